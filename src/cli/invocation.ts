@@ -1,0 +1,103 @@
+// What a command line means, after parsing and every check that needs no kernel. The parser makes it, the commands read it.
+
+import type { AddressBytes } from '../ctnetlink/address.js';
+
+/** The commands, by their short letter. */
+export type CommandLetter = 'L' | 'G' | 'D' | 'I' | 'A' | 'U' | 'E' | 'F' | 'C' | 'S' | 'R' | 'V' | 'h';
+export type Table = 'conntrack' | 'expect' | 'dying' | 'unconfirmed';
+
+/** `-o` items. `userspace` is accepted and changes nothing: the tag is always printed. */
+export interface OutputModes {
+  readonly xml: boolean;
+  readonly extended: boolean;
+  readonly timestamp: boolean;
+  readonly id: boolean;
+  readonly ktimestamp: boolean;
+  readonly labels: boolean;
+  readonly userspace: boolean;
+  readonly save: boolean;
+}
+
+/** `-n`, `-g`, `-j`: bare, or an address, or an address and a port. */
+export interface NatValue {
+  readonly address?: AddressBytes;
+  readonly port?: number;
+}
+
+/** `-u`: positive items OR-ed in `set`, items behind `!` (and UNREPLIED's SEEN_REPLY) in `clear`. UNSET adds to neither. */
+export interface StatusValue {
+  readonly set: number;
+  readonly clear: number;
+}
+
+/** One address option; `mask` comes from a prefix shorter than the address. */
+export interface AddressValue {
+  readonly address: AddressBytes;
+  readonly mask?: AddressBytes;
+}
+
+/** Values of the options; an option that was not given is absent. Ports stand for GRE keys too. */
+export interface OptionValues {
+  readonly src?: AddressValue;
+  readonly dst?: AddressValue;
+  readonly replySrc?: AddressValue;
+  readonly replyDst?: AddressValue;
+  readonly tupleSrc?: AddressValue;
+  readonly tupleDst?: AddressValue;
+  readonly maskSrc?: AddressBytes;
+  readonly maskDst?: AddressBytes;
+  readonly protonum?: number;
+  readonly timeout?: number;
+  readonly status?: StatusValue;
+  readonly zero?: true;
+  /** Multicast groups of `-e`: NEW 1, UPDATES 2, DESTROY 4. */
+  readonly eventMask?: number;
+  readonly mark?: { readonly value: number; readonly mask: number };
+  readonly id?: number;
+  /** From `-f`, else implied by the first address. AF_INET or AF_INET6. */
+  readonly family?: number;
+  readonly srcNat?: NatValue;
+  readonly dstNat?: NatValue;
+  readonly anyNat?: NatValue;
+  readonly output?: OutputModes;
+  readonly secmark?: number;
+  readonly bufferSize?: number;
+  readonly zone?: number;
+  readonly origZone?: number;
+  readonly replyZone?: number;
+  /** Label names as given (`-l A,B -l C` gives three); resolved against the label map by the command. */
+  readonly labels?: readonly string[];
+  readonly labelAdd?: readonly string[];
+  /** Empty: all labels. */
+  readonly labelDel?: readonly string[];
+  readonly labelMap?: string;
+  readonly sport?: number;
+  readonly dport?: number;
+  readonly replySport?: number;
+  readonly replyDport?: number;
+  readonly maskSport?: number;
+  readonly maskDport?: number;
+  readonly tupleSport?: number;
+  readonly tupleDport?: number;
+  /** Kernel number of the state, in the numbering of `protonum`. */
+  readonly state?: number;
+  readonly origVtag?: number;
+  readonly replyVtag?: number;
+  readonly role?: number;
+  readonly icmpType?: number;
+  readonly icmpCode?: number;
+  readonly icmpId?: number;
+}
+
+/** A complete, legal command line. */
+export interface Invocation {
+  readonly command: CommandLetter;
+  readonly table: Table;
+  readonly values: OptionValues;
+  /** `-R FILE`. */
+  readonly file?: string;
+  /** `-h`: what help is asked about, when a word or `-p` named it. */
+  readonly topic?: string;
+  /** Warnings for standard error, such as for a deprecated option; the command still runs. */
+  readonly warnings: readonly string[];
+}

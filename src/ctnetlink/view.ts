@@ -1,0 +1,155 @@
+// View: the one decode pass over a conntrack message, and typed reads of what it found. Everything else asks the view.
+
+import { DecodeError } from '../errors.js';
+import { be16, be32, be64, host16, host32 } from '../wire/bytes.js';
+import { align4 } from '../wire/message.js';
+import { NLA_HDRLEN, NLA_TYPE_MASK } from '../wire/uapi/netlink.js';
+import { NFNL_ATTRS } from '../wire/uapi/nfnetlink.js';
+import { EXPECTATION_POLICY } from './expectation-fields.js';
+import { FLOW_POLICY } from './fields.js';
+import { NEST_SIZE, type Policy } from './policy.js';
+
+const EMPTY = new Uint8Array(0);
+
+/**
+ * A borrowed look at one flow or expectation inside a receive buffer: valid until the next `decode()`.
+ * Keep an owned object, never a view. Absent values read as 0; ask `has` where that matters.
+ */
+export class View {
+  bytes: Uint8Array = EMPTY;
+  /** nlmsg_type: subsystem << 8 | message. */
+  type = 0;
+  /** nlmsg_flags. */
+  flags = 0;
+  /** Port id of the socket whose request caused an event; 0 for packets and timeouts. */
+  portId = 0;
+  /** nfgen_family: 2 or 10. */
+  family = 0;
+  /** res_id: the CPU of a statistics answer. */
+  resourceId = 0;
+  /** Bytes in the message: an upper bound for every variable part. */
+  size = 0;
+  readonly #policy: Policy;
+  /** Payload offset per slot; 0 = absent (a payload never starts at 0). */
+  readonly #at: Int32Array;
+
+  constructor(policy: Policy) {
+    this.#policy = policy;
+    this.#at = new Int32Array(policy.slotCount);
+  }
+
+  /**
+   * Looks at one message: `bytes` from `at` (its nlmsghdr) to `end`.
+   * @throws DecodeError, with the offset in `bytes`, for anything that is not a complete message
+   */
+  decode(bytes: Uint8Array, at: number, end: number): void {
+    this.bytes = bytes;
+    this.#at.fill(0);
+    if (end - at < NFNL_ATTRS || end > bytes.length) throw new DecodeError(`message of ${end - at} bytes is too short`, at);
+    this.type = host16(bytes, at + 4);
+    this.flags = host16(bytes, at + 6);
+    this.portId = host32(bytes, at + 12);
+    this.family = bytes[at + 16]!;
+    this.resourceId = be16(bytes, at + 18);
+    this.size = end - at;
+    this.#walk(0, at + NFNL_ATTRS, end);
+  }
+
+  #walk(nest: number, start: number, end: number): void {
+    const { action, minSize, emptyIsPadding } = this.#policy;
+    const bytes = this.bytes;
+    let at = start;
+    while (at + NLA_HDRLEN <= end) {
+      const length = host16(bytes, at);
+      const type = host16(bytes, at + 2) & NLA_TYPE_MASK;
+      if (length < NLA_HDRLEN || at + length > end) throw new DecodeError(`attribute ${type}: bad length ${length}`, at);
+      const what = type < NEST_SIZE ? action[nest + type]! : 0;
+      if (what < 0) this.#walk(-what, at + NLA_HDRLEN, at + length);
+      else if (what > 0) {
+        const slot = what - 1;
+        const size = length - NLA_HDRLEN;
+        if (size >= minSize[slot]!) this.#at[slot] = at + NLA_HDRLEN;
+        else if (size !== 0 || emptyIsPadding[slot] === 0)
+          throw new DecodeError(`attribute ${type}: ${size} bytes is too short`, at);
+      } // 0: an attribute newer than this table; skipped on purpose
+      at += align4(length);
+    }
+  }
+
+  has(slot: number): boolean {
+    return this.#at[slot] !== 0;
+  }
+
+  /** Where a value begins in `bytes`; 0 when absent. */
+  offset(slot: number): number {
+    return this.#at[slot]!;
+  }
+
+  /** How many bytes the value has; 0 when absent. */
+  length(slot: number): number {
+    const at = this.#at[slot]!;
+    return at === 0 ? 0 : host16(this.bytes, at - NLA_HDRLEN) - NLA_HDRLEN;
+  }
+
+  u8(slot: number): number {
+    const at = this.#at[slot]!;
+    return at === 0 ? 0 : this.bytes[at]!;
+  }
+
+  /** The second byte of a pair. */
+  second8(slot: number): number {
+    const at = this.#at[slot]!;
+    return at === 0 ? 0 : this.bytes[at + 1]!;
+  }
+
+  be16(slot: number): number {
+    const at = this.#at[slot]!;
+    return at === 0 ? 0 : be16(this.bytes, at);
+  }
+
+  be32(slot: number): number {
+    const at = this.#at[slot]!;
+    return at === 0 ? 0 : be32(this.bytes, at);
+  }
+
+  /** The upper 32 bits of a 64-bit value; `low32` has the rest. Neither allocates. */
+  high32(slot: number): number {
+    return this.be32(slot);
+  }
+
+  low32(slot: number): number {
+    const at = this.#at[slot]!;
+    return at === 0 ? 0 : be32(this.bytes, at + 4);
+  }
+
+  /** Allocates: for owned objects, not for hot paths. */
+  be64(slot: number): bigint {
+    const at = this.#at[slot]!;
+    return at === 0 ? 0n : be64(this.bytes, at);
+  }
+
+  /** Bytes of a string without its NUL. */
+  stringLength(slot: number): number {
+    const at = this.#at[slot]!;
+    const size = this.length(slot);
+    let n = 0;
+    while (n < size && this.bytes[at + n] !== 0) n++;
+    return n;
+  }
+
+  /** Word `index` of the labels; 0 past their end. */
+  labelWord(slot: number, index: number): number {
+    const at = this.#at[slot]!;
+    return at === 0 || index * 4 + 4 > this.length(slot) ? 0 : host32(this.bytes, at + index * 4);
+  }
+}
+
+/** A view of conntrack entries and events; slots: `S`, `T` with ORIGINAL, REPLY, MASTER. */
+export function createFlowView(): View {
+  return new View(FLOW_POLICY);
+}
+
+/** A view of expectations and their events; slots: `X`, `T` with EXPECTED_TUPLE, EXPECTED_MASK, EXPECTED_MASTER. */
+export function createExpectationView(): View {
+  return new View(EXPECTATION_POLICY);
+}

@@ -1,0 +1,84 @@
+// Every error class of the package. `code` is stable API, `message` is for people, `hint` says what to do when that is known.
+
+/** Base of all errors this package throws. */
+export abstract class ConntrackError extends Error {
+  /** Stable identifier: an errno name such as `EPERM`, or a word of our own such as `DECODE`. */
+  abstract readonly code: string;
+  /** What the user can do about it, when known. */
+  readonly hint: string | undefined;
+
+  constructor(message: string, options?: ErrorOptions & { hint?: string | undefined }) {
+    super(message, options);
+    this.name = new.target.name;
+    this.hint = options?.hint;
+  }
+}
+
+/** A libc call failed. `syscall` names it, `errno` is positive, `code` is the errno's name as in Node.js. */
+export class SystemError extends ConntrackError {
+  readonly code: string;
+  readonly errno: number;
+  readonly syscall: string;
+
+  constructor(syscall: string, errno: number, code: string, reason: string, options?: { hint?: string | undefined }) {
+    super(`${syscall}: ${reason}`, options);
+    this.syscall = syscall;
+    this.errno = errno;
+    this.code = code;
+  }
+}
+
+/**
+ * The kernel refused a request (NLMSG_ERROR, or NLMSG_DONE with a result).
+ * `detail` is the kernel's own text and `offset` the place of the attribute it means, from the start of the request;
+ * both only when the kernel sent an extended acknowledgement. Source: ctnetlink.md 1.3, 1.6.
+ */
+export class KernelError extends ConntrackError {
+  readonly code: string;
+  readonly errno: number;
+  /** Name of the request, such as `CT_GET`. */
+  readonly request: string;
+  readonly detail: string | undefined;
+  readonly offset: number | undefined;
+
+  constructor(
+    request: string,
+    errno: number,
+    code: string,
+    reason: string,
+    options?: { detail?: string | undefined; offset?: number | undefined },
+  ) {
+    super(`${request}: ${reason}${options?.detail ? ` (${options.detail})` : ''}`);
+    this.request = request;
+    this.errno = errno;
+    this.code = code;
+    this.detail = options?.detail;
+    this.offset = options?.offset;
+  }
+}
+
+/** A netlink message is broken. `offset` is where, counted from the start of the bytes that were decoded. */
+export class DecodeError extends ConntrackError {
+  readonly code = 'DECODE';
+  readonly offset: number;
+
+  constructor(message: string, offset: number) {
+    super(`${message} at byte ${offset}`);
+    this.offset = offset;
+  }
+}
+
+/** The kernel promised an answer that did not come: the request was not understood or was cut. */
+export class NoAnswerError extends ConntrackError {
+  readonly code = 'NO_ANSWER';
+}
+
+/** The object was used after `close()`. */
+export class ClosedError extends ConntrackError {
+  readonly code = 'CLOSED';
+}
+
+/** A value cannot be what it was given as: an address, a number, a name. `code` is stable. */
+export class ValueError extends ConntrackError {
+  readonly code = 'VALUE';
+}

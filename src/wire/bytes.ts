@@ -1,0 +1,76 @@
+// The only multi-byte reads and writes on bytes. Netlink headers are in host order, most values in network order.
+
+const LITTLE_ENDIAN = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
+
+/** Unsigned 16 bits in network order. */
+export function be16(bytes: Uint8Array, at: number): number {
+  return (bytes[at]! << 8) | bytes[at + 1]!;
+}
+
+/** Unsigned 32 bits in network order. */
+export function be32(bytes: Uint8Array, at: number): number {
+  return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0;
+}
+
+/** Unsigned 64 bits in network order. Allocates: not for hot paths. */
+export function be64(bytes: Uint8Array, at: number): bigint {
+  return (BigInt(be32(bytes, at)) << 32n) | BigInt(be32(bytes, at + 4));
+}
+
+/** Unsigned 16 bits in the host's order. */
+export function host16(bytes: Uint8Array, at: number): number {
+  return LITTLE_ENDIAN ? bytes[at]! | (bytes[at + 1]! << 8) : be16(bytes, at);
+}
+
+/** Unsigned 32 bits in the host's order. */
+export function host32(bytes: Uint8Array, at: number): number {
+  return LITTLE_ENDIAN
+    ? (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0
+    : be32(bytes, at);
+}
+
+/** Signed 32 bits in the host's order. */
+export function hostSigned32(bytes: Uint8Array, at: number): number {
+  return host32(bytes, at) | 0;
+}
+
+/** Reverses the bytes of an unsigned 32-bit number on little-endian hosts: what be32 would have read as host32. */
+export function networkToHost32(value: number): number {
+  return LITTLE_ENDIAN
+    ? ((value >>> 24) | ((value >>> 8) & 0xff00) | ((value << 8) & 0xff0000) | (value << 24)) >>> 0
+    : value;
+}
+
+export function putBe16(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value >>> 8;
+  bytes[at + 1] = value;
+}
+
+export function putBe32(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value >>> 24;
+  bytes[at + 1] = value >>> 16;
+  bytes[at + 2] = value >>> 8;
+  bytes[at + 3] = value;
+}
+
+export function putHost16(bytes: Uint8Array, at: number, value: number): void {
+  if (LITTLE_ENDIAN) {
+    bytes[at] = value;
+    bytes[at + 1] = value >>> 8;
+  } else putBe16(bytes, at, value);
+}
+
+export function putHost32(bytes: Uint8Array, at: number, value: number): void {
+  putBe32(bytes, at, networkToHost32(value));
+}
+
+/** A pointer, as the msghdr and iovec structures of a 64-bit or 32-bit host hold it. */
+export function putPointer(bytes: Uint8Array, at: number, address: bigint, pointerSize: number): void {
+  const low = Number(address & 0xffffffffn);
+  if (pointerSize === 4) putHost32(bytes, at, low);
+  else {
+    const high = Number(address >> 32n);
+    putHost32(bytes, at, LITTLE_ENDIAN ? low : high);
+    putHost32(bytes, at + 4, LITTLE_ENDIAN ? high : low);
+  }
+}

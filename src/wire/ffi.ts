@@ -1,0 +1,102 @@
+// The only import of koffi: the libc calls a netlink client needs, each returning its result or the negative errno.
+
+import { createRequire } from 'node:module';
+import { dirname } from 'node:path';
+import { ConntrackError } from '../errors.js';
+
+/** libc, as far as it is needed here. A negative result is `-errno`, as inside the kernel. */
+export interface Libc {
+  socket(domain: number, type: number, protocol: number): number;
+  bind(fd: number, address: Uint8Array, length: number): number;
+  getsockname(fd: number, address: Uint8Array, length: Uint8Array): number;
+  setsockopt(fd: number, level: number, name: number, value: Uint8Array, length: number): number;
+  getsockopt(fd: number, level: number, name: number, value: Uint8Array, length: Uint8Array): number;
+  send(fd: number, bytes: Uint8Array, length: number, flags: number): number;
+  recvmmsg(fd: number, headers: Uint8Array, count: number, flags: number): number;
+  /** recvmmsg(2) on a thread of the pool. The caller keeps every buffer that `headers` points to alive until `done` runs. */
+  recvmmsgAsync(fd: number, headers: Uint8Array, count: number, flags: number, done: (result: number) => void): void;
+  close(fd: number): number;
+  /** Waits until a descriptor is ready: `struct pollfd` in `fds`, milliseconds or -1. */
+  poll(fds: Uint8Array, count: number, timeout: number): number;
+  /** The address of a buffer's first byte. It holds as long as the buffer is reachable. */
+  address(bytes: Uint8Array): bigint;
+  /** Bytes in a pointer: 8 or 4. */
+  readonly pointerSize: number;
+}
+
+// koffi declares its functions as `any`-typed callables; this is the shape this file relies on.
+type Foreign = ((...args: unknown[]) => number) & { async(...args: unknown[]): void };
+interface Koffi {
+  load(path: string | null): { func(prototype: string): Foreign };
+  errno(): number;
+  address(bytes: Uint8Array): bigint | number;
+  sizeof(type: string): number;
+}
+
+/** The loader of native code cannot run here: koffi has no binary for this platform, or it is not installed. */
+export class PlatformError extends ConntrackError {
+  readonly code = 'PLATFORM';
+}
+
+let loaded: Libc | undefined;
+
+/** libc; loaded at the first call, so that a usage error or `--help` never pays for it. @throws PlatformError */
+export function libc(): Libc {
+  loaded ??= declare(loadKoffi());
+  return loaded;
+}
+
+/**
+ * The native part of koffi. Opening its file directly takes about 1 ms; the package's own loader, which looks at the
+ * executable first, takes 12 ms. It stays as the way for platforms and layouts not known here (ctnetlink.md 8.3).
+ */
+function loadKoffi(): Koffi {
+  const require = createRequire(import.meta.url);
+  for (const flavour of ['linux', 'musl']) {
+    try {
+      const folder = dirname(require.resolve(`@koromix/koffi-linux-${process.arch}`));
+      const module = { exports: {} as Koffi };
+      process.dlopen(module, `${folder}/${flavour}_${process.arch}/koffi.node`);
+      return module.exports;
+    } catch {
+      // Not this flavour, or not installed beside us: the next way decides.
+    }
+  }
+  try {
+    return require('koffi') as Koffi;
+  } catch (cause) {
+    throw new PlatformError(`cannot load the native library interface (koffi) on ${process.platform}-${process.arch}`, {
+      cause,
+      hint: 'run "npm install" again with optional dependencies enabled; koffi ships binaries for Linux on x64, arm64, arm, ia32, riscv64, loong64 and ppc64',
+    });
+  }
+}
+
+function declare(koffi: Koffi): Libc {
+  const c = koffi.load(null);
+  const result = (value: number) => (value < 0 ? -koffi.errno() : value);
+  const socket = c.func('int socket(int domain, int type, int protocol)');
+  const bind = c.func('int bind(int fd, void *address, uint32_t length)');
+  const getsockname = c.func('int getsockname(int fd, void *address, void *length)');
+  const setsockopt = c.func('int setsockopt(int fd, int level, int name, void *value, uint32_t length)');
+  const getsockopt = c.func('int getsockopt(int fd, int level, int name, void *value, void *length)');
+  const send = c.func('intptr_t send(int fd, void *bytes, size_t length, int flags)');
+  const recvmmsg = c.func('int recvmmsg(int fd, void *headers, unsigned int count, int flags, void *timeout)');
+  const close = c.func('int close(int fd)');
+  const poll = c.func('int poll(void *fds, unsigned long count, int timeout)');
+  return {
+    socket: (domain, type, protocol) => result(socket(domain, type, protocol)),
+    bind: (fd, address, length) => result(bind(fd, address, length)),
+    getsockname: (fd, address, length) => result(getsockname(fd, address, length)),
+    setsockopt: (fd, level, name, value, length) => result(setsockopt(fd, level, name, value, length)),
+    getsockopt: (fd, level, name, value, length) => result(getsockopt(fd, level, name, value, length)),
+    send: (fd, bytes, length, flags) => result(send(fd, bytes, length, flags)),
+    recvmmsg: (fd, headers, count, flags) => result(recvmmsg(fd, headers, count, flags, null)),
+    recvmmsgAsync: (fd, headers, count, flags, done) =>
+      recvmmsg.async(fd, headers, count, flags, null, (_: unknown, value: number) => done(result(value))),
+    close: (fd) => result(close(fd)),
+    poll: (fds, count, timeout) => result(poll(fds, count, timeout)),
+    address: (bytes) => BigInt(koffi.address(bytes)),
+    pointerSize: koffi.sizeof('void *'),
+  };
+}

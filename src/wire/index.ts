@@ -1,0 +1,7 @@
+// The netlink layer as public API (`conntrack/netlink`). It has never heard of conntrack.
+
+export { Datagrams } from './datagrams.js';
+export { errnoName, errnoReason } from './errno.js';
+export { align4, MessageWriter } from './message.js';
+export { dump, ReceiveBuffers, type Request, transact, type VisitMessage } from './request.js';
+export { NetlinkSocket, type NetlinkSocketOptions } from './socket.js';

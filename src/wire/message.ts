@@ -1,0 +1,117 @@
+// Building netlink messages: nlmsghdr, nfgenmsg and attributes appended to one growing buffer.
+
+import { putBe16, putBe32, putHost16, putHost32 } from './bytes.js';
+import { NFGENMSG_LEN } from './uapi/nfnetlink.js';
+import { NLA_F_NESTED, NLA_HDRLEN, NLMSG_HDRLEN } from './uapi/netlink.js';
+
+/** Rounds a length up to the 4 bytes that messages and attributes are aligned to. */
+export function align4(length: number): number {
+  return (length + 3) & ~3;
+}
+
+/**
+ * Appends messages one after another. Reuse it: `reset()` starts again in the same memory.
+ * `begin` … attributes … `end` makes one message; `nest` … `endNest` one nested attribute.
+ */
+export class MessageWriter {
+  bytes: Uint8Array;
+  length = 0;
+  #message = 0;
+
+  constructor(capacity = 512) {
+    this.bytes = new Uint8Array(capacity);
+  }
+
+  reset(): void {
+    this.length = 0;
+  }
+
+  /** Opens a message. `type` is `subsystem << 8 | message`. Source: struct nlmsghdr, struct nfgenmsg. */
+  begin(type: number, flags: number, sequence: number, family: number, version = 0): void {
+    this.#reserve(NLMSG_HDRLEN + NFGENMSG_LEN);
+    const at = this.length;
+    this.#message = at;
+    this.bytes.fill(0, at, at + NLMSG_HDRLEN + NFGENMSG_LEN);
+    putHost16(this.bytes, at + 4, type);
+    putHost16(this.bytes, at + 6, flags);
+    putHost32(this.bytes, at + 8, sequence);
+    this.bytes[at + 16] = family;
+    this.bytes[at + 17] = version;
+    this.length = at + NLMSG_HDRLEN + NFGENMSG_LEN;
+  }
+
+  /** Closes the message that `begin` opened. */
+  end(): void {
+    putHost32(this.bytes, this.#message, this.length - this.#message);
+  }
+
+  u8(type: number, value: number): void {
+    const at = this.#attribute(type, 1);
+    this.bytes[at] = value;
+  }
+
+  /** Two bytes side by side, such as struct nf_ct_tcp_flags. */
+  pair8(type: number, first: number, second: number): void {
+    const at = this.#attribute(type, 2);
+    this.bytes[at] = first;
+    this.bytes[at + 1] = second;
+  }
+
+  be16(type: number, value: number): void {
+    putBe16(this.bytes, this.#attribute(type, 2), value);
+  }
+
+  be32(type: number, value: number): void {
+    putBe32(this.bytes, this.#attribute(type, 4), value);
+  }
+
+  host32(type: number, value: number): void {
+    putHost32(this.bytes, this.#attribute(type, 4), value);
+  }
+
+  be64(type: number, value: bigint): void {
+    const at = this.#attribute(type, 8);
+    putBe32(this.bytes, at, Number((value >> 32n) & 0xffffffffn));
+    putBe32(this.bytes, at + 4, Number(value & 0xffffffffn));
+  }
+
+  /** Raw bytes: addresses, label words. */
+  raw(type: number, value: Uint8Array): void {
+    this.bytes.set(value, this.#attribute(type, value.length));
+  }
+
+  /** A NUL-terminated string. */
+  string(type: number, value: string): void {
+    const encoded = new TextEncoder().encode(value);
+    const at = this.#attribute(type, encoded.length + 1);
+    this.bytes.set(encoded, at);
+    this.bytes[at + encoded.length] = 0;
+  }
+
+  /** Opens a nested attribute. @returns its position, for `endNest` */
+  nest(type: number): number {
+    return this.#attribute(type | NLA_F_NESTED, 0) - NLA_HDRLEN;
+  }
+
+  endNest(position: number): void {
+    putHost16(this.bytes, position, this.length - position);
+  }
+
+  /** Appends an attribute header and room for its value, padded with zeros. @returns where the value goes */
+  #attribute(type: number, size: number): number {
+    this.#reserve(NLA_HDRLEN + align4(size));
+    const at = this.length;
+    putHost16(this.bytes, at, NLA_HDRLEN + size);
+    putHost16(this.bytes, at + 2, type);
+    this.length = at + NLA_HDRLEN + align4(size);
+    this.bytes.fill(0, at + NLA_HDRLEN + size, this.length);
+    return at + NLA_HDRLEN;
+  }
+
+  #reserve(size: number): void {
+    if (this.length + size <= this.bytes.length) return;
+    const grown = new Uint8Array(Math.max(this.bytes.length * 2, this.length + size));
+    grown.set(this.bytes.subarray(0, this.length));
+    this.bytes = grown;
+  }
+}

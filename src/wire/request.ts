@@ -1,0 +1,188 @@
+// One request and its answers: acknowledgement, single answers, multipart dumps. Knows netlink framing and nothing of conntrack.
+// Rules: ctnetlink.md 1.3 (finish on DONE or NLMSG_ERROR with our sequence number, never on a missing MULTI), 1.8 (buffers), 9.
+
+import { DecodeError, KernelError, NoAnswerError } from '../errors.js';
+import { host16, host32, hostSigned32 } from './bytes.js';
+import { Datagrams } from './datagrams.js';
+import { EAGAIN, errnoName, errnoReason } from './errno.js';
+import { libc } from './ffi.js';
+import { align4 } from './message.js';
+import type { NetlinkSocket } from './socket.js';
+import {
+  NLA_HDRLEN,
+  NLA_TYPE_MASK,
+  NLM_F_ACK_TLVS,
+  NLM_F_CAPPED,
+  NLMSG_DONE,
+  NLMSG_ERROR,
+  NLMSG_HDRLEN,
+  NLMSG_MIN_TYPE,
+  NLMSGERR_ATTR_MSG,
+  NLMSGERR_ATTR_OFFS,
+} from './uapi/netlink.js';
+
+/** The kernel never makes a dump datagram larger than this (ctnetlink.md 1.8). */
+export const DATAGRAM_SIZE = 32768;
+/** Datagrams taken at once during a dump: about 2,000 entries, or 4 ms of the kernel's time. */
+const DUMP_SLOTS = 16;
+/** The first part of a dump is taken without a thread, so that a small table never starts one. */
+const FIRST_SLOTS = 2;
+
+/** Called for each message of an answer. The bytes are borrowed: they are overwritten after the batch. */
+export type VisitMessage = (bytes: Uint8Array, at: number, end: number) => void;
+
+/** A request ready to be sent. `name` stands in errors. */
+export interface Request {
+  readonly name: string;
+  readonly sequence: number;
+  readonly bytes: Uint8Array;
+  readonly length: number;
+}
+
+/** Receive buffers for one socket: two, so that the kernel fills one while the other is read. */
+export class ReceiveBuffers {
+  readonly first: Datagrams;
+  #second: Datagrams | undefined;
+
+  constructor() {
+    this.first = new Datagrams(libc(), DUMP_SLOTS, DATAGRAM_SIZE);
+  }
+
+  get second(): Datagrams {
+    this.#second ??= new Datagrams(libc(), DUMP_SLOTS, DATAGRAM_SIZE);
+    return this.#second;
+  }
+}
+
+/**
+ * Sends a request that carries NLM_F_ACK and is no dump; visits its answers until the acknowledgement.
+ * Everything happens inside the call: the kernel has answered when send(2) returns.
+ * @throws KernelError when the kernel refuses, NoAnswerError, SystemError, DecodeError
+ */
+export function transact(socket: NetlinkSocket, buffers: ReceiveBuffers, request: Request, visit?: VisitMessage): void {
+  const into = buffers.first;
+  socket.send(request.bytes, request.length);
+  for (;;) {
+    const count = checkCount(socket.receive(into), request);
+    if (walkBatch(into, count, request, visit)) return;
+  }
+}
+
+/**
+ * Sends a dump request (NLM_F_DUMP and NLM_F_ACK) and visits every message of the answer. While one batch is visited,
+ * the kernel fills the next on another thread, so the time is the longer of the two, not their sum.
+ * @throws as `transact`
+ */
+export async function dump(
+  socket: NetlinkSocket,
+  buffers: ReceiveBuffers,
+  request: Request,
+  visit: VisitMessage,
+  beforeBatch?: () => void,
+): Promise<void> {
+  socket.send(request.bytes, request.length);
+  let current = buffers.first;
+  let count = checkCount(socket.receive(current, FIRST_SLOTS), request);
+  for (;;) {
+    const last = holdsEnd(current, count, request.sequence);
+    const next = current === buffers.first && !last ? buffers.second : buffers.first;
+    const pending = last ? undefined : socket.receiveAsync(next);
+    try {
+      beforeBatch?.();
+      walkBatch(current, count, request, visit);
+    } catch (error) {
+      await pending; // The kernel may be writing into `next`: wait until it has finished.
+      throw error;
+    }
+    if (!pending) return;
+    count = checkCount(await pending, request);
+    current = next;
+  }
+}
+
+function checkCount(count: number, request: Request): number {
+  if (count >= 0) return count;
+  if (count === -EAGAIN) throw new NoAnswerError(`${request.name}: the kernel gave no answer`);
+  throw new KernelError(request.name, -count, errnoName(-count), errnoReason(-count));
+}
+
+/** Whether a batch has the end of the answer: DONE comes alone in its datagram, an error first in its own. */
+function holdsEnd(batch: Datagrams, count: number, sequence: number): boolean {
+  for (let i = 0; i < count; i++) {
+    const at = batch.start(i);
+    if (!batch.fromKernel(i) || batch.length(i) < NLMSG_HDRLEN) continue;
+    const type = host16(batch.bytes, at + 4);
+    if ((type === NLMSG_DONE || type === NLMSG_ERROR) && host32(batch.bytes, at + 8) === sequence) return true;
+  }
+  return false;
+}
+
+/** Visits the messages of a batch that belong to the request. @returns whether its end was among them */
+function walkBatch(batch: Datagrams, count: number, request: Request, visit: VisitMessage | undefined): boolean {
+  let ended = false;
+  for (let i = 0; i < count; i++) {
+    if (!batch.fromKernel(i)) continue;
+    const start = batch.start(i);
+    if (batch.truncated(i)) throw new DecodeError(`${request.name}: a datagram larger than ${batch.slotSize} bytes was cut`, start);
+    if (walkDatagram(batch.bytes, start, start + batch.length(i), request, visit)) ended = true;
+  }
+  return ended;
+}
+
+/** As `walkBatch`, for one datagram: `bytes` from `at` to `end`. */
+export function walkDatagram(
+  bytes: Uint8Array,
+  at: number,
+  end: number,
+  request: Request,
+  visit: VisitMessage | undefined,
+): boolean {
+  let ended = false;
+  while (at + NLMSG_HDRLEN <= end) {
+    const length = host32(bytes, at);
+    if (length < NLMSG_HDRLEN || at + length > end) throw new DecodeError(`${request.name}: bad message length ${length}`, at);
+    if (host32(bytes, at + 8) === request.sequence) {
+      const type = host16(bytes, at + 4);
+      if (type >= NLMSG_MIN_TYPE) visit?.(bytes, at, at + length);
+      else if (type === NLMSG_ERROR || type === NLMSG_DONE) {
+        ended = true;
+        checkResult(bytes, at, at + length, type, request);
+      }
+    }
+    at += align4(length);
+  }
+  return ended;
+}
+
+function checkResult(bytes: Uint8Array, at: number, end: number, type: number, request: Request): void {
+  const payload = at + NLMSG_HDRLEN;
+  if (payload + 4 > end) {
+    if (type === NLMSG_DONE) return; // A bare DONE carries no result.
+    throw new DecodeError(`${request.name}: NLMSG_ERROR without an error`, at);
+  }
+  const errno = -hostSigned32(bytes, payload);
+  if (errno <= 0) return;
+  const extended = type === NLMSG_ERROR ? extendedAck(bytes, at, end) : undefined;
+  throw new KernelError(request.name, errno, errnoName(errno), errnoReason(errno), extended);
+}
+
+/** The kernel's own words about an error, where it sent some. Source: ctnetlink.md 1.6. */
+function extendedAck(bytes: Uint8Array, message: number, end: number): { detail?: string; offset?: number } {
+  const found: { detail?: string; offset?: number } = {};
+  const flags = host16(bytes, message + 6);
+  const inner = message + NLMSG_HDRLEN + 4;
+  if (!(flags & NLM_F_ACK_TLVS) || inner + NLMSG_HDRLEN > end) return found;
+  let at = inner + (flags & NLM_F_CAPPED ? NLMSG_HDRLEN : align4(host32(bytes, inner)));
+  while (at + NLA_HDRLEN <= end) {
+    const length = host16(bytes, at);
+    if (length < NLA_HDRLEN || at + length > end) break;
+    const type = host16(bytes, at + 2) & NLA_TYPE_MASK;
+    if (type === NLMSGERR_ATTR_MSG) {
+      let stop = at + NLA_HDRLEN;
+      while (stop < at + length && bytes[stop] !== 0) stop++;
+      found.detail = new TextDecoder().decode(bytes.subarray(at + NLA_HDRLEN, stop));
+    } else if (type === NLMSGERR_ATTR_OFFS && length >= NLA_HDRLEN + 4) found.offset = host32(bytes, at + NLA_HDRLEN);
+    at += align4(length);
+  }
+  return found;
+}

@@ -1,0 +1,149 @@
+// NetlinkSocket: a netlink descriptor with its lifetime. Knows datagrams, not messages.
+
+import { ClosedError, SystemError } from '../errors.js';
+import { host32, putHost16, putHost32 } from './bytes.js';
+import type { Datagrams } from './datagrams.js';
+import { EINTR, EPERM, EPROTONOSUPPORT, EAFNOSUPPORT, errnoName, errnoReason } from './errno.js';
+import { type Libc, libc } from './ffi.js';
+import {
+  AF_NETLINK,
+  MSG_DONTWAIT,
+  NETLINK_CAP_ACK,
+  NETLINK_EXT_ACK,
+  NETLINK_NETFILTER,
+  SO_RCVBUF,
+  SO_RCVBUFFORCE,
+  SO_SNDBUF,
+  SO_SNDBUFFORCE,
+  SOCK_CLOEXEC,
+  SOCK_RAW,
+  SOL_NETLINK,
+  SOL_SOCKET,
+} from './uapi/netlink.js';
+
+const SOCKADDR_NL = 12;
+
+/** How a socket is set up. */
+export interface NetlinkSocketOptions {
+  /** Multicast groups to join when binding: bit `group - 1`. Default none. */
+  readonly groups?: number;
+}
+
+/** A bound NETLINK_NETFILTER socket. One dump at a time; keep requests, dumps and events on sockets of their own. */
+export class NetlinkSocket {
+  /** The kernel's name for this socket, unsigned; the sender of our requests in events. */
+  readonly portId: number;
+  readonly #libc: Libc;
+  readonly #fd: number;
+  #closed = false;
+
+  private constructor(libc: Libc, fd: number, portId: number) {
+    this.#libc = libc;
+    this.#fd = fd;
+    this.portId = portId;
+  }
+
+  /** socket(2), bind(2), and extended acknowledgements without the echo of the request. @throws SystemError, PlatformError */
+  static open(options: NetlinkSocketOptions = {}): NetlinkSocket {
+    const c = libc();
+    const fd = c.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
+    if (fd < 0) throw systemError('socket', -fd);
+    const address = new Uint8Array(SOCKADDR_NL);
+    putHost16(address, 0, AF_NETLINK);
+    putHost32(address, 8, options.groups ?? 0);
+    const length = new Uint8Array(4);
+    putHost32(length, 0, SOCKADDR_NL);
+    let result = c.bind(fd, address, SOCKADDR_NL);
+    const failed = result < 0 ? 'bind' : 'getsockname';
+    if (result >= 0) result = c.getsockname(fd, address, length);
+    if (result < 0) {
+      c.close(fd);
+      throw systemError(failed, -result);
+    }
+    const socket = new NetlinkSocket(c, fd, host32(address, 4));
+    // Both are conveniences of newer kernels: without them answers are longer and carry no text.
+    socket.#setOption(SOL_NETLINK, NETLINK_CAP_ACK, 1);
+    socket.#setOption(SOL_NETLINK, NETLINK_EXT_ACK, 1);
+    return socket;
+  }
+
+  /** The largest buffer `receive` may get is the largest ever used: the kernel sizes dump datagrams by it (ctnetlink.md 1.8). */
+  send(bytes: Uint8Array, length: number): void {
+    this.#check();
+    let sent: number;
+    do sent = this.#libc.send(this.#fd, bytes, length, 0);
+    while (sent === -EINTR);
+    if (sent < 0) throw systemError('send', -sent);
+  }
+
+  /**
+   * Takes what is queued, without waiting: the answers to a request are there when `send` returns.
+   * @returns how many datagrams, or `-errno` (`-EAGAIN`: none)
+   */
+  receive(into: Datagrams, slots = into.slots): number {
+    this.#check();
+    let count: number;
+    do count = this.#libc.recvmmsg(this.#fd, into.headers, slots, MSG_DONTWAIT);
+    while (count === -EINTR);
+    return count;
+  }
+
+  /** As `receive`, on a thread of the pool: the kernel fills the next part of a dump meanwhile. `into` is busy until it settles. */
+  receiveAsync(into: Datagrams): Promise<number> {
+    this.#check();
+    return new Promise((resolve) => {
+      const attempt = () =>
+        this.#libc.recvmmsgAsync(this.#fd, into.headers, into.slots, MSG_DONTWAIT, (count) =>
+          count === -EINTR ? attempt() : resolve(count),
+        );
+      attempt();
+    });
+  }
+
+  /** Sets the receive buffer, past the system's limit where that is permitted. @returns the size in force, in bytes */
+  setReceiveBuffer(bytes: number): number {
+    if (this.#setOption(SOL_SOCKET, SO_RCVBUFFORCE, bytes) < 0) this.#setOption(SOL_SOCKET, SO_RCVBUF, bytes);
+    return this.#getOption(SOL_SOCKET, SO_RCVBUF);
+  }
+
+  /** As `setReceiveBuffer`, for sending. The largest message batch is 32 bytes less than the result. */
+  setSendBuffer(bytes: number): number {
+    if (this.#setOption(SOL_SOCKET, SO_SNDBUFFORCE, bytes) < 0) this.#setOption(SOL_SOCKET, SO_SNDBUF, bytes);
+    return this.#getOption(SOL_SOCKET, SO_SNDBUF);
+  }
+
+  /** Idempotent. A dump that is still running is abandoned by this. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#libc.close(this.#fd);
+  }
+
+  #setOption(level: number, name: number, value: number): number {
+    this.#check();
+    const bytes = new Uint8Array(4);
+    putHost32(bytes, 0, value);
+    return this.#libc.setsockopt(this.#fd, level, name, bytes, 4);
+  }
+
+  #getOption(level: number, name: number): number {
+    this.#check();
+    const bytes = new Uint8Array(4);
+    const length = new Uint8Array(4);
+    putHost32(length, 0, 4);
+    const result = this.#libc.getsockopt(this.#fd, level, name, bytes, length);
+    if (result < 0) throw systemError('getsockopt', -result);
+    return host32(bytes, 0);
+  }
+
+  #check(): void {
+    if (this.#closed) throw new ClosedError('the netlink socket is closed');
+  }
+}
+
+function systemError(syscall: string, errno: number): SystemError {
+  let hint: string | undefined;
+  if (errno === EPERM) hint = 'needs root or the capability CAP_NET_ADMIN';
+  if (errno === EPROTONOSUPPORT || errno === EAFNOSUPPORT) hint = 'this kernel has no netfilter netlink: load the module nf_conntrack_netlink';
+  return new SystemError(syscall, errno, errnoName(errno), errnoReason(errno), { hint });
+}
