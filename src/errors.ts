@@ -57,6 +57,11 @@ export class KernelError extends ConntrackError {
   }
 }
 
+/** Native code cannot be loaded here: koffi has no binary for this platform, or it is not installed. */
+export class PlatformError extends ConntrackError {
+  readonly code = 'PLATFORM';
+}
+
 /** A netlink message is broken. `offset` is where, counted from the start of the bytes that were decoded. */
 export class DecodeError extends ConntrackError {
   readonly code = 'DECODE';

@@ -30,7 +30,7 @@ export interface StatusValue {
   readonly clear: number;
 }
 
-/** One address option; `mask` comes from a prefix shorter than the address. */
+/** One address option; `mask` comes from a prefix shorter than the address, or from `--mask-src`, `--mask-dst`: the later word. */
 export interface AddressValue {
   readonly address: AddressBytes;
   readonly mask?: AddressBytes;
@@ -44,7 +44,9 @@ export interface OptionValues {
   readonly replyDst?: AddressValue;
   readonly tupleSrc?: AddressValue;
   readonly tupleDst?: AddressValue;
+  /** The mask of an expectation, also when a prefix gave it: no address of `-I expect` has a mask of its own. Else it is in `src.mask`. */
   readonly maskSrc?: AddressBytes;
+  /** As `maskSrc`. */
   readonly maskDst?: AddressBytes;
   readonly protonum?: number;
   readonly timeout?: number;
@@ -98,6 +100,8 @@ export interface Invocation {
   readonly file?: string;
   /** `-h`: what help is asked about, when a word or `-p` named it. */
   readonly topic?: string;
+  /** Bits of all labels named in `labels`, `labelAdd`, `labelDel`, when the parser was given a way to look them up. */
+  readonly labelBits?: ReadonlyMap<string, number>;
   /** Warnings for standard error, such as for a deprecated option; the command still runs. */
   readonly warnings: readonly string[];
 }

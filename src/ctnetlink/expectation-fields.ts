@@ -27,10 +27,14 @@ export const expectationFields = {
   timeout: { path: [CTA_EXPECT_TIMEOUT], kind: 'be32', doc: 'Seconds until the expectation is dropped.' },
   id: { path: [CTA_EXPECT_ID], kind: 'be32', doc: 'Identifier.' },
   helper: { path: [CTA_EXPECT_HELP_NAME], kind: 'string', doc: 'Name of the helper that made it.' },
-  zone: { path: [CTA_EXPECT_ZONE], kind: 'be16', doc: "Zone of the master." },
+  zone: { path: [CTA_EXPECT_ZONE], kind: 'be16', doc: 'Zone of the master.' },
   flags: { path: [CTA_EXPECT_FLAGS], kind: 'be32', doc: 'NF_CT_EXPECT_* bits.' },
   class: { path: [CTA_EXPECT_CLASS], kind: 'be32', doc: "The helper's class of expectation." },
-  natDirection: { path: [CTA_EXPECT_NAT, CTA_EXPECT_NAT_DIR], kind: 'be32', doc: 'Direction that NAT is applied to: 0 original, 1 reply.' },
+  natDirection: {
+    path: [CTA_EXPECT_NAT, CTA_EXPECT_NAT_DIR],
+    kind: 'be32',
+    doc: 'Direction that NAT is applied to: 0 original, 1 reply.',
+  },
   fn: { path: [CTA_EXPECT_FN], kind: 'string', doc: 'Name of the function called when the expectation is met.' },
 } as const satisfies Fields;
 

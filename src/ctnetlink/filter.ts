@@ -21,7 +21,13 @@ export type FlowCondition =
   /** Layer-4 protocol of the original tuple, 0 to 255. */
   | { readonly kind: 'protocol'; readonly protonum: number }
   /** `(entry & mask) == (address & mask)`; without a mask every bit counts. An address of another family never matches. */
-  | { readonly kind: 'address'; readonly side: Side; readonly end: End; readonly address: AddressBytes; readonly mask?: AddressBytes }
+  | {
+      readonly kind: 'address';
+      readonly side: Side;
+      readonly end: End;
+      readonly address: AddressBytes;
+      readonly mask?: AddressBytes;
+    }
   /** Port, or GRE key: 0 to 65535. */
   | { readonly kind: 'port'; readonly side: Side; readonly end: End; readonly port: number }
   /** A field of the original tuple of an ICMP or ICMPv6 entry. */
@@ -125,7 +131,7 @@ function compileCondition(c: FlowCondition): FlowPredicate {
     case 'labels': {
       const words = labelWords(c.bits);
       return (view) => {
-        for (let i = 0; i < words.length; i++) if ((view.labelWord(S.labels, i) & words[i]!) !== words[i]! >> 0) return false;
+        for (let i = 0; i < words.length; i++) if ((view.labelWord(S.labels, i) & words[i]!) !== words[i]) return false;
         return true;
       };
     }

@@ -7,12 +7,18 @@ import type { View } from './view.js';
 
 /** Source address translated: the reply does not go back to the original source. */
 export function snatAddress(view: View): boolean {
-  return (view.be32(S.status) & IPS_SRC_NAT_DONE) !== 0 && addressDiffers(view, ORIGINAL + T.v4Src, REPLY + T.v4Dst, ORIGINAL + T.v6Src, REPLY + T.v6Dst);
+  return (
+    (view.be32(S.status) & IPS_SRC_NAT_DONE) !== 0 &&
+    addressDiffers(view, ORIGINAL + T.v4Src, REPLY + T.v4Dst, ORIGINAL + T.v6Src, REPLY + T.v6Dst)
+  );
 }
 
 /** Destination address translated: the reply does not come from the original destination. */
 export function dnatAddress(view: View): boolean {
-  return (view.be32(S.status) & IPS_DST_NAT_DONE) !== 0 && addressDiffers(view, ORIGINAL + T.v4Dst, REPLY + T.v4Src, ORIGINAL + T.v6Dst, REPLY + T.v6Src);
+  return (
+    (view.be32(S.status) & IPS_DST_NAT_DONE) !== 0 &&
+    addressDiffers(view, ORIGINAL + T.v4Dst, REPLY + T.v4Src, ORIGINAL + T.v6Dst, REPLY + T.v6Src)
+  );
 }
 
 /** Source port translated. */

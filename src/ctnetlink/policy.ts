@@ -21,7 +21,8 @@ export interface Policy {
  */
 export function compilePolicy(tuples: readonly number[], fields: Fields): Policy {
   const rows: Field[] = [];
-  for (const tuple of tuples) for (const row of Object.values<Field>(tupleFields)) rows.push({ ...row, path: [tuple, ...row.path] });
+  for (const tuple of tuples)
+    for (const row of Object.values<Field>(tupleFields)) rows.push({ ...row, path: [tuple, ...row.path] });
   rows.push(...Object.values(fields));
   const action: number[] = new Array(NEST_SIZE).fill(0);
   rows.forEach((row, slot) => {

@@ -3,7 +3,7 @@
 import { DecodeError } from '../errors.js';
 import { be16, be32, be64, host16, host32 } from '../wire/bytes.js';
 import { align4 } from '../wire/message.js';
-import { NLA_HDRLEN, NLA_TYPE_MASK } from '../wire/uapi/netlink.js';
+import { NLA_HDRLEN, NLA_TYPE_MASK, NLM_F_CREATE } from '../wire/uapi/netlink.js';
 import { NFNL_ATTRS } from '../wire/uapi/nfnetlink.js';
 import { EXPECTATION_POLICY } from './expectation-fields.js';
 import { FLOW_POLICY } from './fields.js';
@@ -74,6 +74,11 @@ export class View {
       } // 0: an attribute newer than this table; skipped on purpose
       at += align4(length);
     }
+  }
+
+  /** Whether an event tells of a new entry, rather than of a change. */
+  get created(): boolean {
+    return (this.flags & NLM_F_CREATE) !== 0;
   }
 
   has(slot: number): boolean {

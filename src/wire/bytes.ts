@@ -36,9 +36,7 @@ export function hostSigned32(bytes: Uint8Array, at: number): number {
 
 /** Reverses the bytes of an unsigned 32-bit number on little-endian hosts: what be32 would have read as host32. */
 export function networkToHost32(value: number): number {
-  return LITTLE_ENDIAN
-    ? ((value >>> 24) | ((value >>> 8) & 0xff00) | ((value << 8) & 0xff0000) | (value << 24)) >>> 0
-    : value;
+  return LITTLE_ENDIAN ? ((value >>> 24) | ((value >>> 8) & 0xff00) | ((value << 8) & 0xff0000) | (value << 24)) >>> 0 : value;
 }
 
 export function putBe16(bytes: Uint8Array, at: number, value: number): void {
@@ -73,4 +71,20 @@ export function putPointer(bytes: Uint8Array, at: number, address: bigint, point
     putHost32(bytes, at, LITTLE_ENDIAN ? low : high);
     putHost32(bytes, at + 4, LITTLE_ENDIAN ? high : low);
   }
+}
+
+const BILLION = 1_000_000_000;
+
+/** `floor(v / 10^9)` of the unsigned 64-bit `v` given as two halves: exact, and without a bigint. */
+export function billions(high: number, low: number): number {
+  // Long division in 16-bit steps, so that every product stays below 2^53.
+  const middle = (high % BILLION) * 65536 + (low >>> 16);
+  const rest = (middle % BILLION) * 65536 + (low & 0xffff);
+  return Math.floor(high / BILLION) * 4294967296 + Math.floor(middle / BILLION) * 65536 + Math.floor(rest / BILLION);
+}
+
+/** `v % 10^9` of the unsigned 64-bit `v` given as two halves. */
+export function belowBillion(high: number, low: number): number {
+  const middle = (high % BILLION) * 65536 + (low >>> 16);
+  return ((middle % BILLION) * 65536 + (low & 0xffff)) % BILLION;
 }

@@ -2,7 +2,7 @@
 
 import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
-import { ConntrackError } from '../errors.js';
+import { PlatformError } from '../errors.js';
 
 /** libc, as far as it is needed here. A negative result is `-errno`, as inside the kernel. */
 export interface Libc {
@@ -31,11 +31,6 @@ interface Koffi {
   errno(): number;
   address(bytes: Uint8Array): bigint | number;
   sizeof(type: string): number;
-}
-
-/** The loader of native code cannot run here: koffi has no binary for this platform, or it is not installed. */
-export class PlatformError extends ConntrackError {
-  readonly code = 'PLATFORM';
 }
 
 let loaded: Libc | undefined;

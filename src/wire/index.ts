@@ -3,5 +3,5 @@
 export { Datagrams } from './datagrams.js';
 export { errnoName, errnoReason } from './errno.js';
 export { align4, MessageWriter } from './message.js';
-export { dump, ReceiveBuffers, type Request, transact, type VisitMessage } from './request.js';
+export { type DumpVisitor, dump, ReceiveBuffers, type Request, transact, type VisitMessage } from './request.js';
 export { NetlinkSocket, type NetlinkSocketOptions } from './socket.js';

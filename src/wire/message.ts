@@ -1,8 +1,8 @@
 // Building netlink messages: nlmsghdr, nfgenmsg and attributes appended to one growing buffer.
 
 import { putBe16, putBe32, putHost16, putHost32 } from './bytes.js';
-import { NFGENMSG_LEN } from './uapi/nfnetlink.js';
 import { NLA_F_NESTED, NLA_HDRLEN, NLMSG_HDRLEN } from './uapi/netlink.js';
+import { NFGENMSG_LEN } from './uapi/nfnetlink.js';
 
 /** Rounds a length up to the 4 bytes that messages and attributes are aligned to. */
 export function align4(length: number): number {

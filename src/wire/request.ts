@@ -31,6 +31,15 @@ const FIRST_SLOTS = 2;
 /** Called for each message of an answer. The bytes are borrowed: they are overwritten after the batch. */
 export type VisitMessage = (bytes: Uint8Array, at: number, end: number) => void;
 
+/** What happens during a dump. */
+export interface DumpVisitor {
+  readonly message: VisitMessage;
+  /** A batch of datagrams arrived; its messages follow. */
+  readonly beginBatch?: (() => void) | undefined;
+  /** The messages of one datagram are done; `bytes` still holds them. */
+  readonly endDatagram?: ((bytes: Uint8Array) => void) | undefined;
+}
+
 /** A request ready to be sent. `name` stands in errors. */
 export interface Request {
   readonly name: string;
@@ -61,10 +70,11 @@ export class ReceiveBuffers {
  */
 export function transact(socket: NetlinkSocket, buffers: ReceiveBuffers, request: Request, visit?: VisitMessage): void {
   const into = buffers.first;
+  const visitor = visit ? { message: visit } : undefined;
   socket.send(request.bytes, request.length);
   for (;;) {
     const count = checkCount(socket.receive(into), request);
-    if (walkBatch(into, count, request, visit)) return;
+    if (walkBatch(into, count, request, visitor)) return;
   }
 }
 
@@ -77,8 +87,7 @@ export async function dump(
   socket: NetlinkSocket,
   buffers: ReceiveBuffers,
   request: Request,
-  visit: VisitMessage,
-  beforeBatch?: () => void,
+  visitor: DumpVisitor,
 ): Promise<void> {
   socket.send(request.bytes, request.length);
   let current = buffers.first;
@@ -88,8 +97,8 @@ export async function dump(
     const next = current === buffers.first && !last ? buffers.second : buffers.first;
     const pending = last ? undefined : socket.receiveAsync(next);
     try {
-      beforeBatch?.();
-      walkBatch(current, count, request, visit);
+      visitor.beginBatch?.();
+      walkBatch(current, count, request, visitor);
     } catch (error) {
       await pending; // The kernel may be writing into `next`: wait until it has finished.
       throw error;
@@ -118,13 +127,15 @@ function holdsEnd(batch: Datagrams, count: number, sequence: number): boolean {
 }
 
 /** Visits the messages of a batch that belong to the request. @returns whether its end was among them */
-function walkBatch(batch: Datagrams, count: number, request: Request, visit: VisitMessage | undefined): boolean {
+function walkBatch(batch: Datagrams, count: number, request: Request, visitor: DumpVisitor | undefined): boolean {
   let ended = false;
   for (let i = 0; i < count; i++) {
     if (!batch.fromKernel(i)) continue;
     const start = batch.start(i);
-    if (batch.truncated(i)) throw new DecodeError(`${request.name}: a datagram larger than ${batch.slotSize} bytes was cut`, start);
-    if (walkDatagram(batch.bytes, start, start + batch.length(i), request, visit)) ended = true;
+    if (batch.truncated(i))
+      throw new DecodeError(`${request.name}: a datagram larger than ${batch.slotSize} bytes was cut`, start);
+    if (walkDatagram(batch.bytes, start, start + batch.length(i), request, visitor?.message)) ended = true;
+    visitor?.endDatagram?.(batch.bytes);
   }
   return ended;
 }

@@ -3,7 +3,7 @@
 import { ClosedError, SystemError } from '../errors.js';
 import { host32, putHost16, putHost32 } from './bytes.js';
 import type { Datagrams } from './datagrams.js';
-import { EINTR, EPERM, EPROTONOSUPPORT, EAFNOSUPPORT, errnoName, errnoReason } from './errno.js';
+import { EAFNOSUPPORT, EINTR, EPERM, EPROTONOSUPPORT, errnoName, errnoReason } from './errno.js';
 import { type Libc, libc } from './ffi.js';
 import {
   AF_NETLINK,
@@ -144,6 +144,7 @@ export class NetlinkSocket {
 function systemError(syscall: string, errno: number): SystemError {
   let hint: string | undefined;
   if (errno === EPERM) hint = 'needs root or the capability CAP_NET_ADMIN';
-  if (errno === EPROTONOSUPPORT || errno === EAFNOSUPPORT) hint = 'this kernel has no netfilter netlink: load the module nf_conntrack_netlink';
+  if (errno === EPROTONOSUPPORT || errno === EAFNOSUPPORT)
+    hint = 'this kernel has no netfilter netlink: load the module nf_conntrack_netlink';
   return new SystemError(syscall, errno, errnoName(errno), errnoReason(errno), { hint });
 }

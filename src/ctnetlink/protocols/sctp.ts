@@ -30,7 +30,11 @@ const at = (type: number) => [CTA_PROTOINFO, CTA_PROTOINFO_SCTP, type] as const;
 
 export const sctpFields = {
   sctpState: { path: at(CTA_PROTOINFO_SCTP_STATE), kind: 'u8', names: SCTP_STATES, doc: 'State of the SCTP tracker.' },
-  sctpVtagOriginal: { path: at(CTA_PROTOINFO_SCTP_VTAG_ORIGINAL), kind: 'be32', doc: 'Verification tag of the original direction.' },
+  sctpVtagOriginal: {
+    path: at(CTA_PROTOINFO_SCTP_VTAG_ORIGINAL),
+    kind: 'be32',
+    doc: 'Verification tag of the original direction.',
+  },
   sctpVtagReply: { path: at(CTA_PROTOINFO_SCTP_VTAG_REPLY), kind: 'be32', doc: 'Verification tag of the reply direction.' },
 } as const satisfies Fields;
 

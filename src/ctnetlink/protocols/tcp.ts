@@ -37,7 +37,11 @@ export const tcpFields = {
     kind: 'u8',
     doc: 'Window scale of the original direction: a shift of 0 to 14.',
   },
-  tcpWscaleReply: { path: at(CTA_PROTOINFO_TCP_WSCALE_REPLY), kind: 'u8', doc: 'Window scale of the reply direction: a shift of 0 to 14.' },
+  tcpWscaleReply: {
+    path: at(CTA_PROTOINFO_TCP_WSCALE_REPLY),
+    kind: 'u8',
+    doc: 'Window scale of the reply direction: a shift of 0 to 14.',
+  },
   tcpFlagsOriginal: {
     path: at(CTA_PROTOINFO_TCP_FLAGS_ORIGINAL),
     kind: 'pair8',
@@ -50,4 +54,10 @@ export const tcpFields = {
   },
 } as const satisfies Fields;
 
-export const tcp = { name: 'tcp', number: IPPROTO_TCP, tuple: 'ports', states: TCP_STATES, state: 'tcpState' } as const satisfies Protocol;
+export const tcp = {
+  name: 'tcp',
+  number: IPPROTO_TCP,
+  tuple: 'ports',
+  states: TCP_STATES,
+  state: 'tcpState',
+} as const satisfies Protocol;

@@ -1,0 +1,235 @@
+// The words after `conntrack` → an Invocation, or a UsageError for the first mistake in the order of cli.md 1.5. No I/O of its own.
+
+import { OptionReader, type Token } from './getopt.js';
+import { helpTopic } from './help.js';
+import type { CommandLetter, Invocation, Table } from './invocation.js';
+import { checkLegality } from './legality.js';
+import { didYouMean } from './nearest.js';
+import {
+  COMMANDS,
+  type CommandRow,
+  commandName,
+  type Draft,
+  OPTIONS,
+  type OptionRow,
+  type OptionRows,
+  optionName,
+} from './options.js';
+import { protocolOptions, protocolsWithOption } from './protocol-options.js';
+import { quoted, UsageError } from './usage-error.js';
+
+/** What parsing needs from outside. */
+export interface ParseEnvironment {
+  /** Text of /etc/protocols, or '' if there is none. Called only when `-p` is neither a known name nor a number. */
+  readProtocols(): string;
+  /**
+   * Bits of the labels named on this line, from the label file (`--labelmap`, else the default one). Called once all words are read
+   * and before legality is checked, if any label is named. The map's keys are exactly `names`.
+   * @throws UsageError for a name that is not in the file. Without this function names stay unresolved.
+   */
+  resolveLabels?(names: readonly string[], labelMap: string | undefined): ReadonlyMap<string, number>;
+}
+
+/** Parses `argv` (without node and script). No words, or operands only, ask for help. @throws UsageError */
+export function parseCommandLine(argv: readonly string[], env: ParseEnvironment): Invocation {
+  const [first, file] = argv;
+  // 1.8: the first two words decide; what follows is not looked at.
+  if ((first === '-R' || first === '--load-file') && file !== undefined)
+    return { command: 'R', table: 'conntrack', values: {}, file, warnings: [] };
+  return parseWords(argv, env) ?? { command: 'h', table: 'conntrack', values: {}, warnings: [] };
+}
+
+/** Parses one line of a load file, already split into words (cli.md 4.13). Whether -R may run it: `checkLoadable`. @throws UsageError */
+export function parseLoadLine(words: readonly string[], env: ParseEnvironment): Invocation {
+  const invocation = parseWords(words, env);
+  if (!invocation) throw new UsageError(`no command; a line takes one of ${LOADABLE.map((letter) => `-${letter}`).join(', ')}`);
+  return invocation;
+}
+
+const LOADABLE: readonly CommandLetter[] = ['I', 'A', 'U', 'D', 'F'];
+
+/** Refuses what a load file must not contain; to be called once every line is parsed. @throws UsageError */
+export function checkLoadable(invocation: Invocation): void {
+  if (!LOADABLE.includes(invocation.command))
+    throw new UsageError(
+      `-${invocation.command} cannot be used in a load file; it takes ${LOADABLE.map((l) => `-${l}`).join(', ')}`,
+    );
+  if (invocation.table !== 'conntrack')
+    throw new UsageError(`a load file works on table conntrack only, not on ${invocation.table}`);
+}
+
+type Named = { readonly command: CommandRow } | { readonly key: string; readonly row: OptionRow };
+type Chosen = { readonly command: CommandRow; readonly spelled: string; readonly table: Table; readonly topic?: string };
+
+/** `undefined`: neither a command nor an option. */
+function parseWords(words: readonly string[], env: ParseEnvironment): Invocation | undefined {
+  const reader = new OptionReader<Named>(words);
+  for (const command of COMMANDS) if (command.letter !== 'R') addCommand(reader, command);
+  addOptions(reader, OPTIONS);
+
+  const warnings: string[] = [];
+  const draft: Draft = {
+    values: {},
+    given: new Map(),
+    masks: {},
+    warnings,
+    warn: (warning) => warnings.push(warning),
+    readProtocols: () => env.readProtocols(),
+  };
+  let chosen: Chosen | undefined;
+  let tracker = draft.tracker;
+  for (let token = reader.next(); token; token = reader.next()) {
+    if (token.kind === 'operand') continue; // left-over words are ignored (1.3)
+    if (token.kind !== 'option') throw mistake(token, reader, chosen);
+    if ('command' in token.option) chosen = choose(token.option.command, token.spelled, token.value, token.glued, chosen);
+    else takeOption(token.option.key, token.option.row, token.value, draft);
+    if (draft.tracker !== tracker) {
+      tracker = draft.tracker!;
+      addOptions(reader, protocolOptions(tracker));
+    }
+  }
+  if (!chosen && draft.given.size === 0) return undefined;
+  return finish(draft, chosen, env);
+}
+
+function addCommand(reader: OptionReader<Named>, command: CommandRow): void {
+  const named = { command };
+  reader.addShort(command.letter, command.short, named);
+  for (const name of command.names) reader.addLong(name, command.long, named);
+}
+
+function addOptions(reader: OptionReader<Named>, rows: OptionRows): void {
+  for (const [key, row] of Object.entries(rows)) {
+    const named = { key, row };
+    if (row.short !== undefined) reader.addShort(row.short, row.arg, named);
+    for (const name of row.names) reader.addLong(name, row.arg, named, row.isNew);
+  }
+}
+
+function takeOption(key: string, row: OptionRow, value: string | undefined, draft: Draft): void {
+  const name = optionName(row);
+  if (row.arg === 'required') row.read(draft, name, value!);
+  else if (row.arg === 'optional') row.read(draft, name, value);
+  else row.read(draft, name);
+  draft.given.set(key, name);
+}
+
+/** A command and the table word that may follow it (cli.md 1.2). */
+function choose(
+  command: CommandRow,
+  spelled: string,
+  word: string | undefined,
+  glued: boolean,
+  before: Chosen | undefined,
+): Chosen {
+  if (before) {
+    const twice = before.command === command;
+    throw new UsageError(
+      twice ? `${commandName(command)} is given twice` : `only one command at a time: ${before.spelled} and ${spelled} are two`,
+      { hint: before.command.letter === 'h' ? `conntrack --help ${command.names[0]}` : undefined },
+    );
+  }
+  if (word === undefined) return { command, spelled, table: 'conntrack' };
+  if (word === '' && glued) throw new UsageError(`${spelled}: the table name is empty`);
+  const table = tableOf(word);
+  if (!table) {
+    const topic = command.letter === 'h' ? helpTopic(word) : undefined;
+    if (topic !== undefined) return { command, spelled, table: 'conntrack', topic };
+    throw unknownTable(word, command);
+  }
+  if (!command.tables.includes(table))
+    throw new UsageError(`${commandName(command)} does not work on table ${table}, only on ${command.tables.join(' and ')}`);
+  return command.letter === 'h' && table === 'expect'
+    ? { command, spelled, table, topic: 'expect' }
+    : { command, spelled, table };
+}
+
+const TABLES: readonly Table[] = ['expect', 'conntrack', 'dying', 'unconfirmed'];
+
+/** Any abbreviation will do, even the empty one: the first table it fits, in this order. */
+function tableOf(word: string): Table | undefined {
+  return TABLES.find((table) => table.startsWith(word));
+}
+
+function unknownTable(word: string, command: CommandRow): UsageError {
+  if (command.letter === 'h')
+    return new UsageError(`no help on ${quoted(word)}; name a command (such as update), a protocol (such as tcp) or expect`);
+  const suggestion = didYouMean(word, TABLES) || `; the tables are ${command.tables.join(', ')}`;
+  return new UsageError(`${commandName(command)}: unknown table ${quoted(word)}${suggestion}`);
+}
+
+/** Steps 2 to 5 of cli.md 1.5, and the result. */
+function finish(draft: Draft, chosen: Chosen | undefined, env: ParseEnvironment): Invocation {
+  const { values, warnings } = draft;
+  const labels = [...new Set([...(values.labels ?? []), ...(values.labelAdd ?? []), ...(values.labelDel ?? [])])];
+  const labelBits = labels.length > 0 ? env.resolveLabels?.(labels, values.labelMap) : undefined;
+  if (!chosen) {
+    const [option] = draft.given.values();
+    throw new UsageError(`${option} needs a command, such as -L (--dump) or -E (--event)`, { hint: 'see conntrack --help' });
+  }
+  const { command, table } = chosen;
+  checkLegality(draft, command, table);
+  settleMasks(draft, table);
+  const topic = command.letter === 'h' ? (draft.protocolName ?? chosen.topic) : undefined;
+  return {
+    command: command.letter,
+    table,
+    values,
+    ...(topic === undefined ? {} : { topic }),
+    ...(labelBits ? { labelBits } : {}),
+    warnings,
+  };
+}
+
+/** Entries: the mask belongs to its address. Expectations: the mask is a value of its own, wherever it came from. */
+function settleMasks({ values, masks }: Draft, table: Table): void {
+  if (masks.src) {
+    if (table !== 'expect' && values.src) values.src = { ...values.src, mask: masks.src };
+    else values.maskSrc = masks.src;
+  }
+  if (masks.dst) {
+    if (table !== 'expect' && values.dst) values.dst = { ...values.dst, mask: masks.dst };
+    else values.maskDst = masks.dst;
+  }
+}
+
+/** The error for a word that is no option, or no complete one. */
+function mistake(
+  token: Exclude<Token<Named>, { kind: 'option' | 'operand' }>,
+  reader: OptionReader<Named>,
+  chosen: Chosen | undefined,
+): UsageError {
+  const hint = chosen ? `see conntrack --help ${chosen.command.names[0]}` : 'see conntrack --help';
+  switch (token.kind) {
+    case 'missing':
+      return new UsageError(`${nameOf(token.option)} needs a value`, { hint });
+    case 'unwanted':
+      return new UsageError(`${nameOf(token.option)} takes no value, got ${quoted(token.value)}`, { hint });
+    case 'ambiguous':
+      return new UsageError(
+        `${token.spelled} could mean ${token.names.map((name) => `--${name}`).join(', ')}; write more of it`,
+        { hint },
+      );
+    case 'unknown':
+      return unknownOption(token.spelled, token.word, reader, hint);
+  }
+}
+
+function nameOf(named: Named): string {
+  return 'command' in named ? commandName(named.command) : optionName(named.row);
+}
+
+function unknownOption(spelled: string, word: string, reader: OptionReader<Named>, hint: string): UsageError {
+  if (spelled === '-R' || spelled === '--load-file')
+    return new UsageError(`${spelled} must be the first word, and the file name the second: conntrack -R FILE`);
+  if (!spelled.startsWith('--')) {
+    const within = word.length > 2 ? ` in ${quoted(word)}` : '';
+    return new UsageError(`unknown option ${quoted(spelled)}${within}`, { hint });
+  }
+  const name = spelled.slice(2);
+  const protocols = protocolsWithOption(name);
+  if (protocols.length > 0) {
+    return new UsageError(`${spelled} belongs to ${protocols.join(', ')}: give -p ${protocols[0]} before it`, { hint });
+  }
+  return new UsageError(`unknown option ${quoted(spelled)}${didYouMean(name, reader.longNames(), '--')}`, { hint });
+}

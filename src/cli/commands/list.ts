@@ -1,0 +1,45 @@
+// `-L`: the entries of the table, of the dying and unconfirmed lists, or the expectations.
+
+import { AF_UNSPEC } from '../../ctnetlink/uapi/in.js';
+import type { View } from '../../ctnetlink/view.js';
+import { Conntrack } from '../../library/conntrack.js';
+import { CLOSING_PREFIX, type Context } from '../context.js';
+import { flowFilter } from '../flow-filter.js';
+import { type EntryWriter, expectationWriter, flowWriter } from '../flow-writer.js';
+
+/** @returns exit status 0, with or without entries */
+export async function list(context: Context): Promise<number> {
+  const { invocation, out, labels } = context;
+  const { values, table } = invocation;
+  const expect = table === 'expect';
+  const writer = expect ? expectationWriter(out, values.output) : flowWriter(out, values.output, { labels });
+  const conntrack = Conntrack.open();
+  const counter = countingVisitor(context, writer);
+  try {
+    writer.begin();
+    if (expect) await conntrack.scanExpectations(values.family ?? AF_UNSPEC, counter.visitor);
+    else
+      await conntrack.scan(flowFilter(values, context.labelBits), counter.visitor, { list: table, zero: values.zero ?? false });
+    writer.end();
+    out.flush();
+  } finally {
+    conntrack.close();
+  }
+  context.err(`${CLOSING_PREFIX}${counter.count()} ${expect ? 'expectations' : 'flow entries'} have been shown.`);
+  return 0;
+}
+
+/** Writes each entry, counts it, and looks at the clock once a batch. */
+export function countingVisitor(context: Context, writer: EntryWriter) {
+  let count = 0;
+  return {
+    count: () => count,
+    visitor: {
+      entry: (view: View) => {
+        writer.entry(view);
+        count++;
+      },
+      beginBatch: () => writer.clock.set(context.now()),
+    },
+  };
+}

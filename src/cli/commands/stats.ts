@@ -1,0 +1,52 @@
+// `-S`: counters of each CPU.
+
+import { CPU_STATISTICS, EXPECTATION_STATISTICS } from '../../ctnetlink/statistics.js';
+import type { View } from '../../ctnetlink/view.js';
+import { KernelError, SystemError } from '../../errors.js';
+import { token } from '../../format/byte-writer.js';
+import { writeCpuStatistics } from '../../format/statistics-text.js';
+import { Conntrack } from '../../library/conntrack.js';
+import type { Context } from '../context.js';
+import { readOptional } from './count.js';
+
+/** Readable by everybody: a header line of names, then a line of hexadecimal numbers a CPU. */
+const STATISTICS_FILE = '/proc/net/stat/nf_conntrack';
+
+export async function stats(context: Context): Promise<number> {
+  const { invocation, out } = context;
+  const expect = invocation.table === 'expect';
+  const names = (expect ? EXPECTATION_STATISTICS : CPU_STATISTICS).map((name) => token(`${name}=`));
+  const write = (view: View) => writeCpuStatistics(out, view, names);
+  try {
+    const conntrack = Conntrack.open();
+    try {
+      await (expect ? conntrack.scanExpectationStatistics(write) : conntrack.scanStatistics(write));
+    } finally {
+      conntrack.close();
+    }
+  } catch (error) {
+    const text = error instanceof KernelError || error instanceof SystemError ? readOptional(STATISTICS_FILE) : undefined;
+    if (text === undefined) throw error;
+    for (const line of statisticsFromFile(text, expect)) {
+      const bytes = token(line);
+      out.reserve(bytes.length);
+      out.token(bytes);
+    }
+  }
+  out.flush();
+  return 0;
+}
+
+/** The lines of `-S`, from the text of the /proc file. Expectations: those of its columns that begin with `expect`. */
+export function statisticsFromFile(text: string, expect: boolean): string[] {
+  const [header = '', ...rows] = text.split('\n').filter((line) => line.trim() !== '');
+  const names = header.trim().split(/\s+/);
+  return rows.map((row, cpu) => {
+    const fields = row
+      .trim()
+      .split(/\s+/)
+      .map((value, i) => [names[i] ?? 'unknown', Number.parseInt(value, 16)] as const)
+      .filter(([name]) => !expect || name.startsWith('expect'));
+    return `cpu=${String(cpu).padEnd(4)}\t${fields.map(([name, value]) => `${name}=${value} `).join('')}\n`;
+  });
+}

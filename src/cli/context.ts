@@ -1,0 +1,32 @@
+// What a command is given: its command line, and the world it may touch.
+
+import type { LabelMap } from '../ctnetlink/label.js';
+import { ByteWriter } from '../format/byte-writer.js';
+import type { Invocation } from './invocation.js';
+import { writeAll } from './output.js';
+
+/** Everything a command needs. Commands return their exit status and throw what went wrong. */
+export interface Context {
+  readonly invocation: Invocation;
+  /** Names of connection labels, when the command line needs them. */
+  readonly labels: LabelMap | undefined;
+  /** Bits of the labels that `-l` names. */
+  readonly labelBits: readonly number[];
+  /** Standard output. Flush it before writing to `err`, so that the closing line comes last. */
+  readonly out: ByteWriter;
+  /** One line to standard error. */
+  err(line: string): void;
+  /** Milliseconds since the epoch, with a fraction. */
+  now(): number;
+}
+
+/** Output that goes to a descriptor. */
+export function outputTo(fd: number): ByteWriter {
+  return new ByteWriter((bytes, length) => writeAll(fd, bytes, length));
+}
+
+/** The release of the C tool whose interface this is: scripts compare it. */
+export const INTERFACE_VERSION = '1.4.9';
+
+/** What stands before every closing line: scripts look for it. */
+export const CLOSING_PREFIX = `conntrack v${INTERFACE_VERSION} (conntrack-tools): `;

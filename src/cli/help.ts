@@ -1,0 +1,281 @@
+// `conntrack -h`: the manual at the prompt, made from the command and option rows. At most 100 columns wide.
+// Topics: a command (`-h update`, `-h U`), a protocol (`-h tcp`, `-h -p tcp`), the table `expect`; words that are none of these
+// stay an error, as in the reference tool.
+
+import { PROTOCOLS, protocolByName } from '../ctnetlink/protocols/index.js';
+import type { Protocol } from '../ctnetlink/schema.js';
+import type { Table } from './invocation.js';
+import { needOf } from './legality.js';
+import { COMMANDS, type CommandRow, GROUPS, OPTIONS, type OptionRow, type OptionRows } from './options.js';
+import { protocolOptions } from './protocol-options.js';
+
+const WIDTH = 100;
+/** Column of the help text of an option or a command. */
+const TEXT = 32;
+/** Column of the explanation of an example. */
+const EXAMPLE_TEXT = 52;
+/** A space at which no line is broken, until `finish`. */
+const UNBREAKABLE = '\u00a0';
+
+/** The topic a word after `-h` names, spelled as `helpText` takes it; `undefined` if none. Table names are the caller's. */
+export function helpTopic(word: string): string | undefined {
+  return commandOf(word)?.names[0] ?? protocolByName(word)?.name;
+}
+
+function commandOf(word: string): CommandRow | undefined {
+  const wanted = word === 'list' ? 'dump' : word === 'load' ? 'load-file' : word;
+  return COMMANDS.find((row) => row.letter === wanted || row.names.includes(wanted));
+}
+
+/** The help, ending in a newline. A topic that is no command and not `expect` is a protocol, known to have options or not. */
+export function helpText(topic?: string): string {
+  if (topic === undefined) return generalHelp();
+  if (topic === 'expect') return expectHelp();
+  const command = commandOf(topic);
+  return command ? commandHelp(command) : protocolHelp(topic);
+}
+
+function generalHelp(): string {
+  const out = [
+    'conntrack: list, watch and change the connection tracking tables of the Linux kernel',
+    '',
+    'Usage: conntrack COMMAND [TABLE] [OPTION...]',
+    '       conntrack -h COMMAND | PROTOCOL | expect      what one command, protocol or table takes',
+    '',
+    'Commands (exactly one; several letters may share a word, as in -Lpudp):',
+    ...COMMANDS.flatMap(commandLine),
+    '',
+    'Tables (the word after the command; may be abbreviated):',
+    ...TABLE_HELP.flatMap(([name, help]) => entry(`  ${name}`, help)),
+  ];
+  for (const group of Object.keys(GROUPS) as (keyof typeof GROUPS)[]) {
+    const rows = Object.values<OptionRow>(OPTIONS).filter((row) => row.group === group);
+    out.push('', `${GROUPS[group]}:`, ...rows.flatMap((row) => optionLines(row, takersNote(row))));
+  }
+  out.push('', 'Options of protocols (after -p; details: conntrack -h PROTOCOL):');
+  for (const protocol of PROTOCOLS) out.push(...entry(`  -p ${protocol.name}`, longNames(protocolOptions(protocol)), 16));
+  out.push(
+    '',
+    ...wrap(
+      'The letters in brackets are the commands that take an option; * marks those that need it, + those that need one of two ' +
+        'pairs (source and destination, of the original or of the reply direction). Long options may be abbreviated. An optional ' +
+        'value follows as the next word or glued (--src-nat=ADDR).',
+      '',
+    ),
+    '',
+    'Examples:',
+    ...examples([
+      ['-L', 'list all connections'],
+      ['-L -p tcp --dport 443 -o extended', 'those to port 443'],
+      ['-L --src-nat', 'those that are source-translated'],
+      ['-D -s 192.0.2.1', 'delete all that this host opened'],
+      ['-U -s 192.0.2.1 -m 1', 'set their mark to 1'],
+      ['-E -e NEW -o timestamp', 'watch new connections'],
+      ['-L -o save > entries.txt', 'save the table'],
+      ['-R entries.txt', 'load it again'],
+    ]),
+    '',
+    'Exit status:',
+    ...entry('  0', 'success; for -L also when nothing matched', 6),
+    ...entry('  1', 'the kernel refused, no permission, or -G, -D, -U matched nothing', 6),
+    ...entry('  2', 'the command line is wrong; nothing was done', 6),
+    '',
+    'Needs root or CAP_NET_ADMIN, except for -h and -V. Counts and errors go to standard error.',
+  );
+  return finish(out);
+}
+
+const TABLE_HELP: readonly (readonly [Table, string])[] = [
+  ['conntrack', 'the tracked connections (default)'],
+  ['expect', 'connections that helpers such as ftp or sip are waiting for'],
+  ['dying', 'deleted entries whose event is not delivered yet (-L only)'],
+  ['unconfirmed', 'entries whose first packet is still on its way (-L only; empty on current kernels)'],
+];
+
+function commandHelp(command: CommandRow): string {
+  const usage = `Usage: conntrack -${command.letter} ${command.synopsis}`.trimEnd();
+  const out = [
+    ...commandLine(command).map((line) => line.slice(2)),
+    '',
+    usage,
+    '',
+    ...command.about.flatMap((text) => wrap(text, '')),
+  ];
+  for (const table of ['conntrack', 'expect'] as const)
+    if (command.tables.includes(table)) out.push(...tableHelp(command, table));
+  if (command.examples.length > 0) out.push('', 'Examples:', ...examples(command.examples));
+  return finish(out);
+}
+
+/** Tables whose options are worth telling apart. */
+function tablesOf(command: CommandRow): ('conntrack' | 'expect')[] {
+  if (command.letter === 'h') return ['conntrack'];
+  return (['conntrack', 'expect'] as const).filter(
+    (table) => command.tables.includes(table) && optionsOf(command, table).length > 0,
+  );
+}
+
+function optionsOf(command: CommandRow, table: Table): OptionRow[] {
+  return Object.values<OptionRow>(OPTIONS).filter((row) => !row.everywhere && needOf(row, command.letter, table));
+}
+
+/** The options of a command on one table, by need. */
+function tableHelp(command: CommandRow, table: 'conntrack' | 'expect'): string[] {
+  const title = (text: string) => (tablesOf(command).length > 1 ? `${text} on table ${table}:` : `${text}:`);
+  const out: string[] = [];
+  for (const [need, heading] of NEED_HEADINGS) {
+    const rows = optionsOf(command, table).filter((row) => needOf(row, command.letter, table) === need);
+    if (rows.length > 0) out.push('', title(heading), ...rows.flatMap((row) => optionLines(row, '', table)));
+  }
+  const protocols = command.letter === 'h' ? [] : PROTOCOLS.flatMap((protocol) => protocolSummary(protocol, command, table));
+  if (protocols.length > 0)
+    out.push('', title('After -p (* is required, + one pair; details: conntrack -h PROTOCOL)'), ...protocols);
+  return out;
+}
+
+const NEED_HEADINGS = [
+  ['must', 'Required'],
+  ['pair', 'One pair required (original or reply direction)'],
+  ['may', 'Options'],
+] as const;
+
+function protocolSummary(protocol: Protocol, command: CommandRow, table: Table): string[] {
+  const names = Object.values(protocolOptions(protocol)).flatMap((row) => {
+    const need = needOf(row, command.letter, table);
+    return need ? [`--${row.names[0]}${MARKS[need]}`] : [];
+  });
+  return names.length === 0 ? [] : entry(`  -p ${protocol.name}`, names.join(' '), 16);
+}
+
+function protocolHelp(name: string): string {
+  const protocol = protocolByName(name);
+  if (!protocol) return finish([`Protocol ${name} has no options of its own: entries differ by their addresses.`]);
+  const rows = Object.values(protocolOptions(protocol));
+  return finish([
+    `Options of protocol ${protocol.name} (${protocol.number}), after -p ${protocol.name}:`,
+    ...rows.flatMap((row) => optionLines(row, takersNote(row))),
+    '',
+    ...wrap(
+      'The letters in brackets are the commands that take an option; * marks those that need it, + those that need one of two pairs, ' +
+        'of the original or of the reply direction.',
+      '',
+    ),
+    '',
+    'Example:',
+    ...examples([PROTOCOL_EXAMPLES[protocol.tuple]?.(protocol.name) ?? [`-L -p ${protocol.name}`, 'its entries']]),
+  ]);
+}
+
+const PROTOCOL_EXAMPLES: Partial<Record<Protocol['tuple'], (name: string) => readonly [string, string]>> = {
+  ports: (name) => [`-L -p ${name} --dport 5060`, 'its entries for one destination port'],
+  keys: (name) => [`-D -p ${name} --srckey 0x10`, 'delete the entries of one call'],
+  icmp: (name) => [`-L -p ${name} --icmp-type 8`, 'echo requests'],
+  icmpv6: (name) => [`-L -p ${name} --icmpv6-type 128`, 'echo requests'],
+};
+
+function expectHelp(): string {
+  const out = [
+    'Table expect: connections that a helper (ftp, sip, ...) announced and the kernel is waiting for',
+    '',
+    ...COMMANDS.filter((row) => row.tables.includes('expect') && !'Vh'.includes(row.letter)).flatMap(commandLine),
+  ];
+  for (const letter of ['L', 'G', 'D', 'I', 'E'] as const) {
+    const rows = Object.values<OptionRow>(OPTIONS).filter((row) => !row.everywhere && needOf(row, letter, 'expect'));
+    const marked = rows.map((row) => `${shortOrLong(row)}${needOf(row, letter, 'expect') === 'must' ? '*' : ''}`);
+    out.push(...(letter === 'L' ? ['', 'Options (* is required; details: conntrack -h COMMAND):'] : []));
+    out.push(...entry(`  -${letter} expect`, marked.join(' '), 16));
+  }
+  out.push(
+    '',
+    'Example:',
+    ...examples([
+      ['-L expect', 'what is expected now'],
+      [
+        '-I expect -s 192.0.2.1 -d 198.51.100.7 -p tcp --sport 40000 --dport 21 --tuple-src 198.51.100.7 --tuple-dst 192.0.2.1 ' +
+          '--tuple-port-src 0 --tuple-port-dst 50000 --mask-src 255.255.255.255 --mask-dst 255.255.255.255 --mask-port-src 0 ' +
+          '--mask-port-dst 65535 -t 60',
+        'an FTP data connection',
+      ],
+    ]),
+  );
+  return finish(out);
+}
+
+function shortOrLong(row: OptionRow): string {
+  return row.short !== undefined && /[a-zA-Z]/.test(row.short) ? `-${row.short}` : `--${row.names[0]}`;
+}
+
+function commandLine(row: CommandRow): string[] {
+  const file = row.tables.length === 0 ? ` ${row.synopsis}` : '';
+  return entry(`  -${row.letter}, ${row.names.map((name) => `--${name}`).join(', ')}${file}`, row.help);
+}
+
+/** `  -s, --src, --orig-src ADDR[/LEN]`, then the text, the words it may take, and `note`. */
+function optionLines(row: OptionRow, note = '', table: Table = 'conntrack'): string[] {
+  const short = row.short === undefined ? '' : `-${row.short}, `;
+  const value = row.value === undefined ? '' : row.arg === 'optional' ? ` [${row.value}]` : ` ${row.value}`;
+  const help = (table === 'expect' ? row.expectHelp : undefined) ?? row.help;
+  const untold = row.choices?.some((choice) => !help.includes(choice)) && !(table === 'expect' && row.expectHelp);
+  const choices = untold ? ` ${row.value === 'LIST' ? 'Of' : 'One of'} ${row.choices!.join(', ')}.` : '';
+  return entry(`  ${short}${row.names.map((name) => `--${name}`).join(', ')}${value}`, help + choices + note);
+}
+
+/** ` [L G+ D; expect: I*]`: the commands that take an option. */
+function takersNote(row: OptionRow): string {
+  if (row.everywhere) return ' [all]';
+  const letters = (table: Table) => COMMANDS.flatMap((command) => letterNote(row, command, table)).join(' ');
+  const own = letters('conntrack');
+  const expect = letters('expect');
+  return ` [${[own, expect && `expect: ${expect}`].filter(Boolean).join('; ')}]`.replace(/(?<!^) /g, UNBREAKABLE);
+}
+
+function letterNote(row: OptionRow, command: CommandRow, table: Table): string[] {
+  const need = needOf(row, command.letter, table);
+  return need === undefined ? [] : [`${command.letter}${MARKS[need]}`];
+}
+
+const MARKS = { may: '', must: '*', pair: '+' } as const;
+
+function longNames(rows: OptionRows): string {
+  return Object.values(rows)
+    .map((row) => `--${row.names[0]}`)
+    .join(' ');
+}
+
+function examples(list: readonly (readonly [string, string])[]): string[] {
+  return list.flatMap(([words, meaning]) => {
+    const line = `  conntrack ${words}`;
+    if (line.length < EXAMPLE_TEXT - 1) return entry(line, meaning, EXAMPLE_TEXT);
+    const breakable = words.replace(/ (?!-)/g, UNBREAKABLE); // an option stays with its value
+    return [...wrap(`conntrack ${breakable}`, '  ', '      ', ' \\'), `      ${meaning}`];
+  });
+}
+
+/** A term and its text, in two columns. */
+function entry(term: string, text: string, column = TEXT): string[] {
+  const indent = ' '.repeat(column);
+  const lines = wrap(text, indent);
+  if (term.length + 2 > column) return [term, ...lines];
+  return [term.padEnd(column) + (lines[0] ?? '').trimStart(), ...lines.slice(1)];
+}
+
+/** Breaks a text into lines; `tail` ends all but the last. */
+function wrap(text: string, first: string, next = first, tail = ''): string[] {
+  const lines: string[] = [];
+  let line = first;
+  let empty = true;
+  for (const word of text.split(' ')) {
+    if (!empty && line.length + 1 + word.length + tail.length > WIDTH) {
+      lines.push(line + tail);
+      line = next;
+      empty = true;
+    }
+    line += empty ? word : ` ${word}`;
+    empty = false;
+  }
+  return [...lines, line];
+}
+
+function finish(lines: readonly string[]): string {
+  return `${lines.map((line) => line.trimEnd()).join('\n')}\n`.replaceAll(UNBREAKABLE, ' ');
+}

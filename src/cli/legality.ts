@@ -1,0 +1,149 @@
+// Whether a command takes the options it was given, and has those it needs. The facts are in the option rows; here is the order
+// in which they are checked (cli.md 1.5, 2), and the few rules that a row cannot say.
+
+import type { Protocol } from '../ctnetlink/schema.js';
+import type { CommandLetter, Table } from './invocation.js';
+import {
+  COMMANDS,
+  type CommandRow,
+  commandName,
+  type Draft,
+  type Need,
+  OPTIONS,
+  type OptionRow,
+  type OptionRows,
+  optionName,
+} from './options.js';
+import { protocolOptions } from './protocol-options.js';
+import { UsageError } from './usage-error.js';
+
+/** What a command on a table thinks of an option; `undefined`: it refuses it. */
+export function needOf(row: OptionRow, letter: CommandLetter, table: Table): Need | undefined {
+  if (row.everywhere) return 'may';
+  return (table === 'expect' ? row.expect : row.conntrack)?.[letter];
+}
+
+/** The commands that take an option, for messages: `-I, -A; with table expect -I`. */
+export function takers(row: OptionRow): string {
+  const letters = (table: Table) =>
+    COMMANDS.filter((command) => needOf(row, command.letter, table) && command.tables.includes(table))
+      .map((command) => `-${command.letter}`)
+      .join(', ');
+  const own = letters('conntrack');
+  const expect = letters('expect');
+  return [own, expect && `${expect} on table expect`].filter(Boolean).join(', and ');
+}
+
+/** Checks a finished draft. @throws UsageError for the first offence, in the reference tool's order. */
+export function checkLegality(draft: Draft, command: CommandRow, table: Table): void {
+  if (draft.values.anyNat && (draft.values.srcNat || draft.values.dstNat))
+    throw new UsageError('--any-nat already covers --src-nat and --dst-nat; give it alone or give those two');
+  checkRows(draft, OPTIONS, undefined, command, table);
+  if (draft.tracker) checkRows(draft, protocolOptions(draft.tracker), draft.tracker, command, table);
+  checkLate(draft, command, table);
+}
+
+/** `tracker` is the protocol that brings the rows, if one does. */
+function checkRows(draft: Draft, rows: OptionRows, tracker: Protocol | undefined, command: CommandRow, table: Table): void {
+  const pairs: [string, OptionRow][] = [];
+  for (const [key, row] of Object.entries(rows)) {
+    const need = needOf(row, command.letter, table);
+    const given = draft.given.get(key);
+    if (need === undefined && given !== undefined) throw refused(row, given, command, table);
+    if (need === 'must' && given === undefined) throw missing(optionName(row), tracker, command, table);
+    if (need === 'pair') pairs.push([key, row]);
+  }
+  if (pairs.length === 0) return;
+  // Of the four rows, the first two or the last two must be there.
+  const has = pairs.map(([key]) => draft.given.has(key));
+  if ((has[0] && has[1]) || (has[2] && has[3])) return;
+  const names = pairs.map(([, row]) => `--${row.names[0]}`);
+  const original = `${names[0]} and ${names[1]}`;
+  const reply = `${names[2]} and ${names[3]}`;
+  const onlyReply = !has[0] && !has[1] && (has[2] || has[3]);
+  throw missing(
+    onlyReply ? `both ${reply} (or else ${original})` : `both ${original} (or else ${reply})`,
+    tracker,
+    command,
+    table,
+  );
+}
+
+/** What no row says: combinations that the reference finds while running, and those it should not have run (B1, B32). */
+function checkLate(draft: Draft, command: CommandRow, table: Table): void {
+  const { values, given } = draft;
+  if (table === 'expect') return;
+  const { letter } = command;
+  const selects = letter === 'L' || letter === 'D';
+
+  if (values.zero && table === 'conntrack') {
+    const filter = UNZEROED.find((key) => given.has(key));
+    if (filter)
+      throw new UsageError(
+        `-z (--zero) resets every entry, so it cannot be combined with ${optionName(OPTIONS[filter])}; list without -z`,
+      );
+  }
+  if (table === 'conntrack' && (selects || letter === 'U' || letter === 'E')) {
+    if (draft.masks.src && !values.src) throw new UsageError('--mask-src needs the address it is for: give --src');
+    if (draft.masks.dst && !values.dst) throw new UsageError('--mask-dst needs the address it is for: give --dst');
+  }
+  if (selects && values.status && values.status.set === 0 && values.status.clear === 0)
+    throw new UsageError(
+      `-u (--status) selects nothing here, so ${commandName(command)} would take every entry; name a bit that is set, or '!BIT' for one that is not`,
+    );
+  if ((letter === 'I' || letter === 'A') && draft.tracker) checkDirections(draft, draft.tracker, command);
+}
+
+/** Filters that `-L -z` refuses, since the kernel resets what it lists before a filter is applied (cli.md 4.2, 4.4). */
+const UNZEROED = [
+  'src',
+  'dst',
+  'replySrc',
+  'replyDst',
+  'protonum',
+  'status',
+  'mark',
+  'secmark',
+  'zone',
+  'labels',
+  'origZone',
+  'replyZone',
+] as const satisfies readonly (keyof typeof OPTIONS)[];
+
+/** Addresses of one direction alone go with the ports of that direction: the other one is derived from both (B32). */
+function checkDirections({ given }: Draft, protocol: Protocol, command: CommandRow): void {
+  if (protocol.tuple !== 'ports' && protocol.tuple !== 'keys') return;
+  const rows = protocolOptions(protocol);
+  const name = (key: string) => `--${rows[key]!.names[0]}`;
+  const both = (a: string, b: string) => given.has(a) && given.has(b);
+  const original = given.has('src') || given.has('dst');
+  const reply = given.has('replySrc') || given.has('replyDst');
+  if (!reply && !both('sport', 'dport'))
+    throw new UsageError(`${commandName(command)} with --src and --dst needs ${name('sport')} and ${name('dport')}`);
+  if (!original && !both('replySport', 'replyDport'))
+    throw new UsageError(
+      `${commandName(command)} with --reply-src and --reply-dst needs ${name('replySport')} and ${name('replyDport')}`,
+    );
+}
+
+function where(command: CommandRow, table: Table): string {
+  return table === 'conntrack' ? commandName(command) : `${commandName(command)} on table ${table}`;
+}
+
+function hint(command: CommandRow): string {
+  return `see conntrack --help ${command.names[0]}`;
+}
+
+function missing(what: string, tracker: Protocol | undefined, command: CommandRow, table: Table): UsageError {
+  const because = tracker ? ` for protocol ${tracker.name}` : '';
+  return new UsageError(`${where(command, table)} needs ${what}${because}`, { hint: hint(command) });
+}
+
+/** `given` is what the user wrote: the option, or a prefix that counts as one. */
+function refused(row: OptionRow, given: string, command: CommandRow, table: Table): UsageError {
+  const name = optionName(row);
+  const counts = given === name ? '' : ` (${given} counts as it)`;
+  return new UsageError(`${where(command, table)} does not take ${name}${counts}; it goes with ${takers(row)}`, {
+    hint: hint(command),
+  });
+}

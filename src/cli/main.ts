@@ -1,0 +1,98 @@
+// The command: words → invocation → exit status. The only file that touches `process`.
+
+import { readFileSync } from 'node:fs';
+import { ConntrackError } from '../errors.js';
+import { parseCommandLine } from './command-line.js';
+import { type Context, outputTo } from './context.js';
+import type { CommandLetter, Invocation } from './invocation.js';
+import { LabelSource } from './labels.js';
+import { explain, failureLines } from './messages.js';
+import { OutputError, writeAll } from './output.js';
+import { UsageError } from './usage-error.js';
+
+type Command = (context: Context) => Promise<number>;
+
+const STDOUT = 1;
+const STDERR = 2;
+/** What a shell reports for a program that SIGPIPE ended. */
+const BROKEN_PIPE_STATUS = 141;
+
+/** Each command's module is evaluated only when it runs. */
+const COMMANDS: Readonly<Partial<Record<CommandLetter, () => Promise<Command>>>> = {
+  L: async () => (await import('./commands/list.js')).list,
+  G: async () => (await import('./commands/get.js')).get,
+  C: async () => (await import('./commands/count.js')).count,
+  S: async () => (await import('./commands/stats.js')).stats,
+  V: async () => (await import('./commands/version.js')).version,
+  h: async () => (await import('./commands/help.js')).help,
+};
+
+async function main(argv: readonly string[]): Promise<number> {
+  const labels = new LabelSource(err);
+  let invocation: Invocation | undefined;
+  try {
+    invocation = parseCommandLine(argv, {
+      readProtocols: () => readIfThere('/etc/protocols'),
+      resolveLabels: (names, path) => labels.resolve(names, path),
+    });
+    for (const warning of invocation.warnings) err(`conntrack: ${warning}`);
+    return await run(invocation, labels);
+  } catch (error) {
+    return report(error, invocation);
+  }
+}
+
+async function run(invocation: Invocation, labels: LabelSource): Promise<number> {
+  const load = COMMANDS[invocation.command];
+  if (!load) throw new UsageError(`-${invocation.command} is not available yet`);
+  const command = await load();
+  const { values, labelBits } = invocation;
+  return command({
+    invocation,
+    labels: values.output?.labels || labelBits ? labels.load(values.labelMap) : undefined,
+    labelBits: (values.labels ?? []).map((name) => labelBits!.get(name)!),
+    out: outputTo(STDOUT),
+    err,
+    now: Date.now,
+  });
+}
+
+/** Tells what went wrong, in one line and perhaps a hint. @returns the exit status */
+function report(error: unknown, invocation: Invocation | undefined): number {
+  if (error instanceof OutputError && error.code === 'EPIPE') return BROKEN_PIPE_STATUS; // the reader has seen enough
+  if (error instanceof UsageError) {
+    tell(error.message, error.hint);
+    return error.exitStatus;
+  }
+  if (error instanceof ConntrackError) {
+    const { message, hint } = invocation ? explain(error, invocation) : error;
+    tell(message, hint);
+    return 1;
+  }
+  const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  tell(`internal error: ${detail}`, 'this is a defect of conntrack: please report it with the command line');
+  return 1;
+}
+
+function tell(message: string, hint: string | undefined): void {
+  for (const line of failureLines(message, hint)) err(line);
+}
+
+function err(line: string): void {
+  const bytes = new TextEncoder().encode(`${line}\n`);
+  try {
+    writeAll(STDERR, bytes, bytes.length);
+  } catch {
+    // Nobody can be told that standard error is gone.
+  }
+}
+
+function readIfThere(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+main(process.argv.slice(2)).then((status) => process.exit(status));

@@ -1,0 +1,765 @@
+// Command rows and option rows: names, values, help, and which command takes which option. Parser, legality checks, help and
+// completions read them; nothing of this is said a second time. Options of single protocols: protocol-options.ts.
+// Source: cli.md 1.1, 1.4, 2.1; a new option is a new row (and a field in OptionValues).
+
+import { type AddressBytes, familyOf } from '../ctnetlink/address.js';
+import type { Protocol } from '../ctnetlink/schema.js';
+import { AF_INET } from '../ctnetlink/uapi/in.js';
+import type { Arity } from './getopt.js';
+import type { CommandLetter, OptionValues, Table } from './invocation.js';
+import { quoted, UsageError } from './usage-error.js';
+import {
+  EVENT_WORDS,
+  FAMILIES,
+  type NumberKind,
+  OUTPUT_WORDS,
+  parseEvents,
+  parseFamily,
+  parseLabels,
+  parseMark,
+  parseNat,
+  parseNetwork,
+  parseNumber,
+  parseOutput,
+  parsePlainAddress,
+  parseProtocol,
+  parseStatus,
+  STATUS_WORDS,
+  type Warn,
+} from './values.js';
+
+/** A command. */
+export interface CommandRow {
+  readonly letter: CommandLetter;
+  /** Long names; the first is the one in messages. */
+  readonly names: readonly [string, ...string[]];
+  /** How the table may follow the letter. The long form takes `=TABLE` as well, where this is not `none`. */
+  readonly short: Arity;
+  readonly long: Arity;
+  /** Tables it works on; others are refused as soon as they are read. */
+  readonly tables: readonly Table[];
+  /** What follows it, in the synopsis. */
+  readonly synopsis: string;
+  /** One line. */
+  readonly help: string;
+  /** Paragraphs for the command's own help. */
+  readonly about: readonly string[];
+  /** Command lines without the program's name, and what they do. */
+  readonly examples: readonly (readonly [string, string])[];
+}
+
+const ENTRIES = ['conntrack', 'expect'] as const;
+
+/** Every command, in the order of the help. */
+export const COMMANDS: readonly CommandRow[] = [
+  {
+    letter: 'L',
+    names: ['dump'],
+    short: 'detached',
+    long: 'optional',
+    tables: ['conntrack', 'expect', 'dying', 'unconfirmed'],
+    synopsis: '[TABLE] [FILTER...] [-o MODES] [-z]',
+    help: 'List the entries that match, or all.',
+    about: [
+      'Prints one line for each entry that all given filters match. Nothing found is no error.',
+      'With -z the kernel resets the counters of every entry it lists, so -z goes with -f, -n, -g, -j and -o only.',
+    ],
+    examples: [
+      ['-L', 'all entries, IPv4 and IPv6'],
+      ['-L -p tcp --dport 443 --state ESTABLISHED', 'established connections to port 443'],
+      ['-L -s 192.0.2.0/24 -o extended,id', 'entries from one network, with family and id'],
+      ['-L expect', 'what helpers such as ftp are waiting for'],
+    ],
+  },
+  {
+    letter: 'G',
+    names: ['get'],
+    short: 'detached',
+    long: 'optional',
+    tables: ENTRIES,
+    synopsis: '[TABLE] -s ADDR -d ADDR -p PROTO [PORTS]',
+    help: 'Look up one entry by its tuple.',
+    about: ['Asks the kernel for the one entry with these addresses, protocol and ports. Exit status 1 when there is none.'],
+    examples: [['-G -s 192.0.2.1 -d 198.51.100.7 -p tcp --sport 40000 --dport 443', 'this connection']],
+  },
+  {
+    letter: 'D',
+    names: ['delete'],
+    short: 'detached',
+    long: 'optional',
+    tables: ENTRIES,
+    synopsis: '[TABLE] [FILTER...]',
+    help: 'Delete the entries that match, or all.',
+    about: [
+      'Deletes and prints every entry that all given filters match; WITHOUT FILTERS THAT IS EVERY ENTRY. Try the same filters with -L first.',
+      'Exit status 1 when nothing matched. On table expect, one expectation is named by its addresses, protocol and ports.',
+    ],
+    examples: [
+      ['-D -s 192.0.2.1', 'all entries that this host opened'],
+      ['-D -p udp --dport 5060', 'all SIP entries, so that new NAT rules apply to them'],
+    ],
+  },
+  {
+    letter: 'I',
+    names: ['create'],
+    short: 'detached',
+    long: 'optional',
+    tables: ENTRIES,
+    synopsis: '[TABLE] -s ADDR -d ADDR -p PROTO -t SECONDS [PORTS] [VALUES...]',
+    help: 'Create an entry; it must not exist yet.',
+    about: [
+      'The other direction is derived from the one that is given. Protocols with ports need them for the same direction as the addresses.',
+      'On table expect, -s -d --sport --dport name the connection that is already there, --tuple-... and --mask-... what to expect.',
+    ],
+    examples: [
+      ['-I -s 192.0.2.1 -d 198.51.100.7 -p udp --sport 5000 --dport 53 -t 60', 'a UDP entry for one minute'],
+      [
+        '-I -s 192.0.2.1 -d 198.51.100.7 -p tcp --sport 5000 --dport 80 --state ESTABLISHED -t 600 -n 203.0.113.5',
+        'a TCP entry that is source-translated',
+      ],
+    ],
+  },
+  {
+    letter: 'A',
+    names: ['add'],
+    short: 'detached',
+    long: 'optional',
+    tables: ['conntrack'],
+    synopsis: '-s ADDR -d ADDR -p PROTO -t SECONDS [PORTS] [VALUES...]',
+    help: 'Create an entry, or update it if it exists.',
+    about: [
+      'As -I, but an entry that exists gets the new timeout, mark, status and state. -o save writes these lines, -R loads them.',
+    ],
+    examples: [['-A -s 192.0.2.1 -d 198.51.100.7 -p udp --sport 5000 --dport 53 -t 60 -m 7', 'create or renew, with mark 7']],
+  },
+  {
+    letter: 'U',
+    names: ['update'],
+    short: 'detached',
+    long: 'optional',
+    tables: ['conntrack'],
+    synopsis: '[FILTER...] VALUES...',
+    help: 'Change the entries that match.',
+    about: [
+      'Addresses, ports, protocol, id and -l select entries; -m, -t, -u, --state and the label changes are their new values.',
+      'Exit status 1 when nothing was changed.',
+    ],
+    examples: [
+      ['-U -s 192.0.2.1 -m 1', 'set the mark of all entries from this host to 1'],
+      ['-U -p tcp --dport 80 -m 0x10/0xf0', 'change four bits of the mark'],
+      ['-U -s 192.0.2.1 --label-add web', 'add a label'],
+    ],
+  },
+  {
+    letter: 'E',
+    names: ['event'],
+    short: 'detached',
+    long: 'optional',
+    tables: ENTRIES,
+    synopsis: '[TABLE] [FILTER...] [-e EVENTS] [-o MODES] [-b BYTES]',
+    help: 'Show events as they happen, until interrupted.',
+    about: ['Prints a line for each new, changed or deleted entry that the filters match. Ctrl-C ends it, with exit status 0.'],
+    examples: [
+      ['-E -o timestamp', 'all events, with the time'],
+      ['-E -e NEW,DESTROY -p tcp --dport 22', 'SSH connections that come and go'],
+      ['-E -b 8388608', 'a larger buffer for a busy router'],
+    ],
+  },
+  {
+    letter: 'F',
+    names: ['flush'],
+    short: 'detached',
+    long: 'optional',
+    tables: ENTRIES,
+    synopsis: '[TABLE] [-f FAMILY]',
+    help: 'Empty the table.',
+    about: ['Deletes all entries, or those of one family. Nothing is printed of them.'],
+    examples: [
+      ['-F', 'delete every entry'],
+      ['-F -f ipv6', 'delete the IPv6 entries'],
+    ],
+  },
+  {
+    letter: 'C',
+    names: ['count', 'counter'],
+    short: 'optional', // as the reference still does it (1.3): `-Cexpect` is not a bundle
+    long: 'optional',
+    tables: ENTRIES,
+    synopsis: '[TABLE]',
+    help: 'Print the number of entries.',
+    about: ['Prints one number. Takes no filter; to count some entries, list them and read the closing line.'],
+    examples: [['-C', 'entries in the table now']],
+  },
+  {
+    letter: 'S',
+    names: ['stats'],
+    short: 'detached',
+    long: 'detached',
+    tables: ENTRIES,
+    synopsis: '[TABLE]',
+    help: 'Print the statistics of each CPU.',
+    about: ['Counters since boot, one line for each CPU: insertions that failed, drops, early drops and so on.'],
+    examples: [['-S', 'look for insert_failed, drop and early_drop when connections are lost']],
+  },
+  {
+    letter: 'R',
+    names: ['load-file'],
+    short: 'none',
+    long: 'none',
+    tables: [], // never registered with the parser: recognised as the first word only (1.8)
+    synopsis: 'FILE',
+    help: 'Run the commands of a file, such as -o save writes.',
+    about: [
+      'One command on each line, without the word conntrack: -I, -A, -U, -D or -F on table conntrack. # begins a comment line. FILE - is standard input.',
+      'All lines are read and checked before the first is run. -R must be the first word, the file name the second.',
+    ],
+    examples: [
+      ['-R entries.txt', 'load what "conntrack -L -o save > entries.txt" wrote'],
+      ['-R -', 'read the commands from standard input'],
+    ],
+  },
+  {
+    letter: 'V',
+    names: ['version'],
+    short: 'detached',
+    long: 'detached',
+    tables: ENTRIES,
+    synopsis: '',
+    help: 'Print the version.',
+    about: ['Prints the version and ends.'],
+    examples: [],
+  },
+  {
+    letter: 'h',
+    names: ['help'],
+    short: 'detached',
+    long: 'detached',
+    tables: ENTRIES,
+    synopsis: '[COMMAND | PROTOCOL | expect] [-p PROTO]',
+    help: 'Print this help, or that of one command or protocol.',
+    about: [
+      'A word after it asks for one command (-h delete, -h D), one protocol (-h tcp, or -h -p tcp), or the table expect (-h expect).',
+    ],
+    examples: [
+      ['-h update', 'everything that -U takes'],
+      ['-h -p sctp', 'the options of SCTP'],
+    ],
+  },
+];
+
+/** The row of a command. */
+export function commandRow(letter: CommandLetter): CommandRow {
+  return COMMANDS.find((row) => row.letter === letter)!;
+}
+
+/** `may`: allowed. `must`: required. `pair`: one of the two pairs of such options is required (cli.md 2.2). Not named: refused. */
+export type Need = 'may' | 'must' | 'pair';
+export type Legality = { readonly [letter in CommandLetter]?: Need };
+
+/** Headings of the help, in order. */
+export const GROUPS = {
+  tuple: 'Addresses and protocol (what to match; what to create with -I, -A)',
+  entry: 'Properties of an entry',
+  nat: 'Address translation',
+  label: 'Labels',
+  expect: 'Expectations',
+  output: 'Output',
+  event: 'Events',
+  old: 'Without effect',
+} as const;
+
+interface OptionFacts {
+  /** Long names; the first is the one in messages. */
+  readonly names: readonly [string, ...string[]];
+  readonly short?: string;
+  /** The value's name in the help. */
+  readonly value?: string;
+  /** The words a value is made of, for help and completion. */
+  readonly choices?: readonly string[];
+  readonly group?: keyof typeof GROUPS;
+  readonly help: string;
+  /** What it means on the table expect, where that is something else. */
+  readonly expectHelp?: string;
+  /** Commands that take it on the tables conntrack, dying and unconfirmed. */
+  readonly conntrack?: Legality;
+  /** Commands that take it on the table expect. */
+  readonly expect?: Legality;
+  /** Every command takes it. */
+  readonly everywhere?: true;
+  /** Not in the reference tool: abbreviations that fit one of its names keep meaning that (cli.md 1.3). */
+  readonly isNew?: true;
+}
+
+/** An option. `read` stores its value; `name` is how messages call the option. */
+export type OptionRow = OptionFacts &
+  (
+    | { readonly arg: 'none'; readonly read: (draft: Draft, name: string) => void }
+    | { readonly arg: 'required'; readonly read: (draft: Draft, name: string, text: string) => void }
+    | { readonly arg: 'optional'; readonly read: (draft: Draft, name: string, text: string | undefined) => void }
+  );
+export type OptionRows = Readonly<Record<string, OptionRow>>;
+
+/** What has been read of a command line so far. */
+export interface Draft {
+  readonly values: { -readonly [K in keyof OptionValues]: OptionValues[K] };
+  /** Keys of the option rows that were given, and the words that did it. */
+  readonly given: Map<string, string>;
+  /** The mask of each end: from --mask-src and --mask-dst, or from a prefix; the last word wins. */
+  readonly masks: { src?: AddressBytes; dst?: AddressBytes };
+  readonly warnings: string[];
+  readonly warn: Warn;
+  readonly readProtocols: () => string;
+  /** What set the address family. */
+  familyFrom?: string;
+  protocolName?: string;
+  /** The protocol whose options are in force. */
+  tracker?: Protocol;
+}
+
+/** How messages call an option: `-s (--src)`; punctuation letters are left out. */
+export function optionName(row: Pick<OptionRow, 'names' | 'short'>): string {
+  return row.short !== undefined && /[a-zA-Z]/.test(row.short) ? `-${row.short} (--${row.names[0]})` : `--${row.names[0]}`;
+}
+
+/** How messages call a command: `-L (--dump)`. */
+export function commandName(row: CommandRow): string {
+  return `-${row.letter} (--${row.names[0]})`;
+}
+
+const TUPLE_FILTER = { L: 'may', G: 'pair', D: 'may', I: 'pair', A: 'pair', U: 'may', E: 'may' } as const;
+const ANY_FILTER = { L: 'may', D: 'may', U: 'may', E: 'may' } as const;
+const SELECTOR = { I: 'must', D: 'must', G: 'must' } as const;
+const IGNORED_REPLY = { I: 'may', D: 'may', G: 'may' } as const;
+
+/** Options of every protocol, in the order in which they are checked (cli.md 2.1). */
+export const OPTIONS = {
+  src: {
+    names: ['src', 'orig-src'],
+    short: 's',
+    arg: 'required',
+    value: 'ADDR[/LEN]',
+    group: 'tuple',
+    help: 'Source address of the original direction. With a prefix, the network it is in.',
+    expectHelp: 'Source address: of the connection that is there (-I), of the expected one (-G, -D).',
+    conntrack: TUPLE_FILTER,
+    expect: SELECTOR,
+    read: network('src', 'src'),
+  },
+  dst: {
+    names: ['dst', 'orig-dst'],
+    short: 'd',
+    arg: 'required',
+    value: 'ADDR[/LEN]',
+    group: 'tuple',
+    help: 'Destination address of the original direction. With a prefix, the network it is in.',
+    expectHelp: 'Destination address: of the connection that is there (-I), of the expected one (-G, -D).',
+    conntrack: TUPLE_FILTER,
+    expect: SELECTOR,
+    read: network('dst', 'dst'),
+  },
+  replySrc: {
+    names: ['reply-src'],
+    short: 'r',
+    arg: 'required',
+    value: 'ADDR',
+    group: 'tuple',
+    help: 'Source address of the reply direction.',
+    expectHelp: 'Accepted, without effect.',
+    conntrack: TUPLE_FILTER,
+    expect: IGNORED_REPLY,
+    read: replyAddress('replySrc'),
+  },
+  replyDst: {
+    names: ['reply-dst'],
+    short: 'q',
+    arg: 'required',
+    value: 'ADDR',
+    group: 'tuple',
+    help: 'Destination address of the reply direction.',
+    expectHelp: 'Accepted, without effect.',
+    conntrack: TUPLE_FILTER,
+    expect: IGNORED_REPLY,
+    read: replyAddress('replyDst'),
+  },
+  protonum: {
+    names: ['proto', 'protonum'],
+    short: 'p',
+    arg: 'required',
+    value: 'PROTO',
+    group: 'tuple',
+    help: 'Layer-4 protocol: a name (tcp, udp, icmp, ...) or a number. Brings the options of that protocol, which must come after it.',
+    conntrack: { L: 'may', G: 'must', D: 'may', I: 'must', A: 'must', U: 'may', E: 'may', h: 'may' },
+    expect: { G: 'must', D: 'must', I: 'must', h: 'may' },
+    read(draft, name, text) {
+      const protocol = parseProtocol(text, name, draft.readProtocols);
+      const before = draft.values.protonum;
+      if (before !== undefined && before !== protocol.number)
+        throw new UsageError(`${name}: only one protocol at a time; ${draft.protocolName} was given before ${protocol.name}`);
+      draft.values.protonum = protocol.number;
+      draft.protocolName = protocol.name;
+      if (protocol.tracker) draft.tracker = protocol.tracker;
+    },
+  },
+  timeout: {
+    names: ['timeout'],
+    short: 't',
+    arg: 'required',
+    value: 'SECONDS',
+    group: 'entry',
+    help: 'Seconds until the entry expires: the new value with -I, -A, -U; with -D exactly what is left.',
+    expectHelp: 'Seconds until the expectation expires; most helpers have a limit of their own.',
+    conntrack: { D: 'may', I: 'must', A: 'must', U: 'may' },
+    expect: { I: 'must' },
+    read: number('timeout', 'timeout'),
+  },
+  status: {
+    names: ['status'],
+    short: 'u',
+    arg: 'required',
+    value: 'LIST',
+    choices: [...STATUS_WORDS, 'UNREPLIED'],
+    group: 'entry',
+    help: "Status bits, comma-separated. With -L, -D: all must be set, and those behind ! ('!ASSURED') clear; UNREPLIED is !SEEN_REPLY. With -I, -A, -U: bits to set.",
+    expectHelp: 'Accepted, without effect.',
+    conntrack: { L: 'may', D: 'may', I: 'may', A: 'may', U: 'may' },
+    expect: { I: 'may' },
+    read(draft, name, text) {
+      draft.values.status = parseStatus(text, name, draft.values.status, draft.warn);
+    },
+  },
+  zero: {
+    names: ['zero'],
+    short: 'z',
+    arg: 'none',
+    group: 'output',
+    help: 'Reset the counters of all entries while listing them.',
+    conntrack: { L: 'may' },
+    read(draft) {
+      draft.values.zero = true;
+    },
+  },
+  eventMask: {
+    names: ['event-mask'],
+    short: 'e',
+    arg: 'required',
+    value: 'LIST',
+    choices: EVENT_WORDS,
+    group: 'event',
+    help: 'Events to show: NEW, UPDATES, DESTROY or ALL, comma-separated. ALL without this option.',
+    conntrack: { E: 'may' },
+    read(draft, name, text) {
+      draft.values.eventMask = parseEvents(text, name, draft.values.eventMask, draft.warn);
+    },
+  },
+  tupleSrc: {
+    names: ['tuple-src'],
+    short: '[',
+    arg: 'required',
+    value: 'ADDR[/LEN]',
+    group: 'expect',
+    help: 'Source address of the expected connection. A prefix stands for --mask-src.',
+    expect: { I: 'must' },
+    read: network('tupleSrc', 'src'),
+  },
+  tupleDst: {
+    names: ['tuple-dst'],
+    short: ']',
+    arg: 'required',
+    value: 'ADDR[/LEN]',
+    group: 'expect',
+    help: 'Destination address of the expected connection. A prefix stands for --mask-dst.',
+    expect: { I: 'must' },
+    read: network('tupleDst', 'dst'),
+  },
+  maskSrc: {
+    names: ['mask-src'],
+    short: '{',
+    arg: 'required',
+    value: 'MASK',
+    group: 'tuple',
+    help: 'Bits of --src that must match, written as an address (255.255.255.0), where a prefix is not enough.',
+    expectHelp: 'Bits of --tuple-src that must match, written as an address.',
+    conntrack: ANY_FILTER,
+    expect: { I: 'must' },
+    read: mask('src'),
+  },
+  maskDst: {
+    names: ['mask-dst'],
+    short: '}',
+    arg: 'required',
+    value: 'MASK',
+    group: 'tuple',
+    help: 'Bits of --dst that must match, written as an address.',
+    expectHelp: 'Bits of --tuple-dst that must match, written as an address.',
+    conntrack: ANY_FILTER,
+    expect: { I: 'must' },
+    read: mask('dst'),
+  },
+  natRange: {
+    names: ['nat-range'],
+    short: 'a',
+    arg: 'required',
+    value: 'TEXT',
+    group: 'old',
+    help: 'Deprecated and ignored, with a warning. Use --src-nat or --dst-nat.',
+    everywhere: true,
+    read(draft, name) {
+      draft.warn(`${name} is deprecated and ignored; use --src-nat or --dst-nat`);
+    },
+  },
+  mark: {
+    names: ['mark'],
+    short: 'm',
+    arg: 'required',
+    value: 'MARK[/MASK]',
+    group: 'entry',
+    help: 'Connection mark. As a filter: entry AND MASK equals MARK. With -U the new mark is (old AND NOT MASK) XOR MARK. No MASK: all bits.',
+    conntrack: { L: 'may', D: 'may', I: 'may', A: 'may', U: 'may', E: 'may' },
+    read(draft, name, text) {
+      draft.values.mark = parseMark(text, name);
+    },
+  },
+  id: {
+    names: ['id'],
+    short: 'i',
+    arg: 'required',
+    value: 'ID',
+    group: 'entry',
+    help: 'Id of the entry, as -o id shows it.',
+    conntrack: { G: 'may', D: 'may', U: 'may' },
+    read: number('id', 'id'),
+  },
+  family: {
+    names: ['family'],
+    short: 'f',
+    arg: 'required',
+    value: 'FAMILY',
+    choices: FAMILIES,
+    group: 'tuple',
+    help: 'Layer-3 protocol, ipv4 or ipv6. Both without this option and without an address.',
+    conntrack: { L: 'may', D: 'may', I: 'may', A: 'may', U: 'may', E: 'may', F: 'may' },
+    expect: { L: 'may' },
+    read(draft, name, text) {
+      claimFamily(draft, parseFamily(text, name), name, text);
+    },
+  },
+  srcNat: {
+    names: ['src-nat'],
+    short: 'n',
+    arg: 'optional',
+    value: 'ADDR[:PORT]',
+    group: 'nat',
+    help: 'Source NAT: any, or to this address and port ([ADDR]:PORT for IPv6). With -I and -A, translate to it.',
+    conntrack: { L: 'may', D: 'may', I: 'may', A: 'may', U: 'may', E: 'may' },
+    read: nat('srcNat'),
+  },
+  dstNat: {
+    names: ['dst-nat'],
+    short: 'g',
+    arg: 'optional',
+    value: 'ADDR[:PORT]',
+    group: 'nat',
+    help: 'Destination NAT: any, or to this address and port. With -I and -A, translate to it.',
+    conntrack: { L: 'may', D: 'may', I: 'may', A: 'may', U: 'may', E: 'may' },
+    read: nat('dstNat'),
+  },
+  output: {
+    names: ['output'],
+    short: 'o',
+    arg: 'required',
+    value: 'LIST',
+    choices: OUTPUT_WORDS,
+    group: 'output',
+    help:
+      'How to print, comma-separated. xml: as XML; save: as commands that -R loads; extended: with the layer-3 protocol; id: with the ' +
+      'entry id; labels: with label names; timestamp: with the time of the event (-E); ktimestamp: with the times of start and end ' +
+      'that the kernel keeps if net.netfilter.nf_conntrack_timestamp is set; userspace: no effect.',
+    conntrack: { L: 'may', G: 'may', D: 'may', U: 'may', E: 'may' },
+    expect: { L: 'may', E: 'may' },
+    read(draft, name, text) {
+      draft.values.output = parseOutput(text, name, draft.values.output, draft.warn);
+    },
+  },
+  secmark: {
+    names: ['secmark'],
+    short: 'c',
+    arg: 'required',
+    value: 'NUMBER',
+    group: 'entry',
+    help: 'Security mark number. Current kernels send a name instead, which this never matches.',
+    conntrack: { L: 'may', E: 'may' },
+    read: number('secmark', 'secmark'),
+  },
+  bufferSize: {
+    names: ['buffer-size'],
+    short: 'b',
+    arg: 'required',
+    value: 'BYTES',
+    group: 'event',
+    help: 'Size of the receive buffer, for when events were lost (ENOBUFS). Else net.core.rmem_default.',
+    conntrack: { E: 'may' },
+    read: number('bufferSize', 'bufferSize'),
+  },
+  anyNat: {
+    names: ['any-nat'],
+    short: 'j',
+    arg: 'optional',
+    value: 'ADDR[:PORT]',
+    group: 'nat',
+    help: 'Source or destination NAT: any, or to this address and port.',
+    conntrack: { L: 'may', E: 'may' },
+    read: nat('anyNat'),
+  },
+  zone: {
+    names: ['zone'],
+    short: 'w',
+    arg: 'required',
+    value: 'ZONE',
+    group: 'entry',
+    help: 'Conntrack zone, 0 to 65535.',
+    // More than the reference: -G (B33) and -U (B53).
+    conntrack: { L: 'may', G: 'may', D: 'may', I: 'may', A: 'may', U: 'may', E: 'may' },
+    read: number('zone', 'zone'),
+  },
+  labels: {
+    names: ['label'],
+    short: 'l',
+    arg: 'required',
+    value: 'NAME[,NAME...]',
+    group: 'label',
+    help: 'Entries that carry all these labels.',
+    conntrack: { L: 'may', G: 'may', D: 'may', U: 'may', E: 'may' },
+    read(draft, name, text) {
+      draft.values.labels = union(draft.values.labels, parseLabels(text, name));
+    },
+  },
+  labelAdd: {
+    names: ['label-add'],
+    short: '<',
+    arg: 'required',
+    value: 'NAME[,NAME...]',
+    group: 'label',
+    help: 'Add these labels to the entry.',
+    conntrack: { I: 'may', A: 'may', U: 'may' },
+    read(draft, name, text) {
+      if (draft.values.labelDel) throw addAndDelete();
+      draft.values.labelAdd = union(draft.values.labelAdd, parseLabels(text, name));
+    },
+  },
+  labelDel: {
+    names: ['label-del'],
+    short: '>',
+    arg: 'optional',
+    value: 'NAME[,NAME...]',
+    group: 'label',
+    help: 'Remove these labels, or all labels.',
+    conntrack: { U: 'may' },
+    read(draft, name, text) {
+      if (draft.values.labelAdd) throw addAndDelete();
+      const names = text === undefined ? [] : parseLabels(text, name);
+      const all = names.length === 0 || draft.values.labelDel?.length === 0;
+      draft.values.labelDel = all ? [] : union(draft.values.labelDel, names);
+    },
+  },
+  origZone: {
+    names: ['orig-zone'],
+    short: '(',
+    arg: 'required',
+    value: 'ZONE',
+    group: 'entry',
+    help: 'Zone of the original direction alone.',
+    // More than the reference: -U (B53).
+    conntrack: { L: 'may', D: 'may', I: 'may', A: 'may', U: 'may', E: 'may' },
+    read: number('origZone', 'zone'),
+  },
+  replyZone: {
+    names: ['reply-zone'],
+    short: ')',
+    arg: 'required',
+    value: 'ZONE',
+    group: 'entry',
+    help: 'Zone of the reply direction alone.',
+    conntrack: { L: 'may', D: 'may', I: 'may', A: 'may', U: 'may', E: 'may' },
+    read: number('replyZone', 'zone'),
+  },
+  labelMap: {
+    names: ['labelmap'],
+    short: 'M',
+    arg: 'required',
+    value: 'FILE',
+    group: 'label',
+    help: 'File of label names, instead of /etc/xtables/connlabel.conf.',
+    conntrack: { L: 'may', D: 'may', U: 'may', E: 'may' },
+    read(draft, name, text) {
+      if (draft.values.labelMap !== undefined)
+        throw new UsageError(`${name}: only one label file; ${quoted(draft.values.labelMap)} was given before`);
+      draft.values.labelMap = text;
+    },
+  },
+} as const satisfies OptionRows;
+
+type KeysOf<V> = { [K in keyof OptionValues]-?: V extends OptionValues[K] ? K : never }[keyof OptionValues];
+
+/** Reads a number of this kind into `key`. */
+export function number(key: KeysOf<number>, kind: NumberKind): (draft: Draft, name: string, text: string) => void {
+  return (draft, name, text) => {
+    draft.values[key] = parseNumber(text, name, kind);
+  };
+}
+
+/** An address whose prefix counts as --mask-src or --mask-dst (cli.md 2.1). quirk: 1.4, a later address keeps that mask. */
+function network(key: 'src' | 'dst' | 'tupleSrc' | 'tupleDst', end: 'src' | 'dst') {
+  return (draft: Draft, name: string, text: string): void => {
+    const { address, mask } = parseNetwork(text, name);
+    claimFamily(draft, familyOf(address), name, text);
+    draft.values[key] = { address };
+    if (!mask) return;
+    draft.masks[end] = mask;
+    const maskKey = end === 'src' ? 'maskSrc' : 'maskDst';
+    if (!draft.given.has(maskKey)) draft.given.set(maskKey, `the prefix of ${name}`);
+  };
+}
+
+function replyAddress(key: 'replySrc' | 'replyDst') {
+  return (draft: Draft, name: string, text: string): void => {
+    const address = parsePlainAddress(text, name);
+    claimFamily(draft, familyOf(address), name, text);
+    draft.values[key] = { address };
+  };
+}
+
+function mask(end: 'src' | 'dst') {
+  return (draft: Draft, name: string, text: string): void => {
+    const address = parsePlainAddress(text, name);
+    claimFamily(draft, familyOf(address), name, text);
+    draft.masks[end] = address;
+  };
+}
+
+function nat(key: 'srcNat' | 'dstNat' | 'anyNat') {
+  return (draft: Draft, name: string, text: string | undefined): void => {
+    const value = text === undefined ? {} : parseNat(text, name);
+    if (value.address) claimFamily(draft, familyOf(value.address), name, text!);
+    draft.values[key] = value;
+  };
+}
+
+/** All addresses of a command line, and -f, are of one family: the first sets it (cli.md 3.2). */
+function claimFamily(draft: Draft, family: number, name: string, text: string): void {
+  const before = draft.values.family;
+  if (before === undefined) {
+    draft.values.family = family;
+    draft.familyFrom = `${name} ${quoted(text)}`;
+  } else if (before !== family) {
+    const [now, then] = family === AF_INET ? ['IPv4', 'IPv6'] : ['IPv6', 'IPv4'];
+    throw new UsageError(`${name}: ${quoted(text)} is ${now}, but ${draft.familyFrom} is ${then}; one command takes one family`);
+  }
+}
+
+function addAndDelete(): UsageError {
+  return new UsageError('--label-add and --label-del exclude each other; use two commands', { exitStatus: 1 });
+}
+
+function union(before: readonly string[] | undefined, names: readonly string[]): readonly string[] {
+  return [...new Set([...(before ?? []), ...names])];
+}

@@ -1,0 +1,25 @@
+// The error for a command line that cannot be run, and how user text is quoted in it.
+
+import { ConntrackError } from '../errors.js';
+
+/** What the command exits with: 2 for a wrong command line, 1 for the few wrong values of cli.md 2.4. */
+export type UsageStatus = 1 | 2;
+
+/** The command line is wrong. The message is one line that names the option, and the command where it matters; the hint says where to read on. */
+export class UsageError extends ConntrackError {
+  readonly code = 'USAGE';
+  readonly exitStatus: UsageStatus;
+
+  constructor(message: string, options?: { exitStatus?: UsageStatus | undefined; hint?: string | undefined }) {
+    super(message, options?.hint === undefined ? undefined : { hint: options.hint });
+    this.exitStatus = options?.exitStatus ?? 2;
+  }
+}
+
+const LONGEST_QUOTE = 80;
+
+/** User text between apostrophes, safe for a terminal and a log: control characters escaped, cut when very long. */
+export function quoted(text: string): string {
+  const cut = text.length > LONGEST_QUOTE ? `${text.slice(0, LONGEST_QUOTE)}…` : text;
+  return `'${cut.replace(/\p{C}/gu, (c) => `\\u{${c.codePointAt(0)!.toString(16)}}`)}'`;
+}

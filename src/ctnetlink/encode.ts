@@ -1,0 +1,62 @@
+// Meaning → request attributes: tuples and the zone they are looked up in. Source: ctnetlink.md 3.2, 3.3.
+
+import type { MessageWriter } from '../wire/message.js';
+import type { AddressBytes } from './address.js';
+import { protocolByNumber } from './protocols/index.js';
+import {
+  CTA_IP_V4_DST,
+  CTA_IP_V4_SRC,
+  CTA_IP_V6_DST,
+  CTA_IP_V6_SRC,
+  CTA_PROTO_DST_PORT,
+  CTA_PROTO_ICMP_CODE,
+  CTA_PROTO_ICMP_ID,
+  CTA_PROTO_ICMP_TYPE,
+  CTA_PROTO_ICMPV6_CODE,
+  CTA_PROTO_ICMPV6_ID,
+  CTA_PROTO_ICMPV6_TYPE,
+  CTA_PROTO_NUM,
+  CTA_PROTO_SRC_PORT,
+  CTA_TUPLE_IP,
+  CTA_TUPLE_PROTO,
+  CTA_TUPLE_ZONE,
+} from './uapi/nfnetlink-conntrack.js';
+
+/** One side of a flow as a request names it. Absent members are not sent. `sport` and `dport` hold GRE keys too. */
+export interface TupleSpec {
+  readonly src?: AddressBytes | undefined;
+  readonly dst?: AddressBytes | undefined;
+  /** Layer-4 protocol, 0 to 255. */
+  readonly protonum?: number | undefined;
+  readonly sport?: number | undefined;
+  readonly dport?: number | undefined;
+  readonly icmpType?: number | undefined;
+  readonly icmpCode?: number | undefined;
+  readonly icmpId?: number | undefined;
+  /** Zone of this direction only. */
+  readonly zone?: number | undefined;
+}
+
+/** Appends a tuple as the nested attribute `type`. */
+export function putTuple(message: MessageWriter, type: number, tuple: TupleSpec): void {
+  const nest = message.nest(type);
+  if (tuple.src || tuple.dst) {
+    const ip = message.nest(CTA_TUPLE_IP);
+    if (tuple.src) message.raw(tuple.src.length === 4 ? CTA_IP_V4_SRC : CTA_IP_V6_SRC, tuple.src);
+    if (tuple.dst) message.raw(tuple.dst.length === 4 ? CTA_IP_V4_DST : CTA_IP_V6_DST, tuple.dst);
+    message.endNest(ip);
+  }
+  if (tuple.protonum !== undefined) {
+    const proto = message.nest(CTA_TUPLE_PROTO);
+    message.u8(CTA_PROTO_NUM, tuple.protonum);
+    if (tuple.sport !== undefined) message.be16(CTA_PROTO_SRC_PORT, tuple.sport);
+    if (tuple.dport !== undefined) message.be16(CTA_PROTO_DST_PORT, tuple.dport);
+    const v6 = protocolByNumber(tuple.protonum).tuple === 'icmpv6';
+    if (tuple.icmpId !== undefined) message.be16(v6 ? CTA_PROTO_ICMPV6_ID : CTA_PROTO_ICMP_ID, tuple.icmpId);
+    if (tuple.icmpType !== undefined) message.u8(v6 ? CTA_PROTO_ICMPV6_TYPE : CTA_PROTO_ICMP_TYPE, tuple.icmpType);
+    if (tuple.icmpCode !== undefined) message.u8(v6 ? CTA_PROTO_ICMPV6_CODE : CTA_PROTO_ICMP_CODE, tuple.icmpCode);
+    message.endNest(proto);
+  }
+  if (tuple.zone !== undefined) message.be16(CTA_TUPLE_ZONE, tuple.zone);
+  message.endNest(nest);
+}

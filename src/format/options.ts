@@ -1,0 +1,42 @@
+// What writers are told: which fields are wanted, and the time.
+
+import type { LabelMap } from '../ctnetlink/label.js';
+
+/** Choices of `-o` that change what an entry looks like. */
+export interface FormatOptions {
+  /** Network layer name and number first (`extended`). Text only. */
+  readonly layer3: boolean;
+  /** The entry's id (`id`). Text only: XML always has it. */
+  readonly id: boolean;
+  /** Start and stop times kept by the kernel (`ktimestamp`). */
+  readonly ktimestamp: boolean;
+  /** Time of the event (`timestamp`). Events only. */
+  readonly timestamp: boolean;
+  /** Names for connection labels; absent: labels are not shown. */
+  readonly labels: LabelMap | undefined;
+  /** Entries are events: their type is shown. */
+  readonly event: boolean;
+}
+
+/** The time that ages and event times refer to. Refreshed by the caller for each batch; reading it costs nothing. */
+export class WallClock {
+  seconds = 0;
+  microseconds = 0;
+  #second = Number.NaN;
+  #date = new Date(0);
+
+  /** Takes milliseconds since the epoch, with a fraction. */
+  set(milliseconds: number): void {
+    this.seconds = Math.floor(milliseconds / 1000);
+    this.microseconds = Math.floor((milliseconds - this.seconds * 1000) * 1000);
+  }
+
+  /** The local date and time of a second. Cached: entries of one moment share it. */
+  local(seconds: number): Date {
+    if (seconds !== this.#second) {
+      this.#second = seconds;
+      this.#date = new Date(seconds * 1000);
+    }
+    return this.#date;
+  }
+}

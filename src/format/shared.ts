@@ -1,0 +1,95 @@
+// Pieces that several writers share: addresses, counters, prebuilt words of the protocols' states.
+
+import { S, T } from '../ctnetlink/fields.js';
+import type { LabelMap } from '../ctnetlink/label.js';
+import { PROTOCOLS } from '../ctnetlink/protocols/index.js';
+import type { Protocol } from '../ctnetlink/schema.js';
+import type { View } from '../ctnetlink/view.js';
+import { belowBillion, billions } from '../wire/bytes.js';
+import { type ByteWriter, token } from './byte-writer.js';
+
+export const SPACE = 32;
+export const NEWLINE = 10;
+
+/** The source address of the tuple at `base`, whichever family it has. */
+export function writeSource(out: ByteWriter, view: View, base: number): void {
+  if (view.has(base + T.v4Src)) out.ipv4(view.bytes, view.offset(base + T.v4Src));
+  else if (view.has(base + T.v6Src)) out.ipv6(view.bytes, view.offset(base + T.v6Src));
+}
+
+/** The destination address of the tuple at `base`, whichever family it has. */
+export function writeDestination(out: ByteWriter, view: View, base: number): void {
+  if (view.has(base + T.v4Dst)) out.ipv4(view.bytes, view.offset(base + T.v4Dst));
+  else if (view.has(base + T.v6Dst)) out.ipv6(view.bytes, view.offset(base + T.v6Dst));
+}
+
+export function hasSource(view: View, base: number): boolean {
+  return view.has(base + T.v4Src) || view.has(base + T.v6Src);
+}
+
+export function hasDestination(view: View, base: number): boolean {
+  return view.has(base + T.v4Dst) || view.has(base + T.v6Dst);
+}
+
+/** A 64-bit counter from its two halves. */
+export function writeCounter(out: ByteWriter, view: View, slot: number): void {
+  out.decimal64(view.high32(slot), view.low32(slot));
+}
+
+/** Seconds since the epoch of a nanosecond value. */
+export function secondsOf(view: View, slot: number): number {
+  return billions(view.high32(slot), view.low32(slot));
+}
+
+/** Nanoseconds within the second of a nanosecond value. */
+export function nanosecondsOf(view: View, slot: number): number {
+  return belowBillion(view.high32(slot), view.low32(slot));
+}
+
+/** State words of a protocol as tokens, made once; an unknown number reads as the first word, NONE. */
+export interface StateTokens {
+  readonly slot: number;
+  readonly words: readonly Uint8Array[];
+}
+
+/** For each protocol number its state words as tokens, `suffix` appended; absent for protocols without a state. */
+export function stateTokens(suffix: string): readonly (StateTokens | undefined)[] {
+  const table: (StateTokens | undefined)[] = new Array(256).fill(undefined);
+  for (const protocol of PROTOCOLS as readonly Protocol[]) {
+    if (!protocol.state || !protocol.states) continue;
+    table[protocol.number] = {
+      slot: S[protocol.state as keyof typeof S],
+      words: protocol.states.map((word) => token(word + suffix)),
+    };
+  }
+  return table;
+}
+
+/** What an entry can take at most in any format, labels included: the room a writer reserves before it starts. */
+export function entrySize(view: View, labels: LabelMap | undefined): number {
+  return FIXED_SIZE + view.size * MAX_ESCAPE + (labels ? labels.encodedSize : 0);
+}
+
+/** More than all tags, words and numbers of one entry together. */
+const FIXED_SIZE = 4096;
+/** A byte of a string becomes at most this many, as in `&quot;`. */
+const MAX_ESCAPE = 6;
+
+/** The labels that have a name, in bit order, each behind `before` and followed by `after`. @returns how many */
+export function writeLabelNames(out: ByteWriter, view: View, labels: LabelMap, before: Uint8Array, after: Uint8Array): number {
+  const words = view.length(S.labels) >> 2;
+  let written = 0;
+  for (let word = 0; word < words; word++) {
+    const bits = view.labelWord(S.labels, word);
+    for (let bit = 0; bit < 32; bit++) {
+      if (((bits >>> bit) & 1) === 0) continue;
+      const name = labels.encoded(word * 32 + bit);
+      if (!name) continue;
+      out.token(before);
+      out.token(name);
+      out.token(after);
+      written++;
+    }
+  }
+  return written;
+}
