@@ -9,7 +9,9 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const { version } = JSON.parse(readFileSync(`${root}/package.json`, 'utf8'));
 
 rmSync(`${root}/dist`, { recursive: true, force: true });
-execFileSync(process.execPath, [`${root}/node_modules/typescript/bin/tsc`, '-p', `${root}/tsconfig.build.json`], { stdio: 'inherit' });
+execFileSync(process.execPath, [`${root}/node_modules/typescript/bin/tsc`, '-p', `${root}/tsconfig.build.json`], {
+  stdio: 'inherit',
+});
 await build({
   entryPoints: [`${root}/src/cli/main.ts`],
   outfile: `${root}/dist/conntrack.cjs`,
@@ -20,6 +22,8 @@ await build({
   external: ['koffi', '@koromix/*'],
   banner: { js: "const importMetaUrl = 'file://' + __filename;" },
   define: { 'import.meta.url': 'importMetaUrl', CONNTRACK_VERSION: JSON.stringify(version) },
+  // Smaller is faster to parse at every start; names stay, for stack traces and error classes.
   minifySyntax: true,
+  minifyWhitespace: true,
   logLevel: 'warning',
 });

@@ -11,7 +11,7 @@ export interface Context {
   /** Names of connection labels, when the command line needs them. */
   readonly labels: LabelMap | undefined;
   /** Bits of the labels that `-l` names. */
-  readonly labelBits: readonly number[];
+  readonly filterLabels: readonly number[];
   /** Standard output. Flush it before writing to `err`, so that the closing line comes last. */
   readonly out: ByteWriter;
   /** One line to standard error. */

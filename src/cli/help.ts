@@ -101,8 +101,7 @@ function commandHelp(command: CommandRow): string {
     '',
     ...command.about.flatMap((text) => wrap(text, '')),
   ];
-  for (const table of ['conntrack', 'expect'] as const)
-    if (command.tables.includes(table)) out.push(...tableHelp(command, table));
+  for (const table of tablesOf(command)) out.push(...tableHelp(command, table));
   if (command.examples.length > 0) out.push('', 'Examples:', ...examples(command.examples));
   return finish(out);
 }

@@ -131,7 +131,7 @@ function where(command: CommandRow, table: Table): string {
 }
 
 function hint(command: CommandRow): string {
-  return `see conntrack --help ${command.names[0]}`;
+  return command.letter === 'h' ? 'see conntrack --help' : `see conntrack --help ${command.names[0]}`;
 }
 
 function missing(what: string, tracker: Protocol | undefined, command: CommandRow, table: Table): UsageError {

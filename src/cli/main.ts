@@ -21,6 +21,11 @@ const BROKEN_PIPE_STATUS = 141;
 const COMMANDS: Readonly<Partial<Record<CommandLetter, () => Promise<Command>>>> = {
   L: async () => (await import('./commands/list.js')).list,
   G: async () => (await import('./commands/get.js')).get,
+  D: async () => (await import('./commands/delete.js')).deleteEntries,
+  I: async () => (await import('./commands/create.js')).create,
+  A: async () => (await import('./commands/create.js')).create,
+  U: async () => (await import('./commands/update.js')).update,
+  F: async () => (await import('./commands/flush.js')).flush,
   C: async () => (await import('./commands/count.js')).count,
   S: async () => (await import('./commands/stats.js')).stats,
   V: async () => (await import('./commands/version.js')).version,
@@ -50,7 +55,7 @@ async function run(invocation: Invocation, labels: LabelSource): Promise<number>
   return command({
     invocation,
     labels: values.output?.labels || labelBits ? labels.load(values.labelMap) : undefined,
-    labelBits: (values.labels ?? []).map((name) => labelBits!.get(name)!),
+    filterLabels: (values.labels ?? []).map((name) => labelBits!.get(name)!),
     out: outputTo(STDOUT),
     err,
     now: Date.now,

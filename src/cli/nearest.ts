@@ -9,10 +9,11 @@ export function nearest(word: string, candidates: Iterable<string>): string | un
   for (const candidate of candidates) {
     if (Math.abs(candidate.length - word.length) > limit) continue;
     const slips = distance(wanted, candidate.toLowerCase());
-    if (slips < limit || (slips === limit && best === undefined)) {
-      limit = slips;
-      best = candidate;
-    }
+    if (slips > limit) continue;
+    // Of two that are as close, a swap or a wrong letter is likelier than a letter too many.
+    const closer = best === undefined || slips < limit || (candidate.length === word.length && best.length !== word.length);
+    if (closer) best = candidate;
+    limit = slips;
   }
   return best;
 }

@@ -339,7 +339,7 @@ export const OPTIONS = {
     arg: 'required',
     value: 'ADDR[/LEN]',
     group: 'tuple',
-    help: 'Source address of the original direction. With a prefix, the network it is in.',
+    help: 'Source address of the original direction. With a prefix (-L, -D, -U, -E), its network.',
     expectHelp: 'Source address: of the connection that is there (-I), of the expected one (-G, -D).',
     conntrack: TUPLE_FILTER,
     expect: SELECTOR,
@@ -351,7 +351,7 @@ export const OPTIONS = {
     arg: 'required',
     value: 'ADDR[/LEN]',
     group: 'tuple',
-    help: 'Destination address of the original direction. With a prefix, the network it is in.',
+    help: 'Destination address of the original direction. With a prefix (-L, -D, -U, -E), its network.',
     expectHelp: 'Destination address: of the connection that is there (-I), of the expected one (-G, -D).',
     conntrack: TUPLE_FILTER,
     expect: SELECTOR,
@@ -537,7 +537,7 @@ export const OPTIONS = {
     choices: FAMILIES,
     group: 'tuple',
     help: 'Layer-3 protocol, ipv4 or ipv6. Both without this option and without an address.',
-    conntrack: { L: 'may', D: 'may', I: 'may', A: 'may', U: 'may', E: 'may', F: 'may' },
+    conntrack: { L: 'may', D: 'may', U: 'may', E: 'may', F: 'may' },
     expect: { L: 'may' },
     read(draft, name, text) {
       claimFamily(draft, parseFamily(text, name), name, text);

@@ -8,6 +8,7 @@ import type { OptionValues } from './invocation.js';
 
 /** `-s -d --sport --dport`, or the ICMP fields, whose id is 0 unless given. */
 export function originalTuple(values: OptionValues): TupleSpec {
+  const icmp = values.icmpType !== undefined || values.icmpCode !== undefined;
   return {
     src: values.src?.address,
     dst: values.dst?.address,
@@ -16,25 +17,36 @@ export function originalTuple(values: OptionValues): TupleSpec {
     dport: values.dport,
     icmpType: values.icmpType,
     icmpCode: values.icmpCode,
-    icmpId: values.icmpId ?? (hasIcmp(values) ? 0 : undefined),
+    icmpId: values.icmpId ?? (icmp ? 0 : undefined),
   };
 }
 
-/** `-r -q --reply-port-src --reply-port-dst`; for ICMP the inverse type. */
+/** `-r -q --reply-port-src --reply-port-dst`, and the ICMP fields of the answer. */
 export function replyTuple(values: OptionValues): TupleSpec {
-  const inverse = protocolByNumber(values.protonum ?? 0).tuple === 'icmpv6' ? ICMPV6_INVERSE : ICMP_INVERSE;
+  const { icmpType, icmpCode, icmpId } = inverse(originalTuple(values));
   return {
     src: values.replySrc?.address,
     dst: values.replyDst?.address,
     protonum: values.protonum,
     sport: values.replySport,
     dport: values.replyDport,
-    icmpType: values.icmpType === undefined ? undefined : (inverse.get(values.icmpType) ?? values.icmpType),
-    icmpCode: values.icmpCode,
-    icmpId: values.icmpId ?? (hasIcmp(values) ? 0 : undefined),
+    icmpType,
+    icmpCode,
+    icmpId,
   };
 }
 
-function hasIcmp(values: OptionValues): boolean {
-  return values.icmpType !== undefined || values.icmpCode !== undefined;
+/** The tuple of the answer: ends swapped, the ICMP type turned round where it has an answer. */
+export function inverse(tuple: TupleSpec): TupleSpec {
+  const types = protocolByNumber(tuple.protonum ?? 0).tuple === 'icmpv6' ? ICMPV6_INVERSE : ICMP_INVERSE;
+  return {
+    src: tuple.dst,
+    dst: tuple.src,
+    protonum: tuple.protonum,
+    sport: tuple.dport,
+    dport: tuple.sport,
+    icmpType: tuple.icmpType === undefined ? undefined : (types.get(tuple.icmpType) ?? tuple.icmpType),
+    icmpCode: tuple.icmpCode,
+    icmpId: tuple.icmpId,
+  };
 }

@@ -20,6 +20,6 @@ const LONGEST_QUOTE = 80;
 
 /** User text between apostrophes, safe for a terminal and a log: control characters escaped, cut when very long. */
 export function quoted(text: string): string {
-  const cut = text.length > LONGEST_QUOTE ? `${text.slice(0, LONGEST_QUOTE)}…` : text;
+  const cut = text.length > LONGEST_QUOTE ? `${text.slice(0, LONGEST_QUOTE)}...` : text;
   return `'${cut.replace(/\p{C}/gu, (c) => `\\u{${c.codePointAt(0)!.toString(16)}}`)}'`;
 }

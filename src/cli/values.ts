@@ -62,7 +62,7 @@ export function parseNumber(text: string, option: string, kind: NumberKind): num
 }
 
 function wrongNumber(text: string, option: string, row: NumberRow): UsageError {
-  const how = row.base === 'decimal' ? 'decimal' : 'decimal, 0x… or octal 0…';
+  const how = row.base === 'decimal' ? 'decimal' : 'decimal, 0xN or octal 0N';
   return new UsageError(`${option}: ${quoted(text)} is not ${row.what} (0 to ${row.max}, ${how})`, {
     exitStatus: row.exitStatus,
   });
@@ -89,7 +89,7 @@ export function parseMark(text: string, option: string): { value: number; mask: 
   if (value === undefined || mask === undefined) {
     const bad = value === undefined ? 'a mark' : 'a mark and its mask';
     throw new UsageError(
-      `${option}: ${quoted(text)} is not ${bad}; write VALUE or VALUE/MASK, each 0 to ${U32}, decimal, 0x… or octal 0…`,
+      `${option}: ${quoted(text)} is not ${bad}; write VALUE or VALUE/MASK, each 0 to ${U32}, decimal, 0xN or octal 0N`,
       {
         exitStatus: 1,
       },

@@ -2,6 +2,7 @@
 
 import type { MessageWriter } from '../wire/message.js';
 import type { AddressBytes } from './address.js';
+import { ORIGINAL, S, T } from './fields.js';
 import { protocolByNumber } from './protocols/index.js';
 import {
   CTA_IP_V4_DST,
@@ -18,9 +19,12 @@ import {
   CTA_PROTO_NUM,
   CTA_PROTO_SRC_PORT,
   CTA_TUPLE_IP,
+  CTA_TUPLE_ORIG,
   CTA_TUPLE_PROTO,
   CTA_TUPLE_ZONE,
+  CTA_ZONE,
 } from './uapi/nfnetlink-conntrack.js';
+import type { View } from './view.js';
 
 /** One side of a flow as a request names it. Absent members are not sent. `sport` and `dport` hold GRE keys too. */
 export interface TupleSpec {
@@ -59,4 +63,34 @@ export function putTuple(message: MessageWriter, type: number, tuple: TupleSpec)
   }
   if (tuple.zone !== undefined) message.be16(CTA_TUPLE_ZONE, tuple.zone);
   message.endNest(nest);
+}
+
+/** Appends the original tuple and the zone of the flow in the view: the key it is found by again. */
+export function putKeyOf(message: MessageWriter, view: View): void {
+  const nest = message.nest(CTA_TUPLE_ORIG);
+  const ip = message.nest(CTA_TUPLE_IP);
+  copyValue(message, view, ORIGINAL + T.v4Src, CTA_IP_V4_SRC);
+  copyValue(message, view, ORIGINAL + T.v4Dst, CTA_IP_V4_DST);
+  copyValue(message, view, ORIGINAL + T.v6Src, CTA_IP_V6_SRC);
+  copyValue(message, view, ORIGINAL + T.v6Dst, CTA_IP_V6_DST);
+  message.endNest(ip);
+  const proto = message.nest(CTA_TUPLE_PROTO);
+  copyValue(message, view, ORIGINAL + T.protonum, CTA_PROTO_NUM);
+  copyValue(message, view, ORIGINAL + T.sport, CTA_PROTO_SRC_PORT);
+  copyValue(message, view, ORIGINAL + T.dport, CTA_PROTO_DST_PORT);
+  copyValue(message, view, ORIGINAL + T.icmpId, CTA_PROTO_ICMP_ID);
+  copyValue(message, view, ORIGINAL + T.icmpType, CTA_PROTO_ICMP_TYPE);
+  copyValue(message, view, ORIGINAL + T.icmpCode, CTA_PROTO_ICMP_CODE);
+  copyValue(message, view, ORIGINAL + T.icmpv6Id, CTA_PROTO_ICMPV6_ID);
+  copyValue(message, view, ORIGINAL + T.icmpv6Type, CTA_PROTO_ICMPV6_TYPE);
+  copyValue(message, view, ORIGINAL + T.icmpv6Code, CTA_PROTO_ICMPV6_CODE);
+  message.endNest(proto);
+  copyValue(message, view, ORIGINAL + T.tupleZone, CTA_TUPLE_ZONE);
+  message.endNest(nest);
+  copyValue(message, view, S.zone, CTA_ZONE);
+}
+
+/** Appends the value of a slot as attribute `type`, if the view has it. */
+export function copyValue(message: MessageWriter, view: View, slot: number, type: number): void {
+  if (view.has(slot)) message.copy(type, view.bytes, view.offset(slot), view.length(slot));
 }

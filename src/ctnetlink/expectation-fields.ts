@@ -1,6 +1,6 @@
 // Every field of an expectation message, and their slots. Source: enum ctattr_expect, ctnetlink.md 3.10.
 
-import { compilePolicy, slotsOf } from './policy.js';
+import { compilePolicy, type Policy, slotsOf } from './policy.js';
 import type { Fields } from './schema.js';
 import { TUPLE_SIZE } from './tuple-fields.js';
 import {
@@ -41,4 +41,7 @@ export const expectationFields = {
 /** Slot of each field that is not part of a tuple. */
 export const X = slotsOf(3, expectationFields);
 
-export const EXPECTATION_POLICY = compilePolicy([CTA_EXPECT_TUPLE, CTA_EXPECT_MASK, CTA_EXPECT_MASTER], expectationFields);
+/** The decode policy of expectation messages. */
+export function expectationPolicy(): Policy {
+  return compilePolicy([CTA_EXPECT_TUPLE, CTA_EXPECT_MASK, CTA_EXPECT_MASTER], expectationFields);
+}

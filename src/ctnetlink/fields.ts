@@ -1,7 +1,7 @@
 // Every field of a flow message: the rows that are not a protocol's, the protocols' rows, and their slots.
 // Source: linux/netfilter/nfnetlink_conntrack.h (enum ctattr_type), ctnetlink.md 3.1.
 
-import { compilePolicy, slotsOf } from './policy.js';
+import { compilePolicy, type Policy, slotsOf } from './policy.js';
 import { dccpFields } from './protocols/dccp.js';
 import { sctpFields } from './protocols/sctp.js';
 import { tcpFields } from './protocols/tcp.js';
@@ -120,4 +120,7 @@ export const flowFields = {
 /** Slot of each field that is not part of a tuple. */
 export const S = slotsOf(3, flowFields);
 
-export const FLOW_POLICY = compilePolicy([CTA_TUPLE_ORIG, CTA_TUPLE_REPLY, CTA_TUPLE_MASTER], flowFields);
+/** The decode policy of flow messages. */
+export function flowPolicy(): Policy {
+  return compilePolicy([CTA_TUPLE_ORIG, CTA_TUPLE_REPLY, CTA_TUPLE_MASTER], flowFields);
+}

@@ -158,7 +158,8 @@ export function putFlow(message: MessageWriter, flow: FlowSpec): void {
   }
 }
 
-function putProtocol(message: MessageWriter, { tcp, sctp, dccp }: ProtocolState): void {
+/** Appends CTA_PROTOINFO. */
+export function putProtocol(message: MessageWriter, { tcp, sctp, dccp }: ProtocolState): void {
   const outer = message.nest(CTA_PROTOINFO);
   if (tcp) {
     const nest = message.nest(CTA_PROTOINFO_TCP);

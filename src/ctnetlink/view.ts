@@ -5,8 +5,8 @@ import { be16, be32, be64, host16, host32 } from '../wire/bytes.js';
 import { align4 } from '../wire/message.js';
 import { NLA_HDRLEN, NLA_TYPE_MASK, NLM_F_CREATE } from '../wire/uapi/netlink.js';
 import { NFNL_ATTRS } from '../wire/uapi/nfnetlink.js';
-import { EXPECTATION_POLICY } from './expectation-fields.js';
-import { FLOW_POLICY } from './fields.js';
+import { expectationPolicy } from './expectation-fields.js';
+import { flowPolicy } from './fields.js';
 import { NEST_SIZE, type Policy } from './policy.js';
 
 const EMPTY = new Uint8Array(0);
@@ -27,6 +27,8 @@ export class View {
   family = 0;
   /** res_id: the CPU of a statistics answer. */
   resourceId = 0;
+  /** Where the message begins in `bytes`. */
+  start = 0;
   /** Bytes in the message: an upper bound for every variable part. */
   size = 0;
   readonly #policy: Policy;
@@ -51,6 +53,7 @@ export class View {
     this.portId = host32(bytes, at + 12);
     this.family = bytes[at + 16]!;
     this.resourceId = be16(bytes, at + 18);
+    this.start = at;
     this.size = end - at;
     this.#walk(0, at + NFNL_ATTRS, end);
   }
@@ -151,10 +154,10 @@ export class View {
 
 /** A view of conntrack entries and events; slots: `S`, `T` with ORIGINAL, REPLY, MASTER. */
 export function createFlowView(): View {
-  return new View(FLOW_POLICY);
+  return new View(flowPolicy());
 }
 
 /** A view of expectations and their events; slots: `X`, `T` with EXPECTED_TUPLE, EXPECTED_MASK, EXPECTED_MASTER. */
 export function createExpectationView(): View {
-  return new View(EXPECTATION_POLICY);
+  return new View(expectationPolicy());
 }

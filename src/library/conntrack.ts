@@ -11,25 +11,33 @@ import {
   CTA_TUPLE_ORIG,
   CTA_TUPLE_REPLY,
   CTA_ZONE,
+  IPCTNL_MSG_CT_DELETE,
   IPCTNL_MSG_CT_GET,
   IPCTNL_MSG_CT_GET_CTRZERO,
   IPCTNL_MSG_CT_GET_DYING,
   IPCTNL_MSG_CT_GET_STATS,
   IPCTNL_MSG_CT_GET_STATS_CPU,
   IPCTNL_MSG_CT_GET_UNCONFIRMED,
+  IPCTNL_MSG_CT_NEW,
+  IPCTNL_MSG_EXP_DELETE,
   IPCTNL_MSG_EXP_GET,
   IPCTNL_MSG_EXP_GET_STATS_CPU,
+  IPCTNL_MSG_EXP_NEW,
 } from '../ctnetlink/uapi/nfnetlink-conntrack.js';
 import { createExpectationView, createFlowView, type View } from '../ctnetlink/view.js';
+import { release } from 'node:os';
 import { KernelError } from '../errors.js';
+import { type ExpectationSpec, putExpectation } from '../ctnetlink/expectation-spec.js';
+import { changesFlow, type FlowChange } from '../ctnetlink/flow-change.js';
+import { type FlowSpec, putFlow } from '../ctnetlink/flow-spec.js';
+import { type ChangeResult, emptyResult, flowDeleter, flowUpdater } from './flow-changes.js';
+import { NLM_F_CREATE, NLM_F_EXCL } from '../wire/uapi/netlink.js';
 import { putBe32 } from '../wire/bytes.js';
 import { EINVAL, ENOENT, EOPNOTSUPP } from '../wire/errno.js';
-import { MessageWriter } from '../wire/message.js';
-import { dump, ReceiveBuffers, type Request, transact, type VisitMessage } from '../wire/request.js';
-import { NetlinkSocket } from '../wire/socket.js';
-import { NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST } from '../wire/uapi/netlink.js';
-import { NFNL_SUBSYS_CTNETLINK, NFNL_SUBSYS_CTNETLINK_EXP } from '../wire/uapi/nfnetlink.js';
+import type { MessageWriter } from '../wire/message.js';
+import type { VisitMessage } from '../wire/request.js';
 import { BoundaryDuplicates } from './boundary-duplicates.js';
+import { Channel, ctnetlink, expectations } from './channel.js';
 
 /** Lists of entries the kernel keeps: the table itself, entries that owe a DESTROY event, entries of packets still on their way. */
 export type FlowList = 'conntrack' | 'dying' | 'unconfirmed';
@@ -63,6 +71,9 @@ export interface TableCount {
   readonly maxEntries: number | undefined;
 }
 
+/** Dumps use 0 and 1; changes that go on during a dump this one. */
+const WRITE_CHANNEL = 2;
+
 /** From this many entries on, both families are dumped at the same time on two sockets; below, the kernel's order is kept. */
 const PARALLEL_FROM = 32768;
 
@@ -74,7 +85,7 @@ const GET_BY_LIST: Readonly<Record<FlowList, readonly [number, string]>> = {
 
 /** The tracking table of the network namespace that the process is in. Needs CAP_NET_ADMIN there. */
 export class Conntrack {
-  #channels: Channel[] = [];
+  #channels: (Channel | undefined)[] = [];
 
   private constructor() {}
 
@@ -179,9 +190,82 @@ export class Conntrack {
     this.#channel(0).transact('EXP_GET', expectations(IPCTNL_MSG_EXP_GET), family, build, decodeThen(view, visit));
   }
 
+  /**
+   * Deletes the flows that the filter wants. `deleted` gets each as it was listed. A flow is named by tuple, zone and id, so that a
+   * newer one with the same tuple stays.
+   * @internal
+   */
+  async delete(filter: FlowFilter, deleted: (view: View) => void, beginBatch?: () => void): Promise<ChangeResult> {
+    const result = emptyResult();
+    const deleter = flowDeleter(this.#channel(WRITE_CHANNEL), result, deleted);
+    await this.scan(filter, { entry: (view) => deleter.add(view), beginBatch });
+    deleter.finish();
+    return result;
+  }
+
+  /**
+   * Updates the flows that the filter wants. `updated` gets each as the kernel has it afterwards.
+   * @internal
+   */
+  async update(filter: FlowFilter, change: FlowChange, updated: (view: View) => void, beginBatch?: () => void): Promise<ChangeResult> {
+    const result = emptyResult();
+    const updater = flowUpdater(this.#channel(WRITE_CHANNEL), result, change, updated);
+    await this.scan(filter, {
+      entry: (view) => {
+        if (changesFlow(view, change)) updater.add(view);
+        else {
+          result.matched++;
+          result.unchanged++;
+        }
+      },
+      beginBatch,
+    });
+    updater.finish();
+    return result;
+  }
+
+  /** Creates a flow, or with `mayExist` updates the one that is there. @throws KernelError, with `code` EEXIST when it is there */
+  create(flow: FlowSpec, options: { readonly mayExist?: boolean } = {}): void {
+    const flags = NLM_F_CREATE | (options.mayExist ? 0 : NLM_F_EXCL);
+    const build = (message: MessageWriter) => putFlow(message, flow);
+    this.#channel(0).transact('CT_NEW', ctnetlink(IPCTNL_MSG_CT_NEW), flow.family, build, undefined, { flags });
+  }
+
+  /**
+   * Empties the table, or drops all flows of one family. Source: ctnetlink.md 4.4.
+   * Kernels before 5.3 empty the table whatever the family: there the flows of the family are deleted one by one.
+   */
+  async flush(family: number = AF_UNSPEC): Promise<void> {
+    if (family !== AF_UNSPEC && !flushKnowsFamily()) {
+      await this.delete({ kind: 'family', family }, () => {});
+      return;
+    }
+    // A version other than 0 means: heed the family.
+    const extra = { version: family === AF_UNSPEC ? 0 : 1 };
+    this.#channel(0).transact('CT_DELETE', ctnetlink(IPCTNL_MSG_CT_DELETE), family, undefined, undefined, extra);
+  }
+
+  /** Creates an expectation. @throws KernelError, with `code` ENOENT when the master does not exist */
+  createExpectation(expectation: ExpectationSpec): void {
+    const extra = { flags: NLM_F_CREATE | NLM_F_EXCL };
+    const build = (message: MessageWriter) => putExpectation(message, expectation);
+    this.#channel(0).transact('EXP_NEW', expectations(IPCTNL_MSG_EXP_NEW), expectation.family, build, undefined, extra);
+  }
+
+  /** Deletes the expectation of one complete tuple. @throws KernelError, with `code` ENOENT when there is none */
+  deleteExpectation(family: number, tuple: TupleSpec): void {
+    const build = (message: MessageWriter) => putTuple(message, CTA_EXPECT_TUPLE, tuple);
+    this.#channel(0).transact('EXP_DELETE', expectations(IPCTNL_MSG_EXP_DELETE), family, build);
+  }
+
+  /** Drops all expectations, of both families. */
+  flushExpectations(): void {
+    this.#channel(0).transact('EXP_DELETE', expectations(IPCTNL_MSG_EXP_DELETE), AF_UNSPEC, undefined);
+  }
+
   /** Idempotent. */
   close(): void {
-    for (const channel of this.#channels) channel.close();
+    for (const channel of this.#channels) channel?.close(); // sparse: made as they are needed
     this.#channels = [];
   }
 
@@ -228,44 +312,9 @@ export class Conntrack {
   }
 }
 
-/** A socket for requests and dumps, one at a time, with its buffers and sequence numbers. */
-class Channel {
-  readonly #socket = NetlinkSocket.open();
-  readonly #buffers = new ReceiveBuffers();
-  readonly #message = new MessageWriter();
-  #sequence = 0;
-
-  transact(name: string, type: number, family: number, build: Build | undefined, visit: VisitMessage): void {
-    transact(this.#socket, this.#buffers, this.#request(name, type, NLM_F_REQUEST | NLM_F_ACK, family, build), visit);
-  }
-
-  dump(name: string, type: number, family: number, build: Build | undefined, visitor: Parameters<typeof dump>[3]): Promise<void> {
-    const request = this.#request(name, type, NLM_F_REQUEST | NLM_F_ACK | NLM_F_DUMP, family, build);
-    return dump(this.#socket, this.#buffers, request, visitor);
-  }
-
-  close(): void {
-    this.#socket.close();
-  }
-
-  #request(name: string, type: number, flags: number, family: number, build: Build | undefined): Request {
-    const message = this.#message;
-    message.reset();
-    message.begin(type, flags, ++this.#sequence, family);
-    build?.(message);
-    message.end();
-    return { name, sequence: this.#sequence, bytes: message.bytes, length: message.length };
-  }
-}
-
-type Build = (message: MessageWriter) => void;
-
-function ctnetlink(message: number): number {
-  return (NFNL_SUBSYS_CTNETLINK << 8) | message;
-}
-
-function expectations(message: number): number {
-  return (NFNL_SUBSYS_CTNETLINK_EXP << 8) | message;
+function flushKnowsFamily(): boolean {
+  const [major = 0, minor = 0] = release().split('.').map(Number);
+  return major > 5 || (major === 5 && minor >= 3);
 }
 
 function decodeThen(view: View, visit: (view: View) => void): VisitMessage {

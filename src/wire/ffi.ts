@@ -1,7 +1,7 @@
 // The only import of koffi: the libc calls a netlink client needs, each returning its result or the negative errno.
 
 import { createRequire } from 'node:module';
-import { dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { PlatformError } from '../errors.js';
 
 /** libc, as far as it is needed here. A negative result is `-errno`, as inside the kernel. */
@@ -16,8 +16,6 @@ export interface Libc {
   /** recvmmsg(2) on a thread of the pool. The caller keeps every buffer that `headers` points to alive until `done` runs. */
   recvmmsgAsync(fd: number, headers: Uint8Array, count: number, flags: number, done: (result: number) => void): void;
   close(fd: number): number;
-  /** Waits until a descriptor is ready: `struct pollfd` in `fds`, milliseconds or -1. */
-  poll(fds: Uint8Array, count: number, timeout: number): number;
   /** The address of a buffer's first byte. It holds as long as the buffer is reachable. */
   address(bytes: Uint8Array): bigint;
   /** Bytes in a pointer: 8 or 4. */
@@ -46,19 +44,18 @@ export function libc(): Libc {
  * executable first, takes 12 ms. It stays as the way for platforms and layouts not known here (ctnetlink.md 8.3).
  */
 function loadKoffi(): Koffi {
-  const require = createRequire(import.meta.url);
-  for (const flavour of ['linux', 'musl']) {
-    try {
-      const folder = dirname(require.resolve(`@koromix/koffi-linux-${process.arch}`));
-      const module = { exports: {} as Koffi };
-      process.dlopen(module, `${folder}/${flavour}_${process.arch}/koffi.node`);
-      return module.exports;
-    } catch {
-      // Not this flavour, or not installed beside us: the next way decides.
-    }
-  }
+  const module = { exports: {} as Koffi };
+  for (const flavour of ['linux', 'musl'])
+    for (const folder of MODULE_FOLDERS)
+      try {
+        const file = `${folder}/@koromix/koffi-linux-${process.arch}/${flavour}_${process.arch}/koffi.node`;
+        process.dlopen(module, fileURLToPath(new URL(file, import.meta.url)));
+        return module.exports;
+      } catch {
+        // Not there, or not for this C library: the next place decides.
+      }
   try {
-    return require('koffi') as Koffi;
+    return createRequire(import.meta.url)('koffi') as Koffi;
   } catch (cause) {
     throw new PlatformError(`cannot load the native library interface (koffi) on ${process.platform}-${process.arch}`, {
       cause,
@@ -66,6 +63,12 @@ function loadKoffi(): Koffi {
     });
   }
 }
+
+/**
+ * Where node_modules lies, seen from this file: from dist/ (the bundled command) and from dist/wire/ (the library), with koffi
+ * inside this package, or beside it.
+ */
+const MODULE_FOLDERS = ['../node_modules', '../..', '../../node_modules', '../../..'];
 
 function declare(koffi: Koffi): Libc {
   const c = koffi.load(null);
@@ -78,7 +81,6 @@ function declare(koffi: Koffi): Libc {
   const send = c.func('intptr_t send(int fd, void *bytes, size_t length, int flags)');
   const recvmmsg = c.func('int recvmmsg(int fd, void *headers, unsigned int count, int flags, void *timeout)');
   const close = c.func('int close(int fd)');
-  const poll = c.func('int poll(void *fds, unsigned long count, int timeout)');
   return {
     socket: (domain, type, protocol) => result(socket(domain, type, protocol)),
     bind: (fd, address, length) => result(bind(fd, address, length)),
@@ -90,7 +92,6 @@ function declare(koffi: Koffi): Libc {
     recvmmsgAsync: (fd, headers, count, flags, done) =>
       recvmmsg.async(fd, headers, count, flags, null, (_: unknown, value: number) => done(result(value))),
     close: (fd) => result(close(fd)),
-    poll: (fds, count, timeout) => result(poll(fds, count, timeout)),
     address: (bytes) => BigInt(koffi.address(bytes)),
     pointerSize: koffi.sizeof('void *'),
   };

@@ -1,6 +1,6 @@
 // Building netlink messages: nlmsghdr, nfgenmsg and attributes appended to one growing buffer.
 
-import { putBe16, putBe32, putHost16, putHost32 } from './bytes.js';
+import { host16, putBe16, putBe32, putHost16, putHost32 } from './bytes.js';
 import { NLA_F_NESTED, NLA_HDRLEN, NLMSG_HDRLEN } from './uapi/netlink.js';
 import { NFGENMSG_LEN } from './uapi/nfnetlink.js';
 
@@ -38,6 +38,11 @@ export class MessageWriter {
     this.bytes[at + 16] = family;
     this.bytes[at + 17] = version;
     this.length = at + NLMSG_HDRLEN + NFGENMSG_LEN;
+  }
+
+  /** Adds flags to the message that `begin` opened last. */
+  addFlags(flags: number): void {
+    putHost16(this.bytes, this.#message + 6, host16(this.bytes, this.#message + 6) | flags);
   }
 
   /** Closes the message that `begin` opened. */
@@ -78,6 +83,12 @@ export class MessageWriter {
   /** Raw bytes: addresses, label words. */
   raw(type: number, value: Uint8Array): void {
     this.bytes.set(value, this.#attribute(type, value.length));
+  }
+
+  /** A value copied from elsewhere, such as a received message. */
+  copy(type: number, from: Uint8Array, start: number, size: number): void {
+    const at = this.#attribute(type, size);
+    for (let i = 0; i < size; i++) this.bytes[at + i] = from[start + i]!;
   }
 
   /** A NUL-terminated string. */

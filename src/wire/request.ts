@@ -28,8 +28,11 @@ const DUMP_SLOTS = 16;
 /** The first part of a dump is taken without a thread, so that a small table never starts one. */
 const FIRST_SLOTS = 2;
 
-/** Called for each message of an answer. The bytes are borrowed: they are overwritten after the batch. */
-export type VisitMessage = (bytes: Uint8Array, at: number, end: number) => void;
+/**
+ * Called for each message of an answer. The bytes are borrowed: they are overwritten after the batch.
+ * `index` is which message of the request it answers.
+ */
+export type VisitMessage = (bytes: Uint8Array, at: number, end: number, index: number) => void;
 
 /** What happens during a dump. */
 export interface DumpVisitor {
@@ -40,31 +43,40 @@ export interface DumpVisitor {
   readonly endDatagram?: ((bytes: Uint8Array) => void) | undefined;
 }
 
-/** A request ready to be sent. `name` stands in errors. */
+/**
+ * A request ready to be sent, or several in one datagram. `name` stands in errors. Of several, each has its own sequence number
+ * and only the last needs NLM_F_ACK: the kernel reports every failure (ctnetlink.md 6.1).
+ */
 export interface Request {
   readonly name: string;
+  /** Sequence number of the first message; the others follow in steps of 1. */
   readonly sequence: number;
+  /** How many messages. Default 1. */
+  readonly count?: number;
   readonly bytes: Uint8Array;
   readonly length: number;
+  /** Takes the failure of message `index`, so that the others go on. Without it the first failure is thrown. */
+  readonly failed?: ((index: number, error: KernelError) => void) | undefined;
 }
 
-/** Receive buffers for one socket: two, so that the kernel fills one while the other is read. */
+/**
+ * Receive buffers for one socket: a small one for answers and the start of a dump, and two large ones, made when a dump goes on,
+ * so that the kernel fills one while the other is read.
+ */
 export class ReceiveBuffers {
-  readonly first: Datagrams;
-  #second: Datagrams | undefined;
+  readonly first = new Datagrams(libc(), FIRST_SLOTS, DATAGRAM_SIZE);
+  readonly #large: (Datagrams | undefined)[] = [];
 
-  constructor() {
-    this.first = new Datagrams(libc(), DUMP_SLOTS, DATAGRAM_SIZE);
-  }
-
-  get second(): Datagrams {
-    this.#second ??= new Datagrams(libc(), DUMP_SLOTS, DATAGRAM_SIZE);
-    return this.#second;
+  /** The large buffer that is not `busy`. */
+  other(busy: Datagrams): Datagrams {
+    const index = this.#large[0] === busy ? 1 : 0;
+    this.#large[index] ??= new Datagrams(libc(), DUMP_SLOTS, DATAGRAM_SIZE);
+    return this.#large[index];
   }
 }
 
 /**
- * Sends a request that carries NLM_F_ACK and is no dump; visits its answers until the acknowledgement.
+ * Sends a request whose last message carries NLM_F_ACK and that is no dump; visits its answers until the acknowledgement.
  * Everything happens inside the call: the kernel has answered when send(2) returns.
  * @throws KernelError when the kernel refuses, NoAnswerError, SystemError, DecodeError
  */
@@ -72,9 +84,22 @@ export function transact(socket: NetlinkSocket, buffers: ReceiveBuffers, request
   const into = buffers.first;
   const visitor = visit ? { message: visit } : undefined;
   socket.send(request.bytes, request.length);
+  let refused: KernelError | undefined;
+  const { failed } = request;
+  const watched: Request = failed
+    ? {
+        ...request,
+        failed: (index, error) => {
+          refused = error;
+          failed(index, error);
+        },
+      }
+    : request;
   for (;;) {
-    const count = checkCount(socket.receive(into), request);
-    if (walkBatch(into, count, request, visitor)) return;
+    const count = socket.receive(into);
+    // Without the privilege the kernel refuses a datagram as a whole, in the name of its first message.
+    if (count === -EAGAIN && refused) throw refused;
+    if (walkBatch(into, checkCount(count, request), watched, visitor)) return;
   }
 }
 
@@ -91,10 +116,10 @@ export async function dump(
 ): Promise<void> {
   socket.send(request.bytes, request.length);
   let current = buffers.first;
-  let count = checkCount(socket.receive(current, FIRST_SLOTS), request);
+  let count = checkCount(socket.receive(current), request);
   for (;;) {
-    const last = holdsEnd(current, count, request.sequence);
-    const next = current === buffers.first && !last ? buffers.second : buffers.first;
+    const last = holdsEnd(current, count, lastSequence(request));
+    const next = last ? current : buffers.other(current);
     const pending = last ? undefined : socket.receiveAsync(next);
     try {
       visitor.beginBatch?.();
@@ -149,15 +174,18 @@ export function walkDatagram(
   visit: VisitMessage | undefined,
 ): boolean {
   let ended = false;
+  const last = lastSequence(request);
   while (at + NLMSG_HDRLEN <= end) {
     const length = host32(bytes, at);
     if (length < NLMSG_HDRLEN || at + length > end) throw new DecodeError(`${request.name}: bad message length ${length}`, at);
-    if (host32(bytes, at + 8) === request.sequence) {
+    const sequence = host32(bytes, at + 8);
+    if (sequence >= request.sequence && sequence <= last) {
       const type = host16(bytes, at + 4);
-      if (type >= NLMSG_MIN_TYPE) visit?.(bytes, at, at + length);
+      const index = sequence - request.sequence;
+      if (type >= NLMSG_MIN_TYPE) visit?.(bytes, at, at + length, index);
       else if (type === NLMSG_ERROR || type === NLMSG_DONE) {
-        ended = true;
-        checkResult(bytes, at, at + length, type, request);
+        if (sequence === last) ended = true;
+        checkResult(bytes, at, at + length, type, request, index);
       }
     }
     at += align4(length);
@@ -165,7 +193,11 @@ export function walkDatagram(
   return ended;
 }
 
-function checkResult(bytes: Uint8Array, at: number, end: number, type: number, request: Request): void {
+function lastSequence(request: Request): number {
+  return request.sequence + (request.count ?? 1) - 1;
+}
+
+function checkResult(bytes: Uint8Array, at: number, end: number, type: number, request: Request, index: number): void {
   const payload = at + NLMSG_HDRLEN;
   if (payload + 4 > end) {
     if (type === NLMSG_DONE) return; // A bare DONE carries no result.
@@ -174,7 +206,9 @@ function checkResult(bytes: Uint8Array, at: number, end: number, type: number, r
   const errno = -hostSigned32(bytes, payload);
   if (errno <= 0) return;
   const extended = type === NLMSG_ERROR ? extendedAck(bytes, at, end) : undefined;
-  throw new KernelError(request.name, errno, errnoName(errno), errnoReason(errno), extended);
+  const error = new KernelError(request.name, errno, errnoName(errno), errnoReason(errno), extended);
+  if (!request.failed) throw error;
+  request.failed(index, error);
 }
 
 /** The kernel's own words about an error, where it sent some. Source: ctnetlink.md 1.6. */

@@ -80,10 +80,10 @@ export class NetlinkSocket {
    * Takes what is queued, without waiting: the answers to a request are there when `send` returns.
    * @returns how many datagrams, or `-errno` (`-EAGAIN`: none)
    */
-  receive(into: Datagrams, slots = into.slots): number {
+  receive(into: Datagrams): number {
     this.#check();
     let count: number;
-    do count = this.#libc.recvmmsg(this.#fd, into.headers, slots, MSG_DONTWAIT);
+    do count = this.#libc.recvmmsg(this.#fd, into.headers, into.slots, MSG_DONTWAIT);
     while (count === -EINTR);
     return count;
   }

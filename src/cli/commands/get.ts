@@ -24,7 +24,7 @@ function getFlow(context: Context): number {
   try {
     counter.visitor.beginBatch();
     // The frame is written once the kernel has answered: no half document beside an error.
-    conntrack.get(flowKey(values), flowFilter(values, context.labelBits), (view) => {
+    conntrack.get(flowKey(values), flowFilter(values, context.filterLabels), (view) => {
       writer.begin();
       counter.visitor.entry(view);
     });

@@ -19,7 +19,7 @@ export async function list(context: Context): Promise<number> {
     writer.begin();
     if (expect) await conntrack.scanExpectations(values.family ?? AF_UNSPEC, counter.visitor);
     else
-      await conntrack.scan(flowFilter(values, context.labelBits), counter.visitor, { list: table, zero: values.zero ?? false });
+      await conntrack.scan(flowFilter(values, context.filterLabels), counter.visitor, { list: table, zero: values.zero ?? false });
     writer.end();
     out.flush();
   } finally {

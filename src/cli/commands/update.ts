@@ -1,0 +1,18 @@
+// `-U`: new values for every flow the filters want.
+
+import type { Context } from '../context.js';
+import { flowFilter } from '../flow-filter.js';
+import { flowChange, updateFilterValues } from '../flow-spec.js';
+import { changeFlows } from './change.js';
+
+export async function update(context: Context): Promise<number> {
+  const { values, labelBits } = context.invocation;
+  const change = flowChange(values, labelBits);
+  return changeFlows(context, {
+    done: 'updated',
+    verb: 'add',
+    labels: context.labels,
+    filter: flowFilter(updateFilterValues(values), context.filterLabels),
+    run: (conntrack, filter, each, beginBatch) => conntrack.update(filter, change, each, beginBatch),
+  });
+}

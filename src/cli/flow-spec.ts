@@ -1,0 +1,123 @@
+// Options → FlowSpec and FlowChange, for the commands that make and change flows. Derivation of the other direction: cli.md 3.13.
+
+import type { TupleSpec } from '../ctnetlink/encode.js';
+import { type FlowChange, labelBytes, tcpState } from '../ctnetlink/flow-change.js';
+import { type FlowSpec, LABEL_BITS, type NatSpec, type ProtocolState } from '../ctnetlink/flow-spec.js';
+import { dccp } from '../ctnetlink/protocols/dccp.js';
+import { protocolByNumber } from '../ctnetlink/protocols/index.js';
+import { sctp } from '../ctnetlink/protocols/sctp.js';
+import { tcp } from '../ctnetlink/protocols/tcp.js';
+import { AF_INET } from '../ctnetlink/uapi/in.js';
+import { IPS_CONFIRMED } from '../ctnetlink/uapi/nf-conntrack-common.js';
+import { networkToHost32 } from '../wire/bytes.js';
+import type { NatValue, OptionValues } from './invocation.js';
+import { inverse, originalTuple, replyTuple } from './tuples.js';
+import { UsageError } from './usage-error.js';
+
+/** Bits of label names. */
+export type LabelBits = ReadonlyMap<string, number> | undefined;
+
+/** The flow that `-I` and `-A` describe. */
+export function flowSpec(values: OptionValues, labels: LabelBits): FlowSpec {
+  const given = { original: originalTuple(values), reply: replyTuple(values) };
+  const original = values.src || values.dst ? given.original : filled(given.original, inverse(given.reply));
+  const srcNat = natSpec(values.srcNat, values, values.replyDport, original.sport);
+  const dstNat = natSpec(values.dstNat, values, values.replySport, original.dport);
+  // The kernel translates the reply tuple itself, so what the NAT options say must not be in it already.
+  const untranslated: TupleSpec = {
+    ...given.reply,
+    ...(dstNat?.port === undefined ? {} : { sport: undefined }),
+    ...(srcNat?.port === undefined ? {} : { dport: undefined }),
+  };
+  const reply = filled(untranslated, inverse(original));
+  const bits = labelBitsOf(values.labelAdd, labels);
+  return {
+    family: values.family ?? AF_INET,
+    original: values.origZone === undefined ? original : { ...original, zone: values.origZone },
+    reply: values.replyZone === undefined ? reply : { ...reply, zone: values.replyZone },
+    status: values.status ? values.status.set | IPS_CONFIRMED : undefined,
+    timeout: values.timeout,
+    mark: values.mark?.value,
+    protocol: protocolState(values),
+    srcNat,
+    dstNat,
+    zone: values.zone,
+    ...(bits.length > 0 ? { labels: labelBytes(bits), labelsMask: labelBytes(bits) } : {}),
+  };
+}
+
+/** What `-U` asks for. */
+export function flowChange(values: OptionValues, labels: LabelBits): FlowChange {
+  return {
+    timeout: values.timeout,
+    mark: values.mark,
+    status: values.status?.set,
+    state: values.state,
+    protonum: values.protonum,
+    vtagOriginal: vtag(values.origVtag),
+    vtagReply: vtag(values.replyVtag),
+    labelsSet: labelBitsOf(values.labelAdd, labels),
+    labelsClear: values.labelDel?.length === 0 ? 'all' : labelBitsOf(values.labelDel, labels),
+  };
+}
+
+/** The values of `-U` that choose flows: the others are what it changes. */
+export function updateFilterValues(values: OptionValues): OptionValues {
+  const { mark, status, timeout, state, origVtag, replyVtag, role, ...filters } = values;
+  return filters;
+}
+
+function labelBitsOf(names: readonly string[] | undefined, labels: LabelBits): number[] {
+  return (names ?? []).map((name) => {
+    const bit = labels!.get(name)!;
+    if (bit >= LABEL_BITS)
+      throw new UsageError(`label ${name} is bit ${bit}, but the kernel keeps only bits 0 to ${LABEL_BITS - 1}`, { exitStatus: 1 });
+    return bit;
+  });
+}
+
+/** `tuple`, with what it lacks from `other`. */
+function filled(tuple: TupleSpec, other: TupleSpec): TupleSpec {
+  return {
+    src: tuple.src ?? other.src,
+    dst: tuple.dst ?? other.dst,
+    protonum: tuple.protonum ?? other.protonum,
+    sport: tuple.sport ?? other.sport,
+    dport: tuple.dport ?? other.dport,
+    icmpType: tuple.icmpType ?? other.icmpType,
+    icmpCode: tuple.icmpCode ?? other.icmpCode,
+    icmpId: tuple.icmpId ?? other.icmpId,
+  };
+}
+
+/**
+ * A translation. The port is the one given with it, else that of the reply direction where it differs from the original one:
+ * so `-o save` lines, which state the translated port only there, bring the translation back (B24).
+ */
+function natSpec(
+  value: NatValue | undefined,
+  values: OptionValues,
+  replyPort: number | undefined,
+  originalPort: number | undefined,
+): NatSpec | undefined {
+  if (!value?.address) return undefined;
+  const shape = protocolByNumber(values.protonum ?? 0).tuple;
+  if (value.port !== undefined && shape !== 'ports')
+    throw new UsageError(`a NAT port needs a protocol with ports, such as tcp or udp; give the address alone`);
+  const port = value.port ?? (shape === 'ports' && replyPort !== originalPort ? replyPort : undefined);
+  return { address: value.address, port };
+}
+
+function protocolState(values: OptionValues): ProtocolState | undefined {
+  const { protonum, state, origVtag, replyVtag, role } = values;
+  if (protonum === tcp.number && state !== undefined) return { tcp: tcpState(state) };
+  if (protonum === sctp.number && state !== undefined)
+    return { sctp: { state, vtagOriginal: vtag(origVtag), vtagReply: vtag(replyVtag) } };
+  if (protonum === dccp.number && state !== undefined) return { dccp: { state, role } };
+  return undefined;
+}
+
+// quirk: B35. The number on the command line is the tag with its bytes in host order, as in files saved by the C tool.
+function vtag(value: number | undefined): number | undefined {
+  return value === undefined ? undefined : networkToHost32(value);
+}

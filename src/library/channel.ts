@@ -1,0 +1,109 @@
+// Channel: a socket with its buffers and sequence numbers; what the library sends goes through one.
+
+import type { KernelError } from '../errors.js';
+import { MessageWriter } from '../wire/message.js';
+import { type DumpVisitor, dump, ReceiveBuffers, transact, type VisitMessage } from '../wire/request.js';
+import { NetlinkSocket } from '../wire/socket.js';
+import { NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST } from '../wire/uapi/netlink.js';
+import { NFNL_SUBSYS_CTNETLINK, NFNL_SUBSYS_CTNETLINK_EXP } from '../wire/uapi/nfnetlink.js';
+
+/** Appends the attributes of a request. */
+export type Build = (message: MessageWriter) => void;
+
+/** nlmsg_type of a message of the conntrack subsystem. */
+export function ctnetlink(message: number): number {
+  return (NFNL_SUBSYS_CTNETLINK << 8) | message;
+}
+
+/** nlmsg_type of a message of the expectation subsystem. */
+export function expectations(message: number): number {
+  return (NFNL_SUBSYS_CTNETLINK_EXP << 8) | message;
+}
+
+/** One request, batch or dump at a time. */
+export class Channel {
+  readonly #socket = NetlinkSocket.open();
+  readonly #buffers = new ReceiveBuffers();
+  readonly #message = new MessageWriter();
+  #sequence = 0;
+  #batched = 0;
+
+  /** One request, acknowledged. `flags` and `version` beyond the usual ones are for those that need them. */
+  transact(
+    name: string,
+    type: number,
+    family: number,
+    build: Build | undefined,
+    visit?: VisitMessage,
+    extra: { readonly flags?: number; readonly version?: number } = {},
+  ): void {
+    this.#begin(type, NLM_F_REQUEST | NLM_F_ACK | (extra.flags ?? 0), family, build, extra.version);
+    this.#send(name, 1, visit, undefined);
+  }
+
+  async dump(name: string, type: number, family: number, build: Build | undefined, visitor: DumpVisitor): Promise<void> {
+    this.#begin(type, NLM_F_REQUEST | NLM_F_ACK | NLM_F_DUMP, family, build);
+    const { bytes, length } = this.#message;
+    await dump(this.#socket, this.#buffers, { name, sequence: this.#sequence, bytes, length }, visitor);
+  }
+
+  /** Adds a request to the batch that `sendBatch` sends. @returns its index there */
+  addToBatch(type: number, flags: number, family: number, build: Build): number {
+    this.#append(type, NLM_F_REQUEST | flags, family, build);
+    return this.#batched++;
+  }
+
+  /** How many requests wait in the batch. */
+  get batched(): number {
+    return this.#batched;
+  }
+
+  /** Bytes that wait in the batch. */
+  get batchedBytes(): number {
+    return this.#batched === 0 ? 0 : this.#message.length;
+  }
+
+  /** Sends the batch; `failed` gets each refusal. @throws KernelError when the kernel refuses the batch as a whole */
+  sendBatch(name: string, visit: VisitMessage | undefined, failed: (index: number, error: KernelError) => void): void {
+    const count = this.#batched;
+    if (count === 0) return;
+    this.#batched = 0;
+    this.#message.addFlags(NLM_F_ACK);
+    this.#send(name, count, visit, failed);
+  }
+
+  /** Room for answers: as much as the system gives, up to `bytes`. @returns the room there is */
+  setReceiveBuffer(bytes: number): number {
+    return this.#socket.setReceiveBuffer(bytes);
+  }
+
+  close(): void {
+    this.#socket.close();
+  }
+
+  #begin(type: number, flags: number, family: number, build: Build | undefined, version?: number): void {
+    this.#message.reset();
+    this.#appendMessage(type, flags, family, build, version);
+  }
+
+  #append(type: number, flags: number, family: number, build: Build): void {
+    if (this.#batched === 0) this.#message.reset();
+    this.#appendMessage(type, flags, family, build);
+  }
+
+  #appendMessage(type: number, flags: number, family: number, build: Build | undefined, version?: number): void {
+    this.#message.begin(type, flags, ++this.#sequence, family, version);
+    build?.(this.#message);
+    this.#message.end();
+  }
+
+  #send(
+    name: string,
+    count: number,
+    visit: VisitMessage | undefined,
+    failed: ((index: number, error: KernelError) => void) | undefined,
+  ): void {
+    const { bytes, length } = this.#message;
+    transact(this.#socket, this.#buffers, { name, sequence: this.#sequence - count + 1, count, bytes, length, failed }, visit);
+  }
+}
