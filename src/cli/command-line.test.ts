@@ -460,7 +460,6 @@ test('of a prefix and a mask, the later word wins; a later address keeps the mas
   assert.deepEqual(mask('--mask-src', '255.255.0.0', '-s', '1.0.0.0/8'), v4(255, 0, 0, 0));
   assert.deepEqual(mask('-s', '1.0.0.0/8', '-s', '2.2.2.2'), v4(255, 0, 0, 0));
   assert.equal(parse('-L', '-s', '1.0.0.0/8').values.maskSrc, undefined);
-  assert.deepEqual(parse('-L', 'dying', '--mask-src', '255.0.0.0').values.maskSrc, v4(255, 0, 0, 0));
 });
 
 test('single values: the last wins; lists accumulate', () => {

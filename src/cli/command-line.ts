@@ -1,8 +1,9 @@
 // The words after `conntrack` → an Invocation, or a UsageError for the first mistake in the order of cli.md 1.5. No I/O of its own.
 
-import { OptionReader, type Token } from './getopt.js';
+import type { Protocol } from '../ctnetlink/schema.js';
+import { OptionNames, OptionReader, type Token } from './getopt.js';
 import { helpTopic } from './help.js';
-import type { CommandLetter, Invocation, Table } from './invocation.js';
+import type { CommandLetter, Invocation, OptionValues, Table } from './invocation.js';
 import { checkLegality } from './legality.js';
 import { didYouMean } from './nearest.js';
 import {
@@ -33,9 +34,9 @@ export interface ParseEnvironment {
 /** Parses `argv` (without node and script). No words, or operands only, ask for help. @throws UsageError */
 export function parseCommandLine(argv: readonly string[], env: ParseEnvironment): Invocation {
   const [first, file] = argv;
-  // 1.8: the first two words decide; what follows is not looked at.
+  // 1.8: the first two words decide.
   if ((first === '-R' || first === '--load-file') && file !== undefined)
-    return { command: 'R', table: 'conntrack', values: {}, file, warnings: [] };
+    return { command: 'R', table: 'conntrack', values: loadOptions(argv.slice(2)), file, warnings: [] };
   return parseWords(argv, env) ?? { command: 'h', table: 'conntrack', values: {}, warnings: [] };
 }
 
@@ -58,17 +59,54 @@ export function checkLoadable(invocation: Invocation): void {
     throw new UsageError(`a load file works on table conntrack only, not on ${invocation.table}`);
 }
 
-type Named = { readonly command: CommandRow } | { readonly key: string; readonly row: OptionRow };
+/** The options of our own that `-R` takes, behind the file name. Other words there are ignored, as the reference does. */
+function loadOptions(words: readonly string[]): OptionValues {
+  const names = new OptionNames<Named>();
+  addOptions(names, Object.fromEntries(Object.entries<OptionRow>(OPTIONS).filter(([, row]) => row.isNew && row.conntrack?.R)));
+  const reader = new OptionReader<Named>(words, names);
+  const draft = newDraft({ readProtocols: () => '' });
+  for (let token = reader.next(); token; token = reader.next()) {
+    if (token.kind === 'missing') throw mistake(token, reader, undefined);
+    if (token.kind === 'option' && 'row' in token.option) takeOption(token.option.key, token.option.row, token.option.name, token.value, draft);
+  }
+  return draft.values;
+}
+
+type Named = { readonly command: CommandRow } | { readonly key: string; readonly row: OptionRow; readonly name: string };
 type Chosen = { readonly command: CommandRow; readonly spelled: string; readonly table: Table; readonly topic?: string };
 
 /** `undefined`: neither a command nor an option. */
 function parseWords(words: readonly string[], env: ParseEnvironment): Invocation | undefined {
-  const reader = new OptionReader<Named>(words);
-  for (const command of COMMANDS) if (command.letter !== 'R') addCommand(reader, command);
-  addOptions(reader, OPTIONS);
+  const reader = new OptionReader<Named>(words, namesFor(undefined));
+  try {
+    return readWords(reader, env);
+  } catch (error) {
+    if (error instanceof UsageError) error.word ??= reader.position;
+    throw error;
+  }
+}
 
+function readWords(reader: OptionReader<Named>, env: ParseEnvironment): Invocation | undefined {
+  const draft = newDraft(env);
+  let chosen: Chosen | undefined;
+  let tracker = draft.tracker;
+  for (let token = reader.next(); token; token = reader.next()) {
+    if (token.kind === 'operand') continue; // left-over words are ignored (1.3)
+    if (token.kind !== 'option') throw mistake(token, reader, chosen);
+    if ('command' in token.option) chosen = choose(token.option.command, token.spelled, token.value, token.glued, chosen);
+    else takeOption(token.option.key, token.option.row, token.option.name, token.value, draft);
+    if (draft.tracker !== tracker) {
+      tracker = draft.tracker!;
+      reader.use(namesFor(tracker));
+    }
+  }
+  if (!chosen && draft.given.size === 0) return undefined;
+  return finish(draft, chosen, env);
+}
+
+function newDraft(env: ParseEnvironment): Draft {
   const warnings: string[] = [];
-  const draft: Draft = {
+  return {
     values: {},
     given: new Map(),
     masks: {},
@@ -76,38 +114,42 @@ function parseWords(words: readonly string[], env: ParseEnvironment): Invocation
     warn: (warning) => warnings.push(warning),
     readProtocols: () => env.readProtocols(),
   };
-  let chosen: Chosen | undefined;
-  let tracker = draft.tracker;
-  for (let token = reader.next(); token; token = reader.next()) {
-    if (token.kind === 'operand') continue; // left-over words are ignored (1.3)
-    if (token.kind !== 'option') throw mistake(token, reader, chosen);
-    if ('command' in token.option) chosen = choose(token.option.command, token.spelled, token.value, token.glued, chosen);
-    else takeOption(token.option.key, token.option.row, token.value, draft);
-    if (draft.tracker !== tracker) {
-      tracker = draft.tracker!;
-      addOptions(reader, protocolOptions(tracker));
+}
+
+/** Names by the protocol whose options are in force. Constant, but made when first needed: a load file has many lines. */
+const NAMES = new Map<Protocol | undefined, OptionNames<Named>>();
+
+function namesFor(tracker: Protocol | undefined): OptionNames<Named> {
+  let names = NAMES.get(tracker);
+  if (!names) {
+    if (tracker) {
+      names = new OptionNames(namesFor(undefined));
+      addOptions(names, protocolOptions(tracker));
+    } else {
+      names = new OptionNames();
+      for (const command of COMMANDS) if (command.letter !== 'R') addCommand(names, command);
+      addOptions(names, OPTIONS);
     }
+    NAMES.set(tracker, names);
   }
-  if (!chosen && draft.given.size === 0) return undefined;
-  return finish(draft, chosen, env);
+  return names;
 }
 
-function addCommand(reader: OptionReader<Named>, command: CommandRow): void {
+function addCommand(names: OptionNames<Named>, command: CommandRow): void {
   const named = { command };
-  reader.addShort(command.letter, command.short, named);
-  for (const name of command.names) reader.addLong(name, command.long, named);
+  names.addShort(command.letter, command.short, named);
+  for (const name of command.names) names.addLong(name, command.long, named);
 }
 
-function addOptions(reader: OptionReader<Named>, rows: OptionRows): void {
+function addOptions(names: OptionNames<Named>, rows: OptionRows): void {
   for (const [key, row] of Object.entries(rows)) {
-    const named = { key, row };
-    if (row.short !== undefined) reader.addShort(row.short, row.arg, named);
-    for (const name of row.names) reader.addLong(name, row.arg, named, row.isNew);
+    const named = { key, row, name: optionName(row) };
+    if (row.short !== undefined) names.addShort(row.short, row.arg, named);
+    for (const name of row.names) names.addLong(name, row.arg, named, row.isNew);
   }
 }
 
-function takeOption(key: string, row: OptionRow, value: string | undefined, draft: Draft): void {
-  const name = optionName(row);
+function takeOption(key: string, row: OptionRow, name: string, value: string | undefined, draft: Draft): void {
   if (row.arg === 'required') row.read(draft, name, value!);
   else if (row.arg === 'optional') row.read(draft, name, value);
   else row.read(draft, name);
@@ -161,8 +203,9 @@ function unknownTable(word: string, command: CommandRow): UsageError {
 /** Steps 2 to 5 of cli.md 1.5, and the result. */
 function finish(draft: Draft, chosen: Chosen | undefined, env: ParseEnvironment): Invocation {
   const { values, warnings } = draft;
-  const labels = [...new Set([...(values.labels ?? []), ...(values.labelAdd ?? []), ...(values.labelDel ?? [])])];
-  const labelBits = labels.length > 0 ? env.resolveLabels?.(labels, values.labelMap) : undefined;
+  const { labels, labelAdd, labelDel } = values;
+  const named = labels || labelAdd || labelDel ? [...new Set([...(labels ?? []), ...(labelAdd ?? []), ...(labelDel ?? [])])] : [];
+  const labelBits = named.length > 0 ? env.resolveLabels?.(named, values.labelMap) : undefined;
   if (!chosen) {
     const [option] = draft.given.values();
     throw new UsageError(`${option} needs a command, such as -L (--dump) or -E (--event)`, { hint: 'see conntrack --help' });

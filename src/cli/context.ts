@@ -2,7 +2,9 @@
 
 import type { LabelMap } from '../ctnetlink/label.js';
 import { ByteWriter } from '../format/byte-writer.js';
+import type { Conntrack } from '../library/conntrack.js';
 import type { Invocation } from './invocation.js';
+import type { LabelSource } from './labels.js';
 import { writeAll } from './output.js';
 
 /** Everything a command needs. Commands return their exit status and throw what went wrong. */
@@ -12,12 +14,34 @@ export interface Context {
   readonly labels: LabelMap | undefined;
   /** Bits of the labels that `-l` names. */
   readonly filterLabels: readonly number[];
+  /** Where label names come from, for command lines within a file. */
+  readonly labelSource: LabelSource;
+  /** The table, opened when first asked for; closed when the command has ended. @throws SystemError, PlatformError */
+  conntrack(): Conntrack;
   /** Standard output. Flush it before writing to `err`, so that the closing line comes last. */
   readonly out: ByteWriter;
   /** One line to standard error. */
   err(line: string): void;
+  /** The line that says how many entries were dealt with, to standard error. */
+  close(text: string): void;
   /** Milliseconds since the epoch, with a fraction. */
   now(): number;
+  /** Text of /etc/protocols. */
+  readProtocols(): string;
+}
+
+/** What depends on the command line only: the part of a context that each line of a load file has for itself. */
+export function invocationContext(
+  invocation: Invocation,
+  labelSource: LabelSource,
+): Pick<Context, 'invocation' | 'labels' | 'filterLabels' | 'labelSource'> {
+  const { values, labelBits } = invocation;
+  return {
+    invocation,
+    labels: values.output?.labels || labelBits ? labelSource.load(values.labelMap) : undefined,
+    filterLabels: (values.labels ?? []).map((name) => labelBits!.get(name)!),
+    labelSource,
+  };
 }
 
 /** Output that goes to a descriptor. */

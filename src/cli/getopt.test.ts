@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { OptionReader, type Token } from './getopt.js';
+import { OptionNames, OptionReader, type Token } from './getopt.js';
 
 /** A set of options like those of a command-line tool: option names are their long names. */
-function reader(words: readonly string[]): OptionReader<string> {
-  const it = new OptionReader<string>(words);
+function names(): OptionNames<string> {
+  const it = new OptionNames<string>();
   it.addShort('L', 'detached', 'list');
   it.addLong('list', 'optional', 'list');
   it.addShort('z', 'none', 'zero');
@@ -23,6 +23,10 @@ function reader(words: readonly string[]): OptionReader<string> {
   it.addLong('countdown-new', 'none', 'new', true);
   it.addLong('fresh', 'none', 'new', true);
   return it;
+}
+
+function reader(words: readonly string[]): OptionReader<string> {
+  return new OptionReader<string>(words, names());
 }
 
 function read(...words: string[]): string[] {
@@ -149,7 +153,9 @@ for (const [words, tokens] of CASES) {
 test('a long name added while reading is known from the next word on, and makes abbreviations ambiguous', () => {
   const it = reader(['--statu', '1', '--statu', '1', '--statute']);
   assert.equal(show(it.next()!), 'status 1');
-  it.addLong('statute', 'none', 'statute');
+  const more = new OptionNames(names());
+  more.addLong('statute', 'none', 'statute');
+  it.use(more);
   assert.equal(show(it.next()!), 'ambiguous --statu: status statute');
   assert.equal(show(it.next()!), '(1)');
   assert.equal(show(it.next()!), 'statute');

@@ -28,24 +28,22 @@ export type Token<T> =
   /** `--name=value` for an option that takes no value there. */
   | { readonly kind: 'unwanted'; readonly option: T; readonly spelled: string; readonly value: string };
 
-interface Entry<T> {
+/** What a name stands for. */
+export interface Entry<T> {
   readonly option: T;
   readonly arity: Arity;
   readonly weak: boolean;
 }
 
-/** Reads one command line from left to right. Options and operands may be mixed; `--` makes operands of all that follows. */
-export class OptionReader<T> {
-  readonly #words: readonly string[];
-  readonly #short = new Map<string, Entry<T>>();
-  readonly #long = new Map<string, Entry<T>>();
-  #at = 0;
-  /** Letters of the current word that have not been read. */
-  #bundle = '';
-  #onlyOperands = false;
+/** The names of the options. Made once and shared by all readers. */
+export class OptionNames<T> {
+  readonly #short: Map<string, Entry<T>>;
+  readonly #long: Map<string, Entry<T>>;
 
-  constructor(words: readonly string[]) {
-    this.#words = words;
+  /** With the names of `base`, if given. */
+  constructor(base?: OptionNames<T>) {
+    this.#short = base ? new Map(base.#short) : new Map();
+    this.#long = base ? new Map(base.#long) : new Map();
   }
 
   addShort(letter: string, arity: Arity, option: T): void {
@@ -53,16 +51,68 @@ export class OptionReader<T> {
   }
 
   /**
-   * Adds a long name; it is known from the next word on. Several names of one `option` are never ambiguous among themselves.
+   * Adds a long name. Several names of one `option` are never ambiguous among themselves.
    * An abbreviation means a `weak` name only if it fits no other: so new names break no abbreviation that worked before them.
    */
   addLong(name: string, arity: Arity, option: T, weak = false): void {
     this.#long.set(name, { option, arity, weak });
   }
 
-  /** Every long name known now. */
+  /** Every long name. */
   longNames(): Iterable<string> {
     return this.#long.keys();
+  }
+
+  short(letter: string): Entry<T> | undefined {
+    return this.#short.get(letter);
+  }
+
+  /** The option of a long name or an abbreviation, else the names that could be meant. */
+  long(name: string): Entry<T> | string[] {
+    const exact = this.#long.get(name);
+    if (exact) return exact;
+    for (const weak of [false, true]) {
+      const names: string[] = [];
+      const options = new Set<T>();
+      for (const [long, entry] of this.#long) {
+        if (entry.weak !== weak || !long.startsWith(name)) continue;
+        names.push(long);
+        options.add(entry.option);
+      }
+      if (options.size === 1) return this.#long.get(names[0]!)!;
+      if (options.size > 1) return names;
+    }
+    return [];
+  }
+}
+
+/** Reads one command line from left to right. Options and operands may be mixed; `--` makes operands of all that follows. */
+export class OptionReader<T> {
+  readonly #words: readonly string[];
+  #names: OptionNames<T>;
+  #at = 0;
+  /** Letters of the current word that have not been read. */
+  #bundle = '';
+  #onlyOperands = false;
+
+  constructor(words: readonly string[], names: OptionNames<T>) {
+    this.#words = words;
+    this.#names = names;
+  }
+
+  /** The names known from the next word on. */
+  use(names: OptionNames<T>): void {
+    this.#names = names;
+  }
+
+  /** Every long name known now. */
+  longNames(): Iterable<string> {
+    return this.#names.longNames();
+  }
+
+  /** How many words have been read: the last of them is the one an error is about. */
+  get position(): number {
+    return this.#at;
   }
 
   /** The next option, operand or mistake; `undefined` at the end. */
@@ -81,10 +131,10 @@ export class OptionReader<T> {
   }
 
   #readShort(): Token<T> {
-    const letter = String.fromCodePoint(this.#bundle.codePointAt(0)!);
+    const letter = this.#bundle.length === 1 ? this.#bundle : String.fromCodePoint(this.#bundle.codePointAt(0)!);
     const spelled = `-${letter}`;
     const rest = this.#bundle.slice(letter.length);
-    const entry = this.#short.get(letter);
+    const entry = this.#names.short(letter);
     this.#bundle = rest;
     if (!entry) return { kind: 'unknown', spelled, word: this.#words[this.#at - 1]! };
     const { option, arity } = entry;
@@ -98,32 +148,14 @@ export class OptionReader<T> {
     const equals = word.indexOf('=');
     const spelled = equals < 0 ? word : word.slice(0, equals);
     const value = equals < 0 ? undefined : word.slice(equals + 1);
-    const found = this.#find(spelled.slice(2));
+    const found = this.#names.long(spelled.slice(2));
     if (Array.isArray(found)) {
       return found.length === 0 ? { kind: 'unknown', spelled, word } : { kind: 'ambiguous', spelled, names: found };
     }
-    const { option, arity } = found as Entry<T>;
-    if (value === undefined) return this.#withNextWord(found as Entry<T>, spelled);
+    const { option, arity } = found;
+    if (value === undefined) return this.#withNextWord(found, spelled);
     if (arity === 'none' || arity === 'detached') return { kind: 'unwanted', option, spelled, value };
     return { kind: 'option', option, spelled, value, glued: true };
-  }
-
-  /** The option of a name or an abbreviation, else the names that could be meant. */
-  #find(name: string): Entry<T> | string[] {
-    const exact = this.#long.get(name);
-    if (exact) return exact;
-    for (const weak of [false, true]) {
-      const names: string[] = [];
-      const options = new Set<T>();
-      for (const [long, entry] of this.#long) {
-        if (entry.weak !== weak || !long.startsWith(name)) continue;
-        names.push(long);
-        options.add(entry.option);
-      }
-      if (options.size === 1) return this.#long.get(names[0]!)!;
-      if (options.size > 1) return names;
-    }
-    return [];
   }
 
   #withNextWord({ option, arity }: Entry<T>, spelled: string): Token<T> {
@@ -131,7 +163,7 @@ export class OptionReader<T> {
     if (arity !== 'none') {
       const next = this.#words[this.#at];
       if (arity === 'required' && next === undefined) return { kind: 'missing', option, spelled };
-      if (next !== undefined && (arity === 'required' || !/^[-!]/.test(next))) {
+      if (next !== undefined && (arity === 'required' || !(next.startsWith('-') || next.startsWith('!')))) {
         value = next;
         this.#at++;
       }

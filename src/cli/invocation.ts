@@ -89,6 +89,11 @@ export interface OptionValues {
   readonly icmpType?: number;
   readonly icmpCode?: number;
   readonly icmpId?: number;
+  readonly dryRun?: true;
+  /** Most entries to touch. */
+  readonly max?: number;
+  readonly okIfNone?: true;
+  readonly protectSsh?: true;
 }
 
 /** A complete, legal command line. */

@@ -365,12 +365,12 @@ test('-L -z takes no filter but family and NAT, except where it has no effect', 
   for (const short of ['f', 'n', 'g', 'j', 'o', 'M', 'a']) accepts(['-L', '-z', ...option(short)]);
 });
 
-test('a mask needs its address, except on dying and unconfirmed', () => {
+test('a mask needs its address, on every list (B40)', () => {
   for (const letter of ['L', 'D', 'U', 'E']) {
     refuses([`-${letter}`, '--mask-src', '255.0.0.0'], /--src/);
     refuses([`-${letter}`, '--mask-dst', '255.0.0.0', '-s', '1.1.1.1'], /--dst/);
   }
-  for (const table of ['dying', 'unconfirmed']) accepts(['-L', table, '--mask-src', '255.0.0.0']);
+  for (const table of ['dying', 'unconfirmed']) refuses(['-L', table, '--mask-src', '255.0.0.0'], /--src/);
 });
 
 test('-L and -D refuse a status that selects nothing, others take it', () => {

@@ -23,7 +23,7 @@ export function needOf(row: OptionRow, letter: CommandLetter, table: Table): Nee
   return (table === 'expect' ? row.expect : row.conntrack)?.[letter];
 }
 
-/** The commands that take an option, for messages: `-I, -A; with table expect -I`. */
+/** The commands that take an option, for messages: `-D, -I, -A, -U, and -I on table expect`. */
 export function takers(row: OptionRow): string {
   const letters = (table: Table) =>
     COMMANDS.filter((command) => needOf(row, command.letter, table) && command.tables.includes(table))
@@ -38,9 +38,46 @@ export function takers(row: OptionRow): string {
 export function checkLegality(draft: Draft, command: CommandRow, table: Table): void {
   if (draft.values.anyNat && (draft.values.srcNat || draft.values.dstNat))
     throw new UsageError('--any-nat already covers --src-nat and --dst-nat; give it alone or give those two');
-  checkRows(draft, OPTIONS, undefined, command, table);
-  if (draft.tracker) checkRows(draft, protocolOptions(draft.tracker), draft.tracker, command, table);
+  if (!isPlainlyLegal(draft, planFor(command, table, draft.tracker))) {
+    checkRows(draft, OPTIONS, undefined, command, table);
+    if (draft.tracker) checkRows(draft, protocolOptions(draft.tracker), draft.tracker, command, table);
+  }
   checkLate(draft, command, table);
+}
+
+/** What the rows say about a command, for a quick yes. The rows themselves find the first offence when it is no. */
+interface Plan {
+  readonly taken: ReadonlySet<string>;
+  readonly musts: readonly string[];
+  /** Groups of four rows, of which the first two or the last two must be there. */
+  readonly pairs: readonly (readonly string[])[];
+}
+
+/** Constant, but made when first needed: a load file has many lines. */
+const PLANS = new Map<string, Plan>();
+
+function planFor(command: CommandRow, table: Table, tracker: Protocol | undefined): Plan {
+  const key = `${command.letter} ${table} ${tracker?.name ?? ''}`;
+  let plan = PLANS.get(key);
+  if (!plan) {
+    const groups = tracker ? [OPTIONS, protocolOptions(tracker)] : [OPTIONS];
+    const having = (rows: OptionRows, need: Need) =>
+      Object.keys(rows).filter((row) => needOf(rows[row]!, command.letter, table) === need);
+    plan = {
+      taken: new Set(groups.flatMap((rows) => (['may', 'must', 'pair'] as const).flatMap((need) => having(rows, need)))),
+      musts: groups.flatMap((rows) => having(rows, 'must')),
+      pairs: groups.map((rows) => having(rows, 'pair')).filter((keys) => keys.length > 0),
+    };
+    PLANS.set(key, plan);
+  }
+  return plan;
+}
+
+function isPlainlyLegal({ given }: Draft, { taken, musts, pairs }: Plan): boolean {
+  for (const key of given.keys()) if (!taken.has(key)) return false;
+  for (const key of musts) if (!given.has(key)) return false;
+  for (const [a, b, c, d] of pairs) if (!((given.has(a!) && given.has(b!)) || (given.has(c!) && given.has(d!)))) return false;
+  return true;
 }
 
 /** `tracker` is the protocol that brings the rows, if one does. */
@@ -83,7 +120,7 @@ function checkLate(draft: Draft, command: CommandRow, table: Table): void {
         `-z (--zero) resets every entry, so it cannot be combined with ${optionName(OPTIONS[filter])}; list without -z`,
       );
   }
-  if (table === 'conntrack' && (selects || letter === 'U' || letter === 'E')) {
+  if (selects || letter === 'U' || letter === 'E') {
     if (draft.masks.src && !values.src) throw new UsageError('--mask-src needs the address it is for: give --src');
     if (draft.masks.dst && !values.dst) throw new UsageError('--mask-dst needs the address it is for: give --dst');
   }

@@ -3,7 +3,8 @@
 import { readFileSync } from 'node:fs';
 import { ConntrackError } from '../errors.js';
 import { parseCommandLine } from './command-line.js';
-import { type Context, outputTo } from './context.js';
+import { CLOSING_PREFIX, type Context, invocationContext, outputTo } from './context.js';
+import { Conntrack } from '../library/conntrack.js';
 import type { CommandLetter, Invocation } from './invocation.js';
 import { LabelSource } from './labels.js';
 import { explain, failureLines } from './messages.js';
@@ -26,6 +27,7 @@ const COMMANDS: Readonly<Partial<Record<CommandLetter, () => Promise<Command>>>>
   A: async () => (await import('./commands/create.js')).create,
   U: async () => (await import('./commands/update.js')).update,
   F: async () => (await import('./commands/flush.js')).flush,
+  R: async () => (await import('./commands/load.js')).load,
   C: async () => (await import('./commands/count.js')).count,
   S: async () => (await import('./commands/stats.js')).stats,
   V: async () => (await import('./commands/version.js')).version,
@@ -33,33 +35,41 @@ const COMMANDS: Readonly<Partial<Record<CommandLetter, () => Promise<Command>>>>
 };
 
 async function main(argv: readonly string[]): Promise<number> {
-  const labels = new LabelSource(err);
+  const labelSource = new LabelSource((line) => err(`conntrack: ${line}`));
   let invocation: Invocation | undefined;
   try {
     invocation = parseCommandLine(argv, {
-      readProtocols: () => readIfThere('/etc/protocols'),
-      resolveLabels: (names, path) => labels.resolve(names, path),
+      readProtocols,
+      resolveLabels: (names, path) => labelSource.resolve(names, path),
     });
     for (const warning of invocation.warnings) err(`conntrack: ${warning}`);
-    return await run(invocation, labels);
+    return await run(invocation, labelSource);
   } catch (error) {
     return report(error, invocation);
   }
 }
 
-async function run(invocation: Invocation, labels: LabelSource): Promise<number> {
+async function run(invocation: Invocation, labelSource: LabelSource): Promise<number> {
   const load = COMMANDS[invocation.command];
   if (!load) throw new UsageError(`-${invocation.command} is not available yet`);
   const command = await load();
-  const { values, labelBits } = invocation;
-  return command({
-    invocation,
-    labels: values.output?.labels || labelBits ? labels.load(values.labelMap) : undefined,
-    filterLabels: (values.labels ?? []).map((name) => labelBits!.get(name)!),
-    out: outputTo(STDOUT),
-    err,
-    now: Date.now,
-  });
+  let conntrack: Conntrack | undefined;
+  try {
+    return await command({
+      ...invocationContext(invocation, labelSource),
+      conntrack: () => {
+        conntrack ??= Conntrack.open();
+        return conntrack;
+      },
+      out: outputTo(STDOUT),
+      err,
+      close: (text) => err(CLOSING_PREFIX + text),
+      now: Date.now,
+      readProtocols,
+    });
+  } finally {
+    conntrack?.close();
+  }
 }
 
 /** Tells what went wrong, in one line and perhaps a hint. @returns the exit status */
@@ -92,9 +102,10 @@ function err(line: string): void {
   }
 }
 
-function readIfThere(path: string): string {
+/** The protocol database; '' where there is none. */
+function readProtocols(): string {
   try {
-    return readFileSync(path, 'utf8');
+    return readFileSync('/etc/protocols', 'utf8');
   } catch {
     return '';
   }

@@ -265,6 +265,7 @@ export const GROUPS = {
   expect: 'Expectations',
   output: 'Output',
   event: 'Events',
+  safety: 'Safety (not in the C tool)',
   old: 'Without effect',
 } as const;
 
@@ -310,7 +311,7 @@ export interface Draft {
   readonly warn: Warn;
   readonly readProtocols: () => string;
   /** What set the address family. */
-  familyFrom?: string;
+  familyFrom?: { readonly name: string; readonly text: string };
   protocolName?: string;
   /** The protocol whose options are in force. */
   tracker?: Protocol;
@@ -696,6 +697,50 @@ export const OPTIONS = {
       draft.values.labelMap = text;
     },
   },
+  dryRun: {
+    names: ['dry-run'],
+    arg: 'none',
+    group: 'safety',
+    isNew: true,
+    help: 'Change nothing: print what would be deleted, updated, flushed or loaded.',
+    conntrack: { D: 'may', U: 'may', F: 'may', R: 'may' },
+    read(draft) {
+      draft.values.dryRun = true;
+    },
+  },
+  max: {
+    names: ['max'],
+    arg: 'required',
+    value: 'NUMBER',
+    group: 'safety',
+    isNew: true,
+    help: 'Change nothing if more than NUMBER entries would be touched (exit status 1).',
+    conntrack: { D: 'may', U: 'may', F: 'may', R: 'may' },
+    read: number('max', 'count'),
+  },
+  okIfNone: {
+    names: ['ok-if-none'],
+    arg: 'none',
+    group: 'safety',
+    isNew: true,
+    help: 'Exit with 0 when nothing matched.',
+    conntrack: { G: 'may', D: 'may', U: 'may' },
+    expect: { G: 'may', D: 'may' },
+    read(draft) {
+      draft.values.okIfNone = true;
+    },
+  },
+  protectSsh: {
+    names: ['protect-ssh'],
+    arg: 'none',
+    group: 'safety',
+    isNew: true,
+    help: 'Never touch the connection that this shell came in through.',
+    conntrack: { D: 'may', U: 'may', F: 'may' },
+    read(draft) {
+      draft.values.protectSsh = true;
+    },
+  },
 } as const satisfies OptionRows;
 
 type KeysOf<V> = { [K in keyof OptionValues]-?: V extends OptionValues[K] ? K : never }[keyof OptionValues];
@@ -749,10 +794,10 @@ function claimFamily(draft: Draft, family: number, name: string, text: string): 
   const before = draft.values.family;
   if (before === undefined) {
     draft.values.family = family;
-    draft.familyFrom = `${name} ${quoted(text)}`;
+    draft.familyFrom = { name, text };
   } else if (before !== family) {
     const [now, then] = family === AF_INET ? ['IPv4', 'IPv6'] : ['IPv6', 'IPv4'];
-    throw new UsageError(`${name}: ${quoted(text)} is ${now}, but ${draft.familyFrom} is ${then}; one command takes one family`);
+    throw new UsageError(`${name}: ${quoted(text)} is ${now}, but ${draft.familyFrom!.name} ${quoted(draft.familyFrom!.text)} is ${then}; one command takes one family`);
   }
 }
 

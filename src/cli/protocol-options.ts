@@ -19,8 +19,20 @@ const TRACKER: Legality = { G: 'may', D: 'may', I: 'must', A: 'must', U: 'may' }
 const ICMP: Legality = { L: 'may', G: 'must', D: 'may', I: 'must', A: 'must', U: 'may', E: 'may' };
 const ICMP_ID: Legality = { L: 'may', G: 'may', D: 'may', I: 'may', A: 'may', U: 'may', E: 'may' };
 
+/** Constant, but made when first needed: most command lines name one protocol or none. */
+const ROWS = new Map<Protocol, OptionRows>();
+
 /** The options of a protocol. Keys are those of OptionValues: the port keys serve GRE keys too. */
 export function protocolOptions(protocol: Protocol): OptionRows {
+  let rows = ROWS.get(protocol);
+  if (!rows) {
+    rows = makeRows(protocol);
+    ROWS.set(protocol, rows);
+  }
+  return rows;
+}
+
+function makeRows(protocol: Protocol): OptionRows {
   switch (protocol.tuple) {
     case 'ports':
       return portOptions(protocol);

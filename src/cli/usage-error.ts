@@ -9,6 +9,8 @@ export type UsageStatus = 1 | 2;
 export class UsageError extends ConntrackError {
   readonly code = 'USAGE';
   readonly exitStatus: UsageStatus;
+  /** How many words had been read when it was noticed; set by the parser. */
+  word: number | undefined;
 
   constructor(message: string, options?: { exitStatus?: UsageStatus | undefined; hint?: string | undefined }) {
     super(message, options?.hint === undefined ? undefined : { hint: options.hint });

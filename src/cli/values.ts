@@ -40,6 +40,7 @@ const U32 = 0xffffffff;
 export const NUMBERS = {
   timeout: { what: 'a number of seconds', base: 'decimal', max: U32, exitStatus: 2 },
   bufferSize: { what: 'a number of bytes', base: 'decimal', max: 0x7fffffff, exitStatus: 2 },
+  count: { what: 'a number of entries', base: 'decimal', max: U32, exitStatus: 2 },
   zone: { what: 'a zone', base: 'auto', max: U16, exitStatus: 1 },
   id: { what: 'an id', base: 'auto', max: U32, exitStatus: 1 },
   secmark: { what: 'a secmark', base: 'auto', max: U32, exitStatus: 1 },
@@ -69,6 +70,8 @@ function wrongNumber(text: string, option: string, row: NumberRow): UsageError {
 }
 
 function readNumber(text: string, base: 'auto' | 'decimal', max: number): number | undefined {
+  const plain = plainDecimal(text);
+  if (plain >= 0) return plain <= max ? plain : undefined;
   const digits = text.replace(/^[ \t\n\v\f\r]*\+?/, '');
   let number: number;
   if (base === 'decimal') {
@@ -79,6 +82,19 @@ function readNumber(text: string, base: 'auto' | 'decimal', max: number): number
     number = /^0[0-7]+$/.test(digits) ? Number.parseInt(digits, 8) : Number(digits);
   }
   return number <= max ? number : undefined;
+}
+
+/** The value of up to nine digits without a leading zero, as nearly all numbers are written; -1 for anything else. */
+function plainDecimal(text: string): number {
+  const size = text.length;
+  if (size === 0 || size > 9 || (size > 1 && text.charCodeAt(0) === 48)) return -1;
+  let number = 0;
+  for (let i = 0; i < size; i++) {
+    const digit = text.charCodeAt(i) - 48;
+    if (digit < 0 || digit > 9) return -1;
+    number = number * 10 + digit;
+  }
+  return number;
 }
 
 /** `VALUE[/MASK]` (3.8); all ones without a mask. Stricter than the reference: an empty mask is refused, a wide one not cut (B38). */
@@ -307,6 +323,7 @@ function pickWord<W extends string>(
   warn: Warn,
   more: readonly string[] = [],
 ): W | undefined {
+  if (words.includes(item as W)) return item as W; // in full, as saved lines have it; no legacy word is one of these
   const wanted = item.toUpperCase();
   if (wanted === '')
     throw new UsageError(`${option}: an item of the ${what} list is empty; it takes ${[...words, ...more].join(', ')}`);

@@ -20,6 +20,35 @@ export function parseAddress(text: string): AddressBytes | undefined {
  * the bytes that are left. Unlike inet_aton, text after the address is refused.
  */
 export function parseIpv4(text: string): AddressBytes | undefined {
+  return parseDottedQuad(text) ?? parseLiberalIpv4(text);
+}
+
+/** Four decimal parts without leading zeros, as nearly all addresses are written. */
+function parseDottedQuad(text: string): AddressBytes | undefined {
+  const bytes = new Uint8Array(4);
+  let part = 0;
+  let value = 0;
+  let digits = 0;
+  for (let i = 0; i < text.length; i++) {
+    const c = text.charCodeAt(i);
+    if (c === 46) {
+      if (digits === 0 || part === 3) return undefined;
+      bytes[part++] = value;
+      value = 0;
+      digits = 0;
+    } else {
+      if (c < 48 || c > 57 || (digits > 0 && value === 0)) return undefined;
+      value = value * 10 + c - 48;
+      if (value > 255) return undefined;
+      digits++;
+    }
+  }
+  if (part !== 3 || digits === 0) return undefined;
+  bytes[3] = value;
+  return bytes;
+}
+
+function parseLiberalIpv4(text: string): AddressBytes | undefined {
   const parts = text.split('.');
   if (parts.length > 4) return undefined;
   const numbers: number[] = [];

@@ -1,6 +1,7 @@
 // Channel: a socket with its buffers and sequence numbers; what the library sends goes through one.
 
 import type { KernelError } from '../errors.js';
+import type { EncodedFlows } from './encoded-flows.js';
 import { MessageWriter } from '../wire/message.js';
 import { type DumpVisitor, dump, ReceiveBuffers, transact, type VisitMessage } from '../wire/request.js';
 import { NetlinkSocket } from '../wire/socket.js';
@@ -53,16 +54,6 @@ export class Channel {
     return this.#batched++;
   }
 
-  /** How many requests wait in the batch. */
-  get batched(): number {
-    return this.#batched;
-  }
-
-  /** Bytes that wait in the batch. */
-  get batchedBytes(): number {
-    return this.#batched === 0 ? 0 : this.#message.length;
-  }
-
   /** Sends the batch; `failed` gets each refusal. @throws KernelError when the kernel refuses the batch as a whole */
   sendBatch(name: string, visit: VisitMessage | undefined, failed: (index: number, error: KernelError) => void): void {
     const count = this.#batched;
@@ -72,9 +63,14 @@ export class Channel {
     this.#send(name, count, visit, failed);
   }
 
-  /** Room for answers: as much as the system gives, up to `bytes`. @returns the room there is */
-  setReceiveBuffer(bytes: number): number {
-    return this.#socket.setReceiveBuffer(bytes);
+  /** Sends requests that were encoded before; `failed` gets each refusal. @throws KernelError for the batch as a whole */
+  sendEncoded(name: string, flows: EncodedFlows, failed: (index: number, error: KernelError) => void): void {
+    const { count } = flows;
+    if (count === 0) return;
+    const sequence = this.#sequence + 1;
+    this.#sequence += count;
+    flows.number(sequence);
+    transact(this.#socket, this.#buffers, { name, sequence, count, bytes: flows.bytes, length: flows.length, failed });
   }
 
   close(): void {

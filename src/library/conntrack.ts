@@ -33,11 +33,12 @@ import { type FlowSpec, putFlow } from '../ctnetlink/flow-spec.js';
 import { type ChangeResult, emptyResult, flowDeleter, flowUpdater } from './flow-changes.js';
 import { NLM_F_CREATE, NLM_F_EXCL } from '../wire/uapi/netlink.js';
 import { putBe32 } from '../wire/bytes.js';
-import { EINVAL, ENOENT, EOPNOTSUPP } from '../wire/errno.js';
+import { EBUSY, EINVAL, ENOENT, EOPNOTSUPP } from '../wire/errno.js';
 import type { MessageWriter } from '../wire/message.js';
 import type { VisitMessage } from '../wire/request.js';
 import { BoundaryDuplicates } from './boundary-duplicates.js';
 import { Channel, ctnetlink, expectations } from './channel.js';
+import type { EncodedFlows } from './encoded-flows.js';
 
 /** Lists of entries the kernel keeps: the table itself, entries that owe a DESTROY event, entries of packets still on their way. */
 export type FlowList = 'conntrack' | 'dying' | 'unconfirmed';
@@ -229,6 +230,33 @@ export class Conntrack {
     const flags = NLM_F_CREATE | (options.mayExist ? 0 : NLM_F_EXCL);
     const build = (message: MessageWriter) => putFlow(message, flow);
     this.#channel(0).transact('CT_NEW', ctnetlink(IPCTNL_MSG_CT_NEW), flow.family, build, undefined, { flags });
+  }
+
+  /**
+   * Creates many flows in one send. `failed` gets each refusal with the flow's index; the others are in the table.
+   * A flow that exists and may be updated, but not in its NAT or its status, gets the rest of its values.
+   * @returns how many flows got only that
+   * @internal
+   */
+  createEncoded(flows: EncodedFlows, failed: (index: number, error: KernelError) => void): number {
+    const channel = this.#channel(0);
+    const again: number[] = [];
+    channel.sendEncoded('CT_NEW', flows, (index, error) => {
+      if (flows.mayExist(index) && (error.errno === EBUSY || error.errno === EOPNOTSUPP)) again.push(index);
+      else failed(index, error);
+    });
+    let partly = 0;
+    for (const index of again) {
+      const rest = flows.withoutFixedParts(index);
+      try {
+        channel.transact('CT_NEW', ctnetlink(IPCTNL_MSG_CT_NEW), rest.family, rest.put);
+        partly++;
+      } catch (error) {
+        if (!(error instanceof KernelError)) throw error;
+        failed(index, error);
+      }
+    }
+    return partly;
   }
 
   /**

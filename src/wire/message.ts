@@ -63,15 +63,18 @@ export class MessageWriter {
   }
 
   be16(type: number, value: number): void {
-    putBe16(this.bytes, this.#attribute(type, 2), value);
+    const at = this.#attribute(type, 2); // may replace this.bytes
+    putBe16(this.bytes, at, value);
   }
 
   be32(type: number, value: number): void {
-    putBe32(this.bytes, this.#attribute(type, 4), value);
+    const at = this.#attribute(type, 4); // may replace this.bytes
+    putBe32(this.bytes, at, value);
   }
 
   host32(type: number, value: number): void {
-    putHost32(this.bytes, this.#attribute(type, 4), value);
+    const at = this.#attribute(type, 4); // may replace this.bytes
+    putHost32(this.bytes, at, value);
   }
 
   be64(type: number, value: bigint): void {
@@ -82,7 +85,8 @@ export class MessageWriter {
 
   /** Raw bytes: addresses, label words. */
   raw(type: number, value: Uint8Array): void {
-    this.bytes.set(value, this.#attribute(type, value.length));
+    const at = this.#attribute(type, value.length); // may replace this.bytes
+    this.bytes.set(value, at);
   }
 
   /** A value copied from elsewhere, such as a received message. */

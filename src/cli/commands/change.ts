@@ -1,14 +1,16 @@
-// What `-D` and `-U` share: run over the flows a filter wants, print each that was changed, tell how it went.
+// What `-D` and `-U` share: run over the flows a filter wants, print each that was changed, tell how it went; and the safety
+// options, which look first.
 
 import type { FlowFilter } from '../../ctnetlink/filter.js';
 import type { LabelMap } from '../../ctnetlink/label.js';
 import type { View } from '../../ctnetlink/view.js';
 import type { SaveVerb } from '../../format/flow-save.js';
-import { Conntrack } from '../../library/conntrack.js';
 import type { ChangeResult } from '../../library/flow-changes.js';
-import { CLOSING_PREFIX, type Context } from '../context.js';
+import type { Context } from '../context.js';
 import { flowWriter } from '../flow-writer.js';
 import { explain, failureLines } from '../messages.js';
+import { notThisSsh } from '../ssh.js';
+import { UsageError } from '../usage-error.js';
 
 export interface FlowChangeCommand {
   /** What the closing line says. */
@@ -17,34 +19,62 @@ export interface FlowChangeCommand {
   readonly verb: SaveVerb;
   readonly labels?: LabelMap | undefined;
   readonly filter: FlowFilter;
-  readonly run: (
-    conntrack: Conntrack,
-    filter: FlowFilter,
-    each: (view: View) => void,
-    beginBatch: () => void,
-  ) => Promise<ChangeResult>;
+  /** Whether a flow that the filter wants would be changed. Default: each. */
+  readonly concerns?: (view: View) => boolean;
+  readonly run: (filter: FlowFilter, each: (view: View) => void, beginBatch: () => void) => Promise<ChangeResult>;
 }
 
 /** @returns 0 when at least one flow was changed and none was refused, else 1 */
 export async function changeFlows(context: Context, command: FlowChangeCommand): Promise<number> {
   const { out, invocation } = context;
-  const modes = invocation.values.output;
+  const { output, dryRun, max, okIfNone, protectSsh } = invocation.values;
+  const filter: FlowFilter = protectSsh ? { kind: 'all', of: [command.filter, notThisSsh()] } : command.filter;
+  if (max !== undefined) await refuseMoreThan(context, max, filter, command);
   // Times are no part of what these commands print (cli.md 5.1).
-  const shown = modes && { ...modes, timestamp: false, ktimestamp: false };
+  const shown = output && { ...output, timestamp: false, ktimestamp: false };
   const writer = flowWriter(out, shown, { labels: command.labels, verb: command.verb });
-  const conntrack = Conntrack.open();
-  let result: ChangeResult;
-  try {
-    writer.begin();
-    result = await command.run(conntrack, command.filter, writer.entry, () => writer.clock.set(context.now()));
+  const beginBatch = () => writer.clock.set(context.now());
+  let changed = 0;
+  let failed = 0;
+  writer.begin();
+  if (dryRun) {
+    await scanConcerned(context, filter, command, beginBatch, (view) => {
+      writer.entry(view);
+      changed++;
+    });
+  } else {
+    const result = await command.run(filter, writer.entry, beginBatch);
+    ({ changed, failed } = result);
     writer.end();
     out.flush();
-  } finally {
-    conntrack.close();
+    tellFailures(context, result);
   }
-  tellFailures(context, result);
-  context.err(`${CLOSING_PREFIX}${result.changed} flow entries have been ${command.done}.`);
-  return result.changed > 0 && result.failed === 0 ? 0 : 1;
+  if (dryRun) writer.end();
+  out.flush();
+  context.close(`${changed} flow entries ${dryRun ? 'would be' : 'have been'} ${command.done}.`);
+  return failed === 0 && (changed > 0 || okIfNone) ? 0 : 1;
+}
+
+/** `--max`: counts first, so that nothing is touched when it is too much. */
+async function refuseMoreThan(context: Context, max: number, filter: FlowFilter, command: FlowChangeCommand): Promise<void> {
+  let count = 0;
+  await scanConcerned(context, filter, command, undefined, () => count++);
+  if (count > max)
+    throw new UsageError(`${count} flow entries would be ${command.done}, but --max allows ${max}; nothing was changed`, {
+      exitStatus: 1,
+      hint: 'narrow the filters, look with --dry-run, or raise --max',
+    });
+}
+
+async function scanConcerned(
+  context: Context,
+  filter: FlowFilter,
+  { concerns }: FlowChangeCommand,
+  beginBatch: (() => void) | undefined,
+  each: (view: View) => void,
+): Promise<void> {
+  const entry = concerns ? (view: View) => concerns(view) && each(view) : each;
+  await context.conntrack().scan(filter, { entry, beginBatch });
 }
 
 function tellFailures(context: Context, result: ChangeResult): void {

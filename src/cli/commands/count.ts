@@ -3,7 +3,6 @@
 import { readFileSync } from 'node:fs';
 import { AF_UNSPEC } from '../../ctnetlink/uapi/in.js';
 import { KernelError, SystemError } from '../../errors.js';
-import { Conntrack } from '../../library/conntrack.js';
 import type { Context } from '../context.js';
 
 /** Readable by everybody, unlike the netlink answer. */
@@ -11,32 +10,22 @@ const COUNT_FILE = '/proc/sys/net/netfilter/nf_conntrack_count';
 
 export async function count(context: Context): Promise<number> {
   const { invocation, out } = context;
-  const number = invocation.table === 'expect' ? await countExpectations() : countEntries();
+  const number = invocation.table === 'expect' ? await countExpectations(context) : countEntries(context);
   out.decimal(number);
   out.byte(10);
   out.flush();
   return 0;
 }
 
-async function countExpectations(): Promise<number> {
-  const conntrack = Conntrack.open();
+async function countExpectations(context: Context): Promise<number> {
   let found = 0;
-  try {
-    await conntrack.scanExpectations(AF_UNSPEC, { entry: () => found++ });
-  } finally {
-    conntrack.close();
-  }
+  await context.conntrack().scanExpectations(AF_UNSPEC, { entry: () => found++ });
   return found;
 }
 
-function countEntries(): number {
+function countEntries(context: Context): number {
   try {
-    const conntrack = Conntrack.open();
-    try {
-      return conntrack.count().entries;
-    } finally {
-      conntrack.close();
-    }
+    return context.conntrack().count().entries;
   } catch (error) {
     if (!(error instanceof KernelError || error instanceof SystemError)) throw error;
     const text = readOptional(COUNT_FILE);

@@ -2,8 +2,7 @@
 
 import { AF_UNSPEC } from '../../ctnetlink/uapi/in.js';
 import type { View } from '../../ctnetlink/view.js';
-import { Conntrack } from '../../library/conntrack.js';
-import { CLOSING_PREFIX, type Context } from '../context.js';
+import type { Context } from '../context.js';
 import { flowFilter } from '../flow-filter.js';
 import { type EntryWriter, expectationWriter, flowWriter } from '../flow-writer.js';
 
@@ -11,21 +10,15 @@ import { type EntryWriter, expectationWriter, flowWriter } from '../flow-writer.
 export async function list(context: Context): Promise<number> {
   const { invocation, out, labels } = context;
   const { values, table } = invocation;
-  const expect = table === 'expect';
-  const writer = expect ? expectationWriter(out, values.output) : flowWriter(out, values.output, { labels });
-  const conntrack = Conntrack.open();
+  const conntrack = context.conntrack();
+  const writer = table === 'expect' ? expectationWriter(out, values.output) : flowWriter(out, values.output, { labels });
   const counter = countingVisitor(context, writer);
-  try {
-    writer.begin();
-    if (expect) await conntrack.scanExpectations(values.family ?? AF_UNSPEC, counter.visitor);
-    else
-      await conntrack.scan(flowFilter(values, context.filterLabels), counter.visitor, { list: table, zero: values.zero ?? false });
-    writer.end();
-    out.flush();
-  } finally {
-    conntrack.close();
-  }
-  context.err(`${CLOSING_PREFIX}${counter.count()} ${expect ? 'expectations' : 'flow entries'} have been shown.`);
+  writer.begin();
+  if (table === 'expect') await conntrack.scanExpectations(values.family ?? AF_UNSPEC, counter.visitor);
+  else await conntrack.scan(flowFilter(values, context.filterLabels), counter.visitor, { list: table, zero: values.zero ?? false });
+  writer.end();
+  out.flush();
+  context.close(`${counter.count()} ${table === 'expect' ? 'expectations' : 'flow entries'} have been shown.`);
   return 0;
 }
 

@@ -5,7 +5,6 @@ import type { View } from '../../ctnetlink/view.js';
 import { KernelError, SystemError } from '../../errors.js';
 import { token } from '../../format/byte-writer.js';
 import { writeCpuStatistics } from '../../format/statistics-text.js';
-import { Conntrack } from '../../library/conntrack.js';
 import type { Context } from '../context.js';
 import { readOptional } from './count.js';
 
@@ -18,12 +17,8 @@ export async function stats(context: Context): Promise<number> {
   const names = (expect ? EXPECTATION_STATISTICS : CPU_STATISTICS).map((name) => token(`${name}=`));
   const write = (view: View) => writeCpuStatistics(out, view, names);
   try {
-    const conntrack = Conntrack.open();
-    try {
-      await (expect ? conntrack.scanExpectationStatistics(write) : conntrack.scanStatistics(write));
-    } finally {
-      conntrack.close();
-    }
+    const conntrack = context.conntrack();
+    await (expect ? conntrack.scanExpectationStatistics(write) : conntrack.scanStatistics(write));
   } catch (error) {
     const text = error instanceof KernelError || error instanceof SystemError ? readOptional(STATISTICS_FILE) : undefined;
     if (text === undefined) throw error;

@@ -1,5 +1,6 @@
 // `-U`: new values for every flow the filters want.
 
+import { changesFlow } from '../../ctnetlink/flow-change.js';
 import type { Context } from '../context.js';
 import { flowFilter } from '../flow-filter.js';
 import { flowChange, updateFilterValues } from '../flow-spec.js';
@@ -13,6 +14,7 @@ export async function update(context: Context): Promise<number> {
     verb: 'add',
     labels: context.labels,
     filter: flowFilter(updateFilterValues(values), context.filterLabels),
-    run: (conntrack, filter, each, beginBatch) => conntrack.update(filter, change, each, beginBatch),
+    concerns: (view) => changesFlow(view, change),
+    run: (filter, each, beginBatch) => context.conntrack().update(filter, change, each, beginBatch),
   });
 }

@@ -1,0 +1,241 @@
+// `-R`: the commands of a file. All lines are checked before the first one is run. What they create is kept encoded, up to a
+// limit; beyond it lines are read a second time. So a file of any size takes bounded memory. Behaviour: cli.md 4.13.
+
+import { closeSync, fstatSync, openSync } from 'node:fs';
+import { IPS_EXPECTED } from '../../ctnetlink/uapi/nf-conntrack-common.js';
+import { ConntrackError } from '../../errors.js';
+import { EncodedFlows } from '../../library/encoded-flows.js';
+import { BATCH_SIZE } from '../../library/pending-flows.js';
+import { checkLoadable, parseLoadLine } from '../command-line.js';
+import { type Context, invocationContext } from '../context.js';
+import { flowSpec } from '../flow-spec.js';
+import type { Invocation } from '../invocation.js';
+import { linesOf, spool } from '../load-lines.js';
+import { splitLoadLine } from '../load-words.js';
+import { explain, failureLines } from '../messages.js';
+import { quoted, UsageError } from '../usage-error.js';
+import { deleteEntries } from './delete.js';
+import { flush } from './flush.js';
+import { update } from './update.js';
+
+/** Encoded requests kept in memory between check and run; the lines beyond are read again. */
+const KEPT_BYTES = 32 * 1024 * 1024;
+/** Failures told one by one; more are counted. */
+const FAILURES_TOLD = 10;
+
+/** Lines that create, sent together, or one line that does something else. */
+type Step = { readonly flows: EncodedFlows; readonly line: number } | { readonly invocation: Invocation; readonly line: number };
+
+/** @returns 0 when every line was run and none was refused, else 1 */
+export async function load(context: Context): Promise<number> {
+  const { file = '-', values } = context.invocation;
+  const source = { name: file === '-' ? 'standard input' : file, fd: open(file) };
+  try {
+    const plan = check(context, source);
+    if (values.max !== undefined && plan.creates > values.max)
+      throw new UsageError(`${source.name} creates ${plan.creates} flow entries, but --max allows ${values.max}; nothing was changed`, {
+        exitStatus: 1,
+      });
+    const runner = new Runner(context, source.name);
+    for (const step of plan.kept) if (!(await runner.run(step))) return runner.report();
+    if (plan.readAgainFrom !== undefined)
+      for (const step of stepsOf(context, source, plan.readAgainFrom)) if (!(await runner.run(step))) return runner.report();
+    return runner.report();
+  } finally {
+    closeSync(source.fd);
+  }
+}
+
+interface Source {
+  /** For messages. */
+  readonly name: string;
+  readonly fd: number;
+}
+
+/** A descriptor that can be read from its start more than once. */
+function open(file: string): number {
+  try {
+    const fd = file === '-' ? 0 : openSync(file, 'r');
+    if (fd !== 0 && fstatSync(fd).isFile()) return fd;
+    try {
+      return spool(fd);
+    } finally {
+      if (fd !== 0) closeSync(fd);
+    }
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    const reasons: Record<string, string> = { ENOENT: 'it does not exist', EACCES: 'permission denied', EISDIR: 'it is a directory' };
+    throw new UsageError(`cannot read ${quoted(file)}: ${reasons[code ?? ''] ?? code ?? String(error)}`);
+  }
+}
+
+/** Reads and checks every line; keeps what fits. */
+function check(context: Context, source: Source): { kept: Step[]; creates: number; readAgainFrom: number | undefined } {
+  const kept: Step[] = [];
+  let bytes = 0;
+  let creates = 0;
+  let readAgainFrom: number | undefined;
+  let forbidden: UsageError | undefined;
+  const steps = stepsOf(context, source, 1, (error) => {
+    forbidden ??= error;
+  });
+  for (const step of steps) {
+    if ('flows' in step) creates += step.flows.count;
+    if (bytes >= KEPT_BYTES) readAgainFrom ??= step.line;
+    else {
+      kept.push(step);
+      bytes += 'flows' in step ? step.flows.length : BATCH_SIZE;
+    }
+  }
+  // Only once every line is known to be well-formed.
+  if (forbidden) throw forbidden;
+  return { kept, creates, readAgainFrom };
+}
+
+/** The steps of the lines from `first` on. `forbidden` takes commands that a file may not hold; else they are thrown. */
+function* stepsOf(context: Context, source: Source, first: number, forbidden?: (error: UsageError) => void): Generator<Step> {
+  let flows: EncodedFlows | undefined;
+  let flowsLine = 0;
+  let line = 0;
+  for (const text of linesOf(source.fd)) {
+    if (++line < first) continue;
+    const invocation = parseLine(context, source, text, line, forbidden);
+    if (!invocation) continue;
+    const { command } = invocation;
+    if (command === 'I' || command === 'A') {
+      if (!flows) {
+        flows = new EncodedFlows();
+        flowsLine = line;
+      }
+      flows.add(loadedFlow(invocation), command === 'A', line);
+      if (flows.count < BATCH_SIZE) continue;
+    }
+    if (flows) {
+      flows.seal();
+      yield { flows, line: flowsLine };
+      flows = undefined;
+    }
+    if (command !== 'I' && command !== 'A') yield { invocation, line };
+  }
+  if (flows) {
+    flows.seal();
+    yield { flows, line: flowsLine };
+  }
+}
+
+/** A command, or `undefined` for a line without one. @throws UsageError that names file, line and column */
+function parseLine(
+  context: Context,
+  source: Source,
+  text: string,
+  line: number,
+  forbidden: ((error: UsageError) => void) | undefined,
+): Invocation | undefined {
+  let columns: readonly number[] = [];
+  const placed = (error: unknown): UsageError => {
+    if (!(error instanceof UsageError)) throw error;
+    const column = columns[(error.word ?? 1) - 1] ?? columns.at(-1) ?? 1;
+    return new UsageError(`${source.name}:${line}:${column}: ${error.message}`, { exitStatus: error.exitStatus, hint: error.hint });
+  };
+  let invocation: Invocation;
+  try {
+    const split = splitLoadLine(text);
+    if (split.words.length === 0) return undefined;
+    columns = split.columns;
+    invocation = parseLoadLine(split.words, {
+      readProtocols: context.readProtocols,
+      resolveLabels: (names, path) => context.labelSource.resolve(names, path),
+    });
+  } catch (error) {
+    throw placed(error);
+  }
+  try {
+    checkLoadable(invocation);
+  } catch (error) {
+    if (!forbidden) throw placed(error);
+    forbidden(placed(error));
+    return undefined;
+  }
+  return invocation;
+}
+
+/** The kernel sets EXPECTED itself and refuses it from others, though saved lines have it (B27). */
+function loadedFlow({ values, labelBits }: Invocation) {
+  const flow = flowSpec(values, labelBits);
+  return flow.status === undefined ? flow : { ...flow, status: flow.status & ~IPS_EXPECTED };
+}
+
+/** Runs steps and keeps account. */
+class Runner {
+  readonly #context: Context;
+  readonly #name: string;
+  readonly #failures: { readonly line: number; readonly invocation: Pick<Invocation, 'command' | 'table'>; readonly error: ConntrackError }[] = [];
+  #created = 0;
+  #partly = 0;
+  #lastLine = 0;
+
+  constructor(context: Context, name: string) {
+    this.#context = context;
+    this.#name = name;
+  }
+
+  /** @returns whether the next step shall be run */
+  async run(step: Step): Promise<boolean> {
+    if ('flows' in step) this.#create(step.flows);
+    else await this.#runLine(step.invocation, step.line);
+    return this.#failures.length === 0;
+  }
+
+  /** Tells what failed and what was not run. @returns the exit status */
+  report(): number {
+    const { err, out } = this.#context;
+    out.flush();
+    const { dryRun } = this.#context.invocation.values;
+    if (dryRun) err(`conntrack: ${this.#name}: every line is correct; ${this.#created} flow entries would be created`);
+    if (this.#partly > 0)
+      err(`conntrack: ${this.#name}: ${this.#partly} flow entries were there already and kept their NAT and status`);
+    if (this.#failures.length === 0) return 0;
+    for (const { line, invocation, error } of this.#failures.slice(0, FAILURES_TOLD)) {
+      const { message, hint } = explain(error, invocation);
+      for (const text of failureLines(`${this.#name}:${line}: ${message}`, hint)) err(text);
+    }
+    const more = this.#failures.length - FAILURES_TOLD;
+    err(
+      `conntrack: ${this.#name}: stopped after line ${this.#lastLine}: ${this.#created} flow entries created, ` +
+        `${this.#failures.length} lines failed${more > 0 ? ` (${more} of them not shown)` : ''}; later lines were not run`,
+    );
+    return 1;
+  }
+
+  /** Lines that create are sent together: when one fails, those behind it in the same batch have been run too. */
+  #create(flows: EncodedFlows): void {
+    this.#lastLine = flows.tags.at(-1)!;
+    const before = this.#failures.length;
+    if (!this.#context.invocation.values.dryRun)
+      this.#partly += this.#context.conntrack().createEncoded(flows, (index, error) => {
+        const command = flows.mayExist(index) ? 'A' : 'I';
+        this.#failures.push({ line: flows.tags[index]!, invocation: { command, table: 'conntrack' }, error });
+      });
+    this.#created += flows.count - (this.#failures.length - before);
+  }
+
+  async #runLine(invocation: Invocation, line: number): Promise<void> {
+    this.#lastLine = line;
+    const { dryRun } = this.#context.invocation.values;
+    // A line that matches nothing is no failure.
+    const values = { ...invocation.values, okIfNone: true as const, ...(dryRun ? { dryRun } : {}) };
+    const context: Context = {
+      ...this.#context,
+      ...invocationContext({ ...invocation, values }, this.#context.labelSource),
+      close: () => {},
+    };
+    const command = { D: deleteEntries, U: update, F: flush }[invocation.command as 'D' | 'U' | 'F'];
+    try {
+      const status = await command(context);
+      if (status !== 0) throw new UsageError('the kernel refused some of the changes', { exitStatus: 1 });
+    } catch (error) {
+      if (!(error instanceof ConntrackError)) throw error;
+      this.#failures.push({ line, invocation, error });
+    }
+  }
+}

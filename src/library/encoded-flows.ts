@@ -1,0 +1,77 @@
+// Flows to create, encoded as they are read: what a load keeps in memory between checking its lines and sending them.
+
+import { type FlowSpec, putFlow } from '../ctnetlink/flow-spec.js';
+import { CTA_NAT_DST, CTA_NAT_SRC, CTA_STATUS, IPCTNL_MSG_CT_NEW } from '../ctnetlink/uapi/nfnetlink-conntrack.js';
+import { host16, host32, putHost16, putHost32 } from '../wire/bytes.js';
+import { align4, MessageWriter } from '../wire/message.js';
+import { NLA_TYPE_MASK, NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST } from '../wire/uapi/netlink.js';
+import { NFNL_ATTRS } from '../wire/uapi/nfnetlink.js';
+import { ctnetlink } from './channel.js';
+
+/** Several CT_NEW requests, ready but for their sequence numbers. `tag` is the caller's mark of each, such as a line number. */
+export class EncodedFlows {
+  bytes: Uint8Array;
+  readonly tags: number[] = [];
+  readonly #starts: number[] = [];
+  #writer: MessageWriter | undefined = new MessageWriter(4096);
+
+  constructor() {
+    this.bytes = this.#writer!.bytes;
+  }
+
+  get count(): number {
+    return this.#starts.length;
+  }
+
+  /** Adds a flow to create; with `mayExist`, one that is there is updated. */
+  add(flow: FlowSpec, mayExist: boolean, tag: number): void {
+    const writer = this.#writer!;
+    this.#starts.push(writer.length);
+    this.tags.push(tag);
+    const flags = NLM_F_REQUEST | NLM_F_CREATE | (mayExist ? 0 : NLM_F_EXCL);
+    writer.begin(ctnetlink(IPCTNL_MSG_CT_NEW), flags, 0, flow.family);
+    putFlow(writer, flow);
+    writer.end();
+    this.bytes = writer.bytes;
+  }
+
+  /** No more flows: gives back the memory that is not needed. */
+  seal(): void {
+    if (!this.#writer) return;
+    this.bytes = this.#writer.bytes.slice(0, this.#writer.length);
+    this.#writer = undefined;
+  }
+
+  get length(): number {
+    return this.#writer?.length ?? this.bytes.length;
+  }
+
+  /** Numbers the requests from `first` on and asks for an acknowledgement of the last. */
+  number(first: number): void {
+    this.#starts.forEach((start, i) => putHost32(this.bytes, start + 8, first + i));
+    const last = this.#starts.at(-1)!;
+    putHost16(this.bytes, last + 6, host16(this.bytes, last + 6) | NLM_F_ACK);
+  }
+
+  /** Whether request `index` updates a flow that exists. */
+  mayExist(index: number): boolean {
+    return (host16(this.bytes, this.#starts[index]! + 6) & NLM_F_EXCL) === 0;
+  }
+
+  /** Request `index` alone, without its NAT and status: what a flow that exists can still take (cli.md B50). */
+  withoutFixedParts(index: number): { readonly family: number; put(message: MessageWriter): void } {
+    const start = this.#starts[index]!;
+    const end = start + host32(this.bytes, start);
+    return {
+      family: this.bytes[start + 16]!,
+      put: (message) => {
+        for (let at = start + NFNL_ATTRS; at < end; at += align4(host16(this.bytes, at))) {
+          const type = host16(this.bytes, at + 2);
+          if (!FIXED_PARTS.has(type & NLA_TYPE_MASK)) message.copy(type, this.bytes, at + 4, host16(this.bytes, at) - 4);
+        }
+      },
+    };
+  }
+}
+
+const FIXED_PARTS: ReadonlySet<number> = new Set([CTA_STATUS, CTA_NAT_SRC, CTA_NAT_DST]);
