@@ -3,5 +3,14 @@
 export { formatAddress, parseAddress } from './ctnetlink/address.js';
 export type { End, FlowCondition, FlowFilter, Side } from './ctnetlink/filter.js';
 export { LabelMap } from './ctnetlink/label.js';
-export { ClosedError, ConntrackError, DecodeError, KernelError, NoAnswerError, PlatformError, SystemError, ValueError } from './errors.js';
+export {
+  ClosedError,
+  ConntrackError,
+  DecodeError,
+  KernelError,
+  NoAnswerError,
+  PlatformError,
+  SystemError,
+  ValueError,
+} from './errors.js';
 export { Conntrack, type TableCount } from './library/conntrack.js';

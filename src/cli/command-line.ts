@@ -67,7 +67,8 @@ function loadOptions(words: readonly string[]): OptionValues {
   const draft = newDraft({ readProtocols: () => '' });
   for (let token = reader.next(); token; token = reader.next()) {
     if (token.kind === 'missing') throw mistake(token, reader, undefined);
-    if (token.kind === 'option' && 'row' in token.option) takeOption(token.option.key, token.option.row, token.option.name, token.value, draft);
+    if (token.kind === 'option' && 'row' in token.option)
+      takeOption(token.option.key, token.option.row, token.option.name, token.value, draft);
   }
   return draft.values;
 }

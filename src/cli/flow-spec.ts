@@ -2,7 +2,14 @@
 
 import type { TupleSpec } from '../ctnetlink/encode.js';
 import { type FlowChange, labelBytes, tcpState } from '../ctnetlink/flow-change.js';
-import { type FlowSpec, LABEL_BITS, type NatSpec, type ProtocolState } from '../ctnetlink/flow-spec.js';
+import {
+  type FlowSpec,
+  LABEL_BITS,
+  type NatSpec,
+  type ProtocolState,
+  type SequenceAdjustment,
+  type TcpFlags,
+} from '../ctnetlink/flow-spec.js';
 import { dccp } from '../ctnetlink/protocols/dccp.js';
 import { protocolByNumber } from '../ctnetlink/protocols/index.js';
 import { sctp } from '../ctnetlink/protocols/sctp.js';
@@ -30,7 +37,7 @@ export function flowSpec(values: OptionValues, labels: LabelBits): FlowSpec {
     ...(srcNat?.port === undefined ? {} : { dport: undefined }),
   };
   const reply = filled(untranslated, inverse(original));
-  const bits = labelBitsOf(values.labelAdd, labels);
+  const bits = [...labelBitsOf(values.labelAdd, labels), ...(values.labelBits ?? [])];
   return {
     family: values.family ?? AF_INET,
     original: values.origZone === undefined ? original : { ...original, zone: values.origZone },
@@ -43,7 +50,30 @@ export function flowSpec(values: OptionValues, labels: LabelBits): FlowSpec {
     dstNat,
     zone: values.zone,
     ...(bits.length > 0 ? { labels: labelBytes(bits), labelsMask: labelBytes(bits) } : {}),
+    helper: values.helper,
+    master: masterTuple(values),
+    seqAdjOriginal: sequenceAdjustment(values.seqAdjOrig),
+    seqAdjReply: sequenceAdjustment(values.seqAdjReply),
+    synproxy: synproxy(values.synproxy),
   };
+}
+
+function masterTuple(values: OptionValues): TupleSpec | undefined {
+  const { masterSrc, masterDst, masterProtonum, masterPorts } = values;
+  if (!masterSrc && !masterDst && masterProtonum === undefined) return undefined;
+  return { src: masterSrc, dst: masterDst, protonum: masterProtonum, sport: masterPorts?.[0], dport: masterPorts?.[1] };
+}
+
+function sequenceAdjustment(numbers: readonly number[] | undefined): SequenceAdjustment | undefined {
+  if (!numbers) return undefined;
+  const [correctionPos = 0, offsetBefore = 0, offsetAfter = 0] = numbers;
+  return { correctionPos, offsetBefore, offsetAfter };
+}
+
+function synproxy(numbers: readonly number[] | undefined): FlowSpec['synproxy'] {
+  if (!numbers) return undefined;
+  const [isn = 0, its = 0, tsoff = 0] = numbers;
+  return { isn, its, tsoff };
 }
 
 /** What `-U` asks for. */
@@ -71,7 +101,9 @@ function labelBitsOf(names: readonly string[] | undefined, labels: LabelBits): n
   return (names ?? []).map((name) => {
     const bit = labels!.get(name)!;
     if (bit >= LABEL_BITS)
-      throw new UsageError(`label ${name} is bit ${bit}, but the kernel keeps only bits 0 to ${LABEL_BITS - 1}`, { exitStatus: 1 });
+      throw new UsageError(`label ${name} is bit ${bit}, but the kernel keeps only bits 0 to ${LABEL_BITS - 1}`, {
+        exitStatus: 1,
+      });
     return bit;
   });
 }
@@ -110,11 +142,25 @@ function natSpec(
 
 function protocolState(values: OptionValues): ProtocolState | undefined {
   const { protonum, state, origVtag, replyVtag, role } = values;
-  if (protonum === tcp.number && state !== undefined) return { tcp: tcpState(state) };
+  if (protonum === tcp.number && state !== undefined) {
+    const { tcpFlags, tcpWscale } = values;
+    return {
+      tcp: {
+        ...tcpState(state),
+        // As they were, not the ones that suit an entry made by hand.
+        ...(tcpFlags ? { flagsOriginal: exactFlags(tcpFlags[0]), flagsReply: exactFlags(tcpFlags[1]) } : {}),
+        ...(tcpWscale ? { wscaleOriginal: tcpWscale[0], wscaleReply: tcpWscale[1] } : {}),
+      },
+    };
+  }
   if (protonum === sctp.number && state !== undefined)
     return { sctp: { state, vtagOriginal: vtag(origVtag), vtagReply: vtag(replyVtag) } };
-  if (protonum === dccp.number && state !== undefined) return { dccp: { state, role } };
+  if (protonum === dccp.number && state !== undefined) return { dccp: { state, role, handshakeSeq: values.handshakeSeq } };
   return undefined;
+}
+
+function exactFlags(flags = 0): TcpFlags {
+  return { flags, mask: 0xff };
 }
 
 // quirk: B35. The number on the command line is the tag with its bytes in host order, as in files saved by the C tool.

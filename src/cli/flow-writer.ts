@@ -38,6 +38,7 @@ const PLAIN: OutputModes = {
   labels: false,
   userspace: false,
   save: false,
+  full: false,
 };
 
 /** The writer of flows for `-L`, `-G`, `-E`. */
@@ -64,6 +65,7 @@ function formatOptions(modes: OutputModes, options: WriterOptions): FormatOption
     ktimestamp: modes.ktimestamp,
     timestamp: modes.timestamp,
     labels: options.labels,
+    full: modes.full,
     event: options.event ?? false,
   };
 }

@@ -16,6 +16,8 @@ export interface OutputModes {
   readonly labels: boolean;
   readonly userspace: boolean;
   readonly save: boolean;
+  /** With `save`: everything that can be restored. Not in the C tool. */
+  readonly full: boolean;
 }
 
 /** `-n`, `-g`, `-j`: bare, or an address, or an address and a port. */
@@ -89,6 +91,24 @@ export interface OptionValues {
   readonly icmpType?: number;
   readonly icmpCode?: number;
   readonly icmpId?: number;
+  /** What only `-o save,full` writes and a load file reads back. */
+  readonly helper?: string;
+  readonly labelBits?: readonly number[];
+  readonly masterSrc?: AddressBytes;
+  readonly masterDst?: AddressBytes;
+  readonly masterProtonum?: number;
+  /** Source and destination port, or GRE keys. */
+  readonly masterPorts?: readonly number[];
+  /** Window scale of the original and the reply direction. */
+  readonly tcpWscale?: readonly number[];
+  /** Tracker flags of the original and the reply direction. */
+  readonly tcpFlags?: readonly number[];
+  /** Position, offset before, offset after. */
+  readonly seqAdjOrig?: readonly number[];
+  readonly seqAdjReply?: readonly number[];
+  /** Initial sequence number, initial timestamp, timestamp offset. */
+  readonly synproxy?: readonly number[];
+  readonly handshakeSeq?: bigint;
   readonly dryRun?: true;
   /** Most entries to touch. */
   readonly max?: number;

@@ -113,6 +113,7 @@ function checkLate(draft: Draft, command: CommandRow, table: Table): void {
   const { letter } = command;
   const selects = letter === 'L' || letter === 'D';
 
+  if (values.output?.full && !values.output.save) throw new UsageError('-o full goes with -o save: write -o save,full');
   if (values.zero && table === 'conntrack') {
     const filter = UNZEROED.find((key) => given.has(key));
     if (filter)

@@ -2,9 +2,9 @@
 
 import { readFileSync } from 'node:fs';
 import { ConntrackError } from '../errors.js';
+import { Conntrack } from '../library/conntrack.js';
 import { parseCommandLine } from './command-line.js';
 import { CLOSING_PREFIX, type Context, invocationContext, outputTo } from './context.js';
-import { Conntrack } from '../library/conntrack.js';
 import type { CommandLetter, Invocation } from './invocation.js';
 import { LabelSource } from './labels.js';
 import { explain, failureLines } from './messages.js';

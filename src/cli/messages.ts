@@ -35,7 +35,10 @@ const OBJECTS: Readonly<Record<Invocation['table'], readonly [one: string, many:
 const SINGLE = new Set(['G', 'I', 'A']);
 
 /** Message and hint for a failure of a command; `undefined` as hint where nothing helps. */
-export function explain(error: ConntrackError, invocation: Pick<Invocation, 'command' | 'table'>): { message: string; hint: string | undefined } {
+export function explain(
+  error: ConntrackError,
+  invocation: Pick<Invocation, 'command' | 'table'>,
+): { message: string; hint: string | undefined } {
   if (!(error instanceof KernelError || error instanceof SystemError)) return { message: error.message, hint: error.hint };
   const [one, many] = OBJECTS[invocation.table];
   const attempt = `cannot ${ATTEMPTS[invocation.command]} ${SINGLE.has(invocation.command) ? one : many}`;
@@ -44,7 +47,10 @@ export function explain(error: ConntrackError, invocation: Pick<Invocation, 'com
   return { message: `${attempt}: ${reason}${detail}`, hint };
 }
 
-function reasonOf(error: KernelError | SystemError, invocation: Pick<Invocation, 'command' | 'table'>): { reason: string; hint: string | undefined } {
+function reasonOf(
+  error: KernelError | SystemError,
+  invocation: Pick<Invocation, 'command' | 'table'>,
+): { reason: string; hint: string | undefined } {
   switch (error.code) {
     case 'EPERM':
     case 'EACCES':

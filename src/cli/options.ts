@@ -15,15 +15,19 @@ import {
   OUTPUT_WORDS,
   parseEvents,
   parseFamily,
+  parseHelper,
+  parseLabelBits,
   parseLabels,
   parseMark,
   parseNat,
   parseNetwork,
   parseNumber,
+  parseNumbers,
   parseOutput,
   parsePlainAddress,
   parseProtocol,
   parseStatus,
+  parseUnsigned64,
   STATUS_WORDS,
   type Warn,
 } from './values.js';
@@ -265,6 +269,7 @@ export const GROUPS = {
   expect: 'Expectations',
   output: 'Output',
   event: 'Events',
+  restore: 'What -o save,full writes besides (not in the C tool)',
   safety: 'Safety (not in the C tool)',
   old: 'Without effect',
 } as const;
@@ -697,6 +702,144 @@ export const OPTIONS = {
       draft.values.labelMap = text;
     },
   },
+  helper: {
+    names: ['helper'],
+    arg: 'required',
+    value: 'NAME',
+    group: 'restore',
+    isNew: true,
+    help: 'Helper that reads the flow, such as ftp.',
+    conntrack: { I: 'may', A: 'may' },
+    read(draft, name, text) {
+      draft.values.helper = parseHelper(text, name);
+    },
+  },
+  labelBits: {
+    names: ['label-bits'],
+    arg: 'required',
+    value: '0xHEX',
+    group: 'restore',
+    isNew: true,
+    help: 'Label bits to set, whether they have names or not.',
+    conntrack: { I: 'may', A: 'may' },
+    read(draft, name, text) {
+      draft.values.labelBits = parseLabelBits(text, name);
+    },
+  },
+  masterSrc: {
+    names: ['master-src'],
+    arg: 'required',
+    value: 'ADDR',
+    group: 'restore',
+    isNew: true,
+    help: 'Original source of the flow that this one belongs to; that flow must be there.',
+    conntrack: { I: 'may', A: 'may' },
+    read: masterAddress('masterSrc'),
+  },
+  masterDst: {
+    names: ['master-dst'],
+    arg: 'required',
+    value: 'ADDR',
+    group: 'restore',
+    isNew: true,
+    help: 'Original destination of that flow.',
+    conntrack: { I: 'may', A: 'may' },
+    read: masterAddress('masterDst'),
+  },
+  masterProtonum: {
+    names: ['master-proto'],
+    arg: 'required',
+    value: 'NUMBER',
+    group: 'restore',
+    isNew: true,
+    help: 'Protocol of that flow.',
+    conntrack: { I: 'may', A: 'may' },
+    read: number('masterProtonum', 'protocol'),
+  },
+  masterPorts: {
+    names: ['master-ports'],
+    arg: 'required',
+    value: 'SRC,DST',
+    group: 'restore',
+    isNew: true,
+    help: 'Original ports of that flow.',
+    conntrack: { I: 'may', A: 'may' },
+    read(draft, name, text) {
+      draft.values.masterPorts = parseNumbers(text, name, 2, 0xffff);
+    },
+  },
+  tcpWscale: {
+    names: ['tcp-wscale'],
+    arg: 'required',
+    value: 'ORIG,REPLY',
+    group: 'restore',
+    isNew: true,
+    help: 'Window scale of both directions, 0 to 14.',
+    conntrack: { I: 'may', A: 'may' },
+    read(draft, name, text) {
+      draft.values.tcpWscale = parseNumbers(text, name, 2, 14);
+    },
+  },
+  tcpFlags: {
+    names: ['tcp-flags'],
+    arg: 'required',
+    value: 'ORIG,REPLY',
+    group: 'restore',
+    isNew: true,
+    help: 'Flags of the TCP tracker for both directions.',
+    conntrack: { I: 'may', A: 'may' },
+    read(draft, name, text) {
+      draft.values.tcpFlags = parseNumbers(text, name, 2, 0xff);
+    },
+  },
+  seqAdjOrig: {
+    names: ['seqadj-orig'],
+    arg: 'required',
+    value: 'POS,BEFORE,AFTER',
+    group: 'restore',
+    isNew: true,
+    help: 'Adjustment of sequence numbers, original direction.',
+    conntrack: { I: 'may', A: 'may' },
+    read(draft, name, text) {
+      draft.values.seqAdjOrig = parseNumbers(text, name, 3, 0xffffffff);
+    },
+  },
+  seqAdjReply: {
+    names: ['seqadj-reply'],
+    arg: 'required',
+    value: 'POS,BEFORE,AFTER',
+    group: 'restore',
+    isNew: true,
+    help: 'Adjustment of sequence numbers, reply direction.',
+    conntrack: { I: 'may', A: 'may' },
+    read(draft, name, text) {
+      draft.values.seqAdjReply = parseNumbers(text, name, 3, 0xffffffff);
+    },
+  },
+  synproxy: {
+    names: ['synproxy'],
+    arg: 'required',
+    value: 'ISN,ITS,TSOFF',
+    group: 'restore',
+    isNew: true,
+    help: 'What synproxy keeps for the flow.',
+    conntrack: { I: 'may', A: 'may' },
+    read(draft, name, text) {
+      draft.values.synproxy = parseNumbers(text, name, 3, 0xffffffff);
+    },
+  },
+  handshakeSeq: {
+    names: ['handshake-seq'],
+    arg: 'required',
+    value: 'NUMBER',
+    group: 'restore',
+    isNew: true,
+    help: 'Handshake sequence number of DCCP.',
+    conntrack: { I: 'may', A: 'may' },
+    read(draft, name, text) {
+      draft.values.handshakeSeq = parseUnsigned64(text, name);
+    },
+  },
   dryRun: {
     names: ['dry-run'],
     arg: 'none',
@@ -765,6 +908,14 @@ function network(key: 'src' | 'dst' | 'tupleSrc' | 'tupleDst', end: 'src' | 'dst
   };
 }
 
+function masterAddress(key: 'masterSrc' | 'masterDst') {
+  return (draft: Draft, name: string, text: string): void => {
+    const address = parsePlainAddress(text, name);
+    claimFamily(draft, familyOf(address), name, text);
+    draft.values[key] = address;
+  };
+}
+
 function replyAddress(key: 'replySrc' | 'replyDst') {
   return (draft: Draft, name: string, text: string): void => {
     const address = parsePlainAddress(text, name);
@@ -797,7 +948,9 @@ function claimFamily(draft: Draft, family: number, name: string, text: string): 
     draft.familyFrom = { name, text };
   } else if (before !== family) {
     const [now, then] = family === AF_INET ? ['IPv4', 'IPv6'] : ['IPv6', 'IPv4'];
-    throw new UsageError(`${name}: ${quoted(text)} is ${now}, but ${draft.familyFrom!.name} ${quoted(draft.familyFrom!.text)} is ${then}; one command takes one family`);
+    throw new UsageError(
+      `${name}: ${quoted(text)} is ${now}, but ${draft.familyFrom!.name} ${quoted(draft.familyFrom!.text)} is ${then}; one command takes one family`,
+    );
   }
 }
 

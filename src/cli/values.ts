@@ -40,6 +40,7 @@ const U32 = 0xffffffff;
 export const NUMBERS = {
   timeout: { what: 'a number of seconds', base: 'decimal', max: U32, exitStatus: 2 },
   bufferSize: { what: 'a number of bytes', base: 'decimal', max: 0x7fffffff, exitStatus: 2 },
+  protocol: { what: 'a protocol number', base: 'auto', max: U8, exitStatus: 2 },
   count: { what: 'a number of entries', base: 'decimal', max: U32, exitStatus: 2 },
   zone: { what: 'a zone', base: 'auto', max: U16, exitStatus: 1 },
   id: { what: 'an id', base: 'auto', max: U32, exitStatus: 1 },
@@ -166,6 +167,39 @@ export function parseNat(text: string, option: string): NatValue {
   return { address, port };
 }
 
+// ---- values of saved lines (-o save,full) ----
+
+/** `A,B,...`: exactly `count` numbers, each 0 to `max`, decimal or 0xN. */
+export function parseNumbers(text: string, option: string, count: number, max: number): number[] {
+  const numbers = text.split(',').map((item) => readNumber(item, 'auto', max));
+  const all = numbers.filter((number) => number !== undefined);
+  if (numbers.length !== count || all.length !== count)
+    throw new UsageError(`${option}: ${quoted(text)} is not ${count} numbers with commas between them (each 0 to ${max})`);
+  return all;
+}
+
+/** `0x` and up to 32 hexadecimal digits: label bits, bit 0 the last. @returns the numbers of the bits that are set */
+export function parseLabelBits(text: string, option: string): number[] {
+  if (!/^0x[0-9a-fA-F]{1,32}$/.test(text))
+    throw new UsageError(`${option}: ${quoted(text)} is not a set of label bits: 0x and up to 32 hexadecimal digits`);
+  const value = BigInt(text);
+  return Array.from({ length: 128 }, (_, bit) => bit).filter((bit) => (value >> BigInt(bit)) & 1n);
+}
+
+/** A name the kernel can hold: 1 to 15 characters without blanks. */
+export function parseHelper(text: string, option: string): string {
+  if (!/^[\x21-\x7e]{1,15}$/.test(text))
+    throw new UsageError(`${option}: ${quoted(text)} is not a helper name: 1 to 15 characters without blanks`);
+  return text;
+}
+
+/** An unsigned 64-bit number, decimal. */
+export function parseUnsigned64(text: string, option: string): bigint {
+  const value = /^[0-9]{1,20}$/.test(text) ? BigInt(text) : 1n << 64n;
+  if (value >> 64n) throw new UsageError(`${option}: ${quoted(text)} is not a decimal number of 64 bits`);
+  return value;
+}
+
 // ---- protocol, states, role (3.4, 3.12) ----
 
 /** A layer-4 protocol. `tracker` is absent for a protocol, or a way to name it, that brings no options of its own. */
@@ -254,6 +288,7 @@ export const OUTPUT_WORDS = [
   'labels',
   'userspace',
   'save',
+  'full',
 ] as const satisfies readonly (keyof OutputModes)[];
 
 /** Status items (3.5), added to those of an earlier `-u`. */
@@ -294,7 +329,7 @@ export function parseOutput(text: string, option: string, before: OutputModes | 
     if (word !== undefined) modes[word] = true;
   }
   if (modes.save) {
-    const other = OUTPUT_WORDS.find((word) => word !== 'save' && word !== 'userspace' && modes[word]);
+    const other = OUTPUT_WORDS.find((word) => word !== 'save' && word !== 'userspace' && word !== 'full' && modes[word]);
     if (other) throw new UsageError(`${option}: save cannot be combined with ${other}; use -o save alone`, { exitStatus: 1 });
   }
   return modes;
@@ -309,6 +344,7 @@ const NO_OUTPUT_MODES: OutputModes = {
   labels: false,
   userspace: false,
   save: false,
+  full: false,
 };
 
 /** Legacy words of all three lists: they, and so `S` and `D`, select nothing but a warning. */

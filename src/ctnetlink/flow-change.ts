@@ -5,11 +5,11 @@ import { putHost32 } from '../wire/bytes.js';
 import type { MessageWriter } from '../wire/message.js';
 import { putKeyOf } from './encode.js';
 import { ORIGINAL, S, T } from './fields.js';
-import { LABEL_BITS, putProtocol, type ProtocolState } from './flow-spec.js';
-import { CTA_LABELS, CTA_LABELS_MASK, CTA_MARK, CTA_MARK_MASK, CTA_STATUS, CTA_TIMEOUT } from './uapi/nfnetlink-conntrack.js';
-import { TCP_STATES, type TcpState, tcp } from './protocols/tcp.js';
-import { sctp } from './protocols/sctp.js';
+import { LABEL_BITS, type ProtocolState, putProtocol } from './flow-spec.js';
 import { dccp } from './protocols/dccp.js';
+import { sctp } from './protocols/sctp.js';
+import { TCP_STATES, type TcpState, tcp } from './protocols/tcp.js';
+import { CTA_LABELS, CTA_LABELS_MASK, CTA_MARK, CTA_MARK_MASK, CTA_STATUS, CTA_TIMEOUT } from './uapi/nfnetlink-conntrack.js';
 import type { View } from './view.js';
 
 /** New values; absent is unchanged. */
@@ -123,4 +123,6 @@ export function tcpState(state: number): NonNullable<ProtocolState['tcp']> {
 const SACK_PERM = 0x02;
 const CLOSE_INIT = 0x04;
 const BE_LIBERAL = 0x08;
-const CLOSING_STATES: ReadonlySet<number> = new Set(['TIME_WAIT', 'CLOSE', 'SYN_SENT2'].map((s) => TCP_STATES.indexOf(s as TcpState)));
+const CLOSING_STATES: ReadonlySet<number> = new Set(
+  ['TIME_WAIT', 'CLOSE', 'SYN_SENT2'].map((s) => TCP_STATES.indexOf(s as TcpState)),
+);

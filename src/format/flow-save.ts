@@ -1,8 +1,8 @@
 // `-o save`: a flow as the command line that makes it again with `conntrack -R`. Order: cli.md 5.4.
 
-import { ORIGINAL, REPLY, S, T } from '../ctnetlink/fields.js';
-import { dnatAddress, snatAddress } from '../ctnetlink/nat.js';
-import { DCCP_ROLES } from '../ctnetlink/protocols/dccp.js';
+import { MASTER, ORIGINAL, REPLY, S, T } from '../ctnetlink/fields.js';
+import { dnatAddress, dnatPort, snatAddress, snatPort } from '../ctnetlink/nat.js';
+import { DCCP_ROLES, dccp } from '../ctnetlink/protocols/dccp.js';
 import { protocolByNumber } from '../ctnetlink/protocols/index.js';
 import { IPS_ASSURED, IPS_EXPECTED, IPS_FIXED_TIMEOUT, IPS_SEEN_REPLY } from '../ctnetlink/uapi/nf-conntrack-common.js';
 import type { View } from '../ctnetlink/view.js';
@@ -11,7 +11,17 @@ import { type ByteWriter, token } from './byte-writer.js';
 import { eventType } from './event-type.js';
 import { writeUserspace } from './flow-text.js';
 import type { FormatOptions } from './options.js';
-import { entrySize, hasDestination, hasSource, NEWLINE, SPACE, stateTokens, writeDestination, writeSource } from './shared.js';
+import {
+  entrySize,
+  hasDestination,
+  hasSource,
+  NEWLINE,
+  SPACE,
+  stateTokens,
+  writeCounter,
+  writeDestination,
+  writeSource,
+} from './shared.js';
 
 const VERBS = { add: token('-A '), update: token('-U '), delete: token('-D ') } as const;
 /** By `eventType`. */
@@ -48,6 +58,26 @@ const ICMPV6 = { type: token('--icmpv6-type '), code: token('--icmpv6-code '), i
 const UNSET = token('UNSET ');
 const COMMA = 44;
 
+const UNTRACKED_PORTS = token('--sport 0 --dport 0 --reply-port-src 0 --reply-port-dst 0 ');
+const UNTRACKED_STATE = token('--state NONE ');
+const UNTRACKED_DCCP = token('--state NONE --role client ');
+const MARK = token('-m ');
+const LABEL_BITS = token('--label-bits 0x');
+const HELPER = token('--helper ');
+const MASTER_SRC = token('--master-src ');
+const MASTER_DST = token('--master-dst ');
+const MASTER_PROTO = token('--master-proto ');
+const MASTER_PORTS = token('--master-ports ');
+const TCP_WSCALE = token('--tcp-wscale ');
+const TCP_FLAGS = token('--tcp-flags ');
+const SEQADJ_ORIG = token('--seqadj-orig ');
+const SEQADJ_REPLY = token('--seqadj-reply ');
+const SYNPROXY = token('--synproxy ');
+const HANDSHAKE_SEQ = token('--handshake-seq ');
+const COLON = 58;
+const BRACKET_OPEN = 91;
+const BRACKET_CLOSE = 93;
+
 /** Saved in bit order; other bits cannot be set from outside. */
 const STATUS_WORDS: readonly (readonly [number, Uint8Array])[] = [
   [IPS_EXPECTED, token('EXPECTED')],
@@ -61,7 +91,7 @@ const PROTOCOL: readonly Uint8Array[] = Array.from({ length: 256 }, (_, n) => {
   return token(`-p ${protocol.number === n ? protocol.name : n} `);
 });
 
-/** Appends one line. Mark, labels, helper, counters and NAT ports are not part of this form (B23). */
+/** Appends one line. Mark, labels, helper and NAT ports are part of it only with `options.full` (B23). */
 export function writeFlowSave(out: ByteWriter, view: View, options: FormatOptions, verb: SaveVerb = 'add'): void {
   out.reserve(entrySize(view, options.labels));
   out.token(options.event ? EVENT_VERBS[eventType(view)]! : VERBS[verb]);
@@ -73,9 +103,13 @@ export function writeFlowSave(out: ByteWriter, view: View, options: FormatOption
   if (view.has(REPLY + T.tupleZone)) writeNumber(out, REPLY_ZONE, view.be16(REPLY + T.tupleZone));
   writeSourceOption(out, view, ORIGINAL, SRC);
   writeDestinationOption(out, view, ORIGINAL, DST);
-  writeSourceOption(out, view, REPLY, dnatAddress(view) ? DST_NAT : REPLY_SRC);
-  writeDestinationOption(out, view, REPLY, snatAddress(view) ? SRC_NAT : REPLY_DST);
-  writeProtocol(out, view);
+  const ports = options.full && protocolByNumber(view.u8(ORIGINAL + T.protonum)).tuple === 'ports';
+  if (ports && dnatPort(view)) writeNatWithPort(out, view, DST_NAT, REPLY + T.v4Src, REPLY + T.v6Src, view.be16(REPLY + T.sport));
+  else writeSourceOption(out, view, REPLY, dnatAddress(view) ? DST_NAT : REPLY_SRC);
+  if (ports && snatPort(view)) writeNatWithPort(out, view, SRC_NAT, REPLY + T.v4Dst, REPLY + T.v6Dst, view.be16(REPLY + T.dport));
+  else writeDestinationOption(out, view, REPLY, snatAddress(view) ? SRC_NAT : REPLY_DST);
+  writeProtocol(out, view, options.full);
+  if (options.full) writeRest(out, view);
   if (options.event && view.portId !== 0) writeUserspace(out, view);
   out.dropLast(); // the space behind the last word
   out.byte(NEWLINE);
@@ -109,12 +143,90 @@ function writeDestinationOption(out: ByteWriter, view: View, base: number, optio
   out.byte(SPACE);
 }
 
-function writeProtocol(out: ByteWriter, view: View): void {
+/** `-n ADDR:PORT`, `-n [ADDR]:PORT`. */
+function writeNatWithPort(out: ByteWriter, view: View, option: Uint8Array, v4: number, v6: number, port: number): void {
+  out.token(option);
+  if (view.has(v4)) out.ipv4(view.bytes, view.offset(v4));
+  else {
+    out.byte(BRACKET_OPEN);
+    out.ipv6(view.bytes, view.offset(v6));
+    out.byte(BRACKET_CLOSE);
+  }
+  out.byte(COLON);
+  out.decimal(port);
+  out.byte(SPACE);
+}
+
+/** What the C tool's form leaves out. Counters, times, id and security context are the kernel's own: they cannot be set. */
+function writeRest(out: ByteWriter, view: View): void {
+  if (view.be32(S.mark) !== 0) writeNumber(out, MARK, view.be32(S.mark));
+  if (view.has(S.labels)) writeLabelBits(out, view);
+  if (view.has(S.helper)) {
+    out.token(HELPER);
+    out.raw(view.bytes, view.offset(S.helper), view.stringLength(S.helper));
+    out.byte(SPACE);
+  }
+  if (view.has(MASTER + T.protonum)) writeMaster(out, view);
+  if (view.has(S.tcpFlagsOriginal) && view.has(S.tcpFlagsReply)) {
+    if (view.has(S.tcpWscaleOriginal)) writePair(out, TCP_WSCALE, view.u8(S.tcpWscaleOriginal), view.u8(S.tcpWscaleReply));
+    writePair(out, TCP_FLAGS, view.u8(S.tcpFlagsOriginal), view.u8(S.tcpFlagsReply));
+  }
+  writeTriple(out, SEQADJ_ORIG, view, S.seqAdjOriginalPos, S.seqAdjOriginalBefore, S.seqAdjOriginalAfter);
+  writeTriple(out, SEQADJ_REPLY, view, S.seqAdjReplyPos, S.seqAdjReplyBefore, S.seqAdjReplyAfter);
+  writeTriple(out, SYNPROXY, view, S.synproxyIsn, S.synproxyIts, S.synproxyTsoff);
+  if (view.has(S.dccpHandshakeSeq)) {
+    out.token(HANDSHAKE_SEQ);
+    writeCounter(out, view, S.dccpHandshakeSeq);
+    out.byte(SPACE);
+  }
+}
+
+function writeMaster(out: ByteWriter, view: View): void {
+  writeSourceOption(out, view, MASTER, MASTER_SRC);
+  writeDestinationOption(out, view, MASTER, MASTER_DST);
+  writeNumber(out, MASTER_PROTO, view.u8(MASTER + T.protonum));
+  if (view.has(MASTER + T.sport)) writePair(out, MASTER_PORTS, view.be16(MASTER + T.sport), view.be16(MASTER + T.dport));
+}
+
+/** `--label-bits 0x…`, the highest word first. */
+function writeLabelBits(out: ByteWriter, view: View): void {
+  out.token(LABEL_BITS);
+  for (let word = (view.length(S.labels) >> 2) - 1; word >= 0; word--)
+    for (let shift = 28; shift >= 0; shift -= 4) out.hex((view.labelWord(S.labels, word) >>> shift) & 15);
+  out.byte(SPACE);
+}
+
+function writePair(out: ByteWriter, option: Uint8Array, first: number, second: number): void {
+  out.token(option);
+  out.decimal(first);
+  out.byte(COMMA);
+  out.decimal(second);
+  out.byte(SPACE);
+}
+
+/** Nothing when all three are 0: the kernel sends such nests for every entry. */
+function writeTriple(out: ByteWriter, option: Uint8Array, view: View, a: number, b: number, c: number): void {
+  if (!view.has(a) || (view.be32(a) | view.be32(b) | view.be32(c)) === 0) return;
+  out.token(option);
+  out.decimal(view.be32(a));
+  out.byte(COMMA);
+  out.decimal(view.be32(b));
+  out.byte(COMMA);
+  out.decimal(view.be32(c));
+  out.byte(SPACE);
+}
+
+/** `full`: ports and state also where this kernel does not track the protocol, since loading demands them (B26). */
+function writeProtocol(out: ByteWriter, view: View, full: boolean): void {
   if (!view.has(ORIGINAL + T.protonum)) return;
   const number = view.u8(ORIGINAL + T.protonum);
   out.token(PROTOCOL[number]!);
   switch (protocolByNumber(number).tuple) {
     case 'ports':
+      if (full && !view.has(ORIGINAL + T.sport)) {
+        out.token(UNTRACKED_PORTS);
+        break;
+      }
       writeField16(out, SPORT, view, ORIGINAL + T.sport);
       writeField16(out, DPORT, view, ORIGINAL + T.dport);
       writeField16(out, REPLY_SPORT, view, REPLY + T.sport);
@@ -143,7 +255,7 @@ function writeProtocol(out: ByteWriter, view: View): void {
   if (states && view.has(states.slot)) {
     out.token(STATE);
     out.token(states.words[view.u8(states.slot)] ?? states.words[0]!);
-  }
+  } else if (states && full) out.token(number === dccp.number ? UNTRACKED_DCCP : UNTRACKED_STATE);
   if (view.has(S.sctpVtagOriginal)) writeVtag(out, ORIG_VTAG, view, S.sctpVtagOriginal);
   if (view.has(S.sctpVtagReply)) writeVtag(out, REPLY_VTAG, view, S.sctpVtagReply);
   if (view.has(S.dccpRole)) out.token(ROLES[view.u8(S.dccpRole)] ?? ROLES[0]!);

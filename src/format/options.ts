@@ -14,6 +14,8 @@ export interface FormatOptions {
   readonly timestamp: boolean;
   /** Names for connection labels; absent: labels are not shown. */
   readonly labels: LabelMap | undefined;
+  /** Everything that can be restored, and translated ports (`save,full`). Saved lines only. */
+  readonly full: boolean;
   /** Entries are events: their type is shown. */
   readonly event: boolean;
 }

@@ -1,12 +1,12 @@
 // Channel: a socket with its buffers and sequence numbers; what the library sends goes through one.
 
 import type { KernelError } from '../errors.js';
-import type { EncodedFlows } from './encoded-flows.js';
 import { MessageWriter } from '../wire/message.js';
 import { type DumpVisitor, dump, ReceiveBuffers, transact, type VisitMessage } from '../wire/request.js';
 import { NetlinkSocket } from '../wire/socket.js';
 import { NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST } from '../wire/uapi/netlink.js';
 import { NFNL_SUBSYS_CTNETLINK, NFNL_SUBSYS_CTNETLINK_EXP } from '../wire/uapi/nfnetlink.js';
+import type { EncodedFlows } from './encoded-flows.js';
 
 /** Appends the attributes of a request. */
 export type Build = (message: MessageWriter) => void;

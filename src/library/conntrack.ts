@@ -1,8 +1,12 @@
 // Conntrack: the connection tracking table of one network namespace.
 
+import { release } from 'node:os';
 import { putTuple, type TupleSpec } from '../ctnetlink/encode.js';
+import { type ExpectationSpec, putExpectation } from '../ctnetlink/expectation-spec.js';
 import { S } from '../ctnetlink/fields.js';
 import { compileFilter, type FlowFilter } from '../ctnetlink/filter.js';
+import { changesFlow, type FlowChange } from '../ctnetlink/flow-change.js';
+import { type FlowSpec, putFlow } from '../ctnetlink/flow-spec.js';
 import { exactKey, putKernelFilter, requiredFamily } from '../ctnetlink/kernel-filter.js';
 import { CPU_STATISTICS, createStatisticsView, EXPECTATION_STATISTICS, GLOBAL_STATISTICS } from '../ctnetlink/statistics.js';
 import { AF_INET, AF_INET6, AF_UNSPEC } from '../ctnetlink/uapi/in.js';
@@ -25,20 +29,16 @@ import {
   IPCTNL_MSG_EXP_NEW,
 } from '../ctnetlink/uapi/nfnetlink-conntrack.js';
 import { createExpectationView, createFlowView, type View } from '../ctnetlink/view.js';
-import { release } from 'node:os';
 import { KernelError } from '../errors.js';
-import { type ExpectationSpec, putExpectation } from '../ctnetlink/expectation-spec.js';
-import { changesFlow, type FlowChange } from '../ctnetlink/flow-change.js';
-import { type FlowSpec, putFlow } from '../ctnetlink/flow-spec.js';
-import { type ChangeResult, emptyResult, flowDeleter, flowUpdater } from './flow-changes.js';
-import { NLM_F_CREATE, NLM_F_EXCL } from '../wire/uapi/netlink.js';
 import { putBe32 } from '../wire/bytes.js';
 import { EBUSY, EINVAL, ENOENT, EOPNOTSUPP } from '../wire/errno.js';
 import type { MessageWriter } from '../wire/message.js';
 import type { VisitMessage } from '../wire/request.js';
+import { NLM_F_CREATE, NLM_F_EXCL } from '../wire/uapi/netlink.js';
 import { BoundaryDuplicates } from './boundary-duplicates.js';
 import { Channel, ctnetlink, expectations } from './channel.js';
-import type { EncodedFlows } from './encoded-flows.js';
+import type { EncodedFlows, SingleRequest } from './encoded-flows.js';
+import { type ChangeResult, emptyResult, flowDeleter, flowUpdater } from './flow-changes.js';
 
 /** Lists of entries the kernel keeps: the table itself, entries that owe a DESTROY event, entries of packets still on their way. */
 export type FlowList = 'conntrack' | 'dying' | 'unconfirmed';
@@ -208,7 +208,12 @@ export class Conntrack {
    * Updates the flows that the filter wants. `updated` gets each as the kernel has it afterwards.
    * @internal
    */
-  async update(filter: FlowFilter, change: FlowChange, updated: (view: View) => void, beginBatch?: () => void): Promise<ChangeResult> {
+  async update(
+    filter: FlowFilter,
+    change: FlowChange,
+    updated: (view: View) => void,
+    beginBatch?: () => void,
+  ): Promise<ChangeResult> {
     const result = emptyResult();
     const updater = flowUpdater(this.#channel(WRITE_CHANNEL), result, change, updated);
     await this.scan(filter, {
@@ -247,9 +252,8 @@ export class Conntrack {
     });
     let partly = 0;
     for (const index of again) {
-      const rest = flows.withoutFixedParts(index);
       try {
-        channel.transact('CT_NEW', ctnetlink(IPCTNL_MSG_CT_NEW), rest.family, rest.put);
+        this.createSingle({ ...flows.withoutFixedParts(index), flags: 0 });
         partly++;
       } catch (error) {
         if (!(error instanceof KernelError)) throw error;
@@ -257,6 +261,12 @@ export class Conntrack {
       }
     }
     return partly;
+  }
+
+  /** Creates one flow out of an encoded batch. @throws KernelError @internal */
+  createSingle(request: SingleRequest): void {
+    const { flags } = request;
+    this.#channel(0).transact('CT_NEW', ctnetlink(IPCTNL_MSG_CT_NEW), request.family, request.put, undefined, { flags });
   }
 
   /**

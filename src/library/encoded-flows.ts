@@ -1,7 +1,13 @@
 // Flows to create, encoded as they are read: what a load keeps in memory between checking its lines and sending them.
 
 import { type FlowSpec, putFlow } from '../ctnetlink/flow-spec.js';
-import { CTA_NAT_DST, CTA_NAT_SRC, CTA_STATUS, IPCTNL_MSG_CT_NEW } from '../ctnetlink/uapi/nfnetlink-conntrack.js';
+import {
+  CTA_NAT_DST,
+  CTA_NAT_SRC,
+  CTA_STATUS,
+  CTA_TUPLE_MASTER,
+  IPCTNL_MSG_CT_NEW,
+} from '../ctnetlink/uapi/nfnetlink-conntrack.js';
 import { host16, host32, putHost16, putHost32 } from '../wire/bytes.js';
 import { align4, MessageWriter } from '../wire/message.js';
 import { NLA_TYPE_MASK, NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST } from '../wire/uapi/netlink.js';
@@ -58,20 +64,48 @@ export class EncodedFlows {
     return (host16(this.bytes, this.#starts[index]! + 6) & NLM_F_EXCL) === 0;
   }
 
+  /** Whether request `index` belongs to another flow, its master, which must be there first. */
+  hasMaster(index: number): boolean {
+    const start = this.#starts[index]!;
+    const end = start + host32(this.bytes, start);
+    for (let at = start + NFNL_ATTRS; at < end; at += align4(host16(this.bytes, at)))
+      if ((host16(this.bytes, at + 2) & NLA_TYPE_MASK) === CTA_TUPLE_MASTER) return true;
+    return false;
+  }
+
+  /** Request `index` alone, to be sent again. */
+  single(index: number): SingleRequest {
+    return this.#without(index, NOTHING);
+  }
+
   /** Request `index` alone, without its NAT and status: what a flow that exists can still take (cli.md B50). */
-  withoutFixedParts(index: number): { readonly family: number; put(message: MessageWriter): void } {
+  withoutFixedParts(index: number): SingleRequest {
+    return this.#without(index, FIXED_PARTS);
+  }
+
+  #without(index: number, types: ReadonlySet<number>): SingleRequest {
     const start = this.#starts[index]!;
     const end = start + host32(this.bytes, start);
     return {
       family: this.bytes[start + 16]!,
+      flags: host16(this.bytes, start + 6) & (NLM_F_CREATE | NLM_F_EXCL),
       put: (message) => {
         for (let at = start + NFNL_ATTRS; at < end; at += align4(host16(this.bytes, at))) {
           const type = host16(this.bytes, at + 2);
-          if (!FIXED_PARTS.has(type & NLA_TYPE_MASK)) message.copy(type, this.bytes, at + 4, host16(this.bytes, at) - 4);
+          if (!types.has(type & NLA_TYPE_MASK)) message.copy(type, this.bytes, at + 4, host16(this.bytes, at) - 4);
         }
       },
     };
   }
 }
 
+/** One request out of several, as it is sent alone. */
+export interface SingleRequest {
+  readonly family: number;
+  /** NLM_F_CREATE, and NLM_F_EXCL where the flow must not exist. */
+  readonly flags: number;
+  put(message: MessageWriter): void;
+}
+
+const NOTHING: ReadonlySet<number> = new Set();
 const FIXED_PARTS: ReadonlySet<number> = new Set([CTA_STATUS, CTA_NAT_SRC, CTA_NAT_DST]);

@@ -6,7 +6,7 @@ import { S } from '../ctnetlink/fields.js';
 import { type FlowChange, putFlowChange } from '../ctnetlink/flow-change.js';
 import { CTA_ID, IPCTNL_MSG_CT_DELETE, IPCTNL_MSG_CT_GET, IPCTNL_MSG_CT_NEW } from '../ctnetlink/uapi/nfnetlink-conntrack.js';
 import { createFlowView, type View } from '../ctnetlink/view.js';
-import { KernelError } from '../errors.js';
+import type { KernelError } from '../errors.js';
 import { ENOENT, ENOSPC, ETIME } from '../wire/errno.js';
 import { type Channel, ctnetlink } from './channel.js';
 import { BATCH_SIZE, PendingFlows } from './pending-flows.js';
@@ -73,7 +73,12 @@ export function flowDeleter(channel: Channel, result: ChangeResult, deleted: (vi
  * The kernel does not look at the id of an update, so each flow is asked for again right before: one that is another by now is
  * left alone.
  */
-export function flowUpdater(channel: Channel, result: ChangeResult, change: FlowChange, updated: (view: View) => void): FlowChanger {
+export function flowUpdater(
+  channel: Channel,
+  result: ChangeResult,
+  change: FlowChange,
+  updated: (view: View) => void,
+): FlowChanger {
   const pending = new PendingFlows();
   const answer = createFlowView();
   const flush = () => {

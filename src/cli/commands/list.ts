@@ -15,7 +15,8 @@ export async function list(context: Context): Promise<number> {
   const counter = countingVisitor(context, writer);
   writer.begin();
   if (table === 'expect') await conntrack.scanExpectations(values.family ?? AF_UNSPEC, counter.visitor);
-  else await conntrack.scan(flowFilter(values, context.filterLabels), counter.visitor, { list: table, zero: values.zero ?? false });
+  else
+    await conntrack.scan(flowFilter(values, context.filterLabels), counter.visitor, { list: table, zero: values.zero ?? false });
   writer.end();
   out.flush();
   context.close(`${counter.count()} ${table === 'expect' ? 'expectations' : 'flow entries'} have been shown.`);

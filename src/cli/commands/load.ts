@@ -3,8 +3,8 @@
 
 import { closeSync, fstatSync, openSync } from 'node:fs';
 import { IPS_EXPECTED } from '../../ctnetlink/uapi/nf-conntrack-common.js';
-import { ConntrackError } from '../../errors.js';
-import { EncodedFlows } from '../../library/encoded-flows.js';
+import { ConntrackError, KernelError } from '../../errors.js';
+import { EncodedFlows, type SingleRequest } from '../../library/encoded-flows.js';
 import { BATCH_SIZE } from '../../library/pending-flows.js';
 import { checkLoadable, parseLoadLine } from '../command-line.js';
 import { type Context, invocationContext } from '../context.js';
@@ -33,9 +33,12 @@ export async function load(context: Context): Promise<number> {
   try {
     const plan = check(context, source);
     if (values.max !== undefined && plan.creates > values.max)
-      throw new UsageError(`${source.name} creates ${plan.creates} flow entries, but --max allows ${values.max}; nothing was changed`, {
-        exitStatus: 1,
-      });
+      throw new UsageError(
+        `${source.name} creates ${plan.creates} flow entries, but --max allows ${values.max}; nothing was changed`,
+        {
+          exitStatus: 1,
+        },
+      );
     const runner = new Runner(context, source.name);
     for (const step of plan.kept) if (!(await runner.run(step))) return runner.report();
     if (plan.readAgainFrom !== undefined)
@@ -64,7 +67,11 @@ function open(file: string): number {
     }
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
-    const reasons: Record<string, string> = { ENOENT: 'it does not exist', EACCES: 'permission denied', EISDIR: 'it is a directory' };
+    const reasons: Record<string, string> = {
+      ENOENT: 'it does not exist',
+      EACCES: 'permission denied',
+      EISDIR: 'it is a directory',
+    };
     throw new UsageError(`cannot read ${quoted(file)}: ${reasons[code ?? ''] ?? code ?? String(error)}`);
   }
 }
@@ -135,7 +142,10 @@ function parseLine(
   const placed = (error: unknown): UsageError => {
     if (!(error instanceof UsageError)) throw error;
     const column = columns[(error.word ?? 1) - 1] ?? columns.at(-1) ?? 1;
-    return new UsageError(`${source.name}:${line}:${column}: ${error.message}`, { exitStatus: error.exitStatus, hint: error.hint });
+    return new UsageError(`${source.name}:${line}:${column}: ${error.message}`, {
+      exitStatus: error.exitStatus,
+      hint: error.hint,
+    });
   };
   let invocation: Invocation;
   try {
@@ -169,7 +179,12 @@ function loadedFlow({ values, labelBits }: Invocation) {
 class Runner {
   readonly #context: Context;
   readonly #name: string;
-  readonly #failures: { readonly line: number; readonly invocation: Pick<Invocation, 'command' | 'table'>; readonly error: ConntrackError }[] = [];
+  readonly #failures: {
+    readonly line: number;
+    readonly invocation: Pick<Invocation, 'command' | 'table'>;
+    readonly error: ConntrackError;
+  }[] = [];
+  readonly #waiting: { readonly line: number; readonly request: SingleRequest }[] = [];
   #created = 0;
   #partly = 0;
   #lastLine = 0;
@@ -189,6 +204,7 @@ class Runner {
   /** Tells what failed and what was not run. @returns the exit status */
   report(): number {
     const { err, out } = this.#context;
+    if (this.#failures.length === 0) this.#createWaiting();
     out.flush();
     const { dryRun } = this.#context.invocation.values;
     if (dryRun) err(`conntrack: ${this.#name}: every line is correct; ${this.#created} flow entries would be created`);
@@ -211,12 +227,38 @@ class Runner {
   #create(flows: EncodedFlows): void {
     this.#lastLine = flows.tags.at(-1)!;
     const before = this.#failures.length;
+    const waiting = this.#waiting.length;
     if (!this.#context.invocation.values.dryRun)
       this.#partly += this.#context.conntrack().createEncoded(flows, (index, error) => {
-        const command = flows.mayExist(index) ? 'A' : 'I';
-        this.#failures.push({ line: flows.tags[index]!, invocation: { command, table: 'conntrack' }, error });
+        const line = flows.tags[index]!;
+        // The master may stand further down: a saved table is in no order.
+        if (error.code === 'ENOENT' && flows.hasMaster(index)) this.#waiting.push({ line, request: flows.single(index) });
+        else this.#fail(line, error, flows.mayExist(index) ? 'A' : 'I');
       });
-    this.#created += flows.count - (this.#failures.length - before);
+    this.#created += flows.count - (this.#failures.length - before) - (this.#waiting.length - waiting);
+  }
+
+  /** Lines whose master was not there when their turn came: until all are done, or no more of them can be. */
+  #createWaiting(): void {
+    for (let left = Number.POSITIVE_INFINITY; this.#waiting.length > 0 && this.#waiting.length < left; ) {
+      left = this.#waiting.length;
+      for (const item of this.#waiting.splice(0)) {
+        try {
+          this.#context.conntrack().createSingle(item.request);
+          this.#created++;
+        } catch (error) {
+          if (!(error instanceof KernelError)) throw error;
+          if (error.code === 'ENOENT') this.#waiting.push(item);
+          else this.#fail(item.line, error, 'A');
+        }
+      }
+    }
+    for (const { line } of this.#waiting.splice(0))
+      this.#fail(line, new UsageError('its master flow is not in the table', { exitStatus: 1 }), 'A');
+  }
+
+  #fail(line: number, error: ConntrackError, command: 'A' | 'I'): void {
+    this.#failures.push({ line, invocation: { command, table: 'conntrack' }, error });
   }
 
   async #runLine(invocation: Invocation, line: number): Promise<void> {
