@@ -412,6 +412,7 @@ test('every short option reads its value', () => {
       labels: false,
       userspace: false,
       save: false,
+      full: false,
     },
     secmark: 3,
     bufferSize: 4,

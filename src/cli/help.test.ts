@@ -35,7 +35,7 @@ test('the general help has every command, option and protocol', () => {
   for (const row of COMMANDS) for (const name of row.names) assert.ok(text.includes(`--${name}`), name);
   for (const row of rows) {
     for (const name of row.names) assert.ok(text.includes(`--${name}`), name);
-    assert.ok(text.includes(`-${row.short}, `), row.short);
+    if (row.short !== undefined) assert.ok(text.includes(`-${row.short}, `), row.short);
   }
   for (const protocol of PROTOCOLS)
     for (const row of Object.values(protocolOptions(protocol))) assert.ok(text.includes(`--${row.names[0]}`), row.names[0]);
@@ -46,7 +46,8 @@ test('the help of a command has the options it takes and no others', () => {
     const text = helpText(command.names[0]);
     for (const row of rows.filter((it) => !it.everywhere)) {
       const takes = command.tables.some((table) => needOf(row, command.letter, table));
-      assert.equal(text.includes(`\n  -${row.short}, --${row.names[0]}`), takes, `-${command.letter} ${row.names[0]}`);
+      const short = row.short === undefined ? '' : `-${row.short}, `;
+      assert.equal(new RegExp(`\\n  ${short.replace(/\W/g, '\\$&')}--${row.names[0]}[ ,\\n]`).test(text), takes, `-${command.letter} ${row.names[0]}`);
     }
   }
 });

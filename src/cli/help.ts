@@ -108,7 +108,7 @@ function commandHelp(command: CommandRow): string {
 
 /** Tables whose options are worth telling apart. */
 function tablesOf(command: CommandRow): ('conntrack' | 'expect')[] {
-  if (command.letter === 'h') return ['conntrack'];
+  if (command.letter === 'h' || command.letter === 'R') return ['conntrack'];
   return (['conntrack', 'expect'] as const).filter(
     (table) => command.tables.includes(table) && optionsOf(command, table).length > 0,
   );

@@ -211,14 +211,15 @@ export const COMMANDS: readonly CommandRow[] = [
     short: 'none',
     long: 'none',
     tables: [], // never registered with the parser: recognised as the first word only (1.8)
-    synopsis: 'FILE',
+    synopsis: 'FILE [--dry-run] [--max NUMBER]',
     help: 'Run the commands of a file, such as -o save writes.',
     about: [
       'One command on each line, without the word conntrack: -I, -A, -U, -D or -F on table conntrack. # begins a comment line. FILE - is standard input.',
       'All lines are read and checked before the first is run. -R must be the first word, the file name the second.',
+      'Lines that create are sent up to 100 at a time. When one fails, loading stops behind its batch and tells what was done.',
     ],
     examples: [
-      ['-R entries.txt', 'load what "conntrack -L -o save > entries.txt" wrote'],
+      ['-R entries.txt', 'load what "conntrack -L -o save,full > entries.txt" wrote'],
       ['-R -', 'read the commands from standard input'],
     ],
   },

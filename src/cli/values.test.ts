@@ -40,8 +40,8 @@ const silent = () => assert.fail('no warning expected');
 
 // ---- numbers ----
 
-const AUTO: NumberKind[] = ['zone', 'id', 'secmark', 'mark', 'key'];
-const DECIMAL: NumberKind[] = ['timeout', 'bufferSize', 'port', 'icmpType', 'icmpCode', 'icmpId', 'vtag'];
+const AUTO: NumberKind[] = ['zone', 'id', 'secmark', 'mark', 'key', 'protocol'];
+const DECIMAL: NumberKind[] = ['timeout', 'bufferSize', 'count', 'port', 'icmpType', 'icmpCode', 'icmpId', 'vtag'];
 const EXIT_1: NumberKind[] = ['zone', 'id', 'secmark', 'mark'];
 
 test('every kind of number is in the tests', () => {

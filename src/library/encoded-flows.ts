@@ -54,7 +54,7 @@ export class EncodedFlows {
 
   /** Numbers the requests from `first` on and asks for an acknowledgement of the last. */
   number(first: number): void {
-    this.#starts.forEach((start, i) => putHost32(this.bytes, start + 8, first + i));
+    for (const [i, start] of this.#starts.entries()) putHost32(this.bytes, start + 8, first + i);
     const last = this.#starts.at(-1)!;
     putHost16(this.bytes, last + 6, host16(this.bytes, last + 6) | NLM_F_ACK);
   }
