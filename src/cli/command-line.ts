@@ -40,11 +40,30 @@ export function parseCommandLine(argv: readonly string[], env: ParseEnvironment)
   return parseWords(argv, env) ?? { command: 'h', table: 'conntrack', values: {}, warnings: [] };
 }
 
-/** Parses one line of a load file, already split into words (cli.md 4.13). Whether -R may run it: `checkLoadable`. @throws UsageError */
-export function parseLoadLine(words: readonly string[], env: ParseEnvironment): Invocation {
-  const invocation = parseWords(words, env);
-  if (!invocation) throw new UsageError(`no command; a line takes one of ${LOADABLE.map((letter) => `-${letter}`).join(', ')}`);
+/** An option whose value stands in a word of its own. */
+export interface OptionValue {
+  readonly key: string;
+  readonly row: OptionRow;
+  /** How messages call the option. */
+  readonly name: string;
+}
+
+/**
+ * Parses one line of a load file, already split into words (cli.md 4.13). Whether -R may run it: `checkLoadable`.
+ * `valuePositions` gets the options whose values are words of their own, by the position of the value. @throws UsageError
+ */
+export function parseLoadLine(
+  words: readonly string[],
+  env: ParseEnvironment,
+  valuePositions?: Map<number, OptionValue>,
+): Invocation {
+  const invocation = parseWords(words, env, valuePositions);
+  if (!invocation) throw noLoadCommand();
   return invocation;
+}
+
+function noLoadCommand(): UsageError {
+  return new UsageError(`no command; a line takes one of ${LOADABLE.map((letter) => `-${letter}`).join(', ')}`);
 }
 
 const LOADABLE: readonly CommandLetter[] = ['I', 'A', 'U', 'D', 'F'];
@@ -77,17 +96,25 @@ type Named = { readonly command: CommandRow } | { readonly key: string; readonly
 type Chosen = { readonly command: CommandRow; readonly spelled: string; readonly table: Table; readonly topic?: string };
 
 /** `undefined`: neither a command nor an option. */
-function parseWords(words: readonly string[], env: ParseEnvironment): Invocation | undefined {
+function parseWords(
+  words: readonly string[],
+  env: ParseEnvironment,
+  valuePositions?: Map<number, OptionValue>,
+): Invocation | undefined {
   const reader = new OptionReader<Named>(words, namesFor(undefined));
   try {
-    return readWords(reader, env);
+    return readWords(reader, env, valuePositions);
   } catch (error) {
     if (error instanceof UsageError) error.word ??= reader.position;
     throw error;
   }
 }
 
-function readWords(reader: OptionReader<Named>, env: ParseEnvironment): Invocation | undefined {
+function readWords(
+  reader: OptionReader<Named>,
+  env: ParseEnvironment,
+  valuePositions: Map<number, OptionValue> | undefined,
+): Invocation | undefined {
   const draft = newDraft(env);
   let chosen: Chosen | undefined;
   let tracker = draft.tracker;
@@ -95,7 +122,10 @@ function readWords(reader: OptionReader<Named>, env: ParseEnvironment): Invocati
     if (token.kind === 'operand') continue; // left-over words are ignored (1.3)
     if (token.kind !== 'option') throw mistake(token, reader, chosen);
     if ('command' in token.option) chosen = choose(token.option.command, token.spelled, token.value, token.glued, chosen);
-    else takeOption(token.option.key, token.option.row, token.option.name, token.value, draft);
+    else {
+      takeOption(token.option.key, token.option.row, token.option.name, token.value, draft);
+      if (token.value !== undefined && !token.glued) valuePositions?.set(reader.position - 1, token.option);
+    }
     if (draft.tracker !== tracker) {
       tracker = draft.tracker!;
       reader.use(namesFor(tracker));
@@ -105,7 +135,8 @@ function readWords(reader: OptionReader<Named>, env: ParseEnvironment): Invocati
   return finish(draft, chosen, env);
 }
 
-function newDraft(env: ParseEnvironment): Draft {
+/** The state of parsing before the first word. */
+export function newDraft(env: ParseEnvironment): Draft {
   const warnings: string[] = [];
   return {
     values: {},

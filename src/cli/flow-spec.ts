@@ -12,11 +12,10 @@ import {
 } from '../ctnetlink/flow-spec.js';
 import { dccp } from '../ctnetlink/protocols/dccp.js';
 import { protocolByNumber } from '../ctnetlink/protocols/index.js';
-import { sctp } from '../ctnetlink/protocols/sctp.js';
+import { savedVtag, sctp } from '../ctnetlink/protocols/sctp.js';
 import { tcp } from '../ctnetlink/protocols/tcp.js';
 import { AF_INET } from '../ctnetlink/uapi/in.js';
 import { IPS_CONFIRMED } from '../ctnetlink/uapi/nf-conntrack-common.js';
-import { networkToHost32 } from '../wire/bytes.js';
 import type { NatValue, OptionValues } from './invocation.js';
 import { inverse, originalTuple, replyTuple } from './tuples.js';
 import { UsageError } from './usage-error.js';
@@ -163,7 +162,6 @@ function exactFlags(flags = 0): TcpFlags {
   return { flags, mask: 0xff };
 }
 
-// quirk: B35. The number on the command line is the tag with its bytes in host order, as in files saved by the C tool.
 function vtag(value: number | undefined): number | undefined {
-  return value === undefined ? undefined : networkToHost32(value);
+  return value === undefined ? undefined : savedVtag(value);
 }

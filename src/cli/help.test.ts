@@ -47,7 +47,11 @@ test('the help of a command has the options it takes and no others', () => {
     for (const row of rows.filter((it) => !it.everywhere)) {
       const takes = command.tables.some((table) => needOf(row, command.letter, table));
       const short = row.short === undefined ? '' : `-${row.short}, `;
-      assert.equal(new RegExp(`\\n  ${short.replace(/\W/g, '\\$&')}--${row.names[0]}[ ,\\n]`).test(text), takes, `-${command.letter} ${row.names[0]}`);
+      assert.equal(
+        new RegExp(`\\n  ${short.replace(/\W/g, '\\$&')}--${row.names[0]}[ ,\\n]`).test(text),
+        takes,
+        `-${command.letter} ${row.names[0]}`,
+      );
     }
   }
 });

@@ -17,6 +17,16 @@ export interface LoadWords {
   readonly columns: number[];
 }
 
+/** Anything but words with single blanks between them, which is how all saved lines look. */
+const UNUSUAL = /["\t\r]| {2}|^[ #]|^$| $/;
+
+/** The words of a line, as `splitLoadLine` finds them; `undefined` where a short look does not tell. */
+export function splitPlainLine(line: string): string[] | undefined {
+  if (line.length > MAX_WORD || UNUSUAL.test(line)) return undefined;
+  const words = line.split(' ');
+  return words.length > MAX_WORDS ? undefined : words;
+}
+
 /**
  * Splits a line without its newline. Blanks separate; double quotes hold words together, inside them a backslash takes the next
  * character as it is; a closing quote ends the word. @returns no words for an empty line or a comment

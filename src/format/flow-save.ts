@@ -4,9 +4,9 @@ import { MASTER, ORIGINAL, REPLY, S, T } from '../ctnetlink/fields.js';
 import { dnatAddress, dnatPort, snatAddress, snatPort } from '../ctnetlink/nat.js';
 import { DCCP_ROLES, dccp } from '../ctnetlink/protocols/dccp.js';
 import { protocolByNumber } from '../ctnetlink/protocols/index.js';
+import { savedVtag } from '../ctnetlink/protocols/sctp.js';
 import { IPS_ASSURED, IPS_EXPECTED, IPS_FIXED_TIMEOUT, IPS_SEEN_REPLY } from '../ctnetlink/uapi/nf-conntrack-common.js';
 import type { View } from '../ctnetlink/view.js';
-import { networkToHost32 } from '../wire/bytes.js';
 import { type ByteWriter, token } from './byte-writer.js';
 import { eventType } from './event-type.js';
 import { writeUserspace } from './flow-text.js';
@@ -261,9 +261,8 @@ function writeProtocol(out: ByteWriter, view: View, full: boolean): void {
   if (view.has(S.dccpRole)) out.token(ROLES[view.u8(S.dccpRole)] ?? ROLES[0]!);
 }
 
-// quirk: B35. The number is the tag with its bytes in host order, as files saved by the C tool have it.
 function writeVtag(out: ByteWriter, option: Uint8Array, view: View, slot: number): void {
-  writeNumber(out, option, networkToHost32(view.be32(slot)));
+  writeNumber(out, option, savedVtag(view.be32(slot)));
 }
 
 function writeField8(out: ByteWriter, option: Uint8Array, view: View, slot: number): void {

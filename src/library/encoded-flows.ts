@@ -19,10 +19,13 @@ export class EncodedFlows {
   bytes: Uint8Array;
   readonly tags: number[] = [];
   readonly #starts: number[] = [];
-  #writer: MessageWriter | undefined = new MessageWriter(4096);
+  #scratch: MessageWriter | undefined;
 
-  constructor() {
-    this.bytes = this.#writer!.bytes;
+  /** `scratch` is written over: one can serve many batches, one after another. */
+  constructor(scratch: MessageWriter) {
+    scratch.reset();
+    this.#scratch = scratch;
+    this.bytes = scratch.bytes;
   }
 
   get count(): number {
@@ -31,7 +34,7 @@ export class EncodedFlows {
 
   /** Adds a flow to create; with `mayExist`, one that is there is updated. */
   add(flow: FlowSpec, mayExist: boolean, tag: number): void {
-    const writer = this.#writer!;
+    const writer = this.#scratch!;
     this.#starts.push(writer.length);
     this.tags.push(tag);
     const flags = NLM_F_REQUEST | NLM_F_CREATE | (mayExist ? 0 : NLM_F_EXCL);
@@ -41,15 +44,15 @@ export class EncodedFlows {
     this.bytes = writer.bytes;
   }
 
-  /** No more flows: gives back the memory that is not needed. */
+  /** No more flows: keeps a copy, so that `scratch` is free again. */
   seal(): void {
-    if (!this.#writer) return;
-    this.bytes = this.#writer.bytes.slice(0, this.#writer.length);
-    this.#writer = undefined;
+    if (!this.#scratch) return;
+    this.bytes = this.#scratch.bytes.slice(0, this.#scratch.length);
+    this.#scratch = undefined;
   }
 
   get length(): number {
-    return this.#writer?.length ?? this.bytes.length;
+    return this.#scratch?.length ?? this.bytes.length;
   }
 
   /** Numbers the requests from `first` on and asks for an acknowledgement of the last. */
@@ -109,3 +112,12 @@ export interface SingleRequest {
 
 const NOTHING: ReadonlySet<number> = new Set();
 const FIXED_PARTS: ReadonlySet<number> = new Set([CTA_STATUS, CTA_NAT_SRC, CTA_NAT_DST]);
+
+/** Makes batches one after another in the same memory: seal one before the next is begun. */
+export class FlowEncoder {
+  readonly #scratch = new MessageWriter();
+
+  begin(): EncodedFlows {
+    return new EncodedFlows(this.#scratch);
+  }
+}

@@ -4,13 +4,14 @@
 import { closeSync, fstatSync, openSync } from 'node:fs';
 import { IPS_EXPECTED } from '../../ctnetlink/uapi/nf-conntrack-common.js';
 import { ConntrackError, KernelError } from '../../errors.js';
-import { EncodedFlows, type SingleRequest } from '../../library/encoded-flows.js';
+import { type EncodedFlows, FlowEncoder, type SingleRequest } from '../../library/encoded-flows.js';
 import { BATCH_SIZE } from '../../library/pending-flows.js';
-import { checkLoadable, parseLoadLine } from '../command-line.js';
+import { checkLoadable } from '../command-line.js';
 import { type Context, invocationContext } from '../context.js';
 import { flowSpec } from '../flow-spec.js';
 import type { Invocation } from '../invocation.js';
 import { linesOf, spool } from '../load-lines.js';
+import { LoadLineParser } from '../load-templates.js';
 import { splitLoadLine } from '../load-words.js';
 import { explain, failureLines } from '../messages.js';
 import { quoted, UsageError } from '../usage-error.js';
@@ -101,17 +102,22 @@ function check(context: Context, source: Source): { kept: Step[]; creates: numbe
 
 /** The steps of the lines from `first` on. `forbidden` takes commands that a file may not hold; else they are thrown. */
 function* stepsOf(context: Context, source: Source, first: number, forbidden?: (error: UsageError) => void): Generator<Step> {
+  const parser = new LoadLineParser({
+    readProtocols: context.readProtocols,
+    resolveLabels: (names, path) => context.labelSource.resolve(names, path),
+  });
+  const encoder = new FlowEncoder();
   let flows: EncodedFlows | undefined;
   let flowsLine = 0;
   let line = 0;
   for (const text of linesOf(source.fd)) {
     if (++line < first) continue;
-    const invocation = parseLine(context, source, text, line, forbidden);
+    const invocation = parseLine(parser, source, text, line, forbidden);
     if (!invocation) continue;
     const { command } = invocation;
     if (command === 'I' || command === 'A') {
       if (!flows) {
-        flows = new EncodedFlows();
+        flows = encoder.begin();
         flowsLine = line;
       }
       flows.add(loadedFlow(invocation), command === 'A', line);
@@ -132,33 +138,27 @@ function* stepsOf(context: Context, source: Source, first: number, forbidden?: (
 
 /** A command, or `undefined` for a line without one. @throws UsageError that names file, line and column */
 function parseLine(
-  context: Context,
+  parser: LoadLineParser,
   source: Source,
   text: string,
   line: number,
   forbidden: ((error: UsageError) => void) | undefined,
 ): Invocation | undefined {
-  let columns: readonly number[] = [];
   const placed = (error: unknown): UsageError => {
     if (!(error instanceof UsageError)) throw error;
-    const column = columns[(error.word ?? 1) - 1] ?? columns.at(-1) ?? 1;
+    const column = columnOf(text, error.word);
     return new UsageError(`${source.name}:${line}:${column}: ${error.message}`, {
       exitStatus: error.exitStatus,
       hint: error.hint,
     });
   };
-  let invocation: Invocation;
+  let invocation: Invocation | undefined;
   try {
-    const split = splitLoadLine(text);
-    if (split.words.length === 0) return undefined;
-    columns = split.columns;
-    invocation = parseLoadLine(split.words, {
-      readProtocols: context.readProtocols,
-      resolveLabels: (names, path) => context.labelSource.resolve(names, path),
-    });
+    invocation = parser.parse(text);
   } catch (error) {
     throw placed(error);
   }
+  if (!invocation) return undefined;
   try {
     checkLoadable(invocation);
   } catch (error) {
@@ -167,6 +167,16 @@ function parseLine(
     return undefined;
   }
   return invocation;
+}
+
+/** Where word number `word` begins, counted from 1; the last word when there are fewer. */
+function columnOf(text: string, word = 1): number {
+  try {
+    const { columns } = splitLoadLine(text);
+    return columns[word - 1] ?? columns.at(-1) ?? 1;
+  } catch {
+    return 1; // the line cannot even be split: that is the error
+  }
 }
 
 /** The kernel sets EXPECTED itself and refuses it from others, though saved lines have it (B27). */

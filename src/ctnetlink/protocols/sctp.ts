@@ -1,6 +1,7 @@
 // SCTP (protocol 132): states and verification tags.
 // Source: linux/netfilter/nf_conntrack_sctp.h, nfnetlink_conntrack.h (enum ctattr_protoinfo_sctp); printed names: cli.md 3.12.
 
+import { networkToHost32 } from '../../wire/bytes.js';
 import type { Fields, Protocol } from '../schema.js';
 import { IPPROTO_SCTP } from '../uapi/in.js';
 import {
@@ -45,3 +46,11 @@ export const sctp = {
   states: SCTP_STATES,
   state: 'sctpState',
 } as const satisfies Protocol;
+
+/**
+ * A verification tag as saved lines and options write it, and back: a number with its bytes in host order.
+ * quirk: B35, files saved by the C tool have it so.
+ */
+export function savedVtag(tag: number): number {
+  return networkToHost32(tag);
+}
