@@ -4,6 +4,7 @@
 import { newDraft, type OptionValue, type ParseEnvironment, parseLoadLine } from './command-line.js';
 import type { Invocation, OptionValues } from './invocation.js';
 import { splitLoadLine, splitPlainLine } from './load-words.js';
+import type { Draft } from './options.js';
 import { UsageError } from './usage-error.js';
 
 /** More shapes than a table has protocols, states and statuses in common use; the oldest goes. */
@@ -40,6 +41,8 @@ interface Template {
 /** Parses line after line of one file. */
 export class LoadLineParser {
   readonly #env: ParseEnvironment;
+  /** Reused: what is read from a hole changes its values only. */
+  readonly #draft = newDraft(NO_FILES);
   /** The one used last first. */
   readonly #templates: Template[] = [];
 
@@ -51,7 +54,7 @@ export class LoadLineParser {
   parse(line: string): Invocation | undefined {
     for (let i = 0; i < this.#templates.length; i++) {
       const template = this.#templates[i]!;
-      const invocation = parseLike(template, line);
+      const invocation = parseLike(template, line, this.#draft);
       if (!invocation) continue;
       if (i > 0) {
         this.#templates[i] = this.#templates[0]!;
@@ -94,7 +97,7 @@ function templateOf(words: readonly string[], values: ReadonlyMap<number, Option
 }
 
 /** The line's invocation if it is the template's with other values in the holes. */
-function parseLike({ literals, holes, invocation }: Template, line: string): Invocation | undefined {
+function parseLike({ literals, holes, invocation }: Template, line: string, draft: Draft): Invocation | undefined {
   const last = literals.length - 1;
   if (!line.endsWith(literals[last]!)) return undefined;
   const values: string[] = [];
@@ -109,7 +112,7 @@ function parseLike({ literals, holes, invocation }: Template, line: string): Inv
     at = end;
   }
   if (line.length - at !== literals[last]!.length) return undefined;
-  const draft = { ...newDraft(NO_FILES), values: { ...invocation.values } };
+  draft.values = { ...invocation.values };
   for (let i = 0; i < holes.length; i++) {
     const { row, name } = holes[i]!;
     const value = values[i]!;

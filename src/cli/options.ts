@@ -308,7 +308,7 @@ export type OptionRows = Readonly<Record<string, OptionRow>>;
 
 /** What has been read of a command line so far. */
 export interface Draft {
-  readonly values: { -readonly [K in keyof OptionValues]: OptionValues[K] };
+  values: { -readonly [K in keyof OptionValues]: OptionValues[K] };
   /** Keys of the option rows that were given, and the words that did it. */
   readonly given: Map<string, string>;
   /** The mask of each end: from --mask-src and --mask-dst, or from a prefix; the last word wins. */

@@ -13,12 +13,14 @@ import { align4, MessageWriter } from '../wire/message.js';
 import { NLA_TYPE_MASK, NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST } from '../wire/uapi/netlink.js';
 import { NFNL_ATTRS } from '../wire/uapi/nfnetlink.js';
 import { ctnetlink } from './channel.js';
+import { BATCH_SIZE } from './pending-flows.js';
 
-/** Several CT_NEW requests, ready but for their sequence numbers. `tag` is the caller's mark of each, such as a line number. */
+/** Up to BATCH_SIZE CT_NEW requests, ready but for their sequence numbers. `tag` is the caller's mark of each, such as a line number. */
 export class EncodedFlows {
   bytes: Uint8Array;
-  readonly tags: number[] = [];
-  readonly #starts: number[] = [];
+  /** Start and tag of each request, in pairs. Typed and outside the heap: a load keeps thousands of batches. */
+  readonly #index = new Uint32Array(2 * BATCH_SIZE);
+  #count = 0;
   #scratch: MessageWriter | undefined;
 
   /** `scratch` is written over: one can serve many batches, one after another. */
@@ -29,14 +31,25 @@ export class EncodedFlows {
   }
 
   get count(): number {
-    return this.#starts.length;
+    return this.#count;
+  }
+
+  /** No more requests fit. */
+  get full(): boolean {
+    return this.#count === BATCH_SIZE;
+  }
+
+  /** The caller's mark of request `index`. */
+  tag(index: number): number {
+    return this.#index[2 * index + 1]!;
   }
 
   /** Adds a flow to create; with `mayExist`, one that is there is updated. */
   add(flow: FlowSpec, mayExist: boolean, tag: number): void {
     const writer = this.#scratch!;
-    this.#starts.push(writer.length);
-    this.tags.push(tag);
+    this.#index[2 * this.#count] = writer.length;
+    this.#index[2 * this.#count + 1] = tag;
+    this.#count++;
     const flags = NLM_F_REQUEST | NLM_F_CREATE | (mayExist ? 0 : NLM_F_EXCL);
     writer.begin(ctnetlink(IPCTNL_MSG_CT_NEW), flags, 0, flow.family);
     putFlow(writer, flow);
@@ -57,19 +70,19 @@ export class EncodedFlows {
 
   /** Numbers the requests from `first` on and asks for an acknowledgement of the last. */
   number(first: number): void {
-    for (const [i, start] of this.#starts.entries()) putHost32(this.bytes, start + 8, first + i);
-    const last = this.#starts.at(-1)!;
+    for (let i = 0; i < this.#count; i++) putHost32(this.bytes, this.#start(i) + 8, first + i);
+    const last = this.#start(this.#count - 1);
     putHost16(this.bytes, last + 6, host16(this.bytes, last + 6) | NLM_F_ACK);
   }
 
   /** Whether request `index` updates a flow that exists. */
   mayExist(index: number): boolean {
-    return (host16(this.bytes, this.#starts[index]! + 6) & NLM_F_EXCL) === 0;
+    return (host16(this.bytes, this.#start(index) + 6) & NLM_F_EXCL) === 0;
   }
 
   /** Whether request `index` belongs to another flow, its master, which must be there first. */
   hasMaster(index: number): boolean {
-    const start = this.#starts[index]!;
+    const start = this.#start(index);
     const end = start + host32(this.bytes, start);
     for (let at = start + NFNL_ATTRS; at < end; at += align4(host16(this.bytes, at)))
       if ((host16(this.bytes, at + 2) & NLA_TYPE_MASK) === CTA_TUPLE_MASTER) return true;
@@ -86,8 +99,12 @@ export class EncodedFlows {
     return this.#without(index, FIXED_PARTS);
   }
 
+  #start(index: number): number {
+    return this.#index[2 * index]!;
+  }
+
   #without(index: number, types: ReadonlySet<number>): SingleRequest {
-    const start = this.#starts[index]!;
+    const start = this.#start(index);
     const end = start + host32(this.bytes, start);
     return {
       family: this.bytes[start + 16]!,

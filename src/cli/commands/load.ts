@@ -5,7 +5,6 @@ import { closeSync, fstatSync, openSync } from 'node:fs';
 import { IPS_EXPECTED } from '../../ctnetlink/uapi/nf-conntrack-common.js';
 import { ConntrackError, KernelError } from '../../errors.js';
 import { type EncodedFlows, FlowEncoder, type SingleRequest } from '../../library/encoded-flows.js';
-import { BATCH_SIZE } from '../../library/pending-flows.js';
 import { checkLoadable } from '../command-line.js';
 import { type Context, invocationContext } from '../context.js';
 import { flowSpec } from '../flow-spec.js';
@@ -20,7 +19,9 @@ import { flush } from './flush.js';
 import { update } from './update.js';
 
 /** Encoded requests kept in memory between check and run; the lines beyond are read again. */
-const KEPT_BYTES = 32 * 1024 * 1024;
+const KEPT_BYTES = 26 * 1024 * 1024;
+/** What a kept line that does not create takes, roughly. */
+const INVOCATION_BYTES = 1024;
 /** Failures told one by one; more are counted. */
 const FAILURES_TOLD = 10;
 
@@ -92,7 +93,7 @@ function check(context: Context, source: Source): { kept: Step[]; creates: numbe
     if (bytes >= KEPT_BYTES) readAgainFrom ??= step.line;
     else {
       kept.push(step);
-      bytes += 'flows' in step ? step.flows.length : BATCH_SIZE;
+      bytes += 'flows' in step ? step.flows.length : INVOCATION_BYTES;
     }
   }
   // Only once every line is known to be well-formed.
@@ -121,7 +122,7 @@ function* stepsOf(context: Context, source: Source, first: number, forbidden?: (
         flowsLine = line;
       }
       flows.add(loadedFlow(invocation), command === 'A', line);
-      if (flows.count < BATCH_SIZE) continue;
+      if (!flows.full) continue;
     }
     if (flows) {
       flows.seal();
@@ -235,12 +236,12 @@ class Runner {
 
   /** Lines that create are sent together: when one fails, those behind it in the same batch have been run too. */
   #create(flows: EncodedFlows): void {
-    this.#lastLine = flows.tags.at(-1)!;
+    this.#lastLine = flows.tag(flows.count - 1);
     const before = this.#failures.length;
     const waiting = this.#waiting.length;
     if (!this.#context.invocation.values.dryRun)
       this.#partly += this.#context.conntrack().createEncoded(flows, (index, error) => {
-        const line = flows.tags[index]!;
+        const line = flows.tag(index);
         // The master may stand further down: a saved table is in no order.
         if (error.code === 'ENOENT' && flows.hasMaster(index)) this.#waiting.push({ line, request: flows.single(index) });
         else this.#fail(line, error, flows.mayExist(index) ? 'A' : 'I');
