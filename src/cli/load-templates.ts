@@ -1,6 +1,7 @@
 // Fast parsing of load files. Saved lines look alike but for addresses, ports and a few numbers: a line that differs from an
 // earlier one in such values only takes over what was found out about that one. Whatever is not as simple goes the long way.
 
+import { AF_INET6 } from '../ctnetlink/uapi/in.js';
 import { newDraft, type OptionValue, type ParseEnvironment, parseLoadLine } from './command-line.js';
 import type { Invocation, OptionValues } from './invocation.js';
 import { splitLoadLine, splitPlainLine } from './load-words.js';
@@ -31,6 +32,9 @@ const INDEPENDENT: ReadonlySet<string> = new Set<keyof OptionValues>([
   'replyVtag',
 ]);
 
+/** Those of them that decide the family, which the line shares with its template. */
+const ADDRESSES: ReadonlySet<string> = new Set<keyof OptionValues>(['src', 'dst', 'replySrc', 'replyDst']);
+
 /** A line with holes: `literals[0]` value `literals[1]` value … `literals[n]`. */
 interface Template {
   readonly literals: readonly string[];
@@ -42,7 +46,7 @@ interface Template {
 export class LoadLineParser {
   readonly #env: ParseEnvironment;
   /** Reused: what is read from a hole changes its values only. */
-  readonly #draft = newDraft(NO_FILES);
+  readonly #draft: Draft = { ...newDraft(NO_FILES), familyFrom: { name: '', text: '' } };
   /** The one used last first. */
   readonly #templates: Template[] = [];
 
@@ -112,6 +116,8 @@ function parseLike({ literals, holes, invocation }: Template, line: string, draf
     at = end;
   }
   if (line.length - at !== literals[last]!.length) return undefined;
+  const v6 = invocation.values.family === AF_INET6;
+  for (let i = 0; i < holes.length; i++) if (ADDRESSES.has(holes[i]!.key) && values[i]!.includes(':') !== v6) return undefined;
   draft.values = { ...invocation.values };
   for (let i = 0; i < holes.length; i++) {
     const { row, name } = holes[i]!;

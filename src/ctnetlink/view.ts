@@ -1,4 +1,8 @@
 // View: the one decode pass over a conntrack message, and typed reads of what it found. Everything else asks the view.
+//
+// The kernel writes the attributes of like entries in the same order and sizes (ctnetlink.md 3.12). So what a walk finds is
+// kept as a layout, one for each message size: a message whose attribute headers are the same, word for word, has its values
+// in the same places, and comparing some 25 words is ten times cheaper than walking. Any difference means a walk.
 
 import { DecodeError } from '../errors.js';
 import { be16, be32, be64, host16, host32 } from '../wire/bytes.js';
@@ -10,6 +14,27 @@ import { flowPolicy } from './fields.js';
 import { NEST_SIZE, type Policy } from './policy.js';
 
 const EMPTY = new Uint8Array(0);
+const NO_WORDS = new Int32Array(0);
+
+/** What a walk over a message found. All positions count from the start of the message. */
+class Layout {
+  /** Payload offset per slot; 0 = absent (a payload never starts at 0). */
+  readonly at: Int32Array;
+  /** Position of each attribute header, in words of 4 bytes, and the header itself: length and type. */
+  readonly positions: number[] = [];
+  readonly headers: number[] = [];
+
+  constructor(slotCount: number) {
+    this.at = new Int32Array(slotCount);
+  }
+
+  /** Whether the message at word `start` has the same headers in the same places. */
+  fits(words: Int32Array, start: number): boolean {
+    const { positions, headers } = this;
+    for (let i = 0; i < positions.length; i++) if (words[start + positions[i]!] !== headers[i]) return false;
+    return true;
+  }
+}
 
 /**
  * A borrowed look at one flow or expectation inside a receive buffer: valid until the next `decode()`.
@@ -32,12 +57,15 @@ export class View {
   /** Bytes in the message: an upper bound for every variable part. */
   size = 0;
   readonly #policy: Policy;
-  /** Payload offset per slot; 0 = absent (a payload never starts at 0). */
-  readonly #at: Int32Array;
+  /** `bytes` as words; empty where they are not aligned. */
+  #words: Int32Array = NO_WORDS;
+  /** Layouts met, by message size in words. */
+  readonly #layouts: (Layout | undefined)[] = [];
+  #layout: Layout;
 
   constructor(policy: Policy) {
     this.#policy = policy;
-    this.#at = new Int32Array(policy.slotCount);
+    this.#layout = new Layout(policy.slotCount);
   }
 
   /**
@@ -45,33 +73,52 @@ export class View {
    * @throws DecodeError, with the offset in `bytes`, for anything that is not a complete message
    */
   decode(bytes: Uint8Array, at: number, end: number): void {
-    this.bytes = bytes;
-    this.#at.fill(0);
-    if (end - at < NFNL_ATTRS || end > bytes.length) throw new DecodeError(`message of ${end - at} bytes is too short`, at);
+    const size = end - at;
+    if (bytes !== this.bytes) {
+      this.bytes = bytes;
+      this.#words = bytes.byteOffset & 3 ? NO_WORDS : new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2);
+    }
+    this.start = at;
+    if (size < NFNL_ATTRS || end > bytes.length) {
+      this.#layout = new Layout(this.#policy.slotCount);
+      throw new DecodeError(`message of ${size} bytes is too short`, at);
+    }
     this.type = host16(bytes, at + 4);
     this.flags = host16(bytes, at + 6);
     this.portId = host32(bytes, at + 12);
     this.family = bytes[at + 16]!;
     this.resourceId = be16(bytes, at + 18);
-    this.start = at;
-    this.size = end - at;
-    this.#walk(0, at + NFNL_ATTRS, end);
+    this.size = size;
+    const aligned = ((at | size) & 3) === 0 && size < MAX_CACHED_SIZE && this.#words.length > 0;
+    if (aligned) {
+      const known = this.#layouts[size >> 2];
+      if (known?.fits(this.#words, at >> 2)) {
+        this.#layout = known;
+        return;
+      }
+    }
+    const layout = new Layout(this.#policy.slotCount);
+    this.#layout = layout;
+    this.#walk(layout, 0, at + NFNL_ATTRS, end);
+    if (aligned) this.#layouts[size >> 2] = layout;
   }
 
-  #walk(nest: number, start: number, end: number): void {
+  #walk(layout: Layout, nest: number, from: number, end: number): void {
     const { action, minSize, emptyIsPadding } = this.#policy;
-    const bytes = this.bytes;
-    let at = start;
+    const { bytes, start } = this;
+    let at = from;
     while (at + NLA_HDRLEN <= end) {
       const length = host16(bytes, at);
       const type = host16(bytes, at + 2) & NLA_TYPE_MASK;
       if (length < NLA_HDRLEN || at + length > end) throw new DecodeError(`attribute ${type}: bad length ${length}`, at);
+      layout.positions.push((at - start) >> 2);
+      layout.headers.push(host32(bytes, at) | 0);
       const what = type < NEST_SIZE ? action[nest + type]! : 0;
-      if (what < 0) this.#walk(-what, at + NLA_HDRLEN, at + length);
+      if (what < 0) this.#walk(layout, -what, at + NLA_HDRLEN, at + length);
       else if (what > 0) {
         const slot = what - 1;
         const size = length - NLA_HDRLEN;
-        if (size >= minSize[slot]!) this.#at[slot] = at + NLA_HDRLEN;
+        if (size >= minSize[slot]!) layout.at[slot] = at + NLA_HDRLEN - start;
         else if (size !== 0 || emptyIsPadding[slot] === 0)
           throw new DecodeError(`attribute ${type}: ${size} bytes is too short`, at);
       } // 0: an attribute newer than this table; skipped on purpose
@@ -85,39 +132,40 @@ export class View {
   }
 
   has(slot: number): boolean {
-    return this.#at[slot] !== 0;
+    return this.#layout.at[slot] !== 0;
   }
 
   /** Where a value begins in `bytes`; 0 when absent. */
   offset(slot: number): number {
-    return this.#at[slot]!;
+    const at = this.#layout.at[slot]!;
+    return at === 0 ? 0 : this.start + at;
   }
 
   /** How many bytes the value has; 0 when absent. */
   length(slot: number): number {
-    const at = this.#at[slot]!;
+    const at = this.offset(slot);
     return at === 0 ? 0 : host16(this.bytes, at - NLA_HDRLEN) - NLA_HDRLEN;
   }
 
   u8(slot: number): number {
-    const at = this.#at[slot]!;
-    return at === 0 ? 0 : this.bytes[at]!;
+    const at = this.#layout.at[slot]!;
+    return at === 0 ? 0 : this.bytes[this.start + at]!;
   }
 
   /** The second byte of a pair. */
   second8(slot: number): number {
-    const at = this.#at[slot]!;
-    return at === 0 ? 0 : this.bytes[at + 1]!;
+    const at = this.#layout.at[slot]!;
+    return at === 0 ? 0 : this.bytes[this.start + at + 1]!;
   }
 
   be16(slot: number): number {
-    const at = this.#at[slot]!;
-    return at === 0 ? 0 : be16(this.bytes, at);
+    const at = this.#layout.at[slot]!;
+    return at === 0 ? 0 : be16(this.bytes, this.start + at);
   }
 
   be32(slot: number): number {
-    const at = this.#at[slot]!;
-    return at === 0 ? 0 : be32(this.bytes, at);
+    const at = this.#layout.at[slot]!;
+    return at === 0 ? 0 : be32(this.bytes, this.start + at);
   }
 
   /** The upper 32 bits of a 64-bit value; `low32` has the rest. Neither allocates. */
@@ -126,19 +174,19 @@ export class View {
   }
 
   low32(slot: number): number {
-    const at = this.#at[slot]!;
-    return at === 0 ? 0 : be32(this.bytes, at + 4);
+    const at = this.#layout.at[slot]!;
+    return at === 0 ? 0 : be32(this.bytes, this.start + at + 4);
   }
 
   /** Allocates: for owned objects, not for hot paths. */
   be64(slot: number): bigint {
-    const at = this.#at[slot]!;
+    const at = this.offset(slot);
     return at === 0 ? 0n : be64(this.bytes, at);
   }
 
   /** Bytes of a string without its NUL. */
   stringLength(slot: number): number {
-    const at = this.#at[slot]!;
+    const at = this.offset(slot);
     const size = this.length(slot);
     let n = 0;
     while (n < size && this.bytes[at + n] !== 0) n++;
@@ -147,10 +195,13 @@ export class View {
 
   /** Word `index` of the labels; 0 past their end. */
   labelWord(slot: number, index: number): number {
-    const at = this.#at[slot]!;
+    const at = this.offset(slot);
     return at === 0 || index * 4 + 4 > this.length(slot) ? 0 : host32(this.bytes, at + index * 4);
   }
 }
+
+/** Larger messages are not met often enough to keep their layouts. */
+const MAX_CACHED_SIZE = 2048;
 
 /** A view of conntrack entries and events; slots: `S`, `T` with ORIGINAL, REPLY, MASTER. */
 export function createFlowView(): View {

@@ -69,15 +69,17 @@ export class ByteWriter {
 
   /** Unsigned 32 bits (exact up to 2^53). */
   decimal(value: number): void {
+    if (value < 10) {
+      this.bytes[this.length++] = ZERO + value;
+      return;
+    }
     if (value > 0xffffffff) {
       const upper = Math.floor(value / BILLION);
       this.decimal(upper);
       this.padded(value - upper * BILLION, 9);
       return;
     }
-    let size = 1;
-    for (let limit = 10; value >= limit && size < 10; limit *= 10) size++;
-    this.padded(value, size);
+    this.padded(value, digits(value));
   }
 
   /** Exactly `size` digits, with leading zeros. `value` is below 2^32. */
@@ -155,17 +157,25 @@ export class ByteWriter {
   }
 
   #octet(value: number): void {
-    if (value >= 100) {
-      const hundreds = value >= 200 ? 2 : 1;
-      const rest = value - hundreds * 100;
-      const tens = (rest / 10) | 0;
-      this.byte(ZERO + hundreds);
-      this.byte(ZERO + tens);
-      this.byte(ZERO + rest - tens * 10);
-    } else if (value >= 10) {
-      const tens = (value / 10) | 0;
-      this.byte(ZERO + tens);
-      this.byte(ZERO + value - tens * 10);
-    } else this.byte(ZERO + value);
+    const packed = OCTETS[value]!;
+    const bytes = this.bytes;
+    let at = this.length;
+    if (value >= 100) bytes[at++] = packed >> 16;
+    if (value >= 10) bytes[at++] = (packed >> 8) & 0xff;
+    bytes[at++] = packed & 0xff;
+    this.length = at;
   }
+}
+
+/** The three digits of each byte value, as ASCII, packed into a number. */
+const OCTETS = Int32Array.from(
+  { length: 256 },
+  (_, n) => ((ZERO + Math.floor(n / 100)) << 16) | ((ZERO + (Math.floor(n / 10) % 10)) << 8) | (ZERO + (n % 10)),
+);
+
+/** How many decimal digits an unsigned 32-bit number of two or more has. */
+function digits(value: number): number {
+  if (value < 100_000) return value < 1000 ? (value < 100 ? 2 : 3) : value < 10_000 ? 4 : 5;
+  if (value < 10_000_000) return value < 1_000_000 ? 6 : 7;
+  return value < 100_000_000 ? 8 : value < BILLION ? 9 : 10;
 }
