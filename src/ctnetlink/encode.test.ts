@@ -1,0 +1,149 @@
+// Requests compared with the reference bytes of ctnetlink.md 2.5, each accepted by the kernel as shown there.
+
+import assert from 'node:assert/strict';
+import { endianness } from 'node:os';
+import { test } from 'node:test';
+import { MessageWriter } from '../wire/message.js';
+import { parseAddress } from './address.js';
+import { putTuple } from './encode.js';
+import type { FlowFilter } from './filter.js';
+import { putFlow } from './flow-spec.js';
+import { exactKey, putKernelFilter, requiredFamily } from './kernel-filter.js';
+import { CTA_TUPLE_ORIG } from './uapi/nfnetlink-conntrack.js';
+
+const REQUEST = 0x1;
+const ACK = 0x4;
+const a = (text: string) => parseAddress(text)!;
+const original = { src: a('192.0.2.1'), dst: a('198.51.100.7'), protonum: 6, sport: 40000, dport: 443 };
+const reply = { src: a('198.51.100.7'), dst: a('192.0.2.1'), protonum: 6, sport: 443, dport: 40000 };
+const ORIGINAL_HEX =
+  '34000180 14000180 08000100c0000201 08000200c6336407 1c000280 0500010006000000 060002009c400000 0600030001bb0000';
+
+/** A message that `build` fills, in hexadecimal; built in a buffer that has to grow on the way. */
+function hex(
+  type: number,
+  flags: number,
+  sequence: number,
+  family: number,
+  build: (message: MessageWriter) => void,
+  version = 0,
+) {
+  const message = new MessageWriter(24);
+  message.begin(type, flags, sequence, family, version);
+  build(message);
+  message.end();
+  return Buffer.from(message.bytes.subarray(0, message.length)).toString('hex');
+}
+
+const bytes = (text: string) => text.replaceAll(' ', '');
+const onLittleEndian = { skip: endianness() === 'LE' ? false : 'the reference bytes are little-endian' };
+
+test('creates a flow', onLittleEndian, () => {
+  const actual = hex(0x100, REQUEST | ACK | 0x600, 1, 2, (message) =>
+    putFlow(message, { family: 2, original, reply, status: 0xe, timeout: 300, protocol: { tcp: { state: 3 } }, mark: 5 }),
+  );
+  // The same attributes as the reference request, which has MARK last.
+  const head = `a4000000 0001 0506 01000000 00000000  02 00 0000 ${ORIGINAL_HEX}`;
+  const second =
+    '34000280 14000180 08000100c6336407 08000200c0000201 1c000280 0500010006000000 0600020001bb0000 060003009c400000';
+  const rest = '080003000000000e 080007000000012c 0800080000000005 10000480 0c000180 0500010003000000';
+  assert.equal(actual, bytes(`${head}${second}${rest}`));
+});
+
+test('asks for one flow', onLittleEndian, () => {
+  const actual = hex(0x101, REQUEST | ACK, 3, 2, (message) => putTuple(message, CTA_TUPLE_ORIG, original));
+  assert.equal(actual, bytes(`48000000 0101 0500 03000000 00000000 02 00 0000 ${ORIGINAL_HEX}`));
+});
+
+test('lets the kernel filter a dump by protocol and port', onLittleEndian, () => {
+  const filter: FlowFilter = {
+    kind: 'all',
+    of: [
+      { kind: 'protocol', protonum: 6 },
+      { kind: 'port', side: 'original', end: 'dst', port: 443 },
+    ],
+  };
+  const actual = hex(0x101, REQUEST | ACK | 0x300, 4, 2, (message) =>
+    assert.equal(putKernelFilter(message, filter, 2, true), true),
+  );
+  const expected =
+    '40000000 0101 0503 04000000 00000000  02 00 0000 18000180 14000280 0500010006000000 0600030001bb0000 14001980 0800010028000000 0800020000000000';
+  assert.equal(actual, bytes(expected));
+});
+
+test('a family flush says in the version that the family counts', onLittleEndian, () => {
+  assert.equal(
+    hex(0x102, REQUEST | ACK, 6, 10, () => {}, 1),
+    bytes('14000000 0201 0500 06000000 00000000  0a 01 0000'),
+  );
+});
+
+/** What a filter adds to a dump request of this family. */
+function kernelPart(filter: FlowFilter, family: number): string {
+  return hex(0, 0, 0, family, (message) => putKernelFilter(message, filter, family, true)).slice(40);
+}
+
+test('never sends what the kernel gets wrong', () => {
+  const v6: FlowFilter = { kind: 'address', side: 'original', end: 'src', address: a('2001:db8::1') };
+  assert.equal(kernelPart(v6, 10), '', 'IPv6 addresses are inverted');
+  const masked: FlowFilter = { kind: 'address', side: 'original', end: 'src', address: a('10.0.0.0'), mask: a('255.0.0.0') };
+  assert.equal(kernelPart(masked, 2), '', 'prefixes cannot be told');
+  assert.equal(kernelPart({ kind: 'zone', zone: 0 }, 2), '', 'zone 0 leaves out zones of one direction');
+  assert.equal(kernelPart({ kind: 'mark', value: 0, mask: 0 }, 2), '');
+  assert.equal(kernelPart({ kind: 'status', set: 0, clear: 0 }, 2), '', 'an empty status is an error');
+  const sctpPort: FlowFilter = {
+    kind: 'all',
+    of: [
+      { kind: 'protocol', protonum: 132 },
+      { kind: 'port', side: 'original', end: 'dst', port: 1 },
+    ],
+  };
+  assert.equal(kernelPart(sctpPort, 2), kernelPart({ kind: 'protocol', protonum: 132 }, 2), 'ports count for TCP and UDP only');
+  const badType: FlowFilter = {
+    kind: 'all',
+    of: [
+      { kind: 'protocol', protonum: 1 },
+      { kind: 'icmp', protonum: 1, field: 'type', value: 3 },
+    ],
+  };
+  assert.equal(kernelPart(badType, 2), kernelPart({ kind: 'protocol', protonum: 1 }, 2), 'types without an inverse are refused');
+  assert.equal(kernelPart({ kind: 'protocol', protonum: 6 }, 0), '', 'CTA_FILTER needs a family');
+  const notMark: FlowFilter = { kind: 'not', of: { kind: 'mark', value: 1, mask: 1 } };
+  assert.equal(kernelPart(notMark, 2), '');
+  assert.equal(kernelPart({ kind: 'any', of: [{ kind: 'mark', value: 1, mask: 1 }, v6] }, 2), '');
+});
+
+test('several statuses are one condition', () => {
+  const parts: FlowFilter = {
+    kind: 'all',
+    of: [
+      { kind: 'status', set: 2, clear: 0 },
+      { kind: 'status', set: 0, clear: 4 },
+    ],
+  };
+  assert.equal(kernelPart(parts, 0), kernelPart({ kind: 'status', set: 2, clear: 4 }, 0));
+});
+
+test('a family comes from a condition, an address or a translation', () => {
+  assert.equal(requiredFamily({ kind: 'family', family: 10 }), 10);
+  assert.equal(requiredFamily({ kind: 'nat', nat: 'src', address: a('::1') }), 10);
+  assert.equal(requiredFamily({ kind: 'nat', nat: 'src' }), 0);
+  assert.equal(requiredFamily({ kind: 'not', of: { kind: 'family', family: 10 } }), 0);
+});
+
+test('a complete tuple with a zone is a key, anything less is not', () => {
+  const tuple: FlowFilter[] = [
+    { kind: 'protocol', protonum: 17 },
+    { kind: 'address', side: 'original', end: 'src', address: a('192.0.2.1') },
+    { kind: 'address', side: 'original', end: 'dst', address: a('192.0.2.2') },
+    { kind: 'port', side: 'original', end: 'src', port: 1 },
+    { kind: 'port', side: 'original', end: 'dst', port: 2 },
+  ];
+  const zone: FlowFilter = { kind: 'zone', zone: 5 };
+  assert.equal(exactKey({ kind: 'all', of: [...tuple, zone] })?.zone, 5);
+  assert.equal(exactKey({ kind: 'all', of: [...tuple, { kind: 'zone', side: 'original', zone: 5 }] })?.tuple.zone, 5);
+  assert.equal(exactKey({ kind: 'all', of: tuple }), undefined, 'another zone may have the same tuple');
+  assert.equal(exactKey({ kind: 'all', of: [...tuple, { kind: 'zone', zone: 0 }] }), undefined);
+  for (let i = 0; i < tuple.length; i++)
+    assert.equal(exactKey({ kind: 'all', of: [...tuple.filter((_, j) => j !== i), zone] }), undefined);
+});
