@@ -33,5 +33,6 @@ await build({
   minifyWhitespace: true,
   logLevel: 'warning',
 });
+execFileSync(process.execPath, [`${root}/scripts/code-cache.cjs`, `${out}/conntrack.cjs`], { stdio: 'ignore' });
 rmSync(dist, { recursive: true, force: true });
 renameSync(out, dist);

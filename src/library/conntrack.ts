@@ -1,6 +1,6 @@
 // Conntrack: the connection tracking table of one network namespace.
 
-import { release } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { putTuple, type TupleSpec } from '../ctnetlink/encode.js';
 import { type ExpectationSpec, putExpectation } from '../ctnetlink/expectation-spec.js';
 import { S } from '../ctnetlink/fields.js';
@@ -351,7 +351,7 @@ export class Conntrack {
 }
 
 function flushKnowsFamily(): boolean {
-  const [major = 0, minor = 0] = release().split('.').map(Number);
+  const [major = 0, minor = 0] = readFileSync('/proc/sys/kernel/osrelease', 'utf8').split('.').map(Number);
   return major > 5 || (major === 5 && minor >= 3);
 }
 
