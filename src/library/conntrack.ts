@@ -1,6 +1,5 @@
 // Conntrack: the connection tracking table of one network namespace.
 
-import { readFileSync } from 'node:fs';
 import { putTuple, type TupleSpec } from '../ctnetlink/encode.js';
 import { type ExpectationSpec, putExpectation } from '../ctnetlink/expectation-spec.js';
 import { S } from '../ctnetlink/fields.js';
@@ -32,6 +31,7 @@ import { createExpectationView, createFlowView, type View } from '../ctnetlink/v
 import { KernelError } from '../errors.js';
 import { putBe32 } from '../wire/bytes.js';
 import { EBUSY, EINVAL, ENOENT, EOPNOTSUPP } from '../wire/errno.js';
+import { kernelIsAtLeast } from '../wire/kernel.js';
 import type { MessageWriter } from '../wire/message.js';
 import type { VisitMessage } from '../wire/request.js';
 import { NLM_F_CREATE, NLM_F_EXCL } from '../wire/uapi/netlink.js';
@@ -274,7 +274,7 @@ export class Conntrack {
    * Kernels before 5.3 empty the table whatever the family: there the flows of the family are deleted one by one.
    */
   async flush(family: number = AF_UNSPEC): Promise<void> {
-    if (family !== AF_UNSPEC && !flushKnowsFamily()) {
+    if (family !== AF_UNSPEC && !kernelIsAtLeast(5, 3)) {
       await this.delete({ kind: 'family', family }, () => {});
       return;
     }
@@ -348,11 +348,6 @@ export class Conntrack {
     this.#channels[index] ??= new Channel();
     return this.#channels[index];
   }
-}
-
-function flushKnowsFamily(): boolean {
-  const [major = 0, minor = 0] = readFileSync('/proc/sys/kernel/osrelease', 'utf8').split('.').map(Number);
-  return major > 5 || (major === 5 && minor >= 3);
 }
 
 function decodeThen(view: View, visit: (view: View) => void): VisitMessage {
