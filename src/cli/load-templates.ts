@@ -75,12 +75,17 @@ export class LoadLineParser {
     if (words.length === 0) return undefined;
     const values = new Map<number, OptionValue>();
     const invocation = parseLoadLine(words, this.#env, values);
-    if (plain && invocation.warnings.length === 0) {
+    if (plain && invocation.warnings.length === 0 && !hasMask(invocation)) {
       this.#templates.unshift(templateOf(plain, values, invocation));
       if (this.#templates.length > TEMPLATES_KEPT) this.#templates.pop();
     }
     return invocation;
   }
+}
+
+/** A mask is settled with its address once all words are read: such lines go the long way. */
+function hasMask({ values: { src, dst } }: Invocation): boolean {
+  return src?.mask !== undefined || dst?.mask !== undefined;
 }
 
 function templateOf(words: readonly string[], values: ReadonlyMap<number, OptionValue>, invocation: Invocation): Template {

@@ -47,47 +47,161 @@ export function explain(
   return { message: `${attempt}: ${reason}${detail}`, hint };
 }
 
-function reasonOf(
-  error: KernelError | SystemError,
-  invocation: Pick<Invocation, 'command' | 'table'>,
-): { reason: string; hint: string | undefined } {
-  switch (error.code) {
-    case 'EPERM':
-    case 'EACCES':
-      return { reason: 'permission denied', hint: NEEDS_ROOT };
-    case 'ENOENT':
-      return invocation.command === 'G'
-        ? {
-            reason: 'there is no such entry',
-            hint: 'conntrack -L with the same options finds entries by any part of them; use -w for another zone',
-          }
-        : { reason: 'there is no such entry', hint: undefined };
-    case 'EINVAL':
-      return SINGLE.has(invocation.command)
-        ? {
-            reason: 'the kernel refuses the parameters as incomplete or contradictory',
-            hint: 'give both addresses, and both ports or the ICMP type and code, of one direction',
-          }
-        : { reason: 'the kernel does not know this request', hint: NO_CONNTRACK };
-    case 'EPROTONOSUPPORT':
-    case 'EAFNOSUPPORT':
-      return { reason: 'this kernel has no connection tracking interface', hint: NO_CONNTRACK };
-    case 'EOPNOTSUPP':
-      return { reason: 'this kernel does not support the request', hint: undefined };
-    case 'EMFILE':
-    case 'ENFILE':
-      return { reason: 'too many open files', hint: 'raise the limit with ulimit -n, or close other programs' };
-    case 'ENOMEM':
-    case 'ENOBUFS':
-      return {
-        reason: 'the kernel is out of memory for this request',
-        hint: 'try again; if it stays, look at the memory of the machine',
-      };
-    default: {
-      const reason = error.message.slice(error.message.indexOf(': ') + 2);
-      return { reason, hint: error.hint };
-    }
-  }
+interface Reason {
+  readonly reason: string;
+  /** What to do about it. */
+  readonly hint: string | undefined;
+}
+
+const WITHOUT_HELPER: Reason = {
+  reason: 'that connection has no helper',
+  hint: 'only connections with helper=NAME in conntrack -L can expect others: give them one with "ct helper set" in an nftables rule',
+};
+const NO_SUCH_EXPECTATION: Reason = {
+  reason: 'there is no such expectation',
+  hint: 'conntrack -L expect lists them; -s, -d and the ports are those of the expected connection, not of the one that is there',
+};
+const TABLE_FULL: Reason = {
+  reason: 'the table is full, or no port is free for the translation',
+  hint: 'compare conntrack -C with sysctl net.netfilter.nf_conntrack_max; raise that, or delete flows with -D',
+};
+const STATUS_FIXED: Reason = {
+  reason: 'its status cannot become that',
+  hint: 'bits that a flow has stay set, so -u must name them too (conntrack -L -o save shows them); EXPECTED is set by the kernel alone',
+};
+const ONLY_NEW: Reason = {
+  reason: 'the flow exists, and NAT, helper and master can be given to new flows only',
+  hint: 'leave out -n, -g and such, or delete the flow first with -D',
+};
+const NO_ROOM_FOR_LABELS: Reason = {
+  reason: 'the flow has no room for labels',
+  hint: 'labels must be in use, as with "ct label" in an nftables rule, when a flow begins',
+};
+const OUT_OF_RANGE: Reason = {
+  reason: 'a value is out of the range that this kernel takes',
+  hint: 'label bits go to 127, window scales to 14, states of SCTP to HEARTBEAT_SENT',
+};
+const INCOMPLETE: Reason = {
+  reason: 'the kernel refuses the parameters as incomplete or contradictory',
+  hint: 'give both addresses, and both ports or the ICMP type and code, of one direction; at most one of -w, --orig-zone and --reply-zone',
+};
+
+/** Reasons of single commands, by errno; `expect` for the table of that name. What is not here is in `GENERAL`. */
+const OF_COMMAND: Readonly<Record<string, Readonly<Record<string, Reason>>>> = {
+  G: {
+    ENOENT: {
+      reason: 'there is no such entry',
+      hint: 'conntrack -L with the same options finds entries by any part of them; use -w for another zone',
+    },
+    EINVAL: INCOMPLETE,
+  },
+  I: {
+    ENOENT: { reason: 'the flow that --master-src and so on name is not in the table', hint: 'create that flow first' },
+    EEXIST: {
+      reason: 'there is one already, or one whose reply has the same addresses and ports',
+      hint: 'change it with -U, or use -A, which creates or updates; conntrack -L -s ADDR finds it, conntrack -L -q ADDR by its reply',
+    },
+    EINVAL: INCOMPLETE,
+    EBUSY: STATUS_FIXED,
+    EOPNOTSUPP: {
+      reason: 'the kernel does not know the helper or the protocol',
+      hint: "load the helper's module, such as nf_conntrack_ftp, or leave --helper out",
+    },
+    ENOMEM: TABLE_FULL,
+    ENOSPC: NO_ROOM_FOR_LABELS,
+    ERANGE: OUT_OF_RANGE,
+  },
+  A: {
+    EPERM: {
+      reason: 'permission denied',
+      hint: `${NEEDS_ROOT}; as root it means that the flow exists with status FIXED_TIMEOUT, which only -D ends`,
+    },
+    ENOENT: { reason: 'the flow that --master-src and so on name is not in the table', hint: 'create that flow first' },
+    EEXIST: {
+      reason: 'another flow has the addresses and ports of its reply',
+      hint: 'conntrack -L -q ADDR finds that flow by its reply; delete it with -D, or translate to another port',
+    },
+    EINVAL: INCOMPLETE,
+    EBUSY: STATUS_FIXED,
+    EOPNOTSUPP: ONLY_NEW,
+    ENOMEM: TABLE_FULL,
+    ENOSPC: NO_ROOM_FOR_LABELS,
+    ERANGE: OUT_OF_RANGE,
+  },
+  U: {
+    EINVAL: { reason: 'the kernel refuses the new values', hint: 'change one thing at a time to see which one' },
+    EBUSY: STATUS_FIXED,
+    EOPNOTSUPP: ONLY_NEW,
+    ENOSPC: NO_ROOM_FOR_LABELS,
+    ERANGE: OUT_OF_RANGE,
+  },
+  D: {
+    EBUSY: {
+      reason: 'the kernel is using it',
+      hint: 'offloaded flows cannot be deleted by older kernels: remove the offload rule first',
+    },
+  },
+  'I expect': {
+    ENOENT: {
+      reason: 'the connection that -s, -d and the ports name is not in the table',
+      hint: 'conntrack -L shows what is there; that connection must exist and have a helper',
+    },
+    EEXIST: { reason: 'there is one already', hint: 'delete it first with -D expect, or look with -L expect' },
+    EBUSY: {
+      reason: 'it clashes with another expectation',
+      hint: 'look with -L expect; a narrower --mask-src or --mask-port-src may do',
+    },
+    EINVAL: {
+      reason: 'the kernel refuses the parameters as incomplete or contradictory',
+      hint: 'all of --tuple-..., --mask-... and -s, -d with their ports must be of one family and protocol',
+    },
+    EOPNOTSUPP: WITHOUT_HELPER,
+    EMFILE: {
+      reason: 'there are too many expectations',
+      hint: 'raise sysctl net.netfilter.nf_conntrack_expect_max, or empty them with -F expect',
+    },
+    ETIME: { reason: 'it has just expired', hint: 'try again' },
+  },
+  'D expect': { ENOENT: NO_SUCH_EXPECTATION },
+  'G expect': { ENOENT: NO_SUCH_EXPECTATION, EINVAL: INCOMPLETE },
+};
+
+const GENERAL: Readonly<Record<string, Reason>> = {
+  EPERM: { reason: 'permission denied', hint: NEEDS_ROOT },
+  EACCES: { reason: 'permission denied', hint: NEEDS_ROOT },
+  ENOENT: { reason: 'there is no such entry', hint: undefined },
+  EINVAL: { reason: 'the kernel does not know this request', hint: NO_CONNTRACK },
+  EPROTONOSUPPORT: { reason: 'this kernel has no connection tracking interface', hint: NO_CONNTRACK },
+  EAFNOSUPPORT: { reason: 'this kernel has no connection tracking interface', hint: NO_CONNTRACK },
+  EOPNOTSUPP: {
+    reason: 'this kernel does not support the request',
+    hint: 'it needs a newer kernel, or one built with that part of connection tracking',
+  },
+  EMFILE: { reason: 'too many open files', hint: 'raise the limit with ulimit -n, or close other programs' },
+  ENFILE: { reason: 'too many open files', hint: 'raise the limit with ulimit -n, or close other programs' },
+  ETIME: { reason: 'it has just expired', hint: 'try again' },
+  ENOMEM: {
+    reason: 'the kernel is out of memory for this request',
+    hint: 'try again; if it stays, look at the memory of the machine',
+  },
+  ENOBUFS: {
+    reason: 'the kernel is out of memory for this request',
+    hint: 'try again; if it stays, look at the memory of the machine',
+  },
+};
+
+/** A list has been read before an update is refused, so it is not privilege that lacks. */
+const TIMEOUT_FIXED: Reason = {
+  reason: 'it has status FIXED_TIMEOUT, which keeps its timeout as it is',
+  hint: 'leave -t out for such flows: conntrack -L -u FIXED_TIMEOUT lists them, -D ends them',
+};
+
+function reasonOf(error: KernelError | SystemError, { command, table }: Pick<Invocation, 'command' | 'table'>): Reason {
+  if (command === 'U' && error.code === 'EPERM' && error instanceof KernelError && error.request === 'CT_NEW')
+    return TIMEOUT_FIXED;
+  const own = OF_COMMAND[table === 'expect' ? `${command} expect` : command];
+  const known = own?.[error.code] ?? GENERAL[error.code];
+  return known ?? { reason: error.message.slice(error.message.indexOf(': ') + 2), hint: error.hint };
 }
 
 /** A failure as lines for standard error. */

@@ -30,7 +30,7 @@ import {
 import { createExpectationView, createFlowView, type View } from '../ctnetlink/view.js';
 import { KernelError } from '../errors.js';
 import { putBe32 } from '../wire/bytes.js';
-import { EBUSY, EINVAL, ENOENT, EOPNOTSUPP } from '../wire/errno.js';
+import { EBUSY, EINVAL, ENOENT, EOPNOTSUPP, EPERM } from '../wire/errno.js';
 import { kernelIsAtLeast } from '../wire/kernel.js';
 import type { MessageWriter } from '../wire/message.js';
 import type { VisitMessage } from '../wire/request.js';
@@ -71,6 +71,9 @@ export interface TableCount {
   /** Absent before Linux 5.11. */
   readonly maxEntries: number | undefined;
 }
+
+/** What the kernel says to an update of what only new flows take; EPERM to a timeout that is fixed. */
+const FIXED_PART_ERRORS: ReadonlySet<number> = new Set([EBUSY, EOPNOTSUPP, EPERM]);
 
 /** Dumps use 0 and 1; changes that go on during a dump this one. */
 const WRITE_CHANNEL = 2;
@@ -239,21 +242,22 @@ export class Conntrack {
 
   /**
    * Creates many flows in one send. `failed` gets each refusal with the flow's index; the others are in the table.
-   * A flow that exists and may be updated, but not in its NAT or its status, gets the rest of its values.
+   * A flow that exists and may be updated, but not in its NAT, status, helper, master or fixed timeout, gets the rest of its values.
    * @returns how many flows got only that
    * @internal
    */
   createEncoded(flows: EncodedFlows, failed: (index: number, error: KernelError) => void): number {
     const channel = this.#channel(0);
-    const again: number[] = [];
+    const again: { readonly index: number; readonly errno: number }[] = [];
     channel.sendEncoded('CT_NEW', flows, (index, error) => {
-      if (flows.mayExist(index) && (error.errno === EBUSY || error.errno === EOPNOTSUPP)) again.push(index);
+      if (flows.mayExist(index) && FIXED_PART_ERRORS.has(error.errno)) again.push({ index, errno: error.errno });
       else failed(index, error);
     });
     let partly = 0;
-    for (const index of again) {
+    for (const { index, errno } of again) {
       try {
-        this.createSingle({ ...flows.withoutFixedParts(index), flags: 0 });
+        const rest = flows.withoutFixedParts(index, errno === EPERM ? 'without timeout' : 'with timeout');
+        this.createSingle({ ...rest, flags: 0 });
         partly++;
       } catch (error) {
         if (!(error instanceof KernelError)) throw error;

@@ -2,9 +2,11 @@
 
 import { type FlowSpec, putFlow } from '../ctnetlink/flow-spec.js';
 import {
+  CTA_HELP,
   CTA_NAT_DST,
   CTA_NAT_SRC,
   CTA_STATUS,
+  CTA_TIMEOUT,
   CTA_TUPLE_MASTER,
   IPCTNL_MSG_CT_NEW,
 } from '../ctnetlink/uapi/nfnetlink-conntrack.js';
@@ -94,9 +96,9 @@ export class EncodedFlows {
     return this.#without(index, NOTHING);
   }
 
-  /** Request `index` alone, without its NAT and status: what a flow that exists can still take (cli.md B50). */
-  withoutFixedParts(index: number): SingleRequest {
-    return this.#without(index, FIXED_PARTS);
+  /** Request `index` alone, without what only new flows take: what one that exists can still take (cli.md B50). */
+  withoutFixedParts(index: number, timeout: 'with timeout' | 'without timeout'): SingleRequest {
+    return this.#without(index, timeout === 'with timeout' ? FIXED_PARTS : FIXED_PARTS_AND_TIMEOUT);
   }
 
   #start(index: number): number {
@@ -128,7 +130,8 @@ export interface SingleRequest {
 }
 
 const NOTHING: ReadonlySet<number> = new Set();
-const FIXED_PARTS: ReadonlySet<number> = new Set([CTA_STATUS, CTA_NAT_SRC, CTA_NAT_DST]);
+const FIXED_PARTS: ReadonlySet<number> = new Set([CTA_STATUS, CTA_NAT_SRC, CTA_NAT_DST, CTA_HELP, CTA_TUPLE_MASTER]);
+const FIXED_PARTS_AND_TIMEOUT: ReadonlySet<number> = new Set([...FIXED_PARTS, CTA_TIMEOUT]);
 
 /** Makes batches one after another in the same memory: seal one before the next is begun. */
 export class FlowEncoder {

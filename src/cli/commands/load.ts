@@ -7,7 +7,7 @@ import { ConntrackError, KernelError } from '../../errors.js';
 import { type EncodedFlows, FlowEncoder, type SingleRequest } from '../../library/encoded-flows.js';
 import { checkLoadable } from '../command-line.js';
 import { type Context, invocationContext } from '../context.js';
-import { flowSpec } from '../flow-spec.js';
+import { flowChange, flowSpec } from '../flow-spec.js';
 import type { Invocation } from '../invocation.js';
 import { linesOf, spool } from '../load-lines.js';
 import { LoadLineParser } from '../load-templates.js';
@@ -121,7 +121,11 @@ function* stepsOf(context: Context, source: Source, first: number, forbidden?: (
         flows = encoder.begin();
         flowsLine = line;
       }
-      flows.add(loadedFlow(invocation), command === 'A', line);
+      flows.add(
+        within(source, text, line, () => loadedFlow(invocation)),
+        command === 'A',
+        line,
+      );
       if (!flows.full) continue;
     }
     if (flows) {
@@ -129,6 +133,7 @@ function* stepsOf(context: Context, source: Source, first: number, forbidden?: (
       yield { flows, line: flowsLine };
       flows = undefined;
     }
+    if (command === 'U') within(source, text, line, () => flowChange(invocation.values, invocation.labelBits));
     if (command !== 'I' && command !== 'A') yield { invocation, line };
   }
   if (flows) {
@@ -145,29 +150,30 @@ function parseLine(
   line: number,
   forbidden: ((error: UsageError) => void) | undefined,
 ): Invocation | undefined {
-  const placed = (error: unknown): UsageError => {
-    if (!(error instanceof UsageError)) throw error;
-    const column = columnOf(text, error.word);
-    return new UsageError(`${source.name}:${line}:${column}: ${error.message}`, {
-      exitStatus: error.exitStatus,
-      hint: error.hint,
-    });
-  };
-  let invocation: Invocation | undefined;
-  try {
-    invocation = parser.parse(text);
-  } catch (error) {
-    throw placed(error);
-  }
+  const invocation = within(source, text, line, () => parser.parse(text));
   if (!invocation) return undefined;
   try {
-    checkLoadable(invocation);
+    within(source, text, line, () => checkLoadable(invocation));
   } catch (error) {
-    if (!forbidden) throw placed(error);
-    forbidden(placed(error));
+    if (!(forbidden && error instanceof UsageError)) throw error;
+    forbidden(error);
     return undefined;
   }
   return invocation;
+}
+
+/** @throws UsageError that names file, line and column, for one of `work` */
+function within<T>(source: Source, text: string, line: number, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    const column = columnOf(text, error.word);
+    throw new UsageError(`${source.name}:${line}:${column}: ${error.message}`, {
+      exitStatus: error.exitStatus,
+      hint: error.hint,
+    });
+  }
 }
 
 /** Where word number `word` begins, counted from 1; the last word when there are fewer. */
@@ -220,7 +226,7 @@ class Runner {
     const { dryRun } = this.#context.invocation.values;
     if (dryRun) err(`conntrack: ${this.#name}: every line is correct; ${this.#created} flow entries would be created`);
     if (this.#partly > 0)
-      err(`conntrack: ${this.#name}: ${this.#partly} flow entries were there already and kept their NAT and status`);
+      err(`conntrack: ${this.#name}: ${this.#partly} flow entries were there already and kept what only new ones can be given`);
     if (this.#failures.length === 0) return 0;
     for (const { line, invocation, error } of this.#failures.slice(0, FAILURES_TOLD)) {
       const { message, hint } = explain(error, invocation);
