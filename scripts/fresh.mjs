@@ -1,0 +1,42 @@
+// Builds dist/ when it is missing or older than what it is made from: a few stat calls when there is nothing to do.
+
+import { spawnSync } from 'node:child_process';
+import { readdirSync, statSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+export const root = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/, '');
+
+/** Builds if needed. Prints only when the build fails, and then ends the process with its status. */
+export function ensureBuilt() {
+  if (isFresh()) return;
+  const build = spawnSync(process.execPath, [`${root}/scripts/build.mjs`], { cwd: root, encoding: 'utf8' });
+  if (build.status === 0) return;
+  const hint = missing(`${root}/node_modules/esbuild`) ? 'the build needs its tools: run "npm install" first\n' : '';
+  process.stderr.write(`${build.stdout ?? ''}${build.stderr ?? ''}${hint || 'the build failed\n'}`);
+  process.exit(build.status ?? 1);
+}
+
+function isFresh() {
+  if (missing(`${root}/dist/index.js`)) return false;
+  const built = modified(`${root}/dist/conntrack.cjs`);
+  const sources = ['package.json', 'tsconfig.json', 'tsconfig.build.json', 'scripts/build.mjs', 'scripts/code-cache.cjs'];
+  return sources.every((name) => modified(`${root}/${name}`) <= built) && newest(`${root}/src`) <= built;
+}
+
+/** When the newest file below a folder was changed; removals change the folder itself. */
+function newest(folder) {
+  let latest = modified(folder);
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    const path = `${folder}/${entry.name}`;
+    latest = Math.max(latest, entry.isDirectory() ? newest(path) : modified(path));
+  }
+  return latest;
+}
+
+function modified(path) {
+  return statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+}
+
+function missing(path) {
+  return modified(path) === 0;
+}

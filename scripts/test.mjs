@@ -1,0 +1,173 @@
+// `npm test`: installs what the tests need, builds, checks and runs them, and ends with one line of totals.
+//
+//   node scripts/test.mjs [all|unit|diff|fuzz]
+//
+// Everything runs from build/, which tsc makes from src/ and test/; the command under test is the bundle in dist/.
+
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
+import { root } from './fresh.mjs';
+import { findMissing, hasCommand, installLine, installPackages } from './tools.mjs';
+
+// A bundle of certificates that every start of Node.js would read again: a tenth of a second for each of thousands.
+delete process.env.NODE_EXTRA_CA_CERTS;
+delete process.env.NODE_TEST_CONTEXT;
+
+const SUITES = {
+  unit: { title: 'unit', take: (path) => !/^test\/(fuzz|differential|kernels)\//.test(path) },
+  fuzz: { title: 'fuzz', take: (path) => path.startsWith('test/fuzz/') },
+  diff: { title: 'differential', take: (path) => path.startsWith('test/differential/'), privileged: true },
+};
+
+const mode = process.argv[2] ?? 'all';
+if (mode !== 'all' && !(mode in SUITES)) {
+  console.error(`unknown suite "${mode}": one of all, ${Object.keys(SUITES).join(', ')}`);
+  process.exit(2);
+}
+const suites = mode === 'all' ? Object.keys(SUITES) : [mode];
+const reports = [];
+
+if (suites.includes('diff')) provideTools();
+requireModules();
+const work = mkdtempSync(`${tmpdir()}/conntrack-test-`);
+try {
+  if (build()) {
+    if (mode === 'all') check();
+    for (const suite of suites) run(SUITES[suite]);
+  }
+} finally {
+  rmSync(work, { recursive: true, force: true });
+}
+finish();
+
+/** The reference tool, nft, ip and the rest: installed where that is possible, named where it is not. */
+function provideTools() {
+  const { commands, packages } = findMissing();
+  if (packages.length === 0) return;
+  if (process.getuid() === 0 && hasCommand('apt-get')) {
+    console.log(`installing ${packages.join(' ')}`);
+    try {
+      installPackages(packages);
+    } catch (error) {
+      console.error(error.message);
+    }
+    if (findMissing().commands.length === 0) return;
+  }
+  console.error(`The tests need ${commands.join(', ')}. On Debian and its kin:\n  ${installLine(packages)}`);
+  process.exit(1);
+}
+
+function requireModules() {
+  const missing = ['typescript', 'esbuild', '@biomejs/biome', 'koffi'].filter((name) => !exists(`${root}/node_modules/${name}`));
+  if (missing.length === 0) return;
+  console.error(`missing modules: ${missing.join(', ')}. Run "npm install" first.`);
+  process.exit(1);
+}
+
+function exists(path) {
+  try {
+    readdirSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * dist/ for the command, build/ for the tests: both anew, so that nothing of a deleted source is left.
+ * @returns whether there is something to test; a type error in a test counts as a failure and does not keep the others from running
+ */
+function build() {
+  rmSync(`${root}/build`, { recursive: true, force: true });
+  const command = step('build', process.execPath, [`${root}/scripts/build.mjs`]);
+  step('build', process.execPath, [`${root}/node_modules/typescript/bin/tsc`, '-p', `${root}/tsconfig.json`]);
+  return command && exists(`${root}/build`);
+}
+
+/** Lint and format; the types were checked by building. */
+function check() {
+  step('check', process.execPath, [`${root}/node_modules/@biomejs/biome/bin/biome`, 'check']);
+}
+
+/** One command that is right or wrong. Its output is shown when it is wrong. */
+function step(title, command, args) {
+  const result = spawnSync(command, args, { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+  const passed = result.status === 0;
+  if (!passed) process.stdout.write(`${result.stdout ?? ''}${result.stderr ?? ''}${result.error?.message ?? ''}\n`);
+  let report = reports.find((r) => r.title === title);
+  if (!report) {
+    report = { title, passed: 0, failed: 0, skipped: 0 };
+    reports.push(report);
+  }
+  if (passed) report.passed++;
+  else report.failed++;
+  return passed;
+}
+
+function run({ title, take, privileged }) {
+  const report = { title, passed: 0, failed: 0, skipped: 0 };
+  const files = listTests(`${root}/build`).filter(take).sort();
+  if (privileged && process.getuid() !== 0) {
+    console.log(`${title}: skipped, ${files.length} files: needs root, to make network namespaces and run the reference in them`);
+    report.skipped = files.length;
+  } else if (files.length > 0) {
+    console.log(`\n${title}: ${files.length} files`);
+    runFiles(files, report);
+  }
+  reports.push(report);
+}
+
+/** Test files below build/, relative to it. */
+function listTests(folder) {
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith('.test.js'));
+}
+
+function runFiles(files, report) {
+  const totals = `${work}/${report.title}.tap`;
+  const args = [
+    '--test',
+    ...(supports('--test-concurrency') ? [`--test-concurrency=${Math.max(2, availableParallelism())}`] : []),
+    '--test-reporter=spec',
+    '--test-reporter-destination=stdout',
+    '--test-reporter=tap',
+    `--test-reporter-destination=${totals}`,
+    ...files.map((file) => `build/${file}`),
+  ];
+  const result = spawnSync(process.execPath, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
+  const count = readTotals(totals);
+  report.passed = count('pass');
+  report.failed = count('fail') + count('cancelled');
+  report.skipped = count('skipped') + count('todo');
+  // A runner that fails without a failing test has crashed.
+  if (result.status !== 0 && report.failed === 0) report.failed = 1;
+}
+
+/** The closing comments of the TAP report: `# pass 12`. */
+function readTotals(path) {
+  let text = '';
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch {
+    // No report: the runner ended before it wrote one.
+  }
+  return (name) => Number(text.match(new RegExp(`^# ${name} (\\d+)$`, 'm'))?.[1] ?? 0);
+}
+
+function supports(option) {
+  return process.allowedNodeEnvironmentFlags.has(option) || spawnSync(process.execPath, [`${option}=1`, '-e', '0']).status === 0;
+}
+
+function finish() {
+  const sum = { passed: 0, failed: 0, skipped: 0 };
+  let tests = 0;
+  console.log('');
+  for (const report of reports) {
+    console.log(`${report.title.padEnd(14)}${report.passed} passed, ${report.failed} failed, ${report.skipped} skipped`);
+    for (const key of Object.keys(sum)) sum[key] += report[key];
+    if (report.title !== 'build' && report.title !== 'check') tests += report.passed + report.failed;
+  }
+  if (tests === 0) console.log('no test ran');
+  console.log(`\n${sum.passed} passed, ${sum.failed} failed, ${sum.skipped} skipped`);
+  process.exitCode = sum.failed > 0 || tests === 0 ? 1 : 0;
+}

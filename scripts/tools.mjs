@@ -1,0 +1,62 @@
+// What the scripts need besides Node.js: which command comes from which Debian package, and whether it is there.
+
+import { execFileSync } from 'node:child_process';
+import { accessSync, constants } from 'node:fs';
+
+/** Command → Debian package. The order is the order in which they are reported. */
+const PACKAGES = {
+  conntrack: 'conntrack',
+  ip: 'iproute2',
+  nft: 'nftables',
+  unshare: 'util-linux',
+  nsenter: 'util-linux',
+  setpriv: 'util-linux',
+  sysctl: 'procps',
+  ping: 'iputils-ping',
+  nc: 'netcat-openbsd',
+};
+
+// An ordinary user's PATH leaves these out on Debian.
+for (const folder of ['/usr/local/sbin', '/usr/sbin', '/sbin']) {
+  if (!process.env.PATH?.split(':').includes(folder)) process.env.PATH = `${process.env.PATH ?? ''}:${folder}`;
+}
+
+/** Whether a command can be started. */
+export function hasCommand(name) {
+  return (process.env.PATH ?? '').split(':').some((folder) => {
+    try {
+      accessSync(`${folder}/${name}`, constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
+
+/** Those of the commands that are missing, and the packages that bring them. */
+export function findMissing(commands = Object.keys(PACKAGES)) {
+  const missing = commands.filter((command) => !hasCommand(command));
+  return { commands: missing, packages: [...new Set(missing.map((command) => PACKAGES[command]))] };
+}
+
+/** How to install packages, as one line for the terminal. */
+export function installLine(packages) {
+  const sudo = process.getuid?.() === 0 ? '' : 'sudo ';
+  return `${sudo}apt-get update && ${sudo}apt-get install -y --no-install-recommends ${packages.join(' ')}`;
+}
+
+/** Ends the process with a message when one of the commands is missing. */
+export function requireCommands(commands) {
+  const missing = findMissing(commands);
+  if (missing.commands.length === 0) return;
+  console.error(`missing: ${missing.commands.join(', ')}. On Debian and its kin:\n  ${installLine(missing.packages)}`);
+  process.exit(1);
+}
+
+/** Installs packages through apt-get, as root. Throws when that fails. */
+export function installPackages(packages) {
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  const stdio = ['ignore', 'ignore', 'inherit'];
+  execFileSync('apt-get', ['-qq', 'update'], { env, stdio });
+  execFileSync('apt-get', ['-qq', 'install', '-y', '--no-install-recommends', ...packages], { env, stdio });
+}
