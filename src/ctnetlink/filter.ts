@@ -28,7 +28,7 @@ export type FlowCondition =
       readonly address: AddressBytes;
       readonly mask?: AddressBytes;
     }
-  /** Port, or GRE key: 0 to 65535. */
+  /** Port, or GRE key: 0 to 65535. An entry of a protocol that this kernel does not track has none. */
   | { readonly kind: 'port'; readonly side: Side; readonly end: End; readonly port: number }
   /** A field of the original tuple of an ICMP or ICMPv6 entry. */
   | { readonly kind: 'icmp'; readonly protonum: 1 | 58; readonly field: 'type' | 'code' | 'id'; readonly value: number }
@@ -105,7 +105,7 @@ function compileCondition(c: FlowCondition): FlowPredicate {
       return matchAddress(slotOfAddress(c.side, c.end, c.address), c.address, c.mask);
     case 'port': {
       const slot = baseOf(c.side) + (c.end === 'src' ? T.sport : T.dport);
-      return (view) => view.be16(slot) === c.port;
+      return (view) => view.has(slot) && view.be16(slot) === c.port;
     }
     case 'icmp': {
       const slot = ORIGINAL + ICMP_SLOTS[c.protonum][c.field];

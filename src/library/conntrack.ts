@@ -319,9 +319,11 @@ export class Conntrack {
     options: ScanOptions,
     kernelFilter: boolean,
   ): Promise<void> {
-    const [message, name] = options.zero
-      ? [IPCTNL_MSG_CT_GET_CTRZERO, 'CT_GET_CTRZERO']
-      : GET_BY_LIST[options.list ?? 'conntrack'];
+    // The other lists cannot be reset: there `zero` is without effect, as in the C tool.
+    const [message, name] =
+      options.zero && (options.list ?? 'conntrack') === 'conntrack'
+        ? [IPCTNL_MSG_CT_GET_CTRZERO, 'CT_GET_CTRZERO']
+        : GET_BY_LIST[options.list ?? 'conntrack'];
     const wanted = compileFilter(filter);
     const view = createFlowView();
     const repeats = new BoundaryDuplicates();

@@ -217,7 +217,9 @@ function extendedAck(bytes: Uint8Array, message: number, end: number): { detail?
   const flags = host16(bytes, message + 6);
   const inner = message + NLMSG_HDRLEN + 4;
   if (!(flags & NLM_F_ACK_TLVS) || inner + NLMSG_HDRLEN > end) return found;
-  let at = inner + (flags & NLM_F_CAPPED ? NLMSG_HDRLEN : align4(host32(bytes, inner)));
+  const echoed = flags & NLM_F_CAPPED ? NLMSG_HDRLEN : host32(bytes, inner);
+  if (echoed < NLMSG_HDRLEN || inner + echoed > end) return found;
+  let at = inner + align4(echoed);
   while (at + NLA_HDRLEN <= end) {
     const length = host16(bytes, at);
     if (length < NLA_HDRLEN || at + length > end) break;
