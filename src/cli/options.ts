@@ -211,11 +211,12 @@ export const COMMANDS: readonly CommandRow[] = [
     short: 'none',
     long: 'none',
     tables: [], // never registered with the parser: recognised as the first word only (1.8)
-    synopsis: 'FILE [--dry-run] [--max NUMBER]',
+    synopsis: 'FILE [--dry-run] [--max NUMBER] [--protect-ssh]',
     help: 'Run the commands of a file, such as -o save writes.',
     about: [
       'One command on each line, without the word conntrack: -I, -A, -U, -D or -F on table conntrack. # begins a comment line. FILE - is standard input.',
       'All lines are read and checked before the first is run. -R must be the first word, the file name the second.',
+      '--max limits what the file creates, and what each other line of it touches; --protect-ssh goes for every line that deletes, changes or flushes.',
       'Lines that create are sent up to 100 at a time. When one fails, loading stops behind its batch and tells what was done.',
     ],
     examples: [
@@ -880,7 +881,7 @@ export const OPTIONS = {
     group: 'safety',
     isNew: true,
     help: 'Never touch the connection that this shell came in through.',
-    conntrack: { D: 'may', U: 'may', F: 'may' },
+    conntrack: { D: 'may', U: 'may', F: 'may', R: 'may' },
     read(draft) {
       draft.values.protectSsh = true;
     },

@@ -23,7 +23,7 @@ export class LabelMap {
   static parse(text: string): LabelMap {
     const map = new LabelMap();
     for (const line of text.split('\n')) {
-      const match = /^[ \t]*(0[xX][0-9a-fA-F]+|[0-9]+)[ \t]+(.*)$/.exec(line.slice(0, 1023));
+      const match = /^[ \t]*(0[xX][0-9a-fA-F]+|[0-9]+)[ \t]+([^\n]*)$/.exec(line.slice(0, 1023));
       if (!match || line.startsWith('#')) continue;
       const digits = match[1]!;
       const bit = /^0[0-7]+$/.test(digits) ? Number.parseInt(digits, 8) : Number(digits);

@@ -104,9 +104,11 @@ export function writeFlowSave(out: ByteWriter, view: View, options: FormatOption
   writeSourceOption(out, view, ORIGINAL, SRC);
   writeDestinationOption(out, view, ORIGINAL, DST);
   const ports = options.full && protocolByNumber(view.u8(ORIGINAL + T.protonum)).tuple === 'ports';
-  if (ports && dnatPort(view)) writeNatWithPort(out, view, DST_NAT, REPLY + T.v4Src, REPLY + T.v6Src, view.be16(REPLY + T.sport));
+  if (ports && dnatPort(view) && hasSource(view, REPLY))
+    writeNatWithPort(out, view, DST_NAT, REPLY + T.v4Src, REPLY + T.v6Src, view.be16(REPLY + T.sport));
   else writeSourceOption(out, view, REPLY, dnatAddress(view) ? DST_NAT : REPLY_SRC);
-  if (ports && snatPort(view)) writeNatWithPort(out, view, SRC_NAT, REPLY + T.v4Dst, REPLY + T.v6Dst, view.be16(REPLY + T.dport));
+  if (ports && snatPort(view) && hasDestination(view, REPLY))
+    writeNatWithPort(out, view, SRC_NAT, REPLY + T.v4Dst, REPLY + T.v6Dst, view.be16(REPLY + T.dport));
   else writeDestinationOption(out, view, REPLY, snatAddress(view) ? SRC_NAT : REPLY_DST);
   writeProtocol(out, view, options.full);
   if (options.full) writeRest(out, view);

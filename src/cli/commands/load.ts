@@ -8,11 +8,12 @@ import { type EncodedFlows, FlowEncoder, type SingleRequest } from '../../librar
 import { checkLoadable } from '../command-line.js';
 import { type Context, invocationContext } from '../context.js';
 import { flowChange, flowSpec } from '../flow-spec.js';
-import type { Invocation } from '../invocation.js';
+import type { Invocation, OptionValues } from '../invocation.js';
 import { linesOf, spool } from '../load-lines.js';
 import { LoadLineParser } from '../load-templates.js';
 import { splitLoadLine } from '../load-words.js';
 import { explain, failureLines } from '../messages.js';
+import { notThisSsh } from '../ssh.js';
 import { quoted, UsageError } from '../usage-error.js';
 import { deleteEntries } from './delete.js';
 import { flush } from './flush.js';
@@ -31,6 +32,7 @@ type Step = { readonly flows: EncodedFlows; readonly line: number } | { readonly
 /** @returns 0 when every line was run and none was refused, else 1 */
 export async function load(context: Context): Promise<number> {
   const { file = '-', values } = context.invocation;
+  if (values.protectSsh) notThisSsh(); // refuses without a session, before anything is done
   const source = { name: file === '-' ? 'standard input' : file, fd: open(file) };
   try {
     const plan = check(context, source);
@@ -280,9 +282,14 @@ class Runner {
 
   async #runLine(invocation: Invocation, line: number): Promise<void> {
     this.#lastLine = line;
-    const { dryRun } = this.#context.invocation.values;
-    // A line that matches nothing is no failure.
-    const values = { ...invocation.values, okIfNone: true as const, ...(dryRun ? { dryRun } : {}) };
+    const { dryRun, max, protectSsh } = this.#context.invocation.values;
+    const values: OptionValues = {
+      ...(max === undefined ? {} : { max }),
+      ...invocation.values,
+      okIfNone: true, // a line that matches nothing is no failure
+      ...(dryRun ? { dryRun } : {}),
+      ...(protectSsh ? { protectSsh } : {}),
+    };
     const context: Context = {
       ...this.#context,
       ...invocationContext({ ...invocation, values }, this.#context.labelSource),
