@@ -1,0 +1,260 @@
+// Whatever bytes arrive, decoding gives a result or an error of this package: no crash, no hang, and nothing that depends on
+// bytes outside the message. Every case is decoded alone in a buffer of its size and again between two kinds of other bytes;
+// all three must agree, down to what the writers print.
+//
+// SEED=… repeats a run, FUZZ_SECONDS=… changes how long it lasts (default 20, shared by the tests of this file).
+
+import assert from 'node:assert/strict';
+import { after, test } from 'node:test';
+import { putKeyOf } from '../../src/ctnetlink/encode.js';
+import { compileFilter, type FlowFilter } from '../../src/ctnetlink/filter.js';
+import { LabelMap } from '../../src/ctnetlink/label.js';
+import type { View } from '../../src/ctnetlink/view.js';
+import { ConntrackError, DecodeError, type KernelError } from '../../src/errors.js';
+import { ByteWriter } from '../../src/format/byte-writer.js';
+import { writeExpectationText } from '../../src/format/expectation-text.js';
+import { writeExpectationXml } from '../../src/format/expectation-xml.js';
+import { writeFlowSave } from '../../src/format/flow-save.js';
+import { writeFlowText } from '../../src/format/flow-text.js';
+import { writeFlowXml } from '../../src/format/flow-xml.js';
+import { type FormatOptions, WallClock } from '../../src/format/options.js';
+import { MessageWriter } from '../../src/wire/message.js';
+import { walkDatagram } from '../../src/wire/request.js';
+import { Random, seedFromEnvironment } from '../support/random.js';
+import { KINDS, readFixtures, snapshot, type ViewName } from '../unit/fixture.js';
+import { damaged, datagram, joined, noise, randomTree } from './messages.js';
+import { Watchdog } from './watchdog.js';
+import { xmlFault } from './xml.js';
+
+const SEED = seedFromEnvironment(Math.floor(Math.random() * 0x100000000));
+const SECONDS = Number(process.env['FUZZ_SECONDS'] ?? 20);
+const fixtures = readFixtures();
+const messages = fixtures.map((fixture) => fixture.bytes);
+const watchdog = new Watchdog(`SEED=${SEED} case`, 10_000);
+after(() => watchdog.close());
+
+const clock = new WallClock();
+clock.set(1_795_306_672_871.5);
+const labels = LabelMap.parse(Array.from({ length: 64 }, (_, i) => `${i * 2} label-${i}`).join('\n'));
+const PLAIN: FormatOptions = {
+  layer3: false,
+  id: false,
+  ktimestamp: false,
+  timestamp: false,
+  labels: undefined,
+  full: false,
+  event: false,
+};
+const FULL: FormatOptions = { layer3: true, id: true, ktimestamp: true, timestamp: true, labels, full: true, event: false };
+const EVENT: FormatOptions = { ...FULL, event: true };
+
+const FILTERS: readonly FlowFilter[] = [
+  { kind: 'address', side: 'original', end: 'src', address: Uint8Array.of(192, 0, 2, 1) },
+  { kind: 'address', side: 'reply', end: 'dst', address: new Uint8Array(16), mask: new Uint8Array(16) },
+  { kind: 'port', side: 'reply', end: 'dst', port: 0 },
+  { kind: 'icmp', protonum: 58, field: 'id', value: 9 },
+  { kind: 'state', protonum: 6, state: 3 },
+  { kind: 'status', set: 2, clear: 4 },
+  { kind: 'labels', bits: [1, 127, 300] },
+  { kind: 'nat', nat: 'any' },
+  { kind: 'nat', nat: 'src', address: new Uint8Array(16), port: 0 },
+];
+const predicates = FILTERS.map((filter) => compileFilter(filter)!);
+
+/** Runs `one` with fresh random numbers until the time is over. A failure names the case. */
+function repeat(share: number, one: (random: Random) => void): number {
+  const end = performance.now() + SECONDS * share * 1000;
+  const stacks = Error.stackTraceLimit;
+  let n = 0;
+  for (; performance.now() < end; n++) {
+    const seed = SEED + Math.imul(n, 0x9e3779b1);
+    watchdog.beat(n + 1);
+    try {
+      Error.stackTraceLimit = 0; // Most cases end in an error, and its stack would take most of the time.
+      one(new Random(seed));
+    } catch {
+      Error.stackTraceLimit = stacks;
+      try {
+        one(new Random(seed)); // once more, for the stack
+      } catch (cause) {
+        throw new Error(`case ${n} of SEED=${SEED}`, { cause });
+      }
+      throw new Error(`case ${n} of SEED=${SEED} fails the first time only`);
+    } finally {
+      Error.stackTraceLimit = stacks;
+    }
+  }
+  return n;
+}
+
+/** The same bytes three times: alone, and twice with other bytes around them. */
+function placements(random: Random, bytes: Uint8Array): { buffer: Uint8Array; at: number }[] {
+  const before = random.chance(0.5) ? random.below(64) : random.below(16) * 4;
+  const behind = random.below(64) + 8;
+  // The first surroundings are noise, the second a message that would go on where this one ends.
+  const chance = Uint8Array.from({ length: before + behind }, () => random.below(256));
+  const tempting = random.pick(messages);
+  const filler = new Uint8Array(before + behind).map((_, i) => tempting[(20 + i) % tempting.length]!);
+  return [
+    { buffer: bytes.slice(), at: 0 },
+    { buffer: joined(chance.subarray(0, before), bytes, chance.subarray(before)), at: before },
+    { buffer: joined(filler.subarray(0, before), bytes, filler.subarray(before)), at: before },
+  ];
+}
+
+/** All gave the same; otherwise the first line that differs is shown, and what it is in the message alone. */
+function assertSame(results: readonly string[]): void {
+  const alone = results[0]!.split('\n');
+  for (const result of results.slice(1)) {
+    if (result === results[0]) continue;
+    const lines = result.split('\n');
+    const i = lines.findIndex((line, n) => line !== alone[n]);
+    assert.equal(lines[i], alone[i], `depends on more than the message:\n${lines[i]}\nand alone:\n${alone[i]}`);
+    assert.equal(lines.length, alone.length, 'depends on more than the message');
+  }
+}
+
+/** An error without what depends on where the message lies. Fails for errors that are not of this package. */
+function describeError(error: unknown, at: number): string {
+  assert.ok(error instanceof ConntrackError, `not an error of this package: ${error instanceof Error ? error.stack : error}`);
+  if (error instanceof DecodeError) return `${error.code} ${error.offset - at} ${error.message.replace(/ at byte \d+$/, '')}`;
+  return `${error.code} ${error.message} ${JSON.stringify(error)}`;
+}
+
+const key = new MessageWriter();
+
+/** Everything that can be asked about a message: what the view holds, what filters say, what requests repeat, what writers print. */
+function consequences(kind: ViewName, view: View): string {
+  const found = [JSON.stringify(snapshot(kind, view))];
+  if (kind === 'flow') {
+    found.push(predicates.map((predicate) => predicate(view)).join());
+    key.reset();
+    putKeyOf(key, view);
+    found.push(Buffer.from(key.bytes.subarray(0, key.length)).toString('hex'));
+    for (const options of [PLAIN, FULL, EVENT]) {
+      found.push(write((out) => writeFlowText(out, view, options, clock)));
+      found.push(write((out) => writeFlowSave(out, view, options)));
+      found.push(checkXml(write((out) => writeFlowXml(out, view, options, clock))));
+    }
+  } else if (kind === 'expectation') {
+    for (const options of [PLAIN, EVENT]) {
+      found.push(write((out) => writeExpectationText(out, view, options, clock)));
+      found.push(checkXml(write((out) => writeExpectationXml(out, view, options, clock))));
+    }
+  }
+  return found.join('\n');
+}
+
+/** The smallest buffer that a writer may be given: `reserve` has to make room for everything. */
+const out = new ByteWriter((bytes, length) => pieces.push(Buffer.from(bytes.subarray(0, length))), 64);
+const pieces: Buffer[] = [];
+function write(run: (out: ByteWriter) => void): string {
+  pieces.length = 0;
+  run(out);
+  assert.ok(out.length <= out.bytes.length, `a writer needed ${out.length} bytes and reserved ${out.bytes.length}`);
+  out.flush();
+  const text = Buffer.concat(pieces).toString('latin1');
+  assert.ok(text.endsWith('\n'), 'an entry ends with a newline');
+  assert.ok(!/undefined|NaN|\[object/.test(text), `not a value: ${text}`);
+  return text;
+}
+
+function checkXml(text: string): string {
+  assert.equal(xmlFault(text), undefined, text);
+  return text;
+}
+
+const views = Object.fromEntries(Object.entries(KINDS).map(([kind, { create }]) => [kind, create()])) as Record<ViewName, View>;
+
+/** Decodes in every place and compares; @returns whether it was a message */
+function decodeEverywhere(random: Random, kind: ViewName, bytes: Uint8Array): boolean {
+  const look = (view: View, { buffer, at }: { buffer: Uint8Array; at: number }) => {
+    try {
+      view.decode(buffer, at, at + bytes.length);
+    } catch (error) {
+      return describeError(error, at);
+    }
+    return consequences(kind, view);
+  };
+  const places = placements(random, bytes);
+  const results = places.map((place) => look(views[kind], place));
+  // A view that has seen other messages finds what a new one finds: it may remember how messages look, not what they hold.
+  if (random.chance(0.5)) results.unshift(look(KINDS[kind].create(), places[0]!));
+  assertSame(results);
+  return results[0]!.startsWith('{');
+}
+
+function anyMessage(random: Random): Uint8Array {
+  const choice = random.below(10);
+  if (choice < 5) return randomTree(random);
+  if (choice < 9) return damaged(random, random.pick(messages), random.pick(messages));
+  return noise(random);
+}
+
+test(`random and damaged messages (SEED=${SEED})`, (t) => {
+  let sound = 0;
+  const cases = repeat(0.75, (random) => {
+    const bytes = anyMessage(random);
+    const kind = random.pick<ViewName>(['flow', 'flow', 'flow', 'expectation', 'stats-cpu']);
+    if (decodeEverywhere(random, kind, bytes)) sound++;
+  });
+  t.diagnostic(`SEED=${SEED}: ${cases} messages, ${sound} of them decoded`);
+  assert.ok(cases === 0 || sound > cases / 20, 'too few messages are sound: the generator has lost touch with the decoder');
+});
+
+test(`random and damaged datagrams (SEED=${SEED})`, (t) => {
+  let sound = 0;
+  const cases = repeat(0.25, (random) => {
+    const sequence = 1 + random.below(65535);
+    const bytes = random.chance(0.9) ? datagram(random, sequence, messages) : noise(random);
+    const log: string[] = [];
+    // Sometimes several requests in one, whose failures do not end the walk.
+    const failed = (index: number, error: KernelError) => log.push(`${index} ${describeError(error, 0)}`);
+    const several = random.chance(0.5) ? {} : { count: 1 + random.below(3), failed };
+    const request = { name: 'TEST', sequence, bytes, length: bytes.length, ...several };
+    const results = placements(random, bytes).map(({ buffer, at }) => {
+      log.length = 0;
+      const end = at + bytes.length;
+      try {
+        const ended = walkDatagram(buffer, at, end, request, (given, from, to) => {
+          assert.ok(
+            given === buffer && from >= at && to <= end && to - from >= 16,
+            `visited ${from} to ${to} of ${at} to ${end}`,
+          );
+          log.push(`${from - at} to ${to - at}`);
+        });
+        log.push(`${ended}`);
+      } catch (error) {
+        log.push(describeError(error, at));
+      }
+      return log.join('\n');
+    });
+    assertSame(results);
+    if (!results[0]!.includes('DECODE')) sound++;
+  });
+  t.diagnostic(`SEED=${SEED}: ${cases} datagrams, ${sound} of them walked to their end`);
+});
+
+test('the checker of XML finds what is wrong', () => {
+  for (const good of ['<a/>', '<a b="1" c=""><d>x &amp; y</d><e/></a>\n', '<?xml version="1.0" encoding="utf-8"?>\n<a></a>'])
+    assert.equal(xmlFault(good), undefined, good);
+  for (const bad of [
+    '',
+    'x',
+    '<a>',
+    '</a>',
+    '<a></b>',
+    '<a><b></a></b>',
+    '<a>&</a>',
+    '<a>&x;</a>',
+    '<a b="<"/>',
+    '<a b=1/>',
+    '<a b="1" b="2"/>',
+    '<a/><a/>',
+    '<a>\u0001</a>',
+    '<a',
+    '<1/>',
+    '<a>]]></a>',
+  ])
+    assert.notEqual(xmlFault(bad), undefined, bad);
+});

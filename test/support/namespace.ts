@@ -1,0 +1,210 @@
+// Private network namespaces: each has its own connection tracking table, its own /etc/xtables, and an agent process that
+// works inside. The machine's own namespace and files are never touched. Safe to use from tests that run side by side.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, rmdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Answer, Operations, RunRequest, RunResult } from './agent.js';
+import { COMMAND_ENVIRONMENT } from './project.js';
+
+const AGENT = fileURLToPath(new URL('./agent.js', import.meta.url));
+
+/** Where the reference, which has no `--labelmap`, looks for label names. Every namespace has its own. */
+export const LABEL_FILE = '/etc/xtables/connlabel.conf';
+
+/** Inside the new mount namespace: /etc becomes a folder of links to the machine's files, except for xtables/, which is ours. */
+const ENTER = `
+set -e
+mount -t tmpfs -o mode=755 conntrack-test "$1"
+mkdir "$1/machine" "$1/etc" "$1/etc/xtables"
+mount --bind /etc "$1/machine"
+mount -o remount,bind,ro "$1/machine"
+for path in "$1"/machine/* ; do
+  [ "$path" = "$1/machine/xtables" ] || ln -s "$path" "$1/etc/"
+done
+mount --bind "$1/etc" /etc
+ip link set lo up
+exec "$2" "$3"
+`;
+
+export interface RunOptions {
+  environment?: Readonly<Record<string, string>>;
+  input?: Uint8Array;
+  stdoutFile?: string;
+  /** Milliseconds; 20 s unless told. */
+  timeLimit?: number;
+}
+
+type Result<K extends keyof Operations> = Awaited<ReturnType<Operations[K]>>;
+
+const open = new Set<Namespace>();
+
+/** One private namespace. `await using ns = await Namespace.create('client')`. */
+export class Namespace {
+  /** For messages and interface names. */
+  readonly name: string;
+  readonly #agent: ChildProcess;
+  readonly #mountPoint: string;
+  readonly #waiting = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>();
+  #last = 0;
+  #closed = false;
+
+  private constructor(name: string, agent: ChildProcess, mountPoint: string) {
+    this.name = name;
+    this.#agent = agent;
+    this.#mountPoint = mountPoint;
+  }
+
+  /** @throws Error with the reason when namespaces cannot be made here. */
+  static async create(name: string): Promise<Namespace> {
+    const mountPoint = mkdtempSync(join(tmpdir(), `conntrack-test-${name}-`));
+    const agent = spawn('unshare', ['--net', '--mount', 'sh', '-c', ENTER, 'sh', mountPoint, process.execPath, AGENT], {
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      serialization: 'advanced',
+    });
+    const namespace = new Namespace(name, agent, mountPoint);
+    open.add(namespace);
+    installExitHandlers();
+    await new Promise<void>((resolve, reject) => {
+      agent.on('error', reject);
+      agent.on('exit', (code, signal) => {
+        const error = new Error(`the agent of namespace ${name} ended with ${signal ?? code}; root and CAP_SYS_ADMIN are needed`);
+        reject(error);
+        for (const { reject } of namespace.#waiting.values()) reject(error);
+        namespace.#waiting.clear();
+      });
+      agent.on('message', (answer: Answer) => {
+        if (answer.id === 0) return resolve();
+        const waiting = namespace.#waiting.get(answer.id);
+        namespace.#waiting.delete(answer.id);
+        if ('error' in answer) waiting?.reject(new Error(`in namespace ${name}: ${answer.error}`));
+        else waiting?.resolve(answer.value as never);
+      });
+    });
+    return namespace;
+  }
+
+  /** For `ip link set … netns PID`. */
+  get pid(): number {
+    return this.#agent.pid!;
+  }
+
+  /** Asks the agent. */
+  ask<K extends keyof Operations>(operation: K, ...args: Parameters<Operations[K]>): Promise<Result<K>> {
+    if (this.#closed) return Promise.reject(new Error(`namespace ${this.name} is closed`));
+    const id = ++this.#last;
+    return new Promise<Result<K>>((resolve, reject) => {
+      this.#waiting.set(id, { resolve, reject });
+      this.#agent.send({ id, operation, args });
+    });
+  }
+
+  /** Runs a command to its end, with the environment of all compared commands. */
+  async run(argv: readonly string[], options: RunOptions = {}): Promise<RunResult> {
+    const result = await this.ask('run', runRequest(argv, options));
+    return { ...result, stdout: Buffer.from(result.stdout), stderr: Buffer.from(result.stderr) };
+  }
+
+  /** Runs a command that must succeed. @returns its output. */
+  async must(argv: readonly string[], options: RunOptions = {}): Promise<string> {
+    const result = await this.run(argv, options);
+    if (result.status !== 0)
+      throw new Error(`in namespace ${this.name}: ${argv.join(' ')}: ${result.status}\n${result.stderr.toString()}`);
+    return result.stdout.toString();
+  }
+
+  /** Starts a command that goes on. @returns a handle for `ask('signal' | 'written' | 'finish', handle)`. */
+  start(argv: readonly string[], options: RunOptions = {}): Promise<number> {
+    return this.ask('start', runRequest(argv, options));
+  }
+
+  /** `net.netfilter.nf_conntrack_acct` and the like: of this namespace. */
+  async sysctl(settings: Readonly<Record<string, number>>): Promise<void> {
+    for (const [name, value] of Object.entries(settings))
+      await this.ask('write', `/proc/sys/${name.replaceAll('.', '/')}`, `${value}\n`);
+  }
+
+  /** Loads an nft script. */
+  async nft(script: string): Promise<void> {
+    await this.must(['nft', '-f', '-'], { input: Buffer.from(script) });
+  }
+
+  /** Sends set-up requests of netlink.ts, all of which must succeed. */
+  async netlink(messages: readonly Buffer[]): Promise<void> {
+    const errors = await this.ask('netlink', messages);
+    const failed = errors.flatMap((errno, index) =>
+      errno === 0 ? [] : [`request ${index}: errno ${errno}: ${messages[index]!.toString('hex')}`],
+    );
+    if (failed.length > 0) throw new Error(`in namespace ${this.name}: ${failed.join('\n')}`);
+  }
+
+  /** The content of the label file here; undefined removes it. */
+  async labels(text: string | undefined): Promise<void> {
+    if (text === undefined) await this.ask('remove', LABEL_FILE);
+    else await this.ask('write', LABEL_FILE, text);
+  }
+
+  /** Ends the agent and with it the namespace. Idempotent. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    const ended = new Promise<void>((resolve) =>
+      (this.#agent.exitCode ?? this.#agent.signalCode) === null ? this.#agent.once('exit', () => resolve()) : resolve(),
+    );
+    if (this.#agent.connected) this.#agent.disconnect();
+    await ended;
+    this.#forget();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** At the end of the process: the agent notices by itself, kills what it runs, and ends. @internal */
+  abandon(): void {
+    this.#closed = true;
+    this.#forget();
+  }
+
+  #forget(): void {
+    open.delete(this);
+    try {
+      rmdirSync(this.#mountPoint); // rmdir only: it must never reach the machine's /etc, which was mounted below in the other mount namespace
+    } catch {
+      // An empty folder in the temporary folder may stay; nothing else can.
+    }
+  }
+}
+
+function runRequest(argv: readonly string[], options: RunOptions): RunRequest {
+  const { input, stdoutFile } = options;
+  return {
+    argv,
+    environment: { ...COMMAND_ENVIRONMENT, ...options.environment },
+    timeLimit: options.timeLimit ?? 20_000,
+    ...(input === undefined ? {} : { input }),
+    ...(stdoutFile === undefined ? {} : { stdoutFile }),
+  };
+}
+
+let installed = false;
+function installExitHandlers(): void {
+  if (installed) return;
+  installed = true;
+  const abandonAll = () => {
+    for (const namespace of open) namespace.abandon();
+  };
+  process.on('exit', abandonAll);
+  for (const [signal, status] of [
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+    ['SIGHUP', 129],
+  ] as const) {
+    process.on(signal, () => {
+      abandonAll();
+      process.exit(status);
+    });
+  }
+}

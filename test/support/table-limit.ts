@@ -1,0 +1,47 @@
+// The number of entries a namespace may have: one sysctl of the initial namespace for all of them, so only lowered as far as
+// no other test notices, by a helper that puts it back even when this process is killed.
+
+import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+
+const MAX = '/proc/sys/net/netfilter/nf_conntrack_max';
+
+/** Entries of all namespaces together, roughly; undefined where the kernel does not tell. */
+function entriesEverywhere(): number | undefined {
+  try {
+    const slab = /^nf_conntrack +(\d+)/m.exec(readFileSync('/proc/slabinfo', 'latin1'))?.[1];
+    return slab === undefined ? undefined : Number(slab);
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Runs `work` while tables may have `limit` entries at most.
+ * @returns why it could not be: the limit cannot be written here, or somebody has so many entries now
+ */
+export async function withTableLimit(limit: number, work: () => Promise<void>): Promise<string | undefined> {
+  const everywhere = entriesEverywhere();
+  if (everywhere === undefined || everywhere > limit / 2)
+    return `${everywhere ?? 'an unknown number of'} entries are in use on this machine`;
+  const before = readFileSync(MAX, 'latin1').trim();
+  // `read` returns when our end of the pipe is closed, by us or by our death.
+  const keeper = spawn('sh', ['-c', `echo ${limit} > ${MAX} && echo set; read line; echo ${before} > ${MAX}`], {
+    stdio: ['pipe', 'pipe', 'ignore'],
+    detached: true, // an interrupt of the terminal is not for it
+  });
+  const ended = new Promise<void>((resolve) => keeper.once('exit', () => resolve()));
+  const set = await new Promise<boolean>((resolve) => {
+    keeper.stdout.once('data', () => resolve(true));
+    keeper.once('exit', () => resolve(false));
+    keeper.once('error', () => resolve(false));
+  });
+  try {
+    if (!set) return `${MAX} cannot be written`;
+    await work();
+  } finally {
+    keeper.stdin.end();
+    await ended;
+  }
+  return undefined;
+}

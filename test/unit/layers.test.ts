@@ -1,0 +1,159 @@
+// Who may import whom, read from the sources. The table is that of docs/architecture.md; an edge that is not in it fails.
+
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+const SRC = fileURLToPath(new URL('../../../src/', import.meta.url));
+
+/** Layer → what it may import besides itself. `node:` stands for Node's own modules, a folder for all its files. */
+const ALLOWED: Readonly<Record<string, readonly string[]>> = {
+  errors: [],
+  wire: ['errors', 'node:'],
+  ctnetlink: ['errors', 'wire/bytes', 'wire/attribute', 'wire/message', 'wire/uapi/'],
+  format: ['ctnetlink/', 'wire/bytes'],
+  library: ['errors', 'wire/', 'ctnetlink/'],
+  index: ['errors', 'library/', 'ctnetlink/'],
+  cli: ['errors', 'library/', 'format/', 'ctnetlink/', 'node:'],
+  top: ['errors', 'library/', 'format/', 'ctnetlink/', 'node:'],
+  web: ['errors', 'library/', 'format/', 'ctnetlink/', 'node:'],
+  metrics: ['errors', 'library/', 'format/', 'ctnetlink/', 'node:'],
+};
+
+interface Source {
+  /** Relative to src/, without `.ts`. */
+  readonly name: string;
+  readonly layer: string;
+  readonly text: string;
+  /** The text without comments and with empty string literals. */
+  readonly code: string;
+}
+
+const sources: Source[] = readdirSync(SRC, { recursive: true, encoding: 'utf8' })
+  .filter((path) => path.endsWith('.ts') && !path.endsWith('.test.ts'))
+  .map((path) => {
+    const text = readFileSync(SRC + path, 'utf8');
+    const name = path.replace(/\.ts$/, '');
+    return { name, layer: name.split('/')[0]!, text, code: withoutCommentsAndStrings(text) };
+  });
+
+/** Leaves only what runs; good enough for sources that the compiler and the linter have accepted. */
+function withoutCommentsAndStrings(text: string): string {
+  return text.replace(/\/\*[\s\S]*?\*\/|\/\/.*|'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"/g, (match) =>
+    match[0] === '/' ? '' : "''",
+  );
+}
+
+/** Every module a source names: `import … from`, `export … from`, bare `import`, `import()`, types too. */
+function importsOf(source: Source): string[] {
+  return statementsOf(source).map((statement) => statement.specifier);
+}
+
+/** As `importsOf`, without what the compiler drops because it is only types. */
+function valueImportsOf(source: Source): string[] {
+  const isTypes = (names: string) => /^\s*type\b/.test(names) || /^\s*\{(\s*type\s[^,}]*,?)+\s*\}\s*$/.test(names);
+  return statementsOf(source).flatMap(({ names, specifier }) => (isTypes(names) ? [] : [specifier]));
+}
+
+function statementsOf(source: Source): { names: string; specifier: string }[] {
+  const found = source.text.matchAll(
+    /^\s*(?:import|export)\b([^'";]*?)\bfrom\s+['"]([^'"]+)['"]|\bimport\s*\(?\s*['"]([^'"]+)['"]/gm,
+  );
+  return Array.from(found, (match) => ({ names: match[1] ?? '', specifier: match[2] ?? match[3]! }));
+}
+
+/** A relative import as a name below src/; others as they are. */
+function resolve(from: string, specifier: string): string {
+  if (!specifier.startsWith('.')) return specifier;
+  return fileURLToPath(new URL(specifier, `file:///${from}`))
+    .slice(1)
+    .replace(/\.js$/, '');
+}
+
+test('no source imports what its layer may not', () => {
+  const wrong: string[] = [];
+  for (const source of sources) {
+    const allowed = ALLOWED[source.layer];
+    if (!allowed) wrong.push(`${source.name}: the layer ${source.layer} is not in the table`);
+    for (const specifier of importsOf(source)) {
+      const target = resolve(source.name, specifier);
+      const own = target.startsWith(`${source.layer}/`);
+      const listed = allowed?.some((entry) => target === entry || (/[/:]$/.test(entry) && target.startsWith(entry)));
+      if (!own && !listed) wrong.push(`${source.name} imports ${specifier}`);
+    }
+  }
+  assert.deepEqual(wrong, []);
+});
+
+test('every relative import names a source that exists', () => {
+  const names = new Set(sources.map((source) => source.name));
+  const missing = sources.flatMap((source) =>
+    importsOf(source)
+      .filter((specifier) => specifier.startsWith('.') && !names.has(resolve(source.name, specifier)))
+      .map((specifier) => `${source.name} imports ${specifier}`),
+  );
+  assert.deepEqual(missing, []);
+});
+
+test('no import goes in a circle', () => {
+  const edges = new Map(sources.map((source) => [source.name, valueImportsOf(source).map((to) => resolve(source.name, to))]));
+  const done = new Set<string>();
+  const circles: string[] = [];
+  const visit = (name: string, path: readonly string[]) => {
+    if (path.includes(name)) circles.push([...path.slice(path.indexOf(name)), name].join(' → '));
+    if (done.has(name) || path.includes(name)) return;
+    for (const next of edges.get(name) ?? []) visit(next, [...path, name]);
+    done.add(name);
+  };
+  for (const name of edges.keys()) visit(name, []);
+  assert.deepEqual(circles, []);
+});
+
+/** Sources outside `where` whose code has `what`. */
+function usersOf(what: RegExp, where: readonly string[]): string[] {
+  return sources.filter((source) => what.test(source.code) && !where.includes(source.name)).map((source) => source.name);
+}
+
+test('only wire/ffi knows koffi', () => {
+  const users = sources.filter((source) => /['"`](@koromix|koffi)/.test(source.text)).map((source) => source.name);
+  assert.deepEqual(users, ['wire/ffi']);
+});
+
+test('only cli/main touches the process', () => {
+  // wire/ffi asks which platform it runs on and opens the native library: process.arch, process.platform, process.dlopen.
+  assert.deepEqual(usersOf(/\bprocess\s*[.[]|\bconsole\s*[.[]/, ['cli/main', 'wire/ffi']), []);
+});
+
+test('only wire/bytes reads and writes numbers of several bytes', () => {
+  const methods =
+    /\bDataView\b|\.(?:read|write)(?:Big)?U?Int(?:8|16|32|64|LE|BE)|\.(?:read|write)(?:Float|Double)|\.swap(?:16|32|64)\b/;
+  assert.deepEqual(usersOf(methods, ['wire/bytes']), []);
+});
+
+test('the front ends do not know each other', () => {
+  const fronts = ['cli', 'top', 'web', 'metrics'];
+  const wrong = sources.flatMap((source) =>
+    importsOf(source)
+      .map((specifier) => resolve(source.name, specifier).split('/')[0]!)
+      .filter((layer) => fronts.includes(layer) && layer !== source.layer)
+      .map((layer) => `${source.name} imports ${layer}`),
+  );
+  assert.deepEqual(wrong, []);
+});
+
+test('the pure layers read no clock and no environment', () => {
+  const pure = sources.filter((source) => ['ctnetlink', 'format'].includes(source.layer));
+  const impure = pure.filter((source) => /\bDate\.now\b|\bnew Date\(\)|\bperformance\.|\bMath\.random\b/.test(source.code));
+  assert.deepEqual(
+    impure.map((source) => source.name),
+    [],
+  );
+});
+
+test('the package index has re-exports and nothing else', () => {
+  const index = sources.find((source) => source.name === 'index');
+  assert.ok(index, 'src/index.ts is missing');
+  const rest = index.code.replace(/export\s+(?:type\s+)?\{[^}]*\}\s*from\s*'';/g, '').trim();
+  assert.equal(rest, '');
+});
