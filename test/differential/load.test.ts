@@ -100,7 +100,7 @@ suite('mistakes', () => {
   const good = Array.from({ length: 250 }, (_, n) => line(1000 + n));
   for (const [wrong, column, status] of [
     [line(1).replace('53', 'http'), 58, '2'],
-    [`   ${line(1).replace('53', 'http')}`, 63, '2'],
+    [`   ${line(1).replace('53', 'http')}`, 61, '2'],
     ['-I -s 192.0.2.1', undefined, '2'],
     ['-D --nosuch', 4, '2'],
     ['-X', 1, '2'],
