@@ -1,6 +1,6 @@
 // `npm test`: installs what the tests need, builds, checks and runs them, and ends with one line of totals.
 //
-//   node scripts/test.mjs [all|unit|diff|fuzz]
+//   node scripts/test.mjs [all|unit|diff|fuzz|sessions]
 //
 // Everything runs from build/, which tsc makes from src/ and test/; the command under test is the bundle in dist/.
 
@@ -17,18 +17,24 @@ delete process.env.NODE_TEST_CONTEXT;
 const SUITES = {
   unit: { title: 'unit', take: (path) => !/^test\/(fuzz|differential|kernels)\//.test(path) },
   fuzz: { title: 'fuzz', take: (path) => path.startsWith('test/fuzz/') },
-  diff: { title: 'differential', take: (path) => path.startsWith('test/differential/'), privileged: true },
+  diff: { title: 'differential', take: (path) => path.startsWith('test/differential/') && !isSessions(path), privileged: true },
+  // Random sessions that change tables take long: run them by name.
+  sessions: { title: 'sessions', take: isSessions, privileged: true, onlyByName: true },
 };
+
+function isSessions(path) {
+  return path.startsWith('test/differential/change-sessions');
+}
 
 const mode = process.argv[2] ?? 'all';
 if (mode !== 'all' && !(mode in SUITES)) {
   console.error(`unknown suite "${mode}": one of all, ${Object.keys(SUITES).join(', ')}`);
   process.exit(2);
 }
-const suites = mode === 'all' ? Object.keys(SUITES) : [mode];
+const suites = mode === 'all' ? Object.keys(SUITES).filter((name) => !SUITES[name].onlyByName) : [mode];
 const reports = [];
 
-if (suites.includes('diff')) provideTools();
+if (suites.some((name) => SUITES[name].privileged)) provideTools();
 requireModules();
 const work = mkdtempSync(`${tmpdir()}/conntrack-test-`);
 try {
