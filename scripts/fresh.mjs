@@ -9,10 +9,13 @@ export const root = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/,
 /** Builds if needed. Prints only when the build fails, and then ends the process with its status. */
 export function ensureBuilt() {
   if (isFresh()) return;
+  if (missing(`${root}/node_modules/esbuild`)) {
+    console.error('the build needs its tools: run "npm install" first');
+    process.exit(1);
+  }
   const build = spawnSync(process.execPath, [`${root}/scripts/build.mjs`], { cwd: root, encoding: 'utf8' });
   if (build.status === 0) return;
-  const hint = missing(`${root}/node_modules/esbuild`) ? 'the build needs its tools: run "npm install" first\n' : '';
-  process.stderr.write(`${build.stdout ?? ''}${build.stderr ?? ''}${hint || 'the build failed\n'}`);
+  process.stderr.write(`${build.stdout ?? ''}${build.stderr ?? ''}the build failed\n`);
   process.exit(build.status ?? 1);
 }
 

@@ -1,7 +1,7 @@
 // View: the one decode pass over a conntrack message, and typed reads of what it found. Everything else asks the view.
 //
 // The kernel writes the attributes of like entries in the same order and sizes (ctnetlink.md 3.12). So what a walk finds is
-// kept as a layout, one for each message size: a message whose attribute headers are the same, word for word, has its values
+// kept as a layout, a few for each message size: a message whose attribute headers are the same, word for word, has its values
 // in the same places, and comparing some 25 words is ten times cheaper than walking. Any difference means a walk.
 
 import { DecodeError } from '../errors.js';
@@ -60,7 +60,7 @@ export class View {
   /** `bytes` as words; empty where they are not aligned. */
   #words: Int32Array = NO_WORDS;
   /** Layouts met, by message size in words. */
-  readonly #layouts: (Layout | undefined)[] = [];
+  readonly #layouts: (Layout[] | undefined)[] = [];
   #layout: Layout;
 
   constructor(policy: Policy) {
@@ -90,17 +90,22 @@ export class View {
     this.resourceId = be16(bytes, at + 18);
     this.size = size;
     const aligned = ((at | size) & 3) === 0 && size < MAX_CACHED_SIZE && this.#words.length > 0;
-    if (aligned) {
-      const known = this.#layouts[size >> 2];
-      if (known?.fits(this.#words, at >> 2)) {
-        this.#layout = known;
+    const known = aligned ? this.#layouts[size >> 2] : undefined;
+    if (known) {
+      for (let i = 0; i < known.length; i++) {
+        const candidate = known[i]!;
+        if (!candidate.fits(this.#words, at >> 2)) continue;
+        this.#layout = candidate;
         return;
       }
     }
     const layout = new Layout(this.#policy.slotCount);
     this.#layout = layout;
     this.#walk(layout, 0, at + NFNL_ATTRS, end);
-    if (aligned) this.#layouts[size >> 2] = layout;
+    if (!aligned) return;
+    if (!known) this.#layouts[size >> 2] = [layout];
+    else if (known.length < LAYOUTS_PER_SIZE) known.push(layout);
+    else known[0] = layout;
   }
 
   #walk(layout: Layout, nest: number, from: number, end: number): void {
@@ -199,6 +204,9 @@ export class View {
     return at === 0 || index * 4 + 4 > this.length(slot) ? 0 : host32(this.bytes, at + index * 4);
   }
 }
+
+/** Entries of one size are of few kinds: TCP over IPv4 is as long as UDP over IPv6. */
+const LAYOUTS_PER_SIZE = 8;
 
 /** Larger messages are not met often enough to keep their layouts. */
 const MAX_CACHED_SIZE = 2048;
