@@ -91,6 +91,15 @@ export class EncodedFlows {
     return false;
   }
 
+  /** Whether two requests name the same original tuple: their first attribute. */
+  sameTuple(index: number, other: number): boolean {
+    const a = this.#start(index) + NFNL_ATTRS;
+    const b = this.#start(other) + NFNL_ATTRS;
+    const size = host16(this.bytes, a);
+    for (let i = 0; i < size; i++) if (this.bytes[a + i] !== this.bytes[b + i]) return false;
+    return true;
+  }
+
   /** Request `index` alone, to be sent again. */
   single(index: number): SingleRequest {
     return this.#without(index, NOTHING);

@@ -421,7 +421,11 @@ async function deleteWanted(
   for (const [n, entry] of entries.entries()) {
     if (none || !wanted(entry)) continue;
     count++;
-    stdout += `${printed[n]!.replace(/^-A /, '-D ')}\n`;
+    // -L shows the labels that -l asks for, -D does not.
+    const text = printed[n]!.replace(/^-A /, '-D ')
+      .replace(/ labels\S*$/, '')
+      .replace(/<labels>.*<\/labels>/, '');
+    stdout += `${text}\n`;
     if (/--(orig|reply)-zone/.test(entry.saved)) await oracle.run(['-D', '-i', entry.id]);
     else if ((await oracle.send(deleteRequest(readCommandLine(entry.saved.split(' '))))) !== 0)
       throw new Error(`not deleted: ${entry.saved}`);
@@ -601,7 +605,9 @@ const nothingSelected: ChangeDifference = {
   reason: 'a status list of -D that names no bit is refused; the reference deletes everything',
   applies: (line) => {
     const { set, clear } = statusSets(line);
-    return is(line, 'D') && has(line, 'status') && set.size + clear.size === 0 && line.unknown.length === 0;
+    // A wrong value is found first.
+    const wrongOutput = outputItems(line).has('save') && outputItems(line).has('xml');
+    return is(line, 'D') && has(line, 'status') && set.size + clear.size === 0 && line.unknown.length === 0 && !wrongOutput;
   },
   refuses: 2,
   example: ['-I -s 192.0.2.1 -d 198.51.100.1 -p udp --sport 1 --dport 2 -t 900', '-D -u UNSET'],
@@ -644,6 +650,17 @@ const xmlStates: ChangeDifference = {
   example: [
     '-I -s 192.0.2.1 -d 198.51.100.1 -p sctp --sport 1 --dport 2 --state CLOSED --orig-vtag 1 --reply-vtag 2 -t 900',
     '-D -o xml',
+  ],
+};
+
+const savedSctpState: ChangeDifference = {
+  id: 'B25',
+  reason: 'the SCTP state HEARTBEAT_SENT is saved by its name; the reference saves (null)',
+  applies: (line) => selects(line) && outputItems(line).has('save'),
+  print: (_, outcome) => ({ ...outcome, stdout: outcome.stdout.replaceAll(' --state (null)', ' --state HEARTBEAT_SENT') }),
+  example: [
+    '-A -s 192.0.2.1 -d 198.51.100.1 -p sctp --sport 1 --dport 2 --state ESTABLISHED --orig-vtag 1 --reply-vtag 2 -t 900',
+    '-U -s 192.0.2.1 -p sctp --state HEARTBEAT_SENT -o save',
   ],
 };
 
@@ -728,6 +745,7 @@ export const CHANGE_DIFFERENCES: readonly ChangeDifference[] = [
   ...selections,
   updateOneByOne,
   flushFamily,
+  savedSctpState,
   xmlStates,
   wholeXml,
 ];

@@ -107,9 +107,20 @@ const WRONG: Readonly<Record<string, readonly string[]>> = {
   id: ['x', '4294967296', ''],
 };
 
+interface Made {
+  readonly v6: boolean;
+  readonly proto: number;
+  readonly from: number;
+  readonly to: number;
+  readonly sport: number;
+  readonly dport: number;
+}
+
 export class Changes {
   readonly #random: Random;
   readonly #theme: Theme;
+  /** What was created: often meant again. */
+  readonly #made: Made[] = [];
 
   constructor(random: Random, theme: Theme) {
     this.#random = random;
@@ -129,15 +140,12 @@ export class Changes {
 
   create(letter: 'I' | 'A'): Change {
     const random = this.#random;
-    const v6 = random.chance(0.35);
-    const proto = random.pick(v6 ? [6, 17, 17, 136, 132, 58, 47, 33, 50] : [6, 6, 17, 17, 136, 132, 1, 47, 33, 50, 89]);
+    const made = this.#made.length > 0 && random.chance(0.3) ? random.pick(this.#made) : this.#identity();
+    this.#made.push(made);
+    const { v6, proto, from, to, sport, dport } = made;
+    const { src, dst } = v6 ? V6 : V4;
     const generic: Wish[] = [];
     const own: Wish[] = [];
-    const { src, dst } = v6 ? V6 : V4;
-    const from = random.below(src.length);
-    const to = random.below(dst.length);
-    const sport = random.pick(PORTS);
-    const dport = random.pick(PORTS);
     const forward: Wish[] = [
       ['src', src[from]!],
       ['dst', dst[to]!],
@@ -225,8 +233,9 @@ export class Changes {
         ...random.sample<Wish>(
           [
             ['zone', random.pick(['0', '5', '65535'])],
-            ['orig-zone', '7'],
             ['reply-zone', '8'],
+            // A translated tuple that two zones share would get a port at random.
+            ...(wishesNat ? [] : [['orig-zone', '7'] as const]),
           ],
           random.chance(0.06) ? 2 : 1,
         ),
@@ -242,6 +251,20 @@ export class Changes {
     );
   }
 
+  #identity(): Made {
+    const random = this.#random;
+    const v6 = random.chance(0.35);
+    const { src, dst } = v6 ? V6 : V4;
+    return {
+      v6,
+      proto: random.pick(v6 ? [6, 17, 17, 136, 132, 58, 47, 33, 50] : [6, 6, 17, 17, 136, 132, 1, 47, 33, 50, 89]),
+      from: random.below(src.length),
+      to: random.below(dst.length),
+      sport: random.pick(PORTS),
+      dport: random.pick(PORTS),
+    };
+  }
+
   delete(): Change {
     const random = this.#random;
     const v6 = random.chance(0.3);
@@ -249,6 +272,10 @@ export class Changes {
     const generic: Wish[] = [];
     const own: Wish[] = [];
     let proto: number | undefined;
+    // Seldom met by chance
+    if (random.chance(0.03)) return this.#finish(['-D'], [['timeout', '5']], undefined, own, undefined);
+    if (random.chance(0.1) && this.#made.some((made) => made.proto === 132))
+      return this.#finish(['-D'], [['output', 'xml']], ['proto', 'sctp'], own, 132);
     const some = random.pick([0, 1, 1, 2, 2, 3]);
     const kinds = [
       'src',
@@ -302,7 +329,8 @@ export class Changes {
             );
           break;
         case 'proto':
-          proto = random.pick(v6 ? [6, 17, 58, 47, 132, 50] : [6, 17, 1, 47, 132, 136, 33, 50]);
+          proto = random.pick(v6 ? [6, 17, 58, 47, 132, 132, 50] : [6, 17, 1, 47, 132, 132, 136, 33, 50]);
+          if (this.#made.length > 0 && random.chance(0.5)) proto = random.pick(this.#made).proto;
           this.#protocolFilters(own, proto);
           break;
         case 'mark':
@@ -329,7 +357,7 @@ export class Changes {
           generic.push(['family', v6 ? 'ipv6' : 'ipv4']);
           break;
         case 'timeout':
-          if (random.chance(0.4)) generic.push(['timeout', '5']);
+          generic.push(['timeout', '5']);
           break;
         case 'id':
           if (random.chance(0.3)) generic.push(['id', random.pick(['1', '0', '4294967295'])]);
@@ -357,25 +385,17 @@ export class Changes {
           break;
       }
     }
-    const output: Wish[] = random.chance(0.4)
-      ? [
-          [
-            'output',
-            random.pick([
-              'id',
-              'extended',
-              'save',
-              'xml',
-              'labels',
-              'ktimestamp',
-              'extended,id',
-              'xml,id',
-              'save,xml',
-              'timestamp',
-            ]),
-          ],
-        ]
-      : [];
+    const output: Wish[] =
+      proto === 132 && random.chance(0.5)
+        ? [['output', 'xml']]
+        : random.chance(0.4)
+          ? [
+              [
+                'output',
+                random.pick(['id', 'extended', 'save', 'xml', 'labels', 'ktimestamp', 'extended,id', 'xml,id', 'timestamp']),
+              ],
+            ]
+          : [];
     const xmlIcmp = output.some(([, value]) => value?.includes('xml')) && (proto === undefined || proto === 1 || proto === 58);
     return this.#finish(
       [random.chance(0.7) ? '-D' : '--delete'],
@@ -449,7 +469,7 @@ export class Changes {
         own.push([name, String(random.pick(PORTS) + (name.startsWith('reply') && random.chance(0.2) ? 7000 : 0))]);
       if (proto === 6 && random.chance(0.4)) own.push(['state', random.pick(TCP_STATES)]);
       if (proto === 132 && random.chance(0.3)) own.push(['state', random.pick(SCTP_STATES)]);
-      if (proto === 132 && random.chance(0.3)) own.push(['orig-vtag', random.pick(['0', '1'])]);
+      if (proto === 132 && random.chance(0.5)) own.push(['orig-vtag', random.pick(['0', '1'])]);
     } else if (proto === 47) {
       for (const name of random.sample(['srckey', 'dstkey', 'reply-key-src'], random.pick([0, 1, 1, 2])))
         own.push([name, String(random.pick(PORTS))]);
@@ -486,26 +506,27 @@ export class Changes {
       if (random.chance(0.3)) {
         // something that does not belong here
         faulty = true;
-        generic.push(
-          random.pick<Wish>([
-            ['secmark', '5'],
-            ['any-nat'],
-            ['zero'],
-            ['event-mask', 'NEW'],
-            ['buffer-size', '9'],
-            ['tuple-src', '192.0.2.1'],
-            ...(/^[Ia]|cr|A/.test(letter) ? [['family', 'ipv4'] as const] : []),
-          ]),
-        );
+        if (/^[Dd]/.test(letter) && random.chance(0.3) && !generic.some(([name]) => name === 'output'))
+          generic.push(['output', 'save,xml']);
+        else
+          generic.push(
+            random.pick<Wish>([
+              ['secmark', '5'],
+              ['any-nat'],
+              ['zero'],
+              ['event-mask', 'NEW'],
+              ['buffer-size', '9'],
+              ['tuple-src', '192.0.2.1'],
+              ...(/^[Ia]|cr|A/.test(letter) ? [['family', 'ipv4'] as const] : []),
+            ]),
+          );
       } else if (victims.length > 0) {
         const [name] = random.pick(victims);
         const wrong = random.pick(WRONG[name]!);
         faulty = true;
-        const spoil = (list: Wish[]) => {
-          for (const [n, [key]] of list.entries()) if (key === name) list[n] = [key, wrong];
-        };
-        spoil(generic);
-        spoil(own);
+        const spoilt = (list: readonly Wish[]) => list.map((wish): Wish => (wish[0] === name ? [name, wrong] : wish));
+        generic = spoilt(generic);
+        own = spoilt(own);
         if (protocol?.[0] === name) {
           protocol = [name, wrong];
           own = [];

@@ -8,7 +8,7 @@ import { IPS_FIXED_TIMEOUT, type NewFlow, type Side } from '../support/netlink.j
 import { closingLines, type Outcome, toOutcome } from '../support/outcome.js';
 import { requirePrerequisites, SELF_TEST, UNDER_TEST } from '../support/project.js';
 import { Table } from '../support/table.js';
-import { withTableLimit } from '../support/table-limit.js';
+import { alone, withTableLimit } from '../support/table-limit.js';
 
 const side = (src: string, dst: string, sport: number, dport: number): Side => ({ src, dst, sport, dport });
 const udp = (sport: number, more: Partial<NewFlow> = {}): NewFlow => ({
@@ -21,6 +21,9 @@ const saved = (n: number, more = '', letter = 'A') =>
   `-${letter} -t 5000 -u SEEN_REPLY,ASSURED -s 10.${n >> 16}.${(n >> 8) & 255}.${n & 255} -d 198.51.100.1 -p udp --sport ${1 + (n % 60000)} --dport 53${more}`;
 const many = (count: number, first = 0, more = '', letter = 'A') =>
   Array.from({ length: count }, (_, n) => saved(first + n, more, letter));
+
+/** Many entries, several at work, perhaps on a busy machine. */
+const SLOW = { timeLimit: 60_000 } as const;
 
 before(requirePrerequisites);
 suite('faults', { skip: SELF_TEST ? 'the words of messages are our own' : false }, () => {
@@ -124,7 +127,7 @@ suite('faults', { skip: SELF_TEST ? 'the words of messages are our own' : false 
   suite('a full table', () => {
     const LIMIT = 40_000;
     test('in the middle of a load: what fits is there, the lines that failed are told', async (t) => {
-      const why = await withTableLimit(LIMIT, async () => {
+      const work = async () => {
         await using full = await Table.create('full');
         const outcome = await full.run('-R -', { input: Buffer.from(`${many(LIMIT + 5000).join('\n')}\n`), timeLimit: 60_000 });
         const count = await full.count();
@@ -139,7 +142,8 @@ suite('faults', { skip: SELF_TEST ? 'the words of messages are our own' : false 
         assert.ok(first > LIMIT - 500 && Number(after) - first < 100);
         told(await full.run(saved(LIMIT + 4999, '', 'I')), /the table is full.*\n +hint: .*nf_conntrack_max/);
         assert.equal((await full.run(saved(0, ' -m 5'))).status, '0', 'an entry that is there can be changed all the same');
-      });
+      };
+      const why = await alone(() => withTableLimit(LIMIT, work));
       if (why !== undefined) t.skip(why);
     });
   });
@@ -152,11 +156,11 @@ suite('faults', { skip: SELF_TEST ? 'the words of messages are our own' : false 
       const text = Buffer.from(`${many(8000, 100_000).join('\n').replaceAll('-t 5000', '-t 1')}\n`);
       const maker = await busy.namespace.start(
         ['sh', '-c', 'for n in 1 2 3 4; do "$1" -R - < "$2" || exit 9; done', 'sh', UNDER_TEST, await file(busy, text)],
-        { timeLimit: 60_000 },
+        SLOW,
       );
       let deleted = 0;
       for (let n = 0; n < 4; n++) {
-        const outcome = await busy.run('-D -p udp -o id', { timeLimit: 60_000 });
+        const outcome = await busy.run('-D -p udp -o id', SLOW);
         assert.ok(outcome.status === '0' || outcome.status === '1', outcome.stderr);
         const count = Number(/(\d+) flow entries have been deleted/.exec(outcome.stderr)?.[1]);
         assert.equal(outcome.stdout.split('\n').length - 1, count, 'each deleted entry is printed once');
@@ -176,8 +180,8 @@ suite('faults', { skip: SELF_TEST ? 'the words of messages are our own' : false 
       await using busy = await Table.create('busy');
       for (let n = 0; n < 3; n++) {
         assert.equal((await busy.load(many(3000))).status, '0');
-        const update = await busy.namespace.start([UNDER_TEST, '-U', '-m', `${n + 1}`]);
-        const flush = await busy.run('-D -p udp');
+        const update = await busy.namespace.start([UNDER_TEST, '-U', '-m', `${n + 1}`], SLOW);
+        const flush = await busy.run('-D -p udp', SLOW);
         const updated = toOutcome(
           await busy.namespace
             .ask('finish', update)
@@ -194,8 +198,8 @@ suite('faults', { skip: SELF_TEST ? 'the words of messages are our own' : false 
       const first = await file(busy, Buffer.from(`${many(6000, 0, ' -m 1').join('\n')}\n`), 'first');
       const second = await file(busy, Buffer.from(`${many(6000, 3000, ' -m 2').join('\n')}\n`), 'second');
       const handles = [
-        await busy.namespace.start([UNDER_TEST, '-R', first]),
-        await busy.namespace.start([UNDER_TEST, '-R', second]),
+        await busy.namespace.start([UNDER_TEST, '-R', first], SLOW),
+        await busy.namespace.start([UNDER_TEST, '-R', second], SLOW),
       ];
       for (const handle of handles) {
         const result = await busy.namespace.ask('finish', handle);
@@ -209,7 +213,10 @@ suite('faults', { skip: SELF_TEST ? 'the words of messages are our own' : false 
       // Exclusive ones: exactly one of both makes each entry.
       await busy.run('-F');
       const mine = await file(busy, Buffer.from(`${many(400, 0, '', 'I').join('\n')}\n`), 'mine');
-      const two = [await busy.namespace.start([UNDER_TEST, '-R', mine]), await busy.namespace.start([UNDER_TEST, '-R', mine])];
+      const two = [
+        await busy.namespace.start([UNDER_TEST, '-R', mine], SLOW),
+        await busy.namespace.start([UNDER_TEST, '-R', mine], SLOW),
+      ];
       const statuses: unknown[] = [];
       for (const handle of two) statuses.push((await busy.namespace.ask('finish', handle)).status);
       assert.ok(statuses.includes(1), 'one of them must find some there');
@@ -225,7 +232,7 @@ suite('faults', { skip: SELF_TEST ? 'the words of messages are our own' : false 
     let partly = 0;
     for (let attempt = 0; attempt < 5 && partly === 0; attempt++) {
       await killed.run('-F');
-      const handle = await killed.namespace.start([UNDER_TEST, '-R', path]);
+      const handle = await killed.namespace.start([UNDER_TEST, '-R', path], SLOW);
       for (let n = 0; n < 2000 && (await number()) === 0; n++) await new Promise((resolve) => setTimeout(resolve, 2));
       await killed.namespace.ask('signal', handle, 'SIGKILL');
       const result = await killed.namespace.ask('finish', handle);
@@ -238,7 +245,7 @@ suite('faults', { skip: SELF_TEST ? 'the words of messages are our own' : false 
     }
     assert.ok(partly > 0, 'every load was over before it was killed');
     // And it can be done again.
-    assert.equal((await killed.run(`-R ${path}`, { timeLimit: 60_000 })).status, '0');
+    assert.equal((await killed.run(`-R ${path}`, SLOW)).status, '0');
     assert.equal(await killed.count(), COUNT);
   });
 
