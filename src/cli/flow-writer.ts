@@ -74,16 +74,11 @@ function framed(out: ByteWriter, frame: XmlFrame, clock: WallClock, entry: (view
   return {
     clock,
     entry,
-    begin: () => put(out, frame.open),
-    end: () => put(out, frame.close),
+    begin: () => out.text(frame.open),
+    end: () => out.text(frame.close),
   };
 }
 
 function unframed(clock: WallClock, entry: (view: View) => void): EntryWriter {
   return { clock, entry, begin: () => {}, end: () => {} };
-}
-
-function put(out: ByteWriter, bytes: Uint8Array): void {
-  out.reserve(bytes.length);
-  out.token(bytes);
 }

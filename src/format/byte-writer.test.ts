@@ -101,7 +101,7 @@ test('a full buffer is handed over, and an entry larger than the buffer fits', (
     out.endEntry();
   }
   out.reserve(100_000);
-  out.token(new Uint8Array(100_000));
+  out.raw(new Uint8Array(100_000), 0, 100_000);
   out.flush();
   assert.deepEqual(pieces, [100, 100, 100, 100_000]);
 });

@@ -2,7 +2,7 @@
 // Capacity is reserved once per entry, so that `byte`, `token` and `decimal` need no check of their own.
 
 import { zeroRun } from '../ctnetlink/address.js';
-import { be16, belowBillion, billions } from '../wire/bytes.js';
+import { be16, belowBillion, billions, putFour } from '../wire/bytes.js';
 
 const ZERO = 48;
 const LETTER_A = 97 - 10;
@@ -13,14 +13,31 @@ const BILLION = 1_000_000_000;
 /** Takes finished output: `bytes` from 0 to `length`, valid during the call only. Throws what the caller of `flush` shall see. */
 export type Sink = (bytes: Uint8Array, length: number) => void;
 
-/** Text as the bytes that writers append. Make tokens once, at module load. */
-export function token(text: string): Uint8Array {
-  return new TextEncoder().encode(text);
+/** Constant text as writers append it: whole words, of which the last may reach past the text. */
+export class Token {
+  /** Bytes. */
+  readonly size: number;
+  /** Four bytes each, the first lowest; the rest of the last is 0. */
+  readonly words: readonly number[];
+
+  constructor(text: string) {
+    const words: number[] = [];
+    for (let i = 0; i < text.length; i++) words[i >> 2] = (words[i >> 2] ?? 0) | (text.charCodeAt(i) << ((i & 3) << 3));
+    this.size = text.length;
+    this.words = words;
+  }
+}
+
+/** Text of ASCII characters as writers append it. Make tokens once, at module load. */
+export function token(text: string): Token {
+  return new Token(text);
 }
 
 export class ByteWriter {
   bytes: Uint8Array;
   length = 0;
+  /** The same memory, for several bytes in one store. A store may reach 3 bytes past `length`: what follows goes over them. */
+  #data: DataView;
   readonly #sink: Sink;
   /** Above this fill, `endEntry` hands the buffer over. */
   readonly #threshold: number;
@@ -28,14 +45,17 @@ export class ByteWriter {
   constructor(sink: Sink, capacity = 65536) {
     this.#sink = sink;
     this.bytes = new Uint8Array(capacity + 4096);
+    this.#data = new DataView(this.bytes.buffer);
     this.#threshold = capacity;
   }
 
   /** Makes room for `size` more bytes. Call it once per entry, with an upper bound. */
   reserve(size: number): void {
-    if (this.length + size <= this.bytes.length) return;
+    if (this.length + size + OVERHANG <= this.bytes.length) return;
     this.flush();
-    if (size > this.bytes.length) this.bytes = new Uint8Array(size * 2);
+    if (size + OVERHANG <= this.bytes.length) return;
+    this.bytes = new Uint8Array(size * 2 + OVERHANG);
+    this.#data = new DataView(this.bytes.buffer);
   }
 
   /** Hands what is there to the sink. */
@@ -54,12 +74,19 @@ export class ByteWriter {
     this.bytes[this.length++] = value;
   }
 
-  /** Appends prebuilt bytes. */
-  token(value: Uint8Array): void {
-    const bytes = this.bytes;
-    let at = this.length;
-    for (let i = 0; i < value.length; i++) bytes[at++] = value[i]!;
-    this.length = at;
+  /** Appends prebuilt text. */
+  token(value: Token): void {
+    const { words, size } = value;
+    const at = this.length;
+    for (let i = 0; i < words.length; i++) putFour(this.#data, at + 4 * i, words[i]!);
+    this.length = at + size;
+  }
+
+  /** Appends any text, making room for it: for what is written once. */
+  text(value: string): void {
+    const bytes = new TextEncoder().encode(value);
+    this.reserve(bytes.length);
+    this.raw(bytes, 0, bytes.length);
   }
 
   /** Takes back the last byte: the space behind the last field. */
@@ -69,8 +96,8 @@ export class ByteWriter {
 
   /** Unsigned 32 bits (exact up to 2^53). */
   decimal(value: number): void {
-    if (value < 10) {
-      this.bytes[this.length++] = ZERO + value;
+    if (value < 1000) {
+      this.#upTo3(value);
       return;
     }
     if (value > 0xffffffff) {
@@ -79,7 +106,31 @@ export class ByteWriter {
       this.padded(value - upper * BILLION, 9);
       return;
     }
-    this.padded(value, digits(value));
+    const thousands = (value / 1000) >>> 0;
+    if (thousands < 1000) this.#upTo3(thousands);
+    else {
+      const millions = (thousands / 1000) >>> 0;
+      if (millions < 1000) this.#upTo3(millions);
+      else {
+        this.byte(ZERO + ((millions / 1000) >>> 0));
+        this.#exactly3(millions % 1000);
+      }
+      this.#exactly3(thousands - millions * 1000);
+    }
+    this.#exactly3(value - thousands * 1000);
+  }
+
+  /** 0 to 999 without leading zeros. */
+  #upTo3(value: number): void {
+    const size = value < 10 ? 1 : value < 100 ? 2 : 3;
+    putFour(this.#data, this.length, TRIPLES[value]! >>> ((3 - size) << 3));
+    this.length += size;
+  }
+
+  /** 0 to 999 as three digits. */
+  #exactly3(value: number): void {
+    putFour(this.#data, this.length, TRIPLES[value]!);
+    this.length += 3;
   }
 
   /** Exactly `size` digits, with leading zeros. `value` is below 2^32. */
@@ -107,23 +158,19 @@ export class ByteWriter {
 
   /** Lower-case hexadecimal without leading zeros; `value` is below 2^16. */
   hex(value: number): void {
-    let shift = 12;
-    while (shift > 0 && value >> shift === 0) shift -= 4;
-    for (; shift >= 0; shift -= 4) {
-      const digit = (value >> shift) & 15;
-      this.byte(digit < 10 ? ZERO + digit : LETTER_A + digit);
-    }
+    const size = value < 0x100 ? (value < 0x10 ? 1 : 2) : value < 0x1000 ? 3 : 4;
+    const digits = HEX_PAIRS[value >> 8]! | (HEX_PAIRS[value & 0xff]! << 16);
+    putFour(this.#data, this.length, digits >>> ((4 - size) << 3));
+    this.length += size;
   }
 
   /** The IPv4 address of the 4 bytes at `at`. */
   ipv4(bytes: Uint8Array, at: number): void {
     this.#octet(bytes[at]!);
-    this.byte(DOT);
     this.#octet(bytes[at + 1]!);
-    this.byte(DOT);
     this.#octet(bytes[at + 2]!);
-    this.byte(DOT);
     this.#octet(bytes[at + 3]!);
+    this.length--; // the last dot
   }
 
   /** The IPv6 address of the 16 bytes at `at`: compressed, lower-case, an IPv4 tail where inet_ntop(3) shows one. */
@@ -156,26 +203,27 @@ export class ByteWriter {
     this.length = to;
   }
 
+  /** 0 to 255 and a dot. */
   #octet(value: number): void {
-    const packed = OCTETS[value]!;
-    const bytes = this.bytes;
-    let at = this.length;
-    if (value >= 100) bytes[at++] = packed >> 16;
-    if (value >= 10) bytes[at++] = (packed >> 8) & 0xff;
-    bytes[at++] = packed & 0xff;
-    this.length = at;
+    this.#upTo3(value);
+    this.length++; // the dot that stands behind the digits of each triple
   }
 }
 
-/** The three digits of each byte value, as ASCII, packed into a number. */
-const OCTETS = Int32Array.from(
-  { length: 256 },
-  (_, n) => ((ZERO + Math.floor(n / 100)) << 16) | ((ZERO + (Math.floor(n / 10) % 10)) << 8) | (ZERO + (n % 10)),
-);
+/** How far a store may reach past the text. */
+const OVERHANG = 3;
 
-/** How many decimal digits an unsigned 32-bit number of two or more has. */
-function digits(value: number): number {
-  if (value < 100_000) return value < 1000 ? (value < 100 ? 2 : 3) : value < 10_000 ? 4 : 5;
-  if (value < 10_000_000) return value < 1_000_000 ? 6 : 7;
-  return value < 100_000_000 ? 8 : value < BILLION ? 9 : 10;
+/** The three digits of 0 to 999 and a dot, as four ASCII bytes, the first lowest. */
+const TRIPLES = new Int32Array(1000);
+for (let hundreds = 0, n = 0; hundreds < 10; hundreds++)
+  for (let tens = 0; tens < 10; tens++)
+    for (let ones = 0; ones < 10; ones++, n++)
+      TRIPLES[n] = (ZERO + hundreds) | ((ZERO + tens) << 8) | ((ZERO + ones) << 16) | (DOT << 24);
+
+/** The two hexadecimal digits of each byte value, the first lowest. */
+const HEX_PAIRS = new Int32Array(256);
+for (let n = 0; n < 256; n++) HEX_PAIRS[n] = hexDigit(n >> 4) | (hexDigit(n & 15) << 8);
+
+function hexDigit(value: number): number {
+  return value < 10 ? ZERO + value : LETTER_A + value;
 }

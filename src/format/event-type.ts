@@ -2,7 +2,7 @@
 
 import { IPCTNL_MSG_CT_DELETE } from '../ctnetlink/uapi/nfnetlink-conntrack.js';
 import type { View } from '../ctnetlink/view.js';
-import { token } from './byte-writer.js';
+import { type Token, token } from './byte-writer.js';
 
 const NEW = token('    [NEW] ');
 const UPDATE = token(' [UPDATE] ');
@@ -15,7 +15,7 @@ export function eventType(view: View): 0 | 1 | 2 {
 }
 
 /** Right-aligned, with its trailing space. */
-export function eventTypeToken(view: View): Uint8Array {
+export function eventTypeToken(view: View): Token {
   const type = eventType(view);
   return type === 0 ? NEW : type === 1 ? UPDATE : DESTROY;
 }

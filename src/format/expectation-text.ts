@@ -4,7 +4,7 @@ import { EXPECTED_MASK, EXPECTED_MASTER, EXPECTED_TUPLE, X } from '../ctnetlink/
 import { T } from '../ctnetlink/fields.js';
 import { NF_CT_EXPECT_INACTIVE, NF_CT_EXPECT_PERMANENT, NF_CT_EXPECT_USERSPACE } from '../ctnetlink/uapi/nf-conntrack-common.js';
 import type { View } from '../ctnetlink/view.js';
-import { type ByteWriter, token } from './byte-writer.js';
+import { type ByteWriter, type Token, token } from './byte-writer.js';
 import { eventTypeToken } from './event-type.js';
 import { writeTimestamp, writeTupleLayer4 } from './flow-text.js';
 import type { FormatOptions, WallClock } from './options.js';
@@ -21,7 +21,7 @@ const ZONE = token('zone=');
 const CLASS = token('class=');
 const HELPER = token('helper=');
 const COMMA = 44;
-const FLAGS: readonly (readonly [number, Uint8Array])[] = [
+const FLAGS: readonly (readonly [number, Token])[] = [
   [NF_CT_EXPECT_PERMANENT, token('PERMANENT')],
   [NF_CT_EXPECT_INACTIVE, token('INACTIVE')],
   [NF_CT_EXPECT_USERSPACE, token('USERSPACE')],
@@ -54,7 +54,7 @@ export function writeExpectationText(out: ByteWriter, view: View, options: Forma
   out.endEntry();
 }
 
-function writeTuple(out: ByteWriter, view: View, base: number, src: Uint8Array, dst: Uint8Array, protonum: number): void {
+function writeTuple(out: ByteWriter, view: View, base: number, src: Token, dst: Token, protonum: number): void {
   out.token(src);
   writeSource(out, view, base);
   out.byte(SPACE);
@@ -75,7 +75,7 @@ function writeFlags(out: ByteWriter, flags: number): void {
   if (named > 0) out.byte(SPACE);
 }
 
-function writeNumber(out: ByteWriter, name: Uint8Array, value: number): void {
+function writeNumber(out: ByteWriter, name: Token, value: number): void {
   out.token(name);
   out.decimal(value);
   out.byte(SPACE);

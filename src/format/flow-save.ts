@@ -7,7 +7,7 @@ import { protocolByNumber } from '../ctnetlink/protocols/index.js';
 import { savedVtag } from '../ctnetlink/protocols/sctp.js';
 import { IPS_ASSURED, IPS_EXPECTED, IPS_FIXED_TIMEOUT, IPS_SEEN_REPLY } from '../ctnetlink/uapi/nf-conntrack-common.js';
 import type { View } from '../ctnetlink/view.js';
-import { type ByteWriter, token } from './byte-writer.js';
+import { type ByteWriter, type Token, token } from './byte-writer.js';
 import { eventType } from './event-type.js';
 import { writeUserspace } from './flow-text.js';
 import type { FormatOptions } from './options.js';
@@ -79,14 +79,14 @@ const BRACKET_OPEN = 91;
 const BRACKET_CLOSE = 93;
 
 /** Saved in bit order; other bits cannot be set from outside. */
-const STATUS_WORDS: readonly (readonly [number, Uint8Array])[] = [
+const STATUS_WORDS: readonly (readonly [number, Token])[] = [
   [IPS_EXPECTED, token('EXPECTED')],
   [IPS_SEEN_REPLY, token('SEEN_REPLY')],
   [IPS_ASSURED, token('ASSURED')],
   [IPS_FIXED_TIMEOUT, token('FIXED_TIMEOUT')],
 ];
 const STATES = stateTokens(' ');
-const PROTOCOL: readonly Uint8Array[] = Array.from({ length: 256 }, (_, n) => {
+const PROTOCOL: readonly Token[] = Array.from({ length: 256 }, (_, n) => {
   const protocol = protocolByNumber(n);
   return token(`-p ${protocol.number === n ? protocol.name : n} `);
 });
@@ -131,14 +131,14 @@ function writeStatus(out: ByteWriter, status: number): void {
   else out.byte(SPACE);
 }
 
-function writeSourceOption(out: ByteWriter, view: View, base: number, option: Uint8Array): void {
+function writeSourceOption(out: ByteWriter, view: View, base: number, option: Token): void {
   if (!hasSource(view, base)) return;
   out.token(option);
   writeSource(out, view, base);
   out.byte(SPACE);
 }
 
-function writeDestinationOption(out: ByteWriter, view: View, base: number, option: Uint8Array): void {
+function writeDestinationOption(out: ByteWriter, view: View, base: number, option: Token): void {
   if (!hasDestination(view, base)) return;
   out.token(option);
   writeDestination(out, view, base);
@@ -146,7 +146,7 @@ function writeDestinationOption(out: ByteWriter, view: View, base: number, optio
 }
 
 /** `-n ADDR:PORT`, `-n [ADDR]:PORT`. */
-function writeNatWithPort(out: ByteWriter, view: View, option: Uint8Array, v4: number, v6: number, port: number): void {
+function writeNatWithPort(out: ByteWriter, view: View, option: Token, v4: number, v6: number, port: number): void {
   out.token(option);
   if (view.has(v4)) out.ipv4(view.bytes, view.offset(v4));
   else {
@@ -198,7 +198,7 @@ function writeLabelBits(out: ByteWriter, view: View): void {
   out.byte(SPACE);
 }
 
-function writePair(out: ByteWriter, option: Uint8Array, first: number, second: number): void {
+function writePair(out: ByteWriter, option: Token, first: number, second: number): void {
   out.token(option);
   out.decimal(first);
   out.byte(COMMA);
@@ -207,7 +207,7 @@ function writePair(out: ByteWriter, option: Uint8Array, first: number, second: n
 }
 
 /** Nothing when all three are 0: the kernel sends such nests for every entry. */
-function writeTriple(out: ByteWriter, option: Uint8Array, view: View, a: number, b: number, c: number): void {
+function writeTriple(out: ByteWriter, option: Token, view: View, a: number, b: number, c: number): void {
   if (!view.has(a) || (view.be32(a) | view.be32(b) | view.be32(c)) === 0) return;
   out.token(option);
   out.decimal(view.be32(a));
@@ -263,19 +263,19 @@ function writeProtocol(out: ByteWriter, view: View, full: boolean): void {
   if (view.has(S.dccpRole)) out.token(ROLES[view.u8(S.dccpRole)] ?? ROLES[0]!);
 }
 
-function writeVtag(out: ByteWriter, option: Uint8Array, view: View, slot: number): void {
+function writeVtag(out: ByteWriter, option: Token, view: View, slot: number): void {
   writeNumber(out, option, savedVtag(view.be32(slot)));
 }
 
-function writeField8(out: ByteWriter, option: Uint8Array, view: View, slot: number): void {
+function writeField8(out: ByteWriter, option: Token, view: View, slot: number): void {
   if (view.has(slot)) writeNumber(out, option, view.u8(slot));
 }
 
-function writeField16(out: ByteWriter, option: Uint8Array, view: View, slot: number): void {
+function writeField16(out: ByteWriter, option: Token, view: View, slot: number): void {
   if (view.has(slot)) writeNumber(out, option, view.be16(slot));
 }
 
-function writeNumber(out: ByteWriter, option: Uint8Array, value: number): void {
+function writeNumber(out: ByteWriter, option: Token, value: number): void {
   out.token(option);
   out.decimal(value);
   out.byte(SPACE);

@@ -5,7 +5,7 @@ import { protocolByNumber } from '../ctnetlink/protocols/index.js';
 import { AF_INET, AF_INET6 } from '../ctnetlink/uapi/in.js';
 import { IPS_ASSURED, IPS_HW_OFFLOAD, IPS_OFFLOAD, IPS_SEEN_REPLY } from '../ctnetlink/uapi/nf-conntrack-common.js';
 import type { View } from '../ctnetlink/view.js';
-import { type ByteWriter, token } from './byte-writer.js';
+import { type ByteWriter, type Token, token } from './byte-writer.js';
 import { eventTypeToken } from './event-type.js';
 import type { FormatOptions, WallClock } from './options.js';
 import {
@@ -58,7 +58,7 @@ const IPV6 = token('ipv6     10 ');
 const UNKNOWN = token('unknown  ');
 
 const STATES = stateTokens(' ');
-const LAYER4: readonly Uint8Array[] = Array.from({ length: 256 }, (_, n) => token(`${protocolByNumber(n).name.padEnd(8)} ${n} `));
+const LAYER4: readonly Token[] = Array.from({ length: 256 }, (_, n) => token(`${protocolByNumber(n).name.padEnd(8)} ${n} `));
 const WEEKDAYS = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat'].map((name) => token(`${name} `));
 const MONTHS = 'Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec'.split(' ').map((name) => token(`${name} `));
 
@@ -135,7 +135,7 @@ function writeState(out: ByteWriter, view: View): void {
   if (states && view.has(states.slot)) out.token(states.words[view.u8(states.slot)] ?? states.words[0]!);
 }
 
-function writeTuple(out: ByteWriter, view: View, base: number, zone: Uint8Array): void {
+function writeTuple(out: ByteWriter, view: View, base: number, zone: Token): void {
   out.token(SRC);
   writeSource(out, view, base);
   out.token(DST);
@@ -200,7 +200,7 @@ function writeDeltaTime(out: ByteWriter, view: View, clock: WallClock): void {
 }
 
 /** `[start=Sat Nov 21 22:40:55 2026] `, local time as ctime(3) writes it. */
-function writeKernelTime(out: ByteWriter, name: Uint8Array, view: View, slot: number, clock: WallClock): void {
+function writeKernelTime(out: ByteWriter, name: Token, view: View, slot: number, clock: WallClock): void {
   const date = clock.local(secondsOf(view, slot));
   const day = date.getDate();
   out.token(name);
@@ -228,19 +228,19 @@ function writeLabels(out: ByteWriter, view: View, options: FormatOptions): void 
   else out.bytes[out.length - 1] = SPACE; // over the last comma
 }
 
-function writeNumber(out: ByteWriter, name: Uint8Array, value: number): void {
+function writeNumber(out: ByteWriter, name: Token, value: number): void {
   out.token(name);
   out.decimal(value);
   out.byte(SPACE);
 }
 
-function writeNumber2(out: ByteWriter, name: Uint8Array, value: number, second: Uint8Array, other: number): void {
+function writeNumber2(out: ByteWriter, name: Token, value: number, second: Token, other: number): void {
   out.token(name);
   out.decimal(value);
   writeNumber(out, second, other);
 }
 
-function writeString(out: ByteWriter, name: Uint8Array, view: View, slot: number): void {
+function writeString(out: ByteWriter, name: Token, view: View, slot: number): void {
   out.token(name);
   out.raw(view.bytes, view.offset(slot), view.stringLength(slot));
   out.byte(SPACE);

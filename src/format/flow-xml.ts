@@ -3,7 +3,7 @@
 import { ORIGINAL, REPLY, S, T } from '../ctnetlink/fields.js';
 import { IPS_ASSURED, IPS_EXPECTED, IPS_HW_OFFLOAD, IPS_OFFLOAD, IPS_SEEN_REPLY } from '../ctnetlink/uapi/nf-conntrack-common.js';
 import type { View } from '../ctnetlink/view.js';
-import { type ByteWriter, token } from './byte-writer.js';
+import { type ByteWriter, type Token, token } from './byte-writer.js';
 import { eventType } from './event-type.js';
 import type { FormatOptions, WallClock } from './options.js';
 import {
@@ -75,7 +75,7 @@ export function writeFlowXml(out: ByteWriter, view: View, options: FormatOptions
   out.endEntry();
 }
 
-function writeDirection(out: ByteWriter, view: View, base: number, meta: Uint8Array, packets: number, bytes: number): void {
+function writeDirection(out: ByteWriter, view: View, base: number, meta: Token, packets: number, bytes: number): void {
   out.token(meta);
   writeLayer3Open(out, view);
   out.token(SRC.open);
@@ -152,7 +152,7 @@ function writeTimes(out: ByteWriter, view: View, options: FormatOptions, clock: 
   writeElement(out, DELTA_TIME, Math.max(0, age));
 }
 
-function writeNanoseconds(out: ByteWriter, open: Uint8Array, view: View, slot: number, close: Uint8Array): void {
+function writeNanoseconds(out: ByteWriter, open: Token, view: View, slot: number, close: Token): void {
   out.token(open);
   writeCounter(out, view, slot);
   out.token(close);

@@ -6,7 +6,7 @@ import { PROTOCOLS } from '../ctnetlink/protocols/index.js';
 import type { Protocol } from '../ctnetlink/schema.js';
 import type { View } from '../ctnetlink/view.js';
 import { belowBillion, billions } from '../wire/bytes.js';
-import { type ByteWriter, token } from './byte-writer.js';
+import { type ByteWriter, type Token, token } from './byte-writer.js';
 
 export const SPACE = 32;
 export const NEWLINE = 10;
@@ -49,7 +49,7 @@ export function nanosecondsOf(view: View, slot: number): number {
 /** State words of a protocol as tokens, made once; an unknown number reads as the first word, NONE. */
 export interface StateTokens {
   readonly slot: number;
-  readonly words: readonly Uint8Array[];
+  readonly words: readonly Token[];
 }
 
 /** For each protocol number its state words as tokens, `suffix` appended; absent for protocols without a state. */
@@ -76,7 +76,7 @@ const FIXED_SIZE = 4096;
 const MAX_ESCAPE = 6;
 
 /** The labels that have a name, in bit order, each behind `before` and followed by `after`. @returns how many */
-export function writeLabelNames(out: ByteWriter, view: View, labels: LabelMap, before: Uint8Array, after: Uint8Array): number {
+export function writeLabelNames(out: ByteWriter, view: View, labels: LabelMap, before: Token, after: Token): number {
   const words = view.length(S.labels) >> 2;
   let written = 0;
   for (let word = 0; word < words; word++) {
@@ -86,7 +86,7 @@ export function writeLabelNames(out: ByteWriter, view: View, labels: LabelMap, b
       const name = labels.encoded(word * 32 + bit);
       if (!name) continue;
       out.token(before);
-      out.token(name);
+      out.raw(name, 0, name.length);
       out.token(after);
       written++;
     }

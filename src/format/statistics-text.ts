@@ -1,7 +1,7 @@
 // A line of `conntrack -S`. Layout: cli.md 5.9; the space behind the last counter is part of it.
 
 import type { View } from '../ctnetlink/view.js';
-import { type ByteWriter, token } from './byte-writer.js';
+import { type ByteWriter, type Token, token } from './byte-writer.js';
 import { NEWLINE, SPACE } from './shared.js';
 
 const CPU = token('cpu=');
@@ -10,7 +10,7 @@ const TAB = 9;
 const LINE_SIZE = 1024;
 
 /** Appends the counters that the kernel sent, in ascending order. `names[n]` is `name=` of slot n. */
-export function writeCpuStatistics(out: ByteWriter, view: View, names: readonly Uint8Array[]): void {
+export function writeCpuStatistics(out: ByteWriter, view: View, names: readonly Token[]): void {
   out.reserve(LINE_SIZE);
   out.token(CPU);
   const start = out.length;

@@ -3,10 +3,10 @@
 import { T } from '../ctnetlink/fields.js';
 import { protocolByNumber } from '../ctnetlink/protocols/index.js';
 import type { View } from '../ctnetlink/view.js';
-import { type ByteWriter, token } from './byte-writer.js';
+import { type ByteWriter, type Token, token } from './byte-writer.js';
 import { tag, writeElement } from './xml.js';
 
-const LAYER4_OPEN: readonly Uint8Array[] = Array.from({ length: 256 }, (_, n) =>
+const LAYER4_OPEN: readonly Token[] = Array.from({ length: 256 }, (_, n) =>
   token(`<layer4 protonum="${n}" protoname="${protocolByNumber(n).name}">`),
 );
 export const LAYER4_CLOSE = token('</layer4>');

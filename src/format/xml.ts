@@ -2,18 +2,18 @@
 
 import { AF_INET, AF_INET6 } from '../ctnetlink/uapi/in.js';
 import type { View } from '../ctnetlink/view.js';
-import { type ByteWriter, token } from './byte-writer.js';
+import { type ByteWriter, type Token, token } from './byte-writer.js';
 import type { WallClock } from './options.js';
 
 const DECLARATION = '<?xml version="1.0" encoding="utf-8"?>\n';
 
 /** First and last lines of a document. */
 export interface XmlFrame {
-  readonly open: Uint8Array;
-  readonly close: Uint8Array;
+  readonly open: string;
+  readonly close: string;
 }
-export const CONNTRACK_FRAME: XmlFrame = { open: token(`${DECLARATION}<conntrack>\n`), close: token('</conntrack>\n') };
-export const EXPECT_FRAME: XmlFrame = { open: token(`${DECLARATION}<expect>\n`), close: token('</expect>\n') };
+export const CONNTRACK_FRAME: XmlFrame = { open: `${DECLARATION}<conntrack>\n`, close: '</conntrack>\n' };
+export const EXPECT_FRAME: XmlFrame = { open: `${DECLARATION}<expect>\n`, close: '</expect>\n' };
 
 /** `<flow>`, or with the type of the event: index 0 new, 1 update, 2 destroy. */
 export const FLOW_OPEN = token('<flow>');
@@ -38,8 +38,8 @@ export function writeLayer3Open(out: ByteWriter, view: View): void {
 
 /** Start and end tag of an element. */
 export interface Tag {
-  readonly open: Uint8Array;
-  readonly close: Uint8Array;
+  readonly open: Token;
+  readonly close: Token;
 }
 export function tag(name: string): Tag {
   return { open: token(`<${name}>`), close: token(`</${name}>`) };

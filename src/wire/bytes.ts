@@ -62,6 +62,11 @@ export function putHost32(bytes: Uint8Array, at: number, value: number): void {
   putBe32(bytes, at, networkToHost32(value));
 }
 
+/** Four bytes in one store, the lowest first whatever the host's order is. */
+export function putFour(data: DataView, at: number, packed: number): void {
+  data.setInt32(at, packed, true);
+}
+
 /** A pointer, as the msghdr and iovec structures of a 64-bit or 32-bit host hold it. */
 export function putPointer(bytes: Uint8Array, at: number, address: bigint, pointerSize: number): void {
   const low = Number(address & 0xffffffffn);

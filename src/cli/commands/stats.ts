@@ -22,11 +22,7 @@ export async function stats(context: Context): Promise<number> {
   } catch (error) {
     const text = error instanceof KernelError || error instanceof SystemError ? readOptional(STATISTICS_FILE) : undefined;
     if (text === undefined) throw error;
-    for (const line of statisticsFromFile(text, expect)) {
-      const bytes = token(line);
-      out.reserve(bytes.length);
-      out.token(bytes);
-    }
+    for (const line of statisticsFromFile(text, expect)) out.text(line);
   }
   out.flush();
   return 0;
