@@ -2,7 +2,7 @@
 // Capacity is reserved once per entry, so that `byte`, `token` and `decimal` need no check of their own.
 
 import { zeroRun } from '../ctnetlink/address.js';
-import { be16, belowBillion, billions, putFour } from '../wire/bytes.js';
+import { be16, belowBillion, billions, FourBytes } from '../wire/bytes.js';
 
 const ZERO = 48;
 const LETTER_A = 97 - 10;
@@ -37,7 +37,7 @@ export class ByteWriter {
   bytes: Uint8Array;
   length = 0;
   /** The same memory, for several bytes in one store. A store may reach 3 bytes past `length`: what follows goes over them. */
-  #data: DataView;
+  #fours: FourBytes;
   readonly #sink: Sink;
   /** Above this fill, `endEntry` hands the buffer over. */
   readonly #threshold: number;
@@ -45,7 +45,7 @@ export class ByteWriter {
   constructor(sink: Sink, capacity = 65536) {
     this.#sink = sink;
     this.bytes = new Uint8Array(capacity + 4096);
-    this.#data = new DataView(this.bytes.buffer);
+    this.#fours = new FourBytes(this.bytes);
     this.#threshold = capacity;
   }
 
@@ -55,7 +55,7 @@ export class ByteWriter {
     this.flush();
     if (size + OVERHANG <= this.bytes.length) return;
     this.bytes = new Uint8Array(size * 2 + OVERHANG);
-    this.#data = new DataView(this.bytes.buffer);
+    this.#fours = new FourBytes(this.bytes);
   }
 
   /** Hands what is there to the sink. */
@@ -78,7 +78,7 @@ export class ByteWriter {
   token(value: Token): void {
     const { words, size } = value;
     const at = this.length;
-    for (let i = 0; i < words.length; i++) putFour(this.#data, at + 4 * i, words[i]!);
+    for (let i = 0; i < words.length; i++) this.#fours.put(at + 4 * i, words[i]!);
     this.length = at + size;
   }
 
@@ -123,13 +123,13 @@ export class ByteWriter {
   /** 0 to 999 without leading zeros. */
   #upTo3(value: number): void {
     const size = value < 10 ? 1 : value < 100 ? 2 : 3;
-    putFour(this.#data, this.length, TRIPLES[value]! >>> ((3 - size) << 3));
+    this.#fours.put(this.length, TRIPLES[value]! >>> ((3 - size) << 3));
     this.length += size;
   }
 
   /** 0 to 999 as three digits. */
   #exactly3(value: number): void {
-    putFour(this.#data, this.length, TRIPLES[value]!);
+    this.#fours.put(this.length, TRIPLES[value]!);
     this.length += 3;
   }
 
@@ -160,7 +160,7 @@ export class ByteWriter {
   hex(value: number): void {
     const size = value < 0x100 ? (value < 0x10 ? 1 : 2) : value < 0x1000 ? 3 : 4;
     const digits = HEX_PAIRS[value >> 8]! | (HEX_PAIRS[value & 0xff]! << 16);
-    putFour(this.#data, this.length, digits >>> ((4 - size) << 3));
+    this.#fours.put(this.length, digits >>> ((4 - size) << 3));
     this.length += size;
   }
 

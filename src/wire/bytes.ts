@@ -62,9 +62,17 @@ export function putHost32(bytes: Uint8Array, at: number, value: number): void {
   putBe32(bytes, at, networkToHost32(value));
 }
 
-/** Four bytes in one store, the lowest first whatever the host's order is. */
-export function putFour(data: DataView, at: number, packed: number): void {
-  data.setInt32(at, packed, true);
+/** Stores of four bytes anywhere in a buffer, the lowest byte first whatever the host's order is. */
+export class FourBytes {
+  readonly #data: DataView;
+
+  constructor(bytes: Uint8Array) {
+    this.#data = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  }
+
+  put(at: number, packed: number): void {
+    this.#data.setInt32(at, packed, true);
+  }
 }
 
 /** A pointer, as the msghdr and iovec structures of a 64-bit or 32-bit host hold it. */
