@@ -101,7 +101,7 @@ function parseWords(
   env: ParseEnvironment,
   valuePositions?: Map<number, OptionValue>,
 ): Invocation | undefined {
-  const reader = new OptionReader<Named>(words, namesFor(undefined));
+  const reader = new OptionReader<Named>(words, namesFor(undefined, undefined));
   try {
     return readWords(reader, env, valuePositions);
   } catch (error) {
@@ -117,7 +117,8 @@ function readWords(
 ): Invocation | undefined {
   const draft = newDraft(env);
   let chosen: Chosen | undefined;
-  let tracker = draft.tracker;
+  let { tracker } = draft;
+  let command: CommandRow | undefined;
   for (let token = reader.next(); token; token = reader.next()) {
     if (token.kind === 'operand') continue; // left-over words are ignored (1.3)
     if (token.kind !== 'option') throw mistake(token, reader, chosen);
@@ -126,9 +127,10 @@ function readWords(
       takeOption(token.option.key, token.option.row, token.option.name, token.value, draft);
       if (token.value !== undefined && !token.glued) valuePositions?.set(reader.position - 1, token.option);
     }
-    if (draft.tracker !== tracker) {
-      tracker = draft.tracker!;
-      reader.use(namesFor(tracker));
+    if (draft.tracker !== tracker || chosen?.command !== command) {
+      tracker = draft.tracker;
+      command = chosen?.command;
+      reader.use(namesFor(tracker, command?.letter));
     }
   }
   if (!chosen && draft.given.size === 0) return undefined;
@@ -148,24 +150,37 @@ export function newDraft(env: ParseEnvironment): Draft {
   };
 }
 
-/** Names by the protocol whose options are in force. Constant, but made when first needed: a load file has many lines. */
-const NAMES = new Map<Protocol | undefined, OptionNames<Named>>();
+/** Names by the protocol and command that bring some. Constant, but made when first needed: a load file has many lines. */
+const NAMES = new Map<string, OptionNames<Named>>();
 
-function namesFor(tracker: Protocol | undefined): OptionNames<Named> {
-  let names = NAMES.get(tracker);
+function namesFor(tracker: Protocol | undefined, command: CommandLetter | undefined): OptionNames<Named> {
+  const behind = command !== undefined && LETTERS_WITH_OPTIONS.has(command) ? command : undefined;
+  const key = `${behind ?? ''} ${tracker?.name ?? ''}`;
+  let names = NAMES.get(key);
   if (!names) {
     if (tracker) {
-      names = new OptionNames(namesFor(undefined));
+      names = new OptionNames(namesFor(undefined, behind));
       addOptions(names, protocolOptions(tracker));
+    } else if (behind) {
+      names = new OptionNames(namesFor(undefined, undefined));
+      addOptions(names, rowsBehind(behind));
     } else {
       names = new OptionNames();
-      for (const command of COMMANDS) if (command.letter !== 'R') addCommand(names, command);
-      addOptions(names, OPTIONS);
+      for (const row of COMMANDS) if (row.letter !== 'R') addCommand(names, row);
+      addOptions(names, rowsBehind(undefined));
     }
-    NAMES.set(tracker, names);
+    NAMES.set(key, names);
   }
   return names;
 }
+
+function rowsBehind(letter: CommandLetter | undefined): OptionRows {
+  return Object.fromEntries(Object.entries<OptionRow>(OPTIONS).filter(([, row]) => row.behind === letter));
+}
+
+const LETTERS_WITH_OPTIONS: ReadonlySet<CommandLetter> = new Set(
+  Object.values<OptionRow>(OPTIONS).flatMap((row) => (row.behind ? [row.behind] : [])),
+);
 
 function addCommand(names: OptionNames<Named>, command: CommandRow): void {
   const named = { command };

@@ -20,6 +20,10 @@ export interface Context {
   conntrack(): Conntrack;
   /** Standard output. Flush it before writing to `err`, so that the closing line comes last. */
   readonly out: ByteWriter;
+  /** The descriptor of standard output, for a command that writes to it at the pace of its reader. */
+  readonly stdout: number;
+  /** Calls back for each signal that asks to end (SIGINT, SIGTERM, SIGHUP), which then does not end the process. */
+  onSignal(callback: () => void): void;
   /** One line to standard error. */
   err(line: string): void;
   /** The line that says how many entries were dealt with, to standard error. */

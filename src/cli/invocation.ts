@@ -109,6 +109,12 @@ export interface OptionValues {
   /** Initial sequence number, initial timestamp, timestamp offset. */
   readonly synproxy?: readonly number[];
   readonly handshakeSeq?: bigint;
+  readonly initial?: true;
+  readonly resync?: true;
+  /** Events to show. */
+  readonly eventCount?: number;
+  /** Seconds to watch. */
+  readonly duration?: number;
   readonly dryRun?: true;
   /** Most entries to touch. */
   readonly max?: number;

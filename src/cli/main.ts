@@ -15,6 +15,7 @@ type Command = (context: Context) => Promise<number>;
 
 const STDOUT = 1;
 const STDERR = 2;
+const ENDING_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 /** What a shell reports for a program that SIGPIPE ended. */
 const BROKEN_PIPE_STATUS = 141;
 
@@ -26,6 +27,7 @@ const COMMANDS: Readonly<Partial<Record<CommandLetter, () => Promise<Command>>>>
   I: async () => (await import('./commands/create.js')).create,
   A: async () => (await import('./commands/create.js')).create,
   U: async () => (await import('./commands/update.js')).update,
+  E: async () => (await import('./commands/events.js')).events,
   F: async () => (await import('./commands/flush.js')).flush,
   R: async () => (await import('./commands/load.js')).load,
   C: async () => (await import('./commands/count.js')).count,
@@ -62,6 +64,10 @@ async function run(invocation: Invocation, labelSource: LabelSource): Promise<nu
         return conntrack;
       },
       out: outputTo(STDOUT),
+      stdout: STDOUT,
+      onSignal: (callback) => {
+        for (const signal of ENDING_SIGNALS) process.on(signal, callback);
+      },
       err,
       close: (text) => err(CLOSING_PREFIX + text),
       now: Date.now,

@@ -13,6 +13,7 @@ import {
   FAMILIES,
   type NumberKind,
   OUTPUT_WORDS,
+  parseDuration,
   parseEvents,
   parseFamily,
   parseHelper,
@@ -296,6 +297,8 @@ interface OptionFacts {
   readonly everywhere?: true;
   /** Not in the reference tool: abbreviations that fit one of its names keep meaning that (cli.md 1.3). */
   readonly isNew?: true;
+  /** The name is also a command's: it means this option behind this command only. */
+  readonly behind?: CommandLetter;
 }
 
 /** An option. `read` stores its value; `name` is how messages call the option. */
@@ -604,9 +607,58 @@ export const OPTIONS = {
     arg: 'required',
     value: 'BYTES',
     group: 'event',
-    help: 'Size of the receive buffer, for when events were lost (ENOBUFS). Else net.core.rmem_default.',
+    help: 'Size of the receive buffer of the events; the kernel doubles it. 16777216 without this option.',
     conntrack: { E: 'may' },
     read: number('bufferSize', 'bufferSize'),
+  },
+  initial: {
+    names: ['initial'],
+    arg: 'none',
+    group: 'event',
+    isNew: true,
+    help: 'Show the entries that are there first, marked [INITIAL]; none is missed or shown twice in between.',
+    conntrack: { E: 'may' },
+    expect: { E: 'may' },
+    read(draft) {
+      draft.values.initial = true;
+    },
+  },
+  resync: {
+    names: ['resync'],
+    arg: 'none',
+    group: 'event',
+    isNew: true,
+    help: 'When events were lost, list the table and show what was missed, marked [RESYNC].',
+    conntrack: { E: 'may' },
+    expect: { E: 'may' },
+    read(draft) {
+      draft.values.resync = true;
+    },
+  },
+  eventCount: {
+    names: ['count'],
+    behind: 'E',
+    arg: 'required',
+    value: 'NUMBER',
+    group: 'event',
+    isNew: true,
+    help: 'End when so many events have been shown. To stand behind -E.',
+    conntrack: { E: 'may' },
+    expect: { E: 'may' },
+    read: number('eventCount', 'count'),
+  },
+  duration: {
+    names: ['for'],
+    arg: 'required',
+    value: 'SECONDS',
+    group: 'event',
+    isNew: true,
+    help: 'End after this time; fractions are allowed.',
+    conntrack: { E: 'may' },
+    expect: { E: 'may' },
+    read(draft, name, text) {
+      draft.values.duration = parseDuration(text, name);
+    },
   },
   anyNat: {
     names: ['any-nat'],

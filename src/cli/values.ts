@@ -321,6 +321,16 @@ export function parseEvents(text: string, option: string, before: number | undef
   return mask;
 }
 
+/** Seconds, with a fraction perhaps; at most what a timer of Node.js can wait. */
+export function parseDuration(text: string, option: string): number {
+  const seconds = Number(text);
+  if (!/^\d+(\.\d+)?$/.test(text) || seconds > LONGEST_DURATION)
+    throw new UsageError(`${option}: ${quoted(text)} is not a number of seconds (0 to ${LONGEST_DURATION}, such as 10 or 0.5)`);
+  return seconds;
+}
+
+const LONGEST_DURATION = 2_147_483;
+
 /** Output modes (3.7), added to those of an earlier `-o`. */
 export function parseOutput(text: string, option: string, before: OutputModes | undefined, warn: Warn): OutputModes {
   const modes = { ...(before ?? NO_OUTPUT_MODES) };

@@ -7,11 +7,20 @@
 import { DecodeError } from '../errors.js';
 import { be16, be32, be64, host16, host32 } from '../wire/bytes.js';
 import { align4 } from '../wire/message.js';
-import { NLA_HDRLEN, NLA_TYPE_MASK, NLM_F_CREATE } from '../wire/uapi/netlink.js';
+import { NLA_HDRLEN, NLA_TYPE_MASK, NLM_F_CREATE, NLM_F_EXCL } from '../wire/uapi/netlink.js';
 import { NFNL_ATTRS } from '../wire/uapi/nfnetlink.js';
 import { expectationPolicy } from './expectation-fields.js';
 import { flowPolicy } from './fields.js';
 import { NEST_SIZE, type Policy } from './policy.js';
+import { IPCTNL_MSG_CT_DELETE, IPCTNL_MSG_CT_NEW } from './uapi/nfnetlink-conntrack.js';
+
+/** A message of the kernel, as it came. */
+export const ORIGIN_KERNEL = 0;
+/** From the list that a watch began with. */
+export const ORIGIN_INITIAL = 1;
+/** From a list that was compared with what was known, after events were lost. */
+export const ORIGIN_RESYNC = 2;
+export type Origin = typeof ORIGIN_KERNEL | typeof ORIGIN_INITIAL | typeof ORIGIN_RESYNC;
 
 const EMPTY = new Uint8Array(0);
 const NO_WORDS = new Int32Array(0);
@@ -54,6 +63,8 @@ export class View {
   resourceId = 0;
   /** Where the message begins in `bytes`. */
   start = 0;
+  /** How this was learnt: a message of the kernel, or a list that stands for events. */
+  origin: Origin = ORIGIN_KERNEL;
   /** Bytes in the message: an upper bound for every variable part. */
   size = 0;
   readonly #policy: Policy;
@@ -79,6 +90,7 @@ export class View {
       this.#words = bytes.byteOffset & 3 ? NO_WORDS : new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2);
     }
     this.start = at;
+    this.origin = ORIGIN_KERNEL;
     if (size < NFNL_ATTRS || end > bytes.length) {
       this.#layout = new Layout(this.#policy.slotCount);
       throw new DecodeError(`message of ${size} bytes is too short`, at);
@@ -134,6 +146,14 @@ export class View {
   /** Whether an event tells of a new entry, rather than of a change. */
   get created(): boolean {
     return (this.flags & NLM_F_CREATE) !== 0;
+  }
+
+  /** Makes an event of what was listed or kept: 0 new, 1 update, 2 destroy. Nobody's request caused it. */
+  becomeEvent(type: 0 | 1 | 2, origin: Origin): void {
+    this.type = (this.type & ~0xff) | (type === 2 ? IPCTNL_MSG_CT_DELETE : IPCTNL_MSG_CT_NEW);
+    this.flags = type === 0 ? NLM_F_CREATE | NLM_F_EXCL : 0;
+    this.portId = 0;
+    this.origin = origin;
   }
 
   has(slot: number): boolean {

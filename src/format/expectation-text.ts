@@ -5,7 +5,7 @@ import { T } from '../ctnetlink/fields.js';
 import { NF_CT_EXPECT_INACTIVE, NF_CT_EXPECT_PERMANENT, NF_CT_EXPECT_USERSPACE } from '../ctnetlink/uapi/nf-conntrack-common.js';
 import type { View } from '../ctnetlink/view.js';
 import { type ByteWriter, type Token, token } from './byte-writer.js';
-import { eventTypeToken } from './event-type.js';
+import { writeEventType, writeOrigin } from './event-words.js';
 import { writeTimestamp, writeTupleLayer4 } from './flow-text.js';
 import type { FormatOptions, WallClock } from './options.js';
 import { entrySize, NEWLINE, SPACE, writeDestination, writeSource } from './shared.js';
@@ -31,7 +31,7 @@ const FLAGS: readonly (readonly [number, Token])[] = [
 export function writeExpectationText(out: ByteWriter, view: View, options: FormatOptions, clock: WallClock): void {
   out.reserve(entrySize(view, undefined));
   if (options.timestamp) writeTimestamp(out, clock.seconds, clock.microseconds);
-  if (options.event) out.token(eventTypeToken(view));
+  if (options.event) writeEventType(out, view);
   if (view.has(X.timeout)) {
     out.decimal(view.be32(X.timeout));
     out.byte(SPACE);
@@ -49,6 +49,7 @@ export function writeExpectationText(out: ByteWriter, view: View, options: Forma
     out.raw(view.bytes, view.offset(X.helper), view.stringLength(X.helper));
     out.byte(SPACE);
   }
+  if (options.event) writeOrigin(out, view);
   out.dropLast(); // the space behind the last field
   out.byte(NEWLINE);
   out.endEntry();

@@ -1,5 +1,6 @@
 // `-o save`: a flow as the command line that makes it again with `conntrack -R`. Order: cli.md 5.4.
 
+import { eventType } from '../ctnetlink/event-type.js';
 import { MASTER, ORIGINAL, REPLY, S, T } from '../ctnetlink/fields.js';
 import { dnatAddress, dnatPort, snatAddress, snatPort } from '../ctnetlink/nat.js';
 import { DCCP_ROLES, dccp } from '../ctnetlink/protocols/dccp.js';
@@ -8,8 +9,7 @@ import { savedVtag } from '../ctnetlink/protocols/sctp.js';
 import { IPS_ASSURED, IPS_EXPECTED, IPS_FIXED_TIMEOUT, IPS_SEEN_REPLY } from '../ctnetlink/uapi/nf-conntrack-common.js';
 import type { View } from '../ctnetlink/view.js';
 import { type ByteWriter, type Token, token } from './byte-writer.js';
-import { eventType } from './event-type.js';
-import { writeUserspace } from './flow-text.js';
+import { writeOriginComment, writeUserspace } from './event-words.js';
 import type { FormatOptions } from './options.js';
 import {
   entrySize,
@@ -94,6 +94,7 @@ const PROTOCOL: readonly Token[] = Array.from({ length: 256 }, (_, n) => {
 /** Appends one line. Mark, labels, helper and NAT ports are part of it only with `options.full` (B23). */
 export function writeFlowSave(out: ByteWriter, view: View, options: FormatOptions, verb: SaveVerb = 'add'): void {
   out.reserve(entrySize(view, options.labels));
+  if (options.event) writeOriginComment(out, view);
   out.token(options.event ? EVENT_VERBS[eventType(view)]! : VERBS[verb]);
   if (view.has(S.timeout)) writeNumber(out, TIMEOUT, view.be32(S.timeout));
   if (view.has(S.status)) writeStatus(out, view.be32(S.status));
@@ -112,7 +113,7 @@ export function writeFlowSave(out: ByteWriter, view: View, options: FormatOption
   else writeDestinationOption(out, view, REPLY, snatAddress(view) ? SRC_NAT : REPLY_DST);
   writeProtocol(out, view, options.full);
   if (options.full) writeRest(out, view);
-  if (options.event && view.portId !== 0) writeUserspace(out, view);
+  if (options.event) writeUserspace(out, view, options);
   out.dropLast(); // the space behind the last word
   out.byte(NEWLINE);
   out.endEntry();

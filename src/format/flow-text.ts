@@ -6,7 +6,7 @@ import { AF_INET, AF_INET6 } from '../ctnetlink/uapi/in.js';
 import { IPS_ASSURED, IPS_HW_OFFLOAD, IPS_OFFLOAD, IPS_SEEN_REPLY } from '../ctnetlink/uapi/nf-conntrack-common.js';
 import type { View } from '../ctnetlink/view.js';
 import { type ByteWriter, type Token, token } from './byte-writer.js';
-import { eventTypeToken } from './event-type.js';
+import { writeEventType, writeOrigin, writeUserspace } from './event-words.js';
 import type { FormatOptions, WallClock } from './options.js';
 import {
   entrySize,
@@ -52,7 +52,6 @@ const ENTRY_ID = token('id=');
 const LABELS = token('labels=');
 const COMMA = token(',');
 const NOTHING = token('');
-const USERSPACE = token('[USERSPACE] portid=');
 const IPV4 = token('ipv4     2 ');
 const IPV6 = token('ipv6     10 ');
 const UNKNOWN = token('unknown  ');
@@ -67,7 +66,7 @@ export function writeFlowText(out: ByteWriter, view: View, options: FormatOption
   out.reserve(entrySize(view, options.labels));
   if (options.event) {
     if (options.timestamp) writeEventTime(out, view, clock);
-    out.token(eventTypeToken(view));
+    writeEventType(out, view);
   }
   if (options.layer3) writeLayer3(out, view);
   if (view.has(ORIGINAL + T.protonum)) out.token(LAYER4[view.u8(ORIGINAL + T.protonum)]!);
@@ -92,15 +91,13 @@ export function writeFlowText(out: ByteWriter, view: View, options: FormatOption
   if (view.has(S.use)) writeNumber(out, USE, view.be32(S.use));
   if (options.id && view.has(S.id)) writeNumber(out, ENTRY_ID, view.be32(S.id));
   if (options.labels && view.has(S.labels)) writeLabels(out, view, options);
-  if (options.event && view.portId !== 0) writeUserspace(out, view);
+  if (options.event) {
+    writeUserspace(out, view, options);
+    writeOrigin(out, view);
+  }
   out.dropLast(); // the space behind the last field
   out.byte(NEWLINE);
   out.endEntry();
-}
-
-/** `[USERSPACE] portid=N `: the event was caused by a request from a netlink socket. */
-export function writeUserspace(out: ByteWriter, view: View): void {
-  writeNumber(out, USERSPACE, view.portId);
 }
 
 /** Seconds and microseconds of the event: the kernel's own time where it sent one. */

@@ -16,6 +16,8 @@ export interface FormatOptions {
   readonly labels: LabelMap | undefined;
   /** Everything that can be restored, and translated ports (`save,full`). Saved lines only. */
   readonly full: boolean;
+  /** Name of the program that owns a netlink port id, for events. Absent, or `undefined` for a port: only the number is shown. */
+  readonly programName?: ((portId: number) => Uint8Array | undefined) | undefined;
   /** Entries are events: their type is shown. */
   readonly event: boolean;
 }

@@ -1,9 +1,10 @@
 // Pieces of XML that flows and expectations share: document frame, elements, escaping, local time.
 
+import { eventType } from '../ctnetlink/event-type.js';
 import { AF_INET, AF_INET6 } from '../ctnetlink/uapi/in.js';
 import type { View } from '../ctnetlink/view.js';
 import { type ByteWriter, type Token, token } from './byte-writer.js';
-import type { WallClock } from './options.js';
+import type { FormatOptions, WallClock } from './options.js';
 
 const DECLARATION = '<?xml version="1.0" encoding="utf-8"?>\n';
 
@@ -15,9 +16,11 @@ export interface XmlFrame {
 export const CONNTRACK_FRAME: XmlFrame = { open: `${DECLARATION}<conntrack>\n`, close: '</conntrack>\n' };
 export const EXPECT_FRAME: XmlFrame = { open: `${DECLARATION}<expect>\n`, close: '</expect>\n' };
 
-/** `<flow>`, or with the type of the event: index 0 new, 1 update, 2 destroy. */
-export const FLOW_OPEN = token('<flow>');
-export const FLOW_EVENT_OPEN = ['new', 'update', 'destroy'].map((type) => token(`<flow type="${type}">`));
+const FLOW_OPEN = token('<flow>');
+/** By origin, then by type of event. */
+const FLOW_EVENT_OPEN = ['', ' origin="initial"', ' origin="resync"'].map((origin) =>
+  ['new', 'update', 'destroy'].map((type) => token(`<flow type="${type}"${origin}>`)),
+);
 export const FLOW_CLOSE = token('</flow>\n');
 
 const LAYER3_IPV4 = token('<layer3 protonum="2" protoname="ipv4">');
@@ -25,6 +28,11 @@ const LAYER3_IPV6 = token('<layer3 protonum="10" protoname="ipv6">');
 const LAYER3_OTHER = token('<layer3 protonum="');
 const LAYER3_UNKNOWN = token('" protoname="unknown">');
 export const LAYER3_CLOSE = token('</layer3>');
+
+/** `<flow>`; of an event with its type, and with its origin when a list supplied it. */
+export function writeFlowOpen(out: ByteWriter, view: View, options: FormatOptions): void {
+  out.token(options.event ? FLOW_EVENT_OPEN[view.origin]![eventType(view)]! : FLOW_OPEN);
+}
 
 export function writeLayer3Open(out: ByteWriter, view: View): void {
   if (view.family === AF_INET) out.token(LAYER3_IPV4);

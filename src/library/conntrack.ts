@@ -46,8 +46,8 @@ export type FlowList = 'conntrack' | 'dying' | 'unconfirmed';
 /** What a scan calls. Views are borrowed: copy what is to be kept. */
 export interface ScanVisitor {
   readonly entry: (view: View) => void;
-  /** A batch arrived, its entries follow: the place to look at the clock. */
-  readonly beginBatch?: (() => void) | undefined;
+  /** A batch arrived, its entries follow, when the promise has settled: the place to look at the clock, or to wait for a slow reader. */
+  readonly beginBatch?: (() => void | Promise<void>) | undefined;
 }
 
 export interface ScanOptions {
@@ -111,7 +111,7 @@ export class Conntrack {
     const key = options.zero ? undefined : exactKey(filter);
     const family = requiredFamily(filter);
     if (key && family !== AF_UNSPEC) {
-      visitor.beginBatch?.();
+      await visitor.beginBatch?.();
       try {
         this.get({ family, original: key.tuple, zone: key.zone }, filter, (view) => {
           withoutOwnReference(view);

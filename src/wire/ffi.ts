@@ -16,10 +16,26 @@ export interface Libc {
   /** recvmmsg(2) on a thread of the pool. The caller keeps every buffer that `headers` points to alive until `done` runs. */
   recvmmsgAsync(fd: number, headers: Uint8Array, count: number, flags: number, done: (result: number) => void): void;
   close(fd: number): number;
+  /** poll(2) of one descriptor without waiting. `request` is a struct pollfd, 8 bytes. */
+  pollNow(request: Uint8Array): number;
+  /**
+   * Calls `ready` from the event loop whenever `fd` can be read (or written), again and again until that has changed. `status` is
+   * 0, or negative when the descriptor has an error pending: then nothing is called any more until `start`. One watch for a descriptor
+   * at a time; close it before the descriptor (ctnetlink.md 8.1).
+   */
+  watch(fd: number, direction: 'readable' | 'writable', ready: (status: number) => void): DescriptorWatch;
   /** The address of a buffer's first byte. It holds as long as the buffer is reachable. */
   address(bytes: Uint8Array): bigint;
   /** Bytes in a pointer: 8 or 4. */
   readonly pointerSize: number;
+}
+
+/** A running watch on a descriptor. Keep it reachable: a collected one goes silent. None of its methods works after `close`. */
+export interface DescriptorWatch {
+  /** Begins again after `stop` or an error. */
+  start(): void;
+  stop(): void;
+  close(): void;
 }
 
 // koffi declares its functions as `any`-typed callables; this is the shape this file relies on.
@@ -27,8 +43,15 @@ type Foreign = ((...args: unknown[]) => number) & { async(...args: unknown[]): v
 interface Koffi {
   load(path: string | null): { func(prototype: string): Foreign };
   errno(): number;
+  node: { poll(fd: number, events: object, callback: (status: number) => void): KoffiPoll };
   address(bytes: Uint8Array): bigint | number;
   sizeof(type: string): number;
+}
+
+interface KoffiPoll {
+  start(events: object, callback: (status: number) => void): void;
+  stop(): void;
+  close(): void;
 }
 
 let loaded: Libc | undefined;
@@ -81,6 +104,7 @@ function declare(koffi: Koffi): Libc {
   const send = c.func('intptr_t send(int fd, void *bytes, size_t length, int flags)');
   const recvmmsg = c.func('int recvmmsg(int fd, void *headers, unsigned int count, int flags, void *timeout)');
   const close = c.func('int close(int fd)');
+  const poll = c.func('int poll(void *requests, unsigned long count, int timeout)');
   return {
     socket: (domain, type, protocol) => result(socket(domain, type, protocol)),
     bind: (fd, address, length) => result(bind(fd, address, length)),
@@ -92,6 +116,12 @@ function declare(koffi: Koffi): Libc {
     recvmmsgAsync: (fd, headers, count, flags, done) =>
       recvmmsg.async(fd, headers, count, flags, null, (_: unknown, value: number) => done(result(value))),
     close: (fd) => result(close(fd)),
+    pollNow: (request) => result(poll(request, 1, 0)),
+    watch: (fd, direction, ready) => {
+      const events = { [direction]: true };
+      const handle = koffi.node.poll(fd, events, ready);
+      return { start: () => handle.start(events, ready), stop: () => handle.stop(), close: () => handle.close() };
+    },
     address: (bytes) => BigInt(koffi.address(bytes)),
     pointerSize: koffi.sizeof('void *'),
   };

@@ -37,8 +37,8 @@ export type VisitMessage = (bytes: Uint8Array, at: number, end: number, index: n
 /** What happens during a dump. */
 export interface DumpVisitor {
   readonly message: VisitMessage;
-  /** A batch of datagrams arrived; its messages follow. */
-  readonly beginBatch?: (() => void) | undefined;
+  /** A batch of datagrams arrived; its messages follow when the promise, if there is one, has settled. */
+  readonly beginBatch?: (() => void | Promise<void>) | undefined;
   /** The messages of one datagram are done; `bytes` still holds them. */
   readonly endDatagram?: ((bytes: Uint8Array) => void) | undefined;
 }
@@ -122,7 +122,8 @@ export async function dump(
     const next = last ? current : buffers.other(current);
     const pending = last ? undefined : socket.receiveAsync(next);
     try {
-      visitor.beginBatch?.();
+      const ready = visitor.beginBatch?.();
+      if (ready) await ready;
       walkBatch(current, count, request, visitor);
     } catch (error) {
       await pending; // The kernel may be writing into `next`: wait until it has finished.

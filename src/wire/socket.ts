@@ -1,16 +1,20 @@
 // NetlinkSocket: a netlink descriptor with its lifetime. Knows datagrams, not messages.
 
 import { ClosedError, SystemError } from '../errors.js';
-import { host32, putHost16, putHost32 } from './bytes.js';
+import { host32, putHost16, putHost32, putPointer } from './bytes.js';
 import type { Datagrams } from './datagrams.js';
 import { EAFNOSUPPORT, EINTR, EPERM, EPROTONOSUPPORT, errnoName, errnoReason } from './errno.js';
-import { type Libc, libc } from './ffi.js';
+import { type DescriptorWatch, type Libc, libc } from './ffi.js';
 import {
   AF_NETLINK,
   MSG_DONTWAIT,
   NETLINK_CAP_ACK,
   NETLINK_EXT_ACK,
   NETLINK_NETFILTER,
+  SK_MEMINFO_DROPS,
+  SK_MEMINFO_VARS,
+  SO_ATTACH_FILTER,
+  SO_MEMINFO,
   SO_RCVBUF,
   SO_RCVBUFFORCE,
   SO_SNDBUF,
@@ -22,11 +26,17 @@ import {
 } from './uapi/netlink.js';
 
 const SOCKADDR_NL = 12;
+/** struct sock_filter */
+const BPF_INSTRUCTION = 8;
 
 /** How a socket is set up. */
 export interface NetlinkSocketOptions {
   /** Multicast groups to join when binding: bit `group - 1`. Default none. */
   readonly groups?: number;
+  /** A classic BPF program of 8-byte instructions that sees every datagram first. In force before a group is joined. */
+  readonly filter?: Uint8Array | undefined;
+  /** Size of the receive buffer, as `setReceiveBuffer`. In force before a group is joined. */
+  readonly receiveBuffer?: number | undefined;
 }
 
 /** A bound NETLINK_NETFILTER socket. One dump at a time; keep requests, dumps and events on sockets of their own. */
@@ -36,6 +46,7 @@ export class NetlinkSocket {
   readonly #libc: Libc;
   readonly #fd: number;
   #closed = false;
+  #watch: DescriptorWatch | undefined;
 
   private constructor(libc: Libc, fd: number, portId: number) {
     this.#libc = libc;
@@ -53,9 +64,17 @@ export class NetlinkSocket {
     putHost32(address, 8, options.groups ?? 0);
     const length = new Uint8Array(4);
     putHost32(length, 0, SOCKADDR_NL);
-    let result = c.bind(fd, address, SOCKADDR_NL);
-    const failed = result < 0 ? 'bind' : 'getsockname';
-    if (result >= 0) result = c.getsockname(fd, address, length);
+    if (options.receiveBuffer !== undefined) forceReceiveBuffer(c, fd, options.receiveBuffer);
+    let failed = 'setsockopt';
+    let result = options.filter ? attachFilter(c, fd, options.filter) : 0;
+    if (result >= 0) {
+      failed = 'bind';
+      result = c.bind(fd, address, SOCKADDR_NL);
+    }
+    if (result >= 0) {
+      failed = 'getsockname';
+      result = c.getsockname(fd, address, length);
+    }
     if (result < 0) {
       c.close(fd);
       throw systemError(failed, -result);
@@ -102,8 +121,33 @@ export class NetlinkSocket {
 
   /** Sets the receive buffer, past the system's limit where that is permitted. @returns the size in force, in bytes */
   setReceiveBuffer(bytes: number): number {
-    if (this.#setOption(SOL_SOCKET, SO_RCVBUFFORCE, bytes) < 0) this.#setOption(SOL_SOCKET, SO_RCVBUF, bytes);
+    this.#check();
+    forceReceiveBuffer(this.#libc, this.#fd, bytes);
+    return this.receiveBuffer;
+  }
+
+  /** Bytes in the receive buffer, as the kernel counts them: twice what was asked for. */
+  get receiveBuffer(): number {
     return this.#getOption(SOL_SOCKET, SO_RCVBUF);
+  }
+
+  /** Datagrams lost since the socket was opened because its receive buffer was full. Source: SO_MEMINFO, Linux 4.12. */
+  get drops(): number {
+    this.#check();
+    const info = new Uint8Array(4 * SK_MEMINFO_VARS);
+    const length = new Uint8Array(4);
+    putHost32(length, 0, info.length);
+    const result = this.#libc.getsockopt(this.#fd, SOL_SOCKET, SO_MEMINFO, info, length);
+    if (result < 0) throw systemError('getsockopt', -result);
+    return host32(info, 4 * SK_MEMINFO_DROPS);
+  }
+
+  /** Calls `ready` from the event loop while datagrams or an error are waiting: see `Libc.watch`. The socket closes the watch. */
+  watch(ready: (status: number) => void): DescriptorWatch {
+    this.#check();
+    if (this.#watch) throw new ClosedError('the netlink socket is watched already');
+    this.#watch = this.#libc.watch(this.#fd, 'readable', ready);
+    return this.#watch;
   }
 
   /** As `setReceiveBuffer`, for sending. The largest message batch is 32 bytes less than the result. */
@@ -116,6 +160,7 @@ export class NetlinkSocket {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#watch?.close(); // before its descriptor, or libuv aborts the process
     this.#libc.close(this.#fd);
   }
 
@@ -139,6 +184,22 @@ export class NetlinkSocket {
   #check(): void {
     if (this.#closed) throw new ClosedError('the netlink socket is closed');
   }
+}
+
+/** Past the system's limit where that is permitted. */
+function forceReceiveBuffer(c: Libc, fd: number, bytes: number): void {
+  const value = new Uint8Array(4);
+  putHost32(value, 0, bytes);
+  if (c.setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, value, 4) < 0) c.setsockopt(fd, SOL_SOCKET, SO_RCVBUF, value, 4);
+}
+
+/** SO_ATTACH_FILTER with a struct sock_fprog. The kernel copies the program. */
+function attachFilter(c: Libc, fd: number, program: Uint8Array): number {
+  const pointer = c.pointerSize;
+  const value = new Uint8Array(2 * pointer);
+  putHost16(value, 0, program.length / BPF_INSTRUCTION);
+  putPointer(value, pointer, c.address(program), pointer);
+  return c.setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, value, value.length);
 }
 
 function systemError(syscall: string, errno: number): SystemError {

@@ -15,7 +15,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   format: ['ctnetlink/', 'wire/bytes'],
   library: ['errors', 'wire/', 'ctnetlink/'],
   index: ['errors', 'library/', 'ctnetlink/'],
-  cli: ['errors', 'library/', 'format/', 'ctnetlink/', 'node:'],
+  cli: ['errors', 'library/', 'format/', 'ctnetlink/', 'wire/writable', 'node:'],
   top: ['errors', 'library/', 'format/', 'ctnetlink/', 'node:'],
   web: ['errors', 'library/', 'format/', 'ctnetlink/', 'node:'],
   metrics: ['errors', 'library/', 'format/', 'ctnetlink/', 'node:'],

@@ -3,6 +3,7 @@
 export const AF_NETLINK = 16;
 export const SOCK_RAW = 3;
 export const SOCK_CLOEXEC = 0x80000;
+export const SOCK_NONBLOCK = 0x800;
 export const NETLINK_NETFILTER = 12;
 
 export const NLM_F_REQUEST = 0x001;
@@ -37,8 +38,15 @@ export const NETLINK_EXT_ACK = 11;
 export const SOL_SOCKET = 1;
 export const SO_SNDBUF = 7;
 export const SO_RCVBUF = 8;
+export const SO_ATTACH_FILTER = 26;
 export const SO_SNDBUFFORCE = 32;
 export const SO_RCVBUFFORCE = 33;
+export const SO_MEMINFO = 55;
+/** Index in the array of SO_MEMINFO: datagrams lost because the buffer was full. */
+export const SK_MEMINFO_DROPS = 8;
+export const SK_MEMINFO_VARS = 9;
+
+export const POLLOUT = 4;
 
 export const MSG_TRUNC = 0x20;
 export const MSG_DONTWAIT = 0x40;

@@ -1,0 +1,126 @@
+// `-E`: events as they happen, until a signal, a count, a time or a closed pipe ends it.
+
+import { eventType } from '../../ctnetlink/event-type.js';
+import type { View } from '../../ctnetlink/view.js';
+import { ByteWriter } from '../../format/byte-writer.js';
+import { ALL_FLOW_EVENTS } from '../../library/event-source.js';
+import { EventWatch } from '../../library/event-watch.js';
+import type { Context } from '../context.js';
+import { EventRecord, warnOfEventMode } from '../event-record.js';
+import { flowFilter } from '../flow-filter.js';
+import { expectationWriter, flowWriter } from '../flow-writer.js';
+import { PacedOutput } from '../paced-output.js';
+import { ProgramNames } from '../program-names.js';
+
+/** How long a reader that has stopped is waited for after a signal, in milliseconds. */
+const LAST_CHANCE = 1000;
+
+/** @returns exit status 0 */
+export async function events(context: Context): Promise<number> {
+  const { invocation } = context;
+  const { values, table } = invocation;
+  const watch = EventWatch.open(
+    {
+      table: table === 'expect' ? 'expect' : 'conntrack',
+      groups: values.eventMask,
+      receiveBuffer: values.bufferSize,
+      filter: flowFilter(values, context.filterLabels),
+      initial: values.initial ?? false,
+      resync: values.resync ?? false,
+    },
+    context.conntrack,
+  );
+  const output = new PacedOutput(context.stdout);
+  try {
+    if (values.bufferSize !== undefined)
+      context.err(`conntrack: the receive buffer of the events has ${watch.receiveBuffer} bytes`);
+    warnOfEventMode(context);
+    const record = new EventRecord(context.err, values.resync ?? false);
+    const shown = await show(context, watch, output, record);
+    record.close(output.kept);
+    context.close(`${shown} ${table === 'expect' ? 'expectation events' : 'flow events'} have been shown.`);
+    return 0;
+  } finally {
+    watch.close();
+    output.close();
+  }
+}
+
+/** Shows events until something ends it. @returns how many */
+async function show(context: Context, watch: EventWatch, output: PacedOutput, record: EventRecord): Promise<number> {
+  const { values, table } = context.invocation;
+  const limit = values.eventCount ?? Number.POSITIVE_INFINITY;
+  const out = new ByteWriter((bytes, length) => output.write(bytes, length));
+  const names = new ProgramNames(context.now);
+  const options = { labels: context.labels, event: true, programName: (portId: number) => names.find(portId) };
+  const writer = table === 'expect' ? expectationWriter(out, values.output, options) : flowWriter(out, values.output, options);
+  // A watch that lists gets every kind of event, wanted or not.
+  const groups = table === 'expect' ? undefined : (values.eventMask ?? ALL_FLOW_EVENTS);
+  const isShown = (view: View) => groups === undefined || ((groups >> eventType(view)) & 1) === 1;
+  const { first: signal, deadline } = interruption(context, () => output.kept > 0);
+  let count = 0;
+  writer.clock.set(context.now());
+  writer.begin();
+  await new Promise<void>((resolve, reject) => {
+    const fail = (error: unknown) => {
+      watch.close();
+      reject(error);
+    };
+    /** Writes what there is; a reader that does not take it stops the watch until it does. */
+    const flush = () => {
+      out.flush();
+      if (output.kept === 0) return;
+      watch.pause();
+      output.taken().then(() => watch.resume(), fail);
+    };
+    const end = () => void watch.finish().then(resolve, fail);
+    signal.then(end);
+    deadline.then(resolve);
+    if (values.duration !== undefined) setTimeout(end, values.duration * 1000);
+    watch.start({
+      beginBatch: () => {
+        writer.clock.set(context.now());
+        if (output.kept > 0) flush();
+      },
+      event: (view) => {
+        if (count >= limit || !isShown(view)) return;
+        writer.entry(view);
+        if (++count < limit) return;
+        watch.close();
+        resolve();
+      },
+      idle: flush,
+      lost: (loss) => record.lost(loss),
+      repaired: (events) => record.repaired(events),
+      failed: fail,
+    });
+    if (limit === 0) resolve();
+    else flush();
+  });
+  watch.close();
+  writer.end();
+  out.flush();
+  await Promise.race([output.taken(), deadline]);
+  return count;
+}
+
+/**
+ * What signals do: the first ends the watch properly, the second at once. `deadline` comes as well when the reader has not
+ * taken what is there (`stalled`) for a while after the first: it must not keep us.
+ */
+function interruption(
+  context: Context,
+  stalled: () => boolean,
+): { readonly first: Promise<void>; readonly deadline: Promise<void> } {
+  let onFirst!: () => void;
+  let onDeadline!: () => void;
+  const first = new Promise<void>((resolve) => (onFirst = resolve));
+  const deadline = new Promise<void>((resolve) => (onDeadline = resolve));
+  let count = 0;
+  context.onSignal(() => {
+    if (++count > 1) onDeadline();
+    onFirst();
+  });
+  first.then(() => setInterval(() => stalled() && onDeadline(), LAST_CHANCE));
+  return { first, deadline };
+}

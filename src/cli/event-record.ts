@@ -1,0 +1,71 @@
+// What `-E` says on standard error besides the events: what to know before, each loss, and whether the record is complete.
+
+import { readFileSync } from 'node:fs';
+import type { EventLoss } from '../library/event-source.js';
+import type { Context } from './context.js';
+
+const EVENT_MODE = '/proc/sys/net/netfilter/nf_conntrack_events';
+
+/** Warns of events that the kernel will not send, where it says so (ctnetlink.md 7.3). */
+export function warnOfEventMode(context: Context): void {
+  const mode = readMode();
+  if (mode === 0) {
+    context.err('conntrack: the kernel sends no events of new flows here: net.netfilter.nf_conntrack_events is 0');
+    context.err('  hint: sysctl -w net.netfilter.nf_conntrack_events=1');
+  } else if (mode === 2 && context.conntrack().count().entries > 0) {
+    context.err('conntrack: flows that began while nobody listened give no UPDATE or DESTROY events here');
+    context.err('  hint: sysctl -w net.netfilter.nf_conntrack_events=1 gives events of every flow from its beginning on');
+  }
+}
+
+/** `undefined` before Linux 2.6.34 and where /proc is not there. */
+function readMode(): number | undefined {
+  try {
+    return Number(readFileSync(EVENT_MODE, 'latin1'));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Keeps account of losses and repairs. */
+export class EventRecord {
+  readonly #err: (line: string) => void;
+  readonly #resync: boolean;
+  #overruns = 0;
+  #lost = 0;
+  #unrepaired = 0;
+  #shown = 0;
+
+  constructor(err: (line: string) => void, resync: boolean) {
+    this.#err = err;
+    this.#resync = resync;
+  }
+
+  /** One warning for each overrun. */
+  lost({ events, at }: EventLoss): void {
+    if (this.#overruns++ === 0 && !this.#resync)
+      this.#err('  hint: a larger buffer (-b BYTES) or fewer events (-e, -p, -s) help; --resync shows what was missed');
+    this.#lost += events;
+    this.#unrepaired++;
+    this.#err(`conntrack: ${new Date(at).toISOString()}: ${events} events were lost: the receive buffer was full`);
+  }
+
+  /** What was lost until now has been made up for by so many events. */
+  repaired(events: number): void {
+    this.#unrepaired = 0;
+    this.#shown += events;
+    this.#err(`conntrack: ${events} events marked [RESYNC] stand for those that were lost`);
+  }
+
+  /** Whether the record is complete, in one line. `unwritten`: bytes that the reader of the output did not take. */
+  close(unwritten: number): void {
+    if (unwritten > 0) this.#err(`conntrack: the record is incomplete: the reader did not take the last ${unwritten} bytes`);
+    if (this.#overruns === 0) {
+      if (unwritten === 0) this.#err('conntrack: the record is complete: no event was lost');
+    } else if (this.#unrepaired === 0)
+      this.#err(
+        `conntrack: ${this.#lost} events were lost in ${this.#overruns} overruns; ${this.#shown} events [RESYNC] repaired the record`,
+      );
+    else this.#err(`conntrack: the record is incomplete: ${this.#lost} events were lost in ${this.#overruns} overruns`);
+  }
+}

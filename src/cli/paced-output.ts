@@ -1,0 +1,86 @@
+// PacedOutput: bytes to a descriptor, as fast as its reader takes them and without ever waiting for it. What the reader does not
+// take yet is kept; the caller must not bring more until it was taken, so that a stalled reader costs no memory.
+
+import { fstatSync, writeSync } from 'node:fs';
+import { WritableDescriptor } from '../wire/writable.js';
+import { OutputError } from './output.js';
+
+/** A pipe that is ready takes this much without waiting. */
+const PIPE_BUF = 4096;
+
+export class PacedOutput {
+  readonly #fd: number;
+  readonly #descriptor: WritableDescriptor;
+  /** The most that one write may have. Files never wait. */
+  readonly #most: number;
+  #kept = new Uint8Array(0);
+  #keptFrom = 0;
+  #waiting: (() => void)[] = [];
+
+  constructor(fd: number) {
+    this.#fd = fd;
+    this.#descriptor = new WritableDescriptor(fd);
+    this.#most = canWait(fd) ? PIPE_BUF : Number.POSITIVE_INFINITY;
+  }
+
+  /** Bytes that the reader has not taken yet. */
+  get kept(): number {
+    return this.#kept.length - this.#keptFrom;
+  }
+
+  /** Writes `bytes` from 0 to `length`, or keeps a copy of the rest. @throws OutputError */
+  write(bytes: Uint8Array, length: number): void {
+    const done = this.kept === 0 ? this.#writeSome(bytes, 0, length) : 0;
+    if (done === length) return;
+    const rest = new Uint8Array(this.kept + length - done);
+    rest.set(this.#kept.subarray(this.#keptFrom));
+    rest.set(bytes.subarray(done, length), this.kept);
+    this.#kept = rest;
+    this.#keptFrom = 0;
+  }
+
+  /** Resolves when everything was taken. @throws OutputError */
+  async taken(): Promise<void> {
+    while (this.kept > 0) {
+      await new Promise<void>((resolve) => {
+        this.#waiting.push(resolve);
+        this.#descriptor.whenReady(() => this.#wake());
+      });
+      this.#keptFrom += this.#writeSome(this.#kept, this.#keptFrom, this.#kept.length);
+    }
+    this.#kept = new Uint8Array(0);
+    this.#keptFrom = 0;
+  }
+
+  /** Gives up on what was not taken: nothing is waited for any more. */
+  close(): void {
+    this.#descriptor.close();
+  }
+
+  #wake(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const resolve of waiting) resolve();
+  }
+
+  /** Writes from `from` on while the descriptor is ready. @returns how many bytes */
+  #writeSome(bytes: Uint8Array, from: number, end: number): number {
+    let at = from;
+    while (at < end && (this.#most > PIPE_BUF || this.#descriptor.ready)) {
+      try {
+        at += writeSync(this.#fd, bytes, at, Math.min(end - at, this.#most));
+      } catch (error) {
+        const code = (error as NodeJS.ErrnoException).code ?? 'EIO';
+        if (code === 'EAGAIN') break;
+        if (code !== 'EINTR') throw new OutputError(code, error);
+      }
+    }
+    return at - from;
+  }
+}
+
+/** Whether a write may have to wait for somebody: not to a file, nor to a device without a reader. */
+function canWait(fd: number): boolean {
+  const stat = fstatSync(fd);
+  return !(stat.isFile() || stat.isBlockDevice());
+}

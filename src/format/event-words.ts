@@ -1,0 +1,47 @@
+// What is said of an event besides the entry: its type, who caused it, and that it stands for one that was not seen.
+// Order and spacing: cli.md 5.2, 5.3.
+
+import { eventType } from '../ctnetlink/event-type.js';
+import { ORIGIN_INITIAL, ORIGIN_KERNEL, type View } from '../ctnetlink/view.js';
+import { type ByteWriter, token } from './byte-writer.js';
+import type { FormatOptions } from './options.js';
+import { NEWLINE, SPACE } from './shared.js';
+
+const TYPES = [token('    [NEW] '), token(' [UPDATE] '), token('[DESTROY] ')];
+const USERSPACE = token('[USERSPACE] portid=');
+const PROGNAME = token(' progname=');
+const INITIAL = token('[INITIAL] ');
+const RESYNC = token('[RESYNC] ');
+const COMMENT = token('# ');
+
+/** `[NEW]` and its like, right-aligned, with a trailing space. */
+export function writeEventType(out: ByteWriter, view: View): void {
+  out.token(TYPES[eventType(view)]!);
+}
+
+/** `[USERSPACE] portid=N progname=NAME `: the event was caused by a request from a netlink socket. */
+export function writeUserspace(out: ByteWriter, view: View, options: FormatOptions): void {
+  if (view.portId === 0) return;
+  out.token(USERSPACE);
+  out.decimal(view.portId);
+  const name = options.programName?.(view.portId);
+  if (name) {
+    out.token(PROGNAME);
+    out.raw(name, 0, name.length);
+  }
+  out.byte(SPACE);
+}
+
+/** `[INITIAL] ` or `[RESYNC] `, for an event that a list supplied. */
+export function writeOrigin(out: ByteWriter, view: View): void {
+  if (view.origin !== ORIGIN_KERNEL) out.token(view.origin === ORIGIN_INITIAL ? INITIAL : RESYNC);
+}
+
+/** The same as a comment line of its own, where the entry's line is a command. */
+export function writeOriginComment(out: ByteWriter, view: View): void {
+  if (view.origin === ORIGIN_KERNEL) return;
+  out.token(COMMENT);
+  writeOrigin(out, view);
+  out.dropLast();
+  out.byte(NEWLINE);
+}

@@ -1,0 +1,171 @@
+// EventSource: a socket that listens to the kernel's events, read until empty whenever something arrives. It says what was lost.
+
+import { DecodeError, SystemError } from '../errors.js';
+import { host16, host32 } from '../wire/bytes.js';
+import { Datagrams } from '../wire/datagrams.js';
+import { EAGAIN, ENOBUFS, errnoName, errnoReason } from '../wire/errno.js';
+import { type DescriptorWatch, libc } from '../wire/ffi.js';
+import { align4 } from '../wire/message.js';
+import { NetlinkSocket } from '../wire/socket.js';
+import { NLMSG_HDRLEN, NLMSG_MIN_TYPE } from '../wire/uapi/netlink.js';
+
+/** Multicast groups as bits. Source: ctnetlink.md 2.4. */
+export const FLOW_EVENTS = { new: 0x01, update: 0x02, destroy: 0x04 } as const;
+export const ALL_FLOW_EVENTS = 0x07;
+/** New and destroyed expectations; the kernel sends no update of them. */
+export const ALL_EXPECTATION_EVENTS = 0x28;
+
+/** Room for some 25,000 events; the kernel takes memory only for those that wait. */
+const DEFAULT_BUFFER = 16 * 1024 * 1024;
+/** Every event is a datagram of its own, far smaller than this unless a security context is very long. */
+const SLOT_SIZE = 8192;
+const SLOTS = 64;
+/** Batches in a row before timers and signals get their turn; what is left calls again at once. */
+const BATCHES_PER_TURN = 64;
+
+/** An overrun of the receive buffer: the kernel dropped events until everything that waited was read. */
+export interface EventLoss {
+  /** Events lost in this overrun. */
+  readonly events: number;
+  /** When it was noticed, in milliseconds since the epoch. */
+  readonly at: number;
+}
+
+/** What a source calls. What is thrown here ends the source and goes to `failed`. */
+export interface EventVisitor {
+  /** The next messages arrived together: the place to look at the clock. */
+  readonly beginBatch?: () => void;
+  /** One message, borrowed: from `at` to `end` in `bytes`. */
+  readonly message: (bytes: Uint8Array, at: number, end: number) => void;
+  /** The queue is empty: the place to flush. */
+  readonly idle?: () => void;
+  /** Called when the queue is empty behind the loss. */
+  readonly lost: (loss: EventLoss) => void;
+  /** Nothing will come any more. */
+  readonly failed: (error: unknown) => void;
+}
+
+/** How a source is opened. */
+export interface EventSourceOptions {
+  /** Multicast groups. */
+  readonly groups: number;
+  /** Bytes to ask for as receive buffer; the kernel doubles it. Default 16 MiB, or what the system permits. */
+  readonly receiveBuffer?: number | undefined;
+  /** A socket filter: see eventFilter. */
+  readonly filter?: Uint8Array | undefined;
+}
+
+export class EventSource {
+  readonly #socket: NetlinkSocket;
+  readonly #datagrams = new Datagrams(libc(), SLOTS, SLOT_SIZE);
+  #visitor: EventVisitor | undefined;
+  #watch: DescriptorWatch | undefined;
+  #paused = false;
+  #overrun = false;
+  #drops = 0;
+
+  private constructor(socket: NetlinkSocket) {
+    this.#socket = socket;
+  }
+
+  /** Listens from now on: what happens before `start` waits in the buffer. @throws SystemError, PlatformError */
+  static open(options: EventSourceOptions): EventSource {
+    const { groups, filter } = options;
+    const receiveBuffer = options.receiveBuffer ?? DEFAULT_BUFFER;
+    return new EventSource(NetlinkSocket.open({ groups, filter, receiveBuffer }));
+  }
+
+  /** Bytes in the receive buffer, as the kernel counts them. */
+  get receiveBuffer(): number {
+    return this.#socket.receiveBuffer;
+  }
+
+  /** Calls `visitor` from the event loop until `close`. */
+  start(visitor: EventVisitor): void {
+    this.#visitor = visitor;
+    this.#watch = this.#socket.watch((status) => {
+      this.drain(BATCHES_PER_TURN);
+      if (status < 0 && this.#visitor && !this.#paused) this.#watch?.start(); // an error pending stops the watch
+    });
+  }
+
+  /** Reads no more until `resume`: the kernel keeps what arrives as long as there is room. */
+  pause(): void {
+    if (this.#paused || !this.#visitor) return;
+    this.#paused = true;
+    this.#watch?.stop();
+  }
+
+  resume(): void {
+    if (!this.#paused || !this.#visitor) return;
+    this.#paused = false;
+    this.#watch?.start();
+  }
+
+  /**
+   * Reads what is waiting now, at most `batches` times 64 events, without waiting for the event loop.
+   * @returns whether everything was read
+   */
+  drain(batches = Number.POSITIVE_INFINITY): boolean {
+    try {
+      return this.#drain(batches);
+    } catch (error) {
+      const visitor = this.#visitor;
+      this.close();
+      visitor?.failed(error);
+      return true;
+    }
+  }
+
+  /** Idempotent; may be called from a visitor. */
+  close(): void {
+    this.#visitor = undefined;
+    this.#watch = undefined;
+    this.#socket.close();
+  }
+
+  #drain(batches: number): boolean {
+    const datagrams = this.#datagrams;
+    for (let turn = 0; turn < batches; turn++) {
+      const visitor = this.#visitor;
+      if (!visitor || this.#paused) return false;
+      const count = this.#socket.receive(datagrams);
+      if (count === -EAGAIN) {
+        if (this.#overrun) this.#reportLoss(visitor);
+        visitor.idle?.();
+        return true;
+      }
+      if (count === -ENOBUFS) {
+        this.#overrun = true; // told once, before what is still waiting
+        continue;
+      }
+      if (count < 0) throw new SystemError('recvmmsg', -count, errnoName(-count), errnoReason(-count));
+      visitor.beginBatch?.();
+      for (let i = 0; i < count; i++) {
+        if (!datagrams.fromKernel(i)) continue;
+        const start = datagrams.start(i);
+        if (datagrams.truncated(i)) throw new DecodeError(`an event is longer than ${SLOT_SIZE} bytes`, start);
+        walk(datagrams.bytes, start, start + datagrams.length(i), visitor);
+        if (this.#visitor !== visitor) return false; // closed from within
+      }
+    }
+    return false;
+  }
+
+  #reportLoss(visitor: EventVisitor): void {
+    this.#overrun = false;
+    const { drops } = this.#socket;
+    const events = (drops - this.#drops) >>> 0;
+    this.#drops = drops;
+    visitor.lost({ events, at: Date.now() });
+  }
+}
+
+function walk(bytes: Uint8Array, at: number, end: number, visitor: EventVisitor): void {
+  while (at + NLMSG_HDRLEN <= end) {
+    const length = host32(bytes, at);
+    if (length < NLMSG_HDRLEN || at + length > end) throw new DecodeError(`event: bad message length ${length}`, at);
+    if (host16(bytes, at + 4) >= NLMSG_MIN_TYPE) visitor.message(bytes, at, at + length);
+    at += align4(length);
+  }
+}

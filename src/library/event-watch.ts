@@ -1,0 +1,254 @@
+// EventWatch: events of one table, with the list before them and the repair after a loss where those are wanted.
+
+import { eventFilter } from '../ctnetlink/event-filter.js';
+import { X } from '../ctnetlink/expectation-fields.js';
+import { S } from '../ctnetlink/fields.js';
+import { compileFilter, type FlowFilter, type FlowPredicate, MATCH_ALL } from '../ctnetlink/filter.js';
+import { requiredFamily } from '../ctnetlink/kernel-filter.js';
+import { AF_UNSPEC } from '../ctnetlink/uapi/in.js';
+import { createExpectationView, createFlowView, type View } from '../ctnetlink/view.js';
+import type { Conntrack } from './conntrack.js';
+import { ALL_EXPECTATION_EVENTS, ALL_FLOW_EVENTS, type EventLoss, EventSource } from './event-source.js';
+import { TableTracker, type TrackedTable } from './table-tracker.js';
+
+/** Between the end of a repair and the next one, in milliseconds, so that a steady overload leaves time for events. */
+const REPAIR_PAUSE = 1000;
+
+export interface EventWatchOptions {
+  readonly table: 'conntrack' | 'expect';
+  /** Multicast groups; all of the table by default, and always with `initial` or `resync`. */
+  readonly groups?: number | undefined;
+  /** Bytes to ask for as receive buffer. */
+  readonly receiveBuffer?: number | undefined;
+  /** Flows that are wanted. */
+  readonly filter?: FlowFilter;
+  /** Show what is in the table first. */
+  readonly initial?: boolean;
+  /** After a loss, list the table and show what was missed. */
+  readonly resync?: boolean;
+}
+/** How often `finish` tries to repair losses of events that go on. */
+const LAST_REPAIRS = 5;
+
+/** What a watch calls. */
+export interface EventWatchVisitor {
+  /** The next events arrived together: the place to look at the clock. */
+  readonly beginBatch?: () => void;
+  /** An event, borrowed. `view.origin` tells those that a list supplied. */
+  readonly event: (view: View) => void;
+  /** Nothing is waiting: the place to flush. */
+  readonly idle?: () => void;
+  /** The first list is complete. At once without `initial` and `resync`. */
+  readonly ready?: () => void;
+  readonly lost: (loss: EventLoss) => void;
+  /** What was missed has been shown: so many events. */
+  readonly repaired?: (shown: number) => void;
+  /** The watch has ended by itself. */
+  readonly failed: (error: unknown) => void;
+}
+
+export class EventWatch {
+  readonly #source: EventSource;
+  readonly #options: EventWatchOptions;
+  readonly #conntrack: () => Conntrack;
+  #visitor!: EventWatchVisitor;
+  #tracker: TableTracker | undefined;
+  #losses = 0;
+  #working: Promise<void> = Promise.resolve();
+  #repairDue = false;
+  #timer: NodeJS.Timeout | undefined;
+  #paused: { readonly promise: Promise<void>; readonly resolve: () => void } | undefined;
+  #closed = false;
+
+  private constructor(source: EventSource, options: EventWatchOptions, conntrack: () => Conntrack) {
+    this.#source = source;
+    this.#options = options;
+    this.#conntrack = conntrack;
+  }
+
+  /** Listens from now on. `conntrack` opens the table when a list is needed. @throws SystemError, PlatformError */
+  static open(options: EventWatchOptions, conntrack: () => Conntrack): EventWatch {
+    const { table, receiveBuffer } = options;
+    const all = table === 'expect' ? ALL_EXPECTATION_EVENTS : ALL_FLOW_EVENTS;
+    const tracks = options.initial || options.resync;
+    const source = EventSource.open({
+      groups: tracks ? all : (options.groups ?? all),
+      receiveBuffer,
+      filter: table === 'conntrack' && options.filter ? eventFilter(options.filter) : undefined,
+    });
+    return new EventWatch(source, options, conntrack);
+  }
+
+  /** Bytes in the receive buffer, as the kernel counts them. */
+  get receiveBuffer(): number {
+    return this.#source.receiveBuffer;
+  }
+
+  /** Calls `visitor` until `close`, or until it fails. */
+  start(visitor: EventWatchVisitor): void {
+    this.#visitor = visitor;
+    const { initial, resync, table, filter = MATCH_ALL } = this.#options;
+    const wanted = table === 'conntrack' ? compileFilter(filter) : undefined;
+    const view = table === 'expect' ? createExpectationView() : createFlowView();
+    const tracker = initial || resync ? this.#track(wanted) : undefined;
+    this.#tracker = tracker;
+    this.#source.start({
+      ...(visitor.beginBatch ? { beginBatch: visitor.beginBatch } : {}),
+      ...(visitor.idle ? { idle: visitor.idle } : {}),
+      message: (bytes, at, end) => {
+        view.decode(bytes, at, end);
+        if (this.#tracker) this.#tracker.event(view);
+        else if (!wanted || wanted(view)) visitor.event(view);
+      },
+      lost: (loss) => this.#lost(loss),
+      failed: (error) => this.#fail(error),
+    });
+    if (!tracker) {
+      visitor.ready?.();
+      return;
+    }
+    this.#working = this.#list(tracker, initial ? 'initial' : 'baseline').then(() => {
+      if (!resync) this.#tracker = undefined; // from here on events are all there is to know
+      if (!this.#closed) visitor.ready?.();
+    });
+  }
+
+  /** Reads no more until `resume`. */
+  pause(): void {
+    if (this.#paused || this.#closed) return;
+    let resolve!: () => void;
+    const promise = new Promise<void>((settle) => (resolve = settle));
+    this.#paused = { promise, resolve };
+    this.#source.pause();
+  }
+
+  resume(): void {
+    const paused = this.#paused;
+    this.#paused = undefined;
+    this.#source.resume();
+    paused?.resolve();
+  }
+
+  /** Shows what has happened until now, repairs what was lost, and closes. */
+  async finish(): Promise<void> {
+    clearTimeout(this.#timer);
+    await this.#working;
+    await this.#drainAll();
+    for (let round = 0; this.#repairDue && !this.#closed && round < LAST_REPAIRS; round++) {
+      clearTimeout(this.#timer);
+      await this.#repair();
+      await this.#drainAll();
+    }
+    this.close();
+  }
+
+  async #drainAll(): Promise<void> {
+    while (!this.#closed && !this.#source.drain()) await this.#pause()?.promise;
+  }
+
+  /** Idempotent; may be called from a visitor. */
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    this.#source.close();
+    this.#paused?.resolve();
+  }
+
+  #track(wanted: FlowPredicate | undefined): TableTracker {
+    const { table, filter = MATCH_ALL } = this.#options;
+    const tracked = table === 'expect' ? expectationTable(this.#conntrack) : flowTable(this.#conntrack, requiredFamily(filter));
+    return new TableTracker(tracked, wanted, (view) => {
+      if (!this.#closed) this.#visitor.event(view);
+    });
+  }
+
+  #lost(loss: EventLoss): void {
+    this.#losses++;
+    this.#visitor.lost(loss);
+    if (this.#options.resync) this.#scheduleRepair(0);
+  }
+
+  #scheduleRepair(delay: number): void {
+    if (this.#repairDue || this.#closed) return;
+    this.#repairDue = true;
+    this.#timer = setTimeout(() => {
+      this.#working = this.#working.then(() => this.#repair());
+    }, delay);
+  }
+
+  async #repair(): Promise<void> {
+    const tracker = this.#tracker;
+    if (!tracker || this.#closed || !this.#repairDue) return;
+    const before = this.#losses;
+    const shown = await this.#list(tracker, 'resync');
+    this.#repairDue = false;
+    if (this.#closed) return;
+    this.#visitor.repaired?.(shown);
+    this.#visitor.idle?.();
+    // Events were lost while the list was taken: what it shows of them is not certain.
+    if (this.#losses !== before) this.#scheduleRepair(REPAIR_PAUSE);
+  }
+
+  async #list(tracker: TableTracker, reason: 'baseline' | 'initial' | 'resync'): Promise<number> {
+    try {
+      const shown = await tracker.list(reason, () => this.#catchUp());
+      this.#visitor.idle?.();
+      return shown;
+    } catch (error) {
+      if (!this.#closed) this.#fail(error);
+      return 0;
+    }
+  }
+
+  /** Applies all events that were sent until now; waits while the watch is paused. */
+  #catchUp(): void | Promise<void> {
+    if (this.#closed) throw new WatchClosed();
+    if (!this.#paused) {
+      this.#visitor.beginBatch?.();
+      this.#source.drain();
+    }
+    const paused = this.#pause();
+    return paused ? paused.promise.then(() => this.#catchUp()) : undefined;
+  }
+
+  /** What a pause waits for; a method, since visitors pause and resume. */
+  #pause(): { readonly promise: Promise<void> } | undefined {
+    return this.#paused;
+  }
+
+  #fail(error: unknown): void {
+    if (this.#closed) return;
+    this.close();
+    this.#visitor.failed(error);
+  }
+}
+
+/** Ends a list of a watch that was closed meanwhile. */
+class WatchClosed extends Error {}
+
+function flowTable(conntrack: () => Conntrack, family: number): TrackedTable {
+  return {
+    id: S.id,
+    createView: createFlowView,
+    differ: flowsDiffer,
+    list: (visitor) => conntrack().scan(family === AF_UNSPEC ? MATCH_ALL : { kind: 'family', family }, visitor),
+  };
+}
+
+function expectationTable(conntrack: () => Conntrack): TrackedTable {
+  return {
+    id: X.id,
+    createView: createExpectationView,
+    differ: () => false, // an expectation never changes
+    list: (visitor) => conntrack().scanExpectations(AF_UNSPEC, visitor),
+  };
+}
+
+/** What an update event tells; absent is 0 in some events. */
+function flowsDiffer(before: View, now: View): boolean {
+  for (const slot of [S.status, S.mark] as const) if (before.be32(slot) !== now.be32(slot)) return true;
+  for (const slot of [S.tcpState, S.sctpState, S.dccpState] as const) if (before.u8(slot) !== now.u8(slot)) return true;
+  const words = Math.max(before.length(S.labels), now.length(S.labels)) >> 2;
+  for (let word = 0; word < words; word++) if (before.labelWord(S.labels, word) !== now.labelWord(S.labels, word)) return true;
+  return before.stringLength(S.helper) !== now.stringLength(S.helper);
+}
