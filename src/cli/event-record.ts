@@ -43,11 +43,11 @@ export class EventRecord {
 
   /** One warning for each overrun. */
   lost({ events, at }: EventLoss): void {
-    if (this.#overruns++ === 0 && !this.#resync)
-      this.#err('  hint: a larger buffer (-b BYTES) or fewer events (-e, -p, -s) help; --resync shows what was missed');
     this.#lost += events;
     this.#unrepaired++;
     this.#err(`conntrack: ${new Date(at).toISOString()}: ${events} events were lost: the receive buffer was full`);
+    if (this.#overruns++ === 0 && !this.#resync)
+      this.#err('  hint: a larger buffer (-b BYTES) or fewer events (-e, -p, -s) help; --resync shows what was missed');
   }
 
   /** What was lost until now has been made up for by so many events. */

@@ -23,6 +23,9 @@ const SLOTS = 64;
 /** Batches in a row before timers and signals get their turn; what is left calls again at once. */
 const BATCHES_PER_TURN = 64;
 
+/** Events that follow each other faster than this are taken together, in milliseconds. */
+const REST = 4;
+
 /** An overrun of the receive buffer: the kernel dropped events until everything that waited was read. */
 export interface EventLoss {
   /** Events lost in this overrun. */
@@ -61,6 +64,9 @@ export class EventSource {
   #visitor: EventVisitor | undefined;
   #watch: DescriptorWatch | undefined;
   #paused = false;
+  #rest: NodeJS.Timeout | undefined;
+  /** When the watch called last, in milliseconds. */
+  #woke = 0;
   #overrun = false;
   #drops = 0;
 
@@ -83,16 +89,31 @@ export class EventSource {
   /** Calls `visitor` from the event loop until `close`. */
   start(visitor: EventVisitor): void {
     this.#visitor = visitor;
-    this.#watch = this.#socket.watch((status) => {
-      this.drain(BATCHES_PER_TURN);
-      if (status < 0 && this.#visitor && !this.#paused) this.#watch?.start(); // an error pending stops the watch
-    });
+    this.#watch = this.#socket.watch((status) => this.#wake(status));
+  }
+
+  #wake(status: number): void {
+    const now = performance.now();
+    const busy = now - this.#woke < REST;
+    this.#woke = now;
+    const empty = this.drain(BATCHES_PER_TURN);
+    if (!this.#visitor || this.#paused) return;
+    if (busy && empty) {
+      // Waking up for each event costs more than the event.
+      this.#watch?.stop();
+      this.#rest = setTimeout(() => {
+        this.#rest = undefined;
+        this.drain(BATCHES_PER_TURN);
+        if (this.#visitor && !this.#paused) this.#watch?.start();
+      }, REST);
+    } else if (status < 0) this.#watch?.start(); // an error pending has stopped it
   }
 
   /** Reads no more until `resume`: the kernel keeps what arrives as long as there is room. */
   pause(): void {
     if (this.#paused || !this.#visitor) return;
     this.#paused = true;
+    clearTimeout(this.#rest);
     this.#watch?.stop();
   }
 
@@ -121,6 +142,7 @@ export class EventSource {
   close(): void {
     this.#visitor = undefined;
     this.#watch = undefined;
+    clearTimeout(this.#rest);
     this.#socket.close();
   }
 

@@ -56,6 +56,8 @@ export class EventWatch {
   #losses = 0;
   #working: Promise<void> = Promise.resolve();
   #repairDue = false;
+  /** When the last repair ended, in milliseconds. */
+  #repairedAt = Number.NEGATIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;
   #paused: { readonly promise: Promise<void>; readonly resolve: () => void } | undefined;
   #closed = false;
@@ -165,12 +167,13 @@ export class EventWatch {
   #lost(loss: EventLoss): void {
     this.#losses++;
     this.#visitor.lost(loss);
-    if (this.#options.resync) this.#scheduleRepair(0);
+    if (this.#options.resync) this.#scheduleRepair();
   }
 
-  #scheduleRepair(delay: number): void {
+  #scheduleRepair(): void {
     if (this.#repairDue || this.#closed) return;
     this.#repairDue = true;
+    const delay = Math.max(0, this.#repairedAt + REPAIR_PAUSE - performance.now());
     this.#timer = setTimeout(() => {
       this.#working = this.#working.then(() => this.#repair());
     }, delay);
@@ -182,11 +185,12 @@ export class EventWatch {
     const before = this.#losses;
     const shown = await this.#list(tracker, 'resync');
     this.#repairDue = false;
+    this.#repairedAt = performance.now();
     if (this.#closed) return;
     this.#visitor.repaired?.(shown);
     this.#visitor.idle?.();
     // Events were lost while the list was taken: what it shows of them is not certain.
-    if (this.#losses !== before) this.#scheduleRepair(REPAIR_PAUSE);
+    if (this.#losses !== before) this.#scheduleRepair();
   }
 
   async #list(tracker: TableTracker, reason: 'baseline' | 'initial' | 'resync'): Promise<number> {
