@@ -1,7 +1,7 @@
 // The floor of every list: dumps the table of this network namespace through src/wire and throws everything away.
-// Prints the milliseconds of each dump as a JSON array; `node scripts/bench-dump.mjs 5` makes five in one process.
+// Prints the milliseconds of each dump as a JSON array; `node scripts/bench/dump.mjs 5` makes five in one process.
 
-import { root } from './fresh.mjs';
+import { root } from '../fresh.mjs';
 
 const { dump, MessageWriter, NetlinkSocket, ReceiveBuffers } = await import(`${root}/dist/wire/index.js`);
 

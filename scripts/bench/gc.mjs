@@ -9,7 +9,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { PerformanceObserver } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { ensureBuilt, root } from './fresh.mjs';
+import { ensureBuilt, root } from '../fresh.mjs';
 
 const ENTRIES = 200_000;
 /** As in a dump: every datagram begins at a multiple of this. */
