@@ -109,6 +109,8 @@ export interface OptionValues {
   /** Initial sequence number, initial timestamp, timestamp offset. */
   readonly synproxy?: readonly number[];
   readonly handshakeSeq?: bigint;
+  /** `--netns`, as given: a name, path, process id or `all`. */
+  readonly netns?: string;
   readonly dryRun?: true;
   /** Most entries to touch. */
   readonly max?: number;

@@ -5,17 +5,15 @@ import { T } from '../ctnetlink/fields.js';
 import { NF_CT_EXPECT_INACTIVE, NF_CT_EXPECT_PERMANENT, NF_CT_EXPECT_USERSPACE } from '../ctnetlink/uapi/nf-conntrack-common.js';
 import type { View } from '../ctnetlink/view.js';
 import { type ByteWriter, token } from './byte-writer.js';
-import { eventType } from './event-type.js';
 import type { FormatOptions, WallClock } from './options.js';
 import { entrySize, writeDestination, writeSource } from './shared.js';
 import {
   FLOW_CLOSE,
-  FLOW_EVENT_OPEN,
-  FLOW_OPEN,
   LAYER3_CLOSE,
   type Tag,
   tag,
   writeElement,
+  writeFlowOpen,
   writeLayer3Open,
   writeStringElement,
   writeWhen,
@@ -38,8 +36,8 @@ const USERSPACE = token('<userspace/>');
 
 /** Appends one element and its newline. */
 export function writeExpectationXml(out: ByteWriter, view: View, options: FormatOptions, clock: WallClock): void {
-  out.reserve(entrySize(view, undefined));
-  out.token(options.event ? FLOW_EVENT_OPEN[eventType(view)]! : FLOW_OPEN);
+  out.reserve(entrySize(view, undefined, options.netns));
+  writeFlowOpen(out, view, options);
   writeLayer3Open(out, view);
   writeAddresses(out, view, EXPECTED_TUPLE, EXPECTED);
   writeAddresses(out, view, EXPECTED_MASK, MASK);

@@ -4,7 +4,6 @@ import { ORIGINAL, REPLY, S, T } from '../ctnetlink/fields.js';
 import { IPS_ASSURED, IPS_EXPECTED, IPS_HW_OFFLOAD, IPS_OFFLOAD, IPS_SEEN_REPLY } from '../ctnetlink/uapi/nf-conntrack-common.js';
 import type { View } from '../ctnetlink/view.js';
 import { type ByteWriter, type Token, token } from './byte-writer.js';
-import { eventType } from './event-type.js';
 import type { FormatOptions, WallClock } from './options.js';
 import {
   entrySize,
@@ -18,11 +17,10 @@ import {
 } from './shared.js';
 import {
   FLOW_CLOSE,
-  FLOW_EVENT_OPEN,
-  FLOW_OPEN,
   LAYER3_CLOSE,
   tag,
   writeElement,
+  writeFlowOpen,
   writeLayer3Open,
   writeStringElement,
   writeWhen,
@@ -63,8 +61,8 @@ const STATES = stateTokens('');
 
 /** Appends one element and its newline. */
 export function writeFlowXml(out: ByteWriter, view: View, options: FormatOptions, clock: WallClock): void {
-  out.reserve(entrySize(view, options.labels));
-  out.token(options.event ? FLOW_EVENT_OPEN[eventType(view)]! : FLOW_OPEN);
+  out.reserve(entrySize(view, options.labels, options.netns));
+  writeFlowOpen(out, view, options);
   writeDirection(out, view, ORIGINAL, META_ORIGINAL, S.packetsOriginal, S.bytesOriginal);
   writeDirection(out, view, REPLY, META_REPLY, S.packetsReply, S.bytesReply);
   writeIndependent(out, view, options, clock);

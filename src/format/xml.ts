@@ -3,7 +3,8 @@
 import { AF_INET, AF_INET6 } from '../ctnetlink/uapi/in.js';
 import type { View } from '../ctnetlink/view.js';
 import { type ByteWriter, type Token, token } from './byte-writer.js';
-import type { WallClock } from './options.js';
+import { eventType } from './event-type.js';
+import type { FormatOptions, WallClock } from './options.js';
 
 const DECLARATION = '<?xml version="1.0" encoding="utf-8"?>\n';
 
@@ -15,10 +16,19 @@ export interface XmlFrame {
 export const CONNTRACK_FRAME: XmlFrame = { open: `${DECLARATION}<conntrack>\n`, close: '</conntrack>\n' };
 export const EXPECT_FRAME: XmlFrame = { open: `${DECLARATION}<expect>\n`, close: '</expect>\n' };
 
-/** `<flow>`, or with the type of the event: index 0 new, 1 update, 2 destroy. */
-export const FLOW_OPEN = token('<flow>');
-export const FLOW_EVENT_OPEN = ['new', 'update', 'destroy'].map((type) => token(`<flow type="${type}">`));
+const FLOW_OPEN = token('<flow>');
+/** Index 0 new, 1 update, 2 destroy. */
+const FLOW_EVENT_OPEN = ['new', 'update', 'destroy'].map((type) => token(`<flow type="${type}">`));
 export const FLOW_CLOSE = token('</flow>\n');
+
+/** `<flow>`, for events with their type, where several network namespaces are written with the entry's. */
+export function writeFlowOpen(out: ByteWriter, view: View, options: FormatOptions): void {
+  out.token(options.event ? FLOW_EVENT_OPEN[eventType(view)]! : FLOW_OPEN);
+  if (options.netns) {
+    out.dropLast(); // the `>`
+    options.netns.writeAttribute(out);
+  }
+}
 
 const LAYER3_IPV4 = token('<layer3 protonum="2" protoname="ipv4">');
 const LAYER3_IPV6 = token('<layer3 protonum="10" protoname="ipv6">');

@@ -16,6 +16,10 @@ export interface Libc {
   /** recvmmsg(2) on a thread of the pool. The caller keeps every buffer that `headers` points to alive until `done` runs. */
   recvmmsgAsync(fd: number, headers: Uint8Array, count: number, flags: number, done: (result: number) => void): void;
   close(fd: number): number;
+  /** setns(2): moves the calling thread only. */
+  setns(fd: number, type: number): number;
+  /** _exit(2): ends the process at once, without running anything more of it. */
+  exit(status: number): void;
   /** The address of a buffer's first byte. It holds as long as the buffer is reachable. */
   address(bytes: Uint8Array): bigint;
   /** Bytes in a pointer: 8 or 4. */
@@ -81,6 +85,9 @@ function declare(koffi: Koffi): Libc {
   const send = c.func('intptr_t send(int fd, void *bytes, size_t length, int flags)');
   const recvmmsg = c.func('int recvmmsg(int fd, void *headers, unsigned int count, int flags, void *timeout)');
   const close = c.func('int close(int fd)');
+  // Declaring a function takes time at each start: these are needed by few.
+  const setns = later(() => c.func('int setns(int fd, int type)'));
+  const exit = later(() => c.func('void _exit(int status)'));
   return {
     socket: (domain, type, protocol) => result(socket(domain, type, protocol)),
     bind: (fd, address, length) => result(bind(fd, address, length)),
@@ -92,7 +99,18 @@ function declare(koffi: Koffi): Libc {
     recvmmsgAsync: (fd, headers, count, flags, done) =>
       recvmmsg.async(fd, headers, count, flags, null, (_: unknown, value: number) => done(result(value))),
     close: (fd) => result(close(fd)),
+    setns: (fd, type) => result(setns()(fd, type)),
+    exit: (status) => void exit()(status),
     address: (bytes) => BigInt(koffi.address(bytes)),
     pointerSize: koffi.sizeof('void *'),
+  };
+}
+
+/** Makes something at its first use. */
+function later<T>(make: () => T): () => T {
+  let made: T | undefined;
+  return () => {
+    made ??= make();
+    return made;
   };
 }
