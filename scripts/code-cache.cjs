@@ -8,10 +8,10 @@ const { Script } = require('node:vm');
 const COMMANDS = [['-V'], ['-C']];
 
 const bundle = process.argv[2];
-// The same text and name as in bin/conntrack: V8 compares them.
 const filename = require('node:path').resolve(bundle);
 const source = readFileSync(filename, 'latin1');
-const script = new Script(`(function (exports, require, module, __filename) {${source}\n})`, { filename });
+// The same text as in bin/conntrack: V8 compares it. The name is what stack traces show; not where it was built.
+const script = new Script(`(function (exports, require, module, __filename) {${source}\n})`, { filename: 'conntrack.cjs' });
 const exit = process.exit;
 
 (async () => {

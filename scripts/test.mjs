@@ -1,6 +1,6 @@
 // `npm test`: installs what the tests need, builds, checks and runs them, and ends with one line of totals.
 //
-//   node scripts/test.mjs [all|unit|diff|fuzz|sessions]
+//   node scripts/test.mjs [all|unit|package|diff|fuzz|sessions]
 //
 // Everything runs from build/, which tsc makes from src/ and test/; the command under test is the bundle in dist/.
 
@@ -15,7 +15,8 @@ delete process.env.NODE_EXTRA_CA_CERTS;
 delete process.env.NODE_TEST_CONTEXT;
 
 const SUITES = {
-  unit: { title: 'unit', take: (path) => !/^test\/(fuzz|differential|kernels)\//.test(path) },
+  unit: { title: 'unit', take: (path) => !/^test\/(fuzz|differential|kernels|package)\//.test(path) },
+  package: { title: 'package', take: (path) => path.startsWith('test/package/') },
   fuzz: { title: 'fuzz', take: (path) => path.startsWith('test/fuzz/') },
   diff: { title: 'differential', take: (path) => path.startsWith('test/differential/') && !isSessions(path), privileged: true },
   // Random sessions that change tables take long: run them by name.
@@ -65,7 +66,9 @@ function provideTools() {
 }
 
 function requireModules() {
-  const missing = ['typescript', 'esbuild', '@biomejs/biome', 'koffi'].filter((name) => !exists(`${root}/node_modules/${name}`));
+  const missing = ['typescript', 'esbuild', '@biomejs/biome', 'koffi', 'publint', '@arethetypeswrong/core'].filter(
+    (name) => !exists(`${root}/node_modules/${name}`),
+  );
   if (missing.length === 0) return;
   console.error(`missing modules: ${missing.join(', ')}. Run "npm install" first.`);
   process.exit(1);

@@ -78,6 +78,16 @@ export class NoAnswerError extends ConntrackError {
   readonly code = 'NO_ANSWER';
 }
 
+/** A network namespace cannot be found or entered. `code` is the errno's name: ENOENT, EPERM, EACCES, EINVAL (it is something else). */
+export class NamespaceError extends ConntrackError {
+  readonly code: string;
+
+  constructor(message: string, code: string, options?: ErrorOptions & { hint?: string | undefined }) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
 /** The object was used after `close()`. */
 export class ClosedError extends ConntrackError {
   readonly code = 'CLOSED';

@@ -8,9 +8,11 @@ export {
   ConntrackError,
   DecodeError,
   KernelError,
+  NamespaceError,
   NoAnswerError,
   PlatformError,
   SystemError,
   ValueError,
 } from './errors.js';
-export { Conntrack, type TableCount } from './library/conntrack.js';
+export { Conntrack, type ConntrackOptions, type TableCount } from './library/conntrack.js';
+export { listNamespaces, type NamespaceList, NetworkNamespace } from './library/namespaces.js';

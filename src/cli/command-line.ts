@@ -4,12 +4,13 @@ import type { Protocol } from '../ctnetlink/schema.js';
 import { OptionNames, OptionReader, type Token } from './getopt.js';
 import { helpTopic } from './help.js';
 import type { CommandLetter, Invocation, OptionValues, Table } from './invocation.js';
-import { checkLegality } from './legality.js';
+import { checkLegality, checkNamespace, needOf } from './legality.js';
 import { didYouMean } from './nearest.js';
 import {
   COMMANDS,
   type CommandRow,
   commandName,
+  commandRow,
   type Draft,
   OPTIONS,
   type OptionRow,
@@ -76,12 +77,19 @@ export function checkLoadable(invocation: Invocation): void {
     );
   if (invocation.table !== 'conntrack')
     throw new UsageError(`a load file works on table conntrack only, not on ${invocation.table}`);
+  if (invocation.values.netns !== undefined)
+    throw new UsageError('--netns cannot be used in a load file: all of it goes to one network namespace', {
+      hint: 'give it behind the file name: conntrack -R FILE --netns NAME',
+    });
 }
 
 /** The options of our own that `-R` takes, behind the file name. Other words there are ignored, as the reference does. */
 function loadOptions(words: readonly string[]): OptionValues {
   const names = new OptionNames<Named>();
-  addOptions(names, Object.fromEntries(Object.entries<OptionRow>(OPTIONS).filter(([, row]) => row.isNew && row.conntrack?.R)));
+  addOptions(
+    names,
+    Object.fromEntries(Object.entries<OptionRow>(OPTIONS).filter(([, row]) => row.isNew && needOf(row, 'R', 'conntrack'))),
+  );
   const reader = new OptionReader<Named>(words, names);
   const draft = newDraft({ readProtocols: () => '' });
   for (let token = reader.next(); token; token = reader.next()) {
@@ -89,6 +97,7 @@ function loadOptions(words: readonly string[]): OptionValues {
     if (token.kind === 'option' && 'row' in token.option)
       takeOption(token.option.key, token.option.row, token.option.name, token.value, draft);
   }
+  checkNamespace(draft, commandRow('R'), 'conntrack');
   return draft.values;
 }
 

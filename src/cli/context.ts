@@ -6,6 +6,7 @@ import type { Conntrack } from '../library/conntrack.js';
 import type { Invocation } from './invocation.js';
 import type { LabelSource } from './labels.js';
 import { writeAll } from './output.js';
+import type { Tables } from './tables.js';
 
 /** Everything a command needs. Commands return their exit status and throw what went wrong. */
 export interface Context {
@@ -16,8 +17,10 @@ export interface Context {
   readonly filterLabels: readonly number[];
   /** Where label names come from, for command lines within a file. */
   readonly labelSource: LabelSource;
-  /** The table, opened when first asked for; closed when the command has ended. @throws SystemError, PlatformError */
+  /** The table of a command that works on one; closed when the command has ended. @throws SystemError, PlatformError, NamespaceError */
   conntrack(): Conntrack;
+  /** The tables of a command that may work on several: `--netns all`. */
+  readonly tables: Tables;
   /** Standard output. Flush it before writing to `err`, so that the closing line comes last. */
   readonly out: ByteWriter;
   /** The descriptor of standard output, for a command that writes to it at the pace of its reader. */

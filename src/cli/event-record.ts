@@ -1,29 +1,20 @@
 // What `-E` says on standard error besides the events: what to know before, each loss, and whether the record is complete.
 
-import { readFileSync } from 'node:fs';
 import type { EventLoss } from '../library/event-source.js';
 import type { Context } from './context.js';
+import type { Table } from './tables.js';
 
 const EVENT_MODE = '/proc/sys/net/netfilter/nf_conntrack_events';
 
 /** Warns of events that the kernel will not send, where it says so (ctnetlink.md 7.3). */
-export function warnOfEventMode(context: Context): void {
-  const mode = readMode();
-  if (mode === 0) {
+export function warnOfEventMode(context: Context, table: Table): void {
+  const mode = table.readText(EVENT_MODE)?.trim();
+  if (mode === '0') {
     context.err('conntrack: the kernel sends no events of new flows here: net.netfilter.nf_conntrack_events is 0');
     context.err('  hint: sysctl -w net.netfilter.nf_conntrack_events=1');
-  } else if (mode === 2 && context.conntrack().count().entries > 0) {
+  } else if (mode === '2' && table.conntrack().count().entries > 0) {
     context.err('conntrack: flows that began while nobody listened give no UPDATE or DESTROY events here');
     context.err('  hint: sysctl -w net.netfilter.nf_conntrack_events=1 gives events of every flow from its beginning on');
-  }
-}
-
-/** `undefined` before Linux 2.6.34 and where /proc is not there. */
-function readMode(): number | undefined {
-  try {
-    return Number(readFileSync(EVENT_MODE, 'latin1'));
-  } catch {
-    return undefined;
   }
 }
 

@@ -8,14 +8,16 @@ import { writeExpectationXml } from '../format/expectation-xml.js';
 import { type SaveVerb, writeFlowSave } from '../format/flow-save.js';
 import { writeFlowText } from '../format/flow-text.js';
 import { writeFlowXml } from '../format/flow-xml.js';
-import { type FormatOptions, WallClock } from '../format/options.js';
+import { type FormatOptions, NamespaceLabel, WallClock } from '../format/options.js';
 import { CONNTRACK_FRAME, EXPECT_FRAME, type XmlFrame } from '../format/xml.js';
 import type { OutputModes } from './invocation.js';
 
 /** Writes a list of entries: `begin`, each entry, `end`. */
 export interface EntryWriter {
-  begin(): void;
+  /** Entries may follow, of the network namespace `netns` where that is shown. Once, or before those of each namespace. */
+  begin(netns?: string): void;
   readonly entry: (view: View) => void;
+  /** After this, a frame is complete, whether there were entries or not. */
   end(): void;
   /** The time that ages refer to. */
   readonly clock: WallClock;
@@ -27,6 +29,10 @@ export interface WriterOptions {
   /** Entries are events. */
   readonly event?: boolean;
   readonly verb?: SaveVerb;
+  /** Name of the program that owns a netlink port id, for events. */
+  readonly programName?: (portId: number) => Uint8Array | undefined;
+  /** Entries of several network namespaces: each tells its own. */
+  readonly netns?: boolean;
 }
 
 const PLAIN: OutputModes = {
@@ -45,17 +51,17 @@ const PLAIN: OutputModes = {
 export function flowWriter(out: ByteWriter, modes: OutputModes = PLAIN, options: WriterOptions = {}): EntryWriter {
   const clock = new WallClock();
   const format = formatOptions(modes, options);
-  if (modes.xml) return framed(out, CONNTRACK_FRAME, clock, (view) => writeFlowXml(out, view, format, clock));
-  if (modes.save) return unframed(clock, (view) => writeFlowSave(out, view, format, options.verb));
-  return unframed(clock, (view) => writeFlowText(out, view, format, clock));
+  if (modes.xml) return framed(out, CONNTRACK_FRAME, clock, format, (view) => writeFlowXml(out, view, format, clock));
+  if (modes.save) return unframed(clock, format, (view) => writeFlowSave(out, view, format, options.verb));
+  return unframed(clock, format, (view) => writeFlowText(out, view, format, clock));
 }
 
 /** The writer of expectations. They have no saved form: `-o save` prints text. */
 export function expectationWriter(out: ByteWriter, modes: OutputModes = PLAIN, options: WriterOptions = {}): EntryWriter {
   const clock = new WallClock();
   const format = formatOptions(modes, options);
-  if (modes.xml) return framed(out, EXPECT_FRAME, clock, (view) => writeExpectationXml(out, view, format, clock));
-  return unframed(clock, (view) => writeExpectationText(out, view, format, clock));
+  if (modes.xml) return framed(out, EXPECT_FRAME, clock, format, (view) => writeExpectationXml(out, view, format, clock));
+  return unframed(clock, format, (view) => writeExpectationText(out, view, format, clock));
 }
 
 function formatOptions(modes: OutputModes, options: WriterOptions): FormatOptions {
@@ -67,18 +73,34 @@ function formatOptions(modes: OutputModes, options: WriterOptions): FormatOption
     labels: options.labels,
     full: modes.full,
     event: options.event ?? false,
+    programName: options.programName,
+    netns: options.netns ? new NamespaceLabel() : undefined,
   };
 }
 
-function framed(out: ByteWriter, frame: XmlFrame, clock: WallClock, entry: (view: View) => void): EntryWriter {
-  return {
-    clock,
-    entry,
-    begin: () => out.text(frame.open),
-    end: () => out.text(frame.close),
+function framed(
+  out: ByteWriter,
+  frame: XmlFrame,
+  clock: WallClock,
+  { netns: label }: FormatOptions,
+  entry: (view: View) => void,
+): EntryWriter {
+  let begun = false;
+  const begin = (netns?: string) => {
+    if (netns !== undefined) label?.set(netns);
+    if (!begun) out.text(frame.open);
+    begun = true;
   };
+  const end = () => {
+    begin();
+    out.text(frame.close);
+  };
+  return { clock, entry, begin, end };
 }
 
-function unframed(clock: WallClock, entry: (view: View) => void): EntryWriter {
-  return { clock, entry, begin: () => {}, end: () => {} };
+function unframed(clock: WallClock, { netns: label }: FormatOptions, entry: (view: View) => void): EntryWriter {
+  const begin = (netns?: string) => {
+    if (netns !== undefined) label?.set(netns);
+  };
+  return { clock, entry, begin, end: () => {} };
 }

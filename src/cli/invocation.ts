@@ -115,6 +115,8 @@ export interface OptionValues {
   readonly eventCount?: number;
   /** Seconds to watch. */
   readonly duration?: number;
+  /** `--netns`, as given: a name, path, process id or `all`. */
+  readonly netns?: string;
   readonly dryRun?: true;
   /** Most entries to touch. */
   readonly max?: number;

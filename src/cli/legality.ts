@@ -43,6 +43,35 @@ export function checkLegality(draft: Draft, command: CommandRow, table: Table): 
     if (draft.tracker) checkRows(draft, protocolOptions(draft.tracker), draft.tracker, command, table);
   }
   checkLate(draft, command, table);
+  checkNamespace(draft, command, table);
+}
+
+/** The word for every network namespace. */
+export const ALL_NAMESPACES = 'all';
+/** What is meant for one namespace. -E would need a socket in each. */
+const ONE_NAMESPACE: ReadonlySet<CommandLetter> = new Set(['I', 'A', 'R', 'E']);
+
+/** `--netns all` is for commands that look or select. @throws UsageError */
+export function checkNamespace({ values, given }: Draft, command: CommandRow, table: Table): void {
+  if (values.netns !== ALL_NAMESPACES) return;
+  const { letter } = command;
+  if (ONE_NAMESPACE.has(letter) || (letter === 'F' && table === 'expect'))
+    throw new UsageError(
+      `${where(command, table)} works in one network namespace at a time, so --netns takes no ${ALL_NAMESPACES} there`,
+    );
+  if (values.output?.save)
+    throw new UsageError('-o save does not say which network namespace a line belongs to; give --netns a single one');
+  const everything = letter === 'F' || (letter === 'D' && ![...given.keys()].some(selectsEntries));
+  if (everything && values.max === undefined && !values.dryRun)
+    throw new UsageError(`${commandName(command)} with --netns all would empty the tables of every namespace and container`, {
+      hint: 'look with --dry-run, then say with --max NUMBER how many entries that may be',
+    });
+}
+
+/** Whether an option chooses among entries; options of protocols do. */
+function selectsEntries(key: string): boolean {
+  const group = (OPTIONS as OptionRows)[key]?.group;
+  return group === undefined || !['output', 'safety', 'namespace', 'old'].includes(group);
 }
 
 /** What the rows say about a command, for a quick yes. The rows themselves find the first offence when it is no. */

@@ -1,14 +1,15 @@
 // The command: words → invocation → exit status. The only file that touches `process`.
 
 import { readFileSync } from 'node:fs';
-import { ConntrackError } from '../errors.js';
-import { Conntrack } from '../library/conntrack.js';
+import { ConntrackError, NamespaceError } from '../errors.js';
+import type { ByteWriter } from '../format/byte-writer.js';
 import { parseCommandLine } from './command-line.js';
 import { CLOSING_PREFIX, type Context, invocationContext, outputTo } from './context.js';
 import type { CommandLetter, Invocation } from './invocation.js';
 import { LabelSource } from './labels.js';
 import { explain, failureLines } from './messages.js';
 import { OutputError, writeAll } from './output.js';
+import { oneTable, type Tables } from './tables.js';
 import { UsageError } from './usage-error.js';
 
 type Command = (context: Context) => Promise<number>;
@@ -55,15 +56,14 @@ async function run(invocation: Invocation, labelSource: LabelSource): Promise<nu
   const load = COMMANDS[invocation.command];
   if (!load) throw new UsageError(`-${invocation.command} is not available yet`);
   const command = await load();
-  let conntrack: Conntrack | undefined;
+  const out = outputTo(STDOUT);
+  const tables = await tablesFor(invocation, out);
   try {
     return await command({
       ...invocationContext(invocation, labelSource),
-      conntrack: () => {
-        conntrack ??= Conntrack.open();
-        return conntrack;
-      },
-      out: outputTo(STDOUT),
+      conntrack: () => tables.only.conntrack(),
+      tables,
+      out,
       stdout: STDOUT,
       onSignal: (callback) => {
         for (const signal of ENDING_SIGNALS) process.on(signal, callback);
@@ -74,8 +74,22 @@ async function run(invocation: Invocation, labelSource: LabelSource): Promise<nu
       readProtocols,
     });
   } finally {
-    conntrack?.close();
+    tables.close();
   }
+}
+
+async function tablesFor(invocation: Invocation, out: ByteWriter): Promise<Tables> {
+  const { netns } = invocation.values;
+  if (netns === undefined || 'Vh'.includes(invocation.command)) return oneTable();
+  const { tablesOf } = await import('./namespaces.js');
+  return tablesOf(netns, {
+    failed: (error, name) => {
+      out.flush();
+      const { message, hint } = explain(error, invocation);
+      tell(error instanceof NamespaceError ? message : `netns ${name}: ${message}`, hint);
+    },
+    warning: (text) => err(`conntrack: ${text}`),
+  });
 }
 
 /** Tells what went wrong, in one line and perhaps a hint. @returns the exit status */

@@ -272,6 +272,7 @@ export const GROUPS = {
   expect: 'Expectations',
   output: 'Output',
   event: 'Events',
+  namespace: 'Network namespaces (not in the C tool)',
   restore: 'What -o save,full writes besides (not in the C tool)',
   safety: 'Safety (not in the C tool)',
   old: 'Without effect',
@@ -892,6 +893,23 @@ export const OPTIONS = {
     conntrack: { I: 'may', A: 'may' },
     read(draft, name, text) {
       draft.values.handshakeSeq = parseUnsigned64(text, name);
+    },
+  },
+  netns: {
+    names: ['netns'],
+    arg: 'required',
+    value: 'WHERE',
+    group: 'namespace',
+    isNew: true,
+    help:
+      'Work in another network namespace: a name of "ip netns", a path (with a slash), the id of a process in it, such as a container\'s, ' +
+      'or all: every one with a name or a process, and which in front of each line (not for -I, -A, -R, -E, -o save).',
+    everywhere: true,
+    read(draft, name, text) {
+      if (text === '') throw new UsageError(`${name}: the name of the network namespace is empty`);
+      if (draft.values.netns !== undefined && draft.values.netns !== text)
+        throw new UsageError(`${name}: only one network namespace; ${quoted(draft.values.netns)} was given before`);
+      draft.values.netns = text;
     },
   },
   dryRun: {

@@ -29,7 +29,8 @@ const FLAGS: readonly (readonly [number, Token])[] = [
 
 /** Appends one line. */
 export function writeExpectationText(out: ByteWriter, view: View, options: FormatOptions, clock: WallClock): void {
-  out.reserve(entrySize(view, undefined));
+  out.reserve(entrySize(view, undefined, options.netns));
+  options.netns?.writeText(out);
   if (options.timestamp) writeTimestamp(out, clock.seconds, clock.microseconds);
   if (options.event) writeEventType(out, view);
   if (view.has(X.timeout)) {

@@ -36,7 +36,7 @@ const USERSPACE = token('<userspace/>');
 
 /** Appends one element and its newline. */
 export function writeExpectationXml(out: ByteWriter, view: View, options: FormatOptions, clock: WallClock): void {
-  out.reserve(entrySize(view, undefined));
+  out.reserve(entrySize(view, undefined, options.netns));
   writeFlowOpen(out, view, options);
   writeLayer3Open(out, view);
   writeAddresses(out, view, EXPECTED_TUPLE, EXPECTED);

@@ -63,7 +63,8 @@ const MONTHS = 'Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec'.split(' ').map(
 
 /** Appends one line. */
 export function writeFlowText(out: ByteWriter, view: View, options: FormatOptions, clock: WallClock): void {
-  out.reserve(entrySize(view, options.labels));
+  out.reserve(entrySize(view, options.labels, options.netns));
+  options.netns?.writeText(out);
   if (options.event) {
     if (options.timestamp) writeEventTime(out, view, clock);
     writeEventType(out, view);

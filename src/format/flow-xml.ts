@@ -61,7 +61,7 @@ const STATES = stateTokens('');
 
 /** Appends one element and its newline. */
 export function writeFlowXml(out: ByteWriter, view: View, options: FormatOptions, clock: WallClock): void {
-  out.reserve(entrySize(view, options.labels));
+  out.reserve(entrySize(view, options.labels, options.netns));
   writeFlowOpen(out, view, options);
   writeDirection(out, view, ORIGINAL, META_ORIGINAL, S.packetsOriginal, S.bytesOriginal);
   writeDirection(out, view, REPLY, META_REPLY, S.packetsReply, S.bytesReply);

@@ -1,6 +1,7 @@
 // What writers are told: which fields are wanted, and the time.
 
 import type { LabelMap } from '../ctnetlink/label.js';
+import type { ByteWriter } from './byte-writer.js';
 
 /** Choices of `-o` that change what an entry looks like. */
 export interface FormatOptions {
@@ -20,6 +21,49 @@ export interface FormatOptions {
   readonly programName?: ((portId: number) => Uint8Array | undefined) | undefined;
   /** Entries are events: their type is shown. */
   readonly event: boolean;
+  /** Shown in front of each entry, when entries of several network namespaces are written. */
+  readonly netns?: NamespaceLabel | undefined;
+}
+
+/** Which network namespace the entries that follow are of. Set by the caller before the entries of each. */
+export class NamespaceLabel {
+  // Bytes, not tokens: a name may have characters beyond ASCII.
+  #text = new Uint8Array(0);
+  #attribute = new Uint8Array(0);
+
+  set(name: string): void {
+    const encoder = new TextEncoder();
+    this.#text = encoder.encode(`netns=${oneWord(name)} `);
+    this.#attribute = encoder.encode(` netns="${escapeAttribute(oneWord(name))}">`);
+  }
+
+  /** The most that it adds to an entry. */
+  get size(): number {
+    return this.#text.length + this.#attribute.length;
+  }
+
+  /** `netns=NAME `; blanks, control characters and backslashes of the name as `\xHH`, so that it stays one word. */
+  writeText(out: ByteWriter): void {
+    out.raw(this.#text, 0, this.#text.length);
+  }
+
+  /** ` netns="NAME">`: the end of a start tag. */
+  writeAttribute(out: ByteWriter): void {
+    out.raw(this.#attribute, 0, this.#attribute.length);
+  }
+}
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+const BREAKS_WORD = /[\x00-\x20\x7f\\]/g;
+
+function oneWord(name: string): string {
+  return name.replace(BREAKS_WORD, (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`);
+}
+
+const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };
+
+function escapeAttribute(text: string): string {
+  return text.replace(/[&<>"]/g, (character) => ENTITIES[character]!);
 }
 
 /** The time that ages and event times refer to. Refreshed by the caller for each batch; reading it costs nothing. */

@@ -7,6 +7,7 @@ import type { Protocol } from '../ctnetlink/schema.js';
 import type { View } from '../ctnetlink/view.js';
 import { belowBillion, billions } from '../wire/bytes.js';
 import { type ByteWriter, type Token, token } from './byte-writer.js';
+import type { NamespaceLabel } from './options.js';
 
 export const SPACE = 32;
 export const NEWLINE = 10;
@@ -66,8 +67,8 @@ export function stateTokens(suffix: string): readonly (StateTokens | undefined)[
 }
 
 /** What an entry can take at most in any format, labels included: the room a writer reserves before it starts. */
-export function entrySize(view: View, labels: LabelMap | undefined): number {
-  return FIXED_SIZE + view.size * MAX_ESCAPE + (labels ? labels.encodedSize : 0);
+export function entrySize(view: View, labels: LabelMap | undefined, netns?: NamespaceLabel): number {
+  return FIXED_SIZE + view.size * MAX_ESCAPE + (labels ? labels.encodedSize : 0) + (netns ? netns.size : 0);
 }
 
 /** More than all tags, words and numbers of one entry together. */

@@ -23,16 +23,20 @@ const FLOW_EVENT_OPEN = ['', ' origin="initial"', ' origin="resync"'].map((origi
 );
 export const FLOW_CLOSE = token('</flow>\n');
 
+/** `<flow>`; of an event with its type, and origin when a list supplied it; of several network namespaces with the entry's. */
+export function writeFlowOpen(out: ByteWriter, view: View, options: FormatOptions): void {
+  out.token(options.event ? FLOW_EVENT_OPEN[view.origin]![eventType(view)]! : FLOW_OPEN);
+  if (options.netns) {
+    out.dropLast(); // the `>`
+    options.netns.writeAttribute(out);
+  }
+}
+
 const LAYER3_IPV4 = token('<layer3 protonum="2" protoname="ipv4">');
 const LAYER3_IPV6 = token('<layer3 protonum="10" protoname="ipv6">');
 const LAYER3_OTHER = token('<layer3 protonum="');
 const LAYER3_UNKNOWN = token('" protoname="unknown">');
 export const LAYER3_CLOSE = token('</layer3>');
-
-/** `<flow>`; of an event with its type, and with its origin when a list supplied it. */
-export function writeFlowOpen(out: ByteWriter, view: View, options: FormatOptions): void {
-  out.token(options.event ? FLOW_EVENT_OPEN[view.origin]![eventType(view)]! : FLOW_OPEN);
-}
 
 export function writeLayer3Open(out: ByteWriter, view: View): void {
   if (view.family === AF_INET) out.token(LAYER3_IPV4);

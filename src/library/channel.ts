@@ -2,6 +2,7 @@
 
 import type { KernelError } from '../errors.js';
 import { MessageWriter } from '../wire/message.js';
+import type { NetworkNamespace } from '../wire/netns.js';
 import { type DumpVisitor, dump, ReceiveBuffers, transact, type VisitMessage } from '../wire/request.js';
 import { NetlinkSocket } from '../wire/socket.js';
 import { NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST } from '../wire/uapi/netlink.js';
@@ -23,11 +24,15 @@ export function expectations(message: number): number {
 
 /** One request, batch or dump at a time. */
 export class Channel {
-  readonly #socket = NetlinkSocket.open();
+  readonly #socket: NetlinkSocket;
   readonly #buffers = new ReceiveBuffers();
   readonly #message = new MessageWriter();
   #sequence = 0;
   #batched = 0;
+
+  constructor(namespace: NetworkNamespace | undefined) {
+    this.#socket = NetlinkSocket.open({ namespace });
+  }
 
   /** One request, acknowledged. `flags` and `version` beyond the usual ones are for those that need them. */
   transact(

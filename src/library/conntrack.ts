@@ -33,6 +33,7 @@ import { putBe32 } from '../wire/bytes.js';
 import { EBUSY, EINVAL, ENOENT, EOPNOTSUPP, EPERM } from '../wire/errno.js';
 import { kernelIsAtLeast } from '../wire/kernel.js';
 import type { MessageWriter } from '../wire/message.js';
+import { NetworkNamespace } from '../wire/netns.js';
 import type { VisitMessage } from '../wire/request.js';
 import { NLM_F_CREATE, NLM_F_EXCL } from '../wire/uapi/netlink.js';
 import { BoundaryDuplicates } from './boundary-duplicates.js';
@@ -87,16 +88,37 @@ const GET_BY_LIST: Readonly<Record<FlowList, readonly [number, string]>> = {
   unconfirmed: [IPCTNL_MSG_CT_GET_UNCONFIRMED, 'CT_GET_UNCONFIRMED'],
 };
 
-/** The tracking table of the network namespace that the process is in. Needs CAP_NET_ADMIN there. */
+/** How a table is opened. */
+export interface ConntrackOptions {
+  /**
+   * The network namespace: a name of `ip netns`, a path (with a `/`), the id of a process in it, or one that is open (and stays
+   * the caller's to close). Digits are a process id unless there is such a name. Default: the one the process is in. The process
+   * stays where it is. Needs CAP_SYS_ADMIN. Matches `--netns`.
+   */
+  readonly netns?: string | number | NetworkNamespace | undefined;
+}
+
+/** The tracking table of one network namespace. Needs CAP_NET_ADMIN there. */
 export class Conntrack {
   #channels: (Channel | undefined)[] = [];
+  /** Kept open: sockets are made as they are needed, and all of them in the same namespace. */
+  readonly #namespace: NetworkNamespace | undefined;
+  readonly #ownsNamespace: boolean;
 
-  private constructor() {}
+  private constructor({ netns }: ConntrackOptions) {
+    this.#ownsNamespace = typeof netns !== 'object';
+    this.#namespace = typeof netns === 'object' || netns === undefined ? netns : NetworkNamespace.open(netns);
+  }
 
-  /** Opens the table. @throws SystemError, PlatformError */
-  static open(): Conntrack {
-    const conntrack = new Conntrack();
-    conntrack.#channel(0);
+  /** Opens the table. @throws SystemError, PlatformError, NamespaceError */
+  static open(options: ConntrackOptions = {}): Conntrack {
+    const conntrack = new Conntrack(options);
+    try {
+      conntrack.#channel(0);
+    } catch (error) {
+      conntrack.close();
+      throw error;
+    }
     return conntrack;
   }
 
@@ -322,6 +344,7 @@ export class Conntrack {
   close(): void {
     for (const channel of this.#channels) channel?.close(); // sparse: made as they are needed
     this.#channels = [];
+    if (this.#ownsNamespace) this.#namespace?.close();
   }
 
   async #dumpFlows(
@@ -364,7 +387,7 @@ export class Conntrack {
   }
 
   #channel(index: number): Channel {
-    this.#channels[index] ??= new Channel();
+    this.#channels[index] ??= new Channel(this.#namespace);
     return this.#channels[index];
   }
 }

@@ -6,6 +6,7 @@ import { Datagrams } from '../wire/datagrams.js';
 import { EAGAIN, ENOBUFS, errnoName, errnoReason } from '../wire/errno.js';
 import { type DescriptorWatch, libc } from '../wire/ffi.js';
 import { align4 } from '../wire/message.js';
+import type { NetworkNamespace } from '../wire/netns.js';
 import { NetlinkSocket } from '../wire/socket.js';
 import { NLMSG_HDRLEN, NLMSG_MIN_TYPE } from '../wire/uapi/netlink.js';
 
@@ -54,6 +55,7 @@ export interface EventSourceOptions {
   readonly groups: number;
   /** Bytes to ask for as receive buffer; the kernel doubles it. Default 16 MiB, or what the system permits. */
   readonly receiveBuffer?: number | undefined;
+  readonly namespace?: NetworkNamespace | undefined;
   /** A socket filter: see eventFilter. */
   readonly filter?: Uint8Array | undefined;
 }
@@ -76,9 +78,9 @@ export class EventSource {
 
   /** Listens from now on: what happens before `start` waits in the buffer. @throws SystemError, PlatformError */
   static open(options: EventSourceOptions): EventSource {
-    const { groups, filter } = options;
+    const { groups, filter, namespace } = options;
     const receiveBuffer = options.receiveBuffer ?? DEFAULT_BUFFER;
-    return new EventSource(NetlinkSocket.open({ groups, filter, receiveBuffer }));
+    return new EventSource(NetlinkSocket.open({ groups, filter, receiveBuffer, namespace }));
   }
 
   /** Bytes in the receive buffer, as the kernel counts them. */

@@ -7,6 +7,7 @@ import { compileFilter, type FlowFilter, type FlowPredicate, MATCH_ALL } from '.
 import { requiredFamily } from '../ctnetlink/kernel-filter.js';
 import { AF_UNSPEC } from '../ctnetlink/uapi/in.js';
 import { createExpectationView, createFlowView, type View } from '../ctnetlink/view.js';
+import type { NetworkNamespace } from '../wire/netns.js';
 import type { Conntrack } from './conntrack.js';
 import { ALL_EXPECTATION_EVENTS, ALL_FLOW_EVENTS, type EventLoss, EventSource } from './event-source.js';
 import { TableTracker, type TrackedTable } from './table-tracker.js';
@@ -16,6 +17,7 @@ const REPAIR_PAUSE = 1000;
 
 export interface EventWatchOptions {
   readonly table: 'conntrack' | 'expect';
+  readonly namespace?: NetworkNamespace | undefined;
   /** Multicast groups; all of the table by default, and always with `initial` or `resync`. */
   readonly groups?: number | undefined;
   /** Bytes to ask for as receive buffer. */
@@ -76,6 +78,7 @@ export class EventWatch {
     const source = EventSource.open({
       groups: tracks ? all : (options.groups ?? all),
       receiveBuffer,
+      namespace: options.namespace,
       filter: table === 'conntrack' && options.filter ? eventFilter(options.filter) : undefined,
     });
     return new EventWatch(source, options, conntrack);

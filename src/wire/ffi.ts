@@ -24,6 +24,10 @@ export interface Libc {
    * at a time; close it before the descriptor (ctnetlink.md 8.1).
    */
   watch(fd: number, direction: 'readable' | 'writable', ready: (status: number) => void): DescriptorWatch;
+  /** setns(2): moves the calling thread only. */
+  setns(fd: number, type: number): number;
+  /** _exit(2): ends the process at once, without running anything more of it. */
+  exit(status: number): void;
   /** The address of a buffer's first byte. It holds as long as the buffer is reachable. */
   address(bytes: Uint8Array): bigint;
   /** Bytes in a pointer: 8 or 4. */
@@ -104,7 +108,10 @@ function declare(koffi: Koffi): Libc {
   const send = c.func('intptr_t send(int fd, void *bytes, size_t length, int flags)');
   const recvmmsg = c.func('int recvmmsg(int fd, void *headers, unsigned int count, int flags, void *timeout)');
   const close = c.func('int close(int fd)');
-  const poll = c.func('int poll(void *requests, unsigned long count, int timeout)');
+  // Declaring a function takes time at each start: these are needed by few.
+  const poll = later(() => c.func('int poll(void *requests, unsigned long count, int timeout)'));
+  const setns = later(() => c.func('int setns(int fd, int type)'));
+  const exit = later(() => c.func('void _exit(int status)'));
   return {
     socket: (domain, type, protocol) => result(socket(domain, type, protocol)),
     bind: (fd, address, length) => result(bind(fd, address, length)),
@@ -116,13 +123,24 @@ function declare(koffi: Koffi): Libc {
     recvmmsgAsync: (fd, headers, count, flags, done) =>
       recvmmsg.async(fd, headers, count, flags, null, (_: unknown, value: number) => done(result(value))),
     close: (fd) => result(close(fd)),
-    pollNow: (request) => result(poll(request, 1, 0)),
+    pollNow: (request) => result(poll()(request, 1, 0)),
     watch: (fd, direction, ready) => {
       const events = { [direction]: true };
       const handle = koffi.node.poll(fd, events, ready);
       return { start: () => handle.start(events, ready), stop: () => handle.stop(), close: () => handle.close() };
     },
+    setns: (fd, type) => result(setns()(fd, type)),
+    exit: (status) => void exit()(status),
     address: (bytes) => BigInt(koffi.address(bytes)),
     pointerSize: koffi.sizeof('void *'),
+  };
+}
+
+/** Makes something at its first use. */
+function later<T>(make: () => T): () => T {
+  let made: T | undefined;
+  return () => {
+    made ??= make();
+    return made;
   };
 }

@@ -3,5 +3,7 @@
 export { Datagrams } from './datagrams.js';
 export { errnoName, errnoReason } from './errno.js';
 export { align4, MessageWriter } from './message.js';
+export { NetworkNamespace } from './netns.js';
+export { listNamespaces, type NamespaceList } from './netns-list.js';
 export { type DumpVisitor, dump, ReceiveBuffers, type Request, transact, type VisitMessage } from './request.js';
 export { NetlinkSocket, type NetlinkSocketOptions } from './socket.js';

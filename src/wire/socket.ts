@@ -5,6 +5,7 @@ import { host32, putHost16, putHost32, putPointer } from './bytes.js';
 import type { Datagrams } from './datagrams.js';
 import { EAFNOSUPPORT, EINTR, EPERM, EPROTONOSUPPORT, errnoName, errnoReason } from './errno.js';
 import { type DescriptorWatch, type Libc, libc } from './ffi.js';
+import type { NetworkNamespace } from './netns.js';
 import {
   AF_NETLINK,
   MSG_DONTWAIT,
@@ -37,6 +38,8 @@ export interface NetlinkSocketOptions {
   readonly filter?: Uint8Array | undefined;
   /** Size of the receive buffer, as `setReceiveBuffer`. In force before a group is joined. */
   readonly receiveBuffer?: number | undefined;
+  /** Where to open it. Default: the namespace that the process is in. */
+  readonly namespace?: NetworkNamespace | undefined;
 }
 
 /** A bound NETLINK_NETFILTER socket. One dump at a time; keep requests, dumps and events on sockets of their own. */
@@ -54,10 +57,11 @@ export class NetlinkSocket {
     this.portId = portId;
   }
 
-  /** socket(2), bind(2), and extended acknowledgements without the echo of the request. @throws SystemError, PlatformError */
+  /** socket(2), bind(2), and extended acknowledgements without the echo of the request. @throws SystemError, PlatformError, NamespaceError */
   static open(options: NetlinkSocketOptions = {}): NetlinkSocket {
     const c = libc();
-    const fd = c.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
+    const create = () => c.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
+    const fd = options.namespace ? options.namespace.run(create) : create();
     if (fd < 0) throw systemError('socket', -fd);
     const address = new Uint8Array(SOCKADDR_NL);
     putHost16(address, 0, AF_NETLINK);

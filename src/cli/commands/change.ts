@@ -5,6 +5,7 @@ import type { FlowFilter } from '../../ctnetlink/filter.js';
 import type { LabelMap } from '../../ctnetlink/label.js';
 import type { View } from '../../ctnetlink/view.js';
 import type { SaveVerb } from '../../format/flow-save.js';
+import type { Conntrack } from '../../library/conntrack.js';
 import type { ChangeResult } from '../../library/flow-changes.js';
 import type { Context } from '../context.js';
 import { flowWriter } from '../flow-writer.js';
@@ -21,44 +22,55 @@ export interface FlowChangeCommand {
   readonly filter: FlowFilter;
   /** Whether a flow that the filter wants would be changed. Default: each. */
   readonly concerns?: (view: View) => boolean;
-  readonly run: (filter: FlowFilter, each: (view: View) => void, beginBatch: () => void) => Promise<ChangeResult>;
+  readonly run: (
+    conntrack: Conntrack,
+    filter: FlowFilter,
+    each: (view: View) => void,
+    beginBatch: () => void,
+  ) => Promise<ChangeResult>;
 }
 
 /** @returns 0 when at least one flow was changed and none was refused, else 1 */
 export async function changeFlows(context: Context, command: FlowChangeCommand): Promise<number> {
-  const { out, invocation } = context;
+  const { out, invocation, tables } = context;
   const { output, dryRun, max, okIfNone, protectSsh } = invocation.values;
   const filter: FlowFilter = protectSsh ? { kind: 'all', of: [command.filter, notThisSsh()] } : command.filter;
   if (max !== undefined) await refuseMoreThan(context, max, filter, command);
   // Times are no part of what these commands print (cli.md 5.1).
   const shown = output && { ...output, timestamp: false, ktimestamp: false };
-  const writer = flowWriter(out, shown, { labels: command.labels, verb: command.verb });
+  const writer = flowWriter(out, shown, { labels: command.labels, verb: command.verb, netns: tables.several });
   const beginBatch = () => writer.clock.set(context.now());
   let changed = 0;
-  let failed = 0;
-  writer.begin();
-  if (dryRun) {
-    await scanConcerned(context, filter, command, beginBatch, (view) => {
-      writer.entry(view);
-      changed++;
-    });
-  } else {
-    const result = await command.run(filter, writer.entry, beginBatch);
-    ({ changed, failed } = result);
-    writer.end();
-    out.flush();
-    tellFailures(context, result);
-  }
-  if (dryRun) writer.end();
+  const results: { readonly netns: string | undefined; readonly result: ChangeResult }[] = [];
+  const complete = await tables.each(async (table) => {
+    const conntrack = table.conntrack();
+    writer.begin(table.netns);
+    if (dryRun)
+      await scanConcerned(conntrack, filter, command, beginBatch, (view) => {
+        writer.entry(view);
+        changed++;
+      });
+    else {
+      const result = await command.run(conntrack, filter, writer.entry, beginBatch);
+      changed += result.changed;
+      results.push({ netns: table.netns, result });
+    }
+  });
+  writer.end();
   out.flush();
+  for (const { netns, result } of results) tellFailures(context, netns, result);
   context.close(`${changed} flow entries ${dryRun ? 'would be' : 'have been'} ${command.done}.`);
-  return failed === 0 && (changed > 0 || okIfNone) ? 0 : 1;
+  const failed = results.some(({ result }) => result.failed > 0);
+  return complete && !failed && (changed > 0 || okIfNone) ? 0 : 1;
 }
 
 /** `--max`: counts first, so that nothing is touched when it is too much. */
 async function refuseMoreThan(context: Context, max: number, filter: FlowFilter, command: FlowChangeCommand): Promise<void> {
   let count = 0;
-  await scanConcerned(context, filter, command, undefined, () => count++);
+  const complete = await context.tables.each((table) =>
+    scanConcerned(table.conntrack(), filter, command, undefined, () => count++),
+  );
+  if (!complete) throw notCounted();
   if (count > max)
     throw new UsageError(`${count} flow entries would be ${command.done}, but --max allows ${max}; nothing was changed`, {
       exitStatus: 1,
@@ -66,26 +78,37 @@ async function refuseMoreThan(context: Context, max: number, filter: FlowFilter,
     });
 }
 
+/** `--max` cannot be kept when the entries of a namespace are not known. */
+export function notCounted(): UsageError {
+  return new UsageError('not every network namespace could be counted, as --max needs it; nothing was changed', {
+    exitStatus: 1,
+  });
+}
+
 async function scanConcerned(
-  context: Context,
+  conntrack: Conntrack,
   filter: FlowFilter,
   { concerns }: FlowChangeCommand,
   beginBatch: (() => void) | undefined,
   each: (view: View) => void,
 ): Promise<void> {
   const entry = concerns ? (view: View) => concerns(view) && each(view) : each;
-  await context.conntrack().scan(filter, { entry, beginBatch });
+  await conntrack.scan(filter, { entry, beginBatch });
 }
 
-function tellFailures(context: Context, result: ChangeResult): void {
+function tellFailures(context: Context, netns: string | undefined, result: ChangeResult): void {
+  const where = netns === undefined ? '' : `netns ${netns}: `;
   if (result.withoutLabelRoom > 0)
     for (const line of failureLines(
-      `${result.withoutLabelRoom} flows have no room for labels and were left alone`,
+      `${where}${result.withoutLabelRoom} flows have no room for labels and were left alone`,
       'labels must be in use, as with "ct label" in an nftables rule, when a flow begins',
     ))
       context.err(line);
   if (result.failed === 0) return;
   const { message, hint } = explain(result.errors[0]!, context.invocation);
-  for (const line of failureLines(`${result.failed} of ${result.matched} flows were refused; the first: ${message}`, hint))
+  for (const line of failureLines(
+    `${where}${result.failed} of ${result.matched} flows were refused; the first: ${message}`,
+    hint,
+  ))
     context.err(line);
 }

@@ -6,6 +6,7 @@ import type { Context } from '../context.js';
 import { flowFilter } from '../flow-filter.js';
 import { originalTuple } from '../tuples.js';
 import { changeFlows } from './change.js';
+import { inAnyTable } from './get.js';
 
 export async function deleteEntries(context: Context): Promise<number> {
   const { table, values } = context.invocation;
@@ -14,19 +15,22 @@ export async function deleteEntries(context: Context): Promise<number> {
     done: 'deleted',
     verb: 'delete',
     filter: flowFilter(values, context.filterLabels),
-    run: (filter, each, beginBatch) => context.conntrack().delete(filter, each, beginBatch),
+    run: (conntrack, filter, each, beginBatch) => conntrack.delete(filter, each, beginBatch),
   });
 }
 
-function deleteExpectation(context: Context): number {
+async function deleteExpectation(context: Context): Promise<number> {
   const { values } = context.invocation;
+  let deleted = 0;
+  let complete = true;
   try {
-    context.conntrack().deleteExpectation(values.family ?? AF_INET, originalTuple(values));
+    complete = await inAnyTable(context.tables, (table) => {
+      table.conntrack().deleteExpectation(values.family ?? AF_INET, originalTuple(values));
+      deleted++;
+    });
   } catch (error) {
     if (!(values.okIfNone && error instanceof KernelError && error.code === 'ENOENT')) throw error;
-    context.close('0 expectations have been deleted.');
-    return 0;
   }
-  context.close('1 expectations have been deleted.');
-  return 0;
+  context.close(`${deleted} expectations have been deleted.`);
+  return complete ? 0 : 1;
 }

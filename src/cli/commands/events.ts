@@ -4,7 +4,7 @@ import { eventType } from '../../ctnetlink/event-type.js';
 import type { View } from '../../ctnetlink/view.js';
 import { ByteWriter } from '../../format/byte-writer.js';
 import { ALL_FLOW_EVENTS } from '../../library/event-source.js';
-import { EventWatch } from '../../library/event-watch.js';
+import type { EventWatch } from '../../library/event-watch.js';
 import type { Context } from '../context.js';
 import { EventRecord, warnOfEventMode } from '../event-record.js';
 import { flowFilter } from '../flow-filter.js';
@@ -15,89 +15,105 @@ import { ProgramNames } from '../program-names.js';
 /** How long a reader that has stopped is waited for after a signal, in milliseconds. */
 const LAST_CHANCE = 1000;
 
-/** @returns exit status 0 */
+/** A watch on the table of one network namespace. */
+interface Watching {
+  readonly netns: string | undefined;
+  readonly watch: EventWatch;
+}
+
+/** @returns exit status 0; 1 when one of several namespaces could not be watched */
 export async function events(context: Context): Promise<number> {
-  const { invocation } = context;
-  const { values, table } = invocation;
-  const watch = EventWatch.open(
-    {
-      table: table === 'expect' ? 'expect' : 'conntrack',
-      groups: values.eventMask,
-      receiveBuffer: values.bufferSize,
-      filter: flowFilter(values, context.filterLabels),
-      initial: values.initial ?? false,
-      resync: values.resync ?? false,
-    },
-    context.conntrack,
-  );
+  const { values, table } = context.invocation;
+  const watchings: Watching[] = [];
   const output = new PacedOutput(context.stdout);
   try {
-    if (values.bufferSize !== undefined)
-      context.err(`conntrack: the receive buffer of the events has ${watch.receiveBuffer} bytes`);
-    warnOfEventMode(context);
+    const complete = await context.tables.each((each) => {
+      const watch = each.watch({
+        table: table === 'expect' ? 'expect' : 'conntrack',
+        groups: values.eventMask,
+        receiveBuffer: values.bufferSize,
+        filter: flowFilter(values, context.filterLabels),
+        initial: values.initial ?? false,
+        resync: values.resync ?? false,
+      });
+      watchings.push({ netns: each.netns, watch });
+      if (values.bufferSize !== undefined)
+        context.err(`conntrack: the receive buffer of the events has ${watch.receiveBuffer} bytes`);
+      warnOfEventMode(context, each);
+    });
     const record = new EventRecord(context.err, values.resync ?? false);
-    const shown = await show(context, watch, output, record);
+    const shown = await show(context, watchings, output, record);
     record.close(output.kept);
     context.close(`${shown} ${table === 'expect' ? 'expectation events' : 'flow events'} have been shown.`);
-    return 0;
+    return complete ? 0 : 1;
   } finally {
-    watch.close();
+    for (const { watch } of watchings) watch.close();
     output.close();
   }
 }
 
 /** Shows events until something ends it. @returns how many */
-async function show(context: Context, watch: EventWatch, output: PacedOutput, record: EventRecord): Promise<number> {
+async function show(context: Context, watchings: readonly Watching[], output: PacedOutput, record: EventRecord): Promise<number> {
   const { values, table } = context.invocation;
   const limit = values.eventCount ?? Number.POSITIVE_INFINITY;
   const out = new ByteWriter((bytes, length) => output.write(bytes, length));
   const names = new ProgramNames(context.now);
-  const options = { labels: context.labels, event: true, programName: (portId: number) => names.find(portId) };
+  const programName = (portId: number) => names.find(portId);
+  const options = { labels: context.labels, event: true, programName, netns: context.tables.several };
   const writer = table === 'expect' ? expectationWriter(out, values.output, options) : flowWriter(out, values.output, options);
   // A watch that lists gets every kind of event, wanted or not.
   const groups = table === 'expect' ? undefined : (values.eventMask ?? ALL_FLOW_EVENTS);
   const isShown = (view: View) => groups === undefined || ((groups >> eventType(view)) & 1) === 1;
   const { first: signal, deadline } = interruption(context, () => output.kept > 0);
+  const each = (work: (watch: EventWatch) => void) => {
+    for (const { watch } of watchings) work(watch);
+  };
   let count = 0;
+  let current: Watching | undefined;
   writer.clock.set(context.now());
   writer.begin();
   await new Promise<void>((resolve, reject) => {
     const fail = (error: unknown) => {
-      watch.close();
+      each((watch) => watch.close());
       reject(error);
     };
-    /** Writes what there is; a reader that does not take it stops the watch until it does. */
+    /** Writes what there is; a reader that does not take it stops the watches until it does. */
     const flush = () => {
       out.flush();
       if (output.kept === 0) return;
-      watch.pause();
-      output.taken().then(() => watch.resume(), fail);
+      each((watch) => watch.pause());
+      output.taken().then(() => each((watch) => watch.resume()), fail);
     };
-    const end = () => void watch.finish().then(resolve, fail);
+    const end = () => void Promise.all(watchings.map(({ watch }) => watch.finish())).then(() => resolve(), fail);
     signal.then(end);
     deadline.then(resolve);
     if (values.duration !== undefined) setTimeout(end, values.duration * 1000);
-    watch.start({
-      beginBatch: () => {
-        writer.clock.set(context.now());
-        if (output.kept > 0) flush();
-      },
-      event: (view) => {
-        if (count >= limit || !isShown(view)) return;
-        writer.entry(view);
-        if (++count < limit) return;
-        watch.close();
-        resolve();
-      },
-      idle: flush,
-      lost: (loss) => record.lost(loss),
-      repaired: (events) => record.repaired(events),
-      failed: fail,
-    });
+    for (const watching of watchings)
+      watching.watch.start({
+        beginBatch: () => {
+          writer.clock.set(context.now());
+          if (output.kept > 0) flush();
+        },
+        event: (view) => {
+          if (count >= limit || !isShown(view)) return;
+          if (current !== watching) {
+            writer.begin(watching.netns);
+            current = watching;
+          }
+          writer.entry(view);
+          if (++count < limit) return;
+          each((watch) => watch.close());
+          resolve();
+        },
+        idle: flush,
+        lost: (loss) => record.lost(loss),
+        repaired: (events) => record.repaired(events),
+        failed: fail,
+      });
     if (limit === 0) resolve();
     else flush();
   });
-  watch.close();
+  each((watch) => watch.close());
   writer.end();
   out.flush();
   await Promise.race([output.taken(), deadline]);
@@ -114,8 +130,12 @@ function interruption(
 ): { readonly first: Promise<void>; readonly deadline: Promise<void> } {
   let onFirst!: () => void;
   let onDeadline!: () => void;
-  const first = new Promise<void>((resolve) => (onFirst = resolve));
-  const deadline = new Promise<void>((resolve) => (onDeadline = resolve));
+  const first = new Promise<void>((resolve) => {
+    onFirst = resolve;
+  });
+  const deadline = new Promise<void>((resolve) => {
+    onDeadline = resolve;
+  });
   let count = 0;
   context.onSignal(() => {
     if (++count > 1) onDeadline();

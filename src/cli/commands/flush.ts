@@ -3,37 +3,53 @@
 import type { FlowFilter } from '../../ctnetlink/filter.js';
 import { CLOSING_PREFIX, type Context } from '../context.js';
 import { notThisSsh } from '../ssh.js';
+import type { Table } from '../tables.js';
 import { UsageError } from '../usage-error.js';
+import { notCounted } from './change.js';
 
+/** @returns 0, or 1 when one of several namespaces failed */
 export async function flush(context: Context): Promise<number> {
-  const { table, values } = context.invocation;
-  const { family, dryRun, max, protectSsh } = values;
-  const conntrack = context.conntrack();
+  const { invocation, tables } = context;
+  const { family, dryRun, max, protectSsh } = invocation.values;
   // Said by a load file too, which says nothing else.
-  const tell = (text: string) => context.err(CLOSING_PREFIX + text);
-  if (table === 'expect') {
-    conntrack.flushExpectations();
-    tell('expectation table has been emptied.');
-    return 0;
-  }
+  const tell = ({ netns }: Table, text: string) =>
+    context.err(`${CLOSING_PREFIX}${netns === undefined ? '' : `netns ${netns}: `}${text}`);
+  const done = (complete: boolean) => (complete ? 0 : 1);
+  if (invocation.table === 'expect')
+    return done(
+      await tables.each((table) => {
+        table.conntrack().flushExpectations();
+        tell(table, 'expectation table has been emptied.');
+      }),
+    );
   const of: FlowFilter[] = family === undefined ? [] : [{ kind: 'family', family }];
   if (protectSsh) of.push(notThisSsh());
   const filter: FlowFilter = { kind: 'all', of };
   if (dryRun || max !== undefined) {
-    let count = 0;
-    await conntrack.scan(filter, { entry: () => count++ });
-    if (max !== undefined && count > max)
-      throw new UsageError(`${count} flow entries would be flushed, but --max allows ${max}; nothing was changed`, {
+    const counts: [Table, number][] = [];
+    const complete = await tables.each(async (table) => {
+      let count = 0;
+      await table.conntrack().scan(filter, { entry: () => count++ });
+      counts.push([table, count]);
+    });
+    const sum = counts.reduce((before, [, count]) => before + count, 0);
+    if (max !== undefined && sum > max)
+      throw new UsageError(`${sum} flow entries would be flushed, but --max allows ${max}; nothing was changed`, {
         exitStatus: 1,
         hint: 'look with --dry-run, or raise --max',
       });
     if (dryRun) {
-      tell(`connection tracking table would be emptied: ${count} flow entries.`);
-      return 0;
+      for (const [table, count] of counts) tell(table, `connection tracking table would be emptied: ${count} flow entries.`);
+      return done(complete);
     }
+    if (!complete) throw notCounted();
   }
-  if (protectSsh) await conntrack.delete(filter, () => {});
-  else await conntrack.flush(family);
-  tell('connection tracking table has been emptied.');
-  return 0;
+  return done(
+    await tables.each(async (table) => {
+      const conntrack = table.conntrack();
+      if (protectSsh) await conntrack.delete(filter, () => {});
+      else await conntrack.flush(family);
+      tell(table, 'connection tracking table has been emptied.');
+    }),
+  );
 }

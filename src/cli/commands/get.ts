@@ -6,6 +6,7 @@ import type { Context } from '../context.js';
 import { flowFilter } from '../flow-filter.js';
 import { expectationWriter, flowWriter } from '../flow-writer.js';
 import type { OptionValues } from '../invocation.js';
+import type { Table, Tables } from '../tables.js';
 import { originalTuple, replyTuple } from '../tuples.js';
 import { countingVisitor } from './list.js';
 
@@ -13,29 +14,30 @@ import { countingVisitor } from './list.js';
 export async function get(context: Context): Promise<number> {
   const { values, table } = context.invocation;
   try {
-    return table === 'expect' ? getExpectation(context) : getFlow(context);
+    return await (table === 'expect' ? getExpectation(context) : getFlow(context));
   } catch (error) {
     if (values.okIfNone && error instanceof KernelError && error.code === 'ENOENT') return 0;
     throw error;
   }
 }
 
-function getFlow(context: Context): number {
-  const { invocation, out, labels } = context;
+async function getFlow(context: Context): Promise<number> {
+  const { invocation, out, labels, tables } = context;
   const { values } = invocation;
-  const writer = flowWriter(out, values.output, { labels });
+  const writer = flowWriter(out, values.output, { labels, netns: tables.several });
   const counter = countingVisitor(context, writer);
   counter.visitor.beginBatch();
   // The frame is written once the kernel has answered: no half document beside an error.
-  context.conntrack().get(flowKey(values), flowFilter(values, context.filterLabels), (view) => {
-    writer.begin();
-    counter.visitor.entry(view);
-  });
-  if (counter.count() === 0) writer.begin();
+  const complete = await inAnyTable(tables, (table) =>
+    table.conntrack().get(flowKey(values), flowFilter(values, context.filterLabels), (view) => {
+      writer.begin(table.netns);
+      counter.visitor.entry(view);
+    }),
+  );
   writer.end();
   out.flush();
   context.close(`${counter.count()} flow entries have been shown.`);
-  return counter.count() > 0 || values.okIfNone ? 0 : 1;
+  return complete && (counter.count() > 0 || values.okIfNone) ? 0 : 1;
 }
 
 /** The tuple the options name: the original one when it is complete, else the reply. */
@@ -46,17 +48,40 @@ function flowKey(values: OptionValues) {
     : { family, reply: replyTuple(values), zone: values.zone };
 }
 
-function getExpectation(context: Context): number {
-  const { invocation, out } = context;
+async function getExpectation(context: Context): Promise<number> {
+  const { invocation, out, tables } = context;
   const { values } = invocation;
-  const writer = expectationWriter(out, values.output);
+  const writer = expectationWriter(out, values.output, { netns: tables.several });
   const counter = countingVisitor(context, writer);
   counter.visitor.beginBatch();
-  context.conntrack().getExpectation(values.family ?? AF_INET, originalTuple(values), (view) => {
-    writer.begin();
-    counter.visitor.entry(view);
-  });
+  const complete = await inAnyTable(tables, (table) =>
+    table.conntrack().getExpectation(values.family ?? AF_INET, originalTuple(values), (view) => {
+      writer.begin(table.netns);
+      counter.visitor.entry(view);
+    }),
+  );
   writer.end();
   out.flush();
-  return 0;
+  return complete ? 0 : 1;
+}
+
+/**
+ * Does something on each table that may lack what is asked for.
+ * @returns as `Tables.each`
+ * @throws KernelError with `code` ENOENT when every table lacks it
+ */
+export async function inAnyTable(tables: Tables, work: (table: Table) => void): Promise<boolean> {
+  let found = false;
+  let absent: KernelError | undefined;
+  const complete = await tables.each((table) => {
+    try {
+      work(table);
+      found = true;
+    } catch (error) {
+      if (!(error instanceof KernelError && error.code === 'ENOENT')) throw error;
+      absent = error;
+    }
+  });
+  if (absent && !found && complete) throw absent;
+  return complete;
 }

@@ -6,21 +6,23 @@ import type { Context } from '../context.js';
 import { flowFilter } from '../flow-filter.js';
 import { type EntryWriter, expectationWriter, flowWriter } from '../flow-writer.js';
 
-/** @returns exit status 0, with or without entries */
+/** @returns exit status 0, with or without entries; 1 when one of several namespaces failed */
 export async function list(context: Context): Promise<number> {
   const { invocation, out, labels } = context;
   const { values, table } = invocation;
-  const conntrack = context.conntrack();
-  const writer = table === 'expect' ? expectationWriter(out, values.output) : flowWriter(out, values.output, { labels });
+  const options = { labels, netns: context.tables.several };
+  const writer = table === 'expect' ? expectationWriter(out, values.output, options) : flowWriter(out, values.output, options);
   const counter = countingVisitor(context, writer);
-  writer.begin();
-  if (table === 'expect') await conntrack.scanExpectations(values.family ?? AF_UNSPEC, counter.visitor);
-  else
-    await conntrack.scan(flowFilter(values, context.filterLabels), counter.visitor, { list: table, zero: values.zero ?? false });
+  const complete = await context.tables.each(async (each) => {
+    const list = each.conntrack();
+    writer.begin(each.netns);
+    if (table === 'expect') await list.scanExpectations(values.family ?? AF_UNSPEC, counter.visitor);
+    else await list.scan(flowFilter(values, context.filterLabels), counter.visitor, { list: table, zero: values.zero ?? false });
+  });
   writer.end();
   out.flush();
   context.close(`${counter.count()} ${table === 'expect' ? 'expectations' : 'flow entries'} have been shown.`);
-  return 0;
+  return complete ? 0 : 1;
 }
 
 /** Writes each entry, counts it, and looks at the clock once a batch. */

@@ -4,28 +4,43 @@ import { CPU_STATISTICS, EXPECTATION_STATISTICS } from '../../ctnetlink/statisti
 import type { View } from '../../ctnetlink/view.js';
 import { KernelError, SystemError } from '../../errors.js';
 import { token } from '../../format/byte-writer.js';
+import { NamespaceLabel } from '../../format/options.js';
 import { writeCpuStatistics } from '../../format/statistics-text.js';
 import type { Context } from '../context.js';
-import { readOptional } from './count.js';
 
 /** Readable by everybody: a header line of names, then a line of hexadecimal numbers a CPU. */
 const STATISTICS_FILE = '/proc/net/stat/nf_conntrack';
 
 export async function stats(context: Context): Promise<number> {
-  const { invocation, out } = context;
+  const { invocation, out, tables } = context;
   const expect = invocation.table === 'expect';
   const names = (expect ? EXPECTATION_STATISTICS : CPU_STATISTICS).map((name) => token(`${name}=`));
-  const write = (view: View) => writeCpuStatistics(out, view, names);
-  try {
-    const conntrack = context.conntrack();
-    await (expect ? conntrack.scanExpectationStatistics(write) : conntrack.scanStatistics(write));
-  } catch (error) {
-    const text = error instanceof KernelError || error instanceof SystemError ? readOptional(STATISTICS_FILE) : undefined;
-    if (text === undefined) throw error;
-    for (const line of statisticsFromFile(text, expect)) out.text(line);
-  }
+  const label = tables.several ? new NamespaceLabel() : undefined;
+  const writeLabel = () => {
+    if (!label) return;
+    out.reserve(label.size);
+    label.writeText(out);
+  };
+  const write = (view: View) => {
+    writeLabel();
+    writeCpuStatistics(out, view, names);
+  };
+  const complete = await tables.each(async (table) => {
+    if (table.netns !== undefined) label?.set(table.netns);
+    try {
+      const conntrack = table.conntrack();
+      await (expect ? conntrack.scanExpectationStatistics(write) : conntrack.scanStatistics(write));
+    } catch (error) {
+      const text = error instanceof KernelError || error instanceof SystemError ? table.readText(STATISTICS_FILE) : undefined;
+      if (text === undefined) throw error;
+      for (const line of statisticsFromFile(text, expect)) {
+        writeLabel();
+        out.text(line);
+      }
+    }
+  });
   out.flush();
-  return 0;
+  return complete ? 0 : 1;
 }
 
 /** The lines of `-S`, from the text of the /proc file. Expectations: those of its columns that begin with `expect`. */

@@ -1,0 +1,26 @@
+// `--netns`: the tables it names. Evaluated only when the option is given.
+
+import type { ConntrackError } from '../errors.js';
+import { listNamespaces, NetworkNamespace } from '../library/namespaces.js';
+import { ALL_NAMESPACES } from './legality.js';
+import { manyTables, oneTable, type Tables } from './tables.js';
+
+/** What has to be told about several namespaces. */
+export interface Tell {
+  /** A failure in one of them. */
+  failed(error: ConntrackError, netns: string): void;
+  warning(text: string): void;
+}
+
+/** @throws NamespaceError when there is no such namespace */
+export function tablesOf(netns: string, tell: Tell): Tables {
+  if (netns !== ALL_NAMESPACES) return oneTable(NetworkNamespace.open(netns));
+  const { namespaces, failures, hiddenProcesses } = listNamespaces();
+  for (const { name, error } of failures) tell.failed(error, name);
+  if (hiddenProcesses > 0)
+    tell.warning(
+      `${hiddenProcesses === 1 ? '1 process may' : `${hiddenProcesses} processes may`} not be asked for the network namespace; ` +
+        'one that no other process is in is left out',
+    );
+  return manyTables(namespaces, failures.length === 0, tell.failed);
+}

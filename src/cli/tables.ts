@@ -1,0 +1,125 @@
+// The tables that a command works on: that of its own network namespace, that of `--netns`, or with `--netns all` every one.
+
+import { readFileSync } from 'node:fs';
+import { ConntrackError, NamespaceError } from '../errors.js';
+import { Conntrack } from '../library/conntrack.js';
+import { EventWatch, type EventWatchOptions } from '../library/event-watch.js';
+import type { NetworkNamespace } from '../library/namespaces.js';
+import { OutputError } from './output.js';
+import { UsageError } from './usage-error.js';
+
+/** The table of one network namespace. */
+export interface Table {
+  /** Which namespace, where that is to be shown. */
+  readonly netns: string | undefined;
+  /** The table, opened when first asked for. @throws SystemError, PlatformError, NamespaceError */
+  conntrack(): Conntrack;
+  /** Listens to its events from now on. @throws SystemError, PlatformError, NamespaceError */
+  watch(options: EventWatchOptions): EventWatch;
+  /** A file below /proc as this namespace sees it; `undefined` where it cannot be read: the caller has a better error than that. */
+  readText(path: string): string | undefined;
+}
+
+/** Every table of one command line. */
+export interface Tables {
+  /** The only one. @throws Error when there may be more */
+  readonly only: Table;
+  readonly all: readonly Table[];
+  /** Each entry tells which namespace it is of. */
+  readonly several: boolean;
+  /**
+   * Runs `work` on each table. Of several, a failure is told with the name of its namespace and the others go on; the failure of
+   * the only one is thrown. @returns whether none failed
+   */
+  each(work: (table: Table) => void | Promise<void>): Promise<boolean>;
+  close(): void;
+}
+
+class LazyTable implements Table {
+  readonly netns: string | undefined;
+  readonly #namespace: NetworkNamespace | undefined;
+  #conntrack: Conntrack | undefined;
+
+  constructor(namespace?: NetworkNamespace, netns?: string) {
+    this.#namespace = namespace;
+    this.netns = netns;
+  }
+
+  conntrack(): Conntrack {
+    this.#conntrack ??= Conntrack.open({ netns: this.#namespace });
+    return this.#conntrack;
+  }
+
+  watch(options: EventWatchOptions): EventWatch {
+    return EventWatch.open({ ...options, namespace: this.#namespace }, () => this.conntrack());
+  }
+
+  readText(path: string): string | undefined {
+    const read = () => readFileSync(path, 'utf8');
+    try {
+      return this.#namespace ? this.#namespace.run(read) : read();
+    } catch (error) {
+      if (error instanceof NamespaceError) throw error;
+      return undefined;
+    }
+  }
+
+  /** Closes the sockets; they are opened again when asked for. */
+  release(): void {
+    this.#conntrack?.close();
+    this.#conntrack = undefined;
+  }
+
+  close(): void {
+    this.release();
+    this.#namespace?.close();
+  }
+}
+
+/** One table: of `namespace`, or of the namespace the process is in. */
+export function oneTable(namespace?: NetworkNamespace): Tables {
+  const table = new LazyTable(namespace);
+  return {
+    only: table,
+    all: [table],
+    several: false,
+    each: async (work) => {
+      await work(table);
+      return true;
+    },
+    close: () => table.close(),
+  };
+}
+
+/** The tables of several namespaces, which are closed with them. `failed` is told each failure. `all`: no namespace is missing. */
+export function manyTables(
+  namespaces: readonly NetworkNamespace[],
+  all: boolean,
+  failed: (error: ConntrackError, netns: string) => void,
+): Tables {
+  const tables = namespaces.map((namespace) => new LazyTable(namespace, namespace.name));
+  return {
+    get only(): Table {
+      throw new Error('one table was asked for where there may be several');
+    },
+    all: tables,
+    several: true,
+    each: async (work) => {
+      let complete = all;
+      for (const table of tables)
+        try {
+          await work(table);
+        } catch (error) {
+          if (!(error instanceof ConntrackError) || error instanceof OutputError || error instanceof UsageError) throw error;
+          complete = false;
+          failed(error, table.netns!);
+        } finally {
+          table.release();
+        }
+      return complete;
+    },
+    close: () => {
+      for (const table of tables) table.close();
+    },
+  };
+}

@@ -1,0 +1,143 @@
+// Network namespaces: finding one, and doing something in it while the process stays where it is.
+// setns(2) moves the calling thread only. The thread that runs JavaScript goes there, does one synchronous thing and comes back;
+// nothing else runs on it meanwhile, and no thread is started there, which would stay.
+
+import { closeSync, constants, existsSync, fstatSync, openSync, writeSync } from 'node:fs';
+import { ClosedError, NamespaceError } from '../errors.js';
+import { EINVAL, EPERM, errnoName, errnoReason } from './errno.js';
+import { type Libc, libc } from './ffi.js';
+
+/** linux/sched.h */
+const CLONE_NEWNET = 0x40000000;
+
+/** Where `ip netns` keeps its names. */
+export const NAME_FOLDERS = ['/run/netns', '/var/run/netns'];
+
+const OWN = '/proc/thread-self/ns/net';
+/** A file of any kind may be named: opening one must not wait for another process. */
+const OPEN_FLAGS = constants.O_RDONLY | constants.O_NONBLOCK;
+
+/**
+ * A network namespace, held open: it stays the same one, and stays there, until `close`, whatever becomes of its name or of the
+ * process it was found by.
+ */
+export class NetworkNamespace {
+  /** What it was asked for by: a name, a path or a process id. `--netns` takes it. */
+  readonly name: string;
+  /** Device and number of the file: the same for each way to one namespace. The device is the same for all namespaces. */
+  readonly device: number;
+  readonly inode: number;
+  readonly #fd: number;
+  #closed = false;
+
+  private constructor(name: string, fd: number) {
+    this.name = name;
+    this.#fd = fd;
+    ({ dev: this.device, ino: this.inode } = fstatSync(fd));
+  }
+
+  /**
+   * Opens a namespace by the name that `ip netns` gave it, by a path (with a `/`), or by the id of a process in it. Digits are a
+   * process id unless there is such a name. Whether it is a network namespace shows when it is entered.
+   * @throws NamespaceError
+   */
+  static open(where: string | number): NetworkNamespace {
+    const name = String(where);
+    const [path, isPid] = find(where);
+    try {
+      return new NetworkNamespace(name, openSync(path, OPEN_FLAGS));
+    } catch (cause) {
+      throw cannotOpen(name, path, isPid, cause);
+    }
+  }
+
+  /**
+   * Runs `work` in this namespace. It must do everything before it returns: nothing asynchronous.
+   * When the way back is closed, which is tried before leaving, the process is ended: no more could be said of what it does where.
+   * @throws NamespaceError with `code` EPERM without CAP_SYS_ADMIN, EINVAL when this is no network namespace
+   */
+  run<T>(work: () => T extends PromiseLike<unknown> ? never : T): T {
+    if (this.#closed) throw new ClosedError(`the network namespace ${this.name} is closed`);
+    const c = libc();
+    const own = openSync(OWN, OPEN_FLAGS);
+    try {
+      // A process may be allowed to leave and not to return: in a user namespace of its own, but not in a network namespace of it.
+      const back = c.setns(own, CLONE_NEWNET);
+      if (back < 0) throw cannotEnter(this.name, -back);
+      const there = c.setns(this.#fd, CLONE_NEWNET);
+      if (there < 0) throw cannotEnter(this.name, -there);
+      try {
+        return work();
+      } finally {
+        const returned = c.setns(own, CLONE_NEWNET);
+        if (returned < 0) endLost(c, this.name, -returned);
+      }
+    } finally {
+      closeSync(own);
+    }
+  }
+
+  /** Idempotent. What was opened in the namespace stays open. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    closeSync(this.#fd);
+  }
+}
+
+/** Ends the process, which is in a namespace that nobody expects it in. */
+function endLost(c: Libc, name: string, errno: number): void {
+  try {
+    writeSync(2, `conntrack: cannot return from network namespace ${name}: ${errnoReason(errno)}; the process ends here\n`);
+  } finally {
+    c.exit(1);
+  }
+}
+
+/** The file that stands for a namespace, and whether a process is meant. */
+function find(where: string | number): readonly [path: string, isPid: boolean] {
+  if (typeof where === 'number') return [`/proc/${where}/ns/net`, true];
+  if (where.includes('/')) return [where, false];
+  const paths = NAME_FOLDERS.map((folder) => `${folder}/${where}`);
+  const found = paths.find((path) => existsSync(path));
+  if (found === undefined && /^[0-9]+$/.test(where)) return [`/proc/${where}/ns/net`, true];
+  return [found ?? paths[0]!, false];
+}
+
+function cannotOpen(name: string, path: string, isPid: boolean, cause: unknown): NamespaceError {
+  const code = (cause as NodeJS.ErrnoException).code ?? 'EIO';
+  const what = isPid ? `process ${name}` : path === name ? `network namespace ${path}` : `network namespace '${name}'`;
+  if (code === 'ENOENT')
+    return new NamespaceError(
+      isPid ? `there is no process ${name}, and no network namespace of that name` : `there is no ${what}`,
+      code,
+      {
+        cause,
+        hint: 'give a name that "ip netns" lists, a path such as /proc/PID/ns/net, or a process id',
+      },
+    );
+  if (code === 'EACCES' || code === 'EPERM')
+    return new NamespaceError(`cannot open the network namespace of ${what}: permission denied`, code, {
+      cause,
+      hint: NEEDS_ADMIN,
+    });
+  return new NamespaceError(`cannot open ${what}: ${code}`, code, { cause });
+}
+
+/** The error for a file that is no network namespace. */
+export function notANamespace(name: string): NamespaceError {
+  return new NamespaceError(`${name} is not a network namespace`, errnoName(EINVAL), {
+    hint: 'a file in /run/netns with nothing mounted on it is a left-over: ip netns delete NAME removes it',
+  });
+}
+
+function cannotEnter(name: string, errno: number): NamespaceError {
+  const code = errnoName(errno);
+  if (errno === EINVAL) return notANamespace(name);
+  if (errno === EPERM)
+    return new NamespaceError(`cannot enter network namespace ${name}: permission denied`, code, { hint: NEEDS_ADMIN });
+  return new NamespaceError(`cannot enter network namespace ${name}: ${errnoReason(errno)}`, code);
+}
+
+const NEEDS_ADMIN =
+  'run it as root, or with CAP_SYS_ADMIN in the user namespaces of both network namespaces, to enter and to come back';

@@ -1,0 +1,156 @@
+// What users get: the packed package, its declarations, and an installation of it in an empty folder without a compiler.
+
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, suite, test } from 'node:test';
+import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core';
+import { publint } from 'publint';
+import { formatMessage } from 'publint/utils';
+import { PROJECT, readProjectFile } from '../support/project.js';
+
+const manifest = JSON.parse(readProjectFile('package.json')) as { exports: Record<string, unknown>; version: string };
+/** `conntrack`, `conntrack/netlink`, …: what code can be imported from. */
+const ENTRIES = Object.keys(manifest.exports)
+  .filter((path) => !path.endsWith('.json'))
+  .map((path) => path.replace('.', 'conntrack'));
+
+const npm = realpathSync(which('npm'));
+
+function which(command: string): string {
+  const { stdout } = spawnSync('sh', ['-c', 'command -v "$1"', 'sh', command], { encoding: 'utf8' });
+  assert.notEqual(stdout, '', `${command} is not installed`);
+  return stdout.trim();
+}
+
+/** Runs a command that must succeed. @returns its standard output */
+function must(command: string, args: readonly string[], options: { cwd: string; path?: string }): string {
+  const env = options.path === undefined ? process.env : { ...process.env, PATH: options.path };
+  const result = spawnSync(command, args, { cwd: options.cwd, env, encoding: 'utf8' });
+  assert.equal(
+    result.status,
+    0,
+    `${command} ${args.join(' ')}: ${result.status ?? result.error}\n${result.stdout}${result.stderr}`,
+  );
+  return result.stdout;
+}
+
+suite('package', () => {
+  let folder: string;
+  let tarball: string;
+  let files: string[];
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), 'conntrack-package-'));
+    // Without scripts: dist/ is there, and other tests are using it.
+    const packed = must(process.execPath, [npm, 'pack', '--json', '--ignore-scripts', '--pack-destination', folder], {
+      cwd: PROJECT,
+    });
+    const answer = JSON.parse(packed);
+    const [report] = Array.isArray(answer) ? answer : Object.values<{ filename: string; files: { path: string }[] }>(answer);
+    tarball = join(folder, report.filename);
+    files = report.files.map(({ path }: { path: string }) => path);
+  });
+  after(() => rmSync(folder, { recursive: true, force: true }));
+
+  test('publint finds nothing to say', async () => {
+    const { messages, pkg } = await publint({ pkgDir: PROJECT, strict: true });
+    assert.deepEqual(
+      messages.map((message) => formatMessage(message, pkg, { color: false })),
+      [],
+    );
+  });
+
+  test('arethetypeswrong finds the right declarations for every entry', async () => {
+    const result = await checkPackage(createPackageFromTarballData(readFileSync(tarball)));
+    assert.ok(result.types, 'the package has no declarations');
+    const entries = Object.keys(result.entrypoints).filter((path) => !path.endsWith('.json'));
+    assert.deepEqual(entries.map((path) => path.replace('.', 'conntrack')).sort(), [...ENTRIES].sort());
+    // These are ES modules: require() of them needs Node.js 22.12, and resolution as before Node.js 12.17 knows no subpaths.
+    const problems = result.problems.filter(
+      (problem) => problem.kind !== 'CJSResolvesToESM' && !('resolutionKind' in problem && problem.resolutionKind === 'node10'),
+    );
+    assert.deepEqual(problems, []);
+  });
+
+  test('it has what is run and read, and nothing else', () => {
+    const folders = new Set(files.map((path) => path.split('/')[0]!));
+    const expected = ['CHANGELOG.md', 'LICENSE', 'README.md', 'bin', 'dist', 'docs', 'package.json'];
+    assert.deepEqual([...folders].sort(), expected.sort());
+    assert.deepEqual(
+      files.filter((path) => /\.test\.|\.map$|(?<!\.d)\.ts$/.test(path)),
+      [],
+    );
+    for (const path of ['bin/conntrack', 'dist/conntrack.cjs', 'dist/conntrack.cjs.cache', 'dist/index.js', 'dist/index.d.ts'])
+      assert.ok(files.includes(path), path);
+  });
+
+  test('no file tells where it was built', () => {
+    assert.deepEqual(
+      files.filter((path) => readFileSync(join(PROJECT, path)).includes(PROJECT)),
+      [],
+    );
+  });
+
+  suite('installed', () => {
+    /** Programs that installing and running may use. No compiler, no make, no Python. */
+    let path: string;
+    let project: string;
+    let command: string;
+    before(() => {
+      path = join(folder, 'path');
+      project = join(folder, 'project');
+      command = join(project, 'node_modules/.bin/conntrack');
+      mkdirSync(path);
+      mkdirSync(project);
+      symlinkSync(process.execPath, join(path, 'node'));
+      for (const program of ['sh', 'env']) symlinkSync(which(program), join(path, program));
+      writeFileSync(join(project, 'package.json'), '{ "name": "user", "private": true, "type": "module" }');
+      must(process.execPath, [npm, 'install', '--prefer-offline', '--no-audit', '--no-fund', tarball], { cwd: project, path });
+    });
+
+    test('the command runs', () => {
+      assert.equal(must(command, ['-V'], { cwd: project, path }), 'conntrack v1.4.9 (conntrack-tools)\n');
+      assert.match(must(command, ['-h'], { cwd: project, path }), /^conntrack: /);
+    });
+
+    test('the command talks to the kernel', () => {
+      const namespaces = process.getuid?.() === 0 ? ['--net'] : ['--user', '--map-root-user', '--net'];
+      assert.equal(must(which('unshare'), [...namespaces, command, '-C'], { cwd: project, path }), '0\n');
+    });
+
+    test('every entry can be imported, and required where Node.js can require ES modules', () => {
+      for (const entry of ENTRIES) {
+        const source = `import * as all from '${entry}'; console.log(Object.keys(all).length > 0)`;
+        assert.equal(must('node', ['--input-type=module', '-e', source], { cwd: project, path }), 'true\n', entry);
+      }
+      const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+      if (major > 22 || (major === 22 && minor >= 12))
+        must('node', ['-e', `for (const entry of ${JSON.stringify(ENTRIES)}) require(entry)`], { cwd: project, path });
+    });
+
+    test('what is not exported cannot be imported', () => {
+      const source = "import('conntrack/dist/wire/ffi.js').catch((error) => console.log(error.code))";
+      assert.equal(must('node', ['-e', source], { cwd: project, path }), 'ERR_PACKAGE_PATH_NOT_EXPORTED\n');
+    });
+
+    test('the strictest user of the declarations needs no other package', () => {
+      const source = ENTRIES.map((entry, i) => `import * as e${i} from '${entry}';\nexport const all${i} = e${i};\n`).join('');
+      writeFileSync(join(project, 'user.ts'), source);
+      const options = {
+        strict: true,
+        exactOptionalPropertyTypes: true,
+        noUncheckedIndexedAccess: true,
+        skipLibCheck: false,
+        noEmit: true,
+        module: 'NodeNext',
+        target: 'ES2022',
+        lib: ['ES2023', 'DOM', 'ESNext.Disposable'],
+        types: [],
+      };
+      writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions: options, files: ['user.ts'] }));
+      must(process.execPath, [join(PROJECT, 'node_modules/typescript/bin/tsc'), '-p', project], { cwd: project });
+    });
+  });
+});
