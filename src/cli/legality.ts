@@ -48,8 +48,8 @@ export function checkLegality(draft: Draft, command: CommandRow, table: Table): 
 
 /** The word for every network namespace. */
 export const ALL_NAMESPACES = 'all';
-/** What is meant for one namespace. -E would need a socket in each. */
-const ONE_NAMESPACE: ReadonlySet<CommandLetter> = new Set(['I', 'A', 'R', 'E']);
+/** What is meant for one namespace. */
+const ONE_NAMESPACE: ReadonlySet<CommandLetter> = new Set(['I', 'A', 'R']);
 
 /** `--netns all` is for commands that look or select. @throws UsageError */
 export function checkNamespace({ values, given }: Draft, command: CommandRow, table: Table): void {

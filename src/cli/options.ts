@@ -903,7 +903,7 @@ export const OPTIONS = {
     isNew: true,
     help:
       'Work in another network namespace: a name of "ip netns", a path (with a slash), the id of a process in it, such as a container\'s, ' +
-      'or all: every one with a name or a process, and which in front of each line (not for -I, -A, -R, -E, -o save).',
+      'or all: every one with a name or a process, and which in front of each line (not for -I, -A, -R, -o save).',
     everywhere: true,
     read(draft, name, text) {
       if (text === '') throw new UsageError(`${name}: the name of the network namespace is empty`);
