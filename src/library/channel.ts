@@ -47,10 +47,17 @@ export class Channel {
     this.#send(name, 1, visit, undefined);
   }
 
-  async dump(name: string, type: number, family: number, build: Build | undefined, visitor: DumpVisitor): Promise<void> {
+  async dump(
+    name: string,
+    type: number,
+    family: number,
+    build: Build | undefined,
+    visitor: DumpVisitor,
+    large = false,
+  ): Promise<void> {
     this.#begin(type, NLM_F_REQUEST | NLM_F_ACK | NLM_F_DUMP, family, build);
     const { bytes, length } = this.#message;
-    await dump(this.#socket, this.#buffers, { name, sequence: this.#sequence, bytes, length }, visitor);
+    await dump(this.#socket, this.#buffers, { name, sequence: this.#sequence, bytes, length, large }, visitor);
   }
 
   /** Adds a request to the batch that `sendBatch` sends. @returns its index there */

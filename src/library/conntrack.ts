@@ -144,8 +144,8 @@ export class Conntrack {
       }
     } else if (family === AF_UNSPEC && this.count().entries >= PARALLEL_FROM) {
       await allSettledFirstError([
-        this.#dumpFlows(0, AF_INET, filter, visitor, options, true),
-        this.#dumpFlows(1, AF_INET6, filter, visitor, options, true),
+        this.#dumpFlows(0, AF_INET, filter, visitor, options, true, true),
+        this.#dumpFlows(1, AF_INET6, filter, visitor, options, true, true),
       ]);
     } else await this.#dumpFlows(0, family, filter, visitor, options, true);
   }
@@ -354,6 +354,7 @@ export class Conntrack {
     visitor: ScanVisitor,
     options: ScanOptions,
     kernelFilter: boolean,
+    large = false,
   ): Promise<void> {
     // The other lists cannot be reset: there `zero` is without effect, as in the C tool.
     const [message, name] =
@@ -378,11 +379,11 @@ export class Conntrack {
       if (kernelFilter && !options.zero) filtered = putKernelFilter(out, filter, family, tupleFilter);
     };
     try {
-      await this.#channel(channel).dump(name, ctnetlink(message), family, build(true), each);
+      await this.#channel(channel).dump(name, ctnetlink(message), family, build(true), each, large);
     } catch (error) {
       // Kernels that know CTA_FILTER but not this use of it refuse before the first entry: ask again without.
       if (!(filtered && error instanceof KernelError && (error.errno === EINVAL || error.errno === EOPNOTSUPP))) throw error;
-      await this.#channel(channel).dump(name, ctnetlink(message), family, build(false), each);
+      await this.#channel(channel).dump(name, ctnetlink(message), family, build(false), each, large);
     }
   }
 

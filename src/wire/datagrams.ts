@@ -1,7 +1,7 @@
 // Datagrams: the buffers of one recvmmsg(2) call, and what the kernel wrote about each datagram into them.
 
 import { host32, putHost32, putPointer } from './bytes.js';
-import type { Libc } from './ffi.js';
+import type { Libc } from './libc.js';
 import { MSG_TRUNC } from './uapi/netlink.js';
 
 const SOCKADDR_NL = 12;

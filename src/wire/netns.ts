@@ -5,7 +5,8 @@
 import { closeSync, constants, existsSync, fstatSync, openSync, writeSync } from 'node:fs';
 import { ClosedError, NamespaceError } from '../errors.js';
 import { EINVAL, EPERM, errnoName, errnoReason } from './errno.js';
-import { type Libc, libc } from './ffi.js';
+import { libc } from './ffi.js';
+import type { Libc } from './libc.js';
 
 /** linux/sched.h */
 const CLONE_NEWNET = 0x40000000;

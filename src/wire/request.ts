@@ -55,6 +55,8 @@ export interface Request {
   readonly count?: number;
   readonly bytes: Uint8Array;
   readonly length: number;
+  /** Send it on a thread: a large dump may work for long before its first part is there. */
+  readonly large?: boolean | undefined;
   /** Takes the failure of message `index`, so that the others go on. Without it the first failure is thrown. */
   readonly failed?: ((index: number, error: KernelError) => void) | undefined;
 }
@@ -114,7 +116,8 @@ export async function dump(
   request: Request,
   visitor: DumpVisitor,
 ): Promise<void> {
-  socket.send(request.bytes, request.length);
+  if (request.large) await socket.sendAsync(request.bytes, request.length);
+  else socket.send(request.bytes, request.length);
   let current = buffers.first;
   let count = checkCount(socket.receive(current), request);
   for (;;) {

@@ -4,7 +4,8 @@ import { ClosedError, SystemError } from '../errors.js';
 import { host32, putHost16, putHost32, putPointer } from './bytes.js';
 import type { Datagrams } from './datagrams.js';
 import { EAFNOSUPPORT, EINTR, EPERM, EPROTONOSUPPORT, errnoName, errnoReason } from './errno.js';
-import { type DescriptorWatch, type Libc, libc } from './ffi.js';
+import { libc } from './ffi.js';
+import type { DescriptorWatch, Libc } from './libc.js';
 import type { NetworkNamespace } from './netns.js';
 import {
   AF_NETLINK,
@@ -95,6 +96,15 @@ export class NetlinkSocket {
     this.#check();
     let sent: number;
     do sent = this.#libc.send(this.#fd, bytes, length, 0);
+    while (sent === -EINTR);
+    if (sent < 0) throw systemError('send', -sent);
+  }
+
+  /** As `send`, on a thread of the pool. `bytes` must not change until it settles. */
+  async sendAsync(bytes: Uint8Array, length: number): Promise<void> {
+    this.#check();
+    let sent: number;
+    do sent = await new Promise<number>((resolve) => this.#libc.sendAsync(this.#fd, bytes, length, 0, resolve));
     while (sent === -EINTR);
     if (sent < 0) throw systemError('send', -sent);
   }

@@ -1,7 +1,8 @@
 // WritableDescriptor: whether a descriptor such as standard output takes bytes now, asked without waiting and without changing it.
 
 import { host16, putHost16, putHost32 } from './bytes.js';
-import { type DescriptorWatch, libc } from './ffi.js';
+import { libc } from './ffi.js';
+import type { DescriptorWatch } from './libc.js';
 import { POLLOUT } from './uapi/netlink.js';
 
 /** struct pollfd: fd, events, revents. */

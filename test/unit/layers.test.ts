@@ -10,7 +10,7 @@ const SRC = fileURLToPath(new URL('../../../src/', import.meta.url));
 /** Layer → what it may import besides itself. `node:` stands for Node's own modules, a folder for all its files. */
 const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   errors: [],
-  wire: ['errors', 'node:'],
+  wire: ['errors', 'node:', 'bun:'],
   ctnetlink: ['errors', 'wire/bytes', 'wire/attribute', 'wire/message', 'wire/uapi/'],
   format: ['ctnetlink/', 'wire/bytes'],
   library: ['errors', 'wire/', 'ctnetlink/'],

@@ -1,0 +1,94 @@
+// libc through Bun's own foreign function interface, in place of ffi.ts in the standalone executable (scripts/build-exe.mjs).
+// Bun has neither calls on other threads nor readiness of descriptors for it: the first run at once, the second is asked for.
+
+import { dlopen, ptr, read } from 'bun:ffi';
+import type { DescriptorWatch, Libc } from './libc.js';
+
+const SYMBOLS = {
+  socket: { args: ['i32', 'i32', 'i32'], returns: 'i32' },
+  bind: { args: ['i32', 'ptr', 'u32'], returns: 'i32' },
+  getsockname: { args: ['i32', 'ptr', 'ptr'], returns: 'i32' },
+  setsockopt: { args: ['i32', 'i32', 'i32', 'ptr', 'u32'], returns: 'i32' },
+  getsockopt: { args: ['i32', 'i32', 'i32', 'ptr', 'ptr'], returns: 'i32' },
+  send: { args: ['i32', 'ptr', 'u64', 'i32'], returns: 'i64_fast' },
+  recvmmsg: { args: ['i32', 'ptr', 'u32', 'i32', 'ptr'], returns: 'i32' },
+  close: { args: ['i32'], returns: 'i32' },
+  poll: { args: ['ptr', 'u64', 'i32'], returns: 'i32' },
+  setns: { args: ['i32', 'i32'], returns: 'i32' },
+  _exit: { args: ['i32'], returns: 'void' },
+  __errno_location: { args: [], returns: 'ptr' },
+} as const;
+
+/** Between two looks at a descriptor, in milliseconds: when something came lately, and when nothing did. */
+const SOON = 1;
+const LATER = 10;
+/** So many looks in vain make it LATER. */
+const PATIENCE = 100;
+const POLLIN = 1;
+const POLLOUT = 4;
+/** struct pollfd: fd, events, revents. */
+const POLLFD = 8;
+const EVENTS = 2;
+
+let loaded: Libc | undefined;
+
+/** libc; loaded at the first call. */
+export function libc(): Libc {
+  loaded ??= declare();
+  return loaded;
+}
+
+function declare(): Libc {
+  const c = dlopen('libc.so.6', SYMBOLS).symbols;
+  const result = (value: number) => (value < 0 ? -read.i32(c.__errno_location(), 0) : value);
+  const pollNow = (request: Uint8Array) => result(c.poll(request, 1, 0));
+  const own: Omit<Libc, 'sendAsync' | 'recvmmsgAsync'> = {
+    socket: (domain, type, protocol) => result(c.socket(domain, type, protocol)),
+    bind: (fd, address, length) => result(c.bind(fd, address, length)),
+    getsockname: (fd, address, length) => result(c.getsockname(fd, address, length)),
+    setsockopt: (fd, level, name, value, length) => result(c.setsockopt(fd, level, name, value, length)),
+    getsockopt: (fd, level, name, value, length) => result(c.getsockopt(fd, level, name, value, length)),
+    send: (fd, bytes, length, flags) => result(Number(c.send(fd, bytes, length, flags))),
+    recvmmsg: (fd, headers, count, flags) => result(c.recvmmsg(fd, headers, count, flags, null)),
+    close: (fd) => result(c.close(fd)),
+    pollNow,
+    watch: (fd, direction, ready) => watchByLooking(pollNow, fd, direction === 'readable' ? POLLIN : POLLOUT, ready),
+    setns: (fd, type) => result(c.setns(fd, type)),
+    exit: (status) => c._exit(status),
+    address: (bytes) => BigInt(ptr(bytes)),
+    pointerSize: 8,
+  };
+  return {
+    ...own,
+    sendAsync: (fd, bytes, length, flags, done) => void setImmediate(() => done(own.send(fd, bytes, length, flags))),
+    recvmmsgAsync: (fd, headers, count, flags, done) => void setImmediate(() => done(own.recvmmsg(fd, headers, count, flags))),
+  };
+}
+
+function watchByLooking(
+  pollNow: (request: Uint8Array) => number,
+  fd: number,
+  events: number,
+  ready: (status: number) => void,
+): DescriptorWatch {
+  const request = new Int32Array(POLLFD / 4);
+  const bytes = new Uint8Array(request.buffer);
+  request[0] = fd;
+  bytes[2 * EVENTS] = events;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let vain = 0;
+  const look = () => {
+    timer = setTimeout(look, vain < PATIENCE ? SOON : LATER);
+    if (pollNow(bytes) > 0) {
+      vain = 0;
+      ready(0);
+    } else vain++;
+  };
+  const stop = () => clearTimeout(timer);
+  const start = () => {
+    stop();
+    timer = setTimeout(look, 0);
+  };
+  start();
+  return { start, stop, close: stop };
+}
