@@ -40,3 +40,8 @@ export function createStatisticsView(names: readonly string[]): View {
   );
   return new View(compilePolicy([], fields));
 }
+
+/** `insert_failed` → `insertFailed`: what a counter is called in objects and in JSON. */
+export function statisticMember(name: string): string {
+  return name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
+}

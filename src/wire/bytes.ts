@@ -14,7 +14,10 @@ export function be32(bytes: Uint8Array, at: number): number {
 
 /** Unsigned 64 bits in network order. Allocates: not for hot paths. */
 export function be64(bytes: Uint8Array, at: number): bigint {
-  return (BigInt(be32(bytes, at)) << 32n) | BigInt(be32(bytes, at + 4));
+  const high = be32(bytes, at);
+  const low = be32(bytes, at + 4);
+  // Most are exact as a double: one bigint instead of four.
+  return high <= 0x1fffff ? BigInt(high * 4294967296 + low) : (BigInt(high) << 32n) | BigInt(low);
 }
 
 /** Unsigned 16 bits in the host's order. */

@@ -14,6 +14,18 @@ import { udplite } from './udplite.js';
 /** Every protocol with a tracker of its own. */
 export const PROTOCOLS: readonly Protocol[] = [tcp, udp, udplite, sctp, dccp, icmp, icmpv6, gre];
 
+/** The name of a protocol with a tracker of its own, or `unknown`. */
+export type ProtocolName =
+  | typeof tcp.name
+  | typeof udp.name
+  | typeof udplite.name
+  | typeof sctp.name
+  | typeof dccp.name
+  | typeof icmp.name
+  | typeof icmpv6.name
+  | typeof gre.name
+  | typeof generic.name;
+
 const BY_NUMBER: readonly Protocol[] = Array.from({ length: 256 }, (_, n) => PROTOCOLS.find((p) => p.number === n) ?? generic);
 
 /** The row of a protocol number, 0 to 255; `generic` for those without a tracker. */

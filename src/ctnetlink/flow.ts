@@ -1,0 +1,383 @@
+// Flow: one tracked connection as an owned object, and how a view becomes one.
+
+import { AddressTexts, StringTexts } from './address-texts.js';
+import { MASTER, ORIGINAL, REPLY, S, T } from './fields.js';
+import { INSPECT, type Json, toJson, toPlain } from './plain.js';
+import { DCCP_ROLES, type DccpRole, type DccpState } from './protocols/dccp.js';
+import { type ProtocolName, protocolByNumber } from './protocols/index.js';
+import type { SctpState } from './protocols/sctp.js';
+import type { TcpState } from './protocols/tcp.js';
+import { namesOfBits, STATUS_NAMES, type StatusName } from './status.js';
+import { be16Of, be32Of, be64Of, destinationOf, sourceOf, type Tuple, toTuple, u8Of } from './tuple.js';
+import { AF_INET, AF_INET6 } from './uapi/in.js';
+import type { View } from './view.js';
+
+/** Address family. */
+export type Family = 'ipv4' | 'ipv6';
+
+/** Word of a protocol's tracker, as the kernel prints it. */
+export type FlowState = TcpState | SctpState | DccpState;
+
+/** How sequence numbers of one direction are shifted, after a helper changed the length of a packet. Source: struct nf_ct_seqadj. */
+export interface SeqAdj {
+  /** Sequence number of the last change, 0 to 2^32 - 1. */
+  readonly correctionPos: number;
+  /** Shift before that number: a 32-bit number, so -1 is 4294967295. */
+  readonly offsetBefore: number;
+  /** Shift after that number, likewise. */
+  readonly offsetAfter: number;
+}
+
+/** One direction of a flow: its tuple and what went this way. */
+export interface FlowSide extends Tuple {
+  /** Packets so far. Absent unless sysctl net.netfilter.nf_conntrack_acct was set when the flow began. Source: CTA_COUNTERS_PACKETS. */
+  readonly packets?: bigint | undefined;
+  /** Bytes so far, headers of the network layer included. Absent as `packets`. Source: CTA_COUNTERS_BYTES. */
+  readonly bytes?: bigint | undefined;
+  /** Absent unless a helper or synproxy may change packets of the flow. Source: CTA_SEQ_ADJ_ORIG, CTA_SEQ_ADJ_REPLY. */
+  readonly seqAdj?: SeqAdj | undefined;
+}
+
+/** Times of a flow, in nanoseconds since the epoch. Kept only with sysctl net.netfilter.nf_conntrack_timestamp. */
+export interface FlowTimestamp {
+  /** Birth of the entry. */
+  readonly start?: bigint | undefined;
+  /** End of the entry: in DESTROY events. */
+  readonly stop?: bigint | undefined;
+}
+
+/** What the TCP tracker keeps beside the state. */
+export interface TcpInfo {
+  /** Window scale: a shift of 0 to 14. Absent in events of a flow's end. Source: CTA_PROTOINFO_TCP_WSCALE_ORIGINAL. */
+  readonly wscaleOriginal?: number | undefined;
+  readonly wscaleReply?: number | undefined;
+  /** Tracker flags, IP_CT_TCP_FLAG_* bits, 0 to 255. Source: CTA_PROTOINFO_TCP_FLAGS_ORIGINAL. */
+  readonly flagsOriginal?: number | undefined;
+  readonly flagsReply?: number | undefined;
+}
+
+/** What the SCTP tracker keeps beside the state: verification tags, 0 to 2^32 - 1. Source: CTA_PROTOINFO_SCTP_VTAG_*. */
+export interface SctpInfo {
+  readonly vtagOriginal?: number | undefined;
+  readonly vtagReply?: number | undefined;
+}
+
+/** What the DCCP tracker keeps beside the state (kernels up to 6.12). */
+export interface DccpInfo {
+  /** Role of the original direction. */
+  readonly role?: DccpRole | undefined;
+  /** Handshake sequence number, 48 bits. */
+  readonly handshakeSeq?: bigint | undefined;
+}
+
+/** What synproxy keeps: three 32-bit numbers. Source: CTA_SYNPROXY. */
+export interface SynproxyInfo {
+  /** Initial sequence number it chose. */
+  readonly isn: number;
+  /** Initial timestamp it chose. */
+  readonly its: number;
+  /** Timestamp offset. */
+  readonly tsoff: number;
+}
+
+/**
+ * A tracked connection: an entry of the kernel's table, as it was when it was read. Plain data that belongs to the caller.
+ * What the kernel did not send is `undefined`, never 0; whether a member is absent depends on sysctls, protocol and kernel.
+ * Source: enum ctattr_type in linux/netfilter/nfnetlink_conntrack.h.
+ */
+export interface Flow {
+  /** Identifier of the entry, 0 to 2^32 - 1: a keyed hash, the same as long as the entry lives, not unique over time. CTA_ID. */
+  readonly id?: number | undefined;
+  /** `unknown` for families other than IPv4 and IPv6, which kernels before 4.19 track. */
+  readonly family: Family | 'unknown';
+  /** Layer-4 protocol by name; `unknown` for those without a tracker (`original.protonum` has the number). */
+  readonly protocol: ProtocolName;
+  /** State of the protocol's tracker. Absent for protocols without states, and in some events. CTA_PROTOINFO. */
+  readonly state?: FlowState | undefined;
+  /** Seconds until the entry is dropped if nothing happens. Absent in DESTROY events of older kernels. CTA_TIMEOUT. */
+  readonly timeout?: number | undefined;
+  /** The direction of the first packet. CTA_TUPLE_ORIG. */
+  readonly original: FlowSide;
+  /** The direction of the answers; after NAT its addresses are not those of `original` turned round. CTA_TUPLE_REPLY. */
+  readonly reply: FlowSide;
+  /** Status bits that are set, in bit order: `flow.status?.includes('ASSURED')`. CTA_STATUS. */
+  readonly status?: readonly StatusName[] | undefined;
+  /** The ctmark, 0 to 2^32 - 1. Absent when the kernel is built without marks. CTA_MARK. */
+  readonly mark?: number | undefined;
+  /** Zone of both directions, 1 to 65535. Absent for zone 0 and when the directions have their own. CTA_ZONE. */
+  readonly zone?: number | undefined;
+  /** Label bits that are set, 0 to 127, ascending. Absent when the flow has no room for labels. CTA_LABELS. */
+  readonly labels?: readonly number[] | undefined;
+  /** Name of the helper that reads the flow, such as `ftp`. CTA_HELP_NAME. */
+  readonly helper?: string | undefined;
+  /** The helper's private data, as pairs of hexadecimal digits. CTA_HELP_INFO. */
+  readonly helperInfo?: string | undefined;
+  /** Original tuple of the flow that this one was expected by. CTA_TUPLE_MASTER. */
+  readonly master?: Tuple | undefined;
+  /** LSM mark as a number. Kernels since 2.6.37 send `secctx` instead. CTA_SECMARK. */
+  readonly secmark?: number | undefined;
+  /** LSM security context. CTA_SECCTX_NAME. */
+  readonly secctx?: string | undefined;
+  /** Reference count. CTA_USE. */
+  readonly use?: number | undefined;
+  /** When the entry began and ended. CTA_TIMESTAMP. */
+  readonly timestamp?: FlowTimestamp | undefined;
+  /** TCP only. CTA_PROTOINFO_TCP. */
+  readonly tcp?: TcpInfo | undefined;
+  /** SCTP only. CTA_PROTOINFO_SCTP. */
+  readonly sctp?: SctpInfo | undefined;
+  /** DCCP only. CTA_PROTOINFO_DCCP. */
+  readonly dccp?: DccpInfo | undefined;
+  /** Flows that synproxy answers for. CTA_SYNPROXY. */
+  readonly synproxy?: SynproxyInfo | undefined;
+  /** The same as `-o json` of the command prints; see docs/json.md. Absent members are left out. */
+  toJSON(): FlowJson;
+}
+
+/** A flow in JSON: a `bigint` is a number up to 2^53 - 1, above a string of its digits. */
+export type FlowJson = Json<Flow>;
+
+/** A member of `Flow` that can be chosen when listing. */
+export type FlowField = Exclude<keyof Flow, 'toJSON'>;
+
+/** Every member of `Flow`. */
+export const FLOW_FIELDS = [
+  'id',
+  'family',
+  'protocol',
+  'state',
+  'timeout',
+  'original',
+  'reply',
+  'status',
+  'mark',
+  'zone',
+  'labels',
+  'helper',
+  'helperInfo',
+  'master',
+  'secmark',
+  'secctx',
+  'use',
+  'timestamp',
+  'tcp',
+  'sctp',
+  'dccp',
+  'synproxy',
+] as const satisfies readonly FlowField[];
+
+/** Which members of a flow are read: a bit for each of FLOW_FIELDS. */
+export type FlowFieldSet = number;
+const ALL: FlowFieldSet = 2 ** FLOW_FIELDS.length - 1;
+
+/** The set of some members. @throws RangeError for a name that is none of them */
+export function fieldSet(fields: readonly FlowField[] = FLOW_FIELDS): FlowFieldSet {
+  let set = 0;
+  for (const field of fields) {
+    const index = FLOW_FIELDS.indexOf(field);
+    if (index < 0) throw new RangeError(`a flow has no member ${field}`);
+    set |= 1 << index;
+  }
+  return set;
+}
+
+const bit = (field: FlowField) => 1 << FLOW_FIELDS.indexOf(field);
+const W_ID = bit('id');
+const W_FAMILY = bit('family');
+const W_PROTOCOL = bit('protocol');
+const W_STATE = bit('state');
+const W_TIMEOUT = bit('timeout');
+const W_ORIGINAL = bit('original');
+const W_REPLY = bit('reply');
+const W_STATUS = bit('status');
+const W_MARK = bit('mark');
+const W_ZONE = bit('zone');
+const W_LABELS = bit('labels');
+const W_HELPER = bit('helper');
+const W_HELPER_INFO = bit('helperInfo');
+const W_MASTER = bit('master');
+const W_SECMARK = bit('secmark');
+const W_SECCTX = bit('secctx');
+const W_USE = bit('use');
+const W_TIMESTAMP = bit('timestamp');
+const W_TCP = bit('tcp');
+const W_SCTP = bit('sctp');
+const W_DCCP = bit('dccp');
+const W_SYNPROXY = bit('synproxy');
+
+/** Makes flows out of views. Keeps texts that flows share; use one for a list. */
+export class FlowReader {
+  readonly addresses = new AddressTexts();
+  readonly strings = new StringTexts();
+  readonly #status = new Map<number, readonly StatusName[]>();
+
+  /** The flow in a view, with all its members or those of a set; the others are absent. */
+  read(view: View, fields: FlowFieldSet = ALL): Flow {
+    return new FlowObject(view, fields, this);
+  }
+
+  /** Flows of a list share few different statuses. */
+  status(bits: number): readonly StatusName[] {
+    let names = this.#status.get(bits);
+    if (!names) {
+      names = Object.freeze(namesOfBits(STATUS_NAMES, bits)) as readonly StatusName[];
+      this.#status.set(bits, names);
+    }
+    return names;
+  }
+}
+
+/** Always all members in the same order, so that every flow has the same hidden class. */
+class FlowObject {
+  readonly id: number | undefined;
+  readonly family: Family | 'unknown';
+  readonly protocol: ProtocolName;
+  readonly state: FlowState | undefined;
+  readonly timeout: number | undefined;
+  readonly original: FlowSide;
+  readonly reply: FlowSide;
+  readonly status: readonly StatusName[] | undefined;
+  readonly mark: number | undefined;
+  readonly zone: number | undefined;
+  readonly labels: readonly number[] | undefined;
+  readonly helper: string | undefined;
+  readonly helperInfo: string | undefined;
+  readonly master: Tuple | undefined;
+  readonly secmark: number | undefined;
+  readonly secctx: string | undefined;
+  readonly use: number | undefined;
+  readonly timestamp: FlowTimestamp | undefined;
+  readonly tcp: TcpInfo | undefined;
+  readonly sctp: SctpInfo | undefined;
+  readonly dccp: DccpInfo | undefined;
+  readonly synproxy: SynproxyInfo | undefined;
+
+  constructor(view: View, want: FlowFieldSet, reader: FlowReader) {
+    // What was not chosen is absent, whatever the type says: `list()` gives the chosen members a type of their own.
+    const none = undefined as never;
+    this.id = want & W_ID ? be32Of(view, S.id) : undefined;
+    this.family = want & W_FAMILY ? familyName(view.family) : none;
+    this.protocol = want & W_PROTOCOL ? (protocolOf(view).name as ProtocolName) : none;
+    this.state = want & W_STATE ? stateOf(view) : undefined;
+    this.timeout = want & W_TIMEOUT ? be32Of(view, S.timeout) : undefined;
+    this.original =
+      want & W_ORIGINAL ? toSide(view, ORIGINAL, S.packetsOriginal, S.bytesOriginal, S.seqAdjOriginalPos, reader) : none;
+    this.reply = want & W_REPLY ? toSide(view, REPLY, S.packetsReply, S.bytesReply, S.seqAdjReplyPos, reader) : none;
+    this.status = want & W_STATUS && view.has(S.status) ? reader.status(view.be32(S.status)) : undefined;
+    this.mark = want & W_MARK ? be32Of(view, S.mark) : undefined;
+    this.zone = want & W_ZONE ? be16Of(view, S.zone) : undefined;
+    this.labels = want & W_LABELS && view.has(S.labels) ? labelsOf(view) : undefined;
+    this.helper = want & W_HELPER && view.has(S.helper) ? stringOf(view, S.helper, reader.strings) : undefined;
+    this.helperInfo = want & W_HELPER_INFO && view.has(S.helperInfo) ? hexOf(view, S.helperInfo) : undefined;
+    this.master = want & W_MASTER && view.has(MASTER + T.protonum) ? toTuple(view, MASTER, reader.addresses) : undefined;
+    this.secmark = want & W_SECMARK ? be32Of(view, S.secmark) : undefined;
+    this.secctx = want & W_SECCTX && view.has(S.secctx) ? stringOf(view, S.secctx, reader.strings) : undefined;
+    this.use = want & W_USE ? be32Of(view, S.use) : undefined;
+    this.timestamp = want & W_TIMESTAMP ? timestampOf(view) : undefined;
+    this.tcp = want & W_TCP ? tcpOf(view) : undefined;
+    this.sctp = want & W_SCTP ? sctpOf(view) : undefined;
+    this.dccp = want & W_DCCP ? dccpOf(view) : undefined;
+    this.synproxy = want & W_SYNPROXY ? synproxyOf(view) : undefined;
+  }
+
+  toJSON(): FlowJson {
+    return toJson<Flow>(this);
+  }
+
+  [INSPECT](): object {
+    return toPlain(this);
+  }
+}
+
+export function familyName(family: number): Family | 'unknown' {
+  return family === AF_INET ? 'ipv4' : family === AF_INET6 ? 'ipv6' : 'unknown';
+}
+
+function protocolOf(view: View) {
+  return protocolByNumber(view.u8(ORIGINAL + T.protonum));
+}
+
+/** An unknown number reads as the first word, NONE, as in text. */
+function stateOf(view: View): FlowState | undefined {
+  const { state, states } = protocolOf(view);
+  if (!state || !states) return undefined;
+  const slot = S[state as keyof typeof S];
+  return view.has(slot) ? ((states[view.u8(slot)] ?? states[0]) as FlowState) : undefined;
+}
+
+function toSide(view: View, base: number, packets: number, bytes: number, seqAdj: number, reader: FlowReader): FlowSide {
+  return {
+    src: sourceOf(view, base, reader.addresses)!,
+    dst: destinationOf(view, base, reader.addresses)!,
+    protonum: u8Of(view, base + T.protonum)!,
+    sport: be16Of(view, base + T.sport),
+    dport: be16Of(view, base + T.dport),
+    icmpType: u8Of(view, base + T.icmpType) ?? u8Of(view, base + T.icmpv6Type),
+    icmpCode: u8Of(view, base + T.icmpCode) ?? u8Of(view, base + T.icmpv6Code),
+    icmpId: be16Of(view, base + T.icmpId) ?? be16Of(view, base + T.icmpv6Id),
+    zone: be16Of(view, base + T.tupleZone),
+    packets: be64Of(view, packets),
+    bytes: be64Of(view, bytes),
+    seqAdj: hasAll3(view, seqAdj)
+      ? { correctionPos: view.be32(seqAdj), offsetBefore: view.be32(seqAdj + 1), offsetAfter: view.be32(seqAdj + 2) }
+      : undefined,
+  };
+}
+
+/** Slot `first` and the two behind it: the kernel sends all three or none. */
+function hasAll3(view: View, first: number): boolean {
+  return view.has(first) && view.has(first + 1) && view.has(first + 2);
+}
+
+function labelsOf(view: View): number[] {
+  const bits: number[] = [];
+  const words = view.length(S.labels) >> 2;
+  for (let word = 0; word < words; word++) {
+    const value = view.labelWord(S.labels, word);
+    for (let bit = 0; value !== 0 && bit < 32; bit++) if ((value >>> bit) & 1) bits.push(word * 32 + bit);
+  }
+  return bits;
+}
+
+export function stringOf(view: View, slot: number, strings: StringTexts): string {
+  return strings.text(view.bytes, view.offset(slot), view.stringLength(slot));
+}
+
+function hexOf(view: View, slot: number): string {
+  let text = '';
+  const at = view.offset(slot);
+  for (let i = 0; i < view.length(slot); i++) text += view.bytes[at + i]!.toString(16).padStart(2, '0');
+  return text;
+}
+
+function timestampOf(view: View): FlowTimestamp | undefined {
+  if (!view.has(S.timestampStart) && !view.has(S.timestampStop)) return undefined;
+  return { start: be64Of(view, S.timestampStart), stop: be64Of(view, S.timestampStop) };
+}
+
+function tcpOf(view: View): TcpInfo | undefined {
+  const info = {
+    wscaleOriginal: u8Of(view, S.tcpWscaleOriginal),
+    wscaleReply: u8Of(view, S.tcpWscaleReply),
+    flagsOriginal: u8Of(view, S.tcpFlagsOriginal),
+    flagsReply: u8Of(view, S.tcpFlagsReply),
+  };
+  const { wscaleOriginal, wscaleReply, flagsOriginal, flagsReply } = info;
+  return (wscaleOriginal ?? wscaleReply ?? flagsOriginal ?? flagsReply) === undefined ? undefined : info;
+}
+
+function sctpOf(view: View): SctpInfo | undefined {
+  if (!view.has(S.sctpVtagOriginal) && !view.has(S.sctpVtagReply)) return undefined;
+  return { vtagOriginal: be32Of(view, S.sctpVtagOriginal), vtagReply: be32Of(view, S.sctpVtagReply) };
+}
+
+function dccpOf(view: View): DccpInfo | undefined {
+  if (!view.has(S.dccpRole) && !view.has(S.dccpHandshakeSeq)) return undefined;
+  const role = view.has(S.dccpRole) ? (DCCP_ROLES[view.u8(S.dccpRole)] ?? DCCP_ROLES[0]) : undefined;
+  return { role, handshakeSeq: be64Of(view, S.dccpHandshakeSeq) };
+}
+
+function synproxyOf(view: View): SynproxyInfo | undefined {
+  if (!hasAll3(view, S.synproxyIsn)) return undefined;
+  return { isn: view.be32(S.synproxyIsn), its: view.be32(S.synproxyIts), tsoff: view.be32(S.synproxyTsoff) };
+}
