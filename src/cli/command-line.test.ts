@@ -413,6 +413,8 @@ test('every short option reads its value', () => {
       userspace: false,
       save: false,
       full: false,
+      json: false,
+      ndjson: false,
     },
     secmark: 3,
     bufferSize: 4,

@@ -29,7 +29,7 @@ export interface Context {
   onSignal(callback: () => void): void;
   /** One line to standard error. */
   err(line: string): void;
-  /** The line that says how many entries were dealt with, to standard error. */
+  /** The line that says how many entries were dealt with, to standard error. In JSON the entries and results say it. */
   close(text: string): void;
   /** Milliseconds since the epoch, with a fraction. */
   now(): number;

@@ -3,22 +3,27 @@
 import type { LabelMap } from '../ctnetlink/label.js';
 import type { View } from '../ctnetlink/view.js';
 import type { ByteWriter } from '../format/byte-writer.js';
+import { writeExpectationJson } from '../format/expectation-json.js';
 import { writeExpectationText } from '../format/expectation-text.js';
 import { writeExpectationXml } from '../format/expectation-xml.js';
+import { writeFlowJson } from '../format/flow-json.js';
 import { type SaveVerb, writeFlowSave } from '../format/flow-save.js';
 import { writeFlowText } from '../format/flow-text.js';
 import { writeFlowXml } from '../format/flow-xml.js';
 import { type FormatOptions, NamespaceLabel, WallClock } from '../format/options.js';
 import { CONNTRACK_FRAME, EXPECT_FRAME, type XmlFrame } from '../format/xml.js';
-import type { OutputModes } from './invocation.js';
+import { isJson, type OutputModes } from './invocation.js';
 
 /** Writes a list of entries: `begin`, each entry, `end`. */
 export interface EntryWriter {
   /** Entries may follow, of the network namespace `netns` where that is shown. Once, or before those of each namespace. */
   begin(netns?: string): void;
   readonly entry: (view: View) => void;
-  /** After this, a frame is complete, whether there were entries or not. */
-  end(): void;
+  /**
+   * After this, a frame is complete, whether there were entries or not. `result` is what a command that changes entries came to:
+   * part of the output in JSON.
+   */
+  end(result?: object): void;
   /** The time that ages refer to. */
   readonly clock: WallClock;
 }
@@ -33,6 +38,8 @@ export interface WriterOptions {
   readonly programName?: (portId: number) => Uint8Array | undefined;
   /** Entries of several network namespaces: each tells its own. */
   readonly netns?: boolean;
+  /** What a JSON document is: an array of entries unless told, one entry or null, or a result with its entries. */
+  readonly document?: 'list' | 'one' | 'result';
 }
 
 const PLAIN: OutputModes = {
@@ -45,6 +52,8 @@ const PLAIN: OutputModes = {
   userspace: false,
   save: false,
   full: false,
+  json: false,
+  ndjson: false,
 };
 
 /** The writer of flows for `-L`, `-G`, `-E`. */
@@ -52,6 +61,7 @@ export function flowWriter(out: ByteWriter, modes: OutputModes = PLAIN, options:
   const clock = new WallClock();
   const format = formatOptions(modes, options);
   if (modes.xml) return framed(out, CONNTRACK_FRAME, clock, format, (view) => writeFlowXml(out, view, format, clock));
+  if (isJson(modes)) return jsonEntries(out, modes, clock, format, options, (view) => writeFlowJson(out, view, format, clock));
   if (modes.save) return unframed(clock, format, (view) => writeFlowSave(out, view, format, options.verb));
   return unframed(clock, format, (view) => writeFlowText(out, view, format, clock));
 }
@@ -61,6 +71,8 @@ export function expectationWriter(out: ByteWriter, modes: OutputModes = PLAIN, o
   const clock = new WallClock();
   const format = formatOptions(modes, options);
   if (modes.xml) return framed(out, EXPECT_FRAME, clock, format, (view) => writeExpectationXml(out, view, format, clock));
+  if (isJson(modes))
+    return jsonEntries(out, modes, clock, format, options, (view) => writeExpectationJson(out, view, format, clock));
   return unframed(clock, format, (view) => writeExpectationText(out, view, format, clock));
 }
 
@@ -103,4 +115,52 @@ function unframed(clock: WallClock, { netns: label }: FormatOptions, entry: (vie
     if (netns !== undefined) label?.set(netns);
   };
   return { clock, entry, begin, end: () => {} };
+}
+
+/** Room for what stands between entries. */
+const SEPARATOR_SIZE = 4;
+const COMMA = 44;
+const NEWLINE = 10;
+
+function jsonEntries(
+  out: ByteWriter,
+  modes: OutputModes,
+  clock: WallClock,
+  { netns: label }: FormatOptions,
+  options: WriterOptions,
+  entry: (view: View) => void,
+): EntryWriter {
+  const lines = modes.ndjson;
+  // One entry of several namespaces is a list.
+  const document = options.document === 'one' && label ? 'list' : (options.document ?? 'list');
+  let begun = false;
+  let written = 0;
+  const begin = (netns?: string) => {
+    if (netns !== undefined) label?.set(netns);
+    if (!begun && !lines && document !== 'one') out.text(document === 'list' ? '[' : '{"flows":[');
+    begun = true;
+  };
+  const separate = () => {
+    out.reserve(SEPARATOR_SIZE);
+    if (written > 0) out.byte(COMMA);
+    if (document !== 'one') out.byte(NEWLINE);
+  };
+  return {
+    clock,
+    begin,
+    entry(view) {
+      if (!lines) separate();
+      written++;
+      entry(view);
+      if (lines) out.byte(NEWLINE);
+      out.endEntry();
+    },
+    end(result) {
+      begin();
+      if (lines) {
+        if (result) out.text(`${JSON.stringify(result)}\n`);
+      } else if (document === 'one') out.text(written === 0 ? 'null\n' : '\n');
+      else out.text(`${written > 0 ? '\n' : ''}]${result ? `,${JSON.stringify(result).slice(1)}` : ''}\n`);
+    },
+  };
 }

@@ -18,6 +18,15 @@ export interface OutputModes {
   readonly save: boolean;
   /** With `save`: everything that can be restored. Not in the C tool. */
   readonly full: boolean;
+  /** One JSON document. Not in the C tool. */
+  readonly json: boolean;
+  /** JSON, one object a line. Not in the C tool. */
+  readonly ndjson: boolean;
+}
+
+/** Whether output is JSON, and with it what goes to standard error. */
+export function isJson(modes: OutputModes | undefined): boolean {
+  return modes !== undefined && (modes.json || modes.ndjson);
 }
 
 /** `-n`, `-g`, `-j`: bare, or an address, or an address and a port. */

@@ -41,7 +41,16 @@ const MORE = new Set([
   'conntrack -U w', // B53: replay of -E -o save
   'conntrack -U (',
   'conntrack -U )',
+  // JSON of what has no other form.
+  'conntrack -C o',
+  'conntrack -S o',
+  'expect -G o',
+  'expect -D o',
+  'expect -C o',
+  'expect -S o',
 ]);
+/** Those of them that take no other output mode. */
+const JSON_ONLY = new Set([...MORE].filter((it) => it.endsWith(' o')));
 
 interface Cell {
   readonly table: Table;
@@ -164,6 +173,11 @@ for (const { table, letter, short, cell } of cells()) {
       accepts(line([...needed.filter((it) => !'sd'.includes(it)), 'r', 'q']));
       refuses(line(needed.filter((it) => it !== ('sr'.includes(short) ? 's' : 'd'))), /needs both/);
     } else {
+      if (JSON_ONLY.has(`${table} -${letter} ${short}`)) {
+        refuses(line([...needed, short]), /no other output mode than json/);
+        for (const mode of ['json', 'ndjson']) accepts([...line(needed), '-o', mode]);
+        return;
+      }
       // -{ and -} are for -s and -d.
       const companion = short === '{' ? ['s'] : short === '}' ? ['d'] : [];
       accepts(line([...new Set([...needed, ...companion, short])]));

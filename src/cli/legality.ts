@@ -2,7 +2,7 @@
 // in which they are checked (cli.md 1.5, 2), and the few rules that a row cannot say.
 
 import type { Protocol } from '../ctnetlink/schema.js';
-import type { CommandLetter, Table } from './invocation.js';
+import { type CommandLetter, isJson, type Table } from './invocation.js';
 import {
   COMMANDS,
   type CommandRow,
@@ -138,8 +138,10 @@ function checkRows(draft: Draft, rows: OptionRows, tracker: Protocol | undefined
 /** What no row says: combinations that the reference finds while running, and those it should not have run (B1, B32). */
 function checkLate(draft: Draft, command: CommandRow, table: Table): void {
   const { values, given } = draft;
-  if (table === 'expect') return;
   const { letter } = command;
+  if (values.output && !isJson(values.output) && (JSON_ONLY[table] ?? '').includes(letter))
+    throw new UsageError(`${where(command, table)} takes no other output mode than json and ndjson`, { hint: hint(command) });
+  if (table === 'expect') return;
   const selects = letter === 'L' || letter === 'D';
 
   if (values.output?.full && !values.output.save) throw new UsageError('-o full goes with -o save: write -o save,full');
@@ -160,6 +162,9 @@ function checkLate(draft: Draft, command: CommandRow, table: Table): void {
     );
   if ((letter === 'I' || letter === 'A') && draft.tracker) checkDirections(draft, draft.tracker, command);
 }
+
+/** Commands of a table whose output has a form of its own in JSON only. */
+const JSON_ONLY: Readonly<Partial<Record<Table, string>>> = { conntrack: 'CS', expect: 'CSGD' };
 
 /** Filters that `-L -z` refuses, since the kernel resets what it lists before a filter is applied (cli.md 4.2, 4.4). */
 const UNZEROED = [

@@ -5,9 +5,9 @@ import { ConntrackError, NamespaceError } from '../errors.js';
 import type { ByteWriter } from '../format/byte-writer.js';
 import { parseCommandLine } from './command-line.js';
 import { CLOSING_PREFIX, type Context, invocationContext, outputTo } from './context.js';
-import type { CommandLetter, Invocation } from './invocation.js';
+import { type CommandLetter, type Invocation, isJson } from './invocation.js';
 import { LabelSource } from './labels.js';
-import { explain, failureLines } from './messages.js';
+import { explain, failureJson, failureLines } from './messages.js';
 import { OutputError, writeAll } from './output.js';
 import { oneTable, type Tables } from './tables.js';
 import { UsageError } from './usage-error.js';
@@ -38,18 +38,31 @@ const COMMANDS: Readonly<Partial<Record<CommandLetter, () => Promise<Command>>>>
 };
 
 async function main(argv: readonly string[]): Promise<number> {
-  const labelSource = new LabelSource((line) => err(`conntrack: ${line}`));
   let invocation: Invocation | undefined;
+  const labelSource = new LabelSource((line) => warn(line, saysJson(argv, invocation)));
   try {
     invocation = parseCommandLine(argv, {
       readProtocols,
       resolveLabels: (names, path) => labelSource.resolve(names, path),
     });
-    for (const warning of invocation.warnings) err(`conntrack: ${warning}`);
+    for (const warning of invocation.warnings) warn(warning, isJson(invocation.values.output));
     return await run(invocation, labelSource);
   } catch (error) {
-    return report(error, invocation);
+    return report(error, invocation, saysJson(argv, invocation));
   }
+}
+
+/** Whether messages are JSON: as the command line says, or where it cannot be read, as it seems to. */
+function saysJson(argv: readonly string[], invocation: Invocation | undefined): boolean {
+  if (invocation) return isJson(invocation.values.output);
+  return argv.some((word, i) => {
+    const list = /^(?:-o|--output=)(.+)$/.exec(word)?.[1] ?? (/^(?:-o|--output)$/.test(word) ? argv[i + 1] : undefined);
+    return list?.split(',').some((item) => /^(?:nd)?json$/i.test(item)) ?? false;
+  });
+}
+
+function warn(line: string, json: boolean): void {
+  err(json ? JSON.stringify({ warning: line }) : `conntrack: ${line}`);
 }
 
 async function run(invocation: Invocation, labelSource: LabelSource): Promise<number> {
@@ -69,7 +82,7 @@ async function run(invocation: Invocation, labelSource: LabelSource): Promise<nu
         for (const signal of ENDING_SIGNALS) process.on(signal, callback);
       },
       err,
-      close: (text) => err(CLOSING_PREFIX + text),
+      close: isJson(invocation.values.output) ? () => {} : (text) => err(CLOSING_PREFIX + text),
       now: Date.now,
       readProtocols,
     });
@@ -79,38 +92,39 @@ async function run(invocation: Invocation, labelSource: LabelSource): Promise<nu
 }
 
 async function tablesFor(invocation: Invocation, out: ByteWriter): Promise<Tables> {
-  const { netns } = invocation.values;
+  const { netns, output } = invocation.values;
+  const json = isJson(output);
   if (netns === undefined || 'Vh'.includes(invocation.command)) return oneTable();
   const { tablesOf } = await import('./namespaces.js');
   return tablesOf(netns, {
     failed: (error, name) => {
       out.flush();
       const { message, hint } = explain(error, invocation);
-      tell(error instanceof NamespaceError ? message : `netns ${name}: ${message}`, hint);
+      tell(error.code, error instanceof NamespaceError ? message : `netns ${name}: ${message}`, hint, json);
     },
-    warning: (text) => err(`conntrack: ${text}`),
+    warning: (text) => warn(text, json),
   });
 }
 
 /** Tells what went wrong, in one line and perhaps a hint. @returns the exit status */
-function report(error: unknown, invocation: Invocation | undefined): number {
+function report(error: unknown, invocation: Invocation | undefined, json: boolean): number {
   if (error instanceof OutputError && error.code === 'EPIPE') return BROKEN_PIPE_STATUS; // the reader has seen enough
   if (error instanceof UsageError) {
-    tell(error.message, error.hint);
+    tell(error.code, error.message, error.hint, json);
     return error.exitStatus;
   }
   if (error instanceof ConntrackError) {
     const { message, hint } = invocation ? explain(error, invocation) : error;
-    tell(message, hint);
+    tell(error.code, message, hint, json);
     return 1;
   }
   const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  tell(`internal error: ${detail}`, 'this is a defect of conntrack: please report it with the command line');
+  tell('INTERNAL', `internal error: ${detail}`, 'this is a defect of conntrack: please report it with the command line', json);
   return 1;
 }
 
-function tell(message: string, hint: string | undefined): void {
-  for (const line of failureLines(message, hint)) err(line);
+function tell(code: string, message: string, hint: string | undefined, json: boolean): void {
+  for (const line of json ? [failureJson(code, message, hint)] : failureLines(message, hint)) err(line);
 }
 
 function err(line: string): void {

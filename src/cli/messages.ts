@@ -204,6 +204,11 @@ function reasonOf(error: KernelError | SystemError, { command, table }: Pick<Inv
   return known ?? { reason: error.message.slice(error.message.indexOf(': ') + 2), hint: error.hint };
 }
 
+/** A failure as a line of JSON for standard error: the object that `toJSON()` of the library's errors gives. */
+export function failureJson(code: string, message: string, hint: string | undefined): string {
+  return JSON.stringify({ error: { code, message, hint } });
+}
+
 /** A failure as lines for standard error. */
 export function failureLines(message: string, hint: string | undefined): string[] {
   return hint === undefined ? [`conntrack: ${message}`] : [`conntrack: ${message}`, `  hint: ${hint}`];

@@ -583,11 +583,13 @@ export const OPTIONS = {
     choices: OUTPUT_WORDS,
     group: 'output',
     help:
-      'How to print, comma-separated. xml: as XML; save: as commands that -R loads; extended: with the layer-3 protocol; id: with the ' +
+      'How to print, comma-separated. json: as one JSON document; ndjson: as JSON, one object a line (docs/json.md); xml: as XML; ' +
+      'save: as commands that -R loads; extended: with the layer-3 protocol; id: with the ' +
       'entry id; labels: with label names; timestamp: with the time of the event (-E); ktimestamp: with the times of start and end ' +
       'that the kernel keeps if net.netfilter.nf_conntrack_timestamp is set; userspace: no effect.',
-    conntrack: { L: 'may', G: 'may', D: 'may', U: 'may', E: 'may' },
-    expect: { L: 'may', E: 'may' },
+    // -C and -S, and -G and -D of expectations: JSON only (legality.ts).
+    conntrack: { L: 'may', G: 'may', D: 'may', U: 'may', E: 'may', C: 'may', S: 'may' },
+    expect: { L: 'may', E: 'may', G: 'may', D: 'may', C: 'may', S: 'may' },
     read(draft, name, text) {
       draft.values.output = parseOutput(text, name, draft.values.output, draft.warn);
     },

@@ -289,6 +289,8 @@ export const OUTPUT_WORDS = [
   'userspace',
   'save',
   'full',
+  'json',
+  'ndjson',
 ] as const satisfies readonly (keyof OutputModes)[];
 
 /** Status items (3.5), added to those of an earlier `-u`. */
@@ -338,12 +340,18 @@ export function parseOutput(text: string, option: string, before: OutputModes | 
     const word = pickWord(item, OUTPUT_WORDS, option, 'output mode', warn);
     if (word !== undefined) modes[word] = true;
   }
+  const formats = FORMATS.filter((word) => modes[word]);
+  if (formats.length > 1 && formats.some((word) => word === 'json' || word === 'ndjson'))
+    throw new UsageError(`${option}: ${formats.join(' and ')} are different formats; name one of them`, { exitStatus: 1 });
   if (modes.save) {
     const other = OUTPUT_WORDS.find((word) => word !== 'save' && word !== 'userspace' && word !== 'full' && modes[word]);
     if (other) throw new UsageError(`${option}: save cannot be combined with ${other}; use -o save alone`, { exitStatus: 1 });
   }
   return modes;
 }
+
+/** Modes of which one excludes the others. */
+const FORMATS = ['xml', 'save', 'json', 'ndjson'] as const satisfies readonly (keyof OutputModes)[];
 
 const NO_OUTPUT_MODES: OutputModes = {
   xml: false,
@@ -355,6 +363,8 @@ const NO_OUTPUT_MODES: OutputModes = {
   userspace: false,
   save: false,
   full: false,
+  json: false,
+  ndjson: false,
 };
 
 /** Legacy words of all three lists: they, and so `S` and `D`, select nothing but a warning. */

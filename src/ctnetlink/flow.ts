@@ -34,7 +34,7 @@ export interface FlowSide extends Tuple {
   readonly packets?: bigint | undefined;
   /** Bytes so far, headers of the network layer included. Absent as `packets`. Source: CTA_COUNTERS_BYTES. */
   readonly bytes?: bigint | undefined;
-  /** Absent unless a helper or synproxy may change packets of the flow. Source: CTA_SEQ_ADJ_ORIG, CTA_SEQ_ADJ_REPLY. */
+  /** Absent when all three are 0, as nearly always. Source: CTA_SEQ_ADJ_ORIG, CTA_SEQ_ADJ_REPLY. */
   readonly seqAdj?: SeqAdj | undefined;
 }
 
@@ -128,7 +128,7 @@ export interface Flow {
   readonly sctp?: SctpInfo | undefined;
   /** DCCP only. CTA_PROTOINFO_DCCP. */
   readonly dccp?: DccpInfo | undefined;
-  /** Flows that synproxy answers for. CTA_SYNPROXY. */
+  /** Flows that synproxy answered for; absent when all three are 0. CTA_SYNPROXY. */
   readonly synproxy?: SynproxyInfo | undefined;
   /** The same as `-o json` of the command prints; see docs/json.md. Absent members are left out. */
   toJSON(): FlowJson;
@@ -318,15 +318,10 @@ function toSide(view: View, base: number, packets: number, bytes: number, seqAdj
     zone: be16Of(view, base + T.tupleZone),
     packets: be64Of(view, packets),
     bytes: be64Of(view, bytes),
-    seqAdj: hasAll3(view, seqAdj)
+    seqAdj: view.any32x3(seqAdj)
       ? { correctionPos: view.be32(seqAdj), offsetBefore: view.be32(seqAdj + 1), offsetAfter: view.be32(seqAdj + 2) }
       : undefined,
   };
-}
-
-/** Slot `first` and the two behind it: the kernel sends all three or none. */
-function hasAll3(view: View, first: number): boolean {
-  return view.has(first) && view.has(first + 1) && view.has(first + 2);
 }
 
 function labelsOf(view: View): number[] {
@@ -378,6 +373,6 @@ function dccpOf(view: View): DccpInfo | undefined {
 }
 
 function synproxyOf(view: View): SynproxyInfo | undefined {
-  if (!hasAll3(view, S.synproxyIsn)) return undefined;
+  if (!view.any32x3(S.synproxyIsn)) return undefined;
   return { isn: view.be32(S.synproxyIsn), its: view.be32(S.synproxyIts), tsoff: view.be32(S.synproxyTsoff) };
 }

@@ -193,6 +193,11 @@ export class View {
     return at === 0 ? 0 : be32(this.bytes, this.start + at);
   }
 
+  /** Whether any of the three 32-bit numbers in `slot` and the two behind it is not 0: the kernel sends unused ones as 0. */
+  any32x3(slot: number): boolean {
+    return (this.be32(slot) | this.be32(slot + 1) | this.be32(slot + 2)) !== 0;
+  }
+
   /** The upper 32 bits of a 64-bit value; `low32` has the rest. Neither allocates. */
   high32(slot: number): number {
     return this.be32(slot);

@@ -2,7 +2,6 @@
 
 import { EXPECTED_MASK, EXPECTED_MASTER, EXPECTED_TUPLE, X } from '../ctnetlink/expectation-fields.js';
 import { T } from '../ctnetlink/fields.js';
-import { protocolByNumber } from '../ctnetlink/protocols/index.js';
 import { EXPECTATION_FLAG_NAMES } from '../ctnetlink/status.js';
 import type { View } from '../ctnetlink/view.js';
 import { type ByteWriter, type Token, token } from './byte-writer.js';
@@ -16,6 +15,7 @@ import {
   writeBitsMember,
   writeFamily,
   writeNumberMember,
+  writeProtocol,
   writeStringMember,
   writeTupleMembers,
 } from './json.js';
@@ -25,7 +25,6 @@ import { entrySize } from './shared.js';
 const OPEN = token('{');
 const EXPECTATION = token('"expectation":{');
 const ID = member('id');
-const PROTOCOL: readonly Token[] = Array.from({ length: 256 }, (_, n) => textMember('protocol', protocolByNumber(n).name));
 const TIMEOUT = member('timeout');
 const TUPLE = token('"tuple":{');
 const MASK = token('"mask":{');
@@ -41,14 +40,17 @@ const NO_KERNEL_TIME = -1;
 
 /** Appends one object, without a newline behind it. With `options.event` it is the member `expectation` of the event's object. */
 export function writeExpectationJson(out: ByteWriter, view: View, options: FormatOptions, clock: WallClock): void {
-  out.reserve(entrySize(view, undefined));
+  out.reserve(entrySize(view, undefined, options.netns));
   if (options.event) {
     openEvent(out, view, options, clock, NO_KERNEL_TIME);
     out.token(EXPECTATION);
-  } else out.token(OPEN);
+  } else {
+    out.token(OPEN);
+    options.netns?.writeJson(out);
+  }
   if (view.has(X.id)) writeNumberMember(out, ID, view.be32(X.id));
   writeFamily(out, view);
-  out.token(PROTOCOL[view.u8(EXPECTED_TUPLE + T.protonum)]!);
+  writeProtocol(out, view.u8(EXPECTED_TUPLE + T.protonum));
   if (view.has(X.timeout)) writeNumberMember(out, TIMEOUT, view.be32(X.timeout));
   writeTuple(out, view, TUPLE, EXPECTED_TUPLE);
   writeTuple(out, view, MASK, EXPECTED_MASK);

@@ -3,7 +3,6 @@
 import { MASTER, ORIGINAL, REPLY, S, T } from '../ctnetlink/fields.js';
 import type { LabelMap } from '../ctnetlink/label.js';
 import { DCCP_ROLES } from '../ctnetlink/protocols/dccp.js';
-import { protocolByNumber } from '../ctnetlink/protocols/index.js';
 import { STATUS_NAMES } from '../ctnetlink/status.js';
 import type { View } from '../ctnetlink/view.js';
 import { type ByteWriter, type Token, token } from './byte-writer.js';
@@ -20,6 +19,7 @@ import {
   writeFamily,
   writeHexMember,
   writeNumberMember,
+  writeProtocol,
   writeStringMember,
   writeTupleMembers,
 } from './json.js';
@@ -29,7 +29,6 @@ import { entrySize, stateTokens, writeLabelNames } from './shared.js';
 const OPEN = token('{');
 const FLOW = token('"flow":{');
 const ID = member('id');
-const PROTOCOL: readonly Token[] = Array.from({ length: 256 }, (_, n) => textMember('protocol', protocolByNumber(n).name));
 const STATE = token('"state":"');
 const STATES = stateTokens('",');
 const TIMEOUT = member('timeout');
@@ -79,11 +78,14 @@ const BYTES_PER_LABEL = 8;
 
 /** Appends one object, without a newline behind it. With `options.event` the flow is the member `flow` of the event's object. */
 export function writeFlowJson(out: ByteWriter, view: View, options: FormatOptions, clock: WallClock): void {
-  out.reserve(entrySize(view, options.labels) + view.length(S.labels) * 8 * BYTES_PER_LABEL);
+  out.reserve(entrySize(view, options.labels, options.netns) + view.length(S.labels) * 8 * BYTES_PER_LABEL);
   if (options.event) {
     openEvent(out, view, options, clock, S.timestampEvent);
     out.token(FLOW);
-  } else out.token(OPEN);
+  } else {
+    out.token(OPEN);
+    options.netns?.writeJson(out);
+  }
   writeMembers(out, view, options);
   endObject(out);
   if (options.event) endObject(out);
@@ -93,7 +95,7 @@ export function writeFlowJson(out: ByteWriter, view: View, options: FormatOption
 function writeMembers(out: ByteWriter, view: View, options: FormatOptions): void {
   if (view.has(S.id)) writeNumberMember(out, ID, view.be32(S.id));
   writeFamily(out, view);
-  out.token(PROTOCOL[view.u8(ORIGINAL + T.protonum)]!);
+  writeProtocol(out, view.u8(ORIGINAL + T.protonum));
   const states = STATES[view.u8(ORIGINAL + T.protonum)];
   if (states && view.has(states.slot)) {
     out.token(STATE);
@@ -130,7 +132,7 @@ function writeSide(out: ByteWriter, view: View, base: number, open: Token, packe
   writeTupleMembers(out, view, base);
   if (view.has(packets)) writeCounterMember(out, PACKETS, view, packets);
   if (view.has(bytes)) writeCounterMember(out, BYTES, view, bytes);
-  if (hasAll3(view, seqAdj)) {
+  if (view.any32x3(seqAdj)) {
     out.token(SEQ_ADJ);
     writeNumberMember(out, CORRECTION_POS, view.be32(seqAdj));
     writeNumberMember(out, OFFSET_BEFORE, view.be32(seqAdj + 1));
@@ -138,11 +140,6 @@ function writeSide(out: ByteWriter, view: View, base: number, open: Token, packe
     endObject(out);
   }
   endObject(out);
-}
-
-/** Slot `first` and the two behind it: the kernel sends all three or none. */
-function hasAll3(view: View, first: number): boolean {
-  return view.has(first) && view.has(first + 1) && view.has(first + 2);
 }
 
 function writeLabels(out: ByteWriter, view: View, names: LabelMap | undefined): void {
@@ -184,7 +181,7 @@ function writeProtocolMembers(out: ByteWriter, view: View): void {
     if (view.has(S.dccpHandshakeSeq)) writeCounterMember(out, HANDSHAKE_SEQ, view, S.dccpHandshakeSeq);
     endObject(out);
   }
-  if (hasAll3(view, S.synproxyIsn)) {
+  if (view.any32x3(S.synproxyIsn)) {
     out.token(SYNPROXY);
     writeNumberMember(out, ISN, view.be32(S.synproxyIsn));
     writeNumberMember(out, ITS, view.be32(S.synproxyIts));

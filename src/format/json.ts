@@ -1,12 +1,15 @@
 // Pieces of JSON that the writers share: members, objects, strings, 64-bit numbers, tuples, the envelope of an event.
 // What each member means, with units and ranges: docs/json.md.
 
+import { eventType } from '../ctnetlink/event-type.js';
 import { T } from '../ctnetlink/fields.js';
+import { generic } from '../ctnetlink/protocols/generic.js';
+import { protocolByNumber, PROTOCOLS as TRACKED } from '../ctnetlink/protocols/index.js';
+import type { Protocol } from '../ctnetlink/schema.js';
 import { bitName } from '../ctnetlink/status.js';
 import { AF_INET, AF_INET6 } from '../ctnetlink/uapi/in.js';
 import type { View } from '../ctnetlink/view.js';
 import { type ByteWriter, type Token, token } from './byte-writer.js';
-import { eventType } from './event-type.js';
 import type { FormatOptions, WallClock } from './options.js';
 import { hasDestination, hasSource, writeDestination, writeSource } from './shared.js';
 
@@ -154,6 +157,14 @@ export function writeFamily(out: ByteWriter, view: View): void {
   out.token(view.family === AF_INET ? FAMILY_IPV4 : view.family === AF_INET6 ? FAMILY_IPV6 : FAMILY_UNKNOWN);
 }
 
+const PROTOCOLS: ReadonlyMap<Protocol, Token> = new Map(
+  [...TRACKED, generic].map((protocol) => [protocol, textMember('protocol', protocol.name)]),
+);
+
+export function writeProtocol(out: ByteWriter, protonum: number): void {
+  out.token(PROTOCOLS.get(protocolByNumber(protonum))!);
+}
+
 const SRC = token('"src":"');
 const DST = token('"dst":"');
 const STRING_END = token('",');
@@ -205,6 +216,7 @@ const PORT_ID = member('portId');
  */
 export function openEvent(out: ByteWriter, view: View, options: FormatOptions, clock: WallClock, kernelTime: number): void {
   out.token(EVENT_OPEN[eventType(view)]!);
+  options.netns?.writeJson(out);
   if (kernelTime >= 0 && view.has(kernelTime)) writeCounterMember(out, TIMESTAMP, view, kernelTime);
   else if (options.timestamp) {
     out.token(TIMESTAMP_TEXT);

@@ -30,16 +30,26 @@ export class NamespaceLabel {
   // Bytes, not tokens: a name may have characters beyond ASCII.
   #text = new Uint8Array(0);
   #attribute = new Uint8Array(0);
+  #member = new Uint8Array(0);
+  /** As it was set. */
+  name = '';
 
   set(name: string): void {
+    this.name = name;
     const encoder = new TextEncoder();
     this.#text = encoder.encode(`netns=${oneWord(name)} `);
+    this.#member = encoder.encode(`"netns":${JSON.stringify(name)},`);
     this.#attribute = encoder.encode(` netns="${escapeAttribute(oneWord(name))}">`);
   }
 
   /** The most that it adds to an entry. */
   get size(): number {
-    return this.#text.length + this.#attribute.length;
+    return this.#text.length + this.#attribute.length + this.#member.length;
+  }
+
+  /** `"netns":"NAME",`: a member of a JSON object. */
+  writeJson(out: ByteWriter): void {
+    out.raw(this.#member, 0, this.#member.length);
   }
 
   /** `netns=NAME `; blanks, control characters and backslashes of the name as `\xHH`, so that it stays one word. */

@@ -5,6 +5,8 @@ import type { View } from '../ctnetlink/view.js';
 import { type ByteWriter, type Token, token } from './byte-writer.js';
 import { endObject, endValue, member, writeNumberMember } from './json.js';
 
+import type { NamespaceLabel } from './options.js';
+
 const OPEN = token('{');
 const CPU = member('cpu');
 const OBJECT_SIZE = 1024;
@@ -15,9 +17,10 @@ export function statisticMembers(names: readonly string[]): readonly Token[] {
 }
 
 /** Appends one object with the counters that the kernel sent, without a newline behind it. */
-export function writeStatisticsJson(out: ByteWriter, view: View, members: readonly Token[]): void {
-  out.reserve(OBJECT_SIZE);
+export function writeStatisticsJson(out: ByteWriter, view: View, members: readonly Token[], netns?: NamespaceLabel): void {
+  out.reserve(OBJECT_SIZE + (netns?.size ?? 0));
   out.token(OPEN);
+  netns?.writeJson(out);
   writeNumberMember(out, CPU, view.resourceId);
   for (let slot = 0; slot < members.length; slot++) if (view.has(slot)) writeNumberMember(out, members[slot]!, view.be32(slot));
   endObject(out);

@@ -9,6 +9,7 @@ import type { Conntrack } from '../../library/conntrack.js';
 import type { ChangeResult } from '../../library/flow-changes.js';
 import type { Context } from '../context.js';
 import { flowWriter } from '../flow-writer.js';
+import { isJson } from '../invocation.js';
 import { explain, failureLines } from '../messages.js';
 import { notThisSsh } from '../ssh.js';
 import { UsageError } from '../usage-error.js';
@@ -38,10 +39,15 @@ export async function changeFlows(context: Context, command: FlowChangeCommand):
   if (max !== undefined) await refuseMoreThan(context, max, filter, command);
   // Times are no part of what these commands print (cli.md 5.1).
   const shown = output && { ...output, timestamp: false, ktimestamp: false };
-  const writer = flowWriter(out, shown, { labels: command.labels, verb: command.verb, netns: tables.several });
+  const writer = flowWriter(out, shown, {
+    labels: command.labels,
+    verb: command.verb,
+    netns: tables.several,
+    document: 'result',
+  });
   const beginBatch = () => writer.clock.set(context.now());
   let changed = 0;
-  const results: { readonly netns: string | undefined; readonly result: ChangeResult }[] = [];
+  const results: TableResult[] = [];
   const complete = await tables.each(async (table) => {
     const conntrack = table.conntrack();
     writer.begin(table.netns);
@@ -56,9 +62,10 @@ export async function changeFlows(context: Context, command: FlowChangeCommand):
       results.push({ netns: table.netns, result });
     }
   });
-  writer.end();
+  const json = isJson(output);
+  writer.end(json ? resultJson(context, command, results, changed) : undefined);
   out.flush();
-  for (const { netns, result } of results) tellFailures(context, netns, result);
+  if (!json) for (const { netns, result } of results) tellFailures(context, netns, result);
   context.close(`${changed} flow entries ${dryRun ? 'would be' : 'have been'} ${command.done}.`);
   const failed = results.some(({ result }) => result.failed > 0);
   return complete && !failed && (changed > 0 || okIfNone) ? 0 : 1;
@@ -94,6 +101,38 @@ async function scanConcerned(
 ): Promise<void> {
   const entry = concerns ? (view: View) => concerns(view) && each(view) : each;
   await conntrack.scan(filter, { entry, beginBatch });
+}
+
+interface TableResult {
+  readonly netns: string | undefined;
+  readonly result: ChangeResult;
+}
+
+/** The library's result object, with the errors as the command tells them. `listed`: how many it would be, for a dry run. */
+function resultJson(
+  { invocation }: Context,
+  { done }: FlowChangeCommand,
+  results: readonly TableResult[],
+  listed: number,
+): object {
+  if (invocation.values.dryRun) return { dryRun: true, matched: listed, [done]: 0, alreadyGone: 0, failed: 0 };
+  const sum = (name: 'matched' | 'changed' | 'alreadyGone' | 'unchanged' | 'withoutLabelRoom' | 'failed') =>
+    results.reduce((before, { result }) => before + result[name], 0);
+  const errors = results.flatMap(({ netns, result }) =>
+    result.errors.map((error) => ({
+      ...(netns === undefined ? {} : { netns }),
+      code: error.code,
+      ...explain(error, invocation),
+    })),
+  );
+  return {
+    matched: sum('matched'),
+    [done]: sum('changed'),
+    alreadyGone: sum('alreadyGone'),
+    ...(done === 'updated' ? { unchanged: sum('unchanged'), withoutLabelRoom: sum('withoutLabelRoom') } : {}),
+    failed: sum('failed'),
+    ...(errors.length > 0 ? { errors } : {}),
+  };
 }
 
 function tellFailures(context: Context, netns: string | undefined, result: ChangeResult): void {

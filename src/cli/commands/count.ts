@@ -4,6 +4,7 @@ import { AF_UNSPEC } from '../../ctnetlink/uapi/in.js';
 import { KernelError, SystemError } from '../../errors.js';
 import { NamespaceLabel } from '../../format/options.js';
 import type { Context } from '../context.js';
+import { isJson } from '../invocation.js';
 import type { Table } from '../tables.js';
 
 /** Readable by everybody, unlike the netlink answer. */
@@ -17,22 +18,34 @@ export async function count(context: Context): Promise<number> {
   const { invocation, out, tables } = context;
   const expect = invocation.table === 'expect';
   const label = new NamespaceLabel();
+  const json = isJson(invocation.values.output);
+  const counts: object[] = [];
   let sum = 0;
   const complete = await tables.each(async (table) => {
-    const number = expect ? await countExpectations(table) : countEntries(table);
-    sum += number;
+    const count = expect ? { entries: await countExpectations(table) } : countEntries(table);
+    sum += count.entries;
+    if (json) {
+      counts.push(table.netns === undefined ? count : { netns: table.netns, ...count });
+      return;
+    }
     if (table.netns !== undefined) {
       label.set(table.netns);
       out.reserve(label.size);
       label.writeText(out);
     }
     out.reserve(LINE_SIZE);
-    out.decimal(number);
+    out.decimal(count.entries);
     out.byte(10);
   });
+  if (json) out.text(countsJson(counts, tables.several && !invocation.values.output?.ndjson));
   out.flush();
   if (tables.several) context.close(`${sum} ${expect ? 'expectations' : 'flow entries'} have been counted.`);
   return complete ? 0 : 1;
+}
+
+/** One count; of several namespaces an array, or a line each. */
+function countsJson(counts: readonly object[], array: boolean): string {
+  return array ? `${JSON.stringify(counts)}\n` : counts.map((count) => `${JSON.stringify(count)}\n`).join('');
 }
 
 async function countExpectations(table: Table): Promise<number> {
@@ -41,13 +54,13 @@ async function countExpectations(table: Table): Promise<number> {
   return found;
 }
 
-function countEntries(table: Table): number {
+function countEntries(table: Table): { entries: number; maxEntries?: number | undefined } {
   try {
-    return table.conntrack().count().entries;
+    return table.conntrack().count();
   } catch (error) {
     if (!(error instanceof KernelError || error instanceof SystemError)) throw error;
     const text = table.readText(COUNT_FILE);
     if (text === undefined || !/^\d+\s*$/.test(text)) throw error;
-    return Number(text);
+    return { entries: Number(text) };
   }
 }

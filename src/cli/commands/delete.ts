@@ -4,6 +4,7 @@ import { AF_INET } from '../../ctnetlink/uapi/in.js';
 import { KernelError } from '../../errors.js';
 import type { Context } from '../context.js';
 import { flowFilter } from '../flow-filter.js';
+import { isJson } from '../invocation.js';
 import { originalTuple } from '../tuples.js';
 import { changeFlows } from './change.js';
 import { inAnyTable } from './get.js';
@@ -30,6 +31,10 @@ async function deleteExpectation(context: Context): Promise<number> {
     });
   } catch (error) {
     if (!(values.okIfNone && error instanceof KernelError && error.code === 'ENOENT')) throw error;
+  }
+  if (isJson(values.output)) {
+    context.out.text(`${JSON.stringify({ matched: deleted, deleted, alreadyGone: 0, failed: 0 })}\n`);
+    context.out.flush();
   }
   context.close(`${deleted} expectations have been deleted.`);
   return complete ? 0 : 1;
