@@ -14,5 +14,5 @@ export {
   SystemError,
   ValueError,
 } from './errors.js';
-export { Conntrack, type ConntrackOptions, type TableCount } from './library/conntrack.js';
 export { listNamespaces, type NamespaceList, NetworkNamespace } from './library/namespaces.js';
+export { type ConntrackOptions, ConntrackTable as Conntrack, type TableCount } from './library/table.js';

@@ -2,7 +2,7 @@
 
 import type { LabelMap } from '../ctnetlink/label.js';
 import { ByteWriter } from '../format/byte-writer.js';
-import type { Conntrack } from '../library/conntrack.js';
+import type { ConntrackTable } from '../library/table.js';
 import type { Invocation } from './invocation.js';
 import type { LabelSource } from './labels.js';
 import { writeAll } from './output.js';
@@ -18,7 +18,7 @@ export interface Context {
   /** Where label names come from, for command lines within a file. */
   readonly labelSource: LabelSource;
   /** The table of a command that works on one; closed when the command has ended. @throws SystemError, PlatformError, NamespaceError */
-  conntrack(): Conntrack;
+  conntrack(): ConntrackTable;
   /** The tables of a command that may work on several: `--netns all`. */
   readonly tables: Tables;
   /** Standard output. Flush it before writing to `err`, so that the closing line comes last. */

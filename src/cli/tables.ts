@@ -2,9 +2,9 @@
 
 import { readFileSync } from 'node:fs';
 import { ConntrackError, NamespaceError } from '../errors.js';
-import { Conntrack } from '../library/conntrack.js';
 import { EventWatch, type EventWatchOptions } from '../library/event-watch.js';
 import type { NetworkNamespace } from '../library/namespaces.js';
+import { ConntrackTable } from '../library/table.js';
 import { OutputError } from './output.js';
 import { UsageError } from './usage-error.js';
 
@@ -13,7 +13,7 @@ export interface Table {
   /** Which namespace, where that is to be shown. */
   readonly netns: string | undefined;
   /** The table, opened when first asked for. @throws SystemError, PlatformError, NamespaceError */
-  conntrack(): Conntrack;
+  conntrack(): ConntrackTable;
   /** Listens to its events from now on. @throws SystemError, PlatformError, NamespaceError */
   watch(options: EventWatchOptions): EventWatch;
   /** A file below /proc as this namespace sees it; `undefined` where it cannot be read: the caller has a better error than that. */
@@ -38,15 +38,15 @@ export interface Tables {
 class LazyTable implements Table {
   readonly netns: string | undefined;
   readonly #namespace: NetworkNamespace | undefined;
-  #conntrack: Conntrack | undefined;
+  #conntrack: ConntrackTable | undefined;
 
   constructor(namespace?: NetworkNamespace, netns?: string) {
     this.#namespace = namespace;
     this.netns = netns;
   }
 
-  conntrack(): Conntrack {
-    this.#conntrack ??= Conntrack.open({ netns: this.#namespace });
+  conntrack(): ConntrackTable {
+    this.#conntrack ??= ConntrackTable.open({ netns: this.#namespace });
     return this.#conntrack;
   }
 

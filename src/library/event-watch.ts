@@ -8,8 +8,8 @@ import { requiredFamily } from '../ctnetlink/kernel-filter.js';
 import { AF_UNSPEC } from '../ctnetlink/uapi/in.js';
 import { createExpectationView, createFlowView, type View } from '../ctnetlink/view.js';
 import type { NetworkNamespace } from '../wire/netns.js';
-import type { Conntrack } from './conntrack.js';
 import { ALL_EXPECTATION_EVENTS, ALL_FLOW_EVENTS, type EventLoss, EventSource } from './event-source.js';
+import type { ConntrackTable } from './table.js';
 import { TableTracker, type TrackedTable } from './table-tracker.js';
 
 /** Between the end of a repair and the next one, in milliseconds, so that a steady overload leaves time for events. */
@@ -52,7 +52,7 @@ export interface EventWatchVisitor {
 export class EventWatch {
   readonly #source: EventSource;
   readonly #options: EventWatchOptions;
-  readonly #conntrack: () => Conntrack;
+  readonly #conntrack: () => ConntrackTable;
   #visitor!: EventWatchVisitor;
   #tracker: TableTracker | undefined;
   #losses = 0;
@@ -64,14 +64,14 @@ export class EventWatch {
   #paused: { readonly promise: Promise<void>; readonly resolve: () => void } | undefined;
   #closed = false;
 
-  private constructor(source: EventSource, options: EventWatchOptions, conntrack: () => Conntrack) {
+  private constructor(source: EventSource, options: EventWatchOptions, conntrack: () => ConntrackTable) {
     this.#source = source;
     this.#options = options;
     this.#conntrack = conntrack;
   }
 
   /** Listens from now on. `conntrack` opens the table when a list is needed. @throws SystemError, PlatformError */
-  static open(options: EventWatchOptions, conntrack: () => Conntrack): EventWatch {
+  static open(options: EventWatchOptions, conntrack: () => ConntrackTable): EventWatch {
     const { table, receiveBuffer } = options;
     const all = table === 'expect' ? ALL_EXPECTATION_EVENTS : ALL_FLOW_EVENTS;
     const tracks = options.initial || options.resync;
@@ -233,7 +233,7 @@ export class EventWatch {
 /** Ends a list of a watch that was closed meanwhile. */
 class WatchClosed extends Error {}
 
-function flowTable(conntrack: () => Conntrack, family: number): TrackedTable {
+function flowTable(conntrack: () => ConntrackTable, family: number): TrackedTable {
   return {
     id: S.id,
     createView: createFlowView,
@@ -242,7 +242,7 @@ function flowTable(conntrack: () => Conntrack, family: number): TrackedTable {
   };
 }
 
-function expectationTable(conntrack: () => Conntrack): TrackedTable {
+function expectationTable(conntrack: () => ConntrackTable): TrackedTable {
   return {
     id: X.id,
     createView: createExpectationView,

@@ -5,8 +5,8 @@ import type { FlowFilter } from '../../ctnetlink/filter.js';
 import type { LabelMap } from '../../ctnetlink/label.js';
 import type { View } from '../../ctnetlink/view.js';
 import type { SaveVerb } from '../../format/flow-save.js';
-import type { Conntrack } from '../../library/conntrack.js';
 import type { ChangeResult } from '../../library/flow-changes.js';
+import type { ConntrackTable } from '../../library/table.js';
 import type { Context } from '../context.js';
 import { flowWriter } from '../flow-writer.js';
 import { isJson } from '../invocation.js';
@@ -24,7 +24,7 @@ export interface FlowChangeCommand {
   /** Whether a flow that the filter wants would be changed. Default: each. */
   readonly concerns?: (view: View) => boolean;
   readonly run: (
-    conntrack: Conntrack,
+    conntrack: ConntrackTable,
     filter: FlowFilter,
     each: (view: View) => void,
     beginBatch: () => void,
@@ -93,7 +93,7 @@ export function notCounted(): UsageError {
 }
 
 async function scanConcerned(
-  conntrack: Conntrack,
+  conntrack: ConntrackTable,
   filter: FlowFilter,
   { concerns }: FlowChangeCommand,
   beginBatch: (() => void) | undefined,

@@ -1,4 +1,4 @@
-// Conntrack: the connection tracking table of one network namespace.
+// ConntrackTable: the connection tracking table of one network namespace, as borrowed views. What the command and the public API use.
 
 import { putTuple, type TupleSpec } from '../ctnetlink/encode.js';
 import { type ExpectationSpec, putExpectation } from '../ctnetlink/expectation-spec.js';
@@ -99,7 +99,7 @@ export interface ConntrackOptions {
 }
 
 /** The tracking table of one network namespace. Needs CAP_NET_ADMIN there. */
-export class Conntrack {
+export class ConntrackTable {
   #channels: (Channel | undefined)[] = [];
   /** Kept open: sockets are made as they are needed, and all of them in the same namespace. */
   readonly #namespace: NetworkNamespace | undefined;
@@ -111,15 +111,15 @@ export class Conntrack {
   }
 
   /** Opens the table. @throws SystemError, PlatformError, NamespaceError */
-  static open(options: ConntrackOptions = {}): Conntrack {
-    const conntrack = new Conntrack(options);
+  static open(options: ConntrackOptions = {}): ConntrackTable {
+    const table = new ConntrackTable(options);
     try {
-      conntrack.#channel(0);
+      table.#channel(0);
     } catch (error) {
-      conntrack.close();
+      table.close();
       throw error;
     }
-    return conntrack;
+    return table;
   }
 
   /**
