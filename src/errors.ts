@@ -12,6 +12,20 @@ export abstract class ConntrackError extends Error {
     this.name = new.target.name;
     this.hint = options?.hint;
   }
+
+  /** What `-o json` of the command prints: code, message, and the hint if there is one. */
+  toJSON(): ErrorJson {
+    return this.hint === undefined
+      ? { code: this.code, message: this.message }
+      : { code: this.code, message: this.message, hint: this.hint };
+  }
+}
+
+/** An error in JSON. */
+export interface ErrorJson {
+  readonly code: string;
+  readonly message: string;
+  readonly hint?: string;
 }
 
 /** A libc call failed. `syscall` names it, `errno` is positive, `code` is the errno's name as in Node.js. */
@@ -40,20 +54,28 @@ export class KernelError extends ConntrackError {
   readonly request: string;
   readonly detail: string | undefined;
   readonly offset: number | undefined;
+  readonly #reason: string;
 
   constructor(
     request: string,
     errno: number,
     code: string,
     reason: string,
-    options?: { detail?: string | undefined; offset?: number | undefined },
+    options?: { detail?: string | undefined; offset?: number | undefined; hint?: string | undefined; cause?: unknown },
   ) {
-    super(`${request}: ${reason}${options?.detail ? ` (${options.detail})` : ''}`);
+    super(`${request}: ${reason}${options?.detail ? ` (${options.detail})` : ''}`, options);
+    this.#reason = reason;
     this.request = request;
     this.errno = errno;
     this.code = code;
     this.detail = options?.detail;
     this.offset = options?.offset;
+  }
+
+  /** The same refusal, with what to do about it. @internal */
+  withHint(hint: string): KernelError {
+    const { request, errno, code, detail, offset } = this;
+    return new KernelError(request, errno, code, this.#reason, { detail, offset, hint, cause: this });
   }
 }
 

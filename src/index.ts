@@ -1,12 +1,46 @@
 // Public API. Named re-exports and nothing else.
 
 export { formatAddress, parseAddress } from './ctnetlink/address.js';
-export type { End, FlowCondition, FlowFilter, Side } from './ctnetlink/filter.js';
+export type { Expectation, ExpectationJson } from './ctnetlink/expectation.js';
+export type { Filter, NatMatch, OriginalMatch, TupleMatch } from './ctnetlink/filter-input.js';
+export {
+  type DccpInfo,
+  type Family,
+  FLOW_FIELDS,
+  type Flow,
+  type FlowField,
+  type FlowJson,
+  type FlowSide,
+  type FlowState,
+  type FlowTimestamp,
+  type SctpInfo,
+  type SeqAdj,
+  type SynproxyInfo,
+  type TcpInfo,
+} from './ctnetlink/flow.js';
 export { LabelMap } from './ctnetlink/label.js';
+export type { ExpectationKeyInput, NewExpectation } from './ctnetlink/new-expectation.js';
+export type {
+  FlowKeyInput,
+  FlowUpdate,
+  NatInput,
+  NewFlow,
+  Number64,
+  SideInput,
+  TupleInput,
+} from './ctnetlink/new-flow.js';
+export type { ProtocolInput } from './ctnetlink/protocol-input.js';
+export { DCCP_STATES, type DccpRole, type DccpState } from './ctnetlink/protocols/dccp.js';
+export type { ProtocolName } from './ctnetlink/protocols/index.js';
+export { SCTP_STATES, type SctpState } from './ctnetlink/protocols/sctp.js';
+export { TCP_STATES, type TcpState } from './ctnetlink/protocols/tcp.js';
+export { type ExpectationFlagName, STATUS_NAMES, type StatusName } from './ctnetlink/status.js';
+export type { Tuple } from './ctnetlink/tuple.js';
 export {
   ClosedError,
   ConntrackError,
   DecodeError,
+  type ErrorJson,
   KernelError,
   NamespaceError,
   NoAnswerError,
@@ -14,5 +48,10 @@ export {
   SystemError,
   ValueError,
 } from './errors.js';
+export { Conntrack, type FlowPart, type ListOptions } from './library/client.js';
+export type { Expectations } from './library/expectations.js';
 export { listNamespaces, type NamespaceList, NetworkNamespace } from './library/namespaces.js';
-export { type ConntrackOptions, ConntrackTable as Conntrack, type TableCount } from './library/table.js';
+export type { CreateResult, DeleteResult, UpdateResult } from './library/results.js';
+export type { CallOptions, Listing } from './library/session.js';
+export type { CpuStatistics, ExpectationStatistics } from './library/statistics.js';
+export type { ConntrackOptions, FlowList, TableCount } from './library/table.js';

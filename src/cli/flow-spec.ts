@@ -1,23 +1,17 @@
 // Options → FlowSpec and FlowChange, for the commands that make and change flows. Derivation of the other direction: cli.md 3.13.
 
 import type { TupleSpec } from '../ctnetlink/encode.js';
-import { type FlowChange, labelBytes, tcpState } from '../ctnetlink/flow-change.js';
-import {
-  type FlowSpec,
-  LABEL_BITS,
-  type NatSpec,
-  type ProtocolState,
-  type SequenceAdjustment,
-  type TcpFlags,
-} from '../ctnetlink/flow-spec.js';
+import { exactTcpFlags, type FlowChange, labelBytes, tcpState } from '../ctnetlink/flow-change.js';
+import { type FlowSpec, LABEL_BITS, type NatSpec, type ProtocolState, type SequenceAdjustment } from '../ctnetlink/flow-spec.js';
 import { dccp } from '../ctnetlink/protocols/dccp.js';
 import { protocolByNumber } from '../ctnetlink/protocols/index.js';
 import { savedVtag, sctp } from '../ctnetlink/protocols/sctp.js';
 import { tcp } from '../ctnetlink/protocols/tcp.js';
+import { filled, inverse } from '../ctnetlink/tuple-spec.js';
 import { AF_INET } from '../ctnetlink/uapi/in.js';
 import { IPS_CONFIRMED } from '../ctnetlink/uapi/nf-conntrack-common.js';
 import type { NatValue, OptionValues } from './invocation.js';
-import { inverse, originalTuple, replyTuple } from './tuples.js';
+import { originalTuple, replyTuple } from './tuples.js';
 import { UsageError } from './usage-error.js';
 
 /** Bits of label names. */
@@ -107,20 +101,6 @@ function labelBitsOf(names: readonly string[] | undefined, labels: LabelBits): n
   });
 }
 
-/** `tuple`, with what it lacks from `other`. */
-function filled(tuple: TupleSpec, other: TupleSpec): TupleSpec {
-  return {
-    src: tuple.src ?? other.src,
-    dst: tuple.dst ?? other.dst,
-    protonum: tuple.protonum ?? other.protonum,
-    sport: tuple.sport ?? other.sport,
-    dport: tuple.dport ?? other.dport,
-    icmpType: tuple.icmpType ?? other.icmpType,
-    icmpCode: tuple.icmpCode ?? other.icmpCode,
-    icmpId: tuple.icmpId ?? other.icmpId,
-  };
-}
-
 /**
  * A translation. The port is the one given with it, else that of the reply direction where it differs from the original one:
  * so `-o save` lines, which state the translated port only there, bring the translation back (B24).
@@ -147,7 +127,7 @@ function protocolState(values: OptionValues): ProtocolState | undefined {
       tcp: {
         ...tcpState(state),
         // As they were, not the ones that suit an entry made by hand.
-        ...(tcpFlags ? { flagsOriginal: exactFlags(tcpFlags[0]), flagsReply: exactFlags(tcpFlags[1]) } : {}),
+        ...(tcpFlags ? { flagsOriginal: exactTcpFlags(tcpFlags[0]), flagsReply: exactTcpFlags(tcpFlags[1]) } : {}),
         ...(tcpWscale ? { wscaleOriginal: tcpWscale[0], wscaleReply: tcpWscale[1] } : {}),
       },
     };
@@ -156,10 +136,6 @@ function protocolState(values: OptionValues): ProtocolState | undefined {
     return { sctp: { state, vtagOriginal: vtag(origVtag), vtagReply: vtag(replyVtag) } };
   if (protonum === dccp.number && state !== undefined) return { dccp: { state, role, handshakeSeq: values.handshakeSeq } };
   return undefined;
-}
-
-function exactFlags(flags = 0): TcpFlags {
-  return { flags, mask: 0xff };
 }
 
 function vtag(value: number | undefined): number | undefined {

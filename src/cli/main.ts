@@ -61,6 +61,12 @@ function saysJson(argv: readonly string[], invocation: Invocation | undefined): 
   });
 }
 
+/** A line of text for standard error as a line of JSON. */
+function lineJson(line: string): string {
+  const hint = /^ +hint: (.*)$/.exec(line)?.[1];
+  return JSON.stringify(hint === undefined ? { warning: line.replace(/^conntrack: /, '') } : { hint });
+}
+
 function warn(line: string, json: boolean): void {
   err(json ? JSON.stringify({ warning: line }) : `conntrack: ${line}`);
 }
@@ -81,7 +87,7 @@ async function run(invocation: Invocation, labelSource: LabelSource): Promise<nu
       onSignal: (callback) => {
         for (const signal of ENDING_SIGNALS) process.on(signal, callback);
       },
-      err,
+      err: isJson(invocation.values.output) ? (line) => err(lineJson(line)) : err,
       close: isJson(invocation.values.output) ? () => {} : (text) => err(CLOSING_PREFIX + text),
       now: Date.now,
       readProtocols,

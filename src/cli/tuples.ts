@@ -1,9 +1,7 @@
 // Options → tuples: which options make up each side of a flow.
 
 import type { TupleSpec } from '../ctnetlink/encode.js';
-import { ICMP_INVERSE } from '../ctnetlink/protocols/icmp.js';
-import { ICMPV6_INVERSE } from '../ctnetlink/protocols/icmpv6.js';
-import { protocolByNumber } from '../ctnetlink/protocols/index.js';
+import { inverse } from '../ctnetlink/tuple-spec.js';
 import type { OptionValues } from './invocation.js';
 
 /** `-s -d --sport --dport`, or the ICMP fields, whose id is 0 unless given. */
@@ -33,20 +31,5 @@ export function replyTuple(values: OptionValues): TupleSpec {
     icmpType,
     icmpCode,
     icmpId,
-  };
-}
-
-/** The tuple of the answer: ends swapped, the ICMP type turned round where it has an answer. */
-export function inverse(tuple: TupleSpec): TupleSpec {
-  const types = protocolByNumber(tuple.protonum ?? 0).tuple === 'icmpv6' ? ICMPV6_INVERSE : ICMP_INVERSE;
-  return {
-    src: tuple.dst,
-    dst: tuple.src,
-    protonum: tuple.protonum,
-    sport: tuple.dport,
-    dport: tuple.sport,
-    icmpType: tuple.icmpType === undefined ? undefined : (types.get(tuple.icmpType) ?? tuple.icmpType),
-    icmpCode: tuple.icmpCode,
-    icmpId: tuple.icmpId,
   };
 }

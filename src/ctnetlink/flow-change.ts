@@ -5,7 +5,7 @@ import { putHost32 } from '../wire/bytes.js';
 import type { MessageWriter } from '../wire/message.js';
 import { putKeyOf } from './encode.js';
 import { ORIGINAL, S, T } from './fields.js';
-import { LABEL_BITS, type ProtocolState, putProtocol } from './flow-spec.js';
+import { LABEL_BITS, type ProtocolState, putProtocol, type TcpFlags } from './flow-spec.js';
 import { dccp } from './protocols/dccp.js';
 import { sctp } from './protocols/sctp.js';
 import { TCP_STATES, type TcpState, tcp } from './protocols/tcp.js';
@@ -117,6 +117,11 @@ export function tcpState(state: number): NonNullable<ProtocolState['tcp']> {
   const flags = SACK_PERM | BE_LIBERAL | (CLOSING_STATES.has(state) ? CLOSE_INIT : 0);
   const both = { flags, mask: flags };
   return { state, flagsOriginal: both, flagsReply: both };
+}
+
+/** Tracker flags as they were, not the ones that suit an entry made by hand. */
+export function exactTcpFlags(flags = 0): TcpFlags {
+  return { flags, mask: 0xff };
 }
 
 // IP_CT_TCP_FLAG_* of linux/netfilter/nf_conntrack_tcp.h.

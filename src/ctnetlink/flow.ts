@@ -255,21 +255,24 @@ class FlowObject {
   constructor(view: View, want: FlowFieldSet, reader: FlowReader) {
     // What was not chosen is absent, whatever the type says: `list()` gives the chosen members a type of their own.
     const none = undefined as never;
+    const { addresses } = reader;
     this.id = want & W_ID ? be32Of(view, S.id) : undefined;
     this.family = want & W_FAMILY ? familyName(view.family) : none;
     this.protocol = want & W_PROTOCOL ? (protocolOf(view).name as ProtocolName) : none;
     this.state = want & W_STATE ? stateOf(view) : undefined;
     this.timeout = want & W_TIMEOUT ? be32Of(view, S.timeout) : undefined;
     this.original =
-      want & W_ORIGINAL ? toSide(view, ORIGINAL, S.packetsOriginal, S.bytesOriginal, S.seqAdjOriginalPos, reader) : none;
-    this.reply = want & W_REPLY ? toSide(view, REPLY, S.packetsReply, S.bytesReply, S.seqAdjReplyPos, reader) : none;
+      want & W_ORIGINAL
+        ? new SideObject(view, ORIGINAL, S.packetsOriginal, S.bytesOriginal, S.seqAdjOriginalPos, addresses)
+        : none;
+    this.reply = want & W_REPLY ? new SideObject(view, REPLY, S.packetsReply, S.bytesReply, S.seqAdjReplyPos, addresses) : none;
     this.status = want & W_STATUS && view.has(S.status) ? reader.status(view.be32(S.status)) : undefined;
     this.mark = want & W_MARK ? be32Of(view, S.mark) : undefined;
     this.zone = want & W_ZONE ? be16Of(view, S.zone) : undefined;
     this.labels = want & W_LABELS && view.has(S.labels) ? labelsOf(view) : undefined;
     this.helper = want & W_HELPER && view.has(S.helper) ? stringOf(view, S.helper, reader.strings) : undefined;
     this.helperInfo = want & W_HELPER_INFO && view.has(S.helperInfo) ? hexOf(view, S.helperInfo) : undefined;
-    this.master = want & W_MASTER && view.has(MASTER + T.protonum) ? toTuple(view, MASTER, reader.addresses) : undefined;
+    this.master = want & W_MASTER && view.has(MASTER + T.protonum) ? toTuple(view, MASTER, addresses) : undefined;
     this.secmark = want & W_SECMARK ? be32Of(view, S.secmark) : undefined;
     this.secctx = want & W_SECCTX && view.has(S.secctx) ? stringOf(view, S.secctx, reader.strings) : undefined;
     this.use = want & W_USE ? be32Of(view, S.use) : undefined;
@@ -305,23 +308,41 @@ function stateOf(view: View): FlowState | undefined {
   return view.has(slot) ? ((states[view.u8(slot)] ?? states[0]) as FlowState) : undefined;
 }
 
-function toSide(view: View, base: number, packets: number, bytes: number, seqAdj: number, reader: FlowReader): FlowSide {
-  return {
-    src: sourceOf(view, base, reader.addresses)!,
-    dst: destinationOf(view, base, reader.addresses)!,
-    protonum: u8Of(view, base + T.protonum)!,
-    sport: be16Of(view, base + T.sport),
-    dport: be16Of(view, base + T.dport),
-    icmpType: u8Of(view, base + T.icmpType) ?? u8Of(view, base + T.icmpv6Type),
-    icmpCode: u8Of(view, base + T.icmpCode) ?? u8Of(view, base + T.icmpv6Code),
-    icmpId: be16Of(view, base + T.icmpId) ?? be16Of(view, base + T.icmpv6Id),
-    zone: be16Of(view, base + T.tupleZone),
-    packets: be64Of(view, packets),
-    bytes: be64Of(view, bytes),
-    seqAdj: view.any32x3(seqAdj)
+/** As the tuple's object, with what went this way: written out again, since a class that extends another is built slower. */
+class SideObject implements FlowSide {
+  readonly src: string;
+  readonly dst: string;
+  readonly protonum: number;
+  readonly sport: number | undefined;
+  readonly dport: number | undefined;
+  readonly icmpType: number | undefined;
+  readonly icmpCode: number | undefined;
+  readonly icmpId: number | undefined;
+  readonly zone: number | undefined;
+  readonly packets: bigint | undefined;
+  readonly bytes: bigint | undefined;
+  readonly seqAdj: SeqAdj | undefined;
+
+  constructor(view: View, base: number, packets: number, bytes: number, seqAdj: number, addresses: AddressTexts) {
+    this.src = sourceOf(view, base, addresses)!;
+    this.dst = destinationOf(view, base, addresses)!;
+    this.protonum = u8Of(view, base + T.protonum)!;
+    this.sport = be16Of(view, base + T.sport);
+    this.dport = be16Of(view, base + T.dport);
+    this.icmpType = u8Of(view, base + T.icmpType) ?? u8Of(view, base + T.icmpv6Type);
+    this.icmpCode = u8Of(view, base + T.icmpCode) ?? u8Of(view, base + T.icmpv6Code);
+    this.icmpId = be16Of(view, base + T.icmpId) ?? be16Of(view, base + T.icmpv6Id);
+    this.zone = be16Of(view, base + T.tupleZone);
+    this.packets = be64Of(view, packets);
+    this.bytes = be64Of(view, bytes);
+    this.seqAdj = view.any32x3(seqAdj)
       ? { correctionPos: view.be32(seqAdj), offsetBefore: view.be32(seqAdj + 1), offsetAfter: view.be32(seqAdj + 2) }
-      : undefined,
-  };
+      : undefined;
+  }
+
+  [INSPECT](): object {
+    return toPlain(this);
+  }
 }
 
 function labelsOf(view: View): number[] {

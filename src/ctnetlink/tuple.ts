@@ -2,6 +2,7 @@
 
 import type { AddressTexts } from './address-texts.js';
 import { T } from './fields.js';
+import { INSPECT, toPlain } from './plain.js';
 import type { View } from './view.js';
 
 /**
@@ -31,17 +32,36 @@ export interface Tuple {
 
 /** The tuple at `base` of a view. */
 export function toTuple(view: View, base: number, addresses: AddressTexts): Tuple {
-  return {
-    src: sourceOf(view, base, addresses)!,
-    dst: destinationOf(view, base, addresses)!,
-    protonum: u8Of(view, base + T.protonum)!,
-    sport: be16Of(view, base + T.sport),
-    dport: be16Of(view, base + T.dport),
-    icmpType: u8Of(view, base + T.icmpType) ?? u8Of(view, base + T.icmpv6Type),
-    icmpCode: u8Of(view, base + T.icmpCode) ?? u8Of(view, base + T.icmpv6Code),
-    icmpId: be16Of(view, base + T.icmpId) ?? be16Of(view, base + T.icmpv6Id),
-    zone: be16Of(view, base + T.tupleZone),
-  };
+  return new TupleObject(view, base, addresses);
+}
+
+/** Always all members in the same order, so that every tuple has the same hidden class. */
+class TupleObject implements Tuple {
+  readonly src: string;
+  readonly dst: string;
+  readonly protonum: number;
+  readonly sport: number | undefined;
+  readonly dport: number | undefined;
+  readonly icmpType: number | undefined;
+  readonly icmpCode: number | undefined;
+  readonly icmpId: number | undefined;
+  readonly zone: number | undefined;
+
+  constructor(view: View, base: number, addresses: AddressTexts) {
+    this.src = sourceOf(view, base, addresses)!;
+    this.dst = destinationOf(view, base, addresses)!;
+    this.protonum = u8Of(view, base + T.protonum)!;
+    this.sport = be16Of(view, base + T.sport);
+    this.dport = be16Of(view, base + T.dport);
+    this.icmpType = u8Of(view, base + T.icmpType) ?? u8Of(view, base + T.icmpv6Type);
+    this.icmpCode = u8Of(view, base + T.icmpCode) ?? u8Of(view, base + T.icmpv6Code);
+    this.icmpId = be16Of(view, base + T.icmpId) ?? be16Of(view, base + T.icmpv6Id);
+    this.zone = be16Of(view, base + T.tupleZone);
+  }
+
+  [INSPECT](): object {
+    return toPlain(this);
+  }
 }
 
 export function sourceOf(view: View, base: number, addresses: AddressTexts): string | undefined {

@@ -8,7 +8,7 @@ import { protocolByNumber, PROTOCOLS as TRACKED } from '../ctnetlink/protocols/i
 import type { Protocol } from '../ctnetlink/schema.js';
 import { bitName } from '../ctnetlink/status.js';
 import { AF_INET, AF_INET6 } from '../ctnetlink/uapi/in.js';
-import type { View } from '../ctnetlink/view.js';
+import { ORIGIN_INITIAL, ORIGIN_KERNEL, type View } from '../ctnetlink/view.js';
 import { type ByteWriter, type Token, token } from './byte-writer.js';
 import type { FormatOptions, WallClock } from './options.js';
 import { hasDestination, hasSource, writeDestination, writeSource } from './shared.js';
@@ -81,11 +81,14 @@ const ESCAPED = token('\\u00');
 
 /** A string that the kernel sent, as UTF-8. What is not UTF-8 becomes U+FFFD, as TextDecoder has it. */
 export function writeStringMember(out: ByteWriter, name: Token, view: View, slot: number): void {
+  writeBytesMember(out, name, view.bytes, view.offset(slot), view.stringLength(slot));
+}
+
+/** As `writeStringMember`, for bytes from elsewhere. */
+function writeBytesMember(out: ByteWriter, name: Token, bytes: Uint8Array, start: number, length: number): void {
   out.token(name);
   out.byte(QUOTE);
-  const { bytes } = view;
-  const start = view.offset(slot);
-  const stop = start + view.stringLength(slot);
+  const stop = start + length;
   for (let at = start; at < stop; ) {
     const byte = bytes[at]!;
     if (byte >= 0x80) {
@@ -208,10 +211,13 @@ const EVENT_OPEN = ['NEW', 'UPDATE', 'DESTROY'].map((type) => token(`{"type":"${
 const TIMESTAMP = member('timestamp');
 const TIMESTAMP_TEXT = token('"timestamp":"');
 const PORT_ID = member('portId');
+const PROGRAM = member('program');
+const INITIAL = textMember('origin', 'initial');
+const RESYNC = textMember('origin', 'resync');
 
 /**
  * Opens the object of an event: its type; when it happened, by the kernel, or with `options.timestamp` by our clock; the socket
- * that caused it. The entry follows as a member.
+ * that caused it and its program; whether a list supplied it. The entry follows as a member.
  * @param kernelTime slot of the kernel's time of the event; negative when such messages have none
  */
 export function openEvent(out: ByteWriter, view: View, options: FormatOptions, clock: WallClock, kernelTime: number): void {
@@ -225,5 +231,10 @@ export function openEvent(out: ByteWriter, view: View, options: FormatOptions, c
     out.token(ZERO_ZERO);
     out.token(STRING_END);
   }
-  if (view.portId !== 0) writeNumberMember(out, PORT_ID, view.portId);
+  if (view.portId !== 0) {
+    writeNumberMember(out, PORT_ID, view.portId);
+    const program = options.programName?.(view.portId);
+    if (program) writeBytesMember(out, PROGRAM, program, 0, program.length);
+  }
+  if (view.origin !== ORIGIN_KERNEL) out.token(view.origin === ORIGIN_INITIAL ? INITIAL : RESYNC);
 }

@@ -3,7 +3,7 @@
 import type { KernelError } from '../errors.js';
 import { MessageWriter } from '../wire/message.js';
 import type { NetworkNamespace } from '../wire/netns.js';
-import { type DumpVisitor, dump, ReceiveBuffers, transact, type VisitMessage } from '../wire/request.js';
+import { type DumpVisitor, dump, ReceiveBuffers, transact, transactAsync, type VisitMessage } from '../wire/request.js';
 import { NetlinkSocket } from '../wire/socket.js';
 import { NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST } from '../wire/uapi/netlink.js';
 import { NFNL_SUBSYS_CTNETLINK, NFNL_SUBSYS_CTNETLINK_EXP } from '../wire/uapi/nfnetlink.js';
@@ -47,6 +47,7 @@ export class Channel {
     this.#send(name, 1, visit, undefined);
   }
 
+  /** `large`: the kernel's work is done on another thread from the beginning. */
   async dump(
     name: string,
     type: number,
@@ -58,6 +59,13 @@ export class Channel {
     this.#begin(type, NLM_F_REQUEST | NLM_F_ACK | NLM_F_DUMP, family, build);
     const { bytes, length } = this.#message;
     await dump(this.#socket, this.#buffers, { name, sequence: this.#sequence, bytes, length, large }, visitor);
+  }
+
+  /** As `transact`, for a request that keeps the kernel busy: it does so on another thread. */
+  async transactAsync(name: string, type: number, family: number, build: Build | undefined, version?: number): Promise<void> {
+    this.#begin(type, NLM_F_REQUEST | NLM_F_ACK, family, build, version);
+    const { bytes, length } = this.#message;
+    await transactAsync(this.#socket, this.#buffers, { name, sequence: this.#sequence, bytes, length });
   }
 
   /** Adds a request to the batch that `sendBatch` sends. @returns its index there */

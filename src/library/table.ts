@@ -4,6 +4,7 @@ import { putTuple, type TupleSpec } from '../ctnetlink/encode.js';
 import { type ExpectationSpec, putExpectation } from '../ctnetlink/expectation-spec.js';
 import { S } from '../ctnetlink/fields.js';
 import { compileFilter, type FlowFilter } from '../ctnetlink/filter.js';
+import type { Family } from '../ctnetlink/flow.js';
 import { changesFlow, type FlowChange } from '../ctnetlink/flow-change.js';
 import { type FlowSpec, putFlow } from '../ctnetlink/flow-spec.js';
 import { exactKey, putKernelFilter, requiredFamily } from '../ctnetlink/kernel-filter.js';
@@ -11,6 +12,7 @@ import { CPU_STATISTICS, createStatisticsView, EXPECTATION_STATISTICS, GLOBAL_ST
 import { AF_INET, AF_INET6, AF_UNSPEC } from '../ctnetlink/uapi/in.js';
 import {
   CTA_EXPECT_TUPLE,
+  CTA_ID,
   CTA_TUPLE_ORIG,
   CTA_TUPLE_REPLY,
   CTA_ZONE,
@@ -28,13 +30,13 @@ import {
   IPCTNL_MSG_EXP_NEW,
 } from '../ctnetlink/uapi/nfnetlink-conntrack.js';
 import { createExpectationView, createFlowView, type View } from '../ctnetlink/view.js';
-import { KernelError } from '../errors.js';
+import { ClosedError, KernelError } from '../errors.js';
 import { putBe32 } from '../wire/bytes.js';
 import { EBUSY, EINVAL, ENOENT, EOPNOTSUPP, EPERM } from '../wire/errno.js';
 import { kernelIsAtLeast } from '../wire/kernel.js';
 import type { MessageWriter } from '../wire/message.js';
 import { NetworkNamespace } from '../wire/netns.js';
-import type { VisitMessage } from '../wire/request.js';
+import type { DumpVisitor, VisitMessage } from '../wire/request.js';
 import { NLM_F_CREATE, NLM_F_EXCL } from '../wire/uapi/netlink.js';
 import { BoundaryDuplicates } from './boundary-duplicates.js';
 import { Channel, ctnetlink, expectations } from './channel.js';
@@ -49,6 +51,8 @@ export interface ScanVisitor {
   readonly entry: (view: View) => void;
   /** A batch arrived, its entries follow, when the promise has settled: the place to look at the clock, or to wait for a slow reader. */
   readonly beginBatch?: (() => void | Promise<void>) | undefined;
+  /** Asked behind every hundred entries or so: a promise is waited for. What it throws ends the scan. */
+  readonly pause?: (() => Promise<void> | undefined) | undefined;
 }
 
 export interface ScanOptions {
@@ -56,15 +60,22 @@ export interface ScanOptions {
   readonly list?: FlowList;
   /** Reset the counters of every entry of the filter's family while reading them: also of those the filter leaves out. */
   readonly zero?: boolean;
+  /** The thread of the caller never waits for the kernel: other work goes on. A small table takes longer so. */
+  readonly background?: boolean;
 }
 
-/** How one entry is asked for. One of the tuples must be complete; ORIGINAL wins when both are given. */
+/** How one entry is named. One of the tuples must be complete; ORIGINAL wins when both are given. */
 export interface FlowKey {
   readonly family: number;
-  readonly original?: TupleSpec;
-  readonly reply?: TupleSpec;
+  readonly original?: TupleSpec | undefined;
+  readonly reply?: TupleSpec | undefined;
   readonly zone?: number | undefined;
+  /** Deletes this entry only, not a newer one with the same tuple. */
+  readonly id?: number | undefined;
 }
+
+/** How a change of many flows is run. */
+export interface ChangeOptions extends Pick<ScanVisitor, 'beginBatch' | 'pause'>, Pick<ScanOptions, 'background'> {}
 
 /** Entries in the table, and how many this network namespace may have. */
 export interface TableCount {
@@ -76,8 +87,8 @@ export interface TableCount {
 /** What the kernel says to an update of what only new flows take; EPERM to a timeout that is fixed. */
 const FIXED_PART_ERRORS: ReadonlySet<number> = new Set([EBUSY, EOPNOTSUPP, EPERM]);
 
-/** Dumps use 0 and 1; changes that go on during a dump this one. */
-const WRITE_CHANNEL = 2;
+/** Sockets kept open for what comes next: two dumps and a change. Each has receive buffers of a megabyte. */
+const IDLE_KEPT = 3;
 
 /** From this many entries on, both families are dumped at the same time on two sockets; below, the kernel's order is kept. */
 const PARALLEL_FROM = 32768;
@@ -100,7 +111,9 @@ export interface ConntrackOptions {
 
 /** The tracking table of one network namespace. Needs CAP_NET_ADMIN there. */
 export class ConntrackTable {
-  #channels: (Channel | undefined)[] = [];
+  /** Open and free. Whatever is under way has one of its own, so that several things may be under way. */
+  readonly #idle: Channel[] = [];
+  #closed = false;
   /** Kept open: sockets are made as they are needed, and all of them in the same namespace. */
   readonly #namespace: NetworkNamespace | undefined;
   readonly #ownsNamespace: boolean;
@@ -114,7 +127,7 @@ export class ConntrackTable {
   static open(options: ConntrackOptions = {}): ConntrackTable {
     const table = new ConntrackTable(options);
     try {
-      table.#channel(0);
+      table.#release(table.#take());
     } catch (error) {
       table.close();
       throw error;
@@ -129,7 +142,7 @@ export class ConntrackTable {
    */
   async scan(filter: FlowFilter, visitor: ScanVisitor, options: ScanOptions = {}): Promise<void> {
     const list = options.list ?? 'conntrack';
-    if (list !== 'conntrack') return this.#dumpFlows(0, requiredFamily(filter), filter, visitor, options, false);
+    if (list !== 'conntrack') return this.#dumpFlows(requiredFamily(filter), filter, visitor, options, false);
     const key = options.zero ? undefined : exactKey(filter);
     const family = requiredFamily(filter);
     if (key && family !== AF_UNSPEC) {
@@ -144,10 +157,10 @@ export class ConntrackTable {
       }
     } else if (family === AF_UNSPEC && this.count().entries >= PARALLEL_FROM) {
       await allSettledFirstError([
-        this.#dumpFlows(0, AF_INET, filter, visitor, options, true, true),
-        this.#dumpFlows(1, AF_INET6, filter, visitor, options, true, true),
+        this.#dumpFlows(AF_INET, filter, visitor, options, true, true),
+        this.#dumpFlows(AF_INET6, filter, visitor, options, true, true),
       ]);
-    } else await this.#dumpFlows(0, family, filter, visitor, options, true);
+    } else await this.#dumpFlows(family, filter, visitor, options, true);
   }
 
   /**
@@ -166,7 +179,7 @@ export class ConntrackTable {
       else if (key.reply) putTuple(message, CTA_TUPLE_REPLY, key.reply);
       if (key.zone !== undefined) message.be16(CTA_ZONE, key.zone);
     };
-    this.#channel(0).transact('CT_GET', ctnetlink(IPCTNL_MSG_CT_GET), key.family, build, (bytes, at, end) => {
+    this.#transact('CT_GET', ctnetlink(IPCTNL_MSG_CT_GET), key.family, build, (bytes, at, end) => {
       view.decode(bytes, at, end);
       if (wanted && !wanted(view)) return;
       found = true;
@@ -178,7 +191,7 @@ export class ConntrackTable {
   /** How many entries the table has, all families and zones. Source: GET_STATS. */
   count(): TableCount {
     const view = createStatisticsView(GLOBAL_STATISTICS);
-    this.#channel(0).transact('CT_GET_STATS', ctnetlink(IPCTNL_MSG_CT_GET_STATS), AF_UNSPEC, undefined, (bytes, at, end) =>
+    this.#transact('CT_GET_STATS', ctnetlink(IPCTNL_MSG_CT_GET_STATS), AF_UNSPEC, undefined, (bytes, at, end) =>
       view.decode(bytes, at, end),
     );
     return { entries: view.be32(0), maxEntries: view.has(1) ? view.be32(1) : undefined };
@@ -187,33 +200,28 @@ export class ConntrackTable {
   /** Calls `visit` with the counters of each CPU; slot n is name n of CPU_STATISTICS. @internal */
   async scanStatistics(visit: (view: View) => void): Promise<void> {
     const view = createStatisticsView(CPU_STATISTICS);
-    await this.#channel(0).dump('CT_GET_STATS_CPU', ctnetlink(IPCTNL_MSG_CT_GET_STATS_CPU), AF_UNSPEC, undefined, {
-      message: decodeThen(view, visit),
-    });
+    await this.#dump('CT_GET_STATS_CPU', ctnetlink(IPCTNL_MSG_CT_GET_STATS_CPU), AF_UNSPEC, { message: decodeThen(view, visit) });
   }
 
   /** As `scanStatistics`, for expectations; slot n is name n of EXPECTATION_STATISTICS. @internal */
   async scanExpectationStatistics(visit: (view: View) => void): Promise<void> {
     const view = createStatisticsView(EXPECTATION_STATISTICS);
-    await this.#channel(0).dump('EXP_GET_STATS_CPU', expectations(IPCTNL_MSG_EXP_GET_STATS_CPU), AF_UNSPEC, undefined, {
-      message: decodeThen(view, visit),
-    });
+    const message = decodeThen(view, visit);
+    await this.#dump('EXP_GET_STATS_CPU', expectations(IPCTNL_MSG_EXP_GET_STATS_CPU), AF_UNSPEC, { message });
   }
 
   /** Calls `visitor.entry` for each expectation of a family, AF_UNSPEC for both. @internal */
-  async scanExpectations(family: number, visitor: ScanVisitor): Promise<void> {
+  async scanExpectations(family: number, visitor: ScanVisitor, background = false): Promise<void> {
     const view = createExpectationView();
-    await this.#channel(0).dump('EXP_GET', expectations(IPCTNL_MSG_EXP_GET), family, undefined, {
-      message: decodeThen(view, visitor.entry),
-      beginBatch: visitor.beginBatch,
-    });
+    const each = { message: decodeThen(view, visitor.entry), beginBatch: visitor.beginBatch, pause: visitor.pause };
+    await this.#dump('EXP_GET', expectations(IPCTNL_MSG_EXP_GET), family, each, background);
   }
 
   /** Asks for the expectation of one tuple. @throws KernelError, with `code` ENOENT when there is none. @internal */
   getExpectation(family: number, tuple: TupleSpec, visit: (view: View) => void): void {
     const view = createExpectationView();
     const build = (message: MessageWriter) => putTuple(message, CTA_EXPECT_TUPLE, tuple);
-    this.#channel(0).transact('EXP_GET', expectations(IPCTNL_MSG_EXP_GET), family, build, decodeThen(view, visit));
+    this.#transact('EXP_GET', expectations(IPCTNL_MSG_EXP_GET), family, build, decodeThen(view, visit));
   }
 
   /**
@@ -221,12 +229,33 @@ export class ConntrackTable {
    * newer one with the same tuple stays.
    * @internal
    */
-  async delete(filter: FlowFilter, deleted: (view: View) => void, beginBatch?: () => void): Promise<ChangeResult> {
+  async delete(
+    filter: FlowFilter,
+    deleted: (view: View) => void,
+    { beginBatch, pause, background = false }: ChangeOptions = {},
+  ): Promise<ChangeResult> {
     const result = emptyResult();
-    const deleter = flowDeleter(this.#channel(WRITE_CHANNEL), result, deleted);
-    await this.scan(filter, { entry: (view) => deleter.add(view), beginBatch });
-    deleter.finish();
+    await this.#with(async (channel) => {
+      const deleter = flowDeleter(channel, result, deleted);
+      await this.scan(filter, { entry: (view) => deleter.add(view), beginBatch, pause }, { background });
+      deleter.finish();
+    });
     return result;
+  }
+
+  /** Deletes flows by their keys, a batch in one send. `failed` gets each refusal with the flow's index. @internal */
+  deleteKeys(keys: readonly FlowKey[], failed: (index: number, error: KernelError) => void): void {
+    this.#using((channel) => {
+      for (const { family, original, reply, zone, id } of keys)
+        channel.addToBatch(ctnetlink(IPCTNL_MSG_CT_DELETE), 0, family, (message) => {
+          // Without a tuple the kernel would empty the table.
+          if (original) putTuple(message, CTA_TUPLE_ORIG, original);
+          else putTuple(message, CTA_TUPLE_REPLY, reply!);
+          if (zone !== undefined) message.be16(CTA_ZONE, zone);
+          if (id !== undefined) message.be32(CTA_ID, id);
+        });
+      channel.sendBatch('CT_DELETE', undefined, failed);
+    });
   }
 
   /**
@@ -237,21 +266,21 @@ export class ConntrackTable {
     filter: FlowFilter,
     change: FlowChange,
     updated: (view: View) => void,
-    beginBatch?: () => void,
+    { beginBatch, pause, background = false }: ChangeOptions = {},
   ): Promise<ChangeResult> {
     const result = emptyResult();
-    const updater = flowUpdater(this.#channel(WRITE_CHANNEL), result, change, updated);
-    await this.scan(filter, {
-      entry: (view) => {
+    await this.#with(async (channel) => {
+      const updater = flowUpdater(channel, result, change, updated);
+      const entry = (view: View) => {
         if (changesFlow(view, change)) updater.add(view);
         else {
           result.matched++;
           result.unchanged++;
         }
-      },
-      beginBatch,
+      };
+      await this.scan(filter, { entry, beginBatch, pause }, { background });
+      updater.finish();
     });
-    updater.finish();
     return result;
   }
 
@@ -259,7 +288,7 @@ export class ConntrackTable {
   create(flow: FlowSpec, options: { readonly mayExist?: boolean } = {}): void {
     const flags = NLM_F_CREATE | (options.mayExist ? 0 : NLM_F_EXCL);
     const build = (message: MessageWriter) => putFlow(message, flow);
-    this.#channel(0).transact('CT_NEW', ctnetlink(IPCTNL_MSG_CT_NEW), flow.family, build, undefined, { flags });
+    this.#transact('CT_NEW', ctnetlink(IPCTNL_MSG_CT_NEW), flow.family, build, undefined, { flags });
   }
 
   /**
@@ -269,18 +298,19 @@ export class ConntrackTable {
    * @internal
    */
   createEncoded(flows: EncodedFlows, failed: (index: number, error: KernelError) => void): number {
-    const channel = this.#channel(0);
     const again = new Map<number, 'with timeout' | 'without timeout'>();
     const refused = new Set<number>();
     const refuse = (index: number, error: KernelError) => {
       refused.add(index);
       failed(index, error);
     };
-    channel.sendEncoded('CT_NEW', flows, (index, error) => {
-      if (flows.mayExist(index) && FIXED_PART_ERRORS.has(error.errno))
-        again.set(index, error.errno === EPERM ? 'without timeout' : 'with timeout');
-      else refuse(index, error);
-    });
+    this.#using((channel) =>
+      channel.sendEncoded('CT_NEW', flows, (index, error) => {
+        if (flows.mayExist(index) && FIXED_PART_ERRORS.has(error.errno))
+          again.set(index, error.errno === EPERM ? 'without timeout' : 'with timeout');
+        else refuse(index, error);
+      }),
+    );
     const send = (index: number, request: SingleRequest): boolean => {
       try {
         this.createSingle(request);
@@ -305,7 +335,7 @@ export class ConntrackTable {
   /** Creates one flow out of an encoded batch. @throws KernelError @internal */
   createSingle(request: SingleRequest): void {
     const { flags } = request;
-    this.#channel(0).transact('CT_NEW', ctnetlink(IPCTNL_MSG_CT_NEW), request.family, request.put, undefined, { flags });
+    this.#transact('CT_NEW', ctnetlink(IPCTNL_MSG_CT_NEW), request.family, request.put, undefined, { flags });
   }
 
   /**
@@ -318,37 +348,38 @@ export class ConntrackTable {
       return;
     }
     // A version other than 0 means: heed the family.
-    const extra = { version: family === AF_UNSPEC ? 0 : 1 };
-    this.#channel(0).transact('CT_DELETE', ctnetlink(IPCTNL_MSG_CT_DELETE), family, undefined, undefined, extra);
+    const version = family === AF_UNSPEC ? 0 : 1;
+    await this.#with((channel) =>
+      channel.transactAsync('CT_DELETE', ctnetlink(IPCTNL_MSG_CT_DELETE), family, undefined, version),
+    );
   }
 
   /** Creates an expectation. @throws KernelError, with `code` ENOENT when the master does not exist */
   createExpectation(expectation: ExpectationSpec): void {
     const extra = { flags: NLM_F_CREATE | NLM_F_EXCL };
     const build = (message: MessageWriter) => putExpectation(message, expectation);
-    this.#channel(0).transact('EXP_NEW', expectations(IPCTNL_MSG_EXP_NEW), expectation.family, build, undefined, extra);
+    this.#transact('EXP_NEW', expectations(IPCTNL_MSG_EXP_NEW), expectation.family, build, undefined, extra);
   }
 
   /** Deletes the expectation of one complete tuple. @throws KernelError, with `code` ENOENT when there is none */
   deleteExpectation(family: number, tuple: TupleSpec): void {
     const build = (message: MessageWriter) => putTuple(message, CTA_EXPECT_TUPLE, tuple);
-    this.#channel(0).transact('EXP_DELETE', expectations(IPCTNL_MSG_EXP_DELETE), family, build);
+    this.#transact('EXP_DELETE', expectations(IPCTNL_MSG_EXP_DELETE), family, build);
   }
 
   /** Drops all expectations, of both families. */
   flushExpectations(): void {
-    this.#channel(0).transact('EXP_DELETE', expectations(IPCTNL_MSG_EXP_DELETE), AF_UNSPEC, undefined);
+    this.#transact('EXP_DELETE', expectations(IPCTNL_MSG_EXP_DELETE), AF_UNSPEC, undefined);
   }
 
-  /** Idempotent. */
+  /** Idempotent. What is under way ends by itself, or at its next pause with ClosedError. */
   close(): void {
-    for (const channel of this.#channels) channel?.close(); // sparse: made as they are needed
-    this.#channels = [];
+    this.#closed = true;
+    for (const channel of this.#idle.splice(0)) channel.close();
     if (this.#ownsNamespace) this.#namespace?.close();
   }
 
   async #dumpFlows(
-    channel: number,
     family: number,
     filter: FlowFilter,
     visitor: ScanVisitor,
@@ -372,25 +403,76 @@ export class ConntrackTable {
       },
       endDatagram: (bytes: Uint8Array) => repeats.endDatagram(bytes),
       beginBatch: visitor.beginBatch,
+      pause: visitor.pause,
     };
     // With `zero`, only the family narrows the dump: the counters of every entry that is dumped are reset.
     let filtered = false;
     const build = (tupleFilter: boolean) => (out: MessageWriter) => {
       if (kernelFilter && !options.zero) filtered = putKernelFilter(out, filter, family, tupleFilter);
     };
+    await this.#with(async (channel) => {
+      try {
+        await channel.dump(name, ctnetlink(message), family, build(true), each, large || options.background);
+      } catch (error) {
+        // Kernels that know CTA_FILTER but not this use of it refuse before the first entry: ask again without.
+        if (!(filtered && error instanceof KernelError && (error.errno === EINVAL || error.errno === EOPNOTSUPP))) throw error;
+        await channel.dump(name, ctnetlink(message), family, build(false), each, large || options.background);
+      }
+    });
+  }
+
+  #transact(...request: Parameters<Channel['transact']>): void {
+    this.#using((channel) => channel.transact(...request));
+  }
+
+  #dump(name: string, type: number, family: number, visitor: DumpVisitor, background = false): Promise<void> {
+    return this.#with((channel) => channel.dump(name, type, family, undefined, visitor, background));
+  }
+
+  #using<T>(work: (channel: Channel) => T): T {
+    const channel = this.#take();
     try {
-      await this.#channel(channel).dump(name, ctnetlink(message), family, build(true), each, large);
+      const result = work(channel);
+      this.#release(channel);
+      return result;
     } catch (error) {
-      // Kernels that know CTA_FILTER but not this use of it refuse before the first entry: ask again without.
-      if (!(filtered && error instanceof KernelError && (error.errno === EINVAL || error.errno === EOPNOTSUPP))) throw error;
-      await this.#channel(channel).dump(name, ctnetlink(message), family, build(false), each, large);
+      this.#releaseAfter(error, channel);
+      throw error;
     }
   }
 
-  #channel(index: number): Channel {
-    this.#channels[index] ??= new Channel(this.#namespace);
-    return this.#channels[index];
+  async #with<T>(work: (channel: Channel) => Promise<T>): Promise<T> {
+    const channel = this.#take();
+    try {
+      const result = await work(channel);
+      this.#release(channel);
+      return result;
+    } catch (error) {
+      this.#releaseAfter(error, channel);
+      throw error;
+    }
   }
+
+  #take(): Channel {
+    if (this.#closed) throw new ClosedError('the table is closed');
+    return this.#idle.pop() ?? new Channel(this.#namespace);
+  }
+
+  #release(channel: Channel): void {
+    if (this.#closed || this.#idle.length >= IDLE_KEPT) channel.close();
+    else this.#idle.push(channel);
+  }
+
+  /** An answer of the kernel ends a request whatever it says; after anything else the socket may be in the middle of one. */
+  #releaseAfter(error: unknown, channel: Channel): void {
+    if (error instanceof KernelError) this.#release(channel);
+    else channel.close();
+  }
+}
+
+/** The number of a family; of none, AF_UNSPEC: both. */
+export function familyNumber(family: Family | undefined): number {
+  return family === undefined ? AF_UNSPEC : family === 'ipv4' ? AF_INET : AF_INET6;
 }
 
 function decodeThen(view: View, visit: (view: View) => void): VisitMessage {
@@ -401,7 +483,7 @@ function decodeThen(view: View, visit: (view: View) => void): VisitMessage {
 }
 
 /** A GET counts its own reference to the entry: take it off, so that the entry reads as in a dump. */
-function withoutOwnReference(view: View): void {
+export function withoutOwnReference(view: View): void {
   const at = view.offset(S.use);
   if (at !== 0) putBe32(view.bytes, at, view.be32(S.use) - 1);
 }

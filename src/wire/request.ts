@@ -41,6 +41,8 @@ export interface DumpVisitor {
   readonly beginBatch?: (() => void | Promise<void>) | undefined;
   /** The messages of one datagram are done; `bytes` still holds them. */
   readonly endDatagram?: ((bytes: Uint8Array) => void) | undefined;
+  /** Asked behind each datagram: a promise is waited for before the next is visited. What it throws ends the dump. */
+  readonly pause?: (() => Promise<void> | undefined) | undefined;
 }
 
 /**
@@ -83,9 +85,20 @@ export class ReceiveBuffers {
  * @throws KernelError when the kernel refuses, NoAnswerError, SystemError, DecodeError
  */
 export function transact(socket: NetlinkSocket, buffers: ReceiveBuffers, request: Request, visit?: VisitMessage): void {
+  socket.send(request.bytes, request.length);
+  collect(socket, buffers, request, visit);
+}
+
+/** As `transact`, with the sending on a thread of the pool: for a request that keeps the kernel busy. */
+export async function transactAsync(socket: NetlinkSocket, buffers: ReceiveBuffers, request: Request): Promise<void> {
+  await socket.sendAsync(request.bytes, request.length);
+  collect(socket, buffers, request, undefined);
+}
+
+/** Takes the answers to a request that was sent. */
+function collect(socket: NetlinkSocket, buffers: ReceiveBuffers, request: Request, visit: VisitMessage | undefined): void {
   const into = buffers.first;
   const visitor = visit ? { message: visit } : undefined;
-  socket.send(request.bytes, request.length);
   let refused: KernelError | undefined;
   const { failed } = request;
   const watched: Request = failed
@@ -108,7 +121,9 @@ export function transact(socket: NetlinkSocket, buffers: ReceiveBuffers, request
 /**
  * Sends a dump request (NLM_F_DUMP and NLM_F_ACK) and visits every message of the answer. While one batch is visited,
  * the kernel fills the next on another thread, so the time is the longer of the two, not their sum.
- * @throws as `transact`
+ * A `large` one is begun on another thread as well: the first part takes as long as it takes to find
+ * entries that the filter lets through. Without it a small table starts no thread.
+ * @throws as `transact`; after any other error than KernelError the socket is in the middle of the dump and must be closed
  */
 export async function dump(
   socket: NetlinkSocket,
@@ -116,10 +131,10 @@ export async function dump(
   request: Request,
   visitor: DumpVisitor,
 ): Promise<void> {
+  let current = buffers.first;
   if (request.large) await socket.sendAsync(request.bytes, request.length);
   else socket.send(request.bytes, request.length);
-  let current = buffers.first;
-  let count = checkCount(socket.receive(current), request);
+  let count = checkCount(request.large ? await socket.receiveAsync(current) : socket.receive(current), request);
   for (;;) {
     const last = holdsEnd(current, count, lastSequence(request));
     const next = last ? current : buffers.other(current);
@@ -127,7 +142,11 @@ export async function dump(
     try {
       const ready = visitor.beginBatch?.();
       if (ready) await ready;
-      walkBatch(current, count, request, visitor);
+      for (let i = 0; i < count; i++) {
+        walkSlot(current, i, request, visitor);
+        const pause = visitor.pause?.();
+        if (pause) await pause;
+      }
     } catch (error) {
       await pending; // The kernel may be writing into `next`: wait until it has finished.
       throw error;
@@ -158,14 +177,17 @@ function holdsEnd(batch: Datagrams, count: number, sequence: number): boolean {
 /** Visits the messages of a batch that belong to the request. @returns whether its end was among them */
 function walkBatch(batch: Datagrams, count: number, request: Request, visitor: DumpVisitor | undefined): boolean {
   let ended = false;
-  for (let i = 0; i < count; i++) {
-    if (!batch.fromKernel(i)) continue;
-    const start = batch.start(i);
-    if (batch.truncated(i))
-      throw new DecodeError(`${request.name}: a datagram larger than ${batch.slotSize} bytes was cut`, start);
-    if (walkDatagram(batch.bytes, start, start + batch.length(i), request, visitor?.message)) ended = true;
-    visitor?.endDatagram?.(batch.bytes);
-  }
+  for (let i = 0; i < count; i++) if (walkSlot(batch, i, request, visitor)) ended = true;
+  return ended;
+}
+
+/** As `walkBatch`, for datagram `i`. */
+function walkSlot(batch: Datagrams, i: number, request: Request, visitor: DumpVisitor | undefined): boolean {
+  if (!batch.fromKernel(i)) return false;
+  const start = batch.start(i);
+  if (batch.truncated(i)) throw new DecodeError(`${request.name}: a datagram larger than ${batch.slotSize} bytes was cut`, start);
+  const ended = walkDatagram(batch.bytes, start, start + batch.length(i), request, visitor?.message);
+  visitor?.endDatagram?.(batch.bytes);
   return ended;
 }
 

@@ -265,29 +265,28 @@ ${script}`;
   suite('library', () => {
     test('a table of another namespace is opened from where the process is, and the process stays there', async () => {
       const before = own();
-      const conntrack = Conntrack.open({ netns: there.pid });
+      const conntrack = await Conntrack.open({ netns: there.pid });
       try {
-        assert.equal(conntrack.count().entries, 2);
+        assert.equal((await conntrack.count()).entries, 2);
         assert.equal(own(), before);
         // A change during a list uses a socket that is opened only then.
-        const result = await conntrack.update(
-          { kind: 'port', side: 'original', end: 'src', port: 2 },
-          { mark: { value: 5, mask: 0xffffffff } },
-          () => {},
-        );
-        assert.equal(result.changed, 1);
+        const result = await conntrack.update({ original: { sport: 2 } }, { mark: 5 });
+        assert.equal(result.updated, 1);
         assert.equal(own(), before);
       } finally {
-        conntrack.close();
+        await conntrack.close();
       }
       assert.match(await there.must([UNDER_TEST, '-L', '-m', '5']), / sport=2 /);
     });
 
-    test('no descriptor is left open', () => {
+    test('no descriptor is left open', async () => {
       const count = () => readdirSync('/proc/self/fd').length;
       const before = count();
-      for (let i = 0; i < 10; i++) Conntrack.open({ netns: `/proc/${there.pid}/ns/net` }).close();
-      for (const netns of ['/dev/null', '/proc/self/ns/mnt']) assert.throws(() => Conntrack.open({ netns }), NamespaceError);
+      for (let i = 0; i < 10; i++) {
+        const conntrack = await Conntrack.open({ netns: `/proc/${there.pid}/ns/net` });
+        await conntrack.close();
+      }
+      for (const netns of ['/dev/null', '/proc/self/ns/mnt']) await assert.rejects(Conntrack.open({ netns }), NamespaceError);
       assert.equal(count(), before);
     });
 
@@ -298,9 +297,9 @@ ${script}`;
       await gone.close();
       try {
         for (let i = 0; i < 2; i++) {
-          const conntrack = Conntrack.open({ netns });
-          assert.equal(conntrack.count().entries, 1);
-          conntrack.close();
+          const conntrack = await Conntrack.open({ netns });
+          assert.equal((await conntrack.count()).entries, 1);
+          await conntrack.close();
         }
       } finally {
         netns.close();

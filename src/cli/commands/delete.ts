@@ -16,7 +16,7 @@ export async function deleteEntries(context: Context): Promise<number> {
     done: 'deleted',
     verb: 'delete',
     filter: flowFilter(values, context.filterLabels),
-    run: (conntrack, filter, each, beginBatch) => conntrack.delete(filter, each, beginBatch),
+    run: (conntrack, filter, each, beginBatch) => conntrack.delete(filter, each, { beginBatch }),
   });
 }
 

@@ -15,6 +15,6 @@ export async function update(context: Context): Promise<number> {
     labels: context.labels,
     filter: flowFilter(updateFilterValues(values), context.filterLabels),
     concerns: (view) => changesFlow(view, change),
-    run: (conntrack, filter, each, beginBatch) => conntrack.update(filter, change, each, beginBatch),
+    run: (conntrack, filter, each, beginBatch) => conntrack.update(filter, change, each, { beginBatch }),
   });
 }

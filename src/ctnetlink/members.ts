@@ -1,0 +1,119 @@
+// Checked reading of objects that callers wrote or that came out of JSON: every mistake is a ValueError that names the member.
+
+import { ValueError } from '../errors.js';
+import { type AddressBytes, parseAddress } from './address.js';
+
+export const MAX_U8 = 0xff;
+export const MAX_U16 = 0xffff;
+export const MAX_U32 = 0xffffffff;
+
+export class Members {
+  readonly #object: Readonly<Record<string, unknown>>;
+  readonly #path: string;
+  readonly #known = new Set<string>();
+
+  /**
+   * @param path where the object stands, for messages; '' for the outermost
+   * @param strict whether a member that is there but `undefined` is a mistake: in a filter it would let everything match
+   */
+  constructor(value: unknown, path: string, strict: boolean) {
+    if (typeof value !== 'object' || value === null || Array.isArray(value))
+      throw new ValueError(`${path || 'the value'} must be an object, not ${show(value)}`);
+    this.#object = value as Record<string, unknown>;
+    this.#path = path;
+    if (!strict) return;
+    for (const [name, member] of Object.entries(value))
+      if (member === undefined)
+        throw new ValueError(`${this.at(name)} is undefined`, { hint: 'leave the member out, or give it a value' });
+  }
+
+  /** The path of a member. */
+  at(name: string): string {
+    return this.#path === '' ? name : `${this.#path}.${name}`;
+  }
+
+  get(name: string): unknown {
+    this.#known.add(name);
+    return this.#object[name];
+  }
+
+  /** A whole number from 0 to `max`. */
+  number(name: string, max: number): number | undefined {
+    const value = this.get(name);
+    return value === undefined ? undefined : numberOf(value, max, this.at(name));
+  }
+
+  /** A 64-bit number: a bigint, a number, or a string of digits as in JSON. */
+  number64(name: string): bigint | undefined {
+    const value = this.get(name);
+    if (value === undefined) return undefined;
+    const right =
+      typeof value === 'bigint' || Number.isSafeInteger(value) || (typeof value === 'string' && /^\d{1,20}$/.test(value));
+    const number = right ? BigInt(value as bigint | number | string) : -1n;
+    if (number < 0n || number >= 2n ** 64n)
+      throw new ValueError(`${this.at(name)} must be a number from 0 to 2^64 - 1, not ${show(value)}`);
+    return number;
+  }
+
+  text(name: string): string | undefined {
+    const value = this.get(name);
+    if (value === undefined) return undefined;
+    if (typeof value !== 'string' || value === '') throw new ValueError(`${this.at(name)} must be a string, not ${show(value)}`);
+    return value;
+  }
+
+  oneOf<W extends string>(name: string, words: readonly W[]): W | undefined {
+    const value = this.get(name);
+    if (value === undefined) return undefined;
+    if (!words.includes(value as W))
+      throw new ValueError(`${this.at(name)} must be one of ${words.join(', ')}, not ${show(value)}`);
+    return value as W;
+  }
+
+  address(name: string): AddressBytes | undefined {
+    const value = this.get(name);
+    return value === undefined ? undefined : addressOf(value, this.at(name));
+  }
+
+  list(name: string): readonly unknown[] | undefined {
+    const value = this.get(name);
+    if (value === undefined) return undefined;
+    if (!Array.isArray(value)) throw new ValueError(`${this.at(name)} must be an array, not ${show(value)}`);
+    return value;
+  }
+
+  /** An object as a member. */
+  members(name: string, strict: boolean): Members | undefined {
+    const value = this.get(name);
+    return value === undefined ? undefined : new Members(value, this.at(name), strict);
+  }
+
+  /** Refuses members that nobody asked for, but for `ignored` ones: a misspelled one would be passed over. */
+  end(ignored: readonly string[] = []): void {
+    for (const name of Object.keys(this.#object))
+      if (!this.#known.has(name) && !ignored.includes(name))
+        throw new ValueError(`${this.at(name)} is not known here`, { hint: `known are ${[...this.#known].join(', ')}` });
+  }
+}
+
+export function numberOf(value: unknown, max: number, path: string): number {
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < 0 || value > max)
+    throw new ValueError(`${path} must be a whole number from 0 to ${max}, not ${show(value)}`);
+  return value;
+}
+
+export function addressOf(value: unknown, path: string): AddressBytes {
+  const bytes = typeof value === 'string' ? parseAddress(value) : undefined;
+  if (!bytes) throw new ValueError(`${path} must be an IPv4 or IPv6 address, not ${show(value)}`);
+  return bytes;
+}
+
+const LONGEST = 60;
+
+/** A value for a message. */
+export function show(value: unknown): string {
+  if (typeof value === 'bigint') return `${value}n`;
+  const text =
+    typeof value === 'object' && value !== null ? (Array.isArray(value) ? 'an array' : 'an object') : JSON.stringify(value);
+  return text === undefined ? String(value) : text.length > LONGEST ? `${text.slice(0, LONGEST)}...` : text;
+}

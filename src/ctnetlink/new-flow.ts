@@ -1,0 +1,363 @@
+// NewFlow: a flow to create, as callers write it or as JSON holds it; a `Flow` is one. → FlowSpec.
+
+import { ValueError } from '../errors.js';
+import { familyOf } from './address.js';
+import type { TupleSpec } from './encode.js';
+import { readMarkAndMask, readNat } from './filter-input.js';
+import { type Family, FLOW_FIELDS, type FlowState } from './flow.js';
+import { exactTcpFlags, type FlowChange, labelBytes, tcpState } from './flow-change.js';
+import { type FlowSpec, LABEL_BITS, type NatSpec, type ProtocolState, type SequenceAdjustment } from './flow-spec.js';
+import { addressOf, MAX_U8, MAX_U16, MAX_U32, Members } from './members.js';
+import { type ProtocolInput, readFamily, readLabels, readProtocol, readState, readStatus } from './protocol-input.js';
+import { DCCP_ROLES, type DccpRole, dccp } from './protocols/dccp.js';
+import { protocolByNumber } from './protocols/index.js';
+import { sctp } from './protocols/sctp.js';
+import { tcp } from './protocols/tcp.js';
+import type { StatusName } from './status.js';
+import { filled, inverse } from './tuple-spec.js';
+import {
+  IPS_ASSURED,
+  IPS_CONFIRMED,
+  IPS_DST_NAT_DONE,
+  IPS_FIXED_TIMEOUT,
+  IPS_SEEN_REPLY,
+  IPS_SRC_NAT_DONE,
+} from './uapi/nf-conntrack-common.js';
+
+/** One direction as callers write it. */
+export interface TupleInput {
+  /** IPv4 or IPv6 address. */
+  readonly src?: string | undefined;
+  readonly dst?: string | undefined;
+  /** Instead of `protocol` of the flow. */
+  readonly protonum?: number | undefined;
+  /** Port or GRE key, 0 to 65535. */
+  readonly sport?: number | undefined;
+  readonly dport?: number | undefined;
+  /** ICMP and ICMPv6; code and id are 0 unless given. */
+  readonly icmpType?: number | undefined;
+  readonly icmpCode?: number | undefined;
+  readonly icmpId?: number | undefined;
+  /** Zone of this direction only. */
+  readonly zone?: number | undefined;
+}
+
+/** A 64-bit number as objects and JSON hold it. */
+export type Number64 = bigint | number | string;
+
+/** A direction of a new flow. Its counters, if there are any, are the kernel's own and passed over. */
+export interface SideInput extends TupleInput {
+  readonly packets?: Number64 | undefined;
+  readonly bytes?: Number64 | undefined;
+  readonly seqAdj?: { readonly correctionPos: number; readonly offsetBefore: number; readonly offsetAfter: number } | undefined;
+}
+
+/** A translation: to an address, or to an address and port. */
+export type NatInput = string | { readonly address: string; readonly port?: number | undefined };
+
+/**
+ * A flow to create. One direction is enough, the other is derived. A `Flow` that was listed, or its JSON, will do as it is: what
+ * was translated is translated again, and what the kernel keeps itself (id, counters, times, security context) is passed over.
+ */
+export interface NewFlow {
+  readonly family?: Family | 'unknown' | undefined;
+  /** Needed, unless `original.protonum` has it. */
+  readonly protocol?: ProtocolInput | 'unknown' | undefined;
+  /** Seconds. */
+  readonly timeout?: number | undefined;
+  readonly original?: SideInput | undefined;
+  readonly reply?: SideInput | undefined;
+  readonly state?: FlowState | undefined;
+  /** SEEN_REPLY, ASSURED and FIXED_TIMEOUT can be set; the kernel sets the other bits itself, and they are passed over. */
+  readonly status?: readonly StatusName[] | undefined;
+  readonly mark?: number | undefined;
+  /** Zone of both directions. */
+  readonly zone?: number | undefined;
+  /** Label bits, 0 to 127. */
+  readonly labels?: readonly number[] | undefined;
+  /** Name of a helper that the kernel has for this protocol. */
+  readonly helper?: string | undefined;
+  /** Original tuple of the flow that this one belongs to. It must exist. */
+  readonly master?: TupleInput | undefined;
+  /** Source translation. Where neither this nor `dstNat` is given, the status of a listed flow and its tuples say it. */
+  readonly srcNat?: NatInput | undefined;
+  /** Destination translation. */
+  readonly dstNat?: NatInput | undefined;
+  readonly tcp?:
+    | {
+        readonly wscaleOriginal?: number | undefined;
+        readonly wscaleReply?: number | undefined;
+        readonly flagsOriginal?: number | undefined;
+        readonly flagsReply?: number | undefined;
+      }
+    | undefined;
+  readonly sctp?: { readonly vtagOriginal?: number | undefined; readonly vtagReply?: number | undefined } | undefined;
+  readonly dccp?: { readonly role?: DccpRole | undefined; readonly handshakeSeq?: Number64 | undefined } | undefined;
+  readonly synproxy?: { readonly isn: number; readonly its: number; readonly tsoff: number } | undefined;
+  // Passed over:
+  readonly id?: number | undefined;
+  readonly helperInfo?: string | undefined;
+  readonly secmark?: number | undefined;
+  readonly secctx?: string | undefined;
+  readonly use?: number | undefined;
+  readonly timestamp?: object | undefined;
+  readonly labelNames?: readonly string[] | undefined;
+}
+
+/** What the kernel keeps itself, and what is only for people. */
+const PASSED_OVER = ['id', 'helperInfo', 'secmark', 'secctx', 'use', 'timestamp', 'labelNames'];
+const SETTABLE = IPS_SEEN_REPLY | IPS_ASSURED | IPS_FIXED_TIMEOUT;
+
+/** @throws ValueError */
+export function toFlowSpec(flow: NewFlow): FlowSpec {
+  const members = new Members(flow, '', false);
+  const original = readSide(members, 'original');
+  const reply = readSide(members, 'reply');
+  const protonum = readProtonum(members, original?.tuple.protonum ?? reply?.tuple.protonum);
+  const given = { original: withProtocol(original?.tuple, protonum), reply: withProtocol(reply?.tuple, protonum) };
+  const first = filled(given.original, inverse(given.reply));
+  if (!first.src || !first.dst)
+    throw new ValueError('a flow needs the addresses of one direction', { hint: 'give original.src and original.dst' });
+  const timeout = members.number('timeout', MAX_U32);
+  if (timeout === undefined) throw new ValueError('timeout is missing', { hint: 'give the seconds that the flow shall live' });
+  const status = readStatus(members);
+  const nat = readTranslation(members, first, given.reply, status ?? 0);
+  const labels = readLabels(members, 'labels', LABEL_BITS - 1);
+  const master = members.members('master', false);
+  const synproxy = readTriple(members, 'synproxy', ['isn', 'its', 'tsoff']);
+  const spec: FlowSpec = {
+    family: readFamilyOf(members) ?? familyOf(first.src),
+    original: { ...first, zone: given.original.zone },
+    reply: { ...filled(nat.reply, inverse(first)), zone: given.reply.zone },
+    status: status === undefined ? undefined : (status & SETTABLE) | IPS_CONFIRMED,
+    timeout,
+    mark: members.number('mark', MAX_U32),
+    protocol: readProtocolState(members, protonum),
+    srcNat: nat.srcNat,
+    dstNat: nat.dstNat,
+    zone: members.number('zone', MAX_U16),
+    ...(labels && labels.length > 0 ? { labels: labelBytes(labels), labelsMask: labelBytes(labels) } : {}),
+    helper: members.text('helper'),
+    master: master ? readTuple(master) : undefined,
+    seqAdjOriginal: original?.seqAdj,
+    seqAdjReply: reply?.seqAdj,
+    synproxy: synproxy ? { isn: synproxy[0]!, its: synproxy[1]!, tsoff: synproxy[2]! } : undefined,
+  };
+  members.end(PASSED_OVER);
+  return spec;
+}
+
+/** How one flow is named: by a complete tuple, its zone, and its id where only this very entry is meant. A `Flow` will do. */
+export interface FlowKeyInput {
+  /** Needed, unless the tuple has `protonum`. */
+  readonly protocol?: ProtocolInput | 'unknown' | undefined;
+  /** The tuple of either direction; `original` wins when both are given. */
+  readonly original?: TupleInput | undefined;
+  readonly reply?: TupleInput | undefined;
+  /** Zone of both directions. */
+  readonly zone?: number | undefined;
+  /** The entry with this identifier, not a newer one with the same tuple. */
+  readonly id?: number | undefined;
+}
+
+/** A key for requests: exactly one of the tuples. */
+export interface FlowKeySpec {
+  readonly family: number;
+  readonly original?: TupleSpec;
+  readonly reply?: TupleSpec;
+  readonly zone: number | undefined;
+  readonly id: number | undefined;
+}
+
+/** @throws ValueError */
+export function toFlowKey(key: FlowKeyInput): FlowKeySpec {
+  const members = new Members(key, '', false);
+  const original = readSide(members, 'original')?.tuple;
+  const reply = readSide(members, 'reply')?.tuple;
+  const tuple = withProtocol(original ?? reply, readProtonum(members, (original ?? reply)?.protonum));
+  if (!tuple.src || !tuple.dst)
+    throw new ValueError('a flow is named by a complete tuple', { hint: 'give original.src, original.dst and the ports' });
+  const zone = members.number('zone', MAX_U16);
+  const id = members.number('id', MAX_U32);
+  members.end(FLOW_FIELDS);
+  return { family: familyOf(tuple.src), ...(original ? { original: tuple } : { reply: tuple }), zone, id };
+}
+
+/** New values of an update; absent is unchanged. A member whose value is `undefined` is refused. */
+export interface FlowUpdate {
+  /** Seconds; 0 ends the flow. */
+  readonly timeout?: number;
+  /** The new mark; with a mask `new = (old & ~mask) ^ value`, computed by the kernel. */
+  readonly mark?: number | { readonly value: number; readonly mask: number };
+  /** Bits to set: SEEN_REPLY, ASSURED, FIXED_TIMEOUT. None can be cleared. */
+  readonly status?: readonly StatusName[];
+  /** State of the tracker; the filter must name the protocol. */
+  readonly state?: FlowState;
+  /** Verification tags; those of the flow where absent. */
+  readonly sctp?: { readonly vtagOriginal?: number; readonly vtagReply?: number };
+  /** Label bits to set and to clear, 0 to 127; the others stay. */
+  readonly labels?: { readonly set?: readonly number[]; readonly clear?: readonly number[] | 'all' };
+}
+
+/** `protonum` is that of the flows concerned, where it is known. @throws ValueError */
+export function toFlowChange(update: FlowUpdate, protonum: number | undefined): FlowChange {
+  const members = new Members(update, '', true);
+  const vtags = members.members('sctp', true);
+  const labels = members.members('labels', true);
+  const mark =
+    typeof members.get('mark') === 'object' ? readMarkAndMask(members.members('mark', true)!) : members.number('mark', MAX_U32);
+  const change: FlowChange = {
+    timeout: members.number('timeout', MAX_U32),
+    mark: typeof mark === 'number' ? { value: mark, mask: MAX_U32 } : mark,
+    status: readStatus(members),
+    state: readState(members, protonum),
+    protonum,
+    vtagOriginal: vtags?.number('vtagOriginal', MAX_U32),
+    vtagReply: vtags?.number('vtagReply', MAX_U32),
+    labelsSet: labels ? readLabels(labels, 'set', LABEL_BITS - 1) : undefined,
+    labelsClear: labels?.get('clear') === 'all' ? 'all' : labels && readLabels(labels, 'clear', LABEL_BITS - 1),
+  };
+  for (const part of [vtags, labels, members]) part?.end();
+  if (Object.keys(update).length === 0) throw new ValueError('an update needs at least one new value');
+  return change;
+}
+
+interface Side {
+  readonly tuple: TupleSpec;
+  readonly seqAdj: SequenceAdjustment | undefined;
+}
+
+function readSide(members: Members, name: 'original' | 'reply'): Side | undefined {
+  const side = members.members(name, false);
+  if (!side) return undefined;
+  const numbers = readTriple(side, 'seqAdj', ['correctionPos', 'offsetBefore', 'offsetAfter']);
+  const seqAdj = numbers && { correctionPos: numbers[0]!, offsetBefore: numbers[1]!, offsetAfter: numbers[2]! };
+  return { tuple: readTuple(side, ['packets', 'bytes']), seqAdj };
+}
+
+/** @throws ValueError also for members that a tuple has not, except for `ignored` */
+export function readTuple(tuple: Members, ignored: readonly string[] = []): TupleSpec {
+  const icmpType = tuple.number('icmpType', MAX_U8);
+  const zero = icmpType === undefined ? undefined : 0;
+  const spec: TupleSpec = {
+    src: tuple.address('src'),
+    dst: tuple.address('dst'),
+    protonum: tuple.number('protonum', MAX_U8),
+    sport: tuple.number('sport', MAX_U16),
+    dport: tuple.number('dport', MAX_U16),
+    icmpType,
+    icmpCode: tuple.number('icmpCode', MAX_U8) ?? zero,
+    icmpId: tuple.number('icmpId', MAX_U16) ?? zero,
+    zone: tuple.number('zone', MAX_U16),
+  };
+  tuple.end(ignored);
+  if (spec.src && spec.dst && spec.src.length !== spec.dst.length)
+    throw new ValueError(`${tuple.at('src')} and ${tuple.at('dst')} are of different families`);
+  return spec;
+}
+
+/** The protocol number, from `protocol` or a tuple. `unknown` stands for the number in the tuple. */
+export function readProtonum(members: Members, ofTuple: number | undefined): number {
+  const named = members.get('protocol') === 'unknown' ? undefined : readProtocol(members);
+  const protonum = named ?? ofTuple;
+  if (protonum === undefined) throw new ValueError('protocol is missing', { hint: 'a name such as tcp, or a number' });
+  if (ofTuple !== undefined && ofTuple !== protonum)
+    throw new ValueError(`${members.at('protocol')} is ${protonum}, but the tuple says ${ofTuple}`);
+  return protonum;
+}
+
+export function readFamilyOf(members: Members): number | undefined {
+  return members.get('family') === 'unknown' ? undefined : readFamily(members);
+}
+
+export function withProtocol(tuple: TupleSpec | undefined, protonum: number): TupleSpec {
+  return { ...tuple, protonum };
+}
+
+/** NAT as it was given; else as the status and the tuples of a listed flow show it. `reply` is what stays to be asked for. */
+function readTranslation(
+  members: Members,
+  original: TupleSpec,
+  reply: TupleSpec,
+  status: number,
+): { srcNat: NatSpec | undefined; dstNat: NatSpec | undefined; reply: TupleSpec } {
+  const explicit = { srcNat: readNatOf(members, 'srcNat'), dstNat: readNatOf(members, 'dstNat') };
+  const ports = protocolByNumber(original.protonum!).tuple === 'ports';
+  const shown = (done: number, address: 'src' | 'dst', port: 'sport' | 'dport', answer: TupleSpec): NatSpec | undefined => {
+    const moved = !same(reply[address], answer[address]);
+    const movedPort = ports && reply[port] !== undefined && reply[port] !== answer[port];
+    if ((status & done) === 0 || !reply[address] || !(moved || movedPort)) return undefined;
+    return { address: reply[address], port: movedPort ? reply[port] : undefined };
+  };
+  const answer = inverse(original);
+  const given = explicit.srcNat || explicit.dstNat;
+  const srcNat = given ? explicit.srcNat : shown(IPS_SRC_NAT_DONE, 'dst', 'dport', answer);
+  const dstNat = given ? explicit.dstNat : shown(IPS_DST_NAT_DONE, 'src', 'sport', answer);
+  // The kernel translates the reply tuple itself, so what is to be translated must not be in it already.
+  return {
+    srcNat,
+    dstNat,
+    reply: {
+      ...reply,
+      ...(srcNat ? { dst: answer.dst, dport: answer.dport } : {}),
+      ...(dstNat ? { src: answer.src, sport: answer.sport } : {}),
+    },
+  };
+}
+
+function readNatOf(members: Members, name: 'srcNat' | 'dstNat'): NatSpec | undefined {
+  const value = members.get(name);
+  if (value === undefined) return undefined;
+  if (typeof value === 'string') return { address: addressOf(value, members.at(name)) };
+  const { address, port } = readNat(members.members(name, false)!);
+  if (!address) throw new ValueError(`${members.at(name)}.address is missing`);
+  return { address, port };
+}
+
+function same(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
+  return a === b || (a !== undefined && b !== undefined && a.length === b.length && a.every((byte, i) => byte === b[i]));
+}
+
+function readProtocolState(members: Members, protonum: number): ProtocolState | undefined {
+  const state = readState(members, protonum);
+  const parts = {
+    tcp: members.members('tcp', false),
+    sctp: members.members('sctp', false),
+    dccp: members.members('dccp', false),
+  };
+  const flagsOriginal = parts.tcp?.number('flagsOriginal', MAX_U8);
+  const flagsReply = parts.tcp?.number('flagsReply', MAX_U8);
+  const wscaleOriginal = parts.tcp?.number('wscaleOriginal', MAX_U8);
+  const wscaleReply = parts.tcp?.number('wscaleReply', MAX_U8);
+  const vtagOriginal = parts.sctp?.number('vtagOriginal', MAX_U32) ?? 0;
+  const vtagReply = parts.sctp?.number('vtagReply', MAX_U32) ?? 0;
+  const role = parts.dccp?.oneOf('role', DCCP_ROLES) ?? DCCP_ROLES[0];
+  const handshakeSeq = parts.dccp?.number64('handshakeSeq');
+  for (const part of Object.values(parts)) part?.end();
+  if (state === undefined) return undefined;
+  if (protonum === sctp.number) return { sctp: { state, vtagOriginal, vtagReply } };
+  if (protonum === dccp.number) return { dccp: { state, role: DCCP_ROLES.indexOf(role), handshakeSeq } };
+  if (protonum !== tcp.number) return undefined;
+  return {
+    tcp: {
+      ...tcpState(state),
+      ...(flagsOriginal !== undefined && flagsReply !== undefined
+        ? { flagsOriginal: exactTcpFlags(flagsOriginal), flagsReply: exactTcpFlags(flagsReply) }
+        : {}),
+      ...(wscaleOriginal !== undefined && wscaleReply !== undefined ? { wscaleOriginal, wscaleReply } : {}),
+    },
+  };
+}
+
+/** Three 32-bit numbers that belong together; `undefined` also when all are 0. */
+function readTriple(members: Members, name: string, names: readonly [string, string, string]): number[] | undefined {
+  const triple = members.members(name, false);
+  if (!triple) return undefined;
+  const numbers = names.map((each) => {
+    const number = triple.number(each, MAX_U32);
+    if (number === undefined) throw new ValueError(`${triple.at(each)} is missing`);
+    return number;
+  });
+  triple.end();
+  return numbers.some((number) => number !== 0) ? numbers : undefined;
+}

@@ -1,0 +1,61 @@
+// What callers write for protocols, families, states and statuses → kernel numbers.
+
+import { ValueError } from '../errors.js';
+import type { Family, FlowState } from './flow.js';
+import { MAX_U8, type Members, numberOf, show } from './members.js';
+import { PROTOCOLS, type ProtocolName, protocolByName, protocolByNumber } from './protocols/index.js';
+import { bitOfName, STATUS_NAMES } from './status.js';
+import { AF_INET, AF_INET6 } from './uapi/in.js';
+
+/** A protocol by name, or by number, 0 to 255. */
+export type ProtocolInput = Exclude<ProtocolName, 'unknown'> | number;
+
+export function readProtocol(members: Members, name = 'protocol'): number | undefined {
+  const value = members.get(name);
+  if (value === undefined || typeof value === 'number')
+    return value === undefined ? undefined : numberOf(value, MAX_U8, members.at(name));
+  const protocol = typeof value === 'string' ? protocolByName(value) : undefined;
+  if (protocol) return protocol.number;
+  const names = PROTOCOLS.map((known) => known.name).join(', ');
+  throw new ValueError(`${members.at(name)} must be a number from 0 to 255 or one of ${names}, not ${show(value)}`);
+}
+
+const FAMILIES: readonly Family[] = ['ipv4', 'ipv6'];
+
+export function readFamily(members: Members): number | undefined {
+  const family = members.oneOf('family', FAMILIES);
+  return family === undefined ? undefined : family === 'ipv4' ? AF_INET : AF_INET6;
+}
+
+/** The kernel's number of a state, which needs a protocol that has states. */
+export function readState(members: Members, protonum: number | undefined): number | undefined {
+  const state = members.get('state') as FlowState | undefined;
+  if (state === undefined) return undefined;
+  const { states } = protocolByNumber(protonum ?? -1);
+  if (!states)
+    throw new ValueError(`${members.at('state')} needs a protocol that has states: tcp, sctp or dccp`, {
+      hint: 'give the protocol beside it',
+    });
+  return states.indexOf(members.oneOf('state', states as readonly FlowState[])!);
+}
+
+/** Status bits by name. */
+export function readStatus(members: Members): number | undefined {
+  const names = members.list('status');
+  if (!names) return undefined;
+  let bits = 0;
+  for (const name of names) {
+    const bit = typeof name === 'string' ? bitOfName(STATUS_NAMES, name) : undefined;
+    if (bit === undefined)
+      throw new ValueError(
+        `${members.at('status')} holds ${show(name)}, which is no status; they are ${STATUS_NAMES.join(', ')}`,
+      );
+    bits |= 1 << bit;
+  }
+  return bits >>> 0;
+}
+
+/** Label bits. */
+export function readLabels(members: Members, name: string, max: number): readonly number[] | undefined {
+  return members.list(name)?.map((bit) => numberOf(bit, max, members.at(name)));
+}

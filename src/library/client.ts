@@ -1,0 +1,310 @@
+// Conntrack: the public API, a layer of owned objects above Table.
+
+import { MATCH_ALL } from '../ctnetlink/filter.js';
+import { type Filter, toFlowFilter } from '../ctnetlink/filter-input.js';
+import { type Family, type Flow, type FlowField, type FlowJson, FlowReader, fieldSet } from '../ctnetlink/flow.js';
+import { requiredConditions } from '../ctnetlink/kernel-filter.js';
+import { type FlowKeyInput, type FlowUpdate, type NewFlow, toFlowChange, toFlowKey, toFlowSpec } from '../ctnetlink/new-flow.js';
+import { CPU_STATISTICS } from '../ctnetlink/statistics.js';
+import { type ConntrackError, KernelError } from '../errors.js';
+import { MessageWriter } from '../wire/message.js';
+import { EncodedFlows, type SingleRequest } from './encoded-flows.js';
+import { Expectations } from './expectations.js';
+import { emptyResult } from './flow-changes.js';
+import { withHint } from './hints.js';
+import { BATCH_SIZE } from './pending-flows.js';
+import {
+  type CreateResult,
+  type DeleteResult,
+  ERRORS_KEPT,
+  toDeleteResult,
+  toUpdateResult,
+  type UpdateResult,
+} from './results.js';
+import { type CallOptions, Listing, Session } from './session.js';
+import { type CpuStatistics, toStatistics } from './statistics.js';
+import {
+  type ConntrackOptions,
+  ConntrackTable,
+  type FlowKey,
+  type FlowList,
+  familyNumber,
+  type TableCount,
+  withoutOwnReference,
+} from './table.js';
+
+/** How flows are listed. */
+export interface ListOptions<F extends FlowField = FlowField> extends CallOptions {
+  /** Read only these members; the others are absent. Faster, above all without `original` and `reply`. Default: all. */
+  readonly fields?: readonly F[];
+  /**
+   * `conntrack` is the table itself; `dying` has entries whose DESTROY event could not be delivered yet, `unconfirmed` those of
+   * packets that are still on their way (kernels up to 6.17 or so). Default `conntrack`.
+   */
+  readonly list?: FlowList;
+  /** Reset the counters while reading: of every entry of the filter's family, also of those that the filter leaves out. */
+  readonly zero?: boolean;
+}
+
+/** A flow of which only some members were read. */
+export type FlowPart<F extends FlowField> = FlowField extends F
+  ? Flow
+  : Pick<Flow, F> & { toJSON(): Pick<FlowJson, F & keyof FlowJson> };
+
+/**
+ * The connection tracking table of one network namespace. Needs CAP_NET_ADMIN there. Nothing blocks the event loop for longer
+ * than a few milliseconds, however large the table, and any number of calls may be under way.
+ *
+ * ```ts
+ * await using conntrack = await Conntrack.open();
+ * for await (const flow of conntrack.list({ protocol: 'tcp', original: { dport: 443 } })) console.log(flow.original.src);
+ * ```
+ */
+export class Conntrack implements AsyncDisposable {
+  /** What helpers wait for. */
+  readonly expectations: Expectations;
+  readonly #session: Session;
+
+  private constructor(table: ConntrackTable) {
+    this.#session = new Session(table);
+    this.expectations = new Expectations(this.#session);
+  }
+
+  /**
+   * Opens the table.
+   * @throws SystemError when there is no netlink, PlatformError when native code cannot be loaded, NamespaceError
+   */
+  static async open(options: ConntrackOptions = {}): Promise<Conntrack> {
+    return new Conntrack(ConntrackTable.open(options));
+  }
+
+  /**
+   * The flows that match, in no order that means anything; without a filter all. A table in use is not frozen: flows that are
+   * there throughout come once, others perhaps. Nothing is read before it is iterated over. Matches `-L`.
+   * @throws ValueError at once; KernelError, ClosedError, the signal's reason while iterating
+   */
+  list<const F extends FlowField = FlowField>(filter: Filter = {}, options: ListOptions<F> = {}): Listing<FlowPart<F>> {
+    const { table } = this.#session;
+    const wanted = toFlowFilter(filter);
+    const fields = fieldSet(options.fields);
+    const { list = 'conntrack', zero = false } = options;
+    return new Listing(() => {
+      const reader = new FlowReader();
+      return this.#session.iterate(
+        (visitor) => table.scan(wanted, visitor, { list, zero, background: true }),
+        (view) => reader.read(view, fields) as FlowPart<F>,
+        options,
+      );
+    });
+  }
+
+  /**
+   * The flow of this tuple, found by either of its tuples; `undefined` when there is none, or only another one than `key.id`
+   * means. A `Flow` is a key too. Matches `-G`. @throws ValueError, KernelError
+   */
+  get(key: FlowKeyInput, options: CallOptions = {}): Promise<Flow | undefined> {
+    return this.#session.run(options, () => {
+      const { id, ...named } = toFlowKey(key);
+      let found: Flow | undefined;
+      try {
+        this.#session.table.get(named, id === undefined ? MATCH_ALL : { kind: 'id', id }, (view) => {
+          withoutOwnReference(view);
+          found = new FlowReader().read(view);
+        });
+      } catch (error) {
+        if (!(error instanceof KernelError && error.code === 'ENOENT')) throw error;
+      }
+      return found;
+    });
+  }
+
+  /**
+   * Creates a flow; with `mayExist` one that is there is updated. Matches `-I`, `-A`.
+   * @throws ValueError; KernelError, with `code` EEXIST when it is there
+   */
+  create(flow: NewFlow, options: CallOptions & { readonly mayExist?: boolean } = {}): Promise<void> {
+    return this.#session.run(options, () =>
+      this.#session.table.create(toFlowSpec(flow), { mayExist: options.mayExist ?? false }),
+    );
+  }
+
+  /**
+   * Creates many flows, a hundred in one send. The others are created when some are refused. Flows that belong to a master may
+   * come before it. Matches `-R`. @throws ValueError for the first flow that is not one; those before it may be in the table
+   */
+  createMany(
+    flows: Iterable<NewFlow> | AsyncIterable<NewFlow>,
+    options: CallOptions & { readonly mayExist?: boolean } = {},
+  ): Promise<CreateResult> {
+    return this.#session.run(options, async () => {
+      const creator = new Creator(this.#session.table, options.mayExist ?? false);
+      const { pause } = this.#session.patience(options);
+      for await (const flow of flows) if (creator.add(flow)) await pause();
+      return creator.finish();
+    });
+  }
+
+  /**
+   * Gives every flow that matches new values. Matches `-U`. The filter decides about each flow as it was listed; a flow that made
+   * room for another one meanwhile is left alone. @throws ValueError, KernelError
+   */
+  update(filter: Filter, change: FlowUpdate, options: CallOptions = {}): Promise<UpdateResult> {
+    return this.#session.run(options, async () => {
+      const wanted = toFlowFilter(filter);
+      const protonum = requiredConditions(wanted).find((c) => c.kind === 'protocol')?.protonum;
+      const how = { ...this.#session.patience(options), background: true };
+      return toUpdateResult(await this.#session.table.update(wanted, toFlowChange(change, protonum), () => {}, how));
+    });
+  }
+
+  /**
+   * Deletes every flow that matches; `{}` is every flow, for which `flush` is faster. A flow is deleted by tuple and id, so that
+   * a newer one with the same tuple stays. Matches `-D`. @throws ValueError, KernelError
+   */
+  delete(filter: Filter, options: CallOptions = {}): Promise<DeleteResult> {
+    return this.#session.run(options, async () => {
+      const how = { ...this.#session.patience(options), background: true };
+      return toDeleteResult(await this.#session.table.delete(toFlowFilter(filter), () => {}, how));
+    });
+  }
+
+  /**
+   * Deletes flows that are named one by one, a hundred in one send: flows of a list, or keys. One that has an `id` is deleted
+   * only if it is still that entry. @throws ValueError for the first that is no key; those before it may be deleted
+   */
+  deleteMany(keys: Iterable<FlowKeyInput> | AsyncIterable<FlowKeyInput>, options: CallOptions = {}): Promise<DeleteResult> {
+    return this.#session.run(options, async () => {
+      const { pause } = this.#session.patience(options);
+      const result = emptyResult();
+      const batch: FlowKey[] = [];
+      const send = () => {
+        const before = result.alreadyGone + result.failed;
+        this.#session.table.deleteKeys(batch, (_, error) => {
+          if (error.code === 'ENOENT' || error.code === 'ETIME') result.alreadyGone++;
+          else if (++result.failed <= ERRORS_KEPT) result.errors.push(withHint(error));
+        });
+        result.matched += batch.length;
+        result.changed += batch.length - (result.alreadyGone + result.failed - before);
+        batch.length = 0;
+      };
+      for await (const key of keys) {
+        if (batch.push(toFlowKey(key)) < BATCH_SIZE) continue;
+        send();
+        await pause();
+      }
+      if (batch.length > 0) send();
+      return toDeleteResult(result);
+    });
+  }
+
+  /** Empties the table, or drops all flows of one family. Matches `-F`. @throws KernelError */
+  flush(options: CallOptions & { readonly family?: Family | undefined } = {}): Promise<void> {
+    return this.#session.run(options, () => this.#session.table.flush(familyNumber(options.family)));
+  }
+
+  /**
+   * How many flows there are, and how many there may be: one question. With a filter, how many match: the table is read, and
+   * `maxEntries` is absent. Matches `-C`. @throws ValueError, KernelError
+   */
+  count(filter?: Filter, options: CallOptions = {}): Promise<TableCount> {
+    return this.#session.run(options, async () => {
+      if (!filter) return this.#session.table.count();
+      let entries = 0;
+      const visitor = { entry: () => entries++, ...this.#session.patience(options) };
+      await this.#session.table.scan(toFlowFilter(filter), visitor, { background: true });
+      return { entries, maxEntries: undefined };
+    });
+  }
+
+  /** Counters of each CPU. Matches `-S`. @throws KernelError */
+  statistics(options: CallOptions = {}): Promise<CpuStatistics[]> {
+    return this.#session.run(options, async () => {
+      const all: CpuStatistics[] = [];
+      await this.#session.table.scanStatistics((view) => all.push(toStatistics(view, CPU_STATISTICS)));
+      return all;
+    });
+  }
+
+  /** Closes the table. Idempotent. What is under way ends with a ClosedError; settles when all of it has. */
+  close(): Promise<void> {
+    return this.#session.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+/** Creates flows a batch at a time. */
+class Creator {
+  readonly #table: ConntrackTable;
+  readonly #mayExist: boolean;
+  readonly #scratch = new MessageWriter();
+  readonly #errors: { readonly index: number; readonly error: ConntrackError }[] = [];
+  /** Flows whose master was not there when they were sent. */
+  #waiting: { readonly index: number; readonly request: SingleRequest }[] = [];
+  #batch: EncodedFlows | undefined;
+  #given = 0;
+  #partly = 0;
+  #failed = 0;
+
+  constructor(table: ConntrackTable, mayExist: boolean) {
+    this.#table = table;
+    this.#mayExist = mayExist;
+  }
+
+  /** @returns whether a batch was sent */
+  add(flow: NewFlow): boolean {
+    const spec = toFlowSpec(flow);
+    this.#batch ??= new EncodedFlows(this.#scratch);
+    this.#batch.add(spec, this.#mayExist, this.#given++);
+    if (!this.#batch.full) return false;
+    this.#send(this.#batch);
+    return true;
+  }
+
+  finish(): CreateResult {
+    if (this.#batch) this.#send(this.#batch);
+    for (let left = Number.POSITIVE_INFINITY; this.#waiting.length > 0 && this.#waiting.length < left; ) {
+      left = this.#waiting.length;
+      this.#waiting = this.#waiting.filter(({ index, request }) => this.#missesMaster(index, request));
+    }
+    const missing = new KernelError('CT_NEW', 2, 'ENOENT', 'no such entry');
+    for (const { index } of this.#waiting) this.#fail(index, missing);
+    const errors = this.#errors.sort((a, b) => a.index - b.index);
+    return {
+      given: this.#given,
+      created: this.#given - this.#failed,
+      partly: this.#partly,
+      failed: this.#failed,
+      ...(errors.length > 0 ? { errors } : {}),
+    };
+  }
+
+  #send(batch: EncodedFlows): void {
+    this.#batch = undefined;
+    this.#partly += this.#table.createEncoded(batch, (i, error) => {
+      // The request is encoded in memory that the next batch will use.
+      if (error.code === 'ENOENT' && batch.hasMaster(i)) this.#waiting.push({ index: batch.tag(i), request: batch.single(i) });
+      else this.#fail(batch.tag(i), error);
+    });
+    if (this.#waiting.length > 0) batch.seal();
+  }
+
+  #missesMaster(index: number, request: SingleRequest): boolean {
+    try {
+      this.#table.createSingle(request);
+      return false;
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error;
+      if (error.code === 'ENOENT') return true;
+      this.#fail(index, error);
+      return false;
+    }
+  }
+
+  #fail(index: number, error: KernelError): void {
+    this.#failed++;
+    if (this.#errors.length < ERRORS_KEPT) this.#errors.push({ index, error: withHint(error) });
+  }
+}

@@ -1,0 +1,103 @@
+// Expectations: what helpers wait for, as the public API has it.
+
+import { type Expectation, ExpectationReader } from '../ctnetlink/expectation.js';
+import type { Family } from '../ctnetlink/flow.js';
+import {
+  type ExpectationKeyInput,
+  type NewExpectation,
+  toExpectationKey,
+  toExpectationSpec,
+} from '../ctnetlink/new-expectation.js';
+import { EXPECTATION_STATISTICS } from '../ctnetlink/statistics.js';
+import { KernelError } from '../errors.js';
+import type { DeleteResult } from './results.js';
+import { type CallOptions, Listing, type Session } from './session.js';
+import { type ExpectationStatistics, toStatistics } from './statistics.js';
+import { familyNumber } from './table.js';
+
+/** The expectations of a table: `conntrack.expectations`. */
+export class Expectations {
+  readonly #session: Session;
+
+  /** @internal */
+  constructor(session: Session) {
+    this.#session = session;
+  }
+
+  /** The expectations, of one family or both. Matches `-L expect`. @throws KernelError, ClosedError while iterating */
+  list(options: CallOptions & { readonly family?: Family | undefined } = {}): Listing<Expectation> {
+    const { table } = this.#session;
+    return new Listing(() => {
+      const reader = new ExpectationReader();
+      return this.#session.iterate(
+        (visitor) => table.scanExpectations(familyNumber(options.family), visitor, true),
+        (view) => reader.read(view),
+        options,
+      );
+    });
+  }
+
+  /** The expectation of this tuple, `undefined` when there is none. Matches `-G expect`. @throws ValueError, KernelError */
+  get(key: ExpectationKeyInput, options: CallOptions = {}): Promise<Expectation | undefined> {
+    return this.#session.run(options, () => {
+      const { family, tuple } = toExpectationKey(key);
+      let found: Expectation | undefined;
+      try {
+        this.#session.table.getExpectation(family, tuple, (view) => {
+          found = new ExpectationReader().read(view);
+        });
+      } catch (error) {
+        if (!isMissing(error)) throw error;
+      }
+      return found;
+    });
+  }
+
+  /** Creates an expectation. Matches `-I expect`. @throws ValueError; KernelError with `code` ENOENT when the master does not exist */
+  create(expectation: NewExpectation, options: CallOptions = {}): Promise<void> {
+    return this.#session.run(options, () => this.#session.table.createExpectation(toExpectationSpec(expectation)));
+  }
+
+  /** Deletes the expectation of this tuple; none is no error. Matches `-D expect`. @throws ValueError, KernelError */
+  delete(key: ExpectationKeyInput, options: CallOptions = {}): Promise<DeleteResult> {
+    return this.#session.run(options, () => {
+      const { family, tuple } = toExpectationKey(key);
+      let deleted = 1;
+      try {
+        this.#session.table.deleteExpectation(family, tuple);
+      } catch (error) {
+        if (!isMissing(error)) throw error;
+        deleted = 0;
+      }
+      return { matched: deleted, deleted, alreadyGone: 0, failed: 0 };
+    });
+  }
+
+  /** Drops all expectations, of both families. Matches `-F expect`. @throws KernelError */
+  flush(options: CallOptions = {}): Promise<void> {
+    return this.#session.run(options, () => this.#session.table.flushExpectations());
+  }
+
+  /** How many there are, of one family or both. Matches `-C expect`. @throws KernelError */
+  count(options: CallOptions & { readonly family?: Family | undefined } = {}): Promise<number> {
+    return this.#session.run(options, async () => {
+      let entries = 0;
+      const visitor = { entry: () => entries++, ...this.#session.patience(options) };
+      await this.#session.table.scanExpectations(familyNumber(options.family), visitor, true);
+      return entries;
+    });
+  }
+
+  /** Counters of each CPU. Matches `-S expect`. @throws KernelError */
+  statistics(options: CallOptions = {}): Promise<ExpectationStatistics[]> {
+    return this.#session.run(options, async () => {
+      const all: ExpectationStatistics[] = [];
+      await this.#session.table.scanExpectationStatistics((view) => all.push(toStatistics(view, EXPECTATION_STATISTICS)));
+      return all;
+    });
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof KernelError && error.code === 'ENOENT';
+}

@@ -1,0 +1,64 @@
+// What changes came to, as objects that callers keep.
+
+import type { ConntrackError, KernelError } from '../errors.js';
+import type { ChangeResult } from './flow-changes.js';
+
+/** What deleting came to. `matched` is the sum of the three behind it. */
+export interface DeleteResult {
+  /** Flows that were to be deleted. */
+  readonly matched: number;
+  readonly deleted: number;
+  /** Ended by themselves between being found and being deleted; a newer flow with the same tuple stays. */
+  readonly alreadyGone: number;
+  /** Refused by the kernel; `errors` has the first few reasons. */
+  readonly failed: number;
+  readonly errors?: readonly KernelError[];
+}
+
+/** What updating came to. `matched` is the sum of the numbers behind it. */
+export interface UpdateResult {
+  /** Flows that the filter wants. */
+  readonly matched: number;
+  readonly updated: number;
+  /** Ended, or made room for another flow with the same tuple, between being found and being updated. */
+  readonly alreadyGone: number;
+  /** Had what the update asks for, and were not touched. */
+  readonly unchanged: number;
+  /** Could not get labels: no ruleset used labels when these flows began. */
+  readonly withoutLabelRoom: number;
+  /** Refused by the kernel; `errors` has the first few reasons. */
+  readonly failed: number;
+  readonly errors?: readonly KernelError[];
+}
+
+/** What creating many flows came to. `given` is the sum of `created` and `failed`. */
+export interface CreateResult {
+  readonly given: number;
+  /** Created; with `mayExist` also those that were there and were updated. */
+  readonly created: number;
+  /** Of `created`: were there, and kept NAT, helper, master, status or a fixed timeout, which only new flows take. */
+  readonly partly: number;
+  readonly failed: number;
+  /** The first few refusals, with the position of the flow among those given, from 0. */
+  readonly errors?: readonly { readonly index: number; readonly error: ConntrackError }[];
+}
+
+/** Errors kept in a result: enough to see what is wrong, however many fail. */
+export const ERRORS_KEPT = 10;
+
+export function toDeleteResult({ matched, changed, alreadyGone, failed, errors }: ChangeResult): DeleteResult {
+  return { matched, deleted: changed, alreadyGone, failed, ...(errors.length > 0 ? { errors } : {}) };
+}
+
+export function toUpdateResult(result: ChangeResult): UpdateResult {
+  const { matched, changed, alreadyGone, unchanged, withoutLabelRoom, failed, errors } = result;
+  return {
+    matched,
+    updated: changed,
+    alreadyGone,
+    unchanged,
+    withoutLabelRoom,
+    failed,
+    ...(errors.length > 0 ? { errors } : {}),
+  };
+}

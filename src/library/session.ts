@@ -1,0 +1,104 @@
+// Session: what the parts of the public API share: the table, whether it is open, and what is under way.
+
+import type { View } from '../ctnetlink/view.js';
+import { ClosedError } from '../errors.js';
+import { hinted, withHint } from './hints.js';
+import { ScanIterator } from './scan-iterator.js';
+import type { ConntrackTable, ScanVisitor } from './table.js';
+import { TimeSlice } from './time-slice.js';
+
+/** What every call takes. */
+export interface CallOptions {
+  /** Ends the call with the signal's reason. What was already changed stays changed. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** The parts of a visitor that a long run needs. */
+interface Patience {
+  readonly beginBatch: () => void;
+  readonly pause: () => Promise<void> | undefined;
+}
+
+export class Session {
+  readonly table: ConntrackTable;
+  readonly #running = new Set<Promise<unknown>>();
+  #closed = false;
+
+  constructor(table: ConntrackTable) {
+    this.table = table;
+  }
+
+  /** Runs something that uses the table. @throws ClosedError, the signal's reason; refusals of the kernel with a hint */
+  async run<T>(options: CallOptions, work: () => T | Promise<T>): Promise<T> {
+    this.#check(options.signal);
+    const running = hinted(work);
+    this.#running.add(running);
+    try {
+      return await running;
+    } finally {
+      this.#running.delete(running);
+    }
+  }
+
+  /** What a long run needs: where to look whether it shall go on, and to let others have the event loop. */
+  patience({ signal }: CallOptions): Patience {
+    const slice = new TimeSlice();
+    return {
+      beginBatch: () => slice.restart(),
+      pause: () => {
+        this.#check(signal);
+        return slice.pause();
+      },
+    };
+  }
+
+  /** What a scan finds, item by item. */
+  iterate<T>(scan: (visitor: ScanVisitor) => Promise<void>, make: (view: View) => T, { signal }: CallOptions): ScanIterator<T> {
+    const tracked = async (visitor: ScanVisitor) => {
+      const running = scan(visitor);
+      this.#running.add(running);
+      try {
+        await running;
+      } catch (error) {
+        throw withHint(error);
+      } finally {
+        this.#running.delete(running);
+      }
+    };
+    return new ScanIterator(tracked, make, () => this.#check(signal));
+  }
+
+  /** Idempotent. Settles when nothing is under way any more. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.table.close();
+    await Promise.allSettled(this.#running);
+  }
+
+  #check(signal: AbortSignal | undefined): void {
+    if (this.#closed) throw new ClosedError('this Conntrack is closed');
+    signal?.throwIfAborted();
+  }
+}
+
+/** Something that can be iterated over, each time from the beginning. */
+export class Listing<T> implements AsyncIterable<T> {
+  readonly #begin: () => ScanIterator<T>;
+
+  /** @internal */
+  constructor(begin: () => ScanIterator<T>) {
+    this.#begin = begin;
+  }
+
+  /** Reads the kernel's list. `break` ends the reading. */
+  [Symbol.asyncIterator](): AsyncIterableIterator<T, undefined, undefined> {
+    return this.#begin();
+  }
+
+  /** All at once: for lists that are known to be short. */
+  async toArray(): Promise<T[]> {
+    const all: T[] = [];
+    for await (const item of this) all.push(item);
+    return all;
+  }
+}
