@@ -9,6 +9,14 @@ import { Namespace } from '../support/namespace.js';
 import { populate } from '../support/population.js';
 import { REFERENCE, requirePrerequisites, SELF_TEST, UNDER_TEST } from '../support/project.js';
 
+async function waitFor(condition: () => Promise<boolean>): Promise<void> {
+  for (const end = Date.now() + 10_000; Date.now() < end; ) {
+    if (await condition()) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  assert.fail('waited in vain');
+}
+
 before(requirePrerequisites);
 suite('JSON', { skip: SELF_TEST ? 'the reference has no JSON' : false }, () => {
   let ns: Namespace;
@@ -125,6 +133,40 @@ suite('JSON', { skip: SELF_TEST ? 'the reference has no JSON' : false }, () => {
     assert.equal(none.status, 1);
     assert.deepEqual(JSON.parse(none.stdout.toString()), { flows: [], matched: 0, deleted: 0, alreadyGone: 0, failed: 0 });
     assert.equal(none.stderr.toString(), '');
+  });
+
+  test('-E prints an object for each event, as it happens', async () => {
+    const watching = await ns.start([UNDER_TEST, '-E', '-p', 'udp', '--dport', '4999', '-o', 'ndjson,timestamp']);
+    const key = '-s 192.0.2.1 -d 198.51.100.1 -p udp --sport 1 --dport 4999';
+    await waitFor(async () => {
+      await run(`-D ${key}`);
+      await ns.must([REFERENCE, ...`-I ${key} -t 100`.split(' ')]);
+      return (await ns.ask('written', watching)).stdout.length > 0;
+    });
+    await ns.must([REFERENCE, ...`-U ${key} -m 9`.split(' ')]);
+    await ns.must([REFERENCE, ...`-D ${key}`.split(' ')]);
+    await waitFor(async () => Buffer.from((await ns.ask('written', watching)).stdout).includes('DESTROY'));
+    await ns.ask('signal', watching, 'SIGINT');
+    const result = await ns.ask('finish', watching);
+    assert.equal(result.status, 0);
+    const events = Buffer.from(result.stdout)
+      .toString()
+      .split('\n')
+      .slice(0, -1)
+      .map((line) => JSON.parse(line));
+    assert.deepEqual(
+      events.slice(-3).map(({ type, flow }) => [type, flow.original.dport, flow.mark]),
+      [
+        ['NEW', 4999, undefined],
+        ['UPDATE', 4999, 9],
+        ['DESTROY', 4999, 9],
+      ].map(([type, dport, mark]) => [type, dport, mark ?? events.at(-3).flow.mark]),
+    );
+    for (const { portId, timestamp } of events) {
+      assert.ok(portId > 0);
+      assert.ok(Math.abs(Number(timestamp) / 1e6 - Date.now()) < 60_000, timestamp);
+    }
+    for (const line of Buffer.from(result.stderr).toString().split('\n').slice(0, -1)) JSON.parse(line);
   });
 
   test('-D expect says that one was deleted', async () => {
