@@ -1,7 +1,7 @@
 // Compiles src/ to dist/ (library, ES modules with declarations) and bundles the command into dist/conntrack.cjs.
 // One CommonJS file, because that is what starts fastest: an ES module graph costs several milliseconds per start.
 import { execFileSync } from 'node:child_process';
-import { renameSync, rmSync } from 'node:fs';
+import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
@@ -18,6 +18,8 @@ execFileSync(
     stdio: 'inherit',
   },
 );
+const { makeJsonSchema } = await import(`${out}/format/json-schema.js`);
+writeFileSync(`${out}/conntrack.schema.json`, `${JSON.stringify(makeJsonSchema().schema, undefined, 2)}\n`);
 await build({
   entryPoints: [`${root}/src/cli/main.ts`],
   outfile: `${out}/conntrack.cjs`,

@@ -29,6 +29,10 @@ export function isJson(modes: OutputModes | undefined): boolean {
   return modes !== undefined && (modes.json || modes.ndjson);
 }
 
+/** Forms of a load file: command lines, or JSON objects as `-o ndjson` prints them. */
+export const LOAD_FORMATS = ['text', 'ndjson'] as const;
+export type LoadFormat = (typeof LOAD_FORMATS)[number];
+
 /** `-n`, `-g`, `-j`: bare, or an address, or an address and a port. */
 export interface NatValue {
   readonly address?: AddressBytes;
@@ -126,6 +130,8 @@ export interface OptionValues {
   readonly duration?: number;
   /** `--netns`, as given: a name, path, process id or `all`. */
   readonly netns?: string;
+  /** What the lines of a load file are. Default `text`: command lines. */
+  readonly format?: LoadFormat;
   readonly dryRun?: true;
   /** Most entries to touch. */
   readonly max?: number;

@@ -6,7 +6,7 @@ import { type AddressBytes, familyOf } from '../ctnetlink/address.js';
 import type { Protocol } from '../ctnetlink/schema.js';
 import { AF_INET } from '../ctnetlink/uapi/in.js';
 import type { Arity } from './getopt.js';
-import type { CommandLetter, OptionValues, Table } from './invocation.js';
+import { type CommandLetter, LOAD_FORMATS, type OptionValues, type Table } from './invocation.js';
 import { quoted, UsageError } from './usage-error.js';
 import {
   EVENT_WORDS,
@@ -912,6 +912,21 @@ export const OPTIONS = {
       if (draft.values.netns !== undefined && draft.values.netns !== text)
         throw new UsageError(`${name}: only one network namespace; ${quoted(draft.values.netns)} was given before`);
       draft.values.netns = text;
+    },
+  },
+  format: {
+    names: ['format'],
+    arg: 'required',
+    value: 'FORMAT',
+    choices: LOAD_FORMATS,
+    group: 'output',
+    isNew: true,
+    help: 'What the lines of the file are: text, command lines; ndjson, flows as -o ndjson prints them. To stand behind the file name.',
+    conntrack: { R: 'may' },
+    read(draft, name, text) {
+      const format = LOAD_FORMATS.find((known) => known === text);
+      if (!format) throw new UsageError(`${name}: unknown format ${quoted(text)}; it takes ${LOAD_FORMATS.join(', ')}`);
+      draft.values.format = format;
     },
   },
   dryRun: {

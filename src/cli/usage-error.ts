@@ -11,6 +11,8 @@ export class UsageError extends ConntrackError {
   readonly exitStatus: UsageStatus;
   /** How many words had been read when it was noticed; set by the parser. */
   word: number | undefined;
+  /** Where in a line it is, counted from 1, if that is known without the words. */
+  column: number | undefined;
 
   constructor(message: string, options?: { exitStatus?: UsageStatus | undefined; hint?: string | undefined }) {
     super(message, options?.hint === undefined ? undefined : { hint: options.hint });

@@ -3,7 +3,9 @@
 
 import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';
+import { makeJsonSchema } from '../../src/format/json-schema.js';
 import { entryLines } from '../support/entries.js';
+import { schemaFault } from '../support/json-schema.js';
 import { expectationText, flowText } from '../support/json-text.js';
 import { Namespace } from '../support/namespace.js';
 import { populate } from '../support/population.js';
@@ -16,6 +18,8 @@ async function waitFor(condition: () => Promise<boolean>): Promise<void> {
   }
   assert.fail('waited in vain');
 }
+
+const { schema } = makeJsonSchema();
 
 before(requirePrerequisites);
 suite('JSON', { skip: SELF_TEST ? 'the reference has no JSON' : false }, () => {
@@ -34,12 +38,17 @@ suite('JSON', { skip: SELF_TEST ? 'the reference has no JSON' : false }, () => {
     assert.equal(result.status, 0, line);
     return result.stdout.toString();
   };
-  const json = async (line: string) => JSON.parse(await out(line));
+  const parse = (text: string) => {
+    const value = JSON.parse(text);
+    assert.equal(schemaFault(schema, value), undefined, text);
+    return value;
+  };
+  const json = async (line: string) => parse(await out(line));
   const lines = async (line: string) =>
     (await out(line))
       .split('\n')
       .filter((text) => text !== '')
-      .map((text) => JSON.parse(text));
+      .map(parse);
   const reference = async (line: string) => entryLines((await ns.must([REFERENCE, ...line.split(' ')])).toString());
   /** Entries move on between two lists: seconds, and what is computed from them. */
   const still = (text: string) =>
@@ -149,11 +158,7 @@ suite('JSON', { skip: SELF_TEST ? 'the reference has no JSON' : false }, () => {
     await ns.ask('signal', watching, 'SIGINT');
     const result = await ns.ask('finish', watching);
     assert.equal(result.status, 0);
-    const events = Buffer.from(result.stdout)
-      .toString()
-      .split('\n')
-      .slice(0, -1)
-      .map((line) => JSON.parse(line));
+    const events = Buffer.from(result.stdout).toString().split('\n').slice(0, -1).map(parse);
     assert.deepEqual(
       events.slice(-3).map(({ type, flow }) => [type, flow.original.dport, flow.mark]),
       [

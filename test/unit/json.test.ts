@@ -3,18 +3,22 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ExpectationReader } from '../../src/ctnetlink/expectation.js';
-import { X } from '../../src/ctnetlink/expectation-fields.js';
-import { S } from '../../src/ctnetlink/fields.js';
+import { expectationFields, X } from '../../src/ctnetlink/expectation-fields.js';
+import { flowFields, S } from '../../src/ctnetlink/fields.js';
 import { FlowReader } from '../../src/ctnetlink/flow.js';
 import { LabelMap } from '../../src/ctnetlink/label.js';
+import type { Field } from '../../src/ctnetlink/schema.js';
+import { tupleFields } from '../../src/ctnetlink/tuple-fields.js';
 import { createExpectationView, createFlowView, type View } from '../../src/ctnetlink/view.js';
 import { DecodeError } from '../../src/errors.js';
 import { ByteWriter } from '../../src/format/byte-writer.js';
 import { writeExpectationJson } from '../../src/format/expectation-json.js';
 import { writeFlowJson } from '../../src/format/flow-json.js';
+import { makeJsonSchema } from '../../src/format/json-schema.js';
 import { type FormatOptions, WallClock } from '../../src/format/options.js';
 import { MessageWriter } from '../../src/wire/message.js';
 import { damaged, randomTree } from '../fuzz/messages.js';
+import { schemaFault } from '../support/json-schema.js';
 import { Random } from '../support/random.js';
 import { readFixtures } from './fixture.js';
 
@@ -83,6 +87,56 @@ test('so it is for messages made by chance', () => {
     compared++;
   }
   assert.ok(compared > 2000, `only ${compared} messages were sound`);
+});
+
+const { schema, rows } = makeJsonSchema();
+/** `value` as one of the schema's definitions. */
+const faultOf = (name: string, value: unknown) => schemaFault(schema, value, { $ref: `#/$defs/${name}` });
+
+test('every row of the decoder has a place in the schema', () => {
+  const all = [flowFields, tupleFields, expectationFields].flatMap((fields) => Object.entries<Field>(fields));
+  assert.deepEqual(
+    all.filter(([, row]) => !rows.has(row)).map(([name]) => name),
+    [],
+  );
+});
+
+test('what is printed is what the schema says', () => {
+  let checked = 0;
+  for (const { name, bytes, expected } of readFixtures()) {
+    if (expected.view !== 'flow' && expected.view !== 'expectation') continue;
+    const [view, run] = expected.view === 'flow' ? [flowView, flowJson] : [expectationView, expectationJson];
+    view.decode(bytes, 0, bytes.length);
+    // Fixtures without a tuple are of no kernel.
+    const value = run(view);
+    const event = run(view, { ...LIST, event: true, timestamp: true });
+    const fault = faultOf(expected.view, value);
+    if (/is missing$/.test(fault ?? '')) continue;
+    assert.equal(fault, undefined, name);
+    assert.equal(faultOf(`${expected.view}Event`, event), undefined, name);
+    assert.equal(schemaFault(schema, [value]), undefined, name);
+    checked++;
+  }
+  assert.ok(checked > 25, `only ${checked} fixtures were checked`);
+});
+
+test('the schema refuses what is wrong', () => {
+  const { bytes } = readFixtures().find(({ name }) => name === 'tcp-v4')!;
+  flowView.decode(bytes, 0, bytes.length);
+  const flow = flowJson(flowView);
+  assert.equal(faultOf('flow', flow), undefined);
+  for (const change of [
+    { state: 'OPENED' },
+    { mark: -1 },
+    { mark: 2 ** 32 },
+    { status: ['ASURED'] },
+    { nothing: 1 },
+    { original: undefined },
+    { original: { ...flow.original, sport: 65536 } },
+    { original: { ...flow.original, packets: '12' } },
+    { original: { ...flow.original, packets: 2 ** 53 } },
+  ])
+    assert.notEqual(faultOf('flow', plain({ ...flow, ...change })), undefined, JSON.stringify(change));
 });
 
 /** A flow message with one string attribute. */

@@ -2,6 +2,7 @@
 // limit; beyond it lines are read a second time. So a file of any size takes bounded memory. Behaviour: cli.md 4.13.
 
 import { closeSync, fstatSync, openSync } from 'node:fs';
+import type { FlowSpec } from '../../ctnetlink/flow-spec.js';
 import { IPS_EXPECTED } from '../../ctnetlink/uapi/nf-conntrack-common.js';
 import { ConntrackError, KernelError } from '../../errors.js';
 import { type EncodedFlows, FlowEncoder, type SingleRequest } from '../../library/encoded-flows.js';
@@ -33,7 +34,12 @@ type Step = { readonly flows: EncodedFlows; readonly line: number } | { readonly
 export async function load(context: Context): Promise<number> {
   const { file = '-', values } = context.invocation;
   if (values.protectSsh) notThisSsh(); // refuses without a session, before anything is done
-  const source = { name: file === '-' ? 'standard input' : file, fd: open(file) };
+  const json = values.format === 'ndjson' ? await import('../load-json.js') : undefined;
+  const source: Source = {
+    name: file === '-' ? 'standard input' : file,
+    fd: open(file),
+    parseJson: json?.parseJsonLine,
+  };
   try {
     const plan = check(context, source);
     if (values.max !== undefined && plan.creates > values.max)
@@ -57,6 +63,8 @@ interface Source {
   /** For messages. */
   readonly name: string;
   readonly fd: number;
+  /** The flow of a line, where lines are JSON. */
+  readonly parseJson: ((line: string) => FlowSpec | undefined) | undefined;
 }
 
 /** A descriptor that can be read from its start more than once. */
@@ -115,26 +123,26 @@ function* stepsOf(context: Context, source: Source, first: number, forbidden?: (
   let line = 0;
   for (const text of linesOf(source.fd)) {
     if (++line < first) continue;
-    const invocation = parseLine(parser, source, text, line, forbidden);
-    if (!invocation) continue;
-    const { command } = invocation;
+    const { parseJson } = source;
+    const invocation = parseJson ? undefined : parseLine(parser, source, text, line, forbidden);
+    const command = parseJson ? 'A' : invocation?.command;
     if (command === 'I' || command === 'A') {
+      const flow = within(source, text, line, () => (parseJson ? parseJson(text) : loadedFlow(invocation!)));
+      if (!flow) continue;
       if (!flows) {
         flows = encoder.begin();
         flowsLine = line;
       }
-      flows.add(
-        within(source, text, line, () => loadedFlow(invocation)),
-        command === 'A',
-        line,
-      );
+      flows.add(flow, command === 'A', line);
       if (!flows.full) continue;
     }
+    if (!command) continue;
     if (flows) {
       flows.seal();
       yield { flows, line: flowsLine };
       flows = undefined;
     }
+    if (!invocation) continue;
     if (command === 'U') within(source, text, line, () => flowChange(invocation.values, invocation.labelBits));
     if (command !== 'I' && command !== 'A') yield { invocation, line };
   }
@@ -170,7 +178,7 @@ function within<T>(source: Source, text: string, line: number, work: () => T): T
     return work();
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
-    const column = columnOf(text, error.word);
+    const column = error.column ?? (source.parseJson ? 1 : columnOf(text, error.word));
     throw new UsageError(`${source.name}:${line}:${column}: ${error.message}`, {
       exitStatus: error.exitStatus,
       hint: error.hint,

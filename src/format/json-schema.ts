@@ -1,0 +1,276 @@
+// The JSON Schema of everything `-o json` prints and `toJSON()` gives, made from the rows that the decoder is made from.
+// scripts/build.mjs writes it to dist/conntrack.schema.json.
+
+import { expectationFields } from '../ctnetlink/expectation-fields.js';
+import { flowFields } from '../ctnetlink/fields.js';
+import { DCCP_ROLES, DCCP_STATES } from '../ctnetlink/protocols/dccp.js';
+import { generic } from '../ctnetlink/protocols/generic.js';
+import { PROTOCOLS } from '../ctnetlink/protocols/index.js';
+import { SCTP_STATES } from '../ctnetlink/protocols/sctp.js';
+import { TCP_STATES } from '../ctnetlink/protocols/tcp.js';
+import type { Field } from '../ctnetlink/schema.js';
+import { CPU_STATISTICS, EXPECTATION_STATISTICS, statisticMember } from '../ctnetlink/statistics.js';
+import { EXPECTATION_FLAG_NAMES, STATUS_NAMES } from '../ctnetlink/status.js';
+import { tupleFields } from '../ctnetlink/tuple-fields.js';
+
+/** A schema, or a part of one. */
+export type Schema = { readonly [keyword: string]: unknown };
+type Members = Readonly<Record<string, Schema>>;
+
+const U32 = 0xffffffff;
+const integer = (maximum: number, description?: string): Schema => ({
+  type: 'integer',
+  minimum: 0,
+  maximum,
+  ...(description ? { description } : {}),
+});
+const ref = (name: string, description?: string): Schema => ({
+  $ref: `#/$defs/${name}`,
+  ...(description ? { description } : {}),
+});
+const described = (schema: Schema, description: string): Schema => ({ ...schema, description });
+const array = (items: Schema, description?: string): Schema => ({
+  type: 'array',
+  items,
+  ...(description ? { description } : {}),
+});
+const object = (description: string, properties: Members, required: readonly string[] = []): Schema => ({
+  type: 'object',
+  description,
+  properties,
+  ...(required.length > 0 ? { required } : {}),
+  additionalProperties: false,
+});
+
+/** What a row's value is in JSON. */
+function ofRow(row: Field): Schema {
+  switch (row.kind) {
+    case 'u8':
+      return row.names ? { enum: row.names, description: row.doc } : integer(0xff, row.doc);
+    case 'pair8':
+      return integer(0xff, row.doc);
+    case 'be16':
+      return integer(0xffff, row.doc);
+    case 'be32':
+      return integer(U32, row.doc);
+    case 'be64':
+      return ref('number64', row.doc);
+    case 'bytes':
+      return { type: 'string', pattern: '^([0-9a-f]{2})*$', description: row.doc };
+    case 'labels':
+      return array(integer(U32), row.doc);
+    case 'ipv4':
+    case 'ipv6':
+    case 'string':
+      return { type: 'string', description: row.doc };
+  }
+}
+
+/** The schema, and the rows of flows, expectations and tuples that have a place in it: a test compares them with all rows. */
+export function makeJsonSchema(): { readonly schema: Schema; readonly rows: ReadonlySet<Field> } {
+  const rows = new Set<Field>();
+  const take = (row: Field): Schema => {
+    rows.add(row);
+    return ofRow(row);
+  };
+  const flow = (name: keyof typeof flowFields) => take(flowFields[name]);
+  const expected = (name: keyof typeof expectationFields) => take(expectationFields[name]);
+  /** One member for rows that exclude each other, such as the addresses of two families. */
+  const either = (description: string, ...names: (keyof typeof tupleFields)[]): Schema =>
+    described(names.map((name) => take(tupleFields[name]))[0]!, description);
+
+  const tuple: Members = {
+    src: either('Source address: dotted IPv4, or compressed lower-case IPv6.', 'v4Src', 'v6Src'),
+    dst: either('Destination address, likewise.', 'v4Dst', 'v6Dst'),
+    protonum: take(tupleFields.protonum),
+    sport: take(tupleFields.sport),
+    dport: take(tupleFields.dport),
+    icmpType: either('ICMP or ICMPv6 type.', 'icmpType', 'icmpv6Type'),
+    icmpCode: either('ICMP or ICMPv6 code.', 'icmpCode', 'icmpv6Code'),
+    icmpId: either('ICMP or ICMPv6 identifier.', 'icmpId', 'icmpv6Id'),
+    zone: take(tupleFields.tupleZone),
+  };
+  const family: Schema = { enum: ['ipv4', 'ipv6', 'unknown'], description: 'Address family.' };
+  const protocol: Schema = {
+    enum: [...PROTOCOLS.map(({ name }) => name), generic.name],
+    description: 'Layer-4 protocol; unknown for those without a tracker.',
+  };
+  const bits = (names: readonly string[], { doc }: Field): Schema =>
+    array({ anyOf: [{ enum: names }, { type: 'string', pattern: '^BIT_[0-9]+$' }] }, `${doc} By name, in bit order.`);
+  for (const row of ['status', 'tcpState', 'sctpState', 'dccpState'] as const) take(flowFields[row]);
+  take(expectationFields.flags);
+  take(expectationFields.natDirection);
+
+  const side = (direction: 'Original' | 'Reply'): Schema =>
+    object(
+      `The ${direction.toLowerCase()} direction.`,
+      {
+        ...tuple,
+        packets: flow(`packets${direction}`),
+        bytes: flow(`bytes${direction}`),
+        seqAdj: object(
+          'Shift of sequence numbers; absent when all are 0.',
+          {
+            correctionPos: flow(`seqAdj${direction}Pos`),
+            offsetBefore: flow(`seqAdj${direction}Before`),
+            offsetAfter: flow(`seqAdj${direction}After`),
+          },
+          ['correctionPos', 'offsetBefore', 'offsetAfter'],
+        ),
+      },
+      ['src', 'dst', 'protonum'],
+    );
+
+  const flowSchema = object(
+    'A tracked connection. Absent members were not sent by the kernel.',
+    {
+      id: flow('id'),
+      family,
+      protocol,
+      state: {
+        enum: [...new Set([...TCP_STATES, ...SCTP_STATES, ...DCCP_STATES])],
+        description: "State of the protocol's tracker.",
+      },
+      timeout: flow('timeout'),
+      original: side('Original'),
+      reply: side('Reply'),
+      status: bits(STATUS_NAMES, flowFields.status),
+      mark: flow('mark'),
+      zone: flow('zone'),
+      labels: described(flow('labels'), 'Connection labels: the bits that are set, ascending.'),
+      labelNames: array({ type: 'string' }, 'Names of those labels that have one. With -o labels.'),
+      helper: flow('helper'),
+      helperInfo: flow('helperInfo'),
+      master: ref('tuple', 'Original tuple of the flow that this one was expected by.'),
+      secmark: flow('secmark'),
+      secctx: flow('secctx'),
+      use: flow('use'),
+      timestamp: object('Kept with sysctl net.netfilter.nf_conntrack_timestamp.', {
+        start: flow('timestampStart'),
+        stop: flow('timestampStop'),
+      }),
+      tcp: object('TCP only.', {
+        wscaleOriginal: flow('tcpWscaleOriginal'),
+        wscaleReply: flow('tcpWscaleReply'),
+        flagsOriginal: flow('tcpFlagsOriginal'),
+        flagsReply: flow('tcpFlagsReply'),
+      }),
+      sctp: object('SCTP only.', { vtagOriginal: flow('sctpVtagOriginal'), vtagReply: flow('sctpVtagReply') }),
+      dccp: object('DCCP only.', {
+        role: described({ ...flow('dccpRole'), enum: DCCP_ROLES }, flowFields.dccpRole.doc),
+        handshakeSeq: flow('dccpHandshakeSeq'),
+      }),
+      synproxy: object(
+        'What synproxy keeps; absent when all are 0.',
+        { isn: flow('synproxyIsn'), its: flow('synproxyIts'), tsoff: flow('synproxyTsoff') },
+        ['isn', 'its', 'tsoff'],
+      ),
+    },
+    ['family', 'protocol', 'original', 'reply'],
+  );
+
+  const expectationSchema = object(
+    'What a helper waits for.',
+    {
+      id: expected('id'),
+      family,
+      protocol,
+      timeout: expected('timeout'),
+      tuple: ref('tuple', 'What is expected.'),
+      mask: ref('tuple', 'Which bits of the tuple count.'),
+      master: ref('tuple', 'Original tuple of the flow that expects.'),
+      zone: expected('zone'),
+      flags: bits(EXPECTATION_FLAG_NAMES, expectationFields.flags),
+      class: expected('class'),
+      helper: expected('helper'),
+      natDirection: { enum: ['original', 'reply'], description: 'Direction that NAT is applied to.' },
+      fn: expected('fn'),
+    },
+    ['family', 'protocol', 'tuple', 'mask', 'master'],
+  );
+
+  const event = (name: 'flow' | 'expectation'): Schema =>
+    object(
+      `An event of -E, of a ${name}.`,
+      {
+        type: { enum: ['NEW', 'UPDATE', 'DESTROY'] },
+        timestamp: flow('timestampEvent'),
+        portId: integer(U32, 'Netlink socket whose request caused it; absent for packets and timeouts.'),
+        program: { type: 'string', description: 'Name of the program that has that socket, where it is known.' },
+        origin: { enum: ['initial', 'resync'], description: 'A list supplied the event; absent when the kernel sent it.' },
+        [name]: ref(name),
+      },
+      ['type', name],
+    );
+
+  const counters = (description: string, names: readonly string[]): Schema =>
+    object(
+      description,
+      {
+        cpu: integer(0xffff, 'Number of the CPU.'),
+        ...Object.fromEntries(names.map((name) => [statisticMember(name), integer(U32, `Counter ${name}; it wraps round.`)])),
+      },
+      ['cpu'],
+    );
+
+  const number = { type: 'integer', minimum: 0 } as const;
+  const changeResult = (done: 'deleted' | 'updated', more: Members): Schema =>
+    object(
+      `What became of the flows that were to be ${done}. With -o ndjson the flows stand in lines of their own before it.`,
+      {
+        flows: array(ref('flow'), `Those that were ${done}.`),
+        dryRun: { const: true, description: 'Nothing was changed: --dry-run.' },
+        matched: number,
+        [done]: number,
+        alreadyGone: described(number, 'Ended by themselves in between.'),
+        ...more,
+        failed: described(number, 'Refused by the kernel.'),
+        errors: array(ref('error'), 'The first few refusals.'),
+      },
+      ['matched', done, 'alreadyGone', 'failed'],
+    );
+
+  const schema: Schema = {
+    $schema: 'https://json-schema.org/draft/2020-12/schema',
+    $id: 'conntrack.schema.json',
+    title: 'Output of conntrack -o json and -o ndjson, and toJSON() of the library',
+    anyOf: [
+      ...['flow', 'expectation', 'flowEvent', 'expectationEvent', 'cpuStatistics', 'expectationStatistics'].flatMap((name) => [
+        ref(name),
+        array(ref(name)),
+      ]),
+      ...['count', 'deleteResult', 'updateResult', 'failure', 'note'].map((name) => ref(name)),
+      { type: 'null' },
+    ],
+    $defs: {
+      number64: {
+        description: 'A 64-bit number: a number up to 2^53 - 1, above a string of its digits.',
+        anyOf: [
+          { type: 'integer', minimum: 0, maximum: Number.MAX_SAFE_INTEGER },
+          { type: 'string', pattern: '^[1-9][0-9]{15,19}$' },
+        ],
+      },
+      tuple: object('Addresses, protocol and ports of one direction.', tuple, ['src', 'dst', 'protonum']),
+      flow: flowSchema,
+      expectation: expectationSchema,
+      flowEvent: event('flow'),
+      expectationEvent: event('expectation'),
+      cpuStatistics: counters('Counters of a CPU: -S.', CPU_STATISTICS),
+      expectationStatistics: counters('Counters of a CPU: -S expect.', EXPECTATION_STATISTICS),
+      count: object('-C.', { entries: number, maxEntries: number }, ['entries']),
+      deleteResult: changeResult('deleted', {}),
+      updateResult: changeResult('updated', {
+        unchanged: described(number, 'Had the new values already.'),
+        withoutLabelRoom: described(number, 'Could not get labels.'),
+      }),
+      error: object(
+        'An error: the code is stable, the message for people, the hint says what to do.',
+        { code: { type: 'string' }, message: { type: 'string' }, hint: { type: 'string' } },
+        ['code', 'message'],
+      ),
+      failure: object('A line of standard error.', { error: ref('error') }, ['error']),
+      note: object('A line of standard error.', { warning: { type: 'string' }, hint: { type: 'string' } }),
+    },
+  };
+  return { schema, rows };
+}
