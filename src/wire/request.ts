@@ -3,11 +3,10 @@
 
 import { DecodeError, KernelError, NoAnswerError } from '../errors.js';
 import { host16, host32, hostSigned32 } from './bytes.js';
-import { Datagrams } from './datagrams.js';
+import type { Datagrams } from './datagrams.js';
 import { EAGAIN, errnoName, errnoReason } from './errno.js';
-import { libc } from './ffi.js';
 import { align4 } from './message.js';
-import type { NetlinkSocket } from './socket.js';
+import type { Transport } from './transport.js';
 import {
   NLA_HDRLEN,
   NLA_TYPE_MASK,
@@ -66,13 +65,19 @@ export interface Request {
  * so that the kernel fills one while the other is read.
  */
 export class ReceiveBuffers {
-  readonly first = new Datagrams(libc(), FIRST_SLOTS, DATAGRAM_SIZE);
+  readonly first: Datagrams;
+  readonly #transport: Pick<Transport, 'createDatagrams'>;
   readonly #large: (Datagrams | undefined)[] = [];
+
+  constructor(transport: Pick<Transport, 'createDatagrams'>) {
+    this.#transport = transport;
+    this.first = transport.createDatagrams(FIRST_SLOTS, DATAGRAM_SIZE);
+  }
 
   /** The large buffer that is not `busy`. */
   other(busy: Datagrams): Datagrams {
     const index = this.#large[0] === busy ? 1 : 0;
-    this.#large[index] ??= new Datagrams(libc(), DUMP_SLOTS, DATAGRAM_SIZE);
+    this.#large[index] ??= this.#transport.createDatagrams(DUMP_SLOTS, DATAGRAM_SIZE);
     return this.#large[index];
   }
 }
@@ -82,7 +87,7 @@ export class ReceiveBuffers {
  * Everything happens inside the call: the kernel has answered when send(2) returns.
  * @throws KernelError when the kernel refuses, NoAnswerError, SystemError, DecodeError
  */
-export function transact(socket: NetlinkSocket, buffers: ReceiveBuffers, request: Request, visit?: VisitMessage): void {
+export function transact(socket: Transport, buffers: ReceiveBuffers, request: Request, visit?: VisitMessage): void {
   const into = buffers.first;
   const visitor = visit ? { message: visit } : undefined;
   socket.send(request.bytes, request.length);
@@ -110,12 +115,7 @@ export function transact(socket: NetlinkSocket, buffers: ReceiveBuffers, request
  * the kernel fills the next on another thread, so the time is the longer of the two, not their sum.
  * @throws as `transact`
  */
-export async function dump(
-  socket: NetlinkSocket,
-  buffers: ReceiveBuffers,
-  request: Request,
-  visitor: DumpVisitor,
-): Promise<void> {
+export async function dump(socket: Transport, buffers: ReceiveBuffers, request: Request, visitor: DumpVisitor): Promise<void> {
   if (request.large) await socket.sendAsync(request.bytes, request.length);
   else socket.send(request.bytes, request.length);
   let current = buffers.first;
