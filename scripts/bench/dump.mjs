@@ -8,12 +8,13 @@ const { dump, MessageWriter, NetlinkSocket, ReceiveBuffers } = await import(`${r
 const CT_GET = 0x101;
 const REQUEST_ACK_DUMP = 0x305;
 
-const buffers = new ReceiveBuffers();
+let buffers;
 const times = [];
 let messages = 0;
 const visitor = { message: () => void messages++ };
 for (let left = Number(process.argv[2] ?? 1); left > 0; left--) {
   const socket = NetlinkSocket.open();
+  buffers ??= new ReceiveBuffers(socket);
   const writer = new MessageWriter();
   writer.begin(CT_GET, REQUEST_ACK_DUMP, 1, 0);
   writer.end();

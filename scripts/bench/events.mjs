@@ -99,7 +99,7 @@ function residentMegabytes(pid) {
 async function send(rate, seconds) {
   const { MessageWriter, NetlinkSocket, ReceiveBuffers, transact } = await import(`${root}/dist/wire/index.js`);
   const socket = NetlinkSocket.open();
-  const buffers = new ReceiveBuffers();
+  const buffers = new ReceiveBuffers(socket);
   const batch = BURST / 2;
   let sequence = 0;
   const request = (type, flags, from) => {

@@ -2,6 +2,7 @@
 // visit every process.
 
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import type { Table } from './tables.js';
 
 const NETLINK_NETFILTER = '12';
 /** How long an answer holds, in milliseconds: port ids are used again. */
@@ -15,9 +16,12 @@ interface Answer {
 
 export class ProgramNames {
   readonly #answers = new Map<number, Answer>();
+  readonly #table: Pick<Table, 'readText'>;
   readonly #now: () => number;
 
-  constructor(now: () => number = Date.now) {
+  /** Port ids are those of the table's network namespace. */
+  constructor(table: Pick<Table, 'readText'>, now: () => number = Date.now) {
+    this.#table = table;
     this.#now = now;
   }
 
@@ -27,15 +31,15 @@ export class ProgramNames {
     const now = this.#now();
     if (known && known.until > now) return known.name;
     if (this.#answers.size >= MOST_KEPT) this.#answers.clear();
-    const name = lookUp(portId);
+    const name = lookUp(portId, this.#table.readText('/proc/net/netlink') ?? '');
     this.#answers.set(portId, { name, until: now + LIFETIME });
     return name;
   }
 }
 
 /** Socket of the port id → process that has it open → its name (cli.md 5.2, row 27). */
-function lookUp(portId: number): Uint8Array | undefined {
-  const inode = inodeOf(portId);
+function lookUp(portId: number, sockets: string): Uint8Array | undefined {
+  const inode = inodeOf(portId, sockets);
   if (inode === undefined) return undefined;
   const link = `socket:[${inode}]`;
   // The first socket of a process has the process's own number.
@@ -45,8 +49,8 @@ function lookUp(portId: number): Uint8Array | undefined {
   return undefined;
 }
 
-function inodeOf(portId: number): string | undefined {
-  for (const line of read('/proc/self/net/netlink').toString('latin1').split('\n')) {
+function inodeOf(portId: number, sockets: string): string | undefined {
+  for (const line of sockets.split('\n')) {
     const columns = line.trim().split(/\s+/);
     if (columns[1] === NETLINK_NETFILTER && columns[2] === `${portId}`) return columns[9];
   }

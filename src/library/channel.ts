@@ -2,9 +2,8 @@
 
 import type { KernelError } from '../errors.js';
 import { MessageWriter } from '../wire/message.js';
-import type { NetworkNamespace } from '../wire/netns.js';
 import { type DumpVisitor, dump, ReceiveBuffers, transact, transactAsync, type VisitMessage } from '../wire/request.js';
-import { NetlinkSocket } from '../wire/socket.js';
+import type { Transport } from '../wire/transport.js';
 import { NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST } from '../wire/uapi/netlink.js';
 import { NFNL_SUBSYS_CTNETLINK, NFNL_SUBSYS_CTNETLINK_EXP } from '../wire/uapi/nfnetlink.js';
 import type { EncodedFlows } from './encoded-flows.js';
@@ -24,14 +23,15 @@ export function expectations(message: number): number {
 
 /** One request, batch or dump at a time. */
 export class Channel {
-  readonly #socket: NetlinkSocket;
-  readonly #buffers = new ReceiveBuffers();
+  readonly #socket: Transport;
+  readonly #buffers: ReceiveBuffers;
   readonly #message = new MessageWriter();
   #sequence = 0;
   #batched = 0;
 
-  constructor(namespace: NetworkNamespace | undefined) {
-    this.#socket = NetlinkSocket.open({ namespace });
+  constructor(transport: Transport) {
+    this.#socket = transport;
+    this.#buffers = new ReceiveBuffers(transport);
   }
 
   /** One request, acknowledged. `flags` and `version` beyond the usual ones are for those that need them. */

@@ -2,13 +2,13 @@
 
 import { DecodeError, SystemError } from '../errors.js';
 import { host16, host32 } from '../wire/bytes.js';
-import { Datagrams } from '../wire/datagrams.js';
+import type { Datagrams } from '../wire/datagrams.js';
 import { EAGAIN, ENOBUFS, errnoName, errnoReason } from '../wire/errno.js';
-import { libc } from '../wire/ffi.js';
 import type { DescriptorWatch } from '../wire/libc.js';
 import { align4 } from '../wire/message.js';
 import type { NetworkNamespace } from '../wire/netns.js';
 import { NetlinkSocket } from '../wire/socket.js';
+import type { OpenTransport, Transport } from '../wire/transport.js';
 import { NLMSG_HDRLEN, NLMSG_MIN_TYPE } from '../wire/uapi/netlink.js';
 
 /** Multicast groups as bits. Source: ctnetlink.md 2.4. */
@@ -59,11 +59,13 @@ export interface EventSourceOptions {
   readonly namespace?: NetworkNamespace | undefined;
   /** A socket filter: see eventFilter. */
   readonly filter?: Uint8Array | undefined;
+  /** Default: a netlink socket. */
+  readonly transport?: OpenTransport | undefined;
 }
 
 export class EventSource {
-  readonly #socket: NetlinkSocket;
-  readonly #datagrams = new Datagrams(libc(), SLOTS, SLOT_SIZE);
+  readonly #socket: Transport;
+  readonly #datagrams: Datagrams;
   #visitor: EventVisitor | undefined;
   #watch: DescriptorWatch | undefined;
   #paused = false;
@@ -73,15 +75,16 @@ export class EventSource {
   #overrun = false;
   #drops = 0;
 
-  private constructor(socket: NetlinkSocket) {
+  private constructor(socket: Transport) {
     this.#socket = socket;
+    this.#datagrams = socket.createDatagrams(SLOTS, SLOT_SIZE);
   }
 
   /** Listens from now on: what happens before `start` waits in the buffer. @throws SystemError, PlatformError */
   static open(options: EventSourceOptions): EventSource {
-    const { groups, filter, namespace } = options;
+    const { groups, filter, namespace, transport = NetlinkSocket.open } = options;
     const receiveBuffer = options.receiveBuffer ?? DEFAULT_BUFFER;
-    return new EventSource(NetlinkSocket.open({ groups, filter, receiveBuffer, namespace }));
+    return new EventSource(transport({ groups, filter, receiveBuffer, namespace }));
   }
 
   /** Bytes in the receive buffer, as the kernel counts them. */

@@ -8,6 +8,7 @@ import { requiredFamily } from '../ctnetlink/kernel-filter.js';
 import { AF_UNSPEC } from '../ctnetlink/uapi/in.js';
 import { createExpectationView, createFlowView, type View } from '../ctnetlink/view.js';
 import type { NetworkNamespace } from '../wire/netns.js';
+import type { OpenTransport } from '../wire/transport.js';
 import { ALL_EXPECTATION_EVENTS, ALL_FLOW_EVENTS, type EventLoss, EventSource } from './event-source.js';
 import type { ConntrackTable } from './table.js';
 import { TableTracker, type TrackedTable } from './table-tracker.js';
@@ -18,6 +19,8 @@ const REPAIR_PAUSE = 1000;
 export interface EventWatchOptions {
   readonly table: 'conntrack' | 'expect';
   readonly namespace?: NetworkNamespace | undefined;
+  /** What carries datagrams from the kernel. Default: a netlink socket. */
+  readonly transport?: OpenTransport | undefined;
   /** Multicast groups; all of the table by default, and always with `initial` or `resync`. */
   readonly groups?: number | undefined;
   /** Bytes to ask for as receive buffer. */
@@ -79,6 +82,7 @@ export class EventWatch {
       groups: tracks ? all : (options.groups ?? all),
       receiveBuffer,
       namespace: options.namespace,
+      transport: options.transport,
       filter: table === 'conntrack' && options.filter ? eventFilter(options.filter) : undefined,
     });
     return new EventWatch(source, options, conntrack);

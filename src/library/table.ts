@@ -37,6 +37,8 @@ import { kernelIsAtLeast } from '../wire/kernel.js';
 import type { MessageWriter } from '../wire/message.js';
 import { NetworkNamespace } from '../wire/netns.js';
 import type { DumpVisitor, VisitMessage } from '../wire/request.js';
+import { NetlinkSocket } from '../wire/socket.js';
+import type { OpenTransport } from '../wire/transport.js';
 import { NLM_F_CREATE, NLM_F_EXCL } from '../wire/uapi/netlink.js';
 import { BoundaryDuplicates } from './boundary-duplicates.js';
 import { Channel, ctnetlink, expectations } from './channel.js';
@@ -107,6 +109,8 @@ export interface ConntrackOptions {
    * stays where it is. Needs CAP_SYS_ADMIN. Matches `--netns`.
    */
   readonly netns?: string | number | NetworkNamespace | undefined;
+  /** What carries datagrams to the kernel; something that stands in for it, such as `Replay` of `conntrack/testing`. */
+  readonly transport?: OpenTransport | undefined;
 }
 
 /** The tracking table of one network namespace. Needs CAP_NET_ADMIN there. */
@@ -118,7 +122,10 @@ export class ConntrackTable {
   readonly #namespace: NetworkNamespace | undefined;
   readonly #ownsNamespace: boolean;
 
-  private constructor({ netns }: ConntrackOptions) {
+  readonly #open: OpenTransport;
+
+  private constructor({ netns, transport }: ConntrackOptions) {
+    this.#open = transport ?? NetlinkSocket.open;
     this.#ownsNamespace = typeof netns !== 'object';
     this.#namespace = typeof netns === 'object' || netns === undefined ? netns : NetworkNamespace.open(netns);
   }
@@ -455,7 +462,7 @@ export class ConntrackTable {
 
   #take(): Channel {
     if (this.#closed) throw new ClosedError('the table is closed');
-    return this.#idle.pop() ?? new Channel(this.#namespace);
+    return this.#idle.pop() ?? new Channel(this.#open({ namespace: this.#namespace }));
   }
 
   #release(channel: Channel): void {

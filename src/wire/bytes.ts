@@ -1,6 +1,8 @@
 // The only multi-byte reads and writes on bytes. Netlink headers are in host order, most values in network order.
 
 const LITTLE_ENDIAN = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
+/** The host's order, by name. */
+export const HOST_BYTE_ORDER = LITTLE_ENDIAN ? 'little' : 'big';
 
 /** Unsigned 16 bits in network order. */
 export function be16(bytes: Uint8Array, at: number): number {

@@ -5,6 +5,8 @@ import type { Libc } from './libc.js';
 import { MSG_TRUNC } from './uapi/netlink.js';
 
 const SOCKADDR_NL = 12;
+/** The kernel's port id. */
+const KERNEL = 0;
 
 /**
  * `slots` receive buffers of `slotSize` bytes and the mmsghdr, iovec and sockaddr_nl arrays that describe them to the kernel.
@@ -23,8 +25,9 @@ export class Datagrams {
   readonly #flagsAt: number;
   readonly #lengthAt: number;
 
-  constructor(libc: Libc, slots: number, slotSize: number) {
-    const p = libc.pointerSize;
+  /** Without `libc` for a transport that is not the kernel: `put` fills the slots. */
+  constructor(slots: number, slotSize: number, libc?: Libc) {
+    const p = libc?.pointerSize ?? 8;
     this.slots = slots;
     this.slotSize = slotSize;
     // struct msghdr: name, namelen (padded), iov, iovlen, control, controllen, flags (padded); then msg_len (padded).
@@ -35,6 +38,7 @@ export class Datagrams {
     this.headers = new Uint8Array(slots * this.#headerSize);
     this.#iovecs = new Uint8Array(slots * 2 * p);
     this.#senders = new Uint8Array(slots * SOCKADDR_NL);
+    if (!libc) return;
     const bytesAt = libc.address(this.bytes);
     const iovecsAt = libc.address(this.#iovecs);
     const sendersAt = libc.address(this.#senders);
@@ -48,6 +52,16 @@ export class Datagrams {
       putPointer(this.headers, header + 2 * p, iovecsAt + BigInt(iovec), p);
       putPointer(this.headers, header + 3 * p, 1n, p);
     }
+  }
+
+  /** Does what the kernel does: makes a datagram number `i`, cut when it is too long. */
+  put(i: number, datagram: Uint8Array): void {
+    const header = i * this.#headerSize;
+    const length = Math.min(datagram.length, this.slotSize);
+    this.bytes.set(datagram.subarray(0, length), this.start(i));
+    putHost32(this.headers, header + this.#lengthAt, length);
+    putHost32(this.headers, header + this.#flagsAt, length < datagram.length ? MSG_TRUNC : 0);
+    putHost32(this.#senders, i * SOCKADDR_NL + 4, KERNEL);
   }
 
   /** Where datagram `i` begins in `bytes`. */
@@ -67,6 +81,6 @@ export class Datagrams {
 
   /** Whether datagram `i` came from the kernel. Any process may send to a netlink port; only port id 0 is the kernel. */
   fromKernel(i: number): boolean {
-    return host32(this.#senders, i * SOCKADDR_NL + 4) === 0;
+    return host32(this.#senders, i * SOCKADDR_NL + 4) === KERNEL;
   }
 }

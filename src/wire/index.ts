@@ -6,4 +6,5 @@ export { align4, MessageWriter } from './message.js';
 export { NetworkNamespace } from './netns.js';
 export { listNamespaces, type NamespaceList } from './netns-list.js';
 export { type DumpVisitor, dump, ReceiveBuffers, type Request, transact, type VisitMessage } from './request.js';
-export { NetlinkSocket, type NetlinkSocketOptions } from './socket.js';
+export { NetlinkSocket } from './socket.js';
+export type { OpenTransport, Transport, TransportOptions } from './transport.js';

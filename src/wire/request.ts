@@ -3,11 +3,10 @@
 
 import { DecodeError, KernelError, NoAnswerError } from '../errors.js';
 import { host16, host32, hostSigned32 } from './bytes.js';
-import { Datagrams } from './datagrams.js';
+import type { Datagrams } from './datagrams.js';
 import { EAGAIN, errnoName, errnoReason } from './errno.js';
-import { libc } from './ffi.js';
 import { align4 } from './message.js';
-import type { NetlinkSocket } from './socket.js';
+import type { Transport } from './transport.js';
 import {
   NLA_HDRLEN,
   NLA_TYPE_MASK,
@@ -68,13 +67,19 @@ export interface Request {
  * so that the kernel fills one while the other is read.
  */
 export class ReceiveBuffers {
-  readonly first = new Datagrams(libc(), FIRST_SLOTS, DATAGRAM_SIZE);
+  readonly first: Datagrams;
+  readonly #transport: Pick<Transport, 'createDatagrams'>;
   readonly #large: (Datagrams | undefined)[] = [];
+
+  constructor(transport: Pick<Transport, 'createDatagrams'>) {
+    this.#transport = transport;
+    this.first = transport.createDatagrams(FIRST_SLOTS, DATAGRAM_SIZE);
+  }
 
   /** The large buffer that is not `busy`. */
   other(busy: Datagrams): Datagrams {
     const index = this.#large[0] === busy ? 1 : 0;
-    this.#large[index] ??= new Datagrams(libc(), DUMP_SLOTS, DATAGRAM_SIZE);
+    this.#large[index] ??= this.#transport.createDatagrams(DUMP_SLOTS, DATAGRAM_SIZE);
     return this.#large[index];
   }
 }
@@ -84,19 +89,19 @@ export class ReceiveBuffers {
  * Everything happens inside the call: the kernel has answered when send(2) returns.
  * @throws KernelError when the kernel refuses, NoAnswerError, SystemError, DecodeError
  */
-export function transact(socket: NetlinkSocket, buffers: ReceiveBuffers, request: Request, visit?: VisitMessage): void {
+export function transact(socket: Transport, buffers: ReceiveBuffers, request: Request, visit?: VisitMessage): void {
   socket.send(request.bytes, request.length);
   collect(socket, buffers, request, visit);
 }
 
 /** As `transact`, with the sending on a thread of the pool: for a request that keeps the kernel busy. */
-export async function transactAsync(socket: NetlinkSocket, buffers: ReceiveBuffers, request: Request): Promise<void> {
+export async function transactAsync(socket: Transport, buffers: ReceiveBuffers, request: Request): Promise<void> {
   await socket.sendAsync(request.bytes, request.length);
   collect(socket, buffers, request, undefined);
 }
 
 /** Takes the answers to a request that was sent. */
-function collect(socket: NetlinkSocket, buffers: ReceiveBuffers, request: Request, visit: VisitMessage | undefined): void {
+function collect(socket: Transport, buffers: ReceiveBuffers, request: Request, visit: VisitMessage | undefined): void {
   const into = buffers.first;
   const visitor = visit ? { message: visit } : undefined;
   let refused: KernelError | undefined;
@@ -125,12 +130,7 @@ function collect(socket: NetlinkSocket, buffers: ReceiveBuffers, request: Reques
  * entries that the filter lets through. Without it a small table starts no thread.
  * @throws as `transact`; after any other error than KernelError the socket is in the middle of the dump and must be closed
  */
-export async function dump(
-  socket: NetlinkSocket,
-  buffers: ReceiveBuffers,
-  request: Request,
-  visitor: DumpVisitor,
-): Promise<void> {
+export async function dump(socket: Transport, buffers: ReceiveBuffers, request: Request, visitor: DumpVisitor): Promise<void> {
   let current = buffers.first;
   if (request.large) await socket.sendAsync(request.bytes, request.length);
   else socket.send(request.bytes, request.length);

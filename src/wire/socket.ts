@@ -2,11 +2,11 @@
 
 import { ClosedError, SystemError } from '../errors.js';
 import { host32, putHost16, putHost32, putPointer } from './bytes.js';
-import type { Datagrams } from './datagrams.js';
+import { Datagrams } from './datagrams.js';
 import { EAFNOSUPPORT, EINTR, EPERM, EPROTONOSUPPORT, errnoName, errnoReason } from './errno.js';
 import { libc } from './ffi.js';
 import type { DescriptorWatch, Libc } from './libc.js';
-import type { NetworkNamespace } from './netns.js';
+import type { Transport, TransportOptions } from './transport.js';
 import {
   AF_NETLINK,
   MSG_DONTWAIT,
@@ -31,20 +31,8 @@ const SOCKADDR_NL = 12;
 /** struct sock_filter */
 const BPF_INSTRUCTION = 8;
 
-/** How a socket is set up. */
-export interface NetlinkSocketOptions {
-  /** Multicast groups to join when binding: bit `group - 1`. Default none. */
-  readonly groups?: number;
-  /** A classic BPF program of 8-byte instructions that sees every datagram first. In force before a group is joined. */
-  readonly filter?: Uint8Array | undefined;
-  /** Size of the receive buffer, as `setReceiveBuffer`. In force before a group is joined. */
-  readonly receiveBuffer?: number | undefined;
-  /** Where to open it. Default: the namespace that the process is in. */
-  readonly namespace?: NetworkNamespace | undefined;
-}
-
 /** A bound NETLINK_NETFILTER socket. One dump at a time; keep requests, dumps and events on sockets of their own. */
-export class NetlinkSocket {
+export class NetlinkSocket implements Transport {
   /** The kernel's name for this socket, unsigned; the sender of our requests in events. */
   readonly portId: number;
   readonly #libc: Libc;
@@ -59,7 +47,7 @@ export class NetlinkSocket {
   }
 
   /** socket(2), bind(2), and extended acknowledgements without the echo of the request. @throws SystemError, PlatformError, NamespaceError */
-  static open(options: NetlinkSocketOptions = {}): NetlinkSocket {
+  static open(options: TransportOptions = {}): NetlinkSocket {
     const c = libc();
     const create = () => c.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
     const fd = options.namespace ? options.namespace.run(create) : create();
@@ -89,6 +77,10 @@ export class NetlinkSocket {
     socket.#setOption(SOL_NETLINK, NETLINK_CAP_ACK, 1);
     socket.#setOption(SOL_NETLINK, NETLINK_EXT_ACK, 1);
     return socket;
+  }
+
+  createDatagrams(slots: number, slotSize: number): Datagrams {
+    return new Datagrams(slots, slotSize, this.#libc);
   }
 
   /** The largest buffer `receive` may get is the largest ever used: the kernel sizes dump datagrams by it (ctnetlink.md 1.8). */

@@ -3,12 +3,14 @@
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { Conntrack, NamespaceError, NetworkNamespace } from '../../src/index.js';
+import { NetlinkSocket } from '../../src/wire/index.js';
 import { Namespace } from '../support/namespace.js';
 import { type NewFlow, newFlow } from '../support/netlink.js';
 import { closingLines, toOutcome } from '../support/outcome.js';
@@ -98,6 +100,34 @@ ip netns exec blue "$1" -I -s 192.0.2.9 -d 192.0.2.8 -p udp --sport 1 --dport 2 
       } finally {
         rmSync(folder, { recursive: true });
       }
+    });
+
+    test('-E shows the events of that namespace, and the program there that made them', async () => {
+      const watch = await here.start([UNDER_TEST, '-E', '--count', '1', '--netns', String(there.pid)]);
+      for (let tries = 0; ; tries++) {
+        // A socket that listens has groups in the fourth column.
+        const sockets = await there.ask('read', '/proc/net/netlink');
+        if (sockets.split('\n').some((line) => / 12 +\d+ +0000000[1-7] /.test(line))) break;
+        assert.ok(tries < 200, 'it does not listen there');
+        await sleep(50);
+      }
+      const namespace = NetworkNamespace.open(there.pid);
+      const sender = NetlinkSocket.open({ namespace });
+      namespace.close();
+      await here.netlink([newFlow(flow(88))]);
+      const request = newFlow(flow(99));
+      sender.send(request, request.length);
+      const { stdout } = await here.ask('finish', watch);
+      sender.close();
+      const [, portId, name] =
+        /^ +\[NEW\] udp .* sport=99 .* portid=(\d+) progname=(.*)\n$/.exec(Buffer.from(stdout).toString('latin1')) ?? [];
+      assert.equal(portId, String(sender.portId));
+      assert.equal(name, readFileSync('/proc/self/comm', 'latin1').trim());
+      for (const [namespace, sport] of [
+        [here, 88],
+        [there, 99],
+      ] as const)
+        await namespace.must([UNDER_TEST, '-D', '-p', 'udp', '--sport', String(sport)]);
     });
 
     for (const [where, message] of [
@@ -243,6 +273,13 @@ ${script}`;
       assert.deepEqual(lines.slice(1, 3), ['netns=a 2', 'netns=b 1']);
       assert.equal(lines.at(-1), '1');
       assert.match(stderr, /left over is not a network namespace/);
+    });
+
+    test('-E tells the namespace of each event', async () => {
+      const { lines, stderr } = await runAlone(`"$c" -E --count 2 -o xml --netns all > /run/events & watch=$!
+until [ "$(ip netns exec b sh -c "grep -c ' 12 .* 00000007 ' /proc/net/netlink")" -gt 0 ]; do sleep 0.1; done
+sleep 0.3; add 21 a; add 22 b; wait $watch; echo $?; grep -o 'flow .*netns="[^>]*>' /run/events`);
+      assert.deepEqual(lines, ['0', 'flow type="new" netns="a">', 'flow type="new" netns="b">'], stderr);
     });
 
     test('a name with a blank stays one word', async () => {

@@ -14,6 +14,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   ctnetlink: ['errors', 'wire/bytes', 'wire/attribute', 'wire/message', 'wire/uapi/'],
   format: ['ctnetlink/', 'wire/bytes'],
   library: ['errors', 'wire/', 'ctnetlink/'],
+  testing: ['errors', 'wire/', 'node:'],
   index: ['errors', 'library/', 'ctnetlink/'],
   cli: ['errors', 'library/', 'format/', 'ctnetlink/', 'wire/writable', 'node:'],
   top: ['errors', 'library/', 'format/', 'ctnetlink/', 'node:'],

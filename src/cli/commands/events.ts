@@ -19,6 +19,7 @@ const LAST_CHANCE = 1000;
 interface Watching {
   readonly netns: string | undefined;
   readonly watch: EventWatch;
+  readonly names: ProgramNames;
 }
 
 /** @returns exit status 0; 1 when one of several namespaces could not be watched */
@@ -36,7 +37,7 @@ export async function events(context: Context): Promise<number> {
         initial: values.initial ?? false,
         resync: values.resync ?? false,
       });
-      watchings.push({ netns: each.netns, watch });
+      watchings.push({ netns: each.netns, watch, names: new ProgramNames(each, context.now) });
       if (values.bufferSize !== undefined)
         context.err(`conntrack: the receive buffer of the events has ${watch.receiveBuffer} bytes`);
       warnOfEventMode(context, each);
@@ -57,8 +58,8 @@ async function show(context: Context, watchings: readonly Watching[], output: Pa
   const { values, table } = context.invocation;
   const limit = values.eventCount ?? Number.POSITIVE_INFINITY;
   const out = new ByteWriter((bytes, length) => output.write(bytes, length));
-  const names = new ProgramNames(context.now);
-  const programName = (portId: number) => names.find(portId);
+  let current: Watching | undefined;
+  const programName = (portId: number) => current?.names.find(portId);
   const options = { labels: context.labels, event: true, programName, netns: context.tables.several };
   const writer = table === 'expect' ? expectationWriter(out, values.output, options) : flowWriter(out, values.output, options);
   // A watch that lists gets every kind of event, wanted or not.
@@ -69,7 +70,6 @@ async function show(context: Context, watchings: readonly Watching[], output: Pa
     for (const { watch } of watchings) work(watch);
   };
   let count = 0;
-  let current: Watching | undefined;
   writer.clock.set(context.now());
   writer.begin();
   await new Promise<void>((resolve, reject) => {

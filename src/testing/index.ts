@@ -1,0 +1,5 @@
+// The testing kit as public API (`conntrack/testing`): run your code on the real library without a kernel and without root.
+
+export { type LineSink, Recorder } from './recorder.js';
+export { RecordingError } from './recording.js';
+export { Replay, ReplayError, type ReplayOptions } from './replay.js';

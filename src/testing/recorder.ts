@@ -1,0 +1,128 @@
+// Recorder: lets everything through between a table and the kernel, and writes it down for a replay.
+
+import { closeSync, openSync, writeSync } from 'node:fs';
+import type { Datagrams } from '../wire/datagrams.js';
+import { EAGAIN } from '../wire/errno.js';
+import type { DescriptorWatch } from '../wire/libc.js';
+import { NetlinkSocket } from '../wire/socket.js';
+import type { OpenTransport, Transport, TransportOptions } from '../wire/transport.js';
+import { formatStep, HEADER, type Step } from './recording.js';
+
+/** Takes each line of a recording, with its newline. */
+export type LineSink = (line: string) => void;
+
+/**
+ * Records what goes through the transports that it opens.
+ *
+ * ```ts
+ * const recorder = Recorder.toFile('table.ndjson');
+ * const conntrack = Conntrack.open({ transport: recorder.open });
+ * // … what shall be replayed …
+ * conntrack.close();
+ * recorder.close();
+ * ```
+ */
+export class Recorder {
+  readonly #sink: LineSink;
+  readonly #inner: OpenTransport;
+  readonly #start = performance.now();
+  #opened = 0;
+  #fd: number | undefined;
+
+  /** `inner` opens what really carries the datagrams. */
+  constructor(sink: LineSink, inner: OpenTransport = NetlinkSocket.open) {
+    this.#sink = sink;
+    this.#inner = inner;
+    sink(`${JSON.stringify(HEADER)}\n`);
+  }
+
+  /** Records to a new file. */
+  static toFile(path: string, inner?: OpenTransport): Recorder {
+    const fd = openSync(path, 'w', 0o600); // addresses of people who use this network
+    const recorder = new Recorder((line) => writeSync(fd, line), inner);
+    recorder.#fd = fd;
+    return recorder;
+  }
+
+  /** For the option `transport`. */
+  readonly open: OpenTransport = (options: TransportOptions): Transport => {
+    const inner = this.#inner(options);
+    const transport = this.#opened++;
+    const write = (step: Unplaced) =>
+      this.#sink(formatStep({ at: Math.round(performance.now() - this.#start), transport, ...step } as Step));
+    write({ kind: 'open', groups: options.groups ?? 0, portId: inner.portId });
+    return new RecordingTransport(inner, write);
+  };
+
+  /** Closes the file. Idempotent. */
+  close(): void {
+    if (this.#fd !== undefined) closeSync(this.#fd);
+    this.#fd = undefined;
+  }
+}
+
+type Unplaced = Step extends infer S ? (S extends Step ? Omit<S, 'at' | 'transport'> : never) : never;
+
+class RecordingTransport implements Transport {
+  readonly #inner: Transport;
+  readonly #write: (step: Unplaced) => void;
+
+  constructor(inner: Transport, write: (step: Unplaced) => void) {
+    this.#inner = inner;
+    this.#write = write;
+  }
+
+  get portId(): number {
+    return this.#inner.portId;
+  }
+
+  get receiveBuffer(): number {
+    return this.#inner.receiveBuffer;
+  }
+
+  get drops(): number {
+    const count = this.#inner.drops;
+    this.#write({ kind: 'drops', count });
+    return count;
+  }
+
+  createDatagrams(slots: number, slotSize: number): Datagrams {
+    return this.#inner.createDatagrams(slots, slotSize);
+  }
+
+  send(bytes: Uint8Array, length: number): void {
+    this.#write({ kind: 'send', bytes: bytes.subarray(0, length) });
+    this.#inner.send(bytes, length);
+  }
+
+  sendAsync(bytes: Uint8Array, length: number): Promise<void> {
+    this.#write({ kind: 'send', bytes: bytes.subarray(0, length) });
+    return this.#inner.sendAsync(bytes, length);
+  }
+
+  receive(into: Datagrams): number {
+    return this.#received(into, this.#inner.receive(into));
+  }
+
+  async receiveAsync(into: Datagrams): Promise<number> {
+    return this.#received(into, await this.#inner.receiveAsync(into));
+  }
+
+  watch(ready: (status: number) => void): DescriptorWatch {
+    return this.#inner.watch(ready);
+  }
+
+  close(): void {
+    this.#inner.close();
+  }
+
+  #received(from: Datagrams, count: number): number {
+    if (count < 0 && count !== -EAGAIN) this.#write({ kind: 'fail', errno: -count });
+    for (let i = 0; i < count; i++) {
+      if (!from.fromKernel(i)) continue;
+      const start = from.start(i);
+      this.#write({ kind: 'receive', bytes: from.bytes.subarray(start, start + from.length(i)) });
+    }
+    return count;
+  }
+}

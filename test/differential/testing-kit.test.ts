@@ -1,0 +1,144 @@
+// conntrack/testing: what a recorder writes down of the kernel, a replay says again, byte for byte, to the same code.
+
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, suite, test } from 'node:test';
+import { KernelError } from '../../src/errors.js';
+import { Conntrack } from '../../src/index.js';
+import { ALL_FLOW_EVENTS, EventSource } from '../../src/library/event-source.js';
+import { Recorder, Replay } from '../../src/testing/index.js';
+import {
+  dump,
+  MessageWriter,
+  NetlinkSocket,
+  NetworkNamespace,
+  type OpenTransport,
+  ReceiveBuffers,
+  transact,
+} from '../../src/wire/index.js';
+import { manyFlows } from '../support/many.js';
+import { Namespace } from '../support/namespace.js';
+import { type NewFlow, newFlow } from '../support/netlink.js';
+import { PROJECT, requirePrerequisites, SELF_TEST } from '../support/project.js';
+
+const GET = 0x101;
+const REQUEST_ACK = 0x05;
+const DUMP = 0x300;
+const flow = (sport: number): NewFlow => ({
+  proto: 17,
+  original: { src: '192.0.2.1', dst: '198.51.100.1', sport, dport: 53 },
+  timeout: 10000,
+});
+
+/** Everything that can be done through transports; the same whoever is behind them. @returns what was seen */
+async function session(open: OpenTransport): Promise<string[]> {
+  const seen: string[] = [];
+  const see = (what: string) => (bytes: Uint8Array, at: number, end: number) =>
+    seen.push(
+      `${what} ${Buffer.from(bytes.subarray(at, end))
+        .toString('hex')
+        .replace(/^(.{16}).{16}/, '$1')}`,
+    );
+  const writer = new MessageWriter();
+  const request = (sequence: number, flags: number, family: number) => {
+    writer.reset();
+    writer.begin(GET, REQUEST_ACK | flags, sequence, family);
+    writer.end();
+    return { name: 'CT_GET', sequence, bytes: writer.bytes, length: writer.length };
+  };
+
+  const events = EventSource.open({ groups: ALL_FLOW_EVENTS, transport: open });
+  const twoEvents = new Promise<void>((resolve, reject) => {
+    let count = 0;
+    events.start({
+      message: (bytes, at, end) => {
+        see('event')(bytes, at, end);
+        if (++count === 2) resolve();
+      },
+      lost: () => reject(new Error('lost')),
+      failed: reject,
+    });
+  });
+
+  const socket = open({});
+  const buffers = new ReceiveBuffers(socket);
+  await dump(socket, buffers, request(5, DUMP, 2), { message: see('list') });
+  const create = newFlow(flow(7));
+  create.writeUInt32LE(6, 8);
+  transact(socket, buffers, { name: 'CT_NEW', sequence: 6, bytes: create, length: create.length });
+  create.writeUInt32LE(7, 8);
+  assert.throws(
+    () => transact(socket, buffers, { name: 'CT_NEW', sequence: 7, bytes: create, length: create.length }),
+    (error) => error instanceof KernelError && error.code === 'EEXIST',
+  );
+  const another = newFlow(flow(8));
+  another.writeUInt32LE(8, 8);
+  transact(socket, buffers, { name: 'CT_NEW', sequence: 8, bytes: another, length: another.length });
+  await dump(socket, buffers, request(9, DUMP, 2), { message: see('list again') });
+  await twoEvents;
+  events.close();
+  socket.close();
+
+  const conntrack = await Conntrack.open({ transport: open });
+  seen.push(`count ${(await conntrack.count()).entries}`);
+  await conntrack.close();
+  return seen;
+}
+
+before(requirePrerequisites);
+suite('testing kit', { skip: SELF_TEST ? 'a part of our own library' : false }, () => {
+  let folder: string;
+  let file: string;
+  let seen: string[];
+  before(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'conntrack-kit-'));
+    file = join(folder, 'table.ndjson');
+    await using there = await Namespace.create('kit');
+    // More than one datagram, so that a list has parts.
+    await there.netlink(manyFlows(1000));
+    const namespace = NetworkNamespace.open(there.pid);
+    const recorder = Recorder.toFile(file, (options) => NetlinkSocket.open({ ...options, namespace }));
+    seen = await session(recorder.open);
+    recorder.close();
+    namespace.close();
+  });
+  after(() => rmSync(folder, { recursive: true, force: true }));
+
+  test('the recorded session saw the kernel', () => {
+    const count = (what: string) => seen.filter((line) => line.startsWith(`${what} `)).length;
+    assert.deepEqual([count('list'), count('event'), seen.at(-1)], [1000 + 1002, 2, 'count 1002']);
+    assert.equal(statSync(file).mode & 0o777, 0o600);
+  });
+
+  test('a replay shows the same', async () => {
+    const replay = Replay.fromFile(file);
+    const again = await session(replay.open);
+    // Events come beside the answers: only each of the two has an order.
+    const sorted = (lines: readonly string[]) => [...lines].sort((a, b) => Number(a < 'f') - Number(b < 'f'));
+    assert.deepEqual(sorted(again), sorted(seen));
+    replay.assertDone();
+  });
+
+  test('a replay needs neither root nor native code', () => {
+    chmodSync(folder, 0o755);
+    chmodSync(file, 0o644);
+    const copy = join(folder, 'count.ndjson');
+    const steps = readFileSync(file, 'utf8').trimEnd().split('\n');
+    // The last transport is that of the count.
+    const last = JSON.parse(steps.at(-1)!).transport;
+    writeFileSync(copy, steps.filter((line, i) => i === 0 || JSON.parse(line).transport === last).join('\n'));
+    const source = `
+      process.dlopen = () => { throw new Error('native code is loaded') };
+      const { Conntrack } = await import('${PROJECT}/build/src/index.js');
+      const { Replay } = await import('${PROJECT}/build/src/testing/index.js');
+      const conntrack = await Conntrack.open({ transport: Replay.fromFile('${copy}').open });
+      console.log((await conntrack.count()).entries);
+      await conntrack.close();`;
+    const node = [process.execPath, '--input-type=module', '-e', source];
+    const result = spawnSync('setpriv', ['--reuid=65534', '--regid=65534', '--clear-groups', ...node], { encoding: 'utf8' });
+    assert.equal(result.stdout, '1002\n', result.stderr);
+  });
+});
