@@ -1,6 +1,7 @@
 // Public API. Named re-exports and nothing else.
 
 export { formatAddress, parseAddress } from './ctnetlink/address.js';
+export type { EventInfo, EventType, ExpectationEvent, FlowEvent } from './ctnetlink/event.js';
 export type { Expectation, ExpectationJson } from './ctnetlink/expectation.js';
 export type { Filter, NatMatch, OriginalMatch, TupleMatch } from './ctnetlink/filter-input.js';
 export {
@@ -48,8 +49,11 @@ export {
   SystemError,
   ValueError,
 } from './errors.js';
-export { Conntrack, type FlowPart, type ListOptions } from './library/client.js';
+export { Conntrack, type FlowEventsOptions, type FlowPart, type ListOptions, type WatchOptions } from './library/client.js';
+export type { EventLoss } from './library/event-source.js';
+export { type EventQueueOptions, EventStream, OverflowError, type OverflowPolicy } from './library/event-stream.js';
 export type { Expectations } from './library/expectations.js';
+export { type LiveChange, LiveFlows, type LiveListener } from './library/live-flows.js';
 export { listNamespaces, type NamespaceList, NetworkNamespace } from './library/namespaces.js';
 export type { CreateResult, DeleteResult, UpdateResult } from './library/results.js';
 export type { CallOptions, Listing } from './library/session.js';

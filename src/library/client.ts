@@ -1,17 +1,21 @@
 // Conntrack: the public API, a layer of owned objects above Table.
 
+import { EVENT_TYPES, type EventType, type FlowEvent } from '../ctnetlink/event.js';
 import { MATCH_ALL } from '../ctnetlink/filter.js';
 import { type Filter, toFlowFilter } from '../ctnetlink/filter-input.js';
 import { type Family, type Flow, type FlowField, type FlowJson, FlowReader, fieldSet } from '../ctnetlink/flow.js';
 import { requiredConditions } from '../ctnetlink/kernel-filter.js';
 import { type FlowKeyInput, type FlowUpdate, type NewFlow, toFlowChange, toFlowKey, toFlowSpec } from '../ctnetlink/new-flow.js';
 import { CPU_STATISTICS } from '../ctnetlink/statistics.js';
+import type { View } from '../ctnetlink/view.js';
 import { type ConntrackError, KernelError } from '../errors.js';
 import { MessageWriter } from '../wire/message.js';
 import { EncodedFlows, type SingleRequest } from './encoded-flows.js';
+import { type EventQueueOptions, EventStream } from './event-stream.js';
 import { Expectations } from './expectations.js';
 import { emptyResult } from './flow-changes.js';
 import { withHint } from './hints.js';
+import { isOfType, LiveFlows, toFlowEvent } from './live-flows.js';
 import { BATCH_SIZE } from './pending-flows.js';
 import {
   type CreateResult,
@@ -44,6 +48,22 @@ export interface ListOptions<F extends FlowField = FlowField> extends CallOption
   readonly list?: FlowList;
   /** Reset the counters while reading: of every entry of the filter's family, also of those that the filter leaves out. */
   readonly zero?: boolean;
+}
+
+/** How a program watches. */
+export interface WatchOptions extends CallOptions {
+  /** Bytes to ask for as receive buffer; the kernel doubles it. Default 16 MiB, room for some 25,000 events. */
+  readonly receiveBuffer?: number | undefined;
+}
+
+/** Which events of flows, and how they wait for the program. */
+export interface FlowEventsOptions extends WatchOptions, EventQueueOptions {
+  /** Default: all three. */
+  readonly types?: readonly EventType[] | undefined;
+  /** Begin with a NEW event of `origin` `initial` for each flow that is there. Default false. */
+  readonly initial?: boolean | undefined;
+  /** After a loss, list the table and make up for it with events of `origin` `resync`. Default false. */
+  readonly resync?: boolean | undefined;
 }
 
 /** A flow of which only some members were read. */
@@ -197,6 +217,47 @@ export class Conntrack implements AsyncDisposable {
     });
   }
 
+  /**
+   * What happens to flows from now on: listening begins inside the call. Flows that began before anybody listened give no UPDATE or
+   * DESTROY events where sysctl net.netfilter.nf_conntrack_events is 2 (the default of current kernels). Matches `-E`.
+   * @throws ValueError, SystemError, ClosedError; while iterating, the signal's reason
+   */
+  events(filter: Filter = {}, options: FlowEventsOptions = {}): EventStream<FlowEvent> {
+    this.#session.check(options);
+    const { types, initial = false, resync = false } = options;
+    const groups = types && groupsOf(types);
+    const reader = new FlowReader();
+    const watch = this.#session.table.watch({
+      table: 'conntrack',
+      groups,
+      filter: toFlowFilter(filter),
+      receiveBuffer: options.receiveBuffer,
+      initial,
+      resync,
+    });
+    const make = (view: View) => (isOfType(view, groups) ? toFlowEvent(view, reader) : undefined);
+    const stream = new EventStream(watch, make, options);
+    this.#session.attach(stream, options);
+    return stream;
+  }
+
+  /**
+   * A view of the flows that match which is always right: a list, then every event, and a comparison with the table after a loss.
+   * Settles when the list is complete. @throws ValueError, SystemError, KernelError, ClosedError, the signal's reason
+   */
+  async watch(filter: Filter = {}, options: WatchOptions = {}): Promise<LiveFlows> {
+    this.#session.check(options);
+    const { receiveBuffer } = options;
+    const watch = this.#session.table.watch({
+      table: 'conntrack',
+      filter: toFlowFilter(filter),
+      receiveBuffer,
+      initial: true,
+      resync: true,
+    });
+    return LiveFlows.start(watch, (live) => this.#session.attach(live, options));
+  }
+
   /** Empties the table, or drops all flows of one family. Matches `-F`. @throws KernelError */
   flush(options: CallOptions & { readonly family?: Family | undefined } = {}): Promise<void> {
     return this.#session.run(options, () => this.#session.table.flush(familyNumber(options.family)));
@@ -233,6 +294,17 @@ export class Conntrack implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
+}
+
+/** The multicast groups of some types of events. */
+function groupsOf(types: readonly EventType[]): number {
+  let groups = 0;
+  for (const type of types) {
+    const index = EVENT_TYPES.indexOf(type);
+    if (index < 0) throw new RangeError(`there are no events of type ${type}`);
+    groups |= 1 << index;
+  }
+  return groups;
 }
 
 /** Creates flows a batch at a time. */

@@ -116,6 +116,19 @@ export class EntryStore {
     this.#index[hole] = EMPTY;
   }
 
+  /** The records there are now. Each may be gone, or be another entry's, by the time it is looked at: see `isInUse`. */
+  records(): Int32Array {
+    const records = new Int32Array(this.#size);
+    let count = 0;
+    for (const record of this.#index) if (record !== EMPTY) records[count++] = record;
+    return records;
+  }
+
+  /** Whether an entry is kept in a record. */
+  isInUse(record: RecordRef): boolean {
+    return host32(this.page(record), this.#at(record) + SIZE) !== 0;
+  }
+
   /** Calls `visit` for each record. It may remove none: collect them first. */
   forEach(visit: (record: RecordRef) => void): void {
     for (const record of this.#index) if (record !== EMPTY) visit(record);
@@ -160,6 +173,7 @@ export class EntryStore {
   #release(record: RecordRef): void {
     const units = this.#units(record);
     putHost32(this.page(record), this.#at(record) + HASH, this.#free[units] ?? EMPTY);
+    putHost32(this.page(record), this.#at(record) + SIZE, 0);
     this.#free[units] = record;
   }
 

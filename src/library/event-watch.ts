@@ -122,6 +122,12 @@ export class EventWatch {
     });
   }
 
+  /** What the watcher has been told of: what is in the table. For watches with `resync`. */
+  get known(): TableTracker {
+    if (!this.#tracker) throw new Error('this watch keeps no table');
+    return this.#tracker;
+  }
+
   /** Reads no more until `resume`. */
   pause(): void {
     if (this.#paused || this.#closed) return;

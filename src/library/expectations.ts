@@ -1,5 +1,6 @@
 // Expectations: what helpers wait for, as the public API has it.
 
+import { type ExpectationEvent, expectationEvent } from '../ctnetlink/event.js';
 import { type Expectation, ExpectationReader } from '../ctnetlink/expectation.js';
 import type { Family } from '../ctnetlink/flow.js';
 import {
@@ -10,6 +11,7 @@ import {
 } from '../ctnetlink/new-expectation.js';
 import { EXPECTATION_STATISTICS } from '../ctnetlink/statistics.js';
 import { KernelError } from '../errors.js';
+import { type EventQueueOptions, EventStream } from './event-stream.js';
 import type { DeleteResult } from './results.js';
 import { type CallOptions, Listing, type Session } from './session.js';
 import { type ExpectationStatistics, toStatistics } from './statistics.js';
@@ -71,6 +73,24 @@ export class Expectations {
       }
       return { matched: deleted, deleted, alreadyGone: 0, failed: 0 };
     });
+  }
+
+  /** Expectations that begin and end, from now on. Matches `-E expect`. @throws SystemError, ClosedError; while iterating, the signal's reason */
+  events(
+    options: CallOptions &
+      EventQueueOptions & {
+        readonly receiveBuffer?: number | undefined;
+        readonly initial?: boolean | undefined;
+        readonly resync?: boolean | undefined;
+      } = {},
+  ): EventStream<ExpectationEvent> {
+    this.#session.check(options);
+    const { receiveBuffer, initial = false, resync = false } = options;
+    const reader = new ExpectationReader();
+    const watch = this.#session.table.watch({ table: 'expect', receiveBuffer, initial, resync });
+    const stream = new EventStream(watch, (view) => expectationEvent(view, reader.read(view)), options);
+    this.#session.attach(stream, options);
+    return stream;
   }
 
   /** Drops all expectations, of both families. Matches `-F expect`. @throws KernelError */

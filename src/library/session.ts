@@ -19,9 +19,16 @@ interface Patience {
   readonly pause: () => Promise<void> | undefined;
 }
 
+/** Something that runs until it is told to end, or ends by itself. */
+interface Ending {
+  fail(reason: unknown): void;
+  onEnd(callback: () => void): void;
+}
+
 export class Session {
   readonly table: ConntrackTable;
   readonly #running = new Set<Promise<unknown>>();
+  readonly #closers = new Set<() => void>();
   #closed = false;
 
   constructor(table: ConntrackTable) {
@@ -68,9 +75,28 @@ export class Session {
     return new ScanIterator(tracked, make, () => this.#check(signal));
   }
 
+  /** Ties something that runs by itself to this session and a signal: it ends with them. @throws ClosedError, the signal's reason */
+  attach(ending: Ending, { signal }: CallOptions): void {
+    this.#check(signal);
+    const close = () => ending.fail(new ClosedError('this Conntrack is closed'));
+    const abort = () => ending.fail(signal!.reason);
+    this.#closers.add(close);
+    signal?.addEventListener('abort', abort, { once: true });
+    ending.onEnd(() => {
+      this.#closers.delete(close);
+      signal?.removeEventListener('abort', abort);
+    });
+  }
+
+  /** @throws ClosedError, the signal's reason */
+  check({ signal }: CallOptions): void {
+    this.#check(signal);
+  }
+
   /** Idempotent. Settles when nothing is under way any more. */
   async close(): Promise<void> {
     this.#closed = true;
+    for (const close of this.#closers) close();
     this.table.close();
     await Promise.allSettled(this.#running);
   }

@@ -61,6 +61,19 @@ export class TableTracker {
     return this.#store.bytes;
   }
 
+  /** What is known now, for `read`. */
+  records(): Int32Array {
+    return this.#store.records();
+  }
+
+  /** Looks at a record of `records()`. @returns false when the entry has gone since then */
+  read(record: number, view: View): boolean {
+    const store = this.#store;
+    if (!store.isInUse(record) || this.#isGone(record)) return false;
+    view.decode(store.page(record), store.start(record), store.end(record));
+    return true;
+  }
+
   /** Applies an event, and shows it when it is wanted. */
   event(view: View): void {
     const record = this.#find(view);

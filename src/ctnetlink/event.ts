@@ -1,0 +1,91 @@
+// FlowEvent, ExpectationEvent: what happened to an entry, as owned objects.
+
+import { eventType } from './event-type.js';
+import type { Expectation } from './expectation.js';
+import type { Flow } from './flow.js';
+import { INSPECT, type Json, toJson, toPlain } from './plain.js';
+import { ORIGIN_INITIAL, ORIGIN_KERNEL, type View } from './view.js';
+
+/** What happened: the entry is new, was changed, or is gone. */
+export type EventType = 'NEW' | 'UPDATE' | 'DESTROY';
+export const EVENT_TYPES = ['NEW', 'UPDATE', 'DESTROY'] as const satisfies readonly EventType[];
+
+/** What events of flows and of expectations have in common. */
+export interface EventInfo {
+  readonly type: EventType;
+  /** When it happened, in nanoseconds since the epoch. Absent unless the kernel tells (sysctl nf_conntrack_timestamp, Linux 6.14). */
+  readonly timestamp?: bigint | undefined;
+  /** Netlink port id of the program whose request caused it, 1 to 2^32 - 1. Absent for what packets and time caused. */
+  readonly portId?: number | undefined;
+  /** Absent for events of the kernel. `initial`: was there when the watch began. `resync`: stands for events that were lost. */
+  readonly origin?: 'initial' | 'resync' | undefined;
+}
+
+/** Something that happened to a flow. */
+export interface FlowEvent extends EventInfo {
+  /** The flow as the kernel tells it with the event: without `use`, and with counters in DESTROY events only. */
+  readonly flow: Flow;
+  /** The same as a line of `-E -o ndjson`; see docs/json.md. */
+  toJSON(): Json<FlowEvent>;
+}
+
+/** Something that happened to an expectation: it is new, or gone. */
+export interface ExpectationEvent extends EventInfo {
+  readonly expectation: Expectation;
+  /** The same as a line of `-E expect -o ndjson`. */
+  toJSON(): Json<ExpectationEvent>;
+}
+
+abstract class Base implements EventInfo {
+  readonly type: EventType;
+  readonly timestamp: bigint | undefined;
+  readonly portId: number | undefined;
+  readonly origin: 'initial' | 'resync' | undefined;
+
+  constructor(view: View, timestamp: bigint | undefined) {
+    this.type = EVENT_TYPES[eventType(view)]!;
+    this.timestamp = timestamp;
+    this.portId = view.portId === 0 ? undefined : view.portId;
+    this.origin = view.origin === ORIGIN_KERNEL ? undefined : view.origin === ORIGIN_INITIAL ? 'initial' : 'resync';
+  }
+
+  [INSPECT](): object {
+    return toPlain(this);
+  }
+}
+
+class FlowEventObject extends Base implements FlowEvent {
+  readonly flow: Flow;
+
+  constructor(view: View, timestamp: bigint | undefined, flow: Flow) {
+    super(view, timestamp);
+    this.flow = flow;
+  }
+
+  toJSON(): Json<FlowEvent> {
+    return toJson<FlowEvent>(this);
+  }
+}
+
+class ExpectationEventObject extends Base implements ExpectationEvent {
+  readonly expectation: Expectation;
+
+  constructor(view: View, expectation: Expectation) {
+    super(view, undefined);
+    this.expectation = expectation;
+  }
+
+  toJSON(): Json<ExpectationEvent> {
+    return toJson<ExpectationEvent>(this);
+  }
+}
+
+/** The event in a view whose flow was read. `timestamp`: CTA_TIMESTAMP_EVENT. */
+export function flowEvent(view: View, timestamp: bigint | undefined, flow: Flow): FlowEvent {
+  return new FlowEventObject(view, timestamp, flow);
+}
+
+/** The event in a view whose expectation was read. */
+export function expectationEvent(view: View, expectation: Expectation): ExpectationEvent {
+  return new ExpectationEventObject(view, expectation);
+}

@@ -1,0 +1,233 @@
+// Events and live views of the library, against a real table that changes: what is told, in which order, how it ends, and that a
+// view is the table.
+
+import assert from 'node:assert/strict';
+import { after, before, suite, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ClosedError, Conntrack, type FlowEvent, type NewFlow, OverflowError } from '../../src/index.js';
+import { Namespace } from '../support/namespace.js';
+import { requirePrerequisites, SELF_TEST } from '../support/project.js';
+import { Random, seedFromEnvironment } from '../support/random.js';
+
+const flow = (sport: number, more: Partial<NewFlow> = {}): NewFlow => ({
+  protocol: 'udp',
+  original: { src: '192.0.2.1', dst: '198.51.100.1', sport, dport: 53 },
+  timeout: 10_000,
+  ...more,
+});
+
+before(requirePrerequisites);
+suite('library events', { skip: SELF_TEST ? 'the reference has no library' : false }, () => {
+  let namespace: Namespace;
+  before(async () => {
+    namespace = await Namespace.create('libevents');
+    await namespace.sysctl({ 'net.netfilter.nf_conntrack_events': 1 });
+  });
+  after(() => namespace.close());
+  /** A table of the namespace that is closed with the test, empty at its beginning. */
+  async function open(): Promise<Conntrack> {
+    const conntrack = await Conntrack.open({ netns: namespace.pid });
+    await conntrack.flush();
+    return conntrack;
+  }
+
+  async function take<T>(events: AsyncIterable<T>, count: number): Promise<T[]> {
+    const taken: T[] = [];
+    for await (const event of events) if (taken.push(event) === count) break;
+    return taken;
+  }
+
+  test('a flow begins, changes and ends', async () => {
+    await using conntrack = await open();
+    const events = conntrack.events();
+    await events.ready;
+    await conntrack.create(flow(1));
+    await conntrack.update({ original: { sport: 1 } }, { mark: 7 });
+    await conntrack.delete({ original: { sport: 1 } });
+    const told = await take(events, 3);
+    assert.deepEqual(
+      told.map((event) => [event.type, event.flow.original.sport, event.flow.mark, event.origin]),
+      [
+        ['NEW', 1, 0, undefined],
+        ['UPDATE', 1, 7, undefined],
+        ['DESTROY', 1, 7, undefined],
+      ],
+    );
+    assert.ok(told.every((event) => event.portId !== undefined && event.portId > 0));
+    assert.equal(new Set(told.map((event) => event.flow.id)).size, 1);
+    assert.equal(JSON.parse(JSON.stringify(told[1])).flow.mark, 7);
+    // Leaving the loop has ended the stream.
+    assert.deepEqual(await events.next(), { value: undefined, done: true });
+  });
+
+  test('filter and types', async () => {
+    await using conntrack = await open();
+    await using events = conntrack.events({ original: { sport: 2 } }, { types: ['NEW', 'DESTROY'] });
+    for (const sport of [1, 2, 3]) await conntrack.create(flow(sport));
+    await conntrack.update({}, { mark: 1 });
+    await conntrack.delete({});
+    const told = await take(events, 2);
+    assert.deepEqual(
+      told.map((event) => [event.type, event.flow.original.sport]),
+      [
+        ['NEW', 2],
+        ['DESTROY', 2],
+      ],
+    );
+    assert.throws(() => conntrack.events({}, { types: ['GONE' as never] }), RangeError);
+    assert.throws(() => conntrack.events({}, { highWaterMark: 0 }), RangeError);
+  });
+
+  test('with initial, what is there comes first', async () => {
+    await using conntrack = await open();
+    for (const sport of [1, 2]) await conntrack.create(flow(sport));
+    await using events = conntrack.events({}, { initial: true });
+    await events.ready;
+    await conntrack.create(flow(3));
+    const told = await take(events, 3);
+    assert.deepEqual(
+      told.map((event) => [event.type, event.origin, event.flow.original.sport]).sort(),
+      [
+        ['NEW', 'initial', 1],
+        ['NEW', 'initial', 2],
+        ['NEW', undefined, 3],
+      ].sort(),
+    );
+  });
+
+  test('a closed table and an aborted signal end a stream with their reasons, a closed stream ends quietly', async () => {
+    const conntrack = await open();
+    const first = conntrack.events();
+    const waiting = first.next();
+    const controller = new AbortController();
+    const second = conntrack.events({}, { signal: controller.signal }).next();
+    const third = conntrack.events();
+    const quiet = third.next();
+    third.close();
+    assert.deepEqual(await quiet, { value: undefined, done: true });
+    controller.abort(new Error('enough'));
+    await assert.rejects(second, /^Error: enough$/);
+    await conntrack.close();
+    await assert.rejects(waiting, ClosedError);
+    assert.throws(() => conntrack.events(), ClosedError);
+    await assert.rejects(conntrack.watch(), ClosedError);
+  });
+
+  suite('events that are not taken', () => {
+    const MANY = Array.from({ length: 300 }, (_, n) => flow(1000 + n));
+    async function untaken(options: Parameters<Conntrack['events']>[1]) {
+      const conntrack = await open();
+      const events = conntrack.events({}, { types: ['NEW'], highWaterMark: 100, ...options });
+      await conntrack.createMany(MANY);
+      await sleep(100);
+      return { events, [Symbol.asyncDispose]: () => conntrack.close() };
+    }
+    const sports = (told: readonly FlowEvent[]) => told.map((event) => event.flow.original.sport! - 1000);
+    const count = (from: number, to: number) => Array.from({ length: to - from }, (_, n) => from + n);
+
+    test('pause: all come in the end', async () => {
+      await using it = await untaken({ overflow: 'pause' });
+      assert.deepEqual(sports(await take(it.events, 300)), count(0, 300));
+    });
+    test('drop-newest: the first 100 stay', async () => {
+      await using it = await untaken({ overflow: 'drop-newest' });
+      assert.deepEqual(sports(await take(it.events, 100)), count(0, 100));
+      assert.equal(it.events.dropped, 200);
+    });
+    test('drop-oldest: the last 100 stay', async () => {
+      await using it = await untaken({ overflow: 'drop-oldest' });
+      assert.deepEqual(sports(await take(it.events, 100)), count(200, 300));
+      assert.equal(it.events.dropped, 200);
+    });
+    test('fail: 100 come, then the error', async () => {
+      await using it = await untaken({ overflow: 'fail' });
+      const told: FlowEvent[] = [];
+      await assert.rejects(async () => {
+        for await (const event of it.events) told.push(event);
+      }, OverflowError);
+      assert.deepEqual(sports(told), count(0, 100));
+    });
+    test('a loss in the kernel is told', async () => {
+      const losses: number[] = [];
+      await using it = await untaken({ receiveBuffer: 2304, onLost: ({ events }) => losses.push(events) });
+      await sleep(50);
+      assert.ok(it.events.lost > 0);
+      assert.equal(
+        losses.reduce((sum, events) => sum + events, 0),
+        it.events.lost,
+      );
+    });
+  });
+
+  test('a live view is the table, whatever happens and whatever is lost', async () => {
+    const random = new Random(seedFromEnvironment(20260404));
+    await using conntrack = await open();
+    await conntrack.createMany(Array.from({ length: 500 }, (_, n) => flow(n + 1)));
+    await using live = await conntrack.watch({ mark: { value: 0, mask: 0x80 } }, { receiveBuffer: 4096 });
+    assert.equal(live.size, 500);
+    const told = new Map<string, 'there'>([...live].map((each) => [`${each.original.sport}`, 'there']));
+    let losses = 0;
+    live.subscribe((change) => {
+      if (change.type === 'LOST') losses++;
+      else if (change.type === 'DESTROY') told.delete(`${change.flow.original.sport}`);
+      else told.set(`${change.flow.original.sport}`, 'there');
+    });
+    for (let round = 0; round < 30; round++) {
+      const port = () => 1 + random.below(1500);
+      await conntrack.createMany(
+        Array.from({ length: 40 }, () => flow(port(), { mark: random.pick([0, 1, 0x80]) })),
+        { mayExist: true },
+      );
+      await conntrack.deleteMany(Array.from({ length: 20 }, () => flow(port())));
+      await sleep(random.below(3));
+    }
+    await conntrack.delete({ mark: { value: 0x80, mask: 0x80 } });
+    const key = (each: { original: { sport?: number | undefined }; mark?: number | undefined }) =>
+      `${each.original.sport} ${each.mark ?? 0}`;
+    const table = (await conntrack.list().toArray()).map(key).sort();
+    // Events are told within milliseconds, repairs within a second of each other.
+    for (let n = 0; n < 50 && [...live].map(key).sort().join() !== table.join(); n++) await sleep(100);
+    assert.deepEqual([...live].map(key).sort(), table);
+    assert.equal(live.size, table.length);
+    assert.equal(live.count({ mark: 1 }), table.filter((text) => text.endsWith(' 1')).length);
+    assert.equal([...live.list({ mark: 1 })].length, live.count({ mark: 1 }));
+    assert.ok(losses > 0, 'the buffer was meant to be too small');
+    assert.ok(live.lost > 0);
+    assert.deepEqual([...told.keys()].sort(), table.map((text) => text.split(' ')[0]!).sort());
+    assert.ok(live.bytes < 4 * 2 ** 20);
+  });
+
+  test('a live view ends with its table', async () => {
+    const conntrack = await open();
+    await conntrack.create(flow(1));
+    const live = await conntrack.watch();
+    await conntrack.close();
+    assert.ok(live.failure instanceof ClosedError);
+    assert.equal([...live].length, 1, 'it stays as it was');
+  });
+
+  test('expectations', async () => {
+    await using conntrack = await open();
+    await conntrack.create({
+      protocol: 'tcp',
+      state: 'ESTABLISHED',
+      original: { src: '192.0.2.1', dst: '198.51.100.1', sport: 1, dport: 21 },
+      timeout: 600,
+      helper: 'ftp',
+    });
+    await using events = conntrack.expectations.events();
+    await conntrack.expectations.create({
+      protocol: 'tcp',
+      tuple: { src: '192.0.2.1', dst: '198.51.100.1', sport: 0, dport: 41000 },
+      mask: { src: '255.255.255.255', dst: '255.255.255.255', sport: 0, dport: 65535 },
+      master: { src: '192.0.2.1', dst: '198.51.100.1', sport: 1, dport: 21 },
+      timeout: 300,
+    });
+    await conntrack.expectations.flush();
+    const told = await take(events, 2);
+    assert.deepEqual(
+      told.map((event) => event.type),
+      ['NEW', 'DESTROY'],
+    );
+  });
+});
