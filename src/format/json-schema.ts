@@ -90,6 +90,7 @@ export function makeJsonSchema(): { readonly schema: Schema; readonly rows: Read
     icmpId: either('ICMP or ICMPv6 identifier.', 'icmpId', 'icmpv6Id'),
     zone: take(tupleFields.tupleZone),
   };
+  const netns: Schema = { type: 'string', description: 'Network namespace it is of. With --netns all.' };
   const family: Schema = { enum: ['ipv4', 'ipv6', 'unknown'], description: 'Address family.' };
   const protocol: Schema = {
     enum: [...PROTOCOLS.map(({ name }) => name), generic.name],
@@ -124,6 +125,7 @@ export function makeJsonSchema(): { readonly schema: Schema; readonly rows: Read
   const flowSchema = object(
     'A tracked connection. Absent members were not sent by the kernel.',
     {
+      netns,
       id: flow('id'),
       family,
       protocol,
@@ -172,6 +174,7 @@ export function makeJsonSchema(): { readonly schema: Schema; readonly rows: Read
   const expectationSchema = object(
     'What a helper waits for.',
     {
+      netns,
       id: expected('id'),
       family,
       protocol,
@@ -193,6 +196,7 @@ export function makeJsonSchema(): { readonly schema: Schema; readonly rows: Read
     object(
       `An event of -E, of a ${name}.`,
       {
+        netns,
         type: { enum: ['NEW', 'UPDATE', 'DESTROY'] },
         timestamp: flow('timestampEvent'),
         portId: integer(U32, 'Netlink socket whose request caused it; absent for packets and timeouts.'),
@@ -207,6 +211,7 @@ export function makeJsonSchema(): { readonly schema: Schema; readonly rows: Read
     object(
       description,
       {
+        netns,
         cpu: integer(0xffff, 'Number of the CPU.'),
         ...Object.fromEntries(names.map((name) => [statisticMember(name), integer(U32, `Counter ${name}; it wraps round.`)])),
       },
@@ -239,7 +244,7 @@ export function makeJsonSchema(): { readonly schema: Schema; readonly rows: Read
         ref(name),
         array(ref(name)),
       ]),
-      ...['count', 'deleteResult', 'updateResult', 'failure', 'note'].map((name) => ref(name)),
+      ...['count', 'counts', 'deleteResult', 'updateResult', 'failure', 'note'].map((name) => ref(name)),
       { type: 'null' },
     ],
     $defs: {
@@ -257,7 +262,8 @@ export function makeJsonSchema(): { readonly schema: Schema; readonly rows: Read
       expectationEvent: event('expectation'),
       cpuStatistics: counters('Counters of a CPU: -S.', CPU_STATISTICS),
       expectationStatistics: counters('Counters of a CPU: -S expect.', EXPECTATION_STATISTICS),
-      count: object('-C.', { entries: number, maxEntries: number }, ['entries']),
+      count: object('-C.', { netns, entries: number, maxEntries: number }, ['entries']),
+      counts: array(ref('count'), '-C --netns all.'),
       deleteResult: changeResult('deleted', {}),
       updateResult: changeResult('updated', {
         unchanged: described(number, 'Had the new values already.'),
@@ -265,7 +271,7 @@ export function makeJsonSchema(): { readonly schema: Schema; readonly rows: Read
       }),
       error: object(
         'An error: the code is stable, the message for people, the hint says what to do.',
-        { code: { type: 'string' }, message: { type: 'string' }, hint: { type: 'string' } },
+        { netns, code: { type: 'string' }, message: { type: 'string' }, hint: { type: 'string' } },
         ['code', 'message'],
       ),
       failure: object('A line of standard error.', { error: ref('error') }, ['error']),

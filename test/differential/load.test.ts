@@ -368,9 +368,9 @@ suite('a file too large to be kept', OURS, () => {
 
 /** Prints every entry's attributes in hex, without those that are the kernel's own: counters, times, id, references. */
 const RAW = `
-import { Table } from '${pathToFileURL(join(PROJECT, 'dist', 'library', 'table.js')).href}';
+import { ConntrackTable } from '${pathToFileURL(join(PROJECT, 'dist', 'library', 'table.js')).href}';
 const own = new Set([7, 9, 10, 11, 12, 20]);
-const table = Table.open();
+const table = ConntrackTable.open();
 await table.scan({ kind: 'all', of: [] }, {
   entry(view) {
     const bytes = Buffer.from(view.bytes.subarray(view.start, view.start + view.size));

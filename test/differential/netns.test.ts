@@ -9,12 +9,16 @@ import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
+import { makeJsonSchema } from '../../src/format/json-schema.js';
 import { Conntrack, NamespaceError, NetworkNamespace } from '../../src/index.js';
 import { NetlinkSocket } from '../../src/wire/index.js';
+import { schemaFault } from '../support/json-schema.js';
 import { Namespace } from '../support/namespace.js';
 import { type NewFlow, newFlow } from '../support/netlink.js';
 import { closingLines, toOutcome } from '../support/outcome.js';
 import { PROJECT, requirePrerequisites, SELF_TEST, UNDER_TEST } from '../support/project.js';
+
+const { schema } = makeJsonSchema();
 
 const flow = (sport: number): NewFlow => ({
   proto: 17,
@@ -214,6 +218,27 @@ ${script}`;
       return { ...result, closing: closingLines(result.stderr), lines: result.stdout.trimEnd().split('\n') };
     };
 
+    test('in JSON each entry tells its namespace', async () => {
+      const { lines, stderr } = await runAlone(
+        '"$c" -L --netns all -o ndjson; "$c" -C --netns all -o json; "$c" -L -p udp --netns all -o json | tr -d "\\n"; echo; "$c" -S --netns all -o ndjson | head -n 1; "$c" -D -p udp --sport 1 --netns all -o ndjson',
+      );
+      const values = lines.map((line) => JSON.parse(line));
+      for (const value of values) assert.equal(schemaFault(schema, value), undefined, JSON.stringify(value));
+      const ports = (flows: { netns: string; original: { sport: number } }[]) =>
+        flows.map(({ netns, original }) => `${/^\d+$/.test(netns) ? 'third' : netns} ${original.sport}`).sort();
+      assert.deepEqual(ports(values.slice(0, 4)), ['a 1', 'a 2', 'b 3', 'third 4']);
+      const counts = values[4].map(({ entries }: { entries: number }) => entries);
+      assert.equal(
+        counts.reduce((sum: number, count: number) => sum + count, 0),
+        4,
+      );
+      assert.deepEqual(ports(values[5]), ['a 1', 'a 2', 'b 3', 'third 4']);
+      assert.equal(typeof values[6].netns, 'string');
+      assert.deepEqual(ports([values[7]]), ['a 1']);
+      assert.deepEqual(values[8], { matched: 1, deleted: 1, alreadyGone: 0, failed: 0 });
+      assert.equal(stderr, '');
+    });
+
     test('each namespace is counted once, the own first', async () => {
       const { lines, stderr } = await runAlone('"$c" -C --netns all; echo "$? $third"');
       const [status, third] = lines.at(-1)!.split(' ');
@@ -357,10 +382,10 @@ sleep 0.3; add 21 a; add 22 b; wait $watch; echo $?; grep -o 'flow .*netns="[^>]
 
     test('it works in a worker thread', async () => {
       const source = `const { parentPort, workerData } = require('node:worker_threads');
-import(workerData.index).then(({ Conntrack }) => {
-  const conntrack = Conntrack.open({ netns: workerData.pid });
-  parentPort.postMessage(conntrack.count().entries);
-  conntrack.close();
+import(workerData.index).then(async ({ Conntrack }) => {
+  const conntrack = await Conntrack.open({ netns: workerData.pid });
+  parentPort.postMessage((await conntrack.count()).entries);
+  await conntrack.close();
 });`;
       const worker = new Worker(source, { eval: true, workerData: { index: `${PROJECT}/build/src/index.js`, pid: there.pid } });
       const count = await new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject));

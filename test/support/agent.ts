@@ -150,13 +150,6 @@ export const operations = {
   read: (path: string): string => readFileSync(path, 'latin1'),
   remove: (path: string): void => rmSync(path, { force: true }),
 
-  /** Calls an exported function of a module in here: how tests of the library get into a namespace. */
-  call: async (module: string, name: string, args: readonly unknown[]): Promise<unknown> => {
-    const exported = (await import(module)) as Record<string, (...args: readonly unknown[]) => unknown>;
-    if (!exported[name]) throw new Error(`${module} has no ${name}`);
-    return exported[name](...args);
-  },
-
   /** Sends requests made by netlink.ts. @returns each one's errno. */
   netlink: (messages: readonly Uint8Array[]): number[] => request(messages.map((bytes) => Buffer.from(bytes))),
 
