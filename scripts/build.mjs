@@ -1,7 +1,9 @@
 // Compiles src/ to dist/ (library, ES modules with declarations) and bundles the command into dist/conntrack.cjs.
+// Completions and the manual page are made from the option rows.
 // One CommonJS file, because that is what starts fastest: an ES module graph costs several milliseconds per start.
 import { execFileSync } from 'node:child_process';
-import { renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
@@ -36,5 +38,17 @@ await build({
   logLevel: 'warning',
 });
 execFileSync(process.execPath, [`${root}/scripts/code-cache.cjs`, `${out}/conntrack.cjs`], { stdio: 'ignore' });
+await writeGenerated();
 rmSync(dist, { recursive: true, force: true });
 renameSync(out, dist);
+
+/** Completions and the manual page, from the option rows. */
+async function writeGenerated() {
+  const { generatedFiles } = await import(`${out}/cli/docs/index.js`);
+  const { version } = JSON.parse(readFileSync(`${root}/package.json`, 'utf8'));
+  const made = process.env.SOURCE_DATE_EPOCH ? new Date(Number(process.env.SOURCE_DATE_EPOCH) * 1000) : new Date();
+  for (const [path, text] of Object.entries(generatedFiles({ version, date: made.toISOString().slice(0, 10) }))) {
+    mkdirSync(dirname(`${out}/${path}`), { recursive: true });
+    writeFileSync(`${out}/${path}`, text);
+  }
+}

@@ -14,6 +14,10 @@ const PACKAGES = {
   sysctl: 'procps',
   ping: 'iputils-ping',
   nc: 'netcat-openbsd',
+  // The manual page and the completions are tried with these.
+  mandoc: 'mandoc',
+  zsh: 'zsh',
+  fish: 'fish',
 };
 
 // An ordinary user's PATH leaves these out on Debian.

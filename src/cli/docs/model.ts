@@ -1,0 +1,86 @@
+// What the completions and the manual page are made of: the option rows, as a shell can use them. Nothing here is in the command.
+
+import { PROTOCOLS } from '../../ctnetlink/protocols/index.js';
+import type { Table } from '../invocation.js';
+import { needOf } from '../legality.js';
+import { COMMANDS, type CommandRow, OPTIONS, type OptionRow } from '../options.js';
+import { protocolOptions } from '../protocol-options.js';
+
+/** How a value is completed. `list`: words with commas between them. */
+export type ValueKind = 'none' | 'text' | 'words' | 'list' | 'file' | 'netns';
+
+/** An option as a shell sees it. */
+export interface ShellOption {
+  /** With dashes; letters only, no punctuation. The first is a short one where there is one. */
+  readonly names: readonly string[];
+  readonly arg: OptionRow['arg'];
+  /** Name of the value; '' without one. */
+  readonly value: string;
+  readonly kind: ValueKind;
+  readonly words: readonly string[];
+  /** First sentence of the help. */
+  readonly help: string;
+  /** Letters of the commands that take it, on the flow tables and on the table expect. */
+  readonly conntrack: string;
+  readonly expect: string;
+  /** The protocol that must have been named; '' for options of every protocol. */
+  readonly protocol: string;
+}
+
+/** Every option, those of the protocols behind the others. */
+export function shellOptions(): ShellOption[] {
+  const general = Object.entries<OptionRow>(OPTIONS).map(([key, row]) => shellOption(key, row, ''));
+  const special = PROTOCOLS.flatMap((protocol) =>
+    Object.entries(protocolOptions(protocol)).map(([key, row]) => shellOption(key, row, protocol.name)),
+  );
+  return [...general, ...special];
+}
+
+function shellOption(key: string, row: OptionRow, protocol: string): ShellOption {
+  const letters = (table: Table) =>
+    COMMANDS.filter((command) => takes(command, table) && needOf(row, command.letter, table))
+      .map((command) => command.letter)
+      .join('');
+  const short = row.short !== undefined && /[a-zA-Z]/.test(row.short) ? [`-${row.short}`] : [];
+  const [kind, words] = completionOf(key, row);
+  return {
+    names: [...short, ...row.names.map((name) => `--${name}`)],
+    arg: row.arg,
+    value: row.value ?? '',
+    kind,
+    words,
+    help: firstSentence(row.help),
+    conntrack: letters('conntrack'),
+    expect: letters('expect'),
+    protocol,
+  };
+}
+
+/** -R names no table, and works on that of the flows. */
+function takes(command: CommandRow, table: Table): boolean {
+  return command.tables.includes(table) || (command.letter === 'R' && table === 'conntrack');
+}
+
+function completionOf(key: string, row: OptionRow): readonly [ValueKind, readonly string[]] {
+  if (row.arg === 'none') return ['none', []];
+  if (key === 'protonum') return ['words', PROTOCOLS.map((protocol) => protocol.name)];
+  if (key === 'netns') return ['netns', []];
+  if (row.choices) return [row.value === 'LIST' ? 'list' : 'words', row.choices];
+  return [row.value === 'FILE' ? 'file' : 'text', []];
+}
+
+/** Up to the first full stop, colon or semicolon that ends something; without it. */
+export function firstSentence(text: string): string {
+  return text.replace(/[.:;](?: .*)?$/s, '').replace(/[.:;] .*$/s, '');
+}
+
+/** With dashes: `-L`, `--dump`. */
+export function commandNames(command: CommandRow): string[] {
+  return [`-${command.letter}`, ...command.names.map((name) => `--${name}`)];
+}
+
+/** Words that may follow a command. */
+export function topicsOf(command: CommandRow): readonly string[] {
+  if (command.letter !== 'h') return command.tables;
+  return ['expect', ...COMMANDS.map((row) => row.names[0]), ...PROTOCOLS.map((protocol) => protocol.name)];
+}

@@ -1,0 +1,127 @@
+// Completion for zsh, from the rows.
+
+import { COMMANDS } from '../options.js';
+import { commandNames, firstSentence, type ShellOption, shellOptions, topicsOf } from './model.js';
+
+/** The file `_conntrack`, for a folder in $fpath. */
+export function zshCompletion(): string {
+  const options = shellOptions();
+  return `#compdef conntrack
+# Completion of conntrack for zsh. Generated from the option rows.
+
+_conntrack_netns() {
+  local -a names
+  names=(all /run/netns/*(N:t))
+  compadd -a names
+}
+
+_conntrack() {
+  local command= table=conntrack protocol= word last=
+  local -i i at=0 count=0
+  local -a specs
+  for ((i = 2; i < CURRENT; i++)); do
+    word=$words[i]
+    if [[ $last == command && $word != -* ]]; then
+      count=2
+      [[ expect == $word* ]] && table=expect
+    fi
+    [[ $last == protocol ]] && protocol=\${(L)word}
+    last=
+    case $word in
+      (-p|--proto|--protonum) last=protocol ;;
+      (-p?*) protocol=\${(L)\${word#-p}} ;;
+${COMMANDS.map((row) => `      (${[`-${row.letter}*`, ...row.names.map((name) => `--${name}`)].join('|')}) [[ -n $command ]] || { command=${row.letter}; last=command; at=i; count=1 } ;;`).join('\n')}
+    esac
+  done
+
+  if [[ -z $command ]]; then
+    specs=(
+${COMMANDS.map((row) => `      ${commandSpec(row)}`).join('\n')}
+    )
+    _arguments -s : $specs
+    return
+  fi
+
+  if [[ $last == command && $command == R ]]; then
+    _files
+    return
+  fi
+  if [[ $last == command && $PREFIX != -* ]]; then
+    case $command in
+${COMMANDS.filter((row) => topicsOf(row).length > 0)
+  .map((row) => `      (${row.letter}) compadd ${topicsOf(row).join(' ')} ;;`)
+  .join('\n')}
+    esac
+  fi
+
+  case $table:$command in
+${sections(options).join('\n')}
+  esac
+  case $table:$command:$protocol in
+${protocolSections(options).join('\n')}
+  esac
+  # The command and its table have been read: the rest are options.
+  words[at,at+count-1]=()
+  ((CURRENT -= count))
+  _arguments -s : $specs
+}
+
+_conntrack "$@"
+`;
+}
+
+function commandSpec(row: (typeof COMMANDS)[number]): string {
+  return `{${commandNames(row).join(',')}}${quote(`[${escaped(firstSentence(row.help))}]`)}`;
+}
+
+function sections(options: readonly ShellOption[]): string[] {
+  const general = options.filter((option) => option.protocol === '');
+  return TABLES.flatMap((table) =>
+    COMMANDS.flatMap(({ letter }) => section(`${table}:${letter}`, 'specs=', takenBy(general, table, letter))),
+  );
+}
+
+function protocolSections(options: readonly ShellOption[]): string[] {
+  const protocols = [...new Set(options.map((option) => option.protocol))].filter(Boolean);
+  return protocols.flatMap((protocol) =>
+    TABLES.flatMap((table) =>
+      COMMANDS.flatMap(({ letter }) => {
+        const own = options.filter((option) => option.protocol === protocol);
+        return section(`${table}:${letter}:${protocol}`, 'specs+=', takenBy(own, table, letter));
+      }),
+    ),
+  );
+}
+
+const TABLES = ['conntrack', 'expect'] as const;
+
+function takenBy(options: readonly ShellOption[], table: (typeof TABLES)[number], letter: string): ShellOption[] {
+  return options.filter((option) => option[table].includes(letter));
+}
+
+function section(pattern: string, assign: string, options: readonly ShellOption[]): string[] {
+  if (options.length === 0) return [];
+  return [`    (${pattern}) ${assign}(`, ...options.flatMap(specs).map((spec) => `      ${spec}`), '    ) ;;'];
+}
+
+/** One for each name: `'--src[Source address]:ADDR: '`. */
+function specs({ names, arg, value, kind, words, help }: ShellOption): string[] {
+  const action = {
+    none: '',
+    text: ' ',
+    words: `(${words.join(' ')})`,
+    list: `_sequence compadd - ${words.join(' ')}`,
+    file: '_files',
+    netns: '_conntrack_netns',
+  }[kind];
+  const rest = arg === 'none' ? '' : `${arg === 'optional' ? '::' : ':'}${escaped(value)}:${action}`;
+  return names.map((name) => quote(`${name}${arg !== 'none' && name.startsWith('--') ? '=' : ''}[${escaped(help)}]${rest}`));
+}
+
+function escaped(text: string): string {
+  return text.replace(/[[\]:\\]/g, '\\$&');
+}
+
+function quote(text: string): string {
+  return `'${text.replaceAll("'", "'\\''")}'`;
+}
