@@ -6,6 +6,7 @@
 import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';
 import { quote, readCommandLine, splitWords } from '../support/argv.js';
+import { flowKey } from '../support/flow-request.js';
 import type { Namespace } from '../support/namespace.js';
 import { compareOutcomes, diffLines, hasDiagnostic, type Mismatch, type Outcome, toOutcome } from '../support/outcome.js';
 import { REFERENCE, readProjectFile, requirePrerequisites, SELF_TEST, UNDER_TEST } from '../support/project.js';
@@ -109,10 +110,18 @@ async function fileAnswer(twins: Twins, changes: readonly Change[]): Promise<{ o
       readCommandLine(argv).options.some(({ name }) => name === 'mark' || name === 'label'),
   );
   if (filters.length > 0 && changes.length > 1) differences.push('B21');
+  // Lines that create are sent together, up to the next one for the same flow.
+  const batch = new Set<string>();
   for (const { argv } of changes) {
-    const letter = readCommandLine(argv).commands[0]!;
+    const line = readCommandLine(argv);
+    const letter = line.commands[0]!;
     const creates = letter === 'I' || letter === 'A';
-    if (failed && !creates) break;
+    const flow = creates ? flowKey(line) : '';
+    if (!creates || batch.has(flow)) {
+      if (failed) break;
+      batch.clear();
+    }
+    batch.add(flow);
     if (failed) differences.push('-R batches');
     const { outcome, differences: own } = await answerTo(argv, twins.oracle(true));
     differences.push(...own.map((id) => (id === '6.12' ? 'B50' : id)));
@@ -139,7 +148,7 @@ async function saved(twins: Twins, log: Log): Promise<void> {
   check(log, `-R of saved lines\n${text}`, reference, actual, []);
 }
 
-async function session(twins: Twins, random: Random): Promise<Log> {
+async function session(twins: Twins, random: Random, number: number): Promise<Log> {
   const log: Log = { lines: [], faults: [], started: Date.now() };
   const theme: Theme = {
     zones: random.chance(0.35),
@@ -166,7 +175,7 @@ async function session(twins: Twins, random: Random): Promise<Log> {
     for (let more = expectations === undefined ? 0 : 1 + random.below(2); more > 0 && log.faults.length === 0; more--)
       await single(twins, expectations!.any(), log);
   }
-  log.faults.push(...(await twins.differences(log.started)));
+  log.faults.push(...(await twins.differences(log.started, number, expectations !== undefined)));
   return log;
 }
 
@@ -190,7 +199,7 @@ test(`${SESSIONS} random sessions leave equal tables (SEED=${SEED})`, {
       const twins = await Twins.create(`s${lane}`);
       try {
         for (let number = numbers.shift(); number !== undefined && failures.length < 12; number = numbers.shift()) {
-          const log = await session(twins, new Random(seeds[number]!));
+          const log = await session(twins, new Random(seeds[number]!), number);
           if (log.faults.length > 0)
             failures.push(
               `session ${number}\n${log.lines.map((line) => `    ${line}`).join('\n')}\n  ${log.faults.join('\n  ')}`,

@@ -17,11 +17,12 @@ const ALL_LABELS = Array.from({ length: 128 }, (_, bit) => bit);
 /** Updates, one by one, what the line means, and prints it as asked. */
 export async function answerUpdate(line: CommandLine, oracle: Oracle): Promise<Answer> {
   const { ids, drop, wanted } = selection(line);
-  const printed = await Listing.read(line, oracle);
   // -L does not take -i; no entry of a session has such an id.
   const entries = has(line, 'id') ? [] : (await listed(line, oracle, [...NEW_VALUES, ...drop])).filter(wanted);
+  // Those that end are shown as they were, the others as they are then.
+  const ends = has(line, 'timeout') && Number(lastValue(line, 'timeout')) === 0;
+  const before = ends && entries.length > 0 ? await Listing.read(line, oracle) : undefined;
   const differences = new Set(entries.length > 0 ? ['6.9', ...ids] : ids);
-  const gone = new Set<string>();
   const changed: string[] = [];
   let refused = false;
   for (const entry of entries) {
@@ -37,14 +38,12 @@ export async function answerUpdate(line: CommandLine, oracle: Oracle): Promise<A
       continue;
     }
     changed.push(entry.id);
-    if (update.timeout === 0) gone.add(entry.id);
     if (/ (-w|--(orig|reply)-zone) /.test(entry.saved)) differences.add('B28');
-    if (update.timeout === 0) differences.add('B29');
+    if (ends) differences.add('B29');
     if (values(line, 'src-nat').length + values(line, 'dst-nat').length > 0) differences.add('B31');
   }
-  // Those that ended are shown as they were, the others as they are now.
-  const now = changed.length > gone.size ? await Listing.read(line, oracle) : printed;
-  const stdout = changed.map((id) => (gone.has(id) ? printed.line(id) : oneMoreUser(now.line(id)))).join('');
+  const after = before ?? (changed.length > 0 ? await Listing.read(line, oracle) : undefined);
+  const stdout = changed.map((id) => (ends ? after!.line(id) : oneMoreUser(after!.line(id)))).join('');
   const outcome = done(changed.length, 'updated', stdout);
   return {
     outcome: refused ? { ...outcome, status: '1', stderr: `conntrack: refused\n${outcome.stderr}` } : outcome,

@@ -51,6 +51,12 @@ export function createRequest(line: CommandLine, { exclusive }: { exclusive: boo
   return message(0x100, flags, flow.original.src.includes(':') ? 10 : 2, ...bytes);
 }
 
+/** Equal for lines that mean the same flow. */
+export function flowKey(line: CommandLine): string {
+  const { proto, original, zone = 0 } = flowOf(line);
+  return JSON.stringify([proto, zone, original]);
+}
+
 /** What an entry that is there can still take: everything but NAT and status, and a fixed timeout. */
 export function withoutFixedParts(request: Buffer, fixedTimeout: boolean): Buffer {
   const fixed: readonly number[] = [CTA.STATUS, CTA.NAT_SRC, CTA.NAT_DST, ...(fixedTimeout ? [CTA.TIMEOUT] : [])];

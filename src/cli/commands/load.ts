@@ -118,16 +118,19 @@ function* stepsOf(context: Context, source: Source, first: number, forbidden?: (
     const invocation = parseLine(parser, source, text, line, forbidden);
     if (!invocation) continue;
     const { command } = invocation;
-    if (command === 'I' || command === 'A') {
+    const mayExist = command === 'A';
+    if (command === 'I' || mayExist) {
+      const flow = within(source, text, line, () => loadedFlow(invocation));
+      if (flows && !flows.add(flow, mayExist, line)) {
+        flows.seal();
+        yield { flows, line: flowsLine };
+        flows = undefined;
+      }
       if (!flows) {
         flows = encoder.begin();
         flowsLine = line;
+        flows.add(flow, mayExist, line);
       }
-      flows.add(
-        within(source, text, line, () => loadedFlow(invocation)),
-        command === 'A',
-        line,
-      );
       if (!flows.full) continue;
     }
     if (flows) {
