@@ -98,6 +98,20 @@ interface Made {
   readonly dport: number;
 }
 
+function addresses({ v6, from, to }: Made): [src: string, dst: string] {
+  const { src, dst } = v6 ? V6 : V4;
+  return [src[from]!, dst[to]!];
+}
+
+/** The source or destination address that this flow is translated to, if it is. */
+function translation({ v6, from, to }: Made, side: 's' | 'd'): string {
+  const last = side === 's' ? `1${from}` : `2${to}`;
+  return v6 ? `2001:db8:9::${last}` : `203.0.113.${last}`;
+}
+
+const translatedPort = ({ sport, dport }: Made, side: 's' | 'd') => (side === 's' ? sport + 7000 : dport + 9000);
+const withPort = (address: string, port: number) => (address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`);
+
 export class Changes {
   readonly #random: Random;
   readonly #theme: Theme;
@@ -169,13 +183,8 @@ export class Changes {
     }
     if (wishesNat) {
       const nat = (side: 's' | 'd'): string => {
-        const index = side === 's' ? from : to;
-        const address = v6
-          ? `2001:db8:9::${side === 's' ? 1 : 2}${index}`
-          : `203.0.113.${side === 's' ? 10 + index : 20 + index}`;
-        const translated = (side === 's' ? sport : dport) + (side === 's' ? 7000 : 9000);
-        if (!random.chance(0.35)) return address;
-        return v6 ? `[${address}]:${translated}` : `${address}:${translated}`;
+        const address = translation(made, side);
+        return random.chance(0.35) ? withPort(address, translatedPort(made, side)) : address;
       };
       const both = random.chance(0.25);
       const source = random.chance(0.5);
@@ -207,7 +216,7 @@ export class Changes {
       );
       if (random.chance(0.8)) own.push([`${prefix}-id`, random.pick(['1', '77', '65535'])]);
     }
-    generic.push(['timeout', random.chance(0.05) ? '0' : String(1000 + random.below(100000))]);
+    generic.push(['timeout', this.#ends(0.05) ? '0' : String(1000 + random.below(100000))]);
     if (random.chance(0.35)) generic.push(['status', this.#status()]);
     if (random.chance(0.4)) generic.push(['mark', random.pick(MARKS)]);
     if (this.#theme.zones && random.chance(0.5))
@@ -228,7 +237,7 @@ export class Changes {
       generic,
       protocol: ['proto', random.pick(NAMES[proto] ?? [String(proto)])],
       own,
-      alien: [...ALIEN, ['family', 'ipv4']],
+      alien: [...ALIEN, ['family', 'ipv4'], ['mask-src', '255.255.255.0']],
       required: ['timeout', 'proto', ...(generic.some(([name]) => name === 'reply-src') ? [] : ['src'])],
     });
   }
@@ -249,21 +258,19 @@ export class Changes {
 
   delete(): Change {
     const random = this.#random;
-    const v6 = random.chance(0.3);
     // Seldom met by chance
     if (random.chance(0.03)) return this.#command('D', [['timeout', '5']], []);
     if (random.chance(0.1) && this.#made.some((made) => made.proto === 132))
       return this.#command('D', [['output', 'xml']], [], 132);
-    const { generic, own, proto } = this.#filters(v6, random.pick([0, 1, 1, 2, 2, 3]), ['mark', 'status', 'timeout']);
+    const { generic, own, proto } = this.#filters(random.pick([0, 1, 1, 2, 2, 3]), ['mark', 'status', 'timeout']);
     if (proto === 132 && random.chance(0.3)) own.push(['orig-vtag', random.pick(['0', '1'])]);
     return this.#command('D', [...generic, ...this.#output(proto)], own, proto);
   }
 
   update(): Change {
     const random = this.#random;
-    const v6 = random.chance(0.3);
-    const { generic, own, proto } = this.#filters(v6, random.pick([0, 1, 1, 2]), []);
-    const kinds = ['mark', 'mark', 'status', 'timeout', 'state', 'nothing', ...(this.#theme.labels ? ['add', 'del'] : [])];
+    const { generic, own, proto } = this.#filters(random.pick([0, 1, 1, 2]), []);
+    const kinds = ['mark', 'mark', 'status', 'timeout', 'state', 'nothing', ...(this.#theme.labels ? ['labels', 'labels'] : [])];
     for (const kind of new Set(random.sample(kinds, 1 + random.below(2)))) {
       switch (kind) {
         case 'mark':
@@ -273,7 +280,7 @@ export class Changes {
           generic.push(['status', random.pick([...UPDATED_STATUS, ...(this.#theme.fixed ? ['FIXED_TIMEOUT'] : [])])]);
           break;
         case 'timeout':
-          generic.push(['timeout', random.chance(0.15) ? '0' : String(200000 + random.below(100000))]);
+          generic.push(['timeout', this.#ends(0.2) ? '0' : String(200000 + random.below(100000))]);
           break;
         case 'state':
           if (proto === 6) own.push(['state', random.pick(TCP_STATES)]);
@@ -283,12 +290,10 @@ export class Changes {
             if (random.chance(0.3)) own.push(['reply-vtag', random.pick(['2', '4294967295'])]);
           }
           break;
-        case 'add':
-          generic.push(['label-add', random.pick(LABELS)]);
-          break;
-        case 'del':
-          if (!generic.some(([name]) => name === 'label-add'))
-            generic.push(random.chance(0.3) ? ['label-del'] : ['label-del', random.pick(LABELS)]);
+        case 'labels': // one of the two: they exclude each other
+          generic.push(
+            random.pick<Wish>([['label-add', random.pick(LABELS)], ['label-del', random.pick(LABELS)], ['label-del']]),
+          );
           break;
       }
     }
@@ -312,10 +317,12 @@ export class Changes {
     return { argv: words, faulty: words.includes('ipv4x') || ['-p', '-s', '-m'].includes(words[1] ?? '') };
   }
 
-  /** Some options that choose entries, often such as there are. `more`: kinds that are new values for `-U`. */
-  #filters(v6: boolean, some: number, more: readonly string[]): { generic: Wish[]; own: Wish[]; proto: number | undefined } {
+  /** Some options that choose entries, often one that is there. `more`: kinds that are new values for `-U`. */
+  #filters(some: number, more: readonly string[]): { generic: Wish[]; own: Wish[]; proto: number | undefined } {
     const random = this.#random;
-    const { src, dst } = v6 ? V6 : V4;
+    const target = this.#made.length > 0 && random.chance(0.6) ? random.pick(this.#made) : this.#identity();
+    const { v6 } = target;
+    const [src, dst] = addresses(target);
     const generic: Wish[] = [];
     const own: Wish[] = [];
     let proto: number | undefined;
@@ -338,31 +345,31 @@ export class Changes {
     ];
     for (const kind of new Set(random.sample(kinds, some))) {
       if (kind === 'proto') {
-        proto = random.pick(v6 ? [6, 17, 58, 47, 132, 132, 50] : [6, 17, 1, 47, 132, 132, 136, 33, 50]);
-        if (this.#made.length > 0 && random.chance(0.5)) proto = random.pick(this.#made).proto;
-        this.#protocolFilters(own, proto, more.length > 0);
+        proto = target.proto;
+        this.#protocolFilters(own, target, more.length > 0);
       } else if (kind === 'cidr' && !generic.some(([name]) => name === 'src')) {
         const v6Networks = ['2001:db8::/64', '2001:db8::2/127', '::/0', '2001:db8::1/128'];
         const v4Networks = ['192.0.2.0/24', '192.0.2.2/31', '0.0.0.0/0', '192.0.2.1/32', '10.0.0.0/'];
         generic.push(['src', random.pick(v6 ? v6Networks : v4Networks)]);
-      } else if (kind === 'src' && !generic.some(([name]) => name === 'src')) generic.push(['src', random.pick(src)]);
+      } else if (kind === 'src' && !generic.some(([name]) => name === 'src')) generic.push(['src', src]);
       else if (kind === 'masks' && !generic.some(([name]) => name === 'dst')) {
         const mask = v6 ? 'ffff:ffff::' : random.pick(['255.255.255.0', '255.0.255.255']);
-        generic.push(['dst', random.pick(dst)], ['mask-dst', mask]);
-      } else if (kind === 'dst' && !generic.some(([name]) => name === 'dst')) generic.push(['dst', random.pick(dst)]);
-      else generic.push(...this.#filter(kind, v6));
+        generic.push(['dst', dst], ['mask-dst', mask]);
+      } else if (kind === 'dst' && !generic.some(([name]) => name === 'dst')) generic.push(['dst', dst]);
+      else generic.push(...this.#filter(kind, target));
     }
     return { generic, own, proto };
   }
 
-  #filter(kind: string, v6: boolean): Wish[] {
+  #filter(kind: string, target: Made): Wish[] {
     const random = this.#random;
-    const { src, dst } = v6 ? V6 : V4;
+    const [src, dst] = addresses(target);
+    const { v6 } = target;
     switch (kind) {
       case 'reply-src':
-        return [['reply-src', random.pick([...dst, v6 ? '2001:db8:9::20' : '203.0.113.20'])]];
+        return [['reply-src', random.pick([dst, dst, translation(target, 'd')])]];
       case 'reply-dst':
-        return [['reply-dst', random.pick([...src, v6 ? '2001:db8:9::10' : '203.0.113.10'])]];
+        return [['reply-dst', random.pick([src, src, translation(target, 's')])]];
       case 'mark':
         return [['mark', random.pick(['0', '1', '7', '0x10/0xf0', '0/0', '5', '1/1'])]];
       case 'status':
@@ -381,10 +388,10 @@ export class Changes {
         return [['reply-zone', '8']];
       case 'src-nat':
       case 'dst-nat': {
-        const digit = kind === 'src-nat' ? 1 : 2;
-        const address = v6 ? `2001:db8:9::${digit}${random.below(2)}` : `203.0.113.${digit}${random.below(2)}`;
         if (random.chance(0.4)) return [[kind]];
-        return [[kind, random.chance(0.3) ? (v6 ? `[${address}]:7053` : `${address}:7053`) : address]];
+        const side = kind === 'src-nat' ? 's' : 'd';
+        const address = translation(target, side);
+        return [[kind, random.chance(0.3) ? withPort(address, translatedPort(target, side)) : address]];
       }
       case 'label':
         return [['label', random.pick(['web', 'eth0-in', 'web,eth0-in', 'last'])]];
@@ -415,17 +422,27 @@ export class Changes {
     });
   }
 
+  /**
+   * Whether an entry shall end at once. Not with zones: the kernel keeps what has ended until it meets it, and meanwhile refuses
+   * another entry with the same reply in another zone; any dump of any namespace makes it meet it.
+   */
+  #ends(probability: number): boolean {
+    return !this.#theme.zones && this.#random.chance(probability);
+  }
+
   /** `states`: they are filters too. */
-  #protocolFilters(own: Wish[], proto: number, states: boolean): void {
+  #protocolFilters(own: Wish[], { proto, sport, dport }: Made, states: boolean): void {
     const random = this.#random;
+    const port = (name: string) =>
+      random.chance(0.3) ? random.pick(PORTS) : ['sport', 'srckey', 'reply-port-dst'].includes(name) ? sport : dport;
     if ([6, 17, 136, 132].includes(proto)) {
       for (const name of random.sample(['sport', 'dport', 'reply-port-src', 'reply-port-dst'], random.pick([0, 0, 1, 1, 2])))
-        own.push([name, String(random.pick(PORTS) + (name.startsWith('reply') && random.chance(0.2) ? 7000 : 0))]);
+        own.push([name, String(port(name) + (name.startsWith('reply') && random.chance(0.2) ? 7000 : 0))]);
       if (states && proto === 6 && random.chance(0.4)) own.push(['state', random.pick(TCP_STATES)]);
       if (states && proto === 132 && random.chance(0.3)) own.push(['state', random.pick(SCTP_STATES)]);
     } else if (proto === 47) {
       for (const name of random.sample(['srckey', 'dstkey', 'reply-key-src'], random.pick([0, 1, 1, 2])))
-        own.push([name, String(random.pick(PORTS))]);
+        own.push([name, String(port(name))]);
     } else if (proto === 1 || proto === 58) {
       const prefix = proto === 1 ? 'icmp' : 'icmpv6';
       for (const [name, value] of random.sample<[string, string]>(

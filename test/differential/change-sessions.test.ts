@@ -117,11 +117,11 @@ async function fileAnswer(twins: Twins, changes: readonly Change[]): Promise<{ o
     const letter = line.commands[0]!;
     const creates = letter === 'I' || letter === 'A';
     const flow = creates ? flowKey(line) : '';
-    if (!creates || batch.has(flow)) {
+    if (!creates || batch.size === 0 || batch.has(flow)) {
       if (failed) break;
       batch.clear();
     }
-    batch.add(flow);
+    if (creates) batch.add(flow);
     if (failed) differences.push('-R batches');
     const { outcome, differences: own } = await answerTo(argv, twins.oracle(true));
     differences.push(...own.map((id) => (id === '6.12' ? 'B50' : id)));

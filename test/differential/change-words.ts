@@ -28,7 +28,7 @@ export interface Wishes {
 
 /** Values that are wrong, by option. */
 const WRONG: Readonly<Record<string, readonly string[]>> = {
-  src: ['192.0.2', '256.1.1.1x', 'host', '', '192.0.2.0/24', '2001:db8::1/33x'].slice(1),
+  src: ['256.1.1.1x', 'host', '', '2001:db8::1/33x'],
   dst: ['nosuch', '198.51.100.1/33'],
   proto: ['nosuch', '256', '-1', 'tcpx'],
   timeout: ['abc', '', '10x', '-1', '4294967296'],
@@ -86,7 +86,7 @@ function spoil(random: Random, wishes: Wishes): Wishes & { readonly faulty: bool
     return { ...spoilt, generic: generic.filter(([key]) => key !== name) };
   }
   const victims = [...generic, ...(protocol === undefined ? [] : [protocol]), ...own].filter(
-    ([name, value]) => value !== undefined && WRONG[name] !== undefined && !(name === 'src' && value.includes('/')),
+    ([name, value]) => value !== undefined && WRONG[name] !== undefined,
   );
   if (victims.length === 0) return { ...spoilt, faulty: false };
   const [victim] = random.pick(victims);

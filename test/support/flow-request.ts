@@ -54,7 +54,8 @@ export function createRequest(line: CommandLine, { exclusive }: { exclusive: boo
 /** Equal for lines that mean the same flow. */
 export function flowKey(line: CommandLine): string {
   const { proto, original, zone = 0 } = flowOf(line);
-  return JSON.stringify([proto, zone, original]);
+  const { src, dst, sport, dport, icmp } = original;
+  return JSON.stringify([proto, zone, original.zone, src, dst, sport, dport, icmp]);
 }
 
 /** What an entry that is there can still take: everything but NAT and status, and a fixed timeout. */
