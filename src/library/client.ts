@@ -9,8 +9,7 @@ import { type FlowKeyInput, type FlowUpdate, type NewFlow, toFlowChange, toFlowK
 import { CPU_STATISTICS } from '../ctnetlink/statistics.js';
 import type { View } from '../ctnetlink/view.js';
 import { type ConntrackError, KernelError } from '../errors.js';
-import { MessageWriter } from '../wire/message.js';
-import { EncodedFlows, type SingleRequest } from './encoded-flows.js';
+import { type EncodedFlows, FlowEncoder, type SingleRequest } from './encoded-flows.js';
 import { type EventQueueOptions, EventStream } from './event-stream.js';
 import { Expectations } from './expectations.js';
 import { emptyResult } from './flow-changes.js';
@@ -311,7 +310,7 @@ function groupsOf(types: readonly EventType[]): number {
 class Creator {
   readonly #table: ConntrackTable;
   readonly #mayExist: boolean;
-  readonly #scratch = new MessageWriter();
+  readonly #encoder = new FlowEncoder();
   readonly #errors: { readonly index: number; readonly error: ConntrackError }[] = [];
   /** Flows whose master was not there when they were sent. */
   #waiting: { readonly index: number; readonly request: SingleRequest }[] = [];
@@ -328,10 +327,21 @@ class Creator {
   /** @returns whether a batch was sent */
   add(flow: NewFlow): boolean {
     const spec = toFlowSpec(flow);
-    this.#batch ??= new EncodedFlows(this.#scratch);
-    this.#batch.add(spec, this.#mayExist, this.#given++);
-    if (!this.#batch.full) return false;
-    this.#send(this.#batch);
+    const index = this.#given++;
+    let sent = false;
+    let batch = this.#batch;
+    if (batch && !batch.add(spec, this.#mayExist, index)) {
+      this.#send(batch); // it has this flow already
+      sent = true;
+      batch = undefined;
+    }
+    if (!batch) {
+      batch = this.#encoder.begin();
+      batch.add(spec, this.#mayExist, index);
+      this.#batch = batch;
+    }
+    if (!batch.full) return sent;
+    this.#send(batch);
     return true;
   }
 

@@ -8,6 +8,7 @@ import {
   CTA_STATUS,
   CTA_TIMEOUT,
   CTA_TUPLE_MASTER,
+  CTA_ZONE,
   IPCTNL_MSG_CT_NEW,
 } from '../ctnetlink/uapi/nfnetlink-conntrack.js';
 import { host16, host32, putHost16, putHost32 } from '../wire/bytes.js';
@@ -17,18 +18,24 @@ import { NFNL_ATTRS } from '../wire/uapi/nfnetlink.js';
 import { ctnetlink } from './channel.js';
 import { BATCH_SIZE } from './pending-flows.js';
 
-/** Up to BATCH_SIZE CT_NEW requests, ready but for their sequence numbers. `tag` is the caller's mark of each, such as a line number. */
+/**
+ * Up to BATCH_SIZE CT_NEW requests, each for another flow, ready but for their sequence numbers. `tag` is the caller's mark of each,
+ * such as a line number.
+ */
 export class EncodedFlows {
   bytes: Uint8Array;
   /** Start and tag of each request, in pairs. Typed and outside the heap: a load keeps thousands of batches. */
   readonly #index = new Uint32Array(2 * BATCH_SIZE);
   #count = 0;
   #scratch: MessageWriter | undefined;
+  readonly #slots: Uint8Array;
 
-  /** `scratch` is written over: one can serve many batches, one after another. */
-  constructor(scratch: MessageWriter) {
+  /** `scratch` and `slots` are written over: they can serve many batches, one after another. */
+  constructor(scratch: MessageWriter, slots: Uint8Array) {
     scratch.reset();
+    slots.fill(0);
     this.#scratch = scratch;
+    this.#slots = slots;
     this.bytes = scratch.bytes;
   }
 
@@ -46,17 +53,28 @@ export class EncodedFlows {
     return this.#index[2 * index + 1]!;
   }
 
-  /** Adds a flow to create; with `mayExist`, one that is there is updated. */
-  add(flow: FlowSpec, mayExist: boolean, tag: number): void {
+  /**
+   * Adds a flow to create; with `mayExist`, one that is there is updated.
+   * @returns false, with nothing added, when the batch has that flow already: a request that is sent again, in other words, must
+   * not come after the next one for the same flow
+   */
+  add(flow: FlowSpec, mayExist: boolean, tag: number): boolean {
     const writer = this.#scratch!;
-    this.#index[2 * this.#count] = writer.length;
-    this.#index[2 * this.#count + 1] = tag;
-    this.#count++;
+    const start = writer.length;
     const flags = NLM_F_REQUEST | NLM_F_CREATE | (mayExist ? 0 : NLM_F_EXCL);
     writer.begin(ctnetlink(IPCTNL_MSG_CT_NEW), flags, 0, flow.family);
     putFlow(writer, flow);
     writer.end();
     this.bytes = writer.bytes;
+    this.#index[2 * this.#count] = start;
+    this.#index[2 * this.#count + 1] = tag;
+    const slot = this.#slotOf(this.#count);
+    if (this.#slots[slot] !== 0) {
+      writer.length = start;
+      return false;
+    }
+    this.#slots[slot] = ++this.#count;
+    return true;
   }
 
   /** No more flows: keeps a copy, so that `scratch` is free again. */
@@ -91,15 +109,6 @@ export class EncodedFlows {
     return false;
   }
 
-  /** Whether two requests name the same original tuple: their first attribute. */
-  sameTuple(index: number, other: number): boolean {
-    const a = this.#start(index) + NFNL_ATTRS;
-    const b = this.#start(other) + NFNL_ATTRS;
-    const size = host16(this.bytes, a);
-    for (let i = 0; i < size; i++) if (this.bytes[a + i] !== this.bytes[b + i]) return false;
-    return true;
-  }
-
   /** Request `index` alone, to be sent again. */
   single(index: number): SingleRequest {
     return this.#without(index, NOTHING);
@@ -108,6 +117,35 @@ export class EncodedFlows {
   /** Request `index` alone, without what only new flows take: what one that exists can still take (cli.md B50). */
   withoutFixedParts(index: number, timeout: 'with timeout' | 'without timeout'): SingleRequest {
     return this.#without(index, timeout === 'with timeout' ? FIXED_PARTS : FIXED_PARTS_AND_TIMEOUT);
+  }
+
+  /** The slot of request `index`: the one of an earlier request for the same flow, else a free one. Slots hold an index plus one. */
+  #slotOf(index: number): number {
+    const at = this.#start(index) + NFNL_ATTRS;
+    const size = host16(this.bytes, at);
+    let hash = 0;
+    for (let i = 0; i < size; i += 4) hash = Math.imul(hash ^ host32(this.bytes, at + i), HASH_FACTOR);
+    let slot = hash >>> (32 - SLOT_BITS);
+    for (let taken = this.#slots[slot]!; taken !== 0 && !this.#sameFlow(index, taken - 1); taken = this.#slots[slot]!)
+      slot = (slot + 1) % SLOTS;
+    return slot;
+  }
+
+  /** By the original tuple, which is the first attribute, and the zone. */
+  #sameFlow(index: number, other: number): boolean {
+    const a = this.#start(index) + NFNL_ATTRS;
+    const b = this.#start(other) + NFNL_ATTRS;
+    const size = host16(this.bytes, a);
+    for (let i = 0; i < size; i++) if (this.bytes[a + i] !== this.bytes[b + i]) return false;
+    return this.#zone(index) === this.#zone(other);
+  }
+
+  #zone(index: number): number {
+    const start = this.#start(index);
+    const end = start + host32(this.bytes, start);
+    for (let at = start + NFNL_ATTRS; at < end; at += align4(host16(this.bytes, at)))
+      if ((host16(this.bytes, at + 2) & NLA_TYPE_MASK) === CTA_ZONE) return host16(this.bytes, at + 4);
+    return 0;
   }
 
   #start(index: number): number {
@@ -142,11 +180,18 @@ const NOTHING: ReadonlySet<number> = new Set();
 const FIXED_PARTS: ReadonlySet<number> = new Set([CTA_STATUS, CTA_NAT_SRC, CTA_NAT_DST, CTA_HELP, CTA_TUPLE_MASTER]);
 const FIXED_PARTS_AND_TIMEOUT: ReadonlySet<number> = new Set([...FIXED_PARTS, CTA_TIMEOUT]);
 
+/** More than twice a batch, so that a free slot is near. */
+const SLOT_BITS = 8;
+const SLOTS = 1 << SLOT_BITS;
+/** Knuth's multiplicative hashing: 2^32 divided by the golden ratio. */
+const HASH_FACTOR = 0x9e3779b1;
+
 /** Makes batches one after another in the same memory: seal one before the next is begun. */
 export class FlowEncoder {
   readonly #scratch = new MessageWriter();
+  readonly #slots = new Uint8Array(SLOTS);
 
   begin(): EncodedFlows {
-    return new EncodedFlows(this.#scratch);
+    return new EncodedFlows(this.#scratch, this.#slots);
   }
 }

@@ -307,35 +307,22 @@ export class ConntrackTable {
    */
   createEncoded(flows: EncodedFlows, failed: (index: number, error: KernelError) => void): number {
     const again = new Map<number, 'with timeout' | 'without timeout'>();
-    const refused = new Set<number>();
-    const refuse = (index: number, error: KernelError) => {
-      refused.add(index);
-      failed(index, error);
-    };
     this.#using((channel) =>
       channel.sendEncoded('CT_NEW', flows, (index, error) => {
         if (flows.mayExist(index) && FIXED_PART_ERRORS.has(error.errno))
           again.set(index, error.errno === EPERM ? 'without timeout' : 'with timeout');
-        else refuse(index, error);
+        else failed(index, error);
       }),
     );
-    const send = (index: number, request: SingleRequest): boolean => {
-      try {
-        this.createSingle(request);
-        return true;
-      } catch (error) {
-        if (!(error instanceof KernelError)) throw error;
-        refuse(index, error);
-        return false;
-      }
-    };
     let partly = 0;
     for (const [index, timeout] of again) {
-      if (send(index, { ...flows.withoutFixedParts(index, timeout), flags: 0 })) partly++;
-      // What stands further down for the same flow has the last word.
-      for (let later = index + 1; later < flows.count; later++)
-        if (!again.has(later) && !refused.has(later) && flows.mayExist(later) && flows.sameTuple(index, later))
-          send(later, flows.single(later));
+      try {
+        this.createSingle({ ...flows.withoutFixedParts(index, timeout), flags: 0 });
+        partly++;
+      } catch (error) {
+        if (!(error instanceof KernelError)) throw error;
+        failed(index, error);
+      }
     }
     return partly;
   }

@@ -10,62 +10,20 @@ import {
   lastValue,
   outputItems,
   PROTOCOL_OPTIONS,
-  protocolWithOptions,
   readCommandLine,
   values,
 } from '../support/argv.js';
 import { entryLines, listing, rebuild } from '../support/entries.js';
-import { createRequest, deleteRequest, withoutFixedParts } from '../support/flow-request.js';
+import { createRequest, withoutFixedParts } from '../support/flow-request.js';
 import type { Outcome } from '../support/outcome.js';
+import type { Oracle } from '../support/twins.js';
+import { type ChangeDifference, CLOSING, done, is, KEYS, nats, protocolOf, refusal } from './change-answers.js';
+import { EXPECTATION_DIFFERENCES } from './expectation-differences.js';
 import { KNOWN_DIFFERENCES } from './known-differences.js';
+import { deleteWanted, nothingSelected, selections } from './selection.js';
+import { answerUpdate, UPDATE_DIFFERENCES } from './update-answer.js';
 
-const CLOSING = 'conntrack v1.4.7 (conntrack-tools): ';
-
-/** What a row works with: the namespace of the reference. */
-export interface Oracle {
-  /** Runs the reference. */
-  run(argv: readonly string[]): Promise<Outcome>;
-  /** Sends a request. @returns its errno */
-  send(message: Buffer): Promise<number>;
-  /** Within a load file: entries that are there already take the rest of their values (B50). */
-  readonly inFile: boolean;
-}
-
-/** The right answer. `shown`: the difference, or the list of them, was seen and not just possible. */
-export interface Answer {
-  readonly outcome: Outcome;
-  readonly shown: boolean | readonly string[];
-}
-
-export interface ChangeDifference {
-  readonly id: string;
-  readonly reason: string;
-  readonly applies: (line: CommandLine, inFile: boolean) => boolean;
-  /** The words that mean to the reference what these mean to us. */
-  readonly rewrite?: (line: CommandLine) => readonly string[];
-  /** The exit status with which these words are refused, whatever is in the table. */
-  readonly refuses?: 1 | 2 | ((line: CommandLine) => 1 | 2 | undefined);
-  /** Answers instead of the reference. */
-  readonly answer?: (line: CommandLine, oracle: Oracle) => Promise<Answer>;
-  /** How the answer is printed. */
-  readonly print?: (line: CommandLine, outcome: Outcome) => Outcome;
-  /** Lines, the last of which shows the difference after the others were run; with `\n` the lines of a load file. */
-  readonly example: readonly string[];
-}
-
-// ---- answers ----
-
-/** Nothing on standard output, a message on standard error, the table as it was. */
-export function refusal(status: 1 | 2): Outcome {
-  return { status: String(status), stdout: '', stderr: 'conntrack: refused\n' };
-}
-
-function done(count: number, what: string, stdout = ''): Outcome {
-  return { status: count > 0 ? '0' : '1', stdout, stderr: `${CLOSING}${count} flow entries have been ${what}.\n` };
-}
-
-const is = (line: CommandLine, ...letters: string[]) => line.commands.length === 1 && letters.includes(line.commands[0]!);
-const creates = (line: CommandLine) => is(line, 'I', 'A');
+const creates = (line: CommandLine) => is(line, 'I', 'A') && line.table === 'conntrack';
 const selects = (line: CommandLine) => is(line, 'D', 'U');
 const without =
   (...names: string[]) =>
@@ -211,10 +169,6 @@ const twoProtocols: ChangeDifference = {
   example: ['-I -s 192.0.2.1 -d 198.51.100.1 -p tcp -p udp --sport 1 --dport 2 -t 900'],
 };
 
-const protocolOf = (line: CommandLine) => {
-  const text = lastValue(line, 'proto');
-  return text === undefined ? undefined : (protocolWithOptions(text) ?? cNumber(text));
-};
 const SCTP_OF_REFERENCE = [
   'NONE',
   'CLOSED',
@@ -234,6 +188,7 @@ const sctpState: ChangeDifference = {
   answer: async (line, oracle) => {
     const state = lastValue(line, 'state')!;
     if (creates(line)) return { outcome: await sendFlow(line, oracle), shown: true };
+    if (is(line, 'U')) return answerUpdate(line, oracle);
     return deleteWanted(line, oracle, ['state'], ({ state: word }) => word === state);
   },
   example: ['-I -s 192.0.2.1 -d 198.51.100.1 -p sctp --sport 1 --dport 2 --state X --orig-vtag 1 --reply-vtag 2 -t 900'],
@@ -242,7 +197,6 @@ const sctpState: ChangeDifference = {
 // ---- -I and -A ----
 
 const PORTS = ['sport', 'dport', 'reply-port-src', 'reply-port-dst'];
-const KEYS = ['srckey', 'dstkey', 'reply-key-src', 'reply-key-dst'];
 /** The names of a protocol's ports or keys; undefined for others. */
 const portNames = (line: CommandLine) => {
   const protocol = protocolOf(line);
@@ -314,7 +268,6 @@ const partialReply: ChangeDifference = {
   example: ['-I -s 192.0.2.1 -d 198.51.100.1 -r 198.51.100.1 -q 192.0.2.1 -p udp --sport 1 --dport 2 -t 900'],
 };
 
-const nats = (line: CommandLine) => [...values(line, 'src-nat'), ...values(line, 'dst-nat')];
 const hasNatPort = (line: CommandLine) => nats(line).some((value) => /^\d+\.[\d.]+:|\]:/.test(value));
 
 const natPorts: ChangeDifference = {
@@ -360,257 +313,6 @@ const addExisting: ChangeDifference = {
     '-I -s 192.0.2.1 -d 198.51.100.1 -p udp --sport 1 --dport 2 -t 900',
     '-A -s 192.0.2.1 -d 198.51.100.1 -p udp --sport 1 --dport 2 -t 900 -m 7',
   ],
-};
-
-// ---- -D and -U: which entries ----
-
-/** An entry as the reference lists it. */
-interface Listed {
-  readonly id: string;
-  readonly family: string;
-  readonly proto: number;
-  readonly state: string | undefined;
-  readonly line: string;
-  readonly saved: string;
-}
-
-const word = (saved: string, option: string) => new RegExp(` ${option} (\\S+)`).exec(saved)?.[1];
-
-/** The entries that the line means without these options. */
-async function listed(line: CommandLine, { run }: Oracle, drop: readonly string[]): Promise<Listed[]> {
-  const keep = (name: string) => name !== 'output' && name !== 'labelmap' && !drop.includes(name);
-  const words = rebuild(line, keep).slice(1);
-  const texts = entryLines((await run(['-L', ...words, '-o', 'extended,id'])).stdout);
-  const saved = entryLines((await run(['-L', ...words, '-o', 'save'])).stdout);
-  if (texts.length !== saved.length) throw new Error('the reference lists differently from one moment to the next');
-  return texts.map((text, n) => ({
-    id: / id=(\d+)(?: labels\S*)?$/.exec(text)![1]!,
-    family: text.slice(0, 4),
-    proto: Number(/^ipv[46] +\d+ \S+ +(\d+)/.exec(text)![1]),
-    state: /^ipv[46] +\d+ \S+ +\d+ \d+ ([A-Z]\S*) /.exec(text)?.[1],
-    line: text,
-    saved: saved[n]!,
-  }));
-}
-
-/** Deletes, one by one, those that `wanted` takes out of what the line means without `drop`, and prints them as asked. */
-async function deleteWanted(
-  line: CommandLine,
-  oracle: Oracle,
-  drop: readonly string[],
-  wanted: (entry: Listed) => boolean,
-  ids?: readonly string[],
-): Promise<Answer> {
-  // -L takes neither -i nor -t; sessions have no entry with such an id or so many seconds left.
-  const notListed = ['id', 'timeout'];
-  const none = has(line, ...notListed);
-  const items = outputItems(line);
-  // Times and labels are no part of what -D prints.
-  for (const item of ['labels', 'timestamp', 'ktimestamp']) items.delete(item);
-  const words = rebuild(
-    line,
-    (name) => name !== 'output' && name !== 'labelmap' && !notListed.includes(name) && !drop.includes(name),
-  ).slice(1);
-  const shown = await oracle.run(['-L', ...words, ...(items.size > 0 ? ['-o', [...items].join()] : [])]);
-  if (shown.status === '2') return { outcome: shown, shown: false };
-  const printed = entryLines(shown.stdout);
-  const entries = await listed(line, oracle, [...drop, ...notListed]);
-  if (printed.length !== entries.length) throw new Error('the reference lists differently from one moment to the next');
-  let stdout = '';
-  let count = 0;
-  for (const [n, entry] of entries.entries()) {
-    if (none || !wanted(entry)) continue;
-    count++;
-    // -L shows the labels that -l asks for, -D does not.
-    const text = printed[n]!.replace(/^-A /, '-D ')
-      .replace(/ labels\S*$/, '')
-      .replace(/<labels>.*<\/labels>/, '');
-    stdout += `${text}\n`;
-    if (/--(orig|reply)-zone/.test(entry.saved)) await oracle.run(['-D', '-i', entry.id]);
-    else if ((await oracle.send(deleteRequest(readCommandLine(entry.saved.split(' '))))) !== 0)
-      throw new Error(`not deleted: ${entry.saved}`);
-  }
-  return { outcome: done(count, 'deleted', stdout), shown: ids ?? true };
-}
-
-const STATUS_WORDS = ['ASSURED', 'SEEN_REPLY', 'UNSET', 'FIXED_TIMEOUT', 'EXPECTED', 'OFFLOAD', 'HW_OFFLOAD'];
-
-/** Bits that must be set and that must not, as cli.md 3.5 recommends to read `-u`. */
-function statusSets(line: CommandLine): { set: Set<string>; clear: Set<string> } {
-  const set = new Set<string>();
-  const clear = new Set<string>();
-  for (const item of values(line, 'status').flatMap((value) => value.split(','))) {
-    if (item.startsWith('UNREPLIED')) {
-      clear.add('SEEN_REPLY');
-      continue;
-    }
-    const text = item.replace(/^!/, '').toUpperCase();
-    const name =
-      'SRC_NAT'.startsWith(text) || 'DST_NAT'.startsWith(text) ? undefined : STATUS_WORDS.find((full) => full.startsWith(text));
-    if (name !== undefined && name !== 'UNSET') (item.startsWith('!') ? clear : set).add(name);
-  }
-  return { set, clear };
-}
-const statusBits = ({ saved }: Listed) => new Set((word(saved, '-u') ?? '').split(','));
-
-/** cli.md 4.3 for entries of the sessions, where every translation changes an address, to a network of its own. */
-function translated({ saved }: Listed, option: 'src-nat' | 'dst-nat', value: string | undefined): boolean {
-  const address = word(saved, option === 'src-nat' ? '-n' : '-g');
-  if (address === undefined) return false;
-  const [, wanted, port] =
-    value === undefined ? [] : (/^\[(.*)\]:(\d+)$/.exec(value) ?? /^([\d.]+):(\d+)$/.exec(value) ?? [value, value, undefined]);
-  if (wanted === undefined) return true;
-  const [from, to] = option === 'src-nat' ? ['--sport', '--reply-port-dst'] : ['--dport', '--reply-port-src'];
-  return canonical(wanted) === address && (port === undefined || (word(saved, to) === port && word(saved, from) !== port));
-}
-const canonical = (address: string) => (address.includes(':') ? new URL(`http://[${address}]`).hostname.slice(1, -1) : address);
-
-const COMPARING = [
-  'proto',
-  'src',
-  'dst',
-  'reply-src',
-  'reply-dst',
-  'mark',
-  'status',
-  'id',
-  'zone',
-  'label',
-  'orig-zone',
-  'reply-zone',
-];
-
-/** Each reason why the reference would delete other entries than it should: the options, and what they should mean. */
-const SELECTIONS: readonly {
-  id: string;
-  drop: readonly string[];
-  applies: (line: CommandLine) => boolean;
-  wanted: (line: CommandLine) => (entry: Listed) => boolean;
-}[] = [
-  {
-    id: 'B1',
-    drop: ['status'],
-    applies: (line) => has(line, 'status') && statusSets(line).clear.size > 0,
-    wanted: (line) => {
-      const { set, clear } = statusSets(line);
-      return (entry) =>
-        [...set].every((bit) => statusBits(entry).has(bit)) && [...clear].every((bit) => !statusBits(entry).has(bit));
-    },
-  },
-  {
-    // Sessions have no entry with just so many seconds left.
-    id: 'B2',
-    drop: ['timeout'],
-    applies: (line) => has(line, 'timeout') && !has(line, ...COMPARING),
-    wanted: () => () => false,
-  },
-  {
-    id: 'B3',
-    drop: KEYS,
-    applies: (line) => protocolOf(line) === 47 && has(line, ...KEYS),
-    wanted:
-      (line) =>
-      ({ saved }) =>
-        KEYS.every((name) => !has(line, name) || cNumber(lastValue(line, name)!) === Number(word(saved, `--${name}`))),
-  },
-  {
-    id: 'B6',
-    drop: ['src-nat', 'dst-nat'],
-    applies: (line) => nats(line).some((value) => value.split(':').length > 2),
-    wanted: natWanted,
-  },
-  {
-    id: 'B8',
-    drop: ['src-nat', 'dst-nat'],
-    applies: (line) => has(line, 'src-nat', 'dst-nat') && !nats(line).some((value) => value.split(':').length > 2),
-    wanted: natWanted,
-  },
-  {
-    id: 'B53',
-    drop: ['orig-vtag', 'reply-vtag', 'role'],
-    applies: (line) => has(line, 'orig-vtag', 'reply-vtag'),
-    wanted:
-      (line) =>
-      ({ saved }) =>
-        ['orig-vtag', 'reply-vtag'].every(
-          (name) => !has(line, name) || Number(lastValue(line, name)) === Number(word(saved, `--${name}`)),
-        ),
-  },
-];
-
-function natWanted(line: CommandLine): (entry: Listed) => boolean {
-  const value = nats(line)[0];
-  const family = value === undefined ? undefined : value.split(':').length > 2 ? 'ipv6' : 'ipv4';
-  return (entry) =>
-    (family === undefined || entry.family === family) &&
-    (['src-nat', 'dst-nat'] as const).every((name) => !has(line, name) || translated(entry, name, lastValue(line, name)));
-}
-
-const selecting = (line: CommandLine) =>
-  is(line, 'D') && line.table === 'conntrack' && line.unknown.length === 0
-    ? SELECTIONS.filter(({ applies }) => applies(line))
-    : [];
-
-/** All rows that select at once: they may meet in one line. */
-async function deleteSelected(line: CommandLine, oracle: Oracle): Promise<Answer> {
-  const rows = selecting(line);
-  const wanted = rows.map((row) => row.wanted(line));
-  const drop = rows.flatMap((row) => row.drop);
-  return deleteWanted(
-    line,
-    oracle,
-    drop,
-    (entry) => wanted.every((want) => want(entry)),
-    rows.map((row) => row.id),
-  );
-}
-
-const REASONS: Readonly<Record<string, readonly [reason: string, example: readonly string[]]>> = {
-  B1: [
-    '-D selects by bits that are not set; the reference deletes everything',
-    ['-I -s 192.0.2.1 -d 198.51.100.1 -p udp --sport 1 --dport 2 -t 900 -u ASSURED', "-D -u '!ASSURED'"],
-  ],
-  B2: [
-    '-t always compares; the reference heeds it only with certain other options and else deletes everything',
-    ['-I -s 192.0.2.1 -d 198.51.100.1 -p udp --sport 1 --dport 2 -t 900', '-D -t 5'],
-  ],
-  B3: [
-    'GRE keys select; the reference ignores them',
-    ['-I -s 192.0.2.1 -d 198.51.100.1 -p gre --srckey 1 --dstkey 2 -t 900', '-D -p gre --srckey 7'],
-  ],
-  B6: [
-    'an IPv6 address in -n or -g selects; the reference ignores it',
-    ['-I -s 2001:db8::1 -d 2001:db8:1::1 -p udp --sport 1 --dport 2 -t 900 -n 2001:db8:9::1', '-D -n 2001:db8:9::2'],
-  ],
-  B8: [
-    'ICMP entries are translated only if an address is; the reference compares type and code with the id',
-    ['-I -s 192.0.2.1 -d 198.51.100.1 -p icmp --icmp-type 8 --icmp-code 0 --icmp-id 5 -t 900 -n 203.0.113.1', '-D -g'],
-  ],
-  B53: [
-    '-D takes verification tags, as -E -o save writes them; the reference refuses them',
-    [
-      '-I -s 192.0.2.1 -d 198.51.100.1 -p sctp --sport 1 --dport 2 --state CLOSED --orig-vtag 1 --reply-vtag 2 -t 900',
-      '-D -p sctp --orig-vtag 1',
-    ],
-  ],
-};
-
-const selections: readonly ChangeDifference[] = SELECTIONS.map(({ id }) => {
-  const [reason, example] = REASONS[id]!;
-  return { id, reason, applies: (line) => selecting(line).some((row) => row.id === id), answer: deleteSelected, example };
-});
-
-const nothingSelected: ChangeDifference = {
-  id: 'B1',
-  reason: 'a status list of -D that names no bit is refused; the reference deletes everything',
-  applies: (line) => {
-    const { set, clear } = statusSets(line);
-    // A wrong value is found first.
-    const wrongOutput = outputItems(line).has('save') && outputItems(line).has('xml');
-    return is(line, 'D') && has(line, 'status') && set.size + clear.size === 0 && line.unknown.length === 0 && !wrongOutput;
-  },
-  refuses: 2,
-  example: ['-I -s 192.0.2.1 -d 198.51.100.1 -p udp --sport 1 --dport 2 -t 900', '-D -u UNSET'],
 };
 
 const wholeXml: ChangeDifference = {
@@ -664,36 +366,6 @@ const savedSctpState: ChangeDifference = {
   ],
 };
 
-/** What of a `-U` line is a new value and no filter. */
-const NEW_VALUES = ['mark', 'status', 'timeout', 'state'];
-
-const updateOneByOne: ChangeDifference = {
-  id: '6.9',
-  reason:
-    '-U changes all entries that match, of both families, and counts them; 1.4.7 gets out of step with several and fails without a family',
-  applies: (line) => is(line, 'U') && line.unknown.length === 0,
-  answer: async (line, oracle) => {
-    const output = line.options.flatMap(({ name, value }) => (name === 'output' ? ['-o', value!] : []));
-    const change = line.options.flatMap(({ name, value }) =>
-      NEW_VALUES.includes(name) ? [name === 'mark' ? '-m' : `--${name}`, value!] : [],
-    );
-    let stdout = '';
-    let count = 0;
-    for (const { id, family } of await listed(line, oracle, NEW_VALUES)) {
-      const protocol = has(line, 'state') ? ['-p', lastValue(line, 'proto')!] : [];
-      const outcome = await oracle.run(['-U', '-f', family, '-i', id, ...protocol, ...change, ...output]);
-      if (outcome.status === '0') count++;
-      stdout += outcome.stdout;
-    }
-    return { outcome: done(count, 'updated', stdout), shown: true };
-  },
-  example: [
-    '-I -s 192.0.2.1 -d 198.51.100.1 -p udp --sport 1 --dport 2 -t 900',
-    '-I -s 192.0.2.1 -d 198.51.100.1 -p udp --sport 3 --dport 2 -t 900',
-    '-U -p udp -m 5',
-  ],
-};
-
 const flushFamily: ChangeDifference = {
   id: '-F -f',
   reason: '-F -f empties one family; the reference empties both',
@@ -743,8 +415,9 @@ export const CHANGE_DIFFERENCES: readonly ChangeDifference[] = [
   partialReply,
   addExisting,
   ...selections,
-  updateOneByOne,
+  ...UPDATE_DIFFERENCES,
   flushFamily,
+  ...EXPECTATION_DIFFERENCES,
   savedSctpState,
   xmlStates,
   wholeXml,

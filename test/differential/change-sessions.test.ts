@@ -1,121 +1,28 @@
-// Random sessions of commands that change the table, made from a seed: the reference runs in one namespace, the command under
-// test in a twin. After each command status, closing line and output are compared, after each session the tables, as both tools
-// list them. SEED=n for other sessions, SESSIONS=n for the first n only, CONNTRACK_UNDER_TEST to compare another program.
+// Random sessions of commands that change the tables, made from a seed: the reference runs in one namespace, the command under
+// test in a twin. After each command status, closing line and output are compared; after each session both tables, flows and
+// expectations, as both tools list them and as the kernel dumps them. SEED=n for other sessions, SESSIONS=n for the first n
+// only, SESSION=n for that one alone, CONNTRACK_UNDER_TEST to compare another program.
 
 import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';
 import { quote, readCommandLine, splitWords } from '../support/argv.js';
-import { Namespace } from '../support/namespace.js';
-import { message } from '../support/netlink.js';
-import { type CompareOptions, compareOutcomes, diffLines, type Mismatch, type Outcome, toOutcome } from '../support/outcome.js';
-import { LABELS } from '../support/population.js';
+import { flowKey } from '../support/flow-request.js';
+import type { Namespace } from '../support/namespace.js';
+import { compareOutcomes, diffLines, hasDiagnostic, type Mismatch, type Outcome, toOutcome } from '../support/outcome.js';
 import { REFERENCE, readProjectFile, requirePrerequisites, SELF_TEST, UNDER_TEST } from '../support/project.js';
 import { Random, seedFromEnvironment } from '../support/random.js';
-import { answerTo, CHANGE_DIFFERENCES, FILE_DIFFERENCES, type Oracle, refusal, refusedByWords } from './change-differences.js';
-import { type Change, Changes, type Theme } from './change-lines.js';
+import { since, Twins } from '../support/twins.js';
+import { refusal } from './change-answers.js';
+import { answerTo, CHANGE_DIFFERENCES, FILE_DIFFERENCES, refusedByWords } from './change-differences.js';
+import { Changes, type Theme } from './change-lines.js';
+import type { Change } from './change-words.js';
+import { ExpectationChanges, MASTER_REQUESTS } from './expectation-lines.js';
 
 const SEED = seedFromEnvironment(20260303);
 const SESSIONS = Number(process.env['SESSIONS'] ?? 504);
+const ONLY = process.env['SESSION'];
 /** One more than there are processors to count on: a lane often waits. */
 const LANES = 3;
-/** Entries of both tables were made at different times since `started`. */
-const since = (started: number): CompareOptions => ({
-  order: 'any',
-  namespaces: 'two',
-  tolerance: Math.ceil((Date.now() - started) / 1000) + 1,
-});
-/** Each has something that the other lacks: status and tags; marks, labels, references. */
-const FORMS = [
-  ['-o', 'save'],
-  ['-o', 'labels'],
-] as const;
-/** Within the private /etc of each namespace. */
-const LOAD_FILE = '/etc/xtables/load';
-const FLUSH = message(0x102, 5, 0);
-
-/** Two namespaces that are kept alike. */
-class Twins {
-  readonly reference: Namespace;
-  readonly actual: Namespace;
-
-  private constructor(reference: Namespace, actual: Namespace) {
-    this.reference = reference;
-    this.actual = actual;
-  }
-
-  static async create(name: string): Promise<Twins> {
-    const twins = new Twins(await Namespace.create(`${name}r`), await Namespace.create(`${name}a`));
-    for (const namespace of [twins.reference, twins.actual]) {
-      await namespace.labels(LABELS);
-      await namespace.nft('table inet labels { chain never { ct label set 127; }; }\n');
-    }
-    return twins;
-  }
-
-  async reset(): Promise<void> {
-    for (const namespace of [this.reference, this.actual]) await namespace.netlink([FLUSH]);
-  }
-
-  async close(): Promise<void> {
-    await this.reference.close();
-    await this.actual.close();
-  }
-
-  oracle(inFile = false): Oracle {
-    return {
-      inFile,
-      run: async (argv) => toOutcome(await this.reference.run([REFERENCE, ...argv])),
-      send: async (request) => (await this.reference.ask('netlink', [request]))[0]!,
-    };
-  }
-
-  async underTest(argv: readonly string[], input?: string): Promise<Outcome> {
-    return toOutcome(await this.actual.run([UNDER_TEST, ...argv], input === undefined ? {} : { input: Buffer.from(input) }));
-  }
-
-  /** Loads the same file with each. Not from standard input: ours is a socket here, which the reference cannot open again. */
-  async loadFile(text: string): Promise<[Outcome, Outcome]> {
-    for (const namespace of [this.reference, this.actual]) await namespace.ask('write', LOAD_FILE, text);
-    return [
-      toOutcome(await this.reference.run([REFERENCE, '-R', LOAD_FILE])),
-      toOutcome(await this.actual.run([UNDER_TEST, '-R', LOAD_FILE])),
-    ];
-  }
-
-  /** Where the tables differ, as the reference lists them in these forms; as the command under test does, its own or both. */
-  async tableDifferences(
-    started: number,
-    forms: readonly (readonly string[])[],
-    underTest: 'none' | 'own' | 'both',
-  ): Promise<string[]> {
-    const faults: string[] = [];
-    const list = async (namespace: Namespace, command: string, form: readonly string[]) =>
-      toOutcome(await namespace.run([command, '-L', ...form])).stdout;
-    const same = (what: string, expected: string, actual: string) => {
-      const mismatches = compareOutcomes(
-        { status: '0', stdout: expected, stderr: '' },
-        { status: '0', stdout: actual, stderr: '' },
-        since(started),
-      );
-      if (mismatches.length > 0) faults.push(`${what}: - expected, + got\n${diffLines(expected, actual, since(started))}`);
-    };
-    for (const form of forms) {
-      const expected = await list(this.reference, REFERENCE, form);
-      same(`tables by the reference, ${form.join(' ')}`, expected, await list(this.actual, REFERENCE, form));
-      if (underTest === 'none') continue;
-      // (null): B25; lone `labels`: B19
-      const own = expected.replaceAll('--state (null)', '--state HEARTBEAT_SENT').replaceAll(/ labels$/gm, '');
-      same(`its own table by the command under test, ${form.join(' ')}`, own, await list(this.actual, UNDER_TEST, form));
-      if (underTest === 'both')
-        same(
-          `the table of the reference by the command under test, ${form.join(' ')}`,
-          own,
-          await list(this.reference, UNDER_TEST, form),
-        );
-    }
-    return faults;
-  }
-}
 
 /** What a session did, for a report; and what was found. */
 interface Log {
@@ -203,17 +110,25 @@ async function fileAnswer(twins: Twins, changes: readonly Change[]): Promise<{ o
       readCommandLine(argv).options.some(({ name }) => name === 'mark' || name === 'label'),
   );
   if (filters.length > 0 && changes.length > 1) differences.push('B21');
+  // Lines that create are sent together, up to the next one for the same flow.
+  const batch = new Set<string>();
   for (const { argv } of changes) {
-    const letter = readCommandLine(argv).commands[0]!;
+    const line = readCommandLine(argv);
+    const letter = line.commands[0]!;
     const creates = letter === 'I' || letter === 'A';
-    if (failed && !creates) break;
+    const flow = creates ? flowKey(line) : '';
+    if (!creates || batch.size === 0 || batch.has(flow)) {
+      if (failed) break;
+      batch.clear();
+    }
+    if (creates) batch.add(flow);
     if (failed) differences.push('-R batches');
     const { outcome, differences: own } = await answerTo(argv, twins.oracle(true));
     differences.push(...own.map((id) => (id === '6.12' ? 'B50' : id)));
     stdout += outcome.stdout;
     if (letter === 'F') stderr += outcome.stderr;
     // For -D and -U, nothing found is no failure.
-    if (outcome.status !== '0' && (creates || !outcome.stderr.includes(': 0 flow entries'))) failed = true;
+    if (outcome.status !== '0' && (creates || hasDiagnostic(outcome.stderr))) failed = true;
   }
   return {
     outcome: { status: failed ? '1' : '0', stdout, stderr: stderr + (failed ? 'conntrack: refused\n' : '') },
@@ -240,11 +155,11 @@ async function session(twins: Twins, random: Random, number: number): Promise<Lo
     nat: random.chance(0.45),
     labels: random.chance(0.35),
     fixed: random.chance(0.25),
-    update: false,
     odd: random.chance(0.15),
   };
-  const changes = new Changes(random, { ...theme, update: !theme.zones && !theme.fixed });
-  await twins.reset();
+  const changes = new Changes(random, theme);
+  const expectations = random.chance(0.25) ? new ExpectationChanges(random) : undefined;
+  await twins.reset(expectations === undefined ? [] : MASTER_REQUESTS);
   // The first of them is a load file with several.
   const length = random.pick([2, 2, 2, 3, 3, 3, 4, 4, 5]);
   for (let n = 0; n < length && log.faults.length === 0; n++) {
@@ -257,27 +172,34 @@ async function session(twins: Twins, random: Random, number: number): Promise<Lo
       await file(twins, mayFail ? all : all.filter(({ argv, faulty }) => !faulty && !refusedByWords(argv, true)), log);
     } else if (roll < 15) await saved(twins, log);
     else await single(twins, changes.any(), log);
+    for (let more = expectations === undefined ? 0 : 1 + random.below(2); more > 0 && log.faults.length === 0; more--)
+      await single(twins, expectations!.any(), log);
   }
-  // Most of the time goes into starting commands, so each session has one of the forms, and some have all listings of it.
-  log.faults.push(...(await twins.tableDifferences(log.started, [FORMS[number % 2]!], number % 3 === 0 ? 'both' : 'own')));
+  log.faults.push(...(await twins.differences(log.started, number, expectations !== undefined)));
   return log;
 }
 
 before(requirePrerequisites);
+
+/** Seeds of the sessions, so that one can be run alone. Not sums or the like of SEED and number, which other SEEDs would share. */
+function sessionSeeds(): number[] {
+  const random = new Random(SEED);
+  return Array.from({ length: Math.max(SESSIONS, Number(ONLY ?? 0) + 1) }, () => random.below(2 ** 32));
+}
 
 test(`${SESSIONS} random sessions leave equal tables (SEED=${SEED})`, {
   skip: SELF_TEST ? 'the right answers are those of 1.4.9' : false,
 }, async () => {
   const failures: string[] = [];
   const started = Date.now();
-  let next = 0;
+  const seeds = sessionSeeds();
+  const numbers = ONLY === undefined ? [...seeds.keys()].slice(0, SESSIONS) : [Number(ONLY)];
   await Promise.all(
     Array.from({ length: LANES }, async (_, lane) => {
       const twins = await Twins.create(`s${lane}`);
       try {
-        for (let number = next++; number < SESSIONS && failures.length < 12; number = next++) {
-          // Each session has a seed of its own: SEED and its number tell it.
-          const log = await session(twins, new Random(Math.imul(SEED ^ number, 0x9e3779b1)), number);
+        for (let number = numbers.shift(); number !== undefined && failures.length < 12; number = numbers.shift()) {
+          const log = await session(twins, new Random(seeds[number]!), number);
           if (log.faults.length > 0)
             failures.push(
               `session ${number}\n${log.lines.map((line) => `    ${line}`).join('\n')}\n  ${log.faults.join('\n  ')}`,
@@ -293,7 +215,7 @@ test(`${SESSIONS} random sessions leave equal tables (SEED=${SEED})`, {
     `changing, SEED=${SEED}: ${SESSIONS} sessions, ${counts.commands} commands (${counts.changed} succeeded, ${counts.refused} refused or without effect, ${counts.faulty} wrong on purpose), ${counts.inFiles} lines in load files, ${((Date.now() - started) / 1000).toFixed(0)} s\n  known differences by id: ${ids.map(([id, times]) => `${id} ${times}×`).join(', ')}`,
   );
   assert.equal(failures.length, 0, `${failures.length} sessions differ\n\n${failures.join('\n\n')}`);
-  if (SESSIONS < 500) return;
+  if (SESSIONS < 500 || ONLY !== undefined) return;
   const ids500 = [...CHANGE_DIFFERENCES.map(({ id }) => id), ...Object.keys(FILE_DIFFERENCES)].filter(
     (id) => !ONLY_BY_EXAMPLE.includes(id),
   );
@@ -313,9 +235,9 @@ suite('known differences', { skip: SELF_TEST ? 'the reference is compared with i
     twins = await Twins.create('known');
   });
   after(() => twins.close());
-  for (const { id, reason, example } of CHANGE_DIFFERENCES) {
+  for (const { id, reason, example, setUp } of CHANGE_DIFFERENCES) {
     test(`${id}: ${reason}`, async () => {
-      await twins.reset();
+      await twins.reset(setUp);
       const started = Date.now();
       const last = example.at(-1)!;
       const run = async (namespace: Namespace, command: string, line: string) =>
@@ -327,8 +249,7 @@ suite('known differences', { skip: SELF_TEST ? 'the reference is compared with i
         ? await twins.loadFile(last)
         : [await run(twins.reference, REFERENCE, last), await run(twins.actual, UNDER_TEST, last)];
       const differs =
-        compareOutcomes(expected, actual, since(started)).length > 0 ||
-        (await twins.tableDifferences(started, FORMS, 'none')).length > 0;
+        compareOutcomes(expected, actual, since(started)).length > 0 || (await twins.kernelDifferences(started)).length > 0;
       assert.ok(differs, `the reference does the same: ${last}`);
     });
   }

@@ -183,6 +183,32 @@ suite('over a live table (B50)', OURS, () => {
   });
 });
 
+suite('lines for one flow are run one after another', OURS, () => {
+  const flow = '-s 192.0.2.1 -d 198.51.100.1 -p udp --sport 1 --dport 53';
+  test('what is sent again in other words ends the flow that was there, not the one that the next line creates', async () => {
+    await table.fill([]);
+    assert.equal((await table.load([`-I ${flow} -t 1000 -n 203.0.113.5`])).status, '0');
+    const outcome = await table.load([`-A ${flow} -t 0 -n 203.0.113.5`, line(7), `-I ${flow} -t 2000 -m 2`]);
+    assert.equal(outcome.status, '0', outcome.stderr);
+    assert.match((await table.list('-m', '2')).join(), /^udp +17 T src=192.0.2.1 .* sport=1 /);
+    assert.equal(await table.count(), 2);
+  });
+  test('in different zones they are different flows', async () => {
+    await table.fill([]);
+    const zones = [`-A ${flow} -t 1000`, `-A ${flow} -t 1000 -w 1`, `-A ${flow} -t 1000 -w 1 -m 1`, `-A ${flow} -t 1000 -w 2`];
+    const outcome = await table.load([...zones, ...zones]);
+    assert.equal(outcome.status, '0', outcome.stderr);
+    assert.equal(await table.count(), 3);
+  });
+  test('a failing line keeps a later one for its flow from being run, and none of the others with it', async () => {
+    await table.fill([]);
+    const outcome = await table.load([line(1), `${line(1)} -m 1`, line(2), line(1).replace('-I', '-A'), line(3)]);
+    assert.equal(outcome.status, '1');
+    assert.match(outcome.stderr, /standard input:2: .*\n.*\n.*stopped after line 3: 2 flow entries created, 1 lines failed/);
+    assert.equal(await table.count(), 2);
+  });
+});
+
 suite('where the lines come from', OURS, () => {
   const text = `${line(1)}\n${line(2)}\n`;
   const sh = (script: string, ...words: string[]) => ['sh', '-c', script, 'sh', ...words];
@@ -247,7 +273,7 @@ suite('lines like earlier ones take the short way', OURS, () => {
   test(`and mean the same as by the long way (SEED=${SEED})`, () => {
     const random = new Random(SEED);
     const parser = new LoadLineParser(env);
-    const theme = { zones: true, nat: true, labels: true, fixed: true, update: true, odd: true };
+    const theme = { zones: true, nat: true, labels: true, fixed: true, odd: true };
     const changes = new Changes(random, theme);
     const VALUES = [
       '1',

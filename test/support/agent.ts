@@ -23,7 +23,7 @@ import {
   SOL_NETLINK,
   SOL_SOCKET,
 } from './libc.js';
-import { netlinkAddress, request } from './netlink.js';
+import { dump, netlinkAddress, request } from './netlink.js';
 
 /** One run of a command. */
 export interface RunRequest {
@@ -152,6 +152,9 @@ export const operations = {
 
   /** Sends requests made by netlink.ts. @returns each one's errno. */
   netlink: (messages: readonly Uint8Array[]): number[] => request(messages.map((bytes) => Buffer.from(bytes))),
+
+  /** Every message of a dump, as the kernel sends it. */
+  dump: (type: number): Buffer[] => dump(type),
 
   /** A listener to DESTROY events that never reads and insists on delivery: what is deleted now stays on the dying list. */
   listenDeaf: (): void => {

@@ -2,7 +2,19 @@
 // code of the tests: the right answer where the reference does something else.
 
 import { type CommandLine, cNumber, has, lastValue, protocolWithOptions } from './argv.js';
-import { deleteFlow, invert, message, type NewFlow, newFlow, SCTP, type Side, TCP } from './netlink.js';
+import {
+  deleteFlow,
+  type FlowUpdate,
+  invert,
+  message,
+  type NewFlow,
+  newExpectation,
+  newFlow,
+  SCTP,
+  type Side,
+  TCP,
+  updateFlow,
+} from './netlink.js';
 
 const NLM_F_REQUEST = 1;
 const NLM_F_ACK = 4;
@@ -19,7 +31,15 @@ const STATUS: readonly (readonly [string, number])[] = [
   ['HW_OFFLOAD', 0x8000],
 ];
 const CTA = { STATUS: 3, NAT_SRC: 6, TIMEOUT: 7, NAT_DST: 13, LABELS: 22, LABELS_MASK: 23 } as const;
-const LABEL_BITS: Readonly<Record<string, number>> = { zero: 0, web: 1, 'eth0-in': 2, fifteen: 15, sixteen: 16, last: 100 };
+/** Label names of population.ts. */
+export const LABEL_BITS: Readonly<Record<string, number>> = {
+  zero: 0,
+  web: 1,
+  'eth0-in': 2,
+  fifteen: 15,
+  sixteen: 16,
+  last: 100,
+};
 
 /** The request. Labels by the names of population.ts. */
 export function createRequest(line: CommandLine, { exclusive }: { exclusive: boolean }): Buffer {
@@ -29,6 +49,13 @@ export function createRequest(line: CommandLine, { exclusive }: { exclusive: boo
   for (const { type, bytes: labels } of parts) if (type === CTA.LABELS) bytes.push(retyped(labels, CTA.LABELS_MASK));
   const flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | (exclusive ? NLM_F_EXCL : 0);
   return message(0x100, flags, flow.original.src.includes(':') ? 10 : 2, ...bytes);
+}
+
+/** Equal for lines that mean the same flow. */
+export function flowKey(line: CommandLine): string {
+  const { proto, original, zone = 0 } = flowOf(line);
+  const { src, dst, sport, dport, icmp } = original;
+  return JSON.stringify([proto, zone, original.zone, src, dst, sport, dport, icmp]);
 }
 
 /** What an entry that is there can still take: everything but NAT and status, and a fixed timeout. */
@@ -41,6 +68,47 @@ export function withoutFixedParts(request: Buffer, fixedTimeout: boolean): Buffe
 /** The request that deletes the entry of a saved line. Not for zones of one direction, which the kernel does not take here. */
 export function deleteRequest(line: CommandLine): Buffer {
   return deleteFlow(flowOf(line));
+}
+
+/** The request that gives the entry of a saved line new values. */
+export function updateRequest(saved: CommandLine, update: FlowUpdate): Buffer {
+  return updateFlow(flowOf(saved), {
+    ...update,
+    ...(update.tcpState === undefined ? {} : { tcpFlags: tcpFlags(update.tcpState) }),
+  });
+}
+
+/** The request that `-I expect` stands for. */
+export function expectationRequest(line: CommandLine): Buffer {
+  const proto = protocolWithOptions(lastValue(line, 'proto')!)!;
+  const side = (src: string, dst: string, sport: string, dport: string): Side => ({
+    src: lastValue(line, src)!,
+    dst: lastValue(line, dst)!,
+    sport: Number(lastValue(line, sport)),
+    dport: Number(lastValue(line, dport)),
+  });
+  const tuple = side('tuple-src', 'tuple-dst', 'tuple-port-src', 'tuple-port-dst');
+  const mask = side('mask-src', 'mask-dst', 'mask-port-src', 'mask-port-dst');
+  const [address, length] = tuple.src.split('/');
+  return newExpectation({
+    proto,
+    master: { proto, side: side('src', 'dst', 'sport', 'dport') },
+    tuple: { ...tuple, src: address! },
+    mask: length === undefined ? mask : { ...mask, src: prefixMask(address!, Number(length)) },
+    timeout: Number(lastValue(line, 'timeout')),
+  })[0]!;
+}
+
+function prefixMask(address: string, length: number): string {
+  const v6 = address.includes(':');
+  const bits = '1'.repeat(length).padEnd(v6 ? 128 : 32, '0');
+  const parts = bits.match(v6 ? /.{16}/g : /.{8}/g)!.map((part) => Number.parseInt(part, 2));
+  return v6 ? parts.map((part) => part.toString(16)).join(':') : parts.join('.');
+}
+
+/** What a state set by hand comes with (cli.md 4.6): also that a FIN was sent, where it closes. */
+function tcpFlags(state: number): number {
+  return ([TCP.TIME_WAIT, TCP.CLOSE, TCP.SYN_SENT2] as number[]).includes(state) ? 0x0e : 0x0a;
 }
 
 /** The attributes of a message of ours, each with its padding. */
@@ -122,13 +190,11 @@ function flowOf(line: CommandLine): NewFlow {
     status: statusOf(lastValue(line, 'status') ?? ''),
     ...(mark === undefined ? {} : { mark: cNumber(mark.replace(/\/.*/, ''))! }),
     ...(zone === undefined ? {} : { zone }),
-    ...(proto === 6 && state !== undefined
-      ? { tcpState: TCP[(state === 'LISTEN' ? 'SYN_SENT2' : state) as keyof typeof TCP] }
-      : {}),
+    ...(proto === 6 && state !== undefined ? { tcpState: tcpState(state), tcpFlags: tcpFlags(tcpState(state)) } : {}),
     ...(proto === 132 && state !== undefined
       ? {
           sctp: {
-            state: state === 'HEARTBEAT_ACKED' ? 9 : SCTP[state as keyof typeof SCTP],
+            state: sctpState(state),
             originalTag: swapped(number('orig-vtag') ?? 0),
             replyTag: swapped(number('reply-vtag') ?? 0),
           },
@@ -144,14 +210,20 @@ function definedOnly<T extends object>(object: T): Partial<T> {
   return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as Partial<T>;
 }
 
+export const tcpState = (word: string): number => TCP[(word === 'LISTEN' ? 'SYN_SENT2' : word) as keyof typeof TCP];
+/** `(null)`: how the reference saves a state that it has no word for (B25). */
+export const sctpState = (word: string): number =>
+  word === 'HEARTBEAT_ACKED' ? 9 : word === '(null)' ? SCTP.HEARTBEAT_SENT : SCTP[word as keyof typeof SCTP];
+
 /** Tags are given byte by byte the wrong way round (cli.md 3.12). */
-function swapped(tag: number): number {
+export function swapped(tag: number): number {
   const bytes = Buffer.alloc(4);
   bytes.writeUInt32BE(tag);
   return bytes.readUInt32LE();
 }
 
-function statusOf(list: string): number {
+/** The bits that the plain items of a `-u` list name. */
+export function statusOf(list: string): number {
   let bits = 0;
   for (const item of list.split(',')) {
     const text = item.toUpperCase();

@@ -56,6 +56,8 @@ export interface NewFlow {
   labels?: readonly number[];
   helper?: string;
   tcpState?: number;
+  /** Of both directions, value and mask. Default: SACK permitted, liberal windows. */
+  tcpFlags?: number;
   sctp?: { state: number; originalTag: number; replyTag: number };
   sourceNat?: { address: string; port?: number };
   destinationNat?: { address: string; port?: number };
@@ -164,23 +166,45 @@ function labelWords(bits: readonly number[]): Buffer {
   return words;
 }
 
+function protocolInfo({ tcpState, tcpFlags = 0x0a, sctp }: Pick<NewFlow, 'tcpState' | 'tcpFlags' | 'sctp'>): Buffer[] {
+  const flags = Buffer.from([tcpFlags, tcpFlags]);
+  return [
+    ...(tcpState === undefined ? [] : [nest(4, nest(1, u8(1, tcpState), attribute(4, flags), attribute(5, flags)))]),
+    ...(sctp === undefined ? [] : [nest(4, nest(3, u8(1, sctp.state), be32(2, sctp.originalTag), be32(3, sctp.replyTag)))]),
+  ];
+}
+
 /** A request that creates one entry, exclusively. */
 export function newFlow(flow: NewFlow): Buffer {
   const parts = [tuple(1, flow.proto, flow.original), tuple(2, flow.proto, flow.reply ?? invert(flow.original))];
   if (flow.helper !== undefined) parts.push(nest(5, string(1, flow.helper)));
   parts.push(be32(7, flow.timeout), be32(3, (flow.status ?? 0) | IPS_CONFIRMED));
-  if (flow.tcpState !== undefined)
-    parts.push(
-      nest(4, nest(1, u8(1, flow.tcpState), attribute(4, Buffer.from([0x0a, 0x0a])), attribute(5, Buffer.from([0x0a, 0x0a])))),
-    );
-  if (flow.sctp !== undefined)
-    parts.push(nest(4, nest(3, u8(1, flow.sctp.state), be32(2, flow.sctp.originalTag), be32(3, flow.sctp.replyTag))));
+  parts.push(...protocolInfo(flow));
   if (flow.mark !== undefined) parts.push(be32(8, flow.mark));
   if (flow.zone !== undefined) parts.push(be16(18, flow.zone));
   if (flow.sourceNat !== undefined) parts.push(nat(6, flow.sourceNat));
   if (flow.destinationNat !== undefined) parts.push(nat(13, flow.destinationNat));
   if (flow.labels !== undefined) parts.push(attribute(22, labelWords(flow.labels)));
   return message(0x100, NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, familyOf(flow.original), ...parts);
+}
+
+/** New values of an entry that is there. */
+export interface FlowUpdate extends Pick<NewFlow, 'status' | 'mark' | 'tcpState' | 'tcpFlags' | 'sctp'> {
+  readonly timeout?: number | undefined;
+  /** Bits to set, and all bits whose value is given. */
+  readonly labels?: { readonly set: readonly number[]; readonly touched: readonly number[] };
+}
+
+/** A request that updates one entry, named by its original tuple and its zone. */
+export function updateFlow({ proto, original, zone }: Pick<NewFlow, 'proto' | 'original' | 'zone'>, update: FlowUpdate): Buffer {
+  const { timeout, status, mark, labels } = update;
+  const parts = [tuple(1, proto, original), ...protocolInfo(update)];
+  if (timeout !== undefined) parts.push(be32(7, timeout));
+  if (status !== undefined) parts.push(be32(3, status | IPS_CONFIRMED));
+  if (mark !== undefined) parts.push(be32(8, mark));
+  if (zone !== undefined) parts.push(be16(18, zone));
+  if (labels !== undefined) parts.push(attribute(22, labelWords(labels.set)), attribute(23, labelWords(labels.touched)));
+  return message(0x100, NLM_F_REQUEST | NLM_F_ACK, familyOf(original), ...parts);
 }
 
 /** A request that deletes one entry. */
@@ -219,6 +243,34 @@ export function request(messages: readonly Buffer[]): number[] {
         throw new Error(`no acknowledgement: ${answer.subarray(0, length).toString('hex')}`);
       return 0 - answer.readInt32LE(16);
     });
+  } finally {
+    c.close(fd);
+  }
+}
+
+const NLM_F_DUMP = 0x300;
+const NLMSG_ERROR = 2;
+const NLMSG_DONE = 3;
+
+/** Every message of the dump that a GET request starts. */
+export function dump(type: number): Buffer[] {
+  const c = libc();
+  const fd = c.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
+  try {
+    const bytes = message(type, NLM_F_REQUEST | NLM_F_DUMP, 0);
+    c.sendto(fd, bytes, bytes.length, 0, KERNEL, KERNEL.length);
+    const messages: Buffer[] = [];
+    for (const answer = Buffer.alloc(65536); ; ) {
+      const length = c.recv(fd, answer, answer.length, 0);
+      for (let at = 0; at < length; ) {
+        const size = answer.readUInt32LE(at);
+        const kind = answer.readUInt16LE(at + 4);
+        if (kind === NLMSG_DONE) return messages;
+        if (kind === NLMSG_ERROR) throw new Error(`dump of 0x${type.toString(16)}: errno ${0 - answer.readInt32LE(at + 16)}`);
+        messages.push(Buffer.from(answer.subarray(at, at + size)));
+        at += (size + 3) & ~3;
+      }
+    }
   } finally {
     c.close(fd);
   }

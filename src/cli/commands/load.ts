@@ -126,14 +126,20 @@ function* stepsOf(context: Context, source: Source, first: number, forbidden?: (
     const { parseJson } = source;
     const invocation = parseJson ? undefined : parseLine(parser, source, text, line, forbidden);
     const command = parseJson ? 'A' : invocation?.command;
-    if (command === 'I' || command === 'A') {
+    const mayExist = command === 'A';
+    if (command === 'I' || mayExist) {
       const flow = within(source, text, line, () => (parseJson ? parseJson(text) : loadedFlow(invocation!)));
       if (!flow) continue;
+      if (flows && !flows.add(flow, mayExist, line)) {
+        flows.seal();
+        yield { flows, line: flowsLine };
+        flows = undefined;
+      }
       if (!flows) {
         flows = encoder.begin();
         flowsLine = line;
+        flows.add(flow, mayExist, line);
       }
-      flows.add(flow, command === 'A', line);
       if (!flows.full) continue;
     }
     if (!command) continue;
