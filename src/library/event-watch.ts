@@ -266,6 +266,7 @@ class WatchClosed extends Error {}
 function flowTable(conntrack: () => ConntrackTable, family: number): TrackedTable {
   return {
     id: S.id,
+    key: (view) => view.be16(S.zone),
     createView: createFlowView,
     differ: flowsDiffer,
     isDying: (view) => (view.be32(S.status) & IPS_DYING) !== 0,
@@ -276,6 +277,7 @@ function flowTable(conntrack: () => ConntrackTable, family: number): TrackedTabl
 function expectationTable(conntrack: () => ConntrackTable): TrackedTable {
   return {
     id: X.id,
+    key: (view) => view.be32(X.id), // the tuple may be expected in several zones, which nothing tells apart
     createView: createExpectationView,
     differ: () => false, // an expectation never changes
     isDying: () => false,

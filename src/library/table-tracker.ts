@@ -14,6 +14,8 @@ import { EntryStore } from './entry-store.js';
 export interface TrackedTable {
   /** Slot of the entry's id. */
   readonly id: number;
+  /** What tells entries of one first tuple apart that can exist side by side. */
+  key(view: View): number;
   createView(): View;
   /** Whether a listed entry is on its way out: its end has been told, or is being told right now. */
   isDying(view: View): boolean;
@@ -82,7 +84,7 @@ export class TableTracker {
    * stays known until its end, and its end is shown, even where later events are not wanted (`-m`, `-l`).
    */
   event(view: View): void {
-    const record = this.#find(view);
+    const record = this.#current(view);
     const known = record !== 0 && !this.#isGone(record);
     const wanted = this.#wanted?.(view) ?? true;
     const type = eventType(view);
@@ -147,8 +149,9 @@ export class TableTracker {
 
   #listed(view: View, show: (view: View, type: 0 | 1) => void): void {
     if (this.#table.isDying(view)) return; // as if it were gone
-    const record = this.#find(view);
-    if (record !== 0 && (this.#store.mark(record) & ~FLAGS) === this.#generation) return; // events know better
+    const found = this.#find(view);
+    if (found !== 0 && (this.#store.mark(found) & ~FLAGS) === this.#generation) return; // events know better
+    const record = this.#current(view);
     if (this.#wanted && !this.#wanted(view)) {
       if (record !== 0) this.#mark(record, LISTED); // it was told of, and it is there
       return;
@@ -182,12 +185,29 @@ export class TableTracker {
     }
   }
 
+  /**
+   * The record of the view's entry; 0 when there is none. Another entry with the same tuple must have ended before this one could
+   * begin: its end was missed, and is shown now, ahead of what is to be told of this one.
+   */
+  #current(view: View): number {
+    const record = this.#find(view);
+    if (record === 0 || this.#store.id(record) === view.be32(this.#table.id)) return record;
+    if (!this.#isGone(record)) {
+      this.#before.decode(this.#store.page(record), this.#store.start(record), this.#store.end(record));
+      this.#before.becomeEvent(2, ORIGIN_RESYNC);
+      this.#supplied++;
+      this.#show(this.#before);
+    }
+    this.#store.remove(record);
+    return 0;
+  }
+
   #find(view: View): number {
-    return this.#store.find(view.bytes, view.start, view.be32(this.#table.id));
+    return this.#store.find(view.bytes, view.start, this.#table.key(view));
   }
 
   #keep(view: View): number {
-    return this.#store.put(view.bytes, view.start, view.start + view.size, view.be32(this.#table.id));
+    return this.#store.put(view.bytes, view.start, view.start + view.size, this.#table.key(view), view.be32(this.#table.id));
   }
 
   #mark(record: number, flag: number): void {
