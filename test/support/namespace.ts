@@ -91,6 +91,11 @@ export class Namespace {
     return this.#agent.pid!;
   }
 
+  /** Of the agent itself, which `pid` becomes: the sender of `netlink`. */
+  get agentPid(): number {
+    return this.#agent.pid!;
+  }
+
   /** Asks the agent. */
   ask<K extends keyof Operations>(operation: K, ...args: Parameters<Operations[K]>): Promise<Result<K>> {
     if (this.#closed) return Promise.reject(new Error(`namespace ${this.name} is closed`));
