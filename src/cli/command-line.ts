@@ -30,6 +30,8 @@ export interface ParseEnvironment {
    * @throws UsageError for a name that is not in the file. Without this function names stay unresolved.
    */
   resolveLabels?(names: readonly string[], labelMap: string | undefined): ReadonlyMap<string, number>;
+  /** The words are a line of a load file. */
+  readonly loading?: boolean;
 }
 
 /** Parses `argv` (without node and script). No words, or operands only, ask for help. @throws UsageError */
@@ -58,7 +60,7 @@ export function parseLoadLine(
   env: ParseEnvironment,
   valuePositions?: Map<number, OptionValue>,
 ): Invocation {
-  const invocation = parseWords(words, env, valuePositions);
+  const invocation = parseWords(words, { ...env, loading: true }, valuePositions);
   if (!invocation) throw noLoadCommand();
   return invocation;
 }
@@ -154,6 +156,7 @@ export function newDraft(env: ParseEnvironment): Draft {
     given: new Map(),
     masks: {},
     warnings,
+    loading: env.loading ?? false,
     warn: (warning) => warnings.push(warning),
     readProtocols: () => env.readProtocols(),
   };

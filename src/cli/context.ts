@@ -25,12 +25,16 @@ export interface Context {
   readonly out: ByteWriter;
   /** The descriptor of standard output, for a command that writes to it at the pace of its reader. */
   readonly stdout: number;
+  /** The descriptor of standard error, likewise. */
+  readonly stderr: number;
   /** Calls back for each signal that asks to end (SIGINT, SIGTERM, SIGHUP), which then does not end the process. */
   onSignal(callback: () => void): void;
   /** One line to standard error. */
   err(line: string): void;
   /** The line that says how many entries were dealt with, to standard error. In JSON the entries and results say it. */
   close(text: string): void;
+  /** `err` and `close` that go elsewhere: each line to `write`. */
+  messages(write: (line: string) => void): Pick<Context, 'err' | 'close'>;
   /** Milliseconds since the epoch, with a fraction. */
   now(): number;
   /** Text of /etc/protocols. */

@@ -24,7 +24,8 @@ export class EventRecord {
   readonly #resync: boolean;
   #overruns = 0;
   #lost = 0;
-  #unrepaired = 0;
+  /** The watches that lost something that was not repaired. */
+  readonly #unrepaired = new Set<object>();
   #shown = 0;
 
   constructor(err: (line: string) => void, resync: boolean) {
@@ -33,27 +34,30 @@ export class EventRecord {
   }
 
   /** One warning for each overrun. */
-  lost({ events, at }: EventLoss): void {
+  lost({ events, at }: EventLoss, watch: object): void {
     this.#lost += events;
-    this.#unrepaired++;
+    this.#unrepaired.add(watch);
     this.#err(`conntrack: ${new Date(at).toISOString()}: ${events} events were lost: the receive buffer was full`);
     if (this.#overruns++ === 0 && !this.#resync)
       this.#err('  hint: a larger buffer (-b BYTES) or fewer events (-e, -p, -s) help; --resync shows what was missed');
   }
 
   /** What was lost until now has been made up for by so many events. */
-  repaired(events: number): void {
-    this.#unrepaired = 0;
+  repaired(events: number, watch: object): void {
+    this.#unrepaired.delete(watch);
     this.#shown += events;
     this.#err(`conntrack: ${events} events marked [RESYNC] stand for those that were lost`);
   }
 
   /** Whether the record is complete, in one line. `unwritten`: bytes that the reader of the output did not take. */
   close(unwritten: number): void {
-    if (unwritten > 0) this.#err(`conntrack: the record is incomplete: the reader did not take the last ${unwritten} bytes`);
+    if (unwritten > 0)
+      this.#err(
+        `conntrack: the record is incomplete: the reader did not take the last ${unwritten} bytes, nor what came behind them`,
+      );
     if (this.#overruns === 0) {
       if (unwritten === 0) this.#err('conntrack: the record is complete: no event was lost');
-    } else if (this.#unrepaired === 0)
+    } else if (this.#unrepaired.size === 0)
       this.#err(
         `conntrack: ${this.#lost} events were lost in ${this.#overruns} overruns; ${this.#shown} events [RESYNC] repaired the record`,
       );

@@ -15,6 +15,7 @@ import {
   optionName,
 } from './options.js';
 import { protocolOptions } from './protocol-options.js';
+import { namesOneFlow } from './tuples.js';
 import { UsageError } from './usage-error.js';
 
 /** What a command on a table thinks of an option; `undefined`: it refuses it. */
@@ -156,7 +157,9 @@ function checkLate(draft: Draft, command: CommandRow, table: Table): void {
     if (draft.masks.src && !values.src) throw new UsageError('--mask-src needs the address it is for: give --src');
     if (draft.masks.dst && !values.dst) throw new UsageError('--mask-dst needs the address it is for: give --dst');
   }
-  if (selects && values.status && values.status.set === 0 && values.status.clear === 0)
+  // The status of a flow that a loaded line deletes by its name is not compared (B53).
+  const named = draft.loading && letter === 'D' && namesOneFlow(values);
+  if (selects && !named && values.status && values.status.set === 0 && values.status.clear === 0)
     throw new UsageError(
       `-u (--status) selects nothing here, so ${commandName(command)} would take every entry; name a bit that is set, or '!BIT' for one that is not`,
     );

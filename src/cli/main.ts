@@ -77,6 +77,11 @@ async function run(invocation: Invocation, labelSource: LabelSource): Promise<nu
   const command = await load();
   const out = outputTo(STDOUT);
   const tables = await tablesFor(invocation, out);
+  const json = isJson(invocation.values.output);
+  const messages = (write: (line: string) => void) => ({
+    err: json ? (line: string) => write(lineJson(line)) : write,
+    close: json ? () => {} : (text: string) => write(CLOSING_PREFIX + text),
+  });
   try {
     return await command({
       ...invocationContext(invocation, labelSource),
@@ -84,11 +89,12 @@ async function run(invocation: Invocation, labelSource: LabelSource): Promise<nu
       tables,
       out,
       stdout: STDOUT,
+      stderr: STDERR,
       onSignal: (callback) => {
         for (const signal of ENDING_SIGNALS) process.on(signal, callback);
       },
-      err: isJson(invocation.values.output) ? (line) => err(lineJson(line)) : err,
-      close: isJson(invocation.values.output) ? () => {} : (text) => err(CLOSING_PREFIX + text),
+      ...messages(err),
+      messages,
       now: Date.now,
       readProtocols,
     });

@@ -321,6 +321,8 @@ export interface Draft {
   readonly warnings: string[];
   readonly warn: Warn;
   readonly readProtocols: () => string;
+  /** The words are a line of a load file. */
+  readonly loading: boolean;
   /** What set the address family. */
   familyFrom?: { readonly name: string; readonly text: string };
   protocolName?: string;

@@ -1,6 +1,7 @@
 // Options → tuples: which options make up each side of a flow.
 
 import type { TupleSpec } from '../ctnetlink/encode.js';
+import { protocolByNumber } from '../ctnetlink/protocols/index.js';
 import { inverse } from '../ctnetlink/tuple-spec.js';
 import type { OptionValues } from './invocation.js';
 
@@ -32,4 +33,21 @@ export function replyTuple(values: OptionValues): TupleSpec {
     icmpCode,
     icmpId,
   };
+}
+
+/** Whether the options name one flow, by both of its complete tuples: so do the lines of `-E -o save`. */
+export function namesOneFlow(values: OptionValues): boolean {
+  const { src, dst, protonum, sport, dport, replySport, replyDport } = values;
+  if (!src || src.mask || !dst || dst.mask || protonum === undefined) return false;
+  if (!(values.replySrc ?? values.dstNat?.address) || !(values.replyDst ?? values.srcNat?.address)) return false;
+  switch (protocolByNumber(protonum).tuple) {
+    case 'ports':
+    case 'keys':
+      return [sport, dport, replySport, replyDport].every((port) => port !== undefined);
+    case 'icmp':
+    case 'icmpv6':
+      return [values.icmpType, values.icmpCode, values.icmpId].every((field) => field !== undefined);
+    case 'none':
+      return true;
+  }
 }

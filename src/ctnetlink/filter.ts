@@ -64,6 +64,24 @@ export type FlowFilter =
 /** The filter that matches everything. */
 export const MATCH_ALL: FlowFilter = { kind: 'all', of: [] };
 
+/** Conditions on what a flow keeps as long as it lives. */
+const CONSTANT: ReadonlySet<FlowCondition['kind']> = new Set([
+  'family',
+  'protocol',
+  'address',
+  'port',
+  'icmp',
+  'zone',
+  'nat',
+  'id',
+]);
+
+/** Whether a flow that matches once matches as long as it lives. */
+export function isConstant(filter: FlowFilter): boolean {
+  if (filter.kind === 'all' || filter.kind === 'any') return filter.of.every(isConstant);
+  return filter.kind === 'not' ? isConstant(filter.of) : CONSTANT.has(filter.kind);
+}
+
 /** Whether the flow in the view is wanted. Allocates nothing. */
 export type FlowPredicate = (view: View) => boolean;
 

@@ -1,14 +1,14 @@
 // Conntrack: the public API, a layer of owned objects above Table.
 
 import { EVENT_TYPES, type EventType, type FlowEvent } from '../ctnetlink/event.js';
-import { MATCH_ALL } from '../ctnetlink/filter.js';
+import { isConstant, MATCH_ALL } from '../ctnetlink/filter.js';
 import { type Filter, toFlowFilter } from '../ctnetlink/filter-input.js';
 import { type Family, type Flow, type FlowField, type FlowJson, FlowReader, fieldSet } from '../ctnetlink/flow.js';
 import { requiredConditions } from '../ctnetlink/kernel-filter.js';
 import { type FlowKeyInput, type FlowUpdate, type NewFlow, toFlowChange, toFlowKey, toFlowSpec } from '../ctnetlink/new-flow.js';
 import { CPU_STATISTICS } from '../ctnetlink/statistics.js';
 import type { View } from '../ctnetlink/view.js';
-import { type ConntrackError, KernelError } from '../errors.js';
+import { type ConntrackError, KernelError, ValueError } from '../errors.js';
 import { type EncodedFlows, FlowEncoder, type SingleRequest } from './encoded-flows.js';
 import { type EventQueueOptions, EventStream } from './event-stream.js';
 import { Expectations } from './expectations.js';
@@ -242,14 +242,24 @@ export class Conntrack implements AsyncDisposable {
 
   /**
    * A view of the flows that match which is always right: a list, then every event, and a comparison with the table after a loss.
-   * Settles when the list is complete. @throws ValueError, SystemError, KernelError, ClosedError, the signal's reason
+   * Settles when the list is complete. The filter is about what never changes in a flow; the view's own `list` and `count` choose
+   * by mark, status, state and labels as well.
+   * @throws ValueError, SystemError, KernelError, ClosedError, the signal's reason
    */
   async watch(filter: Filter = {}, options: WatchOptions = {}): Promise<LiveFlows> {
     this.#session.check(options);
+    const wanted = toFlowFilter(filter);
+    if (!isConstant(wanted))
+      throw new ValueError(
+        'a view is of flows that stay in it: its filter cannot be about mark, status, state, labels or times',
+        {
+          hint: 'watch with the rest of the filter, then use list(filter) and count(filter) of the view',
+        },
+      );
     const { receiveBuffer } = options;
     const watch = this.#session.table.watch({
       table: 'conntrack',
-      filter: toFlowFilter(filter),
+      filter: wanted,
       receiveBuffer,
       initial: true,
       resync: true,

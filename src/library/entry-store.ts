@@ -1,5 +1,5 @@
-// EntryStore: the last message known of each entry, by its id and original tuple. Messages lie in large pages outside the collector's
-// reach; the index is one Int32Array. An entry of 200 bytes takes about 270 bytes here.
+// EntryStore: the last message known of each entry, by a number of the owner's choice (a zone) and its first tuple. Messages lie in
+// large pages outside the collector's reach; the index is one Int32Array. An entry of 200 bytes takes about 270 bytes here.
 
 import { host16, host32, putHost32 } from '../wire/bytes.js';
 import { NFNL_ATTRS } from '../wire/uapi/nfnetlink.js';
@@ -9,12 +9,13 @@ const PAGE = 1 << 20;
 const UNIT_BITS = 6;
 const UNIT = 1 << UNIT_BITS;
 const UNITS_PER_PAGE_BITS = 20 - UNIT_BITS;
-/** Record: hash, message size, mark (free for the owner); then the message, which begins with its id for comparison. */
+/** Record: hash, message size, mark (free for the owner), the owner's part of the key, the entry's id; then the message. */
 const HASH = 0;
 const SIZE = 4;
 const MARK = 8;
-const ID = 12;
-const MESSAGE = 16;
+const KEY = 12;
+const ID = 16;
+const MESSAGE = 20;
 
 const EMPTY = 0;
 const FIRST_CAPACITY = 1024;
@@ -64,15 +65,20 @@ export class EntryStore {
     putHost32(this.page(record), this.#at(record) + MARK, mark);
   }
 
-  /** The record of the entry that the message at `at` is about, 0 when there is none. `id` is the entry's id. */
-  find(bytes: Uint8Array, at: number, id: number): RecordRef {
-    return this.#index[this.#slot(bytes, at, id, hashKey(bytes, at, id))]!;
+  /** The entry's id, as it was given to `put`. */
+  id(record: RecordRef): number {
+    return host32(this.page(record), this.#at(record) + ID);
   }
 
-  /** Keeps a copy of the message at `at` to `end`, in place of what was known of the entry. @returns the record, mark 0 */
-  put(bytes: Uint8Array, at: number, end: number, id: number): RecordRef {
-    const hash = hashKey(bytes, at, id);
-    const slot = this.#slot(bytes, at, id, hash);
+  /** The record of `key` and the first attribute of the message at `at`, 0 when there is none. */
+  find(bytes: Uint8Array, at: number, key: number): RecordRef {
+    return this.#index[this.#slot(bytes, at, key, hashKey(bytes, at, key))]!;
+  }
+
+  /** Keeps a copy of the message at `at` to `end`, in place of what was known under its key. @returns the record, mark 0 */
+  put(bytes: Uint8Array, at: number, end: number, key: number, id: number): RecordRef {
+    const hash = hashKey(bytes, at, key);
+    const slot = this.#slot(bytes, at, key, hash);
     const size = end - at;
     let record = this.#index[slot]!;
     if (record !== EMPTY && unitsFor(size) !== this.#units(record)) {
@@ -90,6 +96,7 @@ export class EntryStore {
     putHost32(page, to + HASH, hash);
     putHost32(page, to + SIZE, size);
     putHost32(page, to + MARK, 0);
+    putHost32(page, to + KEY, key);
     putHost32(page, to + ID, id);
     page.set(bytes.subarray(at, end), to + MESSAGE);
     if (this.#size * 2 > this.#index.length) this.#grow();
@@ -101,7 +108,7 @@ export class EntryStore {
     const page = this.page(record);
     const at = this.#at(record);
     const mask = this.#index.length - 1;
-    let hole = this.#slot(page, at + MESSAGE, host32(page, at + ID), host32(page, at + HASH));
+    let hole = this.#slot(page, at + MESSAGE, host32(page, at + KEY), host32(page, at + HASH));
     this.#release(record);
     this.#size--;
     // Close the gap, so that a search never ends too early: entries behind it that could stand in it move up.
@@ -143,14 +150,14 @@ export class EntryStore {
   }
 
   /** Where the entry stands in the index, or the empty place for it. */
-  #slot(bytes: Uint8Array, at: number, id: number, hash: number): number {
+  #slot(bytes: Uint8Array, at: number, key: number, hash: number): number {
     const mask = this.#index.length - 1;
     for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
       const record = this.#index[slot]!;
       if (record === EMPTY) return slot;
       const page = this.page(record);
       const own = this.#at(record);
-      if (host32(page, own + HASH) !== hash || host32(page, own + ID) !== id) continue;
+      if (host32(page, own + HASH) !== hash || host32(page, own + KEY) !== key) continue;
       if (sameKey(page, own + MESSAGE, bytes, at)) return slot;
     }
   }
@@ -194,9 +201,9 @@ function unitsFor(size: number): number {
   return (size + MESSAGE + UNIT - 1) >> UNIT_BITS;
 }
 
-/** FNV-1a over the id and the first attribute: the original tuple of a flow, the master's of an expectation. */
-function hashKey(bytes: Uint8Array, at: number, id: number): number {
-  let hash = 0x811c9dc5 ^ id;
+/** FNV-1a over the owner's part and the first attribute: the original tuple of a flow, the expected one of an expectation. */
+function hashKey(bytes: Uint8Array, at: number, key: number): number {
+  let hash = 0x811c9dc5 ^ key;
   const from = at + NFNL_ATTRS;
   const end = from + host16(bytes, from);
   for (let i = from; i + 4 <= end; i += 4) hash = Math.imul(hash ^ host32(bytes, i), 0x01000193);

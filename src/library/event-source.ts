@@ -24,6 +24,8 @@ const SLOT_SIZE = 8192;
 const SLOTS = 64;
 /** Batches in a row before timers and signals get their turn; what is left calls again at once. */
 const BATCHES_PER_TURN = 64;
+/** The least that a waiting event takes of the receive buffer: the kernel's own structure and the smallest allocation. */
+const LEAST_CHARGE = 512;
 
 /** Events that follow each other faster than this are taken together, in milliseconds. */
 const REST = 4;
@@ -40,6 +42,8 @@ export interface EventLoss {
 export interface EventVisitor {
   /** The next messages arrived together: the place to look at the clock. */
   readonly beginBatch?: () => void;
+  /** Events have been lost, as `lost` will tell; those that were waiting before them come first. */
+  readonly overrun?: () => void;
   /** One message, borrowed: from `at` to `end` in `bytes`. */
   readonly message: (bytes: Uint8Array, at: number, end: number) => void;
   /** The queue is empty: the place to flush. */
@@ -102,14 +106,14 @@ export class EventSource {
     const now = performance.now();
     const busy = now - this.#woke < REST;
     this.#woke = now;
-    const empty = this.drain(BATCHES_PER_TURN);
+    const empty = this.#guardedDrain(BATCHES_PER_TURN);
     if (!this.#visitor || this.#paused) return;
     if (busy && empty) {
       // Waking up for each event costs more than the event.
       this.#watch?.stop();
       this.#rest = setTimeout(() => {
         this.#rest = undefined;
-        this.drain(BATCHES_PER_TURN);
+        this.#guardedDrain(BATCHES_PER_TURN);
         if (this.#visitor && !this.#paused) this.#watch?.start();
       }, REST);
     } else if (status < 0) this.#watch?.start(); // an error pending has stopped it
@@ -130,10 +134,16 @@ export class EventSource {
   }
 
   /**
-   * Reads what is waiting now, at most `batches` times 64 events, without waiting for the event loop.
-   * @returns whether everything was read
+   * Reads everything that was sent until now, without waiting for the event loop. Events that are sent meanwhile may stay: more
+   * than the buffer holds cannot have been waiting, so a flood of them does not keep the caller.
+   * @returns false when paused or closed: then something may be left
    */
-  drain(batches = Number.POSITIVE_INFINITY): boolean {
+  drain(): boolean {
+    if (this.#visitor) this.#guardedDrain(Math.ceil(this.receiveBuffer / LEAST_CHARGE / SLOTS) + 1);
+    return this.#visitor !== undefined && !this.#paused;
+  }
+
+  #guardedDrain(batches: number): boolean {
     try {
       return this.#drain(batches);
     } catch (error) {
@@ -165,6 +175,7 @@ export class EventSource {
       }
       if (count === -ENOBUFS) {
         this.#overrun = true; // told once, before what is still waiting
+        visitor.overrun?.();
         continue;
       }
       if (count < 0) throw new SystemError('recvmmsg', -count, errnoName(-count), errnoReason(-count));
@@ -180,12 +191,18 @@ export class EventSource {
     return false;
   }
 
+  /** Tells of events that were lost and not told of yet, without waiting for the queue to be empty: for the end of a watch. */
+  reportLoss(): void {
+    if (this.#visitor) this.#reportLoss(this.#visitor);
+  }
+
   #reportLoss(visitor: EventVisitor): void {
     this.#overrun = false;
     const { drops } = this.#socket;
     const events = (drops - this.#drops) >>> 0;
     this.#drops = drops;
-    visitor.lost({ events, at: Date.now() });
+    // None: they were counted with the loss before, which was told of after this one had begun.
+    if (events > 0) visitor.lost({ events, at: Date.now() });
   }
 }
 

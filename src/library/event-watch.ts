@@ -6,6 +6,7 @@ import { S } from '../ctnetlink/fields.js';
 import { compileFilter, type FlowFilter, type FlowPredicate, MATCH_ALL } from '../ctnetlink/filter.js';
 import { requiredFamily } from '../ctnetlink/kernel-filter.js';
 import { AF_UNSPEC } from '../ctnetlink/uapi/in.js';
+import { IPS_DYING } from '../ctnetlink/uapi/nf-conntrack-common.js';
 import { createExpectationView, createFlowView, type View } from '../ctnetlink/view.js';
 import type { NetworkNamespace } from '../wire/netns.js';
 import type { OpenTransport } from '../wire/transport.js';
@@ -15,6 +16,9 @@ import { TableTracker, type TrackedTable } from './table-tracker.js';
 
 /** Between the end of a repair and the next one, in milliseconds, so that a steady overload leaves time for events. */
 const REPAIR_PAUSE = 1000;
+
+/** The kernel puts an entry into the table before it sends the event; not longer than this before, in milliseconds. */
+const LATE_EVENTS = 1000;
 
 export interface EventWatchOptions {
   readonly table: 'conntrack' | 'expect';
@@ -32,6 +36,7 @@ export interface EventWatchOptions {
   /** After a loss, list the table and show what was missed. */
   readonly resync?: boolean;
 }
+
 /** How often `finish` tries to repair losses of events that go on. */
 const LAST_REPAIRS = 5;
 
@@ -109,6 +114,9 @@ export class EventWatch {
         if (this.#tracker) this.#tracker.event(view);
         else if (!wanted || wanted(view)) visitor.event(view);
       },
+      overrun: () => {
+        if (resync) this.#tracker?.missed();
+      },
       lost: (loss) => this.#lost(loss),
       failed: (error) => this.#fail(error),
     });
@@ -117,8 +125,10 @@ export class EventWatch {
       return;
     }
     this.#working = this.#list(tracker, initial ? 'initial' : 'baseline').then(() => {
-      if (!resync) this.#tracker = undefined; // from here on events are all there is to know
-      if (!this.#closed) visitor.ready?.();
+      if (this.#closed) return;
+      // From here on events are all there is to know, but for those of the list's last entries, which may be on their way.
+      if (!resync) this.#timer = setTimeout(() => (this.#tracker = undefined), LATE_EVENTS);
+      visitor.ready?.();
     });
   }
 
@@ -159,6 +169,11 @@ export class EventWatch {
 
   async #drainAll(): Promise<void> {
     while (!this.#closed && !this.#source.drain()) await this.#pause()?.promise;
+  }
+
+  /** Tells of losses that are not told of yet. For the end, when not everything was read. */
+  reportLoss(): void {
+    if (!this.#closed) this.#source.reportLoss();
   }
 
   /** Idempotent; may be called from a visitor. */
@@ -208,7 +223,11 @@ export class EventWatch {
 
   async #list(tracker: TableTracker, reason: 'baseline' | 'initial' | 'resync'): Promise<number> {
     try {
-      const shown = await tracker.list(reason, () => this.#catchUp());
+      const shown = await tracker.list(
+        reason,
+        () => this.#catchUp(),
+        () => this.#settle(),
+      );
       this.#visitor.idle?.();
       return shown;
     } catch (error) {
@@ -226,6 +245,13 @@ export class EventWatch {
     }
     const paused = this.#pause();
     return paused ? paused.promise.then(() => this.#catchUp()) : undefined;
+  }
+
+  /** Waits while the watch is paused. */
+  async #settle(): Promise<void> {
+    this.#visitor.idle?.();
+    await this.#pause()?.promise;
+    if (this.#closed) throw new WatchClosed();
   }
 
   /** What a pause waits for; a method, since visitors pause and resume. */
@@ -246,8 +272,10 @@ class WatchClosed extends Error {}
 function flowTable(conntrack: () => ConntrackTable, family: number): TrackedTable {
   return {
     id: S.id,
+    key: (view) => view.be16(S.zone),
     createView: createFlowView,
     differ: flowsDiffer,
+    isDying: (view) => (view.be32(S.status) & IPS_DYING) !== 0,
     list: (visitor) => conntrack().scan(family === AF_UNSPEC ? MATCH_ALL : { kind: 'family', family }, visitor),
   };
 }
@@ -255,8 +283,10 @@ function flowTable(conntrack: () => ConntrackTable, family: number): TrackedTabl
 function expectationTable(conntrack: () => ConntrackTable): TrackedTable {
   return {
     id: X.id,
+    key: (view) => view.be32(X.id), // the tuple may be expected in several zones, which nothing tells apart
     createView: createExpectationView,
     differ: () => false, // an expectation never changes
+    isDying: () => false,
     list: (visitor) => conntrack().scanExpectations(AF_UNSPEC, visitor),
   };
 }

@@ -23,7 +23,7 @@ import {
   SOL_NETLINK,
   SOL_SOCKET,
 } from './libc.js';
-import { dump, netlinkAddress, request } from './netlink.js';
+import { dump, flood, netlinkAddress, openRequester, request, requestBy } from './netlink.js';
 
 /** One run of a command. */
 export interface RunRequest {
@@ -62,6 +62,7 @@ const running = new Map<number, Running>();
 const sockets = new Map<number, net.Socket>();
 const servers: (net.Server | dgram.Socket)[] = [];
 const listeners: number[] = [];
+let requester: number | undefined;
 
 function start({ argv, environment, input, stdoutFile, timeLimit }: RunRequest): number {
   const [file, ...rest] = argv;
@@ -155,6 +156,16 @@ export const operations = {
 
   /** Every message of a dump, as the kernel sends it. */
   dump: (type: number): Buffer[] => dump(type),
+  /** As `netlink`, always from one socket, which stays open: events can name this process. */
+  netlinkKept: (messages: readonly Uint8Array[]): number[] => {
+    requester ??= openRequester();
+    return requestBy(
+      requester,
+      messages.map((bytes) => Buffer.from(bytes)),
+    );
+  },
+  /** As `netlink`, as fast as the kernel takes them, without asking what came of them. */
+  flood: (messages: readonly Uint8Array[]): void => flood(messages.map((bytes) => Buffer.from(bytes))),
 
   /** A listener to DESTROY events that never reads and insists on delivery: what is deleted now stays on the dying list. */
   listenDeaf: (): void => {

@@ -91,6 +91,11 @@ export class Namespace {
     return this.#agent.pid!;
   }
 
+  /** Of the agent itself, which `pid` becomes: the sender of `netlink`. */
+  get agentPid(): number {
+    return this.#agent.pid!;
+  }
+
   /** Asks the agent. */
   ask<K extends keyof Operations>(operation: K, ...args: Parameters<Operations[K]>): Promise<Result<K>> {
     if (this.#closed) return Promise.reject(new Error(`namespace ${this.name} is closed`));
@@ -131,9 +136,9 @@ export class Namespace {
     await this.must(['nft', '-f', '-'], { input: Buffer.from(script) });
   }
 
-  /** Sends set-up requests of netlink.ts, all of which must succeed. */
-  async netlink(messages: readonly Buffer[]): Promise<void> {
-    const errors = await this.ask('netlink', messages);
+  /** Sends requests of netlink.ts, all of which must succeed. `kept`: from one socket that stays open, so that events can name it. */
+  async netlink(messages: readonly Buffer[], how: 'once' | 'kept' = 'once'): Promise<void> {
+    const errors = await this.ask(how === 'kept' ? 'netlinkKept' : 'netlink', messages);
     const failed = errors.flatMap((errno, index) =>
       errno === 0 ? [] : [`request ${index}: errno ${errno}: ${messages[index]!.toString('hex')}`],
     );

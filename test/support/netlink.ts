@@ -191,8 +191,8 @@ export function newFlow(flow: NewFlow): Buffer {
 /** New values of an entry that is there. */
 export interface FlowUpdate extends Pick<NewFlow, 'status' | 'mark' | 'tcpState' | 'tcpFlags' | 'sctp'> {
   readonly timeout?: number | undefined;
-  /** Bits to set, and all bits whose value is given. */
-  readonly labels?: { readonly set: readonly number[]; readonly touched: readonly number[] };
+  /** Bits to set, and all bits whose value is given: every bit by default. */
+  readonly labels?: { readonly set: readonly number[]; readonly touched?: readonly number[] };
 }
 
 /** A request that updates one entry, named by its original tuple and its zone. */
@@ -203,7 +203,8 @@ export function updateFlow({ proto, original, zone }: Pick<NewFlow, 'proto' | 'o
   if (status !== undefined) parts.push(be32(3, status | IPS_CONFIRMED));
   if (mark !== undefined) parts.push(be32(8, mark));
   if (zone !== undefined) parts.push(be16(18, zone));
-  if (labels !== undefined) parts.push(attribute(22, labelWords(labels.set)), attribute(23, labelWords(labels.touched)));
+  if (labels !== undefined) parts.push(attribute(22, labelWords(labels.set)));
+  if (labels?.touched !== undefined) parts.push(attribute(23, labelWords(labels.touched)));
   return message(0x100, NLM_F_REQUEST | NLM_F_ACK, familyOf(original), ...parts);
 }
 
@@ -212,6 +213,14 @@ export function deleteFlow(flow: NewFlow): Buffer {
   const zone = flow.zone === undefined ? [] : [be16(18, flow.zone)];
   return message(0x102, NLM_F_REQUEST | NLM_F_ACK, familyOf(flow.original), tuple(1, flow.proto, flow.original), ...zone);
 }
+
+/** A request that deletes one expectation. */
+export function deleteExpectation({ proto, tuple: side }: NewExpectation): Buffer {
+  return message(0x202, NLM_F_REQUEST | NLM_F_ACK, familyOf(side), tuple(2, proto, side));
+}
+
+/** A request that deletes all entries. */
+export const FLUSH = message(0x102, NLM_F_REQUEST | NLM_F_ACK, 0);
 
 /** Requests that create one expectation, exclusively, and then set its timeout, which the kernel ignores at first. */
 export function newExpectation(expectation: NewExpectation): Buffer[] {
@@ -232,19 +241,11 @@ export function newExpectation(expectation: NewExpectation): Buffer[] {
 
 /** Sends requests one by one in the caller's network namespace. @returns each one's errno, 0 for success. */
 export function request(messages: readonly Buffer[]): number[] {
-  const c = libc();
-  const fd = c.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
+  const fd = openRequester();
   try {
-    return messages.map((bytes) => {
-      c.sendto(fd, bytes, bytes.length, 0, KERNEL, KERNEL.length);
-      const answer = Buffer.alloc(8192);
-      const length = c.recv(fd, answer, answer.length, 0);
-      if (length < 20 || answer.readUInt16LE(4) !== 2)
-        throw new Error(`no acknowledgement: ${answer.subarray(0, length).toString('hex')}`);
-      return 0 - answer.readInt32LE(16);
-    });
+    return requestBy(fd, messages);
   } finally {
-    c.close(fd);
+    libc().close(fd);
   }
 }
 
@@ -274,6 +275,43 @@ export function dump(type: number): Buffer[] {
   } finally {
     c.close(fd);
   }
+}
+
+/** A socket for `requestBy`. As long as it is open, events say whose it is. */
+export function openRequester(): number {
+  return libc().socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
+}
+
+/** As `request`, from a socket that is there already. */
+export function requestBy(fd: number, messages: readonly Buffer[]): number[] {
+  const c = libc();
+  return messages.map((bytes) => {
+    c.sendto(fd, bytes, bytes.length, 0, KERNEL, KERNEL.length);
+    const answer = Buffer.alloc(8192);
+    const length = c.recv(fd, answer, answer.length, 0);
+    if (length < 20 || answer.readUInt16LE(4) !== 2)
+      throw new Error(`no acknowledgement: ${answer.subarray(0, length).toString('hex')}`);
+    return 0 - answer.readInt32LE(16);
+  });
+}
+
+/** Sends requests that want no acknowledgement, many at a time, as fast as the kernel takes them. */
+export function flood(messages: readonly Buffer[]): void {
+  const fd = openRequester();
+  try {
+    for (let at = 0; at < messages.length; at += 200) {
+      const batch = Buffer.concat(messages.slice(at, at + 200).map(withoutAck));
+      libc().sendto(fd, batch, batch.length, 0, KERNEL, KERNEL.length);
+    }
+  } finally {
+    libc().close(fd);
+  }
+}
+
+function withoutAck(bytes: Buffer): Buffer {
+  const copy = Buffer.from(bytes);
+  copy.writeUInt16LE(copy.readUInt16LE(6) & ~NLM_F_ACK, 6);
+  return copy;
 }
 
 /** struct sockaddr_nl of the kernel, or of ourselves with groups. */

@@ -2,12 +2,10 @@
 
 import { splitWords } from './argv.js';
 import { Namespace, type RunOptions } from './namespace.js';
-import { message, type NewFlow, newFlow } from './netlink.js';
+import { FLUSH, type NewFlow, newFlow } from './netlink.js';
 import { type Outcome, toOutcome } from './outcome.js';
 import { LABELS } from './population.js';
 import { UNDER_TEST } from './project.js';
-
-const FLUSH = message(0x102, 5, 0);
 
 /** A namespace with a label file and rules that use labels. `await using table = await Table.create('name')`. */
 export class Table {

@@ -60,6 +60,8 @@ table ip6 nat6 {
 export interface TrafficOptions {
   accounting: boolean;
   timestamps: boolean;
+  /** Called when everything stands ready, before the first packet. */
+  watch?: (router: Namespace) => Promise<void>;
 }
 
 /** Three namespaces and the traffic that has passed. */
@@ -70,7 +72,7 @@ export interface Scene extends AsyncDisposable {
 }
 
 /** Builds the scene, sends one of everything, and waits until the router's table rests. */
-export async function makeTraffic({ accounting, timestamps }: TrafficOptions): Promise<Scene> {
+export async function makeTraffic({ accounting, timestamps, watch }: TrafficOptions): Promise<Scene> {
   const made: Namespace[] = [];
   try {
     for (const name of ['client', 'router', 'server']) made.push(await Namespace.create(name));
@@ -85,6 +87,7 @@ export async function makeTraffic({ accounting, timestamps }: TrafficOptions): P
       ...LONG_TIMEOUTS,
     });
     await router.nft(RULES);
+    await watch?.(router);
     await talk(client, server);
     await quiet(router);
     return { client, router, server, [Symbol.asyncDispose]: () => close(made) };

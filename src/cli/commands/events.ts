@@ -1,7 +1,7 @@
 // `-E`: events as they happen, until a signal, a count, a time or a closed pipe ends it.
 
 import { eventType } from '../../ctnetlink/event-type.js';
-import type { View } from '../../ctnetlink/view.js';
+import { ORIGIN_RESYNC, type View } from '../../ctnetlink/view.js';
 import { ByteWriter } from '../../format/byte-writer.js';
 import { ALL_FLOW_EVENTS } from '../../library/event-source.js';
 import type { EventWatch } from '../../library/event-watch.js';
@@ -9,6 +9,7 @@ import type { Context } from '../context.js';
 import { EventRecord, warnOfEventMode } from '../event-record.js';
 import { flowFilter } from '../flow-filter.js';
 import { expectationWriter, flowWriter } from '../flow-writer.js';
+import { PacedMessages } from '../paced-messages.js';
 import { PacedOutput } from '../paced-output.js';
 import { ProgramNames } from '../program-names.js';
 
@@ -20,6 +21,8 @@ interface Watching {
   readonly netns: string | undefined;
   readonly watch: EventWatch;
   readonly names: ProgramNames;
+  /** Events [RESYNC] written since the last repair ended. */
+  resynced: number;
 }
 
 /** @returns exit status 0; 1 when one of several namespaces could not be watched */
@@ -37,15 +40,18 @@ export async function events(context: Context): Promise<number> {
         initial: values.initial ?? false,
         resync: values.resync ?? false,
       });
-      watchings.push({ netns: each.netns, watch, names: new ProgramNames(each, context.now) });
+      watchings.push({ netns: each.netns, watch, names: new ProgramNames(each, context.now), resynced: 0 });
       if (values.bufferSize !== undefined)
         context.err(`conntrack: the receive buffer of the events has ${watch.receiveBuffer} bytes`);
       warnOfEventMode(context, each);
     });
-    const record = new EventRecord(context.err, values.resync ?? false);
+    const messages = new PacedMessages(context.stderr);
+    const { err, close } = context.messages(messages.line);
+    const record = new EventRecord(err, values.resync ?? false);
     const shown = await show(context, watchings, output, record);
     record.close(output.kept);
-    context.close(`${shown} ${table === 'expect' ? 'expectation events' : 'flow events'} have been shown.`);
+    close(`${shown} ${table === 'expect' ? 'expectation events' : 'flow events'} have been shown.`);
+    await messages.close(LAST_CHANCE);
     return complete ? 0 : 1;
   } finally {
     for (const { watch } of watchings) watch.close();
@@ -101,18 +107,23 @@ async function show(context: Context, watchings: readonly Watching[], output: Pa
             current = watching;
           }
           writer.entry(view);
+          if (view.origin === ORIGIN_RESYNC) watching.resynced++;
           if (++count < limit) return;
           each((watch) => watch.close());
           resolve();
         },
         idle: flush,
-        lost: (loss) => record.lost(loss),
-        repaired: (events) => record.repaired(events),
+        lost: (loss) => record.lost(loss, watching),
+        repaired: () => {
+          record.repaired(watching.resynced, watching);
+          watching.resynced = 0;
+        },
         failed: fail,
       });
     if (limit === 0) resolve();
     else flush();
   });
+  each((watch) => watch.reportLoss());
   each((watch) => watch.close());
   writer.end();
   out.flush();

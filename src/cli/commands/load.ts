@@ -15,6 +15,7 @@ import { LoadLineParser } from '../load-templates.js';
 import { splitLoadLine } from '../load-words.js';
 import { explain, failureLines } from '../messages.js';
 import { notThisSsh } from '../ssh.js';
+import { namesOneFlow } from '../tuples.js';
 import { quoted, UsageError } from '../usage-error.js';
 import { deleteEntries } from './delete.js';
 import { flush } from './flush.js';
@@ -208,6 +209,20 @@ function loadedFlow({ values, labelBits }: Invocation) {
   return flow.status === undefined ? flow : { ...flow, status: flow.status & ~IPS_EXPECTED };
 }
 
+/**
+ * What a line that updates or deletes means, when it may be an event that was saved: `-D -t 117 -u ASSURED` and both tuples tells what
+ * the flow was like at its end, and names it without that (B53); EXPECTED is the kernel's to set (B27).
+ */
+function replayable({ command, values }: Invocation): OptionValues {
+  if (command === 'D' && namesOneFlow(values)) {
+    const { timeout, status, ...rest } = values;
+    return rest;
+  }
+  if (command === 'U' && values.status)
+    return { ...values, status: { ...values.status, set: values.status.set & ~IPS_EXPECTED } };
+  return values;
+}
+
 /** Runs steps and keeps account. */
 class Runner {
   readonly #context: Context;
@@ -299,7 +314,7 @@ class Runner {
     const { dryRun, max, protectSsh } = this.#context.invocation.values;
     const values: OptionValues = {
       ...(max === undefined ? {} : { max }),
-      ...invocation.values,
+      ...replayable(invocation),
       okIfNone: true, // a line that matches nothing is no failure
       ...(dryRun ? { dryRun } : {}),
       ...(protectSsh ? { protectSsh } : {}),

@@ -1,0 +1,41 @@
+// PacedMessages: lines to standard error that never wait for its reader, for a command that goes on: with `2>&1` the reader may be
+// the one that has stopped, and a command that waits for it cannot be ended by a signal.
+
+import { OutputError } from './output.js';
+import { PacedOutput } from './paced-output.js';
+
+/** Lines beyond this that nobody takes are dropped, in bytes. */
+const MOST_KEPT = 65536;
+
+export class PacedMessages {
+  readonly #output: PacedOutput;
+
+  constructor(fd: number) {
+    this.#output = new PacedOutput(fd);
+  }
+
+  /** One line, now or when the reader takes it. */
+  readonly line = (text: string): void => {
+    if (this.#output.kept > MOST_KEPT) return;
+    const bytes = new TextEncoder().encode(`${text}\n`);
+    try {
+      const waiting = this.#output.kept > 0;
+      this.#output.write(bytes, bytes.length);
+      if (!waiting && this.#output.kept > 0) this.#output.taken().catch(ignoreClosed);
+    } catch (error) {
+      ignoreClosed(error);
+    }
+  };
+
+  /** Waits until everything was taken, but not longer than `milliseconds`; what was not is dropped. */
+  async close(milliseconds: number): Promise<void> {
+    const timeout = new Promise<void>((resolve) => setTimeout(resolve, milliseconds));
+    if (this.#output.kept > 0) await Promise.race([this.#output.taken().catch(ignoreClosed), timeout]);
+    this.#output.close();
+  }
+}
+
+/** Nobody can be told that standard error is gone. */
+function ignoreClosed(error: unknown): void {
+  if (!(error instanceof OutputError)) throw error;
+}
