@@ -24,10 +24,12 @@ export const DCCP_STATES = [
   'IGNORE',
   'INVALID',
 ] as const;
+/** A state of the DCCP tracker. */
 export type DccpState = (typeof DCCP_STATES)[number];
 
 /** Index = kernel value. */
 export const DCCP_ROLES = ['client', 'server'] as const;
+/** The role of the original direction of a DCCP connection. */
 export type DccpRole = (typeof DCCP_ROLES)[number];
 
 const at = (type: number) => [CTA_PROTOINFO, CTA_PROTOINFO_DCCP, type] as const;

@@ -25,6 +25,7 @@ export const SCTP_STATES = [
   'HEARTBEAT_SENT',
   'HEARTBEAT_ACKED',
 ] as const;
+/** A state of the SCTP tracker. */
 export type SctpState = (typeof SCTP_STATES)[number];
 
 const at = (type: number) => [CTA_PROTOINFO, CTA_PROTOINFO_SCTP, type] as const;

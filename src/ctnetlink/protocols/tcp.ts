@@ -26,6 +26,7 @@ export const TCP_STATES = [
   'CLOSE',
   'SYN_SENT2',
 ] as const;
+/** A state of the TCP tracker. */
 export type TcpState = (typeof TCP_STATES)[number];
 
 const at = (type: number) => [CTA_PROTOINFO, CTA_PROTOINFO_TCP, type] as const;

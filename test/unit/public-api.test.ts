@@ -1,0 +1,67 @@
+// The names of the package: adding one is a decision, removing one breaks programs.
+
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import * as api from '../../src/index.js';
+import { Conntrack } from '../../src/index.js';
+import { Expectations } from '../../src/library/expectations.js';
+import { Listing } from '../../src/library/session.js';
+
+const VALUES = `
+  ClosedError Conntrack ConntrackError DCCP_STATES DecodeError FLOW_FIELDS KernelError LabelMap NamespaceError NetworkNamespace
+  NoAnswerError PlatformError SCTP_STATES STATUS_NAMES SystemError TCP_STATES ValueError formatAddress listNamespaces parseAddress
+`;
+const TYPES = `
+  CallOptions ConntrackOptions CpuStatistics CreateResult DccpInfo DccpRole DccpState DeleteResult ErrorJson Expectation
+  ExpectationFlagName ExpectationJson ExpectationKeyInput ExpectationStatistics Expectations Family Filter Flow FlowField FlowJson
+  FlowKeyInput FlowList FlowPart FlowSide FlowState FlowTimestamp FlowUpdate ListOptions Listing NamespaceList NatInput NatMatch
+  NewExpectation NewFlow Number64 OriginalMatch ProtocolInput ProtocolName SctpInfo SctpState SeqAdj SideInput StatusName
+  SynproxyInfo TableCount TcpInfo TcpState Tuple TupleInput TupleMatch UpdateResult
+`;
+const METHODS: readonly (readonly [string, object, string])[] = [
+  ['Conntrack', Conntrack.prototype, 'close count create createMany delete deleteMany flush get list statistics update'],
+  ['Expectations', Expectations.prototype, 'count create delete flush get list statistics'],
+  ['Listing', Listing.prototype, 'toArray'],
+];
+
+const words = (text: string) => text.trim().split(/\s+/).sort();
+const source = (path: string) => readFileSync(fileURLToPath(new URL(`../../../src/${path}`, import.meta.url)), 'utf8');
+
+test('the package exports these values', () => assert.deepEqual(Object.keys(api).sort(), words(VALUES)));
+
+test('the package exports these types', () => {
+  const names = Array.from(source('index.ts').matchAll(/export (type )?\{([^}]*)\}/g)).flatMap(([, type, list]) =>
+    list!
+      .split(',')
+      .map((name) => name.trim())
+      .filter((name) => name !== '' && (type || name.startsWith('type ')))
+      .map((name) => name.replace(/^type /, '')),
+  );
+  assert.deepEqual(names.sort(), words(TYPES));
+});
+
+for (const [name, prototype, methods] of METHODS)
+  test(`${name} has these methods`, () => {
+    assert.deepEqual(
+      Object.getOwnPropertyNames(prototype)
+        .filter((method) => method !== 'constructor')
+        .sort(),
+      words(methods),
+    );
+  });
+
+test('every exported declaration has docs', () => {
+  const files = Array.from(source('index.ts').matchAll(/from '\.\/(.*)\.js'/g), ([, path]) => `${path}.ts`);
+  const exported = new Set([...words(VALUES), ...words(TYPES)]);
+  const bare: string[] = [];
+  for (const file of files) {
+    const text = source(file);
+    for (const match of text.matchAll(/^export (?:abstract )?(?:class|interface|type|function|const) (\w+)/gm)) {
+      if (!exported.has(match[1]!)) continue;
+      if (!text.slice(0, match.index).trimEnd().endsWith('*/')) bare.push(`${file}: ${match[1]}`);
+    }
+  }
+  assert.deepEqual(bare, []);
+});
