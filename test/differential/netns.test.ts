@@ -357,10 +357,10 @@ sleep 0.3; add 21 a; add 22 b; wait $watch; echo $?; grep -o 'flow .*netns="[^>]
 
     test('it works in a worker thread', async () => {
       const source = `const { parentPort, workerData } = require('node:worker_threads');
-import(workerData.index).then(({ Conntrack }) => {
-  const conntrack = Conntrack.open({ netns: workerData.pid });
-  parentPort.postMessage(conntrack.count().entries);
-  conntrack.close();
+import(workerData.index).then(async ({ Conntrack }) => {
+  const conntrack = await Conntrack.open({ netns: workerData.pid });
+  parentPort.postMessage((await conntrack.count()).entries);
+  await conntrack.close();
 });`;
       const worker = new Worker(source, { eval: true, workerData: { index: `${PROJECT}/build/src/index.js`, pid: there.pid } });
       const count = await new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject));
