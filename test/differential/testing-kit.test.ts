@@ -83,6 +83,7 @@ async function session(open: OpenTransport): Promise<string[]> {
   socket.close();
 
   const conntrack = await Conntrack.open({ transport: open });
+  for (const flow of await conntrack.list({ protocol: 'udp' }).toArray()) seen.push(`flow ${JSON.stringify(flow)}`);
   seen.push(`count ${(await conntrack.count()).entries}`);
   await conntrack.close();
   return seen;
@@ -109,7 +110,7 @@ suite('testing kit', { skip: SELF_TEST ? 'a part of our own library' : false }, 
 
   test('the recorded session saw the kernel', () => {
     const count = (what: string) => seen.filter((line) => line.startsWith(`${what} `)).length;
-    assert.deepEqual([count('list'), count('event'), seen.at(-1)], [1000 + 1002, 2, 'count 1002']);
+    assert.deepEqual([count('list'), count('event'), count('flow'), seen.at(-1)], [1000 + 1002, 2, 1002, 'count 1002']);
     assert.equal(statSync(file).mode & 0o777, 0o600);
   });
 
