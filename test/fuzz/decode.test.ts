@@ -12,8 +12,10 @@ import { LabelMap } from '../../src/ctnetlink/label.js';
 import type { View } from '../../src/ctnetlink/view.js';
 import { ConntrackError, DecodeError, type KernelError } from '../../src/errors.js';
 import { ByteWriter } from '../../src/format/byte-writer.js';
+import { writeExpectationJson } from '../../src/format/expectation-json.js';
 import { writeExpectationText } from '../../src/format/expectation-text.js';
 import { writeExpectationXml } from '../../src/format/expectation-xml.js';
+import { writeFlowJson } from '../../src/format/flow-json.js';
 import { writeFlowSave } from '../../src/format/flow-save.js';
 import { writeFlowText } from '../../src/format/flow-text.js';
 import { writeFlowXml } from '../../src/format/flow-xml.js';
@@ -135,11 +137,13 @@ function consequences(kind: ViewName, view: View): string {
       found.push(write((out) => writeFlowText(out, view, options, clock)));
       found.push(write((out) => writeFlowSave(out, view, options)));
       found.push(checkXml(write((out) => writeFlowXml(out, view, options, clock))));
+      found.push(checkJson((out) => writeFlowJson(out, view, options, clock)));
     }
   } else if (kind === 'expectation') {
     for (const options of [PLAIN, EVENT]) {
       found.push(write((out) => writeExpectationText(out, view, options, clock)));
       found.push(checkXml(write((out) => writeExpectationXml(out, view, options, clock))));
+      found.push(checkJson((out) => writeExpectationJson(out, view, options, clock)));
     }
   }
   return found.join('\n');
@@ -161,6 +165,16 @@ function write(run: (out: ByteWriter) => void): string {
 
 function checkXml(text: string): string {
   assert.equal(xmlFault(text), undefined, text);
+  return text;
+}
+
+function checkJson(run: (out: ByteWriter) => void): string {
+  const text = write((out) => {
+    run(out);
+    out.reserve(1);
+    out.byte(10);
+  });
+  JSON.parse(Buffer.from(text, 'latin1').toString());
   return text;
 }
 

@@ -49,7 +49,7 @@ export async function wrongUse(conntrack: Conntrack, flow: Flow): Promise<void> 
   // @ts-expect-error: made by open() only
   new Conntrack();
   // @ts-expect-error: a promise
-  for (const each of conntrack.list()) each;
+  for (const _ of conntrack.list());
   // @ts-expect-error: no such member
   conntrack.list({ orginal: { src: '192.0.2.1' } });
   // @ts-expect-error: names of source and destination are src and dst
