@@ -90,6 +90,11 @@ function declare(koffi: Koffi): Libc {
     close: (fd) => result(close(fd)),
     pollNow: (request) => result(poll()(request, 1, 0)),
     watch: (fd, direction, ready) => {
+      if (process.versions['bun'] !== undefined)
+        // Bun ends the process when koffi asks it for uv_poll_init_socket.
+        throw new PlatformError('descriptors cannot be watched under Bun', {
+          hint: 'use Node.js for events, or the executable that "npm run build:exe" makes',
+        });
       const events = { [direction]: true };
       const handle = koffi.node.poll(fd, events, ready);
       return { start: () => handle.start(events, ready), stop: () => handle.stop(), close: () => handle.close() };

@@ -1,0 +1,83 @@
+// node scripts/runtime-parts.mjs, in a network namespace of its own: tries each part of the library and prints one JSON object,
+// part → true, or what went wrong. scripts/test-runtimes.mjs runs it with every runtime.
+
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/, '');
+const flow = (sport) => ({
+  protocol: 'udp',
+  original: { src: '192.0.2.1', dst: '198.51.100.1', sport, dport: 53 },
+  timeout: 100,
+});
+const TIME_LIMIT = 10_000;
+
+const PARTS = {
+  'native library': async ({ conntrack }) => (await conntrack.count()).entries === 0,
+  'create and list': async ({ conntrack }) => {
+    await conntrack.create(flow(1));
+    return (await conntrack.list({ protocol: 'udp' }).toArray()).length === 1;
+  },
+  delete: async ({ conntrack }) => (await conntrack.delete({ original: { sport: 1 } })).deleted === 1,
+  'other namespaces': async ({ Conntrack }) => {
+    const other = spawn('unshare', ['--net', 'sleep', '100']);
+    try {
+      await once(other, 'spawn');
+      const before = spawnSync('readlink', ['/proc/self/ns/net'], { encoding: 'utf8' }).stdout;
+      const table = await Conntrack.open({ netns: other.pid });
+      const { entries } = await table.count();
+      await table.close();
+      return entries === 0 && spawnSync('readlink', ['/proc/self/ns/net'], { encoding: 'utf8' }).stdout === before;
+    } finally {
+      other.kill();
+    }
+  },
+  'record and replay': async ({ Conntrack, Recorder, Replay }) => {
+    let text = '';
+    const count = async (transport) => {
+      const table = await Conntrack.open({ transport });
+      const { entries } = await table.count();
+      await table.close();
+      return entries;
+    };
+    const recorder = new Recorder((line) => {
+      text += line;
+    });
+    return (await count(recorder.open)) === (await count(Replay.fromText(text).open));
+  },
+  'watching descriptors': async ({ NetlinkSocket, conntrack }) => {
+    const socket = NetlinkSocket.open({ groups: 1 });
+    try {
+      const ready = new Promise((resolve) => socket.watch(resolve));
+      await conntrack.create(flow(2));
+      await ready;
+      return true;
+    } finally {
+      socket.close();
+    }
+  },
+  'the command': () => {
+    const { status, stdout } = spawnSync(process.execPath, [`${root}/bin/conntrack`, '-C'], { encoding: 'utf8' });
+    return status === 0 && /^\d+\n$/.test(stdout);
+  },
+};
+
+const outcome = {};
+const modules = {};
+try {
+  for (const path of ['index', 'wire/index', 'testing/index']) Object.assign(modules, await import(`${root}/dist/${path}.js`));
+  modules.conntrack = await modules.Conntrack.open();
+} catch (error) {
+  outcome.start = String(error);
+}
+for (const [part, works] of Object.entries(PARTS)) {
+  try {
+    const tooLong = new Promise((_, reject) => setTimeout(() => reject(new Error('no end in sight')), TIME_LIMIT).unref());
+    outcome[part] = (await Promise.race([works(modules), tooLong])) || 'a wrong result';
+  } catch (error) {
+    outcome[part] = String(error.message ?? error).split('\n')[0];
+  }
+}
+console.log(JSON.stringify(outcome));
+process.exit(0);
