@@ -3,6 +3,7 @@
 import type { AddressBytes } from '../ctnetlink/address.js';
 import type { End, FlowCondition, FlowFilter, Side } from '../ctnetlink/filter.js';
 import { icmpv6 } from '../ctnetlink/protocols/icmpv6.js';
+import { savedVtag } from '../ctnetlink/protocols/sctp.js';
 import type { AddressValue, NatValue, OptionValues } from './invocation.js';
 
 /** The conditions that the options state, all of which an entry must meet. `labelBits` are those of `-l`, already looked up. */
@@ -32,8 +33,8 @@ export function flowFilter(values: OptionValues, labelBits: readonly number[] = 
   ] as const)
     if (value !== undefined) of.push({ kind: 'icmp', protonum: protonum === icmpv6.number ? 58 : 1, field, value });
   if (values.state !== undefined && protonum !== undefined) of.push({ kind: 'state', protonum, state: values.state });
-  if (values.origVtag !== undefined) of.push({ kind: 'vtag', side: 'original', tag: values.origVtag });
-  if (values.replyVtag !== undefined) of.push({ kind: 'vtag', side: 'reply', tag: values.replyVtag });
+  if (values.origVtag !== undefined) of.push({ kind: 'vtag', side: 'original', tag: savedVtag(values.origVtag) });
+  if (values.replyVtag !== undefined) of.push({ kind: 'vtag', side: 'reply', tag: savedVtag(values.replyVtag) });
   if (values.role !== undefined) of.push({ kind: 'role', role: values.role });
   if (mark) of.push({ kind: 'mark', value: mark.value, mask: mark.mask });
   if (status) of.push({ kind: 'status', set: status.set, clear: status.clear });

@@ -1,6 +1,7 @@
 // Options → tuples: which options make up each side of a flow.
 
 import type { TupleSpec } from '../ctnetlink/encode.js';
+import { dccp } from '../ctnetlink/protocols/dccp.js';
 import { protocolByNumber } from '../ctnetlink/protocols/index.js';
 import { inverse } from '../ctnetlink/tuple-spec.js';
 import type { OptionValues } from './invocation.js';
@@ -42,8 +43,11 @@ export function namesOneFlow(values: OptionValues): boolean {
   if (!(values.replySrc ?? values.dstNat?.address) || !(values.replyDst ?? values.srcNat?.address)) return false;
   switch (protocolByNumber(protonum).tuple) {
     case 'ports':
-    case 'keys':
-      return [sport, dport, replySport, replyDport].every((port) => port !== undefined);
+    case 'keys': {
+      const given = [sport, dport, replySport, replyDport].filter((port) => port !== undefined).length;
+      // Kernels that do not track DCCP tell no ports of it.
+      return given === 4 || (given === 0 && protonum === dccp.number);
+    }
     case 'icmp':
     case 'icmpv6':
       return [values.icmpType, values.icmpCode, values.icmpId].every((field) => field !== undefined);

@@ -109,7 +109,9 @@ const expectedStatus: ChangeDifference = {
   id: 'B27',
   reason: '-R leaves EXPECTED out of a status, which the kernel refuses',
   applies: (line, inFile) =>
-    inFile && creates(line) && values(line, 'status').some((value) => /(^|,)EX?P?E?C?T?E?D?(,|$)/i.test(value)),
+    inFile &&
+    (creates(line) || is(line, 'U')) &&
+    values(line, 'status').some((value) => /(^|,)EX?P?E?C?T?E?D?(,|$)/i.test(value)),
   rewrite: (line) => {
     const status = lastValue(line, 'status')!
       .split(',')

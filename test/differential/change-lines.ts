@@ -77,6 +77,7 @@ const STATUS_FILTERS = [
 ];
 const UPDATED_STATUS = ['ASSURED', 'SEEN_REPLY', 'ASSURED,SEEN_REPLY', 'UNSET', 'EXPECTED', '!ASSURED', 'UNREPLIED'];
 const LABELS = ['web', 'eth0-in', 'web,eth0-in', 'last', 'web,last'];
+const VTAGS = ['0', '1', '4294967295'];
 const MARKS = ['0', '1', '0x10', '7', '4294967295', '5/0xff', '010'];
 
 /** What no command here takes. */
@@ -96,7 +97,10 @@ interface Made {
   readonly to: number;
   readonly sport: number;
   readonly dport: number;
+  /** Sides that a command translated. */
+  readonly translated: Set<Side>;
 }
+type Side = 's' | 'd';
 
 function addresses({ v6, from, to }: Made): [src: string, dst: string] {
   const { src, dst } = v6 ? V6 : V4;
@@ -104,12 +108,12 @@ function addresses({ v6, from, to }: Made): [src: string, dst: string] {
 }
 
 /** The source or destination address that this flow is translated to, if it is. */
-function translation({ v6, from, to }: Made, side: 's' | 'd'): string {
+function translation({ v6, from, to }: Made, side: Side): string {
   const last = side === 's' ? `1${from}` : `2${to}`;
   return v6 ? `2001:db8:9::${last}` : `203.0.113.${last}`;
 }
 
-const translatedPort = ({ sport, dport }: Made, side: 's' | 'd') => (side === 's' ? sport + 7000 : dport + 9000);
+const translatedPort = ({ sport, dport }: Made, side: Side) => (side === 's' ? sport + 7000 : dport + 9000);
 const withPort = (address: string, port: number) => (address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`);
 
 export class Changes {
@@ -182,7 +186,8 @@ export class Changes {
       own.push(...originalPorts);
     }
     if (wishesNat) {
-      const nat = (side: 's' | 'd'): string => {
+      const nat = (side: Side): string => {
+        made.translated.add(side);
         const address = translation(made, side);
         return random.chance(0.35) ? withPort(address, translatedPort(made, side)) : address;
       };
@@ -203,7 +208,7 @@ export class Changes {
     if (proto === 132)
       own.push(
         ['state', random.pick(random.chance(0.12) ? ['HEARTBEAT_SENT', 'HEARTBEAT_ACKED'] : SCTP_STATES)],
-        ['orig-vtag', random.pick(['0', '1', '4294967295'])],
+        ['orig-vtag', random.pick(VTAGS)],
         ['reply-vtag', random.pick(['0', '2', '305419896'])],
       );
     if (proto === 33)
@@ -253,6 +258,7 @@ export class Changes {
       to: random.below(dst.length),
       sport: random.pick(PORTS),
       dport: random.pick(PORTS),
+      translated: new Set(),
     };
   }
 
@@ -260,15 +266,24 @@ export class Changes {
     const random = this.#random;
     // Seldom met by chance
     if (random.chance(0.03)) return this.#command('D', [['timeout', '5']], []);
-    if (random.chance(0.1) && this.#made.some((made) => made.proto === 132))
-      return this.#command('D', [['output', 'xml']], [], 132);
+    if (random.chance(0.2) && this.#made.some((made) => made.proto === 132))
+      return random.chance(0.5)
+        ? this.#command('D', [['output', 'xml']], [], 132)
+        : this.#command('D', [], [['orig-vtag', random.pick(VTAGS)]], 132);
     const { generic, own, proto } = this.#filters(random.pick([0, 1, 1, 2, 2, 3]), ['mark', 'status', 'timeout']);
-    if (proto === 132 && random.chance(0.3)) own.push(['orig-vtag', random.pick(['0', '1'])]);
+    if (proto === 132 && random.chance(0.3)) own.push(['reply-vtag', random.pick(['0', '2'])]);
     return this.#command('D', [...generic, ...this.#output(proto)], own, proto);
   }
 
   update(): Change {
     const random = this.#random;
+    const translated = this.#made.find((made) => made.translated.size > 0);
+    // Seldom met by chance
+    if (translated !== undefined && !this.#theme.odd && random.chance(0.25)) {
+      const [side] = random.shuffle([...translated.translated]);
+      const wish: Wish = [side === 's' ? 'src-nat' : 'dst-nat', translation(translated, side!)];
+      return this.#command('U', [wish, ['mark', String(random.below(1000))]], []);
+    }
     const { generic, own, proto } = this.#filters(random.pick([0, 1, 1, 2]), []);
     const kinds = ['mark', 'mark', 'status', 'timeout', 'state', 'nothing', ...(this.#theme.labels ? ['labels', 'labels'] : [])];
     for (const kind of new Set(random.sample(kinds, 1 + random.below(2)))) {
@@ -280,7 +295,7 @@ export class Changes {
           generic.push(['status', random.pick([...UPDATED_STATUS, ...(this.#theme.fixed ? ['FIXED_TIMEOUT'] : [])])]);
           break;
         case 'timeout':
-          generic.push(['timeout', this.#ends(0.2) ? '0' : String(200000 + random.below(100000))]);
+          generic.push(['timeout', this.#ends(0.35) ? '0' : String(200000 + random.below(100000))]);
           break;
         case 'state':
           if (proto === 6) own.push(['state', random.pick(TCP_STATES)]);

@@ -238,7 +238,7 @@ suite('where the lines come from', OURS, () => {
   test('what cannot be read is refused', async () => {
     for (const [file, words] of [
       ['/etc/xtables', 'directory'],
-      ['/nonexistent', 'does not exist'],
+      ['/etc/xtables/none', 'does not exist'],
       ['', 'does not exist'],
     ] as const) {
       const outcome = await run([UNDER_TEST, '-R', file]);
@@ -545,6 +545,18 @@ suite('what was saved comes back', OURS, () => {
     const loaded = await second.load(['', good, '{"matched":1,"deleted":1}'], '--format', 'ndjson');
     assert.equal(loaded.status, '0', loaded.stderr);
     assert.equal(await second.count(), 1);
+  });
+
+  test('-D -o save writes lines that delete the same flows again, whatever seconds are left (B53)', async () => {
+    await table.fill(FLOWS);
+    const deleted = await table.run('-D -o save');
+    assert.equal(deleted.status, '0', deleted.stderr);
+    await table.fill(FLOWS.map((flow) => ({ ...flow, timeout: flow.timeout + 7 })));
+    const lines = deleted.stdout.trimEnd().split('\n');
+    const outcome = await table.load(lines);
+    assert.equal(outcome.status, '0', outcome.stderr);
+    assert.equal(outcome.stdout.trimEnd().split('\n').length, FLOWS.length);
+    assert.equal(await table.count(), 0);
   });
 
   test('-L -o save | -R - brings back what that form has', async () => {
