@@ -5,24 +5,31 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import * as api from '../../src/index.js';
-import { Conntrack } from '../../src/index.js';
+import { Conntrack, EventStream, LiveFlows } from '../../src/index.js';
 import { Expectations } from '../../src/library/expectations.js';
 import { Listing } from '../../src/library/session.js';
 
 const VALUES = `
-  ClosedError Conntrack ConntrackError DCCP_STATES DecodeError FLOW_FIELDS KernelError LabelMap NamespaceError NetworkNamespace
-  NoAnswerError PlatformError SCTP_STATES STATUS_NAMES SystemError TCP_STATES ValueError formatAddress listNamespaces parseAddress
+  ClosedError Conntrack ConntrackError DCCP_STATES DecodeError EventStream FLOW_FIELDS KernelError LabelMap LiveFlows NamespaceError
+  NetworkNamespace NoAnswerError OverflowError PlatformError SCTP_STATES STATUS_NAMES SystemError TCP_STATES ValueError formatAddress listNamespaces parseAddress
 `;
 const TYPES = `
-  CallOptions ConntrackOptions CpuStatistics CreateResult DccpInfo DccpRole DccpState DeleteResult ErrorJson Expectation
+  CallOptions ConntrackOptions CpuStatistics CreateResult DccpInfo DccpRole DccpState DeleteResult ErrorJson EventInfo EventLoss
+  EventQueueOptions EventType Expectation ExpectationEvent FlowEvent FlowEventsOptions LiveChange LiveListener OverflowPolicy WatchOptions
   ExpectationFlagName ExpectationJson ExpectationKeyInput ExpectationStatistics Expectations Family Filter Flow FlowField FlowJson
   FlowKeyInput FlowList FlowPart FlowSide FlowState FlowTimestamp FlowUpdate ListOptions Listing NamespaceList NatInput NatMatch
   NewExpectation NewFlow Number64 OriginalMatch ProtocolInput ProtocolName SctpInfo SctpState SeqAdj SideInput StatusName
   SynproxyInfo TableCount TcpInfo TcpState Tuple TupleInput TupleMatch UpdateResult
 `;
 const METHODS: readonly (readonly [string, object, string])[] = [
-  ['Conntrack', Conntrack.prototype, 'close count create createMany delete deleteMany flush get list statistics update'],
-  ['Expectations', Expectations.prototype, 'count create delete flush get list statistics'],
+  [
+    'Conntrack',
+    Conntrack.prototype,
+    'close count create createMany delete deleteMany events flush get list statistics update watch',
+  ],
+  ['Expectations', Expectations.prototype, 'count create delete events flush get list statistics'],
+  ['EventStream', EventStream.prototype, 'close dropped fail lost next onEnd return'],
+  ['LiveFlows', LiveFlows.prototype, 'bytes close count fail failure list lost onEnd size subscribe'],
   ['Listing', Listing.prototype, 'toArray'],
 ];
 

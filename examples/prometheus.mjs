@@ -1,0 +1,24 @@
+// Gauges for Prometheus on http://localhost:9478/metrics:  node prometheus.mjs [PORT]
+import { createServer } from 'node:http';
+import { Conntrack } from 'conntrack';
+
+const conntrack = await Conntrack.open();
+// A view counts without asking the kernel for the whole table at every scrape.
+const live = await conntrack.watch();
+const PROTOCOLS = ['tcp', 'udp', 'icmp', 'sctp'];
+
+const server = createServer(async (request, response) => {
+  if (request.url !== '/metrics') return response.writeHead(404).end();
+  const { entries, maxEntries } = await conntrack.count();
+  const lines = [
+    '# TYPE conntrack_entries gauge',
+    `conntrack_entries ${entries}`,
+    '# TYPE conntrack_entries_limit gauge',
+    `conntrack_entries_limit ${maxEntries ?? 'NaN'}`,
+    '# TYPE conntrack_flows gauge',
+    ...PROTOCOLS.map((protocol) => `conntrack_flows{protocol="${protocol}"} ${live.count({ protocol })}`),
+    '# TYPE conntrack_events_lost_total counter',
+    `conntrack_events_lost_total ${live.lost}`,
+  ];
+  return response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4' }).end(`${lines.join('\n')}\n`);
+}).listen(Number(process.argv[2] ?? 9478), '127.0.0.1', () => console.log(`listening on port ${server.address().port}`));

@@ -1,0 +1,13 @@
+// An endpoint has moved (a pod was replaced, a SIP server failed over). UDP flows keep their old translation as long as packets
+// come, so they must be deleted:  node stale-udp.mjs 192.0.2.10 5060
+import { Conntrack } from 'conntrack';
+
+const [address, port] = process.argv.slice(2);
+const conntrack = await Conntrack.open();
+const { matched, deleted, alreadyGone } = await conntrack.delete({
+  protocol: 'udp',
+  original: { dport: Number(port) },
+  reply: { src: address }, // where the packets really went, after destination NAT
+});
+await conntrack.close();
+console.log(`${matched} stale flows, ${deleted} deleted, ${alreadyGone} had gone by themselves`);
