@@ -22,6 +22,8 @@ interface Patience {
 export class Session {
   readonly table: ConntrackTable;
   readonly #running = new Set<Promise<unknown>>();
+  /** Iterators whose scan has begun: it may be waiting for its reader, who may be waiting for `close`. */
+  readonly #iterators = new Set<{ fail(reason: unknown): void }>();
   #closed = false;
 
   constructor(table: ConntrackTable) {
@@ -57,28 +59,36 @@ export class Session {
     const tracked = async (visitor: ScanVisitor) => {
       const running = scan(visitor);
       this.#running.add(running);
+      this.#iterators.add(iterator);
       try {
         await running;
       } catch (error) {
         throw withHint(error);
       } finally {
         this.#running.delete(running);
+        this.#iterators.delete(iterator);
       }
     };
-    return new ScanIterator(tracked, make, () => this.#check(signal));
+    const iterator = new ScanIterator(tracked, make, () => this.#check(signal));
+    return iterator;
   }
 
   /** Idempotent. Settles when nothing is under way any more. */
   async close(): Promise<void> {
     this.#closed = true;
     this.table.close();
+    for (const iterator of this.#iterators) iterator.fail(closedError());
     await Promise.allSettled(this.#running);
   }
 
   #check(signal: AbortSignal | undefined): void {
-    if (this.#closed) throw new ClosedError('this Conntrack is closed');
+    if (this.#closed) throw closedError();
     signal?.throwIfAborted();
   }
+}
+
+function closedError(): ClosedError {
+  return new ClosedError('this Conntrack is closed');
 }
 
 /** Something that can be iterated over, each time from the beginning. */
