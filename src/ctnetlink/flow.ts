@@ -340,6 +340,11 @@ class SideObject implements FlowSide {
       : undefined;
   }
 
+  /** JSON.stringify refuses bigints: a direction may be printed without its flow. */
+  toJSON(): Json<FlowSide> {
+    return toJson<FlowSide>(this);
+  }
+
   [INSPECT](): object {
     return toPlain(this);
   }

@@ -49,7 +49,7 @@ export class ScanIterator<T> implements AsyncIterableIterator<T, undefined, unde
       try {
         this.#check();
       } catch (reason) {
-        this.#fail(reason);
+        this.fail(reason);
       }
     }
     if (this.#next < this.#found.length) {
@@ -83,6 +83,15 @@ export class ScanIterator<T> implements AsyncIterableIterator<T, undefined, unde
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.return();
+  }
+
+  /** Ends the scan; the reader is told at the next step. */
+  fail(reason: unknown): void {
+    this.#found.length = 0;
+    this.#next = 0;
+    this.#failure ??= { reason };
+    this.#stop();
+    this.#settleWaiting();
   }
 
   #start(): void {
@@ -138,14 +147,6 @@ export class ScanIterator<T> implements AsyncIterableIterator<T, undefined, unde
         reject(reason);
       } else resolve({ value: undefined, done: true });
     }
-  }
-
-  #fail(reason: unknown): void {
-    this.#found.length = 0;
-    this.#next = 0;
-    this.#failure ??= { reason };
-    this.#stop();
-    this.#settleWaiting();
   }
 
   #stop(): void {

@@ -29,6 +29,8 @@ export class Session {
   readonly table: ConntrackTable;
   readonly #running = new Set<Promise<unknown>>();
   readonly #closers = new Set<() => void>();
+  /** Iterators whose scan has begun: it may be waiting for its reader, who may be waiting for `close`. */
+  readonly #iterators = new Set<{ fail(reason: unknown): void }>();
   #closed = false;
 
   constructor(table: ConntrackTable) {
@@ -64,15 +66,18 @@ export class Session {
     const tracked = async (visitor: ScanVisitor) => {
       const running = scan(visitor);
       this.#running.add(running);
+      this.#iterators.add(iterator);
       try {
         await running;
       } catch (error) {
         throw withHint(error);
       } finally {
         this.#running.delete(running);
+        this.#iterators.delete(iterator);
       }
     };
-    return new ScanIterator(tracked, make, () => this.#check(signal));
+    const iterator = new ScanIterator(tracked, make, () => this.#check(signal));
+    return iterator;
   }
 
   /** Ties something that runs by itself to this session and a signal: it ends with them. @throws ClosedError, the signal's reason */
@@ -98,13 +103,18 @@ export class Session {
     this.#closed = true;
     for (const close of this.#closers) close();
     this.table.close();
+    for (const iterator of this.#iterators) iterator.fail(closedError());
     await Promise.allSettled(this.#running);
   }
 
   #check(signal: AbortSignal | undefined): void {
-    if (this.#closed) throw new ClosedError('this Conntrack is closed');
+    if (this.#closed) throw closedError();
     signal?.throwIfAborted();
   }
+}
+
+function closedError(): ClosedError {
+  return new ClosedError('this Conntrack is closed');
 }
 
 /** Something that can be iterated over, each time from the beginning. */

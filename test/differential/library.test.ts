@@ -1,0 +1,281 @@
+// The library against the kernel and the reference: what it lists, and what becomes of a table that it changes.
+
+import assert from 'node:assert/strict';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { after, before, suite, test } from 'node:test';
+import { inspect } from 'node:util';
+import { ClosedError, Conntrack, type Flow, KernelError, type NewFlow, ValueError } from '../../src/index.js';
+import { entryLines } from '../support/entries.js';
+import { expectationText, flowText } from '../support/json-text.js';
+import { manyFlows } from '../support/many.js';
+import { Namespace } from '../support/namespace.js';
+import { message } from '../support/netlink.js';
+import { populate } from '../support/population.js';
+import { REFERENCE, requirePrerequisites, SELF_TEST } from '../support/project.js';
+
+const FLUSH = message(0x102, 5, 0);
+const MANY = 40_000;
+const udp = (sport: number, more: Partial<NewFlow> = {}): NewFlow => ({
+  protocol: 'udp',
+  timeout: 1000,
+  original: { src: '192.0.2.1', dst: '198.51.100.1', sport, dport: 53 },
+  ...more,
+});
+
+before(requirePrerequisites);
+suite('library', { skip: SELF_TEST ? 'the reference has no library' : false }, () => {
+  let ns: Namespace;
+  let conntrack: Conntrack;
+  before(async () => {
+    ns = await Namespace.create('lib');
+    conntrack = await Conntrack.open({ netns: ns.pid });
+  });
+  after(async () => {
+    await conntrack?.close();
+    await ns?.close();
+  });
+  const empty = () => ns.netlink([FLUSH]);
+  const reference = async (line: string) => entryLines((await ns.must([REFERENCE, ...line.split(' ')])).toString());
+  const still = (text: string) =>
+    text
+      .replace(/(^|\d )\d+(?= (proto=|[A-Z_0-9]* ?src=))/, '$1*')
+      .replace(/delta-time=\d+/, 'delta-time=*')
+      .replace(/ labels=.*/, '');
+
+  suite('a table with one of everything', () => {
+    before(() => populate(ns, { accounting: true, timestamps: true, traffic: 'all' }));
+
+    for (const [line, filter] of [
+      ['-L', {}],
+      ['-L -f ipv6', { family: 'ipv6' }],
+      ['-L -p tcp --state ESTABLISHED', { protocol: 'tcp', state: 'ESTABLISHED' }],
+      ['-L -s 192.0.2.0/24 -p udp', { protocol: 'udp', original: { src: '192.0.2.0/24' } }],
+      ['-L -m 7/0xf', { mark: { value: 7, mask: 15 } }],
+      ['-L -u ASSURED', { status: ['ASSURED'] }],
+      ['-L -u UNREPLIED', { not: { status: ['SEEN_REPLY'] } }],
+      ['-L -w 5', { zone: 5 }],
+      ['-L -p icmp --icmp-type 8', { protocol: 'icmp', original: { icmpType: 8 } }],
+      ['-L -l web', { labels: [1] }],
+      ['-L -p udp --reply-port-src 53', { all: [{ protocol: 'udp' }, { reply: { sport: 53 } }] }],
+    ] as const)
+      test(`list(${inspect(filter)}) is ${line}`, async () => {
+        const expected = (await reference(`${line} -o extended,id`)).map(still);
+        assert.ok(expected.length > 0);
+        const flows = await conntrack.list(filter).toArray();
+        assert.deepEqual(flows.map((flow) => still(flowText(flow.toJSON()))).sort(), expected.sort());
+        assert.deepEqual(await conntrack.count(filter), { entries: expected.length, maxEntries: undefined });
+      });
+
+    test('chosen members are the same as without choice, and the only ones', async () => {
+      const all = await conntrack.list({ protocol: 'tcp' }).toArray();
+      const some = await conntrack.list({ protocol: 'tcp' }, { fields: ['original', 'state', 'labels'] }).toArray();
+      const chosen = ({ original, state, labels }: Flow) => JSON.stringify({ state, original, labels });
+      assert.deepEqual(
+        some.map((flow) => JSON.stringify(flow)),
+        all.map(chosen),
+      );
+    });
+
+    test('get() finds a flow by either tuple, and only the one with its id', async () => {
+      for (const flow of (await conntrack.list().toArray()).slice(0, 20)) {
+        const found = await conntrack.get(flow);
+        assert.equal(found?.id, flow.id);
+        assert.equal(found?.use, flow.use);
+        const { protocol, reply, zone } = flow;
+        if (flow.original.zone === undefined) assert.equal((await conntrack.get({ protocol, reply, zone }))?.id, flow.id);
+        assert.equal(await conntrack.get({ ...flow, id: (flow.id! ^ 1) >>> 0 } as Flow), undefined);
+      }
+      assert.equal(await conntrack.get({ protocol: 50, original: { src: '192.0.2.250', dst: '192.0.2.251' } }), undefined);
+    });
+
+    test('expectations: list, count, get, delete, create', async () => {
+      const { expectations } = conntrack;
+      const expected = [...(await reference('-L expect -f ipv4')), ...(await reference('-L expect -f ipv6'))].map(still);
+      const all = await expectations.list().toArray();
+      assert.deepEqual(all.map((each) => still(expectationText(each.toJSON()))).sort(), expected.sort());
+      assert.equal(await expectations.count(), all.length);
+      const chosen = all.find((each) => each.family === 'ipv4' && each.tuple.protonum === 6)!;
+      assert.equal((await expectations.get(chosen))?.id, chosen.id);
+      assert.equal((await expectations.delete(chosen)).deleted, 1);
+      assert.deepEqual(await expectations.delete(chosen), { matched: 0, deleted: 0, alreadyGone: 0, failed: 0 });
+      assert.equal(await expectations.get(chosen), undefined);
+      await assert.rejects(
+        expectations.create({ ...chosen, master: { ...chosen.master, sport: 1 } } as never),
+        (error) => error instanceof KernelError && error.code === 'ENOENT' && /master/.test(error.hint!),
+      );
+      await expectations.create(chosen);
+      assert.deepEqual((await expectations.get(chosen))?.mask, chosen.mask);
+      assert.equal((await expectations.statistics()).length, (await conntrack.statistics()).length);
+    });
+
+    test('statistics() has the counters of -S', async () => {
+      const names = (await reference('-S')).map((line) => [...line.matchAll(/(\w+)=\d/g)].map(([, name]) => name));
+      const found = (await conntrack.statistics()).map((cpu) =>
+        Object.keys(cpu).map((name) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)),
+      );
+      assert.deepEqual(found, names);
+    });
+  });
+
+  suite('changes', () => {
+    before(empty);
+    test('create, update, delete say exactly what happened', async () => {
+      await conntrack.create(udp(1));
+      await assert.rejects(conntrack.create(udp(1)), (error) => error instanceof KernelError && error.code === 'EEXIST');
+      await conntrack.create(udp(1, { mark: 3 }), { mayExist: true });
+      const created = await conntrack.createMany([udp(1), udp(2), udp(3)]);
+      assert.deepEqual(
+        { ...created, errors: created.errors?.map(({ index, error }) => [index, error.code]) },
+        {
+          given: 3,
+          created: 2,
+          partly: 0,
+          failed: 1,
+          errors: [[0, 'EEXIST']],
+        },
+      );
+      const rest = { alreadyGone: 0, withoutLabelRoom: 0, failed: 0 };
+      assert.deepEqual(await conntrack.update({}, { mark: 3 }), { matched: 3, updated: 2, unchanged: 1, ...rest });
+      const flows = await conntrack.list().toArray();
+      assert.deepEqual(
+        flows.map(({ mark }) => mark),
+        [3, 3, 3],
+      );
+      assert.deepEqual(await conntrack.delete({ original: { sport: 2 } }), { matched: 1, deleted: 1, alreadyGone: 0, failed: 0 });
+      // The first has made room for another with the same tuple, which stays; the second is gone.
+      await conntrack.delete({ original: { sport: 1 } });
+      await conntrack.create(udp(1));
+      // The kernel makes ids of addresses, which it may use again.
+      const id = (await conntrack.get(udp(1)))!.id;
+      const again = flows.some((flow) => flow.id === id) ? 1 : 0;
+      assert.deepEqual(await conntrack.deleteMany(flows), { matched: 3, deleted: 1 + again, alreadyGone: 2 - again, failed: 0 });
+      assert.equal((await conntrack.count()).entries, 1 - again);
+      if (again) await conntrack.create(udp(1));
+      await conntrack.flush({ family: 'ipv6' });
+      assert.equal((await conntrack.count()).entries, 1);
+      await conntrack.flush();
+      assert.equal((await conntrack.count()).entries, 0);
+    });
+
+    test('many flows, from an async source, with masters behind those that need them', async () => {
+      const master = udp(9);
+      async function* flows() {
+        yield udp(1, { master: { ...master.original!, protonum: 17 } });
+        for (let sport = 10; sport < 300; sport++) yield udp(sport);
+        yield master;
+      }
+      const result = await conntrack.createMany(flows());
+      assert.deepEqual(result, { given: 292, created: 292, partly: 0, failed: 0 });
+      const [expected] = await conntrack.list({ original: { sport: 1 } }).toArray();
+      assert.equal(expected?.master?.sport, 9);
+      assert.equal((await conntrack.delete({})).deleted, 292);
+    });
+
+    test('wrong values are refused before anything is sent', async () => {
+      for (const wrong of [
+        () => conntrack.delete({ original: { src: undefined } } as never),
+        () => conntrack.delete({ orignal: {} } as never),
+        () => conntrack.delete({ original: { dport: 65536 } }),
+        () => conntrack.delete({ state: 'ESTABLISHED' }),
+        () => conntrack.delete(undefined as never),
+        () => conntrack.update({}, {}),
+        () => conntrack.update({}, { mark: undefined } as never),
+        () => conntrack.update({}, { state: 'CLOSE' }),
+        () => conntrack.create({ protocol: 'udp', timeout: 1 }),
+        () => conntrack.create(udp(1, { timeout: undefined })),
+        () => conntrack.create(udp(1, { labels: [128] })),
+        () => conntrack.deleteMany([{ protocol: 'udp' }]),
+        () => conntrack.get({ protocol: 'udp', original: { src: '192.0.2.1' } }),
+      ])
+        await assert.rejects(wrong, (error) => error instanceof ValueError && error.code === 'VALUE', String(wrong));
+      assert.throws(() => conntrack.list({ protocol: 'tpc' } as never), ValueError);
+    });
+  });
+
+  suite(`a table of ${MANY} entries`, () => {
+    before(async () => {
+      await empty();
+      const flows = manyFlows(MANY);
+      for (let i = 0; i < flows.length; i += 5000) await ns.netlink(flows.slice(i, i + 5000));
+    });
+
+    test('each entry comes once', async () => {
+      const sources = new Set<string>();
+      for await (const { original } of conntrack.list({}, { fields: ['original'] })) sources.add(original.src);
+      assert.equal(sources.size, MANY);
+    });
+
+    test('break, an error, a signal and close() end a list, and others go on', async () => {
+      let count = 0;
+      for await (const flow of conntrack.list()) {
+        assert.equal(flow.protocol, 'udp');
+        if (++count === 1000) break;
+      }
+      await assert.rejects(async () => {
+        for await (const _ of conntrack.list()) throw new RangeError('mine');
+      }, RangeError);
+      const abort = new AbortController();
+      count = 0;
+      await assert.rejects(
+        async () => {
+          for await (const _ of conntrack.list({}, { signal: abort.signal })) if (++count === 500) abort.abort();
+        },
+        { name: 'AbortError' },
+      );
+      assert.equal(count, 500);
+      await assert.rejects(conntrack.delete({}, { signal: AbortSignal.abort(new Error('never')) }), { message: 'never' });
+      const second = await Conntrack.open({ netns: ns.pid });
+      await assert.rejects(async () => {
+        for await (const _ of second.list()) await second.close();
+      }, ClosedError);
+      await second.close();
+      await assert.rejects(second.count(), ClosedError);
+      assert.equal((await conntrack.list({}, { fields: ['id'] }).toArray()).length, MANY);
+    });
+
+    test('any number of lists and requests may be under way', async () => {
+      const lists = Array.from({ length: 4 }, () => conntrack.list({}, { fields: ['id'] }).toArray());
+      const asked = Array.from({ length: 50 }, (_, n) =>
+        conntrack.get({
+          protocol: 'udp',
+          original: { src: `10.0.${n >> 8}.${n & 255}`, dst: '198.51.100.1', sport: 1024 + n, dport: 53 },
+        }),
+      );
+      assert.deepEqual(
+        (await Promise.all(lists)).map(({ length }) => length),
+        [MANY, MANY, MANY, MANY],
+      );
+      for (const found of await Promise.all(asked)) assert.equal(found?.protocol, 'udp');
+    });
+
+    test('`await using` closes', async () => {
+      let kept: Conntrack;
+      {
+        await using scoped = await Conntrack.open({ netns: ns.pid });
+        kept = scoped;
+        assert.equal((await scoped.count()).entries, MANY);
+      }
+      await assert.rejects(kept.count(), ClosedError);
+    });
+
+    test('the event loop goes on during lists and changes', async () => {
+      const delay = monitorEventLoopDelay({ resolution: 2 });
+      delay.enable();
+      let turns = 0;
+      const timer = setInterval(() => turns++, 5);
+      for await (const flow of conntrack.list()) flow.original.src.length;
+      // A reader that is slow itself: 20 µs for each.
+      for await (const _ of conntrack.list({}, { fields: ['id'] }))
+        for (const end = performance.now() + 0.02; performance.now() < end; );
+      await conntrack.list({ original: { src: '203.0.113.1' } }).toArray();
+      assert.equal((await conntrack.update({ original: { src: '10.0.0.0/17' } }, { mark: 1 })).updated, 32768);
+      assert.equal((await conntrack.delete({ original: { src: '10.0.0.0/18' } })).deleted, 16384);
+      await conntrack.flush();
+      clearInterval(timer);
+      delay.disable();
+      // Loose, as other tests run beside this one; the figures are in docs/library.md.
+      assert.ok(delay.percentile(99) / 1e6 < 60, `p99 of the delay is ${delay.percentile(99) / 1e6} ms`);
+      assert.ok(turns > 100, `only ${turns} turns`);
+    });
+  });
+});
