@@ -139,7 +139,7 @@ export class EventSource {
    * @returns false when paused or closed: then something may be left
    */
   drain(): boolean {
-    if (this.#visitor) this.#guardedDrain(Math.ceil(this.receiveBuffer / LEAST_CHARGE / SLOTS) + 1);
+    if (this.#visitor) this.#guardedDrain(Math.ceil(Math.max(this.receiveBuffer, DEFAULT_BUFFER) / LEAST_CHARGE / SLOTS));
     return this.#visitor !== undefined && !this.#paused;
   }
 
