@@ -2,7 +2,6 @@
 
 import { readFileSync } from 'node:fs';
 import { ConntrackError, NamespaceError } from '../errors.js';
-import { EventWatch, type EventWatchOptions } from '../library/event-watch.js';
 import type { NetworkNamespace } from '../library/namespaces.js';
 import { ConntrackTable } from '../library/table.js';
 import { OutputError } from './output.js';
@@ -14,8 +13,8 @@ export interface Table {
   readonly netns: string | undefined;
   /** The table, opened when first asked for. @throws SystemError, PlatformError, NamespaceError */
   conntrack(): ConntrackTable;
-  /** Listens to its events from now on. @throws SystemError, PlatformError, NamespaceError */
-  watch(options: EventWatchOptions): EventWatch;
+  /** That namespace; absent: the one the process is in. */
+  readonly namespace: NetworkNamespace | undefined;
   /** A file below /proc as this namespace sees it; `undefined` where it cannot be read: the caller has a better error than that. */
   readText(path: string): string | undefined;
 }
@@ -50,8 +49,8 @@ class LazyTable implements Table {
     return this.#conntrack;
   }
 
-  watch(options: EventWatchOptions): EventWatch {
-    return EventWatch.open({ ...options, namespace: this.#namespace }, () => this.conntrack());
+  get namespace(): NetworkNamespace | undefined {
+    return this.#namespace;
   }
 
   readText(path: string): string | undefined {

@@ -222,11 +222,10 @@ export class Conntrack implements AsyncDisposable {
    * @throws ValueError, SystemError, ClosedError; while iterating, the signal's reason
    */
   events(filter: Filter = {}, options: FlowEventsOptions = {}): EventStream<FlowEvent> {
-    this.#session.check(options);
     const { types, initial = false, resync = false } = options;
     const groups = types && groupsOf(types);
     const reader = new FlowReader();
-    const watch = this.#session.table.watch({
+    const watch = this.#session.watch(options, {
       table: 'conntrack',
       groups,
       filter: toFlowFilter(filter),
@@ -247,7 +246,6 @@ export class Conntrack implements AsyncDisposable {
    * @throws ValueError, SystemError, KernelError, ClosedError, the signal's reason
    */
   async watch(filter: Filter = {}, options: WatchOptions = {}): Promise<LiveFlows> {
-    this.#session.check(options);
     const wanted = toFlowFilter(filter);
     if (!isConstant(wanted))
       throw new ValueError(
@@ -257,7 +255,7 @@ export class Conntrack implements AsyncDisposable {
         },
       );
     const { receiveBuffer } = options;
-    const watch = this.#session.table.watch({
+    const watch = this.#session.watch(options, {
       table: 'conntrack',
       filter: wanted,
       receiveBuffer,

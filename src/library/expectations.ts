@@ -84,10 +84,9 @@ export class Expectations {
         readonly resync?: boolean | undefined;
       } = {},
   ): EventStream<ExpectationEvent> {
-    this.#session.check(options);
     const { receiveBuffer, initial = false, resync = false } = options;
     const reader = new ExpectationReader();
-    const watch = this.#session.table.watch({ table: 'expect', receiveBuffer, initial, resync });
+    const watch = this.#session.watch(options, { table: 'expect', receiveBuffer, initial, resync });
     const stream = new EventStream(watch, (view) => expectationEvent(view, reader.read(view)), options);
     this.#session.attach(stream, options);
     return stream;

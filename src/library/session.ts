@@ -2,6 +2,7 @@
 
 import type { View } from '../ctnetlink/view.js';
 import { ClosedError } from '../errors.js';
+import { EventWatch, type EventWatchOptions } from './event-watch.js';
 import { hinted, withHint } from './hints.js';
 import { ScanIterator } from './scan-iterator.js';
 import type { ConntrackTable, ScanVisitor } from './table.js';
@@ -80,6 +81,12 @@ export class Session {
     return iterator;
   }
 
+  /** Listens to events of the table from now on. @throws ClosedError, the signal's reason, SystemError, PlatformError */
+  watch(call: CallOptions, options: Omit<EventWatchOptions, 'namespace' | 'transport'>): EventWatch {
+    this.#check(call.signal);
+    return EventWatch.open({ ...options, ...this.table.place }, () => this.table);
+  }
+
   /** Ties something that runs by itself to this session and a signal: it ends with them. @throws ClosedError, the signal's reason */
   attach(ending: Ending, { signal }: CallOptions): void {
     this.#check(signal);
@@ -91,11 +98,6 @@ export class Session {
       this.#closers.delete(close);
       signal?.removeEventListener('abort', abort);
     });
-  }
-
-  /** @throws ClosedError, the signal's reason */
-  check({ signal }: CallOptions): void {
-    this.#check(signal);
   }
 
   /** Idempotent. Settles when nothing is under way any more. */

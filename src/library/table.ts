@@ -43,7 +43,6 @@ import { NLM_F_CREATE, NLM_F_EXCL } from '../wire/uapi/netlink.js';
 import { BoundaryDuplicates } from './boundary-duplicates.js';
 import { Channel, ctnetlink, expectations } from './channel.js';
 import type { EncodedFlows, SingleRequest } from './encoded-flows.js';
-import { EventWatch, type EventWatchOptions } from './event-watch.js';
 import { type ChangeResult, emptyResult, flowDeleter, flowUpdater } from './flow-changes.js';
 
 /** Lists of entries the kernel keeps: the table itself, entries that owe a DESTROY event, entries of packets still on their way. */
@@ -367,10 +366,9 @@ export class ConntrackTable {
     this.#transact('EXP_DELETE', expectations(IPCTNL_MSG_EXP_DELETE), AF_UNSPEC, undefined);
   }
 
-  /** Listens to events from now on. @throws SystemError, PlatformError, NamespaceError @internal */
-  watch(options: Omit<EventWatchOptions, 'namespace' | 'transport'>): EventWatch {
-    if (this.#closed) throw new ClosedError('the table is closed');
-    return EventWatch.open({ ...options, namespace: this.#namespace, transport: this.#open }, () => this);
+  /** Where it is: for others that open something of their own there. @internal */
+  get place(): { readonly namespace: NetworkNamespace | undefined; readonly transport: OpenTransport } {
+    return { namespace: this.#namespace, transport: this.#open };
   }
 
   /** Idempotent. What is under way ends by itself, or at its next pause with ClosedError. */

@@ -4,7 +4,7 @@ import { eventType } from '../../ctnetlink/event-type.js';
 import { ORIGIN_RESYNC, type View } from '../../ctnetlink/view.js';
 import { ByteWriter } from '../../format/byte-writer.js';
 import { ALL_FLOW_EVENTS } from '../../library/event-source.js';
-import type { EventWatch } from '../../library/event-watch.js';
+import { EventWatch } from '../../library/event-watch.js';
 import type { Context } from '../context.js';
 import { EventRecord, warnOfEventMode } from '../event-record.js';
 import { flowFilter } from '../flow-filter.js';
@@ -32,14 +32,16 @@ export async function events(context: Context): Promise<number> {
   const output = new PacedOutput(context.stdout);
   try {
     const complete = await context.tables.each((each) => {
-      const watch = each.watch({
+      const options = {
         table: table === 'expect' ? 'expect' : 'conntrack',
+        namespace: each.namespace,
         groups: values.eventMask,
         receiveBuffer: values.bufferSize,
         filter: flowFilter(values, context.filterLabels),
         initial: values.initial ?? false,
         resync: values.resync ?? false,
-      });
+      } as const;
+      const watch = EventWatch.open(options, () => each.conntrack());
       watchings.push({ netns: each.netns, watch, names: new ProgramNames(each, context.now), resynced: 0 });
       if (values.bufferSize !== undefined)
         context.err(`conntrack: the receive buffer of the events has ${watch.receiveBuffer} bytes`);
