@@ -12,6 +12,7 @@ import { fileURLToPath } from 'node:url';
 import { ensureBuilt, root } from '../fresh.mjs';
 
 const ENTRIES = 200_000;
+const NEWLINE = 10;
 /** As in a dump: every datagram begins at a multiple of this. */
 const DATAGRAM = 32_768;
 /** Dumps of one kind or another; events and expectations have writers of the same kind. */
@@ -49,6 +50,7 @@ async function measureAll() {
   const { WallClock } = await at('format/options');
   const { writeFlowText } = await at('format/flow-text');
   const { writeFlowSave } = await at('format/flow-save');
+  const { writeFlowJson } = await at('format/flow-json');
   const { writeFlowXml } = await at('format/flow-xml');
 
   const table = makeTable();
@@ -79,6 +81,11 @@ async function measureAll() {
     save: () => writeFlowSave(out, view, plain),
     'save,full': () => writeFlowSave(out, view, full),
     xml: () => writeFlowXml(out, view, plain, clock),
+    ndjson: () => {
+      writeFlowJson(out, view, plain, clock);
+      out.byte(NEWLINE);
+      out.endEntry();
+    },
   };
 
   const collections = [];

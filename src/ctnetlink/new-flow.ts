@@ -283,6 +283,9 @@ function readTranslation(
 ): { srcNat: NatSpec | undefined; dstNat: NatSpec | undefined; reply: TupleSpec } {
   const explicit = { srcNat: readNatOf(members, 'srcNat'), dstNat: readNatOf(members, 'dstNat') };
   const ports = protocolByNumber(original.protonum!).tuple === 'ports';
+  for (const name of ['srcNat', 'dstNat'] as const)
+    if (explicit[name]?.port !== undefined && !ports)
+      throw new ValueError(`${members.at(name)}.port needs a protocol with ports, such as tcp or udp`);
   const shown = (done: number, address: 'src' | 'dst', port: 'sport' | 'dport', answer: TupleSpec): NatSpec | undefined => {
     const moved = !same(reply[address], answer[address]);
     const movedPort = ports && reply[port] !== undefined && reply[port] !== answer[port];
@@ -290,9 +293,17 @@ function readTranslation(
     return { address: reply[address], port: movedPort ? reply[port] : undefined };
   };
   const answer = inverse(original);
-  const given = explicit.srcNat || explicit.dstNat;
-  const srcNat = given ? explicit.srcNat : shown(IPS_SRC_NAT_DONE, 'dst', 'dport', answer);
-  const dstNat = given ? explicit.dstNat : shown(IPS_DST_NAT_DONE, 'src', 'sport', answer);
+  if (explicit.srcNat || explicit.dstNat)
+    return {
+      ...explicit,
+      reply: {
+        ...reply,
+        ...(explicit.srcNat?.port === undefined ? {} : { dport: undefined }),
+        ...(explicit.dstNat?.port === undefined ? {} : { sport: undefined }),
+      },
+    };
+  const srcNat = shown(IPS_SRC_NAT_DONE, 'dst', 'dport', answer);
+  const dstNat = shown(IPS_DST_NAT_DONE, 'src', 'sport', answer);
   // The kernel translates the reply tuple itself, so what is to be translated must not be in it already.
   return {
     srcNat,

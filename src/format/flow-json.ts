@@ -14,6 +14,7 @@ import {
   member,
   openEvent,
   textMember,
+  writeBe32Member,
   writeBitsMember,
   writeCounterMember,
   writeFamily,
@@ -93,7 +94,7 @@ export function writeFlowJson(out: ByteWriter, view: View, options: FormatOption
 }
 
 function writeMembers(out: ByteWriter, view: View, options: FormatOptions): void {
-  if (view.has(S.id)) writeNumberMember(out, ID, view.be32(S.id));
+  if (view.has(S.id)) writeBe32Member(out, ID, view, S.id);
   writeFamily(out, view);
   writeProtocol(out, view.u8(ORIGINAL + T.protonum));
   const states = STATES[view.u8(ORIGINAL + T.protonum)];

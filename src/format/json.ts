@@ -60,6 +60,13 @@ export function writeNumberMember(out: ByteWriter, name: Token, value: number): 
   out.byte(COMMA);
 }
 
+/** A value that is often above 2^31: read here, since such a number as an argument is an object. */
+export function writeBe32Member(out: ByteWriter, name: Token, view: View, slot: number): void {
+  out.token(name);
+  out.decimal(view.be32(slot));
+  out.byte(COMMA);
+}
+
 /** A 64-bit number: as a number up to 2^53 - 1, as a string of its digits above. Exact in every reader. */
 export function writeNumber64(out: ByteWriter, name: Token, high: number, low: number): void {
   out.token(name);
