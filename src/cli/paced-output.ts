@@ -15,6 +15,7 @@ export class PacedOutput {
   readonly #most: number;
   #kept = new Uint8Array(0);
   #keptFrom = 0;
+  #written = 0;
   #waiting: (() => void)[] = [];
 
   constructor(fd: number) {
@@ -26,6 +27,11 @@ export class PacedOutput {
   /** Bytes that the reader has not taken yet. */
   get kept(): number {
     return this.#kept.length - this.#keptFrom;
+  }
+
+  /** Bytes that it has taken. */
+  get written(): number {
+    return this.#written;
   }
 
   /** Writes `bytes` from 0 to `length`, or keeps a copy of the rest. @throws OutputError */
@@ -75,6 +81,7 @@ export class PacedOutput {
         if (code !== 'EINTR') throw new OutputError(code, error);
       }
     }
+    this.#written += at - from;
     return at - from;
   }
 }

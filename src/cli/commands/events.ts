@@ -73,7 +73,7 @@ async function show(context: Context, watchings: readonly Watching[], output: Pa
   // A watch that lists gets every kind of event, wanted or not.
   const groups = table === 'expect' ? undefined : (values.eventMask ?? ALL_FLOW_EVENTS);
   const isShown = (view: View) => groups === undefined || ((groups >> eventType(view)) & 1) === 1;
-  const { first: signal, deadline } = interruption(context, () => output.kept > 0);
+  const { first: signal, deadline } = interruption(context, output);
   const each = (work: (watch: EventWatch) => void) => {
     for (const { watch } of watchings) work(watch);
   };
@@ -134,12 +134,12 @@ async function show(context: Context, watchings: readonly Watching[], output: Pa
 }
 
 /**
- * What signals do: the first ends the watch properly, the second at once. `deadline` comes as well when the reader has not
- * taken what is there (`stalled`) for a while after the first: it must not keep us.
+ * What signals do: the first ends the watch properly, the second at once. `deadline` comes as well when the reader of `output` has
+ * taken nothing of what is there for a while after the first: it must not keep us.
  */
 function interruption(
   context: Context,
-  stalled: () => boolean,
+  output: PacedOutput,
 ): { readonly first: Promise<void>; readonly deadline: Promise<void> } {
   let onFirst!: () => void;
   let onDeadline!: () => void;
@@ -154,6 +154,12 @@ function interruption(
     if (++count > 1) onDeadline();
     onFirst();
   });
-  first.then(() => setInterval(() => stalled() && onDeadline(), LAST_CHANCE));
+  first.then(() => {
+    let { written } = output;
+    setInterval(() => {
+      if (output.kept > 0 && output.written === written) onDeadline();
+      written = output.written;
+    }, LAST_CHANCE);
+  });
   return { first, deadline };
 }
