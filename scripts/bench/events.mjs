@@ -18,12 +18,12 @@ const TICK_MS = 10;
 const LIMIT = 0.5;
 
 /** Events in a burst: the reference's receive buffer holds 166, whatever -b says. */
-const BURST = 50;
+const BURST = 20;
 /** Runs in which the reference loses events are done again, so often. */
 const ATTEMPTS = 5;
 
 /** @returns a case like those of `compare`, with CPU seconds for a million events in place of milliseconds */
-export async function measureEvents({ pairs, seconds = 6, rate = 10_000 }) {
+export async function measureEvents({ pairs, seconds = 6, rate = 4000 }) {
   console.error('-E');
   writeFileSync(EVENT_MODE, '1');
   const costs = { reference: [], ours: [] };

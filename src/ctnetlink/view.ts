@@ -198,14 +198,18 @@ export class View {
     return (this.be32(slot) | this.be32(slot + 1) | this.be32(slot + 2)) !== 0;
   }
 
-  /** The upper 32 bits of a 64-bit value; `low32` has the rest. Neither allocates. */
+  /**
+   * The upper 32 bits of a 64-bit value as a signed number; `low32` has the rest. Neither allocates: unsigned ones would, above
+   * 2^31, where they are not inlined.
+   */
   high32(slot: number): number {
-    return this.be32(slot);
+    const at = this.#layout.at[slot]!;
+    return at === 0 ? 0 : be32(this.bytes, this.start + at) | 0;
   }
 
   low32(slot: number): number {
     const at = this.#layout.at[slot]!;
-    return at === 0 ? 0 : be32(this.bytes, this.start + at + 4);
+    return at === 0 ? 0 : be32(this.bytes, this.start + at + 4) | 0;
   }
 
   /** Allocates: for owned objects, not for hot paths. */

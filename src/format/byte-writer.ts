@@ -146,10 +146,10 @@ export class ByteWriter {
     this.length = end;
   }
 
-  /** Unsigned 64 bits from two halves, without a bigint. */
+  /** Unsigned 64 bits from two halves of 32 bits, signed or not, without a bigint. */
   decimal64(high: number, low: number): void {
     if (high === 0) {
-      this.decimal(low);
+      this.decimal(low >>> 0);
       return;
     }
     this.decimal(billions(high, low));

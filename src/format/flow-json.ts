@@ -102,11 +102,11 @@ function writeMembers(out: ByteWriter, view: View, options: FormatOptions): void
     out.token(STATE);
     out.token(states.words[view.u8(states.slot)] ?? states.words[0]!);
   }
-  if (view.has(S.timeout)) writeNumberMember(out, TIMEOUT, view.be32(S.timeout));
+  if (view.has(S.timeout)) writeBe32Member(out, TIMEOUT, view, S.timeout);
   writeSide(out, view, ORIGINAL, ORIGINAL_OPEN, S.packetsOriginal, S.bytesOriginal, S.seqAdjOriginalPos);
   writeSide(out, view, REPLY, REPLY_OPEN, S.packetsReply, S.bytesReply, S.seqAdjReplyPos);
   if (view.has(S.status)) writeBitsMember(out, STATUS, view.be32(S.status), STATUS_WORDS);
-  if (view.has(S.mark)) writeNumberMember(out, MARK, view.be32(S.mark));
+  if (view.has(S.mark)) writeBe32Member(out, MARK, view, S.mark);
   if (view.has(S.zone)) writeNumberMember(out, ZONE, view.be16(S.zone));
   if (view.has(S.labels)) writeLabels(out, view, options.labels);
   if (view.has(S.helper)) writeStringMember(out, HELPER, view, S.helper);
@@ -116,9 +116,9 @@ function writeMembers(out: ByteWriter, view: View, options: FormatOptions): void
     writeTupleMembers(out, view, MASTER);
     endObject(out);
   }
-  if (view.has(S.secmark)) writeNumberMember(out, SECMARK, view.be32(S.secmark));
+  if (view.has(S.secmark)) writeBe32Member(out, SECMARK, view, S.secmark);
   if (view.has(S.secctx)) writeStringMember(out, SECCTX, view, S.secctx);
-  if (view.has(S.use)) writeNumberMember(out, USE, view.be32(S.use));
+  if (view.has(S.use)) writeBe32Member(out, USE, view, S.use);
   if (view.has(S.timestampStart) || view.has(S.timestampStop)) {
     out.token(TIMES);
     if (view.has(S.timestampStart)) writeCounterMember(out, START, view, S.timestampStart);
@@ -135,9 +135,9 @@ function writeSide(out: ByteWriter, view: View, base: number, open: Token, packe
   if (view.has(bytes)) writeCounterMember(out, BYTES, view, bytes);
   if (view.any32x3(seqAdj)) {
     out.token(SEQ_ADJ);
-    writeNumberMember(out, CORRECTION_POS, view.be32(seqAdj));
-    writeNumberMember(out, OFFSET_BEFORE, view.be32(seqAdj + 1));
-    writeNumberMember(out, OFFSET_AFTER, view.be32(seqAdj + 2));
+    writeBe32Member(out, CORRECTION_POS, view, seqAdj);
+    writeBe32Member(out, OFFSET_BEFORE, view, seqAdj + 1);
+    writeBe32Member(out, OFFSET_AFTER, view, seqAdj + 2);
     endObject(out);
   }
   endObject(out);
@@ -172,8 +172,8 @@ function writeProtocolMembers(out: ByteWriter, view: View): void {
   }
   if (view.has(S.sctpVtagOriginal) || view.has(S.sctpVtagReply)) {
     out.token(SCTP);
-    if (view.has(S.sctpVtagOriginal)) writeNumberMember(out, VTAG_ORIGINAL, view.be32(S.sctpVtagOriginal));
-    if (view.has(S.sctpVtagReply)) writeNumberMember(out, VTAG_REPLY, view.be32(S.sctpVtagReply));
+    if (view.has(S.sctpVtagOriginal)) writeBe32Member(out, VTAG_ORIGINAL, view, S.sctpVtagOriginal);
+    if (view.has(S.sctpVtagReply)) writeBe32Member(out, VTAG_REPLY, view, S.sctpVtagReply);
     endObject(out);
   }
   if (view.has(S.dccpRole) || view.has(S.dccpHandshakeSeq)) {
@@ -184,9 +184,9 @@ function writeProtocolMembers(out: ByteWriter, view: View): void {
   }
   if (view.any32x3(S.synproxyIsn)) {
     out.token(SYNPROXY);
-    writeNumberMember(out, ISN, view.be32(S.synproxyIsn));
-    writeNumberMember(out, ITS, view.be32(S.synproxyIts));
-    writeNumberMember(out, TSOFF, view.be32(S.synproxyTsoff));
+    writeBe32Member(out, ISN, view, S.synproxyIsn);
+    writeBe32Member(out, ITS, view, S.synproxyIts);
+    writeBe32Member(out, TSOFF, view, S.synproxyTsoff);
     endObject(out);
   }
 }

@@ -11,7 +11,7 @@ import { AF_INET, AF_INET6 } from '../ctnetlink/uapi/in.js';
 import { ORIGIN_INITIAL, ORIGIN_KERNEL, type View } from '../ctnetlink/view.js';
 import { type ByteWriter, type Token, token } from './byte-writer.js';
 import type { FormatOptions, WallClock } from './options.js';
-import { hasDestination, hasSource, writeDestination, writeSource } from './shared.js';
+import { hasDestination, hasSource, writeCounter, writeDestination, writeSource } from './shared.js';
 
 const QUOTE = 34;
 const COMMA = 44;
@@ -68,19 +68,13 @@ export function writeBe32Member(out: ByteWriter, name: Token, view: View, slot: 
 }
 
 /** A 64-bit number: as a number up to 2^53 - 1, as a string of its digits above. Exact in every reader. */
-export function writeNumber64(out: ByteWriter, name: Token, high: number, low: number): void {
-  out.token(name);
-  if (high <= SAFE_HIGH) out.decimal64(high, low);
-  else {
-    out.byte(QUOTE);
-    out.decimal64(high, low);
-    out.byte(QUOTE);
-  }
-  out.byte(COMMA);
-}
-
 export function writeCounterMember(out: ByteWriter, name: Token, view: View, slot: number): void {
-  writeNumber64(out, name, view.high32(slot), view.low32(slot));
+  const quoted = view.high32(slot) >>> 0 > SAFE_HIGH;
+  out.token(name);
+  if (quoted) out.byte(QUOTE);
+  writeCounter(out, view, slot);
+  if (quoted) out.byte(QUOTE);
+  out.byte(COMMA);
 }
 
 const REPLACEMENT = token('\xef\xbf\xbd');

@@ -93,16 +93,17 @@ export function putPointer(bytes: Uint8Array, at: number, address: bigint, point
 
 const BILLION = 1_000_000_000;
 
-/** `floor(v / 10^9)` of the unsigned 64-bit `v` given as two halves: exact, and without a bigint. */
+/** `floor(v / 10^9)` of the unsigned 64-bit `v` given as two halves of 32 bits, signed or not: exact, and without a bigint. */
 export function billions(high: number, low: number): number {
+  const top = high >>> 0;
   // Long division in 16-bit steps, so that every product stays below 2^53.
-  const middle = (high % BILLION) * 65536 + (low >>> 16);
+  const middle = (top % BILLION) * 65536 + (low >>> 16);
   const rest = (middle % BILLION) * 65536 + (low & 0xffff);
-  return Math.floor(high / BILLION) * 4294967296 + Math.floor(middle / BILLION) * 65536 + Math.floor(rest / BILLION);
+  return Math.floor(top / BILLION) * 4294967296 + Math.floor(middle / BILLION) * 65536 + Math.floor(rest / BILLION);
 }
 
 /** `v % 10^9` of the unsigned 64-bit `v` given as two halves. */
 export function belowBillion(high: number, low: number): number {
-  const middle = (high % BILLION) * 65536 + (low >>> 16);
+  const middle = ((high >>> 0) % BILLION) * 65536 + (low >>> 16);
   return ((middle % BILLION) * 65536 + (low & 0xffff)) % BILLION;
 }

@@ -202,7 +202,7 @@ test(`${SESSIONS} random sessions leave equal tables (SEED=${SEED})`, {
           const log = await session(twins, new Random(seeds[number]!), number);
           if (log.faults.length > 0)
             failures.push(
-              `session ${number}\n${log.lines.map((line) => `    ${line}`).join('\n')}\n  ${log.faults.join('\n  ')}`,
+              `session ${number} (SEED=${SEED} SESSION=${number})\n${log.lines.map((line) => `    ${line}`).join('\n')}\n  ${log.faults.join('\n  ')}`,
             );
         }
       } finally {

@@ -51,7 +51,7 @@ test(`${SESSIONS} random sessions of the library leave the tables of the command
         fixed: random.chance(0.25),
         odd: random.chance(0.15),
       };
-      const changes = new Changes(random, { ...theme, update: !theme.zones && !theme.fixed });
+      const changes = new Changes(random, theme);
       const lines: string[] = [];
       await commanded.fill([]);
       await conntrack.flush();
