@@ -19,7 +19,6 @@ const SUITES = {
   package: { title: 'package', take: (path) => path.startsWith('test/package/') },
   fuzz: { title: 'fuzz', take: (path) => path.startsWith('test/fuzz/') },
   diff: { title: 'differential', take: (path) => path.startsWith('test/differential/') && !isSessions(path), privileged: true },
-  // Last, since they take as long as all others together.
   sessions: { title: 'sessions', take: isSessions, privileged: true },
 };
 
@@ -32,6 +31,8 @@ if (mode !== 'all' && !(mode in SUITES)) {
   console.error(`unknown suite "${mode}": one of all, ${Object.keys(SUITES).join(', ')}`);
   process.exit(2);
 }
+// All 504 random sessions take as long as everything else together: `npm run test:sessions` runs them.
+if (mode === 'all') process.env.SESSIONS ??= '100';
 const suites = mode === 'all' ? Object.keys(SUITES) : [mode];
 const reports = [];
 
