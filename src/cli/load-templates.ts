@@ -110,6 +110,7 @@ function parseLike({ literals, holes, invocation }: Template, line: string, draf
   const last = literals.length - 1;
   if (!line.endsWith(literals[last]!)) return undefined;
   const values: string[] = [];
+  const v6 = invocation.values.family === AF_INET6;
   let at = 0;
   for (let i = 0; i < last; i++) {
     const literal = literals[i]!;
@@ -117,12 +118,12 @@ function parseLike({ literals, holes, invocation }: Template, line: string, draf
     at += literal.length;
     let end = line.indexOf(SPACE, at);
     if (end < 0) end = line.length;
-    values.push(line.slice(at, end));
+    const value = line.slice(at, end);
+    if (ADDRESSES.has(holes[i]!.key) && value.includes(':') !== v6) return undefined;
+    values.push(value);
     at = end;
   }
   if (line.length - at !== literals[last]!.length) return undefined;
-  const v6 = invocation.values.family === AF_INET6;
-  for (let i = 0; i < holes.length; i++) if (ADDRESSES.has(holes[i]!.key) && values[i]!.includes(':') !== v6) return undefined;
   draft.values = { ...invocation.values };
   for (let i = 0; i < holes.length; i++) {
     const { row, name } = holes[i]!;

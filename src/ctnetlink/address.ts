@@ -66,37 +66,60 @@ function parseLiberalIpv4(text: string): AddressBytes | undefined {
 
 /** IPv6 as RFC 4291 writes it, with an IPv4 tail where wanted; no brackets, no scope. */
 export function parseIpv6(text: string): AddressBytes | undefined {
-  const halves = text.split('::');
-  if (halves.length > 2) return undefined;
-  const head = parseGroups(halves[0]!, halves.length === 1);
-  const tail = halves.length === 2 ? parseGroups(halves[1]!, true) : [];
-  if (!head || !tail) return undefined;
-  const missing = 16 - head.length - tail.length;
-  if (halves.length === 1 ? missing !== 0 : missing < 2) return undefined;
   const bytes = new Uint8Array(16);
-  bytes.set(head);
-  bytes.set(tail, 16 - tail.length);
+  /** Bytes read; where the `::` stands, in bytes. */
+  let size = 0;
+  let gap = -1;
+  let value = 0;
+  let digits = 0;
+  for (let i = 0; i <= text.length; i++) {
+    const c = i < text.length ? text.charCodeAt(i) : END;
+    const digit = hexValue(c);
+    if (digit >= 0) {
+      if (++digits > 4) return undefined;
+      value = (value << 4) | digit;
+    } else if (c === COLON || c === END) {
+      if (digits > 0) {
+        if (size === 16) return undefined;
+        bytes[size++] = value >> 8;
+        bytes[size++] = value & 0xff;
+        value = digits = 0;
+        // A single colon has a group behind it.
+        if (c === COLON && i === text.length - 1) return undefined;
+      } else if (c === COLON) {
+        if (text.charCodeAt(i + 1) !== COLON && (i === 0 || text.charCodeAt(i - 1) !== COLON)) return undefined;
+        if (i > 0 && text.charCodeAt(i - 1) === COLON) {
+          if (gap >= 0) return undefined;
+          gap = size;
+        }
+      }
+    } else if (c === DOT) return withIpv4Tail(text);
+    else return undefined;
+  }
+  if (gap < 0) return size === 16 ? bytes : undefined;
+  if (size > 14) return undefined;
+  bytes.copyWithin(16 - (size - gap), gap, size);
+  bytes.fill(0, gap, 16 - (size - gap));
   return bytes;
 }
 
-/** Colon-separated groups as bytes; the last may be a dotted IPv4 address where `mayEndV4`. */
-function parseGroups(text: string, mayEndV4: boolean): number[] | undefined {
-  if (text === '') return [];
-  const groups = text.split(':');
-  const bytes: number[] = [];
-  for (const [i, group] of groups.entries()) {
-    if (mayEndV4 && i === groups.length - 1 && group.includes('.')) {
-      const match = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(group);
-      const v4 = match?.slice(1).map(Number);
-      if (!v4 || v4.some((n, j) => n > 255 || String(n) !== match![j + 1])) return undefined;
-      bytes.push(...v4);
-    } else {
-      if (!/^[0-9a-fA-F]{1,4}$/.test(group)) return undefined;
-      const value = Number.parseInt(group, 16);
-      bytes.push(value >> 8, value & 255);
-    }
-  }
-  return bytes.length <= 16 ? bytes : undefined;
+const END = -1;
+const COLON = 58;
+const DOT = 46;
+
+function hexValue(c: number): number {
+  if (c >= 48 && c <= 57) return c - 48;
+  if (c >= 97 && c <= 102) return c - 87;
+  return c >= 65 && c <= 70 ? c - 55 : -1;
+}
+
+/** The last 32 bits as a dotted IPv4 address: read as two groups. */
+function withIpv4Tail(text: string): AddressBytes | undefined {
+  const at = text.lastIndexOf(':') + 1;
+  const v4 = parseDottedQuad(text.slice(at));
+  if (!v4) return undefined;
+  const groups = [(v4[0]! << 8) | v4[1]!, (v4[2]! << 8) | v4[3]!].map((group) => group.toString(16));
+  return parseIpv6(text.slice(0, at) + groups.join(':'));
 }
 
 /** The canonical text: dotted IPv4, or compressed lower-case IPv6 as inet_ntop(3) writes it. */
