@@ -237,7 +237,7 @@ suite('watching', { skip: SELF_TEST ? 'what is tested is not in the reference' :
         const result = await namespace.run([UNDER_TEST, ...line.split(' ')]);
         assert.equal(result.status, 0, result.stderr.toString());
         const took = result.ended - result.started;
-        assert.ok(took >= least && took < least + 3000, `${line}: ${took} ms`);
+        assert.ok(took >= least && took < least + 20_000, `${line}: ${took} ms`);
         assert.match(result.stderr.toString(), COMPLETE);
       }
     });
