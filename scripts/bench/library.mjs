@@ -42,7 +42,9 @@ function outside() {
   const { NODE_EXTRA_CA_CERTS: _, NODE_OPTIONS: __, ...env } = process.env;
   const args = ['--net', process.execPath, fileURLToPath(import.meta.url), '--inside', ...process.argv.slice(2)];
   try {
-    process.exitCode = spawnSync('unshare', args, { stdio: 'inherit', env }).status ?? 1;
+    const { status, signal } = spawnSync('unshare', args, { stdio: 'inherit', env });
+    if (signal) console.error(`the measurement was ended by ${signal}`);
+    process.exitCode = status ?? 1;
   } finally {
     if (Number(before) < needed) writeFileSync(MAX, before);
   }
