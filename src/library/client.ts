@@ -71,8 +71,9 @@ export type FlowPart<F extends FlowField> = FlowField extends F
   : Pick<Flow, F> & { toJSON(): Pick<FlowJson, F & keyof FlowJson> };
 
 /**
- * The connection tracking table of one network namespace. Needs CAP_NET_ADMIN there. Nothing blocks the event loop for longer
- * than a few milliseconds, however large the table, and any number of calls may be under way.
+ * The connection tracking table of one network namespace. Needs CAP_NET_ADMIN there. Reading leaves the event loop free
+ * in parts of a few milliseconds; changes are sent a hundred at a time, and each send waits for the kernel. However large the table,
+ * any number of calls may be under way.
  *
  * ```ts
  * await using conntrack = await Conntrack.open();
