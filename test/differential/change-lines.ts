@@ -266,7 +266,7 @@ export class Changes {
     const random = this.#random;
     // Seldom met by chance
     if (random.chance(0.03)) return this.#command('D', [['timeout', '5']], []);
-    if (random.chance(0.2) && this.#made.some((made) => made.proto === 132))
+    if (random.chance(0.3) && this.#made.some((made) => made.proto === 132))
       return random.chance(0.5)
         ? this.#command('D', [['output', 'xml']], [], 132)
         : this.#command('D', [], [['orig-vtag', random.pick(VTAGS)]], 132);

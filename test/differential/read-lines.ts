@@ -62,7 +62,7 @@ const BAD: Readonly<Record<string, readonly string[]>> = {
   'src-nat': ['203.0.113.5:65536', '203.0.113.5:', '203.0.113.5:x', '203.0.113.5-203.0.113.6', '203.0.113.0/24', ':80', '[]:80', '[2001:db8::1]', '[2001:db8::1', '203.0.113.5:1-2', '', '203.0.113.5:-1'],
   'dst-nat': ['203.0.113.9:70000', 'host', '203.0.113.9:80:90', '[2001:db8::1]:', '[2001:db8::1]80'],
   'any-nat': ['203.0.113.5/24', 'x:1', '203.0.113.5:99999'],
-  output: ['', 'nosuch', 'xml,', ',', 'xmlx', 'save,xml', 'save,extended', 'xml,save', 'id,save', 'save,labels', 'save,ktimestamp', 'save,timestamp', '!xml', 'json'],
+  output: ['', 'nosuch', 'xml,', ',', 'xmlx', 'save,xml', 'save,extended', 'xml,save', 'id,save', 'save,labels', 'save,ktimestamp', 'save,timestamp', '!xml', 'yaml'],
   secmark: ['abc', '', '4294967296', '-1'],
   zone: ['65536', 'abc', '', '-1', '1x', '5 ', '70000', '0x10000'],
   'orig-zone': ['65536', 'x', ''],
