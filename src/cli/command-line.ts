@@ -52,7 +52,7 @@ export interface OptionValue {
 }
 
 /**
- * Parses one line of a load file, already split into words (cli.md 4.13). Whether -R may run it: `checkLoadable`.
+ * Parses one line of a load file, already split into words (cli.md 4.13). Whether -R may run it: `unloadable`.
  * `valuePositions` gets the options whose values are words of their own, by the position of the value. @throws UsageError
  */
 export function parseLoadLine(
@@ -71,18 +71,16 @@ function noLoadCommand(): UsageError {
 
 const LOADABLE: readonly CommandLetter[] = ['I', 'A', 'U', 'D', 'F'];
 
-/** Refuses what a load file must not contain; to be called once every line is parsed. @throws UsageError */
-export function checkLoadable(invocation: Invocation): void {
-  if (!LOADABLE.includes(invocation.command))
-    throw new UsageError(
-      `-${invocation.command} cannot be used in a load file; it takes ${LOADABLE.map((l) => `-${l}`).join(', ')}`,
-    );
-  if (invocation.table !== 'conntrack')
-    throw new UsageError(`a load file works on table conntrack only, not on ${invocation.table}`);
-  if (invocation.values.netns !== undefined)
-    throw new UsageError('--netns cannot be used in a load file: all of it goes to one network namespace', {
+/** Why a load file must not contain this; to be told once every line is parsed. */
+export function unloadable({ command, table, values }: Invocation): UsageError | undefined {
+  if (!LOADABLE.includes(command))
+    return new UsageError(`-${command} cannot be used in a load file; it takes ${LOADABLE.map((l) => `-${l}`).join(', ')}`);
+  if (table !== 'conntrack') return new UsageError(`a load file works on table conntrack only, not on ${table}`);
+  if (values.netns !== undefined)
+    return new UsageError('--netns cannot be used in a load file: all of it goes to one network namespace', {
       hint: 'give it behind the file name: conntrack -R FILE --netns NAME',
     });
+  return undefined;
 }
 
 /** The options of our own that `-R` takes, behind the file name. Other words there are ignored, as the reference does. */

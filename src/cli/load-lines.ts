@@ -3,29 +3,69 @@
 import { closeSync, openSync, readSync, unlinkSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { StringDecoder } from 'node:string_decoder';
 
 const PIECE = 65536;
+const NEWLINE = 10;
 
-/** The lines of a regular file, from its start, without their newlines. */
-export function* linesOf(fd: number): Generator<string> {
-  const bytes = Buffer.alloc(PIECE);
-  const decoder = new StringDecoder('utf8');
-  let position = 0;
-  let rest = '';
-  for (;;) {
-    const size = readSync(fd, bytes, 0, PIECE, position);
-    position += size;
-    const text = rest + (size > 0 ? decoder.write(bytes.subarray(0, size)) : decoder.end());
-    let start = 0;
-    for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n', start)) {
-      yield text.slice(start, end);
-      start = end + 1;
-    }
-    rest = text.slice(start);
-    if (size === 0) break;
+/** Reads a regular file from its start, line by line, in one buffer that grows to its longest line. */
+export class LineReader {
+  /** The line is bytes `start` to `end` of this, without its newline, until `next` is called. */
+  bytes = Buffer.allocUnsafeSlow(PIECE);
+  start = 0;
+  end = 0;
+  /** Of the line, from 1. */
+  number = 0;
+  readonly #fd: number;
+  /** Bytes of the file that have been read. */
+  #position = 0;
+  /** Where the next line begins, and where what was read ends. */
+  #next = 0;
+  #filled = 0;
+
+  constructor(fd: number) {
+    this.#fd = fd;
   }
-  if (rest !== '') yield rest;
+
+  /** @returns false at the end of the file. What stands behind the last newline is a line if it is not empty */
+  next(): boolean {
+    let searched = this.#next;
+    for (;;) {
+      const newline = this.bytes.indexOf(NEWLINE, searched);
+      if (newline >= 0 && newline < this.#filled) return this.#line(newline, newline + 1);
+      searched = this.#filled - this.#next;
+      if (this.#read() === 0) return this.#filled > this.#next && this.#line(this.#filled, this.#filled);
+      searched += this.#next;
+    }
+  }
+
+  /** The line as text. */
+  text(): string {
+    return this.bytes.toString('utf8', this.start, this.end);
+  }
+
+  #line(end: number, next: number): true {
+    this.start = this.#next;
+    this.end = end;
+    this.#next = next;
+    this.number++;
+    return true;
+  }
+
+  /** Moves the line that has begun to the front and reads on. @returns bytes read, 0 at the end of the file */
+  #read(): number {
+    const size = this.#filled - this.#next;
+    if (size === this.bytes.length) {
+      const larger = Buffer.allocUnsafeSlow(size * 2);
+      this.bytes.copy(larger);
+      this.bytes = larger;
+    } else this.bytes.copyWithin(0, this.#next, this.#filled);
+    this.#next = 0;
+    this.#filled = size;
+    const read = readSync(this.#fd, this.bytes, size, this.bytes.length - size, this.#position);
+    this.#position += read;
+    this.#filled += read;
+    return read;
+  }
 }
 
 /** What cannot be read twice (standard input, a pipe) as a file that can: a copy that nobody else can open, gone when closed. */

@@ -25,27 +25,46 @@ export function parseIpv4(text: string): AddressBytes | undefined {
 
 /** Four decimal parts without leading zeros, as nearly all addresses are written. */
 function parseDottedQuad(text: string): AddressBytes | undefined {
+  const end = toAscii(text);
   const bytes = new Uint8Array(4);
+  return readIpv4(ASCII, 0, end, bytes) === end && end > 0 ? bytes : undefined;
+}
+
+/**
+ * Reads an IPv4 address of four decimal parts without leading zeros, in ASCII from `at` on, into the first 4 bytes of `address`.
+ * @returns where it ends, which is at the first byte that is neither digit nor dot; -1 when it is no such address
+ */
+export function readIpv4(text: Uint8Array, at: number, end: number, address: Uint8Array): number {
   let part = 0;
   let value = 0;
   let digits = 0;
-  for (let i = 0; i < text.length; i++) {
-    const c = text.charCodeAt(i);
-    if (c === 46) {
-      if (digits === 0 || part === 3) return undefined;
-      bytes[part++] = value;
-      value = 0;
-      digits = 0;
-    } else {
-      if (c < 48 || c > 57 || (digits > 0 && value === 0)) return undefined;
-      value = value * 10 + c - 48;
-      if (value > 255) return undefined;
+  let i = at;
+  for (; i < end; i++) {
+    const c = text[i]!;
+    if (c === DOT) {
+      if (digits === 0 || part === 3) return -1;
+      address[part++] = value;
+      value = digits = 0;
+    } else if (c >= ZERO && c <= NINE) {
+      if (digits > 0 && value === 0) return -1;
+      value = value * 10 + c - ZERO;
+      if (value > 255) return -1;
       digits++;
-    }
+    } else break;
   }
-  if (part !== 3 || digits === 0) return undefined;
-  bytes[3] = value;
-  return bytes;
+  if (part !== 3 || digits === 0) return -1;
+  address[3] = value;
+  return i;
+}
+
+/** Longer than any address. */
+const ASCII = new Uint8Array(64);
+const ENCODER = new TextEncoder();
+
+/** Puts the text into ASCII. @returns its length, 0 for what is too long for an address */
+function toAscii(text: string): number {
+  const { read, written } = ENCODER.encodeInto(text, ASCII);
+  return read === text.length ? written : 0;
 }
 
 function parseLiberalIpv4(text: string): AddressBytes | undefined {
@@ -66,52 +85,58 @@ function parseLiberalIpv4(text: string): AddressBytes | undefined {
 
 /** IPv6 as RFC 4291 writes it, with an IPv4 tail where wanted; no brackets, no scope. */
 export function parseIpv6(text: string): AddressBytes | undefined {
+  if (text.includes('.')) return withIpv4Tail(text);
+  const end = toAscii(text);
   const bytes = new Uint8Array(16);
+  return readIpv6(ASCII, 0, end, bytes) === end ? bytes : undefined;
+}
+
+/**
+ * Reads an IPv6 address without an IPv4 tail, in ASCII from `at` on, into the first 16 bytes of `address`.
+ * @returns where it ends, which is at the first byte that is neither hexadecimal digit nor colon; -1 when it is no such address
+ */
+export function readIpv6(text: Uint8Array, at: number, end: number, address: Uint8Array): number {
   /** Bytes read; where the `::` stands, in bytes. */
   let size = 0;
   let gap = -1;
-  let value = 0;
-  let digits = 0;
-  for (let i = 0; i <= text.length; i++) {
-    const c = i < text.length ? text.charCodeAt(i) : END;
-    const digit = hexValue(c);
-    if (digit >= 0) {
-      if (++digits > 4) return undefined;
-      value = (value << 4) | digit;
-    } else if (c === COLON || c === END) {
-      if (digits > 0) {
-        if (size === 16) return undefined;
-        bytes[size++] = value >> 8;
-        bytes[size++] = value & 0xff;
-        value = digits = 0;
-        // A single colon has a group behind it.
-        if (c === COLON && i === text.length - 1) return undefined;
-      } else if (c === COLON) {
-        if (text.charCodeAt(i + 1) !== COLON && (i === 0 || text.charCodeAt(i - 1) !== COLON)) return undefined;
-        if (i > 0 && text.charCodeAt(i - 1) === COLON) {
-          if (gap >= 0) return undefined;
-          gap = size;
-        }
-      }
-    } else if (c === DOT) return withIpv4Tail(text);
-    else return undefined;
+  let i = at;
+  if (i + 1 < end && text[i] === COLON && text[i + 1] === COLON) {
+    gap = 0;
+    i += 2;
   }
-  if (gap < 0) return size === 16 ? bytes : undefined;
-  if (size > 14) return undefined;
-  bytes.copyWithin(16 - (size - gap), gap, size);
-  bytes.fill(0, gap, 16 - (size - gap));
-  return bytes;
+  for (;;) {
+    let value = 0;
+    const start = i;
+    for (; i < end && HEX[text[i]!]! >= 0; i++) value = (value << 4) | HEX[text[i]!]!;
+    if (i === start) {
+      // No group: only behind `::`, and at the end.
+      if (gap !== size || (i < end && text[i] === COLON)) return -1;
+      break;
+    }
+    if (i - start > 4 || size === 16) return -1;
+    address[size++] = value >> 8;
+    address[size++] = value & 0xff;
+    if (i >= end || text[i] !== COLON) break;
+    if (++i < end && text[i] === COLON) {
+      if (gap >= 0) return -1;
+      gap = size;
+      i++;
+    }
+  }
+  if (gap < 0) return size === 16 ? i : -1;
+  if (size > 14) return -1;
+  // Loops: for a few bytes, calls of copyWithin() and fill() cost more.
+  for (let to = 15, from = size - 1; from >= gap; from--, to--) address[to] = address[from]!;
+  for (let to = 15 - (size - gap); to >= gap; to--) address[to] = 0;
+  return i;
 }
 
-const END = -1;
-const COLON = 58;
 const DOT = 46;
-
-function hexValue(c: number): number {
-  if (c >= 48 && c <= 57) return c - 48;
-  if (c >= 97 && c <= 102) return c - 87;
-  return c >= 65 && c <= 70 ? c - 55 : -1;
-}
+const ZERO = 48;
+const NINE = 57;
+const COLON = 58;
+/** Value of each hexadecimal digit, -1 for other bytes. */
+const HEX = Int8Array.from({ length: 256 }, (_, c) => '0123456789abcdef'.indexOf(String.fromCharCode(c).toLowerCase()));
 
 /** The last 32 bits as a dotted IPv4 address: read as two groups. */
 function withIpv4Tail(text: string): AddressBytes | undefined {

@@ -59,12 +59,20 @@ export class EncodedFlows {
    * not come after the next one for the same flow
    */
   add(flow: FlowSpec, mayExist: boolean, tag: number): boolean {
+    const start = this.#scratch!.length;
+    putCreate(this.#scratch!, flow, mayExist);
+    return this.#added(start, tag);
+  }
+
+  /** As `add`, of a flow that a RequestEncoder encoded. */
+  addRequest(request: Uint8Array, tag: number): boolean {
+    const start = this.#scratch!.length;
+    this.#scratch!.append(request);
+    return this.#added(start, tag);
+  }
+
+  #added(start: number, tag: number): boolean {
     const writer = this.#scratch!;
-    const start = writer.length;
-    const flags = NLM_F_REQUEST | NLM_F_CREATE | (mayExist ? 0 : NLM_F_EXCL);
-    writer.begin(ctnetlink(IPCTNL_MSG_CT_NEW), flags, 0, flow.family);
-    putFlow(writer, flow);
-    writer.end();
     this.bytes = writer.bytes;
     this.#index[2 * this.#count] = start;
     this.#index[2 * this.#count + 1] = tag;
@@ -165,6 +173,26 @@ export class EncodedFlows {
         }
       },
     };
+  }
+}
+
+/** Appends a CT_NEW request without a sequence number; with `mayExist`, a flow that is there is updated. */
+function putCreate(message: MessageWriter, flow: FlowSpec, mayExist: boolean): void {
+  const flags = NLM_F_REQUEST | NLM_F_CREATE | (mayExist ? 0 : NLM_F_EXCL);
+  message.begin(ctnetlink(IPCTNL_MSG_CT_NEW), flags, 0, flow.family);
+  putFlow(message, flow);
+  message.end();
+}
+
+/** Makes requests one after another in the same memory, for `EncodedFlows.addRequest`. */
+export class RequestEncoder {
+  readonly #message = new MessageWriter();
+
+  /** The request, valid until the next call. With `mayExist`, a flow that is there is updated. */
+  encode(flow: FlowSpec, mayExist: boolean): Uint8Array {
+    this.#message.reset();
+    putCreate(this.#message, flow, mayExist);
+    return this.#message.bytes.subarray(0, this.#message.length);
   }
 }
 

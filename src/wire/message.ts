@@ -40,6 +40,13 @@ export class MessageWriter {
     this.length = at + NLMSG_HDRLEN + NFGENMSG_LEN;
   }
 
+  /** Appends a message that is complete. */
+  append(message: Uint8Array): void {
+    this.#reserve(message.length);
+    this.bytes.set(message, this.length);
+    this.length += message.length;
+  }
+
   /** Adds flags to the message that `begin` opened last. */
   addFlags(flags: number): void {
     putHost16(this.bytes, this.#message + 6, host16(this.bytes, this.#message + 6) | flags);

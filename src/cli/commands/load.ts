@@ -6,12 +6,12 @@ import type { FlowSpec } from '../../ctnetlink/flow-spec.js';
 import { IPS_EXPECTED } from '../../ctnetlink/uapi/nf-conntrack-common.js';
 import { ConntrackError, KernelError } from '../../errors.js';
 import { type EncodedFlows, FlowEncoder, type SingleRequest } from '../../library/encoded-flows.js';
-import { checkLoadable } from '../command-line.js';
+import { unloadable } from '../command-line.js';
 import { type Context, invocationContext } from '../context.js';
-import { flowChange, flowSpec } from '../flow-spec.js';
+import { flowChange } from '../flow-spec.js';
 import type { Invocation, OptionValues } from '../invocation.js';
-import { linesOf, spool } from '../load-lines.js';
-import { LoadLineParser } from '../load-templates.js';
+import { LineReader, spool } from '../load-lines.js';
+import { LoadRequests } from '../load-requests.js';
 import { splitLoadLine } from '../load-words.js';
 import { explain, failureLines } from '../messages.js';
 import { notThisSsh } from '../ssh.js';
@@ -22,7 +22,7 @@ import { flush } from './flush.js';
 import { update } from './update.js';
 
 /** Encoded requests kept in memory between check and run; the lines beyond are read again. */
-const KEPT_BYTES = 26 * 1024 * 1024;
+const KEPT_BYTES = 8 * 1024 * 1024;
 /** What a kept line that does not create takes, roughly. */
 const INVOCATION_BYTES = 1024;
 /** Failures told one by one; more are counted. */
@@ -114,44 +114,47 @@ function check(context: Context, source: Source): { kept: Step[]; creates: numbe
 
 /** The steps of the lines from `first` on. `forbidden` takes commands that a file may not hold; else they are thrown. */
 function* stepsOf(context: Context, source: Source, first: number, forbidden?: (error: UsageError) => void): Generator<Step> {
-  const parser = new LoadLineParser({
+  const requests = new LoadRequests({
     readProtocols: context.readProtocols,
     resolveLabels: (names, path) => context.labelSource.resolve(names, path),
   });
   const encoder = new FlowEncoder();
+  const lines = new LineReader(source.fd);
   let flows: EncodedFlows | undefined;
   let flowsLine = 0;
-  let line = 0;
-  for (const text of linesOf(source.fd)) {
-    if (++line < first) continue;
-    const { parseJson } = source;
-    const invocation = parseJson ? undefined : parseLine(parser, source, text, line, forbidden);
-    const command = parseJson ? 'A' : invocation?.command;
-    const mayExist = command === 'A';
-    if (command === 'I' || mayExist) {
-      const flow = within(source, text, line, () => (parseJson ? parseJson(text) : loadedFlow(invocation!)));
-      if (!flow) continue;
-      if (flows && !flows.add(flow, mayExist, line)) {
-        flows.seal();
-        yield { flows, line: flowsLine };
-        flows = undefined;
-      }
-      if (!flows) {
-        flows = encoder.begin();
-        flowsLine = line;
-        flows.add(flow, mayExist, line);
-      }
-      if (!flows.full) continue;
+  while (lines.next()) {
+    const line = lines.number;
+    if (line < first) continue;
+    let request = requests.find(lines.bytes, lines.start, lines.end);
+    let invocation: Invocation | undefined;
+    if (!request) {
+      const text = lines.text();
+      if (source.parseJson) request = within(source, text, line, () => jsonRequest(source, requests, text));
+      else invocation = parseLine(requests, source, text, line, forbidden);
+      if (invocation?.command === 'I' || invocation?.command === 'A')
+        request = within(source, text, line, () => requests.encodeLine(invocation!));
+      else if (invocation?.command === 'U')
+        within(source, text, line, () => flowChange(invocation!.values, invocation!.labelBits));
     }
-    if (!command) continue;
-    if (flows) {
+    if (!request && !invocation) continue;
+    if (flows && (!request || !flows.addRequest(request, line))) {
       flows.seal();
       yield { flows, line: flowsLine };
       flows = undefined;
     }
-    if (!invocation) continue;
-    if (command === 'U') within(source, text, line, () => flowChange(invocation.values, invocation.labelBits));
-    if (command !== 'I' && command !== 'A') yield { invocation, line };
+    if (!request) {
+      yield { invocation: invocation!, line };
+      continue;
+    }
+    if (!flows) {
+      flows = encoder.begin();
+      flowsLine = line;
+      flows.addRequest(request, line);
+    }
+    if (!flows.full) continue;
+    flows.seal();
+    yield { flows, line: flowsLine };
+    flows = undefined;
   }
   if (flows) {
     flows.seal();
@@ -159,24 +162,26 @@ function* stepsOf(context: Context, source: Source, first: number, forbidden?: (
   }
 }
 
+function jsonRequest({ parseJson }: Source, requests: LoadRequests, text: string): Uint8Array | undefined {
+  const flow = parseJson!(text);
+  return flow && requests.encode(flow);
+}
+
 /** A command, or `undefined` for a line without one. @throws UsageError that names file, line and column */
 function parseLine(
-  parser: LoadLineParser,
+  requests: LoadRequests,
   source: Source,
   text: string,
   line: number,
   forbidden: ((error: UsageError) => void) | undefined,
 ): Invocation | undefined {
-  const invocation = within(source, text, line, () => parser.parse(text));
-  if (!invocation) return undefined;
-  try {
-    within(source, text, line, () => checkLoadable(invocation));
-  } catch (error) {
-    if (!(forbidden && error instanceof UsageError)) throw error;
-    forbidden(error);
-    return undefined;
-  }
-  return invocation;
+  const invocation = within(source, text, line, () => requests.parse(text));
+  const problem = invocation && unloadable(invocation);
+  if (!problem) return invocation;
+  const told = placed(source, text, line, problem);
+  if (!forbidden) throw told;
+  forbidden(told);
+  return undefined;
 }
 
 /** @throws UsageError that names file, line and column, for one of `work` */
@@ -185,12 +190,15 @@ function within<T>(source: Source, text: string, line: number, work: () => T): T
     return work();
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
-    const column = error.column ?? (source.parseJson ? 1 : columnOf(text, error.word));
-    throw new UsageError(`${source.name}:${line}:${column}: ${error.message}`, {
-      exitStatus: error.exitStatus,
-      hint: error.hint,
-    });
+    throw placed(source, text, line, error);
   }
+}
+
+/** The error with file, line and column. */
+function placed(source: Source, text: string, line: number, error: UsageError): UsageError {
+  const column = error.column ?? (source.parseJson ? 1 : columnOf(text, error.word));
+  const { exitStatus, hint } = error;
+  return new UsageError(`${source.name}:${line}:${column}: ${error.message}`, { exitStatus, hint });
 }
 
 /** Where word number `word` begins, counted from 1; the last word when there are fewer. */
@@ -201,12 +209,6 @@ function columnOf(text: string, word = 1): number {
   } catch {
     return 1; // the line cannot even be split: that is the error
   }
-}
-
-/** The kernel sets EXPECTED itself and refuses it from others, though saved lines have it (B27). */
-function loadedFlow({ values, labelBits }: Invocation) {
-  const flow = flowSpec(values, labelBits);
-  return flow.status === undefined ? flow : { ...flow, status: flow.status & ~IPS_EXPECTED };
 }
 
 /**
