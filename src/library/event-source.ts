@@ -1,11 +1,11 @@
 // EventSource: a socket that listens to the kernel's events, read until empty whenever something arrives. It says what was lost.
 
 import { DecodeError, SystemError } from '../errors.js';
-import { host16, host32 } from '../wire/bytes.js';
+import { host16 } from '../wire/bytes.js';
 import type { Datagrams } from '../wire/datagrams.js';
 import { EAGAIN, ENOBUFS, errnoName, errnoReason } from '../wire/errno.js';
 import type { DescriptorWatch } from '../wire/libc.js';
-import { align4 } from '../wire/message.js';
+import { align4, checkedMessageLength } from '../wire/message.js';
 import type { NetworkNamespace } from '../wire/netns.js';
 import { NetlinkSocket } from '../wire/socket.js';
 import type { OpenTransport, Transport } from '../wire/transport.js';
@@ -208,8 +208,7 @@ export class EventSource {
 
 function walk(bytes: Uint8Array, at: number, end: number, visitor: EventVisitor): void {
   while (at + NLMSG_HDRLEN <= end) {
-    const length = host32(bytes, at);
-    if (length < NLMSG_HDRLEN || at + length > end) throw new DecodeError(`event: bad message length ${length}`, at);
+    const length = checkedMessageLength(bytes, at, end, 'event');
     if (host16(bytes, at + 4) >= NLMSG_MIN_TYPE) visitor.message(bytes, at, at + length);
     at += align4(length);
   }
