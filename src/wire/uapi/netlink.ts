@@ -46,8 +46,6 @@ export const SO_MEMINFO = 55;
 export const SK_MEMINFO_DROPS = 8;
 export const SK_MEMINFO_VARS = 9;
 
-export const POLLOUT = 4;
-
 export const MSG_TRUNC = 0x20;
 export const MSG_DONTWAIT = 0x40;
 
