@@ -8,7 +8,7 @@ import { requiredConditions } from '../ctnetlink/kernel-filter.js';
 import { type FlowKeyInput, type FlowUpdate, type NewFlow, toFlowChange, toFlowKey, toFlowSpec } from '../ctnetlink/new-flow.js';
 import { CPU_STATISTICS } from '../ctnetlink/statistics.js';
 import type { View } from '../ctnetlink/view.js';
-import { type ConntrackError, KernelError, ValueError } from '../errors.js';
+import { type ConntrackError, isMissing, KernelError, ValueError } from '../errors.js';
 import { type EncodedFlows, FlowEncoder, type SingleRequest } from './encoded-flows.js';
 import { type EventQueueOptions, EventStream } from './event-stream.js';
 import { Expectations } from './expectations.js';
@@ -132,7 +132,7 @@ export class Conntrack implements AsyncDisposable {
           found = new FlowReader().read(view);
         });
       } catch (error) {
-        if (!(error instanceof KernelError && error.code === 'ENOENT')) throw error;
+        if (!isMissing(error)) throw error;
       }
       return found;
     });
