@@ -12,18 +12,11 @@ import { type ConntrackError, isMissing, KernelError, ValueError } from '../erro
 import { type EncodedFlows, FlowEncoder, type SingleRequest } from './encoded-flows.js';
 import { type EventQueueOptions, EventStream } from './event-stream.js';
 import { Expectations } from './expectations.js';
-import { emptyResult } from './flow-changes.js';
+import { countFailure, ERRORS_KEPT, emptyResult } from './flow-changes.js';
 import { withHint } from './hints.js';
 import { isOfType, LiveFlows, toFlowEvent } from './live-flows.js';
 import { BATCH_SIZE } from './pending-flows.js';
-import {
-  type CreateResult,
-  type DeleteResult,
-  ERRORS_KEPT,
-  toDeleteResult,
-  toUpdateResult,
-  type UpdateResult,
-} from './results.js';
+import { type CreateResult, type DeleteResult, toDeleteResult, toUpdateResult, type UpdateResult } from './results.js';
 import { type CallOptions, Listing, Session } from './session.js';
 import { type CpuStatistics, toStatistics } from './statistics.js';
 import {
@@ -198,13 +191,13 @@ export class Conntrack implements AsyncDisposable {
       const result = emptyResult();
       const batch: FlowKey[] = [];
       const send = () => {
-        const before = result.alreadyGone + result.failed;
+        let refused = 0;
         this.#session.table.deleteKeys(batch, (_, error) => {
-          if (error.code === 'ENOENT' || error.code === 'ETIME') result.alreadyGone++;
-          else if (++result.failed <= ERRORS_KEPT) result.errors.push(withHint(error));
+          refused++;
+          countFailure(result, withHint(error));
         });
         result.matched += batch.length;
-        result.changed += batch.length - (result.alreadyGone + result.failed - before);
+        result.changed += batch.length - refused;
         batch.length = 0;
       };
       for await (const key of keys) {

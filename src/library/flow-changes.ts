@@ -28,7 +28,7 @@ export interface ChangeResult {
 }
 
 /** Errors kept in a result: enough to see what is wrong, however many flows fail. */
-const ERRORS_KEPT = 10;
+export const ERRORS_KEPT = 10;
 
 export function emptyResult(): ChangeResult {
   return { matched: 0, changed: 0, alreadyGone: 0, unchanged: 0, withoutLabelRoom: 0, failed: 0, errors: [] };
@@ -153,7 +153,8 @@ function changer(pending: PendingFlows, result: ChangeResult, flush: () => void)
   };
 }
 
-function countFailure(result: ChangeResult, error: KernelError): void {
+/** Counts a flow that could not be changed, by what the kernel said. */
+export function countFailure(result: ChangeResult, error: KernelError): void {
   if (error.errno === ENOENT || error.errno === ETIME) result.alreadyGone++;
   else if (error.errno === ENOSPC) result.withoutLabelRoom++;
   else {
