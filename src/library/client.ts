@@ -1,6 +1,7 @@
 // Conntrack: the public API, a layer of owned objects above Table.
 
 import { EVENT_TYPES, type EventType, type FlowEvent } from '../ctnetlink/event.js';
+import { isOfType } from '../ctnetlink/event-type.js';
 import { isConstant, MATCH_ALL } from '../ctnetlink/filter.js';
 import { type Filter, toFlowFilter } from '../ctnetlink/filter-input.js';
 import { type Family, type Flow, type FlowField, type FlowJson, FlowReader, fieldSet } from '../ctnetlink/flow.js';
@@ -14,7 +15,7 @@ import { type EventQueueOptions, EventStream } from './event-stream.js';
 import { Expectations } from './expectations.js';
 import { countFailure, ERRORS_KEPT, emptyResult } from './flow-changes.js';
 import { withHint } from './hints.js';
-import { isOfType, LiveFlows, toFlowEvent } from './live-flows.js';
+import { LiveFlows, toFlowEvent } from './live-flows.js';
 import { BATCH_SIZE } from './pending-flows.js';
 import { type CreateResult, type DeleteResult, toDeleteResult, toUpdateResult, type UpdateResult } from './results.js';
 import { type CallOptions, Listing, Session } from './session.js';
