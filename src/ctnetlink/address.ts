@@ -20,7 +20,7 @@ export function parseAddress(text: string): AddressBytes | undefined {
  * IPv4 the way inet_aton(3) reads it: one to four parts, each decimal, octal (0…) or hexadecimal (0x…); the last part fills
  * the bytes that are left. Unlike inet_aton, text after the address is refused.
  */
-export function parseIpv4(text: string): AddressBytes | undefined {
+function parseIpv4(text: string): AddressBytes | undefined {
   return parseDottedQuad(text) ?? parseLiberalIpv4(text);
 }
 
@@ -66,7 +66,7 @@ function parseLiberalIpv4(text: string): AddressBytes | undefined {
 }
 
 /** IPv6 as RFC 4291 writes it, with an IPv4 tail where wanted; no brackets, no scope. */
-export function parseIpv6(text: string): AddressBytes | undefined {
+function parseIpv6(text: string): AddressBytes | undefined {
   const bytes = new Uint8Array(16);
   /** Bytes read; where the `::` stands, in bytes. */
   let size = 0;

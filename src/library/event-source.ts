@@ -1,5 +1,12 @@
 // EventSource: a socket that listens to the kernel's events, read until empty whenever something arrives. It says what was lost.
 
+import {
+  NF_NETLINK_CONNTRACK_DESTROY,
+  NF_NETLINK_CONNTRACK_EXP_DESTROY,
+  NF_NETLINK_CONNTRACK_EXP_NEW,
+  NF_NETLINK_CONNTRACK_NEW,
+  NF_NETLINK_CONNTRACK_UPDATE,
+} from '../ctnetlink/uapi/nf-conntrack-common.js';
 import { DecodeError, SystemError } from '../errors.js';
 import { host16 } from '../wire/bytes.js';
 import type { Datagrams } from '../wire/datagrams.js';
@@ -11,11 +18,10 @@ import { NetlinkSocket } from '../wire/socket.js';
 import type { OpenTransport, Transport } from '../wire/transport.js';
 import { NLMSG_HDRLEN, NLMSG_MIN_TYPE } from '../wire/uapi/netlink.js';
 
-/** Multicast groups as bits. Source: ctnetlink.md 2.4. */
-export const FLOW_EVENTS = { new: 0x01, update: 0x02, destroy: 0x04 } as const;
-export const ALL_FLOW_EVENTS = 0x07;
-/** New and destroyed expectations; the kernel sends no update of them. */
-export const ALL_EXPECTATION_EVENTS = 0x28;
+/** Multicast groups of flows. Source: ctnetlink.md 2.4. */
+export const ALL_FLOW_EVENTS = NF_NETLINK_CONNTRACK_NEW | NF_NETLINK_CONNTRACK_UPDATE | NF_NETLINK_CONNTRACK_DESTROY;
+/** Those of expectations; the kernel sends no update of them. */
+export const ALL_EXPECTATION_EVENTS = NF_NETLINK_CONNTRACK_EXP_NEW | NF_NETLINK_CONNTRACK_EXP_DESTROY;
 
 /** Room for some 25,000 events; the kernel takes memory only for those that wait. */
 const DEFAULT_BUFFER = 16 * 1024 * 1024;

@@ -21,7 +21,7 @@ import {
 } from './uapi/netlink.js';
 
 /** The kernel never makes a dump datagram larger than this (ctnetlink.md 1.8). */
-export const DATAGRAM_SIZE = 32768;
+const DATAGRAM_SIZE = 32768;
 /** Datagrams taken at once during a dump: about 2,000 entries, or 4 ms of the kernel's time. */
 const DUMP_SLOTS = 16;
 /** The first part of a dump is taken without a thread, so that a small table never starts one. */
