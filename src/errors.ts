@@ -79,6 +79,11 @@ export class KernelError extends ConntrackError {
   }
 }
 
+/** Whether the kernel refused a request because what it names is not there. For a new entry: its master. @internal */
+export function isMissing(error: unknown): error is KernelError {
+  return error instanceof KernelError && error.code === 'ENOENT';
+}
+
 /** Native code cannot be loaded here: koffi has no binary for this platform, or it is not installed. */
 export class PlatformError extends ConntrackError {
   readonly code = 'PLATFORM';

@@ -25,7 +25,7 @@ export function needOf(row: OptionRow, letter: CommandLetter, table: Table): Nee
 }
 
 /** The commands that take an option, for messages: `-D, -I, -A, -U, and -I on table expect`. */
-export function takers(row: OptionRow): string {
+function takers(row: OptionRow): string {
   const letters = (table: Table) =>
     COMMANDS.filter((command) => needOf(row, command.letter, table) && command.tables.includes(table))
       .map((command) => `-${command.letter}`)

@@ -23,7 +23,6 @@ export interface Table {
 export interface Tables {
   /** The only one. @throws Error when there may be more */
   readonly only: Table;
-  readonly all: readonly Table[];
   /** Each entry tells which namespace it is of. */
   readonly several: boolean;
   /**
@@ -80,7 +79,6 @@ export function oneTable(namespace?: NetworkNamespace): Tables {
   const table = new LazyTable(namespace);
   return {
     only: table,
-    all: [table],
     several: false,
     each: async (work) => {
       await work(table);
@@ -101,7 +99,6 @@ export function manyTables(
     get only(): Table {
       throw new Error('one table was asked for where there may be several');
     },
-    all: tables,
     several: true,
     each: async (work) => {
       let complete = all;

@@ -1,8 +1,8 @@
 // Texts of addresses and strings for owned objects. Both directions of a flow have the same addresses, and servers have many
 // flows: what was made lately is kept, so that most are found and not made.
 
-import { be16, be32 } from '../wire/bytes.js';
-import { zeroRun } from './address.js';
+import { be32 } from '../wire/bytes.js';
+import { formatIpv6 } from './address.js';
 
 /** A power of two. */
 const KEPT = 2048;
@@ -39,7 +39,7 @@ export class AddressTexts {
       keys[key + 1] = b;
       keys[key + 2] = c;
       keys[key + 3] = d;
-      this.#texts6[slot] = ipv6Text(bytes, at);
+      this.#texts6[slot] = formatIpv6(bytes, at);
     }
     return this.#texts6[slot]!;
   }
@@ -47,25 +47,6 @@ export class AddressTexts {
 
 /** 0 to 255, each with a dot behind it. */
 const DOTTED: readonly string[] = Array.from({ length: 256 }, (_, n) => `${n}.`);
-
-function ipv6Text(bytes: Uint8Array, at: number): string {
-  const run = zeroRun(bytes, at);
-  const start = run >> 4;
-  const size = run & 15;
-  if (start === 0 && (size === 6 || (size === 5 && be16(bytes, at + 10) === 0xffff)))
-    return `${size === 5 ? '::ffff:' : '::'}${bytes[at + 12]}.${bytes[at + 13]}.${bytes[at + 14]}.${bytes[at + 15]}`;
-  let text = '';
-  for (let i = 0; i < 8; i++) {
-    if (size > 0 && i === start) {
-      text += i + size === 8 ? '::' : ':';
-      i += size - 1;
-      continue;
-    }
-    if (i > 0) text += ':';
-    text += be16(bytes, at + 2 * i).toString(16);
-  }
-  return text;
-}
 
 /** Strings of the kernel as text: UTF-8, U+FFFD for what is not. The last one is kept: neighbours often have the same. */
 export class StringTexts {

@@ -1,5 +1,6 @@
 // IP addresses as bytes: parse the spellings conntrack(8) takes, format canonically. Spellings: cli.md 3.2.
 
+import { be16 } from '../wire/bytes.js';
 import { AF_INET, AF_INET6 } from './uapi/in.js';
 
 /** 4 bytes for IPv4, 16 for IPv6, in network order. */
@@ -19,7 +20,7 @@ export function parseAddress(text: string): AddressBytes | undefined {
  * IPv4 the way inet_aton(3) reads it: one to four parts, each decimal, octal (0…) or hexadecimal (0x…); the last part fills
  * the bytes that are left. Unlike inet_aton, text after the address is refused.
  */
-export function parseIpv4(text: string): AddressBytes | undefined {
+function parseIpv4(text: string): AddressBytes | undefined {
   return parseDottedQuad(text) ?? parseLiberalIpv4(text);
 }
 
@@ -84,7 +85,7 @@ function parseLiberalIpv4(text: string): AddressBytes | undefined {
 }
 
 /** IPv6 as RFC 4291 writes it, with an IPv4 tail where wanted; no brackets, no scope. */
-export function parseIpv6(text: string): AddressBytes | undefined {
+function parseIpv6(text: string): AddressBytes | undefined {
   if (text.includes('.')) return withIpv4Tail(text);
   const end = toAscii(text);
   const bytes = new Uint8Array(16);
@@ -149,18 +150,27 @@ function withIpv4Tail(text: string): AddressBytes | undefined {
 
 /** The canonical text: dotted IPv4, or compressed lower-case IPv6 as inet_ntop(3) writes it. */
 export function formatAddress(address: AddressBytes): string {
-  if (address.length === 4) return address.join('.');
-  const groups = Array.from({ length: 8 }, (_, i) => (address[2 * i]! << 8) | address[2 * i + 1]!);
-  const { start, length } = longestZeroRun(address, 0);
-  if (start === 0 && (length === 6 || (length === 5 && groups[5] === 0xffff)))
-    return `::${length === 5 ? 'ffff:' : ''}${address.slice(12).join('.')}`;
-  if (length === 0) return groups.map((g) => g.toString(16)).join(':');
-  const hex = (from: number, to: number) =>
-    groups
-      .slice(from, to)
-      .map((g) => g.toString(16))
-      .join(':');
-  return `${hex(0, start)}::${hex(start + length, 8)}`;
+  return address.length === 4 ? address.join('.') : formatIpv6(address, 0);
+}
+
+/** As `formatAddress`, for the 16 bytes at `at`: without a copy of them. */
+export function formatIpv6(bytes: Uint8Array, at: number): string {
+  const run = zeroRun(bytes, at);
+  const start = run >> 4;
+  const size = run & 15;
+  if (start === 0 && (size === 6 || (size === 5 && be16(bytes, at + 10) === 0xffff)))
+    return `${size === 5 ? '::ffff:' : '::'}${bytes[at + 12]}.${bytes[at + 13]}.${bytes[at + 14]}.${bytes[at + 15]}`;
+  let text = '';
+  for (let i = 0; i < 8; i++) {
+    if (size > 0 && i === start) {
+      text += i + size === 8 ? '::' : ':';
+      i += size - 1;
+      continue;
+    }
+    if (i > 0) text += ':';
+    text += be16(bytes, at + 2 * i).toString(16);
+  }
+  return text;
 }
 
 /** The first longest run of two or more zero groups of the IPv6 address at `at`, packed as `start << 4 | length`; 0 if none. */
@@ -179,11 +189,6 @@ export function zeroRun(bytes: Uint8Array, at: number): number {
     } else length = 0;
   }
   return best;
-}
-
-function longestZeroRun(bytes: Uint8Array, at: number): { start: number; length: number } {
-  const run = zeroRun(bytes, at);
-  return { start: run >> 4, length: run & 15 };
 }
 
 /** A mask of `length` one bits for an address of `size` bytes. */

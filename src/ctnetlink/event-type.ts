@@ -8,3 +8,8 @@ export function eventType(view: View): 0 | 1 | 2 {
   if ((view.type & 0xff) === IPCTNL_MSG_CT_DELETE) return 2;
   return view.created ? 0 : 1;
 }
+
+/** Whether a flow's event is of a type that these multicast groups ask for; without groups every one is. */
+export function isOfType(view: View, groups: number | undefined): boolean {
+  return groups === undefined || ((groups >> eventType(view)) & 1) === 1;
+}

@@ -176,7 +176,7 @@ const ICMP_SLOTS = {
 } as const;
 
 /** Base slot of a side's tuple. */
-export function baseOf(side: Side): number {
+function baseOf(side: Side): number {
   return side === 'original' ? ORIGINAL : REPLY;
 }
 

@@ -177,12 +177,6 @@ export class View {
     return at === 0 ? 0 : this.bytes[this.start + at]!;
   }
 
-  /** The second byte of a pair. */
-  second8(slot: number): number {
-    const at = this.#layout.at[slot]!;
-    return at === 0 ? 0 : this.bytes[this.start + at + 1]!;
-  }
-
   be16(slot: number): number {
     const at = this.#layout.at[slot]!;
     return at === 0 ? 0 : be16(this.bytes, this.start + at);

@@ -102,7 +102,7 @@ export function writeFlowText(out: ByteWriter, view: View, options: FormatOption
 }
 
 /** Seconds and microseconds of the event: the kernel's own time where it sent one. */
-export function writeEventTime(out: ByteWriter, view: View, clock: WallClock): void {
+function writeEventTime(out: ByteWriter, view: View, clock: WallClock): void {
   const kernel = view.has(S.timestampEvent);
   writeTimestamp(
     out,

@@ -1,6 +1,7 @@
 // Conntrack: the public API, a layer of owned objects above Table.
 
 import { EVENT_TYPES, type EventType, type FlowEvent } from '../ctnetlink/event.js';
+import { isOfType } from '../ctnetlink/event-type.js';
 import { isConstant, MATCH_ALL } from '../ctnetlink/filter.js';
 import { type Filter, toFlowFilter } from '../ctnetlink/filter-input.js';
 import { type Family, type Flow, type FlowField, type FlowJson, FlowReader, fieldSet } from '../ctnetlink/flow.js';
@@ -8,22 +9,15 @@ import { requiredConditions } from '../ctnetlink/kernel-filter.js';
 import { type FlowKeyInput, type FlowUpdate, type NewFlow, toFlowChange, toFlowKey, toFlowSpec } from '../ctnetlink/new-flow.js';
 import { CPU_STATISTICS } from '../ctnetlink/statistics.js';
 import type { View } from '../ctnetlink/view.js';
-import { type ConntrackError, KernelError, ValueError } from '../errors.js';
+import { type ConntrackError, isMissing, KernelError, ValueError } from '../errors.js';
 import { type EncodedFlows, FlowEncoder, type SingleRequest } from './encoded-flows.js';
 import { type EventQueueOptions, EventStream } from './event-stream.js';
 import { Expectations } from './expectations.js';
-import { emptyResult } from './flow-changes.js';
+import { countFailure, ERRORS_KEPT, emptyResult } from './flow-changes.js';
 import { withHint } from './hints.js';
-import { isOfType, LiveFlows, toFlowEvent } from './live-flows.js';
+import { LiveFlows, toFlowEvent } from './live-flows.js';
 import { BATCH_SIZE } from './pending-flows.js';
-import {
-  type CreateResult,
-  type DeleteResult,
-  ERRORS_KEPT,
-  toDeleteResult,
-  toUpdateResult,
-  type UpdateResult,
-} from './results.js';
+import { type CreateResult, type DeleteResult, toDeleteResult, toUpdateResult, type UpdateResult } from './results.js';
 import { type CallOptions, Listing, Session } from './session.js';
 import { type CpuStatistics, toStatistics } from './statistics.js';
 import {
@@ -132,7 +126,7 @@ export class Conntrack implements AsyncDisposable {
           found = new FlowReader().read(view);
         });
       } catch (error) {
-        if (!(error instanceof KernelError && error.code === 'ENOENT')) throw error;
+        if (!isMissing(error)) throw error;
       }
       return found;
     });
@@ -198,13 +192,13 @@ export class Conntrack implements AsyncDisposable {
       const result = emptyResult();
       const batch: FlowKey[] = [];
       const send = () => {
-        const before = result.alreadyGone + result.failed;
+        let refused = 0;
         this.#session.table.deleteKeys(batch, (_, error) => {
-          if (error.code === 'ENOENT' || error.code === 'ETIME') result.alreadyGone++;
-          else if (++result.failed <= ERRORS_KEPT) result.errors.push(withHint(error));
+          refused++;
+          countFailure(result, withHint(error));
         });
         result.matched += batch.length;
-        result.changed += batch.length - (result.alreadyGone + result.failed - before);
+        result.changed += batch.length - refused;
         batch.length = 0;
       };
       for await (const key of keys) {

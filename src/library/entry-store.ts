@@ -136,11 +136,6 @@ export class EntryStore {
     return host32(this.page(record), this.#at(record) + SIZE) !== 0;
   }
 
-  /** Calls `visit` for each record. It may remove none: collect them first. */
-  forEach(visit: (record: RecordRef) => void): void {
-    for (const record of this.#index) if (record !== EMPTY) visit(record);
-  }
-
   #at(record: RecordRef): number {
     return ((record - 1) & ((1 << UNITS_PER_PAGE_BITS) - 1)) << UNIT_BITS;
   }

@@ -1,21 +1,27 @@
 // EventSource: a socket that listens to the kernel's events, read until empty whenever something arrives. It says what was lost.
 
+import {
+  NF_NETLINK_CONNTRACK_DESTROY,
+  NF_NETLINK_CONNTRACK_EXP_DESTROY,
+  NF_NETLINK_CONNTRACK_EXP_NEW,
+  NF_NETLINK_CONNTRACK_NEW,
+  NF_NETLINK_CONNTRACK_UPDATE,
+} from '../ctnetlink/uapi/nf-conntrack-common.js';
 import { DecodeError, SystemError } from '../errors.js';
-import { host16, host32 } from '../wire/bytes.js';
+import { host16 } from '../wire/bytes.js';
 import type { Datagrams } from '../wire/datagrams.js';
 import { EAGAIN, ENOBUFS, errnoName, errnoReason } from '../wire/errno.js';
 import type { DescriptorWatch } from '../wire/libc.js';
-import { align4 } from '../wire/message.js';
+import { align4, checkedMessageLength } from '../wire/message.js';
 import type { NetworkNamespace } from '../wire/netns.js';
 import { NetlinkSocket } from '../wire/socket.js';
 import type { OpenTransport, Transport } from '../wire/transport.js';
 import { NLMSG_HDRLEN, NLMSG_MIN_TYPE } from '../wire/uapi/netlink.js';
 
-/** Multicast groups as bits. Source: ctnetlink.md 2.4. */
-export const FLOW_EVENTS = { new: 0x01, update: 0x02, destroy: 0x04 } as const;
-export const ALL_FLOW_EVENTS = 0x07;
-/** New and destroyed expectations; the kernel sends no update of them. */
-export const ALL_EXPECTATION_EVENTS = 0x28;
+/** Multicast groups of flows. Source: ctnetlink.md 2.4. */
+export const ALL_FLOW_EVENTS = NF_NETLINK_CONNTRACK_NEW | NF_NETLINK_CONNTRACK_UPDATE | NF_NETLINK_CONNTRACK_DESTROY;
+/** Those of expectations; the kernel sends no update of them. */
+export const ALL_EXPECTATION_EVENTS = NF_NETLINK_CONNTRACK_EXP_NEW | NF_NETLINK_CONNTRACK_EXP_DESTROY;
 
 /** Room for some 25,000 events; the kernel takes memory only for those that wait. */
 const DEFAULT_BUFFER = 16 * 1024 * 1024;
@@ -208,8 +214,7 @@ export class EventSource {
 
 function walk(bytes: Uint8Array, at: number, end: number, visitor: EventVisitor): void {
   while (at + NLMSG_HDRLEN <= end) {
-    const length = host32(bytes, at);
-    if (length < NLMSG_HDRLEN || at + length > end) throw new DecodeError(`event: bad message length ${length}`, at);
+    const length = checkedMessageLength(bytes, at, end, 'event');
     if (host16(bytes, at + 4) >= NLMSG_MIN_TYPE) visitor.message(bytes, at, at + length);
     at += align4(length);
   }

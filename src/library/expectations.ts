@@ -10,7 +10,7 @@ import {
   toExpectationSpec,
 } from '../ctnetlink/new-expectation.js';
 import { EXPECTATION_STATISTICS } from '../ctnetlink/statistics.js';
-import { KernelError } from '../errors.js';
+import { isMissing } from '../errors.js';
 import { type EventQueueOptions, EventStream } from './event-stream.js';
 import type { DeleteResult } from './results.js';
 import { type CallOptions, Listing, type Session } from './session.js';
@@ -115,8 +115,4 @@ export class Expectations {
       return all;
     });
   }
-}
-
-function isMissing(error: unknown): boolean {
-  return error instanceof KernelError && error.code === 'ENOENT';
 }

@@ -6,7 +6,7 @@ import { S } from '../ctnetlink/fields.js';
 import { type FlowChange, putFlowChange } from '../ctnetlink/flow-change.js';
 import { CTA_ID, IPCTNL_MSG_CT_DELETE, IPCTNL_MSG_CT_GET, IPCTNL_MSG_CT_NEW } from '../ctnetlink/uapi/nfnetlink-conntrack.js';
 import { createFlowView, type View } from '../ctnetlink/view.js';
-import type { KernelError } from '../errors.js';
+import { isMissing, type KernelError } from '../errors.js';
 import { ENOENT, ENOSPC, ETIME } from '../wire/errno.js';
 import { type Channel, ctnetlink } from './channel.js';
 import { BATCH_SIZE, PendingFlows } from './pending-flows.js';
@@ -28,7 +28,7 @@ export interface ChangeResult {
 }
 
 /** Errors kept in a result: enough to see what is wrong, however many flows fail. */
-const ERRORS_KEPT = 10;
+export const ERRORS_KEPT = 10;
 
 export function emptyResult(): ChangeResult {
   return { matched: 0, changed: 0, alreadyGone: 0, unchanged: 0, withoutLabelRoom: 0, failed: 0, errors: [] };
@@ -133,7 +133,7 @@ function confirm(channel: Channel, pending: PendingFlows, answer: View, result: 
       if (answer.be32(S.id) === ids[index]) present.push(index);
     },
     (_, error) => {
-      if (error.errno !== ENOENT) throw error;
+      if (!isMissing(error)) throw error;
     },
   );
   result.alreadyGone += ids.length - present.length;
@@ -153,7 +153,8 @@ function changer(pending: PendingFlows, result: ChangeResult, flush: () => void)
   };
 }
 
-function countFailure(result: ChangeResult, error: KernelError): void {
+/** Counts a flow that could not be changed, by what the kernel said. */
+export function countFailure(result: ChangeResult, error: KernelError): void {
   if (error.errno === ENOENT || error.errno === ETIME) result.alreadyGone++;
   else if (error.errno === ENOSPC) result.withoutLabelRoom++;
   else {

@@ -1,7 +1,6 @@
 // LiveFlows: the flows of a table, always as they are now, with notifications of every change.
 
 import { type FlowEvent, flowEvent } from '../ctnetlink/event.js';
-import { eventType } from '../ctnetlink/event-type.js';
 import { S } from '../ctnetlink/fields.js';
 import { compileFilter } from '../ctnetlink/filter.js';
 import { type Filter, toFlowFilter } from '../ctnetlink/filter-input.js';
@@ -152,9 +151,4 @@ export class LiveFlows implements Iterable<Flow>, AsyncDisposable {
 /** The event in a view. */
 export function toFlowEvent(view: View, reader: FlowReader): FlowEvent {
   return flowEvent(view, view.has(S.timestampEvent) ? view.be64(S.timestampEvent) : undefined, reader.read(view));
-}
-
-/** Whether an event is of one of these types; `undefined`: of all. */
-export function isOfType(view: View, groups: number | undefined): boolean {
-  return groups === undefined || ((groups >> eventType(view)) & 1) === 1;
 }

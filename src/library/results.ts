@@ -43,9 +43,6 @@ export interface CreateResult {
   readonly errors?: readonly { readonly index: number; readonly error: ConntrackError }[];
 }
 
-/** Errors kept in a result: enough to see what is wrong, however many fail. */
-export const ERRORS_KEPT = 10;
-
 export function toDeleteResult({ matched, changed, alreadyGone, failed, errors }: ChangeResult): DeleteResult {
   return { matched, deleted: changed, alreadyGone, failed, ...(errors.length > 0 ? { errors } : {}) };
 }

@@ -90,7 +90,7 @@ export class Session {
   /** Ties something that runs by itself to this session and a signal: it ends with them. @throws ClosedError, the signal's reason */
   attach(ending: Ending, { signal }: CallOptions): void {
     this.#check(signal);
-    const close = () => ending.fail(new ClosedError('this Conntrack is closed'));
+    const close = () => ending.fail(closedError());
     const abort = () => ending.fail(signal!.reason);
     this.#closers.add(close);
     signal?.addEventListener('abort', abort, { once: true });

@@ -183,10 +183,9 @@ export class TableTracker {
   /** What neither the list nor an event has shown since the list began is gone. */
   async #sweep(show: (view: View, type: 2) => void, settle: () => void | Promise<void>): Promise<void> {
     const store = this.#store;
-    const rest: number[] = [];
-    store.forEach((record) => {
+    const rest = store.records().filter((record) => {
       const mark = store.mark(record);
-      if ((mark & GONE) !== 0 || (mark & ~FLAGS) !== this.#generation) rest.push(record);
+      return (mark & GONE) !== 0 || (mark & ~FLAGS) !== this.#generation;
     });
     for (const [n, record] of rest.entries()) {
       if (n % AT_ONCE === AT_ONCE - 1) await settle();

@@ -30,9 +30,9 @@ import {
   IPCTNL_MSG_EXP_NEW,
 } from '../ctnetlink/uapi/nfnetlink-conntrack.js';
 import { createExpectationView, createFlowView, type View } from '../ctnetlink/view.js';
-import { ClosedError, KernelError } from '../errors.js';
+import { ClosedError, isMissing, KernelError } from '../errors.js';
 import { putBe32 } from '../wire/bytes.js';
-import { EBUSY, EINVAL, ENOENT, EOPNOTSUPP, EPERM } from '../wire/errno.js';
+import { EBUSY, EINVAL, EOPNOTSUPP, EPERM } from '../wire/errno.js';
 import { kernelIsAtLeast } from '../wire/kernel.js';
 import type { MessageWriter } from '../wire/message.js';
 import { NetworkNamespace } from '../wire/netns.js';
@@ -160,7 +160,7 @@ export class ConntrackTable {
           visitor.entry(view);
         });
       } catch (error) {
-        if (!(error instanceof KernelError && error.errno === ENOENT)) throw error; // a list without entries is no error
+        if (!isMissing(error)) throw error; // a list without entries is no error
       }
     } else if (family === AF_UNSPEC && this.count().entries >= PARALLEL_FROM) {
       await allSettledFirstError([

@@ -7,7 +7,7 @@ import { host16, host32, putHost32 } from '../wire/bytes.js';
 import { Datagrams } from '../wire/datagrams.js';
 import { EAGAIN } from '../wire/errno.js';
 import type { DescriptorWatch } from '../wire/libc.js';
-import { align4 } from '../wire/message.js';
+import { align4, messageLength } from '../wire/message.js';
 import type { OpenTransport, Transport, TransportOptions } from '../wire/transport.js';
 import { NLMSG_HDRLEN } from '../wire/uapi/netlink.js';
 import { parseRecording, type Step } from './recording.js';
@@ -254,8 +254,8 @@ class ReplayTransport implements Transport {
 function eachMessage(datagram: Uint8Array, work: (at: number) => void): void {
   for (let at = 0; at + NLMSG_HDRLEN <= datagram.length; ) {
     work(at);
-    const length = host32(datagram, at);
-    if (length < NLMSG_HDRLEN) return; // a damaged datagram: whoever reads it will say so
+    const length = messageLength(datagram, at, datagram.length);
+    if (length === 0) return; // a damaged datagram: whoever reads it will say so
     at += align4(length);
   }
 }

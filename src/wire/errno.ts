@@ -4,14 +4,10 @@
 export const EPERM = 1;
 export const ENOENT = 2;
 export const EINTR = 4;
-export const EBADF = 9;
 export const EAGAIN = 11;
-export const ENOMEM = 12;
 export const EBUSY = 16;
-export const EEXIST = 17;
 export const EINVAL = 22;
 export const ENOSPC = 28;
-export const ERANGE = 34;
 export const ETIME = 62;
 export const EPROTONOSUPPORT = 93;
 export const EOPNOTSUPP = 95;

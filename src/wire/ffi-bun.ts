@@ -3,6 +3,8 @@
 
 import { dlopen, ptr, read } from 'bun:ffi';
 import type { DescriptorWatch, Libc } from './libc.js';
+import { pollRequest } from './pollfd.js';
+import { POLLIN, POLLOUT } from './uapi/poll.js';
 
 const SYMBOLS = {
   socket: { args: ['i32', 'i32', 'i32'], returns: 'i32' },
@@ -24,11 +26,6 @@ const SOON = 1;
 const LATER = 10;
 /** So many looks in vain make it LATER. */
 const PATIENCE = 100;
-const POLLIN = 1;
-const POLLOUT = 4;
-/** struct pollfd: fd, events, revents. */
-const POLLFD = 8;
-const EVENTS = 2;
 
 let loaded: Libc | undefined;
 
@@ -71,15 +68,12 @@ function watchByLooking(
   events: number,
   ready: (status: number) => void,
 ): DescriptorWatch {
-  const request = new Int32Array(POLLFD / 4);
-  const bytes = new Uint8Array(request.buffer);
-  request[0] = fd;
-  bytes[2 * EVENTS] = events;
+  const request = pollRequest(fd, events);
   let timer: ReturnType<typeof setTimeout> | undefined;
   let vain = 0;
   const look = () => {
     timer = setTimeout(look, vain < PATIENCE ? SOON : LATER);
-    if (pollNow(bytes) > 0) {
+    if (pollNow(request) > 0) {
       vain = 0;
       ready(0);
     } else vain++;

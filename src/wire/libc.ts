@@ -14,7 +14,7 @@ export interface Libc {
   /** recvmmsg(2) on a thread of the pool. The caller keeps every buffer that `headers` points to alive until `done` runs. */
   recvmmsgAsync(fd: number, headers: Uint8Array, count: number, flags: number, done: (result: number) => void): void;
   close(fd: number): number;
-  /** poll(2) of one descriptor without waiting. `request` is a struct pollfd, 8 bytes. */
+  /** poll(2) of one descriptor without waiting. `request` is of `pollRequest`; 0: not ready. */
   pollNow(request: Uint8Array): number;
   /**
    * Calls `ready` from the event loop whenever `fd` can be read (or written), again and again until that has changed. `status` is

@@ -1,12 +1,29 @@
-// Building netlink messages: nlmsghdr, nfgenmsg and attributes appended to one growing buffer.
+// Netlink messages: their place in a datagram, and building them: nlmsghdr, nfgenmsg and attributes appended to one growing buffer.
 
-import { host16, putBe16, putBe32, putHost16, putHost32 } from './bytes.js';
+import { DecodeError } from '../errors.js';
+import { host16, host32, putBe16, putBe32, putHost16, putHost32 } from './bytes.js';
 import { NLA_F_NESTED, NLA_HDRLEN, NLMSG_HDRLEN } from './uapi/netlink.js';
 import { NFGENMSG_LEN } from './uapi/nfnetlink.js';
 
 /** Rounds a length up to the 4 bytes that messages and attributes are aligned to. */
 export function align4(length: number): number {
   return (length + 3) & ~3;
+}
+
+/**
+ * Bytes of the message at `at`, where a header must fit before `end`: the next begins `align4` of that further on. 0 when the header
+ * gives a length that cannot be, less than its own or past `end`.
+ */
+export function messageLength(bytes: Uint8Array, at: number, end: number): number {
+  const length = host32(bytes, at);
+  return length < NLMSG_HDRLEN || at + length > end ? 0 : length;
+}
+
+/** As `messageLength`, for who cannot go on. `name` stands in the error. @throws DecodeError */
+export function checkedMessageLength(bytes: Uint8Array, at: number, end: number, name: string): number {
+  const length = messageLength(bytes, at, end);
+  if (length === 0) throw new DecodeError(`${name}: bad message length ${host32(bytes, at)}`, at);
+  return length;
 }
 
 /**

@@ -5,7 +5,7 @@ import { DecodeError, KernelError, NoAnswerError } from '../errors.js';
 import { host16, host32, hostSigned32 } from './bytes.js';
 import type { Datagrams } from './datagrams.js';
 import { EAGAIN, errnoName, errnoReason } from './errno.js';
-import { align4 } from './message.js';
+import { align4, checkedMessageLength } from './message.js';
 import type { Transport } from './transport.js';
 import {
   NLA_HDRLEN,
@@ -21,7 +21,7 @@ import {
 } from './uapi/netlink.js';
 
 /** The kernel never makes a dump datagram larger than this (ctnetlink.md 1.8). */
-export const DATAGRAM_SIZE = 32768;
+const DATAGRAM_SIZE = 32768;
 /** Datagrams taken at once during a dump: about 2,000 entries, or 4 ms of the kernel's time. */
 const DUMP_SLOTS = 16;
 /** The first part of a dump is taken without a thread, so that a small table never starts one. */
@@ -202,8 +202,7 @@ export function walkDatagram(
   let ended = false;
   const last = lastSequence(request);
   while (at + NLMSG_HDRLEN <= end) {
-    const length = host32(bytes, at);
-    if (length < NLMSG_HDRLEN || at + length > end) throw new DecodeError(`${request.name}: bad message length ${length}`, at);
+    const length = checkedMessageLength(bytes, at, end, request.name);
     const sequence = host32(bytes, at + 8);
     if (sequence >= request.sequence && sequence <= last) {
       const type = host16(bytes, at + 4);

@@ -19,8 +19,6 @@ import {
   SO_MEMINFO,
   SO_RCVBUF,
   SO_RCVBUFFORCE,
-  SO_SNDBUF,
-  SO_SNDBUFFORCE,
   SOCK_CLOEXEC,
   SOCK_RAW,
   SOL_NETLINK,
@@ -125,13 +123,6 @@ export class NetlinkSocket implements Transport {
     });
   }
 
-  /** Sets the receive buffer, past the system's limit where that is permitted. @returns the size in force, in bytes */
-  setReceiveBuffer(bytes: number): number {
-    this.#check();
-    forceReceiveBuffer(this.#libc, this.#fd, bytes);
-    return this.receiveBuffer;
-  }
-
   /** Bytes in the receive buffer, as the kernel counts them: twice what was asked for. */
   get receiveBuffer(): number {
     return this.#getOption(SOL_SOCKET, SO_RCVBUF);
@@ -154,12 +145,6 @@ export class NetlinkSocket implements Transport {
     if (this.#watch) throw new ClosedError('the netlink socket is watched already');
     this.#watch = this.#libc.watch(this.#fd, 'readable', ready);
     return this.#watch;
-  }
-
-  /** As `setReceiveBuffer`, for sending. The largest message batch is 32 bytes less than the result. */
-  setSendBuffer(bytes: number): number {
-    if (this.#setOption(SOL_SOCKET, SO_SNDBUFFORCE, bytes) < 0) this.#setOption(SOL_SOCKET, SO_SNDBUF, bytes);
-    return this.#getOption(SOL_SOCKET, SO_SNDBUF);
   }
 
   /** Idempotent. A dump that is still running is abandoned by this. */

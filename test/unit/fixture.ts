@@ -108,7 +108,7 @@ function read(view: View, slot: number, row: Field): Value {
     case 'be64':
       return `${view.be64(slot)}`;
     case 'pair8':
-      return [view.u8(slot), view.second8(slot)];
+      return [...bytes(2)];
     case 'ipv4':
       return bytes(4).join('.');
     case 'ipv6':

@@ -1,7 +1,7 @@
 // `-D`: every flow the filters want; or one expectation.
 
 import { AF_INET } from '../../ctnetlink/uapi/in.js';
-import { KernelError } from '../../errors.js';
+import { isMissing } from '../../errors.js';
 import type { Context } from '../context.js';
 import { flowFilter } from '../flow-filter.js';
 import { isJson } from '../invocation.js';
@@ -30,7 +30,7 @@ async function deleteExpectation(context: Context): Promise<number> {
       deleted++;
     });
   } catch (error) {
-    if (!(values.okIfNone && error instanceof KernelError && error.code === 'ENOENT')) throw error;
+    if (!(values.okIfNone && isMissing(error))) throw error;
   }
   if (isJson(values.output)) {
     context.out.text(`${JSON.stringify({ matched: deleted, deleted, alreadyGone: 0, failed: 0 })}\n`);

@@ -1,7 +1,7 @@
 // `-E`: events as they happen, until a signal, a count, a time or a closed pipe ends it.
 
-import { eventType } from '../../ctnetlink/event-type.js';
-import { ORIGIN_RESYNC, type View } from '../../ctnetlink/view.js';
+import { isOfType } from '../../ctnetlink/event-type.js';
+import { ORIGIN_RESYNC } from '../../ctnetlink/view.js';
 import { ByteWriter } from '../../format/byte-writer.js';
 import { ALL_FLOW_EVENTS } from '../../library/event-source.js';
 import { EventWatch } from '../../library/event-watch.js';
@@ -72,7 +72,6 @@ async function show(context: Context, watchings: readonly Watching[], output: Pa
   const writer = table === 'expect' ? expectationWriter(out, values.output, options) : flowWriter(out, values.output, options);
   // A watch that lists gets every kind of event, wanted or not.
   const groups = table === 'expect' ? undefined : (values.eventMask ?? ALL_FLOW_EVENTS);
-  const isShown = (view: View) => groups === undefined || ((groups >> eventType(view)) & 1) === 1;
   const { first: signal, deadline } = interruption(context, output);
   const each = (work: (watch: EventWatch) => void) => {
     for (const { watch } of watchings) work(watch);
@@ -103,7 +102,7 @@ async function show(context: Context, watchings: readonly Watching[], output: Pa
           if (output.kept > 0) flush();
         },
         event: (view) => {
-          if (count >= limit || !isShown(view)) return;
+          if (count >= limit || !isOfType(view, groups)) return;
           if (current !== watching) {
             writer.begin(watching.netns);
             current = watching;

@@ -1,7 +1,7 @@
 // `-G`: one entry, by its tuple; or one expectation, by what it expects.
 
 import { AF_INET } from '../../ctnetlink/uapi/in.js';
-import { KernelError } from '../../errors.js';
+import { isMissing, type KernelError } from '../../errors.js';
 import type { Context } from '../context.js';
 import { flowFilter } from '../flow-filter.js';
 import { expectationWriter, flowWriter } from '../flow-writer.js';
@@ -16,7 +16,7 @@ export async function get(context: Context): Promise<number> {
   try {
     return await (table === 'expect' ? getExpectation(context) : getFlow(context));
   } catch (error) {
-    if (values.okIfNone && error instanceof KernelError && error.code === 'ENOENT') return 0;
+    if (values.okIfNone && isMissing(error)) return 0;
     throw error;
   }
 }
@@ -78,7 +78,7 @@ export async function inAnyTable(tables: Tables, work: (table: Table) => void): 
       work(table);
       found = true;
     } catch (error) {
-      if (!(error instanceof KernelError && error.code === 'ENOENT')) throw error;
+      if (!isMissing(error)) throw error;
       absent = error;
     }
   });

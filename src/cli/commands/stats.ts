@@ -97,7 +97,7 @@ function jsonWriter({ out, invocation }: Context, names: readonly string[], labe
 }
 
 /** The counters, from the text of the /proc file. Expectations: those of its columns that begin with `expect`. */
-export function statisticsFromFile(text: string, expect: boolean): CpuRow[] {
+function statisticsFromFile(text: string, expect: boolean): CpuRow[] {
   const [header = '', ...rows] = text.split('\n').filter((line) => line.trim() !== '');
   const names = header.trim().split(/\s+/);
   return rows.map((row, cpu) => {

@@ -36,17 +36,13 @@ export const NETLINK_CAP_ACK = 10;
 export const NETLINK_EXT_ACK = 11;
 
 export const SOL_SOCKET = 1;
-export const SO_SNDBUF = 7;
 export const SO_RCVBUF = 8;
 export const SO_ATTACH_FILTER = 26;
-export const SO_SNDBUFFORCE = 32;
 export const SO_RCVBUFFORCE = 33;
 export const SO_MEMINFO = 55;
 /** Index in the array of SO_MEMINFO: datagrams lost because the buffer was full. */
 export const SK_MEMINFO_DROPS = 8;
 export const SK_MEMINFO_VARS = 9;
-
-export const POLLOUT = 4;
 
 export const MSG_TRUNC = 0x20;
 export const MSG_DONTWAIT = 0x40;
