@@ -2,7 +2,15 @@
 
 import type { KernelError } from '../errors.js';
 import { MessageWriter } from '../wire/message.js';
-import { type DumpVisitor, dump, ReceiveBuffers, transact, transactAsync, type VisitMessage } from '../wire/request.js';
+import {
+  type DumpVisitor,
+  dump,
+  ReceiveBuffers,
+  type Request,
+  transact,
+  transactAsync,
+  type VisitMessage,
+} from '../wire/request.js';
 import type { Transport } from '../wire/transport.js';
 import { NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST } from '../wire/uapi/netlink.js';
 import { NFNL_SUBSYS_CTNETLINK, NFNL_SUBSYS_CTNETLINK_EXP } from '../wire/uapi/nfnetlink.js';
@@ -10,6 +18,9 @@ import type { EncodedFlows } from './encoded-flows.js';
 
 /** Appends the attributes of a request. */
 export type Build = (message: MessageWriter) => void;
+
+/** Takes the refusal of message `index` of a batch. */
+type Failed = (index: number, error: KernelError) => void;
 
 /** nlmsg_type of a message of the conntrack subsystem. */
 export function ctnetlink(message: number): number {
@@ -44,7 +55,8 @@ export class Channel {
     extra: { readonly flags?: number; readonly version?: number } = {},
   ): void {
     this.#begin(type, NLM_F_REQUEST | NLM_F_ACK | (extra.flags ?? 0), family, build, extra.version);
-    this.#send(name, 1, visit, undefined);
+    const { bytes, length } = this.#message;
+    transact(this.#socket, this.#buffers, { name, sequence: this.#sequence, bytes, length }, visit);
   }
 
   /** `large`: the kernel's work is done on another thread from the beginning. */
@@ -74,23 +86,28 @@ export class Channel {
     return this.#batched++;
   }
 
-  /** Sends the batch; `failed` gets each refusal. @throws KernelError when the kernel refuses the batch as a whole */
-  sendBatch(name: string, visit: VisitMessage | undefined, failed: (index: number, error: KernelError) => void): void {
+  /**
+   * Sends the batch; `failed` gets each refusal. In the `background` the kernel works on another thread: nothing may be added
+   * before the promise settles. @throws KernelError when the kernel refuses the batch as a whole
+   */
+  async sendBatch(name: string, visit: VisitMessage | undefined, failed: Failed, background: boolean): Promise<void> {
     const count = this.#batched;
     if (count === 0) return;
     this.#batched = 0;
     this.#message.addFlags(NLM_F_ACK);
-    this.#send(name, count, visit, failed);
+    const { bytes, length } = this.#message;
+    await this.#run({ name, sequence: this.#sequence - count + 1, count, bytes, length, failed }, visit, background);
   }
 
-  /** Sends requests that were encoded before; `failed` gets each refusal. @throws KernelError for the batch as a whole */
-  sendEncoded(name: string, flows: EncodedFlows, failed: (index: number, error: KernelError) => void): void {
+  /** As `sendBatch`, for requests that were encoded before. */
+  async sendEncoded(name: string, flows: EncodedFlows, failed: Failed, background: boolean): Promise<void> {
     const { count } = flows;
     if (count === 0) return;
     const sequence = this.#sequence + 1;
     this.#sequence += count;
     flows.number(sequence);
-    transact(this.#socket, this.#buffers, { name, sequence, count, bytes: flows.bytes, length: flows.length, failed });
+    const { bytes, length } = flows;
+    await this.#run({ name, sequence, count, bytes, length, failed }, undefined, background);
   }
 
   close(): void {
@@ -113,13 +130,7 @@ export class Channel {
     this.#message.end();
   }
 
-  #send(
-    name: string,
-    count: number,
-    visit: VisitMessage | undefined,
-    failed: ((index: number, error: KernelError) => void) | undefined,
-  ): void {
-    const { bytes, length } = this.#message;
-    transact(this.#socket, this.#buffers, { name, sequence: this.#sequence - count + 1, count, bytes, length, failed }, visit);
+  #run(request: Request, visit: VisitMessage | undefined, background: boolean): Promise<void> | void {
+    return (background ? transactAsync : transact)(this.#socket, this.#buffers, request, visit);
   }
 }

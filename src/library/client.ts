@@ -5,6 +5,7 @@ import { isOfType } from '../ctnetlink/event-type.js';
 import { isConstant, MATCH_ALL } from '../ctnetlink/filter.js';
 import { type Filter, toFlowFilter } from '../ctnetlink/filter-input.js';
 import { type Family, type Flow, type FlowField, type FlowJson, FlowReader, fieldSet } from '../ctnetlink/flow.js';
+import type { FlowSpec } from '../ctnetlink/flow-spec.js';
 import { requiredConditions } from '../ctnetlink/kernel-filter.js';
 import { type FlowKeyInput, type FlowUpdate, type NewFlow, toFlowChange, toFlowKey, toFlowSpec } from '../ctnetlink/new-flow.js';
 import { CPU_STATISTICS } from '../ctnetlink/statistics.js';
@@ -66,8 +67,8 @@ export type FlowPart<F extends FlowField> = FlowField extends F
 
 /**
  * The connection tracking table of one network namespace. Needs CAP_NET_ADMIN there. Reading leaves the event loop free
- * in parts of a few milliseconds; changes are sent a hundred at a time, and each send waits for the kernel. However large the table,
- * any number of calls may be under way.
+ * in parts of a few milliseconds; changes of many flows are sent a hundred at a time, and the kernel makes them on another thread.
+ * However large the table, any number of calls may be under way.
  *
  * ```ts
  * await using conntrack = await Conntrack.open();
@@ -153,7 +154,12 @@ export class Conntrack implements AsyncDisposable {
     return this.#session.run(options, async () => {
       const creator = new Creator(this.#session.table, options.mayExist ?? false);
       const { pause } = this.#session.patience(options);
-      for await (const flow of flows) if (creator.add(flow)) await pause();
+      for await (const flow of flows) {
+        const sending = creator.add(flow);
+        if (!sending) continue;
+        await sending;
+        await pause();
+      }
       return creator.finish();
     });
   }
@@ -191,9 +197,9 @@ export class Conntrack implements AsyncDisposable {
       const { pause } = this.#session.patience(options);
       const result = emptyResult();
       const batch: FlowKey[] = [];
-      const send = () => {
+      const send = async () => {
         let refused = 0;
-        this.#session.table.deleteKeys(batch, (_, error) => {
+        await this.#session.table.deleteKeys(batch, (_, error) => {
           refused++;
           countFailure(result, withHint(error));
         });
@@ -203,10 +209,10 @@ export class Conntrack implements AsyncDisposable {
       };
       for await (const key of keys) {
         if (batch.push(toFlowKey(key)) < BATCH_SIZE) continue;
-        send();
+        await send();
         await pause();
       }
-      if (batch.length > 0) send();
+      if (batch.length > 0) await send();
       return toDeleteResult(result);
     });
   }
@@ -327,29 +333,27 @@ class Creator {
     this.#mayExist = mayExist;
   }
 
-  /** @returns whether a batch was sent */
-  add(flow: NewFlow): boolean {
+  /** @returns a promise to be waited for when a batch is sent */
+  add(flow: NewFlow): Promise<void> | undefined {
     const spec = toFlowSpec(flow);
     const index = this.#given++;
-    let sent = false;
-    let batch = this.#batch;
-    if (batch && !batch.add(spec, this.#mayExist, index)) {
-      this.#send(batch); // it has this flow already
-      sent = true;
-      batch = undefined;
-    }
-    if (!batch) {
-      batch = this.#encoder.begin();
-      batch.add(spec, this.#mayExist, index);
-      this.#batch = batch;
-    }
-    if (!batch.full) return sent;
-    this.#send(batch);
-    return true;
+    const batch = this.#batch ?? this.#begin();
+    // A batch that has this flow already goes first, and no batch is full behind that.
+    if (!batch.add(spec, this.#mayExist, index)) return this.#send(batch).then(() => this.#addFirst(spec, index));
+    return batch.full ? this.#send(batch) : undefined;
   }
 
-  finish(): CreateResult {
-    if (this.#batch) this.#send(this.#batch);
+  #begin(): EncodedFlows {
+    this.#batch = this.#encoder.begin();
+    return this.#batch;
+  }
+
+  #addFirst(spec: FlowSpec, index: number): void {
+    this.#begin().add(spec, this.#mayExist, index);
+  }
+
+  async finish(): Promise<CreateResult> {
+    if (this.#batch) await this.#send(this.#batch);
     for (let left = Number.POSITIVE_INFINITY; this.#waiting.length > 0 && this.#waiting.length < left; ) {
       left = this.#waiting.length;
       this.#waiting = this.#waiting.filter(({ index, request }) => this.#missesMaster(index, request));
@@ -366,13 +370,14 @@ class Creator {
     };
   }
 
-  #send(batch: EncodedFlows): void {
+  async #send(batch: EncodedFlows): Promise<void> {
     this.#batch = undefined;
-    this.#partly += this.#table.createEncoded(batch, (i, error) => {
+    const failed = (i: number, error: KernelError) => {
       // The request is encoded in memory that the next batch will use.
       if (error.code === 'ENOENT' && batch.hasMaster(i)) this.#waiting.push({ index: batch.tag(i), request: batch.single(i) });
       else this.#fail(batch.tag(i), error);
-    });
+    };
+    this.#partly += await this.#table.createEncoded(batch, failed, { background: true });
     if (this.#waiting.length > 0) batch.seal();
   }
 

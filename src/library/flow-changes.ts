@@ -34,38 +34,81 @@ export function emptyResult(): ChangeResult {
   return { matched: 0, changed: 0, alreadyGone: 0, unchanged: 0, withoutLabelRoom: 0, failed: 0, errors: [] };
 }
 
-/** Collects flows and changes them a batch at a time. */
-export interface FlowChanger {
-  /** Takes the flow in a borrowed view; may send a batch. */
-  add(view: View): void;
-  /** Sends what is left. */
-  finish(): void;
+/** Changes the flows `from` to `to`; no more than a batch of them. */
+type ChangeBatch = (flows: PendingFlows, from: number, to: number) => Promise<void>;
+
+/** Collects flows while they are listed, and changes them a batch at a time whenever the list pauses. */
+export class FlowChanger {
+  readonly #result: ChangeResult;
+  readonly #change: ChangeBatch;
+  #collected = new PendingFlows();
+  /** What is being changed; the other one while nothing is. */
+  #sent = new PendingFlows();
+  #changing: Promise<void> | undefined;
+
+  constructor(result: ChangeResult, change: ChangeBatch) {
+    this.#result = result;
+    this.#change = change;
+  }
+
+  /** Takes the flow in a borrowed view. */
+  add(view: View): void {
+    this.#result.matched++;
+    this.#collected.add(view);
+  }
+
+  /** To be waited for between two parts of the list: changes what was collected, when that makes a batch. */
+  pause(): Promise<void> | undefined {
+    return this.#collected.count < BATCH_SIZE ? undefined : this.finish();
+  }
+
+  /** Changes what is left. */
+  async finish(): Promise<void> {
+    // Two lists may be read at a time, and each pauses for itself.
+    while (this.#changing) await this.#changing;
+    if (this.#collected.count === 0) return;
+    [this.#collected, this.#sent] = [this.#sent, this.#collected];
+    this.#changing = this.#changeAll(this.#sent);
+    try {
+      await this.#changing;
+    } finally {
+      this.#changing = undefined;
+    }
+  }
+
+  async #changeAll(flows: PendingFlows): Promise<void> {
+    for (let from = 0; from < flows.count; from += BATCH_SIZE)
+      await this.#change(flows, from, Math.min(from + BATCH_SIZE, flows.count));
+    flows.clear();
+  }
 }
 
 /** Deletes flows; `deleted` gets each one as it was listed, in the order of the list. */
-export function flowDeleter(channel: Channel, result: ChangeResult, deleted: (view: View) => void): FlowChanger {
-  const pending = new PendingFlows();
-  const flush = () => {
-    const errors = new Map<number, KernelError>();
-    for (let i = 0; i < pending.count; i++) {
-      const view = pending.at(i);
+export function flowDeleter(
+  channel: Channel,
+  result: ChangeResult,
+  deleted: (view: View) => void,
+  background: boolean,
+): FlowChanger {
+  return new FlowChanger(result, async (flows, from, to) => {
+    for (let i = from; i < to; i++) {
+      const view = flows.at(i);
       channel.addToBatch(ctnetlink(IPCTNL_MSG_CT_DELETE), 0, view.family, (message) => {
         putKeyOf(message, view);
         copyValue(message, view, S.id, CTA_ID);
       });
     }
-    channel.sendBatch('CT_DELETE', undefined, (index, error) => errors.set(index, error));
-    for (let i = 0; i < pending.count; i++) {
+    const errors = new Map<number, KernelError>();
+    await channel.sendBatch('CT_DELETE', undefined, (index, error) => errors.set(from + index, error), background);
+    for (let i = from; i < to; i++) {
       const error = errors.get(i);
       if (error) countFailure(result, error);
       else {
         result.changed++;
-        deleted(pending.at(i));
+        deleted(flows.at(i));
       }
     }
-    pending.clear();
-  };
-  return changer(pending, result, flush);
+  });
 }
 
 /**
@@ -78,19 +121,44 @@ export function flowUpdater(
   result: ChangeResult,
   change: FlowChange,
   updated: (view: View) => void,
+  background: boolean,
 ): FlowChanger {
-  const pending = new PendingFlows();
   const answer = createFlowView();
-  const flush = () => {
-    const present = confirm(channel, pending, answer, result);
+
+  /** Indexes of the flows that are still the same, by id. */
+  const confirm = async (flows: PendingFlows, from: number, to: number): Promise<number[]> => {
+    const ids: number[] = [];
+    for (let i = from; i < to; i++) {
+      const view = flows.at(i);
+      ids.push(view.be32(S.id));
+      channel.addToBatch(ctnetlink(IPCTNL_MSG_CT_GET), 0, view.family, (message) => putKeyOf(message, view));
+    }
+    const present: number[] = [];
+    await channel.sendBatch(
+      'CT_GET',
+      (bytes, at, end, index) => {
+        answer.decode(bytes, at, end);
+        if (answer.be32(S.id) === ids[index]) present.push(from + index);
+      },
+      (_, error) => {
+        if (!isMissing(error)) throw error;
+      },
+      background,
+    );
+    result.alreadyGone += ids.length - present.length;
+    return present;
+  };
+
+  return new FlowChanger(result, async (flows, from, to) => {
+    const present = await confirm(flows, from, to);
     const refused = new Map<number, KernelError>();
     const read = new Set<number>();
     for (const i of present) {
-      const view = pending.at(i);
+      const view = flows.at(i);
       channel.addToBatch(ctnetlink(IPCTNL_MSG_CT_NEW), 0, view.family, (message) => putFlowChange(message, view, change));
       channel.addToBatch(ctnetlink(IPCTNL_MSG_CT_GET), 0, view.family, (message) => putKeyOf(message, view));
     }
-    channel.sendBatch(
+    await channel.sendBatch(
       'CT_NEW',
       (bytes, at, end, index) => {
         const entry = index >> 1;
@@ -102,55 +170,18 @@ export function flowUpdater(
       (index, error) => {
         if ((index & 1) === 0) refused.set(index >> 1, error);
       },
+      background,
     );
-    present.forEach((pendingIndex, entry) => {
+    present.forEach((i, entry) => {
       const error = refused.get(entry);
       if (error) countFailure(result, error);
       else {
         result.changed++;
         // Gone at once, as with a timeout of 0: shown as it was.
-        if (!read.has(entry)) updated(pending.at(pendingIndex));
+        if (!read.has(entry)) updated(flows.at(i));
       }
     });
-    pending.clear();
-  };
-  return changer(pending, result, flush);
-}
-
-/** Indexes of the pending flows that are still the same, by id. */
-function confirm(channel: Channel, pending: PendingFlows, answer: View, result: ChangeResult): number[] {
-  const ids: number[] = [];
-  for (let i = 0; i < pending.count; i++) {
-    const view = pending.at(i);
-    ids.push(view.be32(S.id));
-    channel.addToBatch(ctnetlink(IPCTNL_MSG_CT_GET), 0, view.family, (message) => putKeyOf(message, view));
-  }
-  const present: number[] = [];
-  channel.sendBatch(
-    'CT_GET',
-    (bytes, at, end, index) => {
-      answer.decode(bytes, at, end);
-      if (answer.be32(S.id) === ids[index]) present.push(index);
-    },
-    (_, error) => {
-      if (!isMissing(error)) throw error;
-    },
-  );
-  result.alreadyGone += ids.length - present.length;
-  return present;
-}
-
-function changer(pending: PendingFlows, result: ChangeResult, flush: () => void): FlowChanger {
-  return {
-    add(view) {
-      result.matched++;
-      pending.add(view);
-      if (pending.count === BATCH_SIZE) flush();
-    },
-    finish() {
-      if (pending.count > 0) flush();
-    },
-  };
+  });
 }
 
 /** Counts a flow that could not be changed, by what the kernel said. */

@@ -243,16 +243,20 @@ export class ConntrackTable {
   ): Promise<ChangeResult> {
     const result = emptyResult();
     await this.#with(async (channel) => {
-      const deleter = flowDeleter(channel, result, deleted);
-      await this.scan(filter, { entry: (view) => deleter.add(view), beginBatch, pause }, { background });
-      deleter.finish();
+      const deleter = flowDeleter(channel, result, deleted, background);
+      const entry = (view: View) => deleter.add(view);
+      await this.scan(filter, { entry, beginBatch, pause: () => both(deleter.pause(), pause) }, { background });
+      await deleter.finish();
     });
     return result;
   }
 
-  /** Deletes flows by their keys, a batch in one send. `failed` gets each refusal with the flow's index. @internal */
-  deleteKeys(keys: readonly FlowKey[], failed: (index: number, error: KernelError) => void): void {
-    this.#using((channel) => {
+  /**
+   * Deletes flows by their keys, a batch in one send, on another thread. `failed` gets each refusal with the flow's index.
+   * @internal
+   */
+  deleteKeys(keys: readonly FlowKey[], failed: (index: number, error: KernelError) => void): Promise<void> {
+    return this.#with((channel) => {
       for (const { family, original, reply, zone, id } of keys)
         channel.addToBatch(ctnetlink(IPCTNL_MSG_CT_DELETE), 0, family, (message) => {
           // Without a tuple the kernel would empty the table.
@@ -261,7 +265,7 @@ export class ConntrackTable {
           if (zone !== undefined) message.be16(CTA_ZONE, zone);
           if (id !== undefined) message.be32(CTA_ID, id);
         });
-      channel.sendBatch('CT_DELETE', undefined, failed);
+      return channel.sendBatch('CT_DELETE', undefined, failed, true);
     });
   }
 
@@ -277,7 +281,7 @@ export class ConntrackTable {
   ): Promise<ChangeResult> {
     const result = emptyResult();
     await this.#with(async (channel) => {
-      const updater = flowUpdater(channel, result, change, updated);
+      const updater = flowUpdater(channel, result, change, updated, background);
       const entry = (view: View) => {
         if (changesFlow(view, change)) updater.add(view);
         else {
@@ -285,8 +289,8 @@ export class ConntrackTable {
           result.unchanged++;
         }
       };
-      await this.scan(filter, { entry, beginBatch, pause }, { background });
-      updater.finish();
+      await this.scan(filter, { entry, beginBatch, pause: () => both(updater.pause(), pause) }, { background });
+      await updater.finish();
     });
     return result;
   }
@@ -304,15 +308,18 @@ export class ConntrackTable {
    * @returns how many flows got only that
    * @internal
    */
-  createEncoded(flows: EncodedFlows, failed: (index: number, error: KernelError) => void): number {
+  async createEncoded(
+    flows: EncodedFlows,
+    failed: (index: number, error: KernelError) => void,
+    { background = false }: Pick<ScanOptions, 'background'> = {},
+  ): Promise<number> {
     const again = new Map<number, 'with timeout' | 'without timeout'>();
-    this.#using((channel) =>
-      channel.sendEncoded('CT_NEW', flows, (index, error) => {
-        if (flows.mayExist(index) && FIXED_PART_ERRORS.has(error.errno))
-          again.set(index, error.errno === EPERM ? 'without timeout' : 'with timeout');
-        else failed(index, error);
-      }),
-    );
+    const refused = (index: number, error: KernelError) => {
+      if (flows.mayExist(index) && FIXED_PART_ERRORS.has(error.errno))
+        again.set(index, error.errno === EPERM ? 'without timeout' : 'with timeout');
+      else failed(index, error);
+    };
+    await this.#with((channel) => channel.sendEncoded('CT_NEW', flows, refused, background));
     let partly = 0;
     for (const [index, timeout] of again) {
       try {
@@ -472,6 +479,11 @@ export class ConntrackTable {
 /** The number of a family; of none, AF_UNSPEC: both. */
 export function familyNumber(family: Family | undefined): number {
   return family === undefined ? AF_UNSPEC : family === 'ipv4' ? AF_INET : AF_INET6;
+}
+
+/** Waits for one thing and then another, if there is anything to wait for. */
+function both(first: Promise<void> | undefined, then: (() => Promise<void> | undefined) | undefined): Promise<void> | undefined {
+  return first ? first.then(then) : then?.();
 }
 
 function decodeThen(view: View, visit: (view: View) => void): VisitMessage {

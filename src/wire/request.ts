@@ -94,10 +94,15 @@ export function transact(socket: Transport, buffers: ReceiveBuffers, request: Re
   collect(socket, buffers, request, visit);
 }
 
-/** As `transact`, with the sending on a thread of the pool: for a request that keeps the kernel busy. */
-export async function transactAsync(socket: Transport, buffers: ReceiveBuffers, request: Request): Promise<void> {
+/** As `transact`, with the sending, in which the kernel does the work, on a thread of the pool. */
+export async function transactAsync(
+  socket: Transport,
+  buffers: ReceiveBuffers,
+  request: Request,
+  visit?: VisitMessage,
+): Promise<void> {
   await socket.sendAsync(request.bytes, request.length);
-  collect(socket, buffers, request, undefined);
+  collect(socket, buffers, request, visit);
 }
 
 /** Takes the answers to a request that was sent. */

@@ -444,7 +444,7 @@ suite('an entry that is another by the time of its change', OURS, () => {
     return view;
   };
 
-  test('-U asks for each again, and leaves alone what has another id or is gone', () => {
+  test('-U asks for each again, and leaves alone what has another id or is gone', async () => {
     const { channel, sent } = played((type, sport) => {
       if (type === TYPES.NEW) return undefined;
       if (sport === 3) return gone();
@@ -452,9 +452,9 @@ suite('an entry that is another by the time of its change', OURS, () => {
     });
     const result = emptyResult();
     let shown = 0;
-    const updater = flowUpdater(channel, result, { mark: { value: 5, mask: 0xffffffff } }, () => shown++);
+    const updater = flowUpdater(channel, result, { mark: { value: 5, mask: 0xffffffff } }, () => shown++, false);
     for (const sport of [1, 2, 3, 4]) updater.add(listed(sport, sport));
-    updater.finish();
+    await updater.finish();
     assert.deepEqual(
       sent.map(({ types }) => types),
       [new Array(4).fill(TYPES.GET), [TYPES.NEW, TYPES.GET, TYPES.NEW, TYPES.GET]],
@@ -463,24 +463,24 @@ suite('an entry that is another by the time of its change', OURS, () => {
     assert.deepEqual(result, { ...emptyResult(), matched: 4, changed: 2, alreadyGone: 2 });
   });
 
-  test('-U counts what vanishes with the change itself as gone, not as refused', () => {
+  test('-U counts what vanishes with the change itself as gone, not as refused', async () => {
     const { channel } = played((type, sport) =>
       type === TYPES.NEW && sport === 2 ? gone() : type === TYPES.NEW ? undefined : entry(sport, sport),
     );
     const result = emptyResult();
-    const updater = flowUpdater(channel, result, { mark: { value: 5, mask: 0xffffffff } }, () => {});
+    const updater = flowUpdater(channel, result, { mark: { value: 5, mask: 0xffffffff } }, () => {}, false);
     for (const sport of [1, 2]) updater.add(listed(sport, sport));
-    updater.finish();
+    await updater.finish();
     assert.deepEqual(result, { ...emptyResult(), matched: 2, changed: 1, alreadyGone: 1 });
   });
 
-  test('-D names the id, so that the kernel refuses another entry with the same tuple', () => {
+  test('-D names the id, so that the kernel refuses another entry with the same tuple', async () => {
     const { channel, sent } = played((_, sport) => (sport === 2 ? gone() : undefined));
     const result = emptyResult();
     const shown: number[] = [];
-    const deleter = flowDeleter(channel, result, (view) => shown.push(view.size));
+    const deleter = flowDeleter(channel, result, (view) => shown.push(view.size), false);
     for (const sport of [1, 2, 3]) deleter.add(listed(sport, 0x1234 + sport));
-    deleter.finish();
+    await deleter.finish();
     assert.deepEqual(result, { ...emptyResult(), matched: 3, changed: 2, alreadyGone: 1 });
     assert.equal(shown.length, 2);
     for (const [n, body] of sent[0]!.bodies.entries()) {

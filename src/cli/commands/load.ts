@@ -246,7 +246,7 @@ class Runner {
 
   /** @returns whether the next step shall be run */
   async run(step: Step): Promise<boolean> {
-    if ('flows' in step) this.#create(step.flows);
+    if ('flows' in step) await this.#create(step.flows);
     else await this.#runLine(step.invocation, step.line);
     return this.#failures.length === 0;
   }
@@ -274,12 +274,12 @@ class Runner {
   }
 
   /** Lines that create are sent together: when one fails, those behind it in the same batch have been run too. */
-  #create(flows: EncodedFlows): void {
+  async #create(flows: EncodedFlows): Promise<void> {
     this.#lastLine = flows.tag(flows.count - 1);
     const before = this.#failures.length;
     const waiting = this.#waiting.length;
     if (!this.#context.invocation.values.dryRun)
-      this.#partly += this.#context.conntrack().createEncoded(flows, (index, error) => {
+      this.#partly += await this.#context.conntrack().createEncoded(flows, (index, error) => {
         const line = flows.tag(index);
         // The master may stand further down: a saved table is in no order.
         if (error.code === 'ENOENT' && flows.hasMaster(index)) this.#waiting.push({ line, request: flows.single(index) });
