@@ -51,19 +51,14 @@ interface StatisticsWriter {
 
 function textWriter({ out }: Context, names: readonly string[], label: NamespaceLabel | undefined): StatisticsWriter {
   const tokens = names.map((name) => token(`${name}=`));
-  const writeLabel = () => {
-    if (!label) return;
-    out.reserve(label.size);
-    label.writeText(out);
-  };
   return {
     begin: () => {},
     entry: (view) => {
-      writeLabel();
+      label?.startLine(out);
       writeCpuStatistics(out, view, tokens);
     },
     row: ({ cpu, counters }) => {
-      writeLabel();
+      label?.startLine(out);
       out.text(`cpu=${String(cpu).padEnd(4)}\t${counters.map(([name, value]) => `${name}=${value} `).join('')}\n`);
     },
     end: () => {},
