@@ -13,6 +13,7 @@ import { isJson } from '../invocation.js';
 /** Readable by everybody: a header line of names, then a line of hexadecimal numbers a CPU. */
 const STATISTICS_FILE = '/proc/net/stat/nf_conntrack';
 
+/** @returns 0, or 1 when one of several namespaces failed */
 export async function stats(context: Context): Promise<number> {
   const { invocation, out, tables } = context;
   const expect = invocation.table === 'expect';
