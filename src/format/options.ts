@@ -57,6 +57,12 @@ export class NamespaceLabel {
     out.raw(this.#text, 0, this.#text.length);
   }
 
+  /** As `writeText`, in front of what knows nothing of it and makes no room for it. */
+  startLine(out: ByteWriter): void {
+    out.reserve(this.size);
+    this.writeText(out);
+  }
+
   /** ` netns="NAME">`: the end of a start tag. */
   writeAttribute(out: ByteWriter): void {
     out.raw(this.#attribute, 0, this.#attribute.length);

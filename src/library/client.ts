@@ -145,7 +145,8 @@ export class Conntrack implements AsyncDisposable {
 
   /**
    * Creates many flows, a hundred in one send. The others are created when some are refused. Flows that belong to a master may
-   * come before it. Matches `-R`. @throws ValueError for the first flow that is not one; those before it may be in the table
+   * come before it. Matches `-R`. @throws ValueError for the first flow that is not one, and those before it may be in the table;
+   * KernelError, such as EPERM, when the kernel refuses a send of several as a whole
    */
   createMany(
     flows: Iterable<NewFlow> | AsyncIterable<NewFlow>,
@@ -190,7 +191,8 @@ export class Conntrack implements AsyncDisposable {
 
   /**
    * Deletes flows that are named one by one, a hundred in one send: flows of a list, or keys. One that has an `id` is deleted
-   * only if it is still that entry. @throws ValueError for the first that is no key; those before it may be deleted
+   * only if it is still that entry. @throws ValueError for the first that is no key, and those before it may be deleted;
+   * KernelError, such as EPERM, when the kernel refuses a send of several as a whole
    */
   deleteMany(keys: Iterable<FlowKeyInput> | AsyncIterable<FlowKeyInput>, options: CallOptions = {}): Promise<DeleteResult> {
     return this.#session.run(options, async () => {

@@ -20,6 +20,7 @@ const REPAIR_PAUSE = 1000;
 /** The kernel puts an entry into the table before it sends the event; not longer than this before, in milliseconds. */
 const LATE_EVENTS = 1000;
 
+/** What is watched, and what stands in for events that nobody heard. */
 export interface EventWatchOptions {
   readonly table: 'conntrack' | 'expect';
   readonly namespace?: NetworkNamespace | undefined;
@@ -27,7 +28,7 @@ export interface EventWatchOptions {
   readonly transport?: OpenTransport | undefined;
   /** Multicast groups; all of the table by default, and always with `initial` or `resync`. */
   readonly groups?: number | undefined;
-  /** Bytes to ask for as receive buffer. */
+  /** Bytes to ask for as receive buffer; the kernel doubles it. Default 16 MiB. */
   readonly receiveBuffer?: number | undefined;
   /** Flows that are wanted. */
   readonly filter?: FlowFilter;
@@ -57,6 +58,7 @@ export interface EventWatchVisitor {
   readonly failed: (error: unknown) => void;
 }
 
+/** Tells a visitor what happens in one table, from `open` until `close`. */
 export class EventWatch {
   readonly #source: EventSource;
   readonly #options: EventWatchOptions;

@@ -26,7 +26,7 @@ export class Expectations {
     this.#session = session;
   }
 
-  /** The expectations, of one family or both. Matches `-L expect`. @throws KernelError, ClosedError while iterating */
+  /** The expectations, of one family or both. Matches `-L expect`. @throws KernelError, ClosedError, the signal's reason while iterating */
   list(options: CallOptions & { readonly family?: Family | undefined } = {}): Listing<Expectation> {
     const { table } = this.#session;
     return new Listing(() => {

@@ -57,6 +57,7 @@ export interface ScanVisitor {
   readonly pause?: (() => Promise<void> | undefined) | undefined;
 }
 
+/** How a table is scanned. */
 export interface ScanOptions {
   /** Default `conntrack`. */
   readonly list?: FlowList;

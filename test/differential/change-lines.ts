@@ -16,6 +16,16 @@ export interface Theme {
   readonly odd: boolean;
 }
 
+export function randomTheme(random: Random): Theme {
+  return {
+    zones: random.chance(0.35),
+    nat: random.chance(0.45),
+    labels: random.chance(0.35),
+    fixed: random.chance(0.25),
+    odd: random.chance(0.15),
+  };
+}
+
 const V4 = { src: ['192.0.2.1', '192.0.2.2', '10.0.0.1'], dst: ['198.51.100.1', '198.51.100.9'] };
 const V6 = { src: ['2001:db8::1', '2001:db8::2'], dst: ['2001:db8:1::1', 'fd00::9'] };
 const PORTS = [1, 53, 80, 40000];

@@ -14,7 +14,7 @@ import { Random, seedFromEnvironment } from '../support/random.js';
 import { since, Twins } from '../support/twins.js';
 import { refusal } from './change-answers.js';
 import { answerTo, CHANGE_DIFFERENCES, FILE_DIFFERENCES, refusedByWords } from './change-differences.js';
-import { Changes, type Theme } from './change-lines.js';
+import { Changes, randomTheme } from './change-lines.js';
 import type { Change } from './change-words.js';
 import { ExpectationChanges, MASTER_REQUESTS } from './expectation-lines.js';
 
@@ -150,14 +150,7 @@ async function saved(twins: Twins, log: Log): Promise<void> {
 
 async function session(twins: Twins, random: Random, number: number): Promise<Log> {
   const log: Log = { lines: [], faults: [], started: Date.now() };
-  const theme: Theme = {
-    zones: random.chance(0.35),
-    nat: random.chance(0.45),
-    labels: random.chance(0.35),
-    fixed: random.chance(0.25),
-    odd: random.chance(0.15),
-  };
-  const changes = new Changes(random, theme);
+  const changes = new Changes(random, randomTheme(random));
   const expectations = random.chance(0.25) ? new ExpectationChanges(random) : undefined;
   await twins.reset(expectations === undefined ? [] : MASTER_REQUESTS);
   // The first of them is a load file with several.

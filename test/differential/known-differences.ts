@@ -3,7 +3,16 @@
 // lines it may show and turns what the reference shows into what is right; the comparison is then exact. A row that no case
 // shows any more fails the run (read-cases.test.ts).
 
-import { type CommandLine, cNumber, has, lastValue, outputItems, protocolWithOptions, values } from '../support/argv.js';
+import {
+  type CommandLine,
+  cNumber,
+  has,
+  lastValue,
+  outputItems,
+  protocolWithOptions,
+  statusSets,
+  values,
+} from '../support/argv.js';
 import type { KnownDifference } from '../support/compare.js';
 import { type Entry, entryLines, listing, parseEntry, rebuild, select } from '../support/entries.js';
 import type { Outcome } from '../support/outcome.js';
@@ -303,25 +312,6 @@ function selectNat(line: CommandLine, ask: (argv: readonly string[]) => Promise<
     (entry) =>
       (family === undefined || entry.family === family) && last.every(({ name, value }) => translated(entry, name, value)),
   );
-}
-
-const statusWords = ['ASSURED', 'SEEN_REPLY', 'UNSET', 'FIXED_TIMEOUT', 'EXPECTED', 'OFFLOAD', 'HW_OFFLOAD'];
-
-/** `-u` values as cli.md 3.5 recommends to read them: names of bits that must be set and that must not. */
-function statusSets(line: CommandLine): { set: Set<string>; clear: Set<string> } {
-  const set = new Set<string>();
-  const clear = new Set<string>();
-  for (const item of values(line, 'status').flatMap((value) => value.split(','))) {
-    if (item.startsWith('UNREPLIED')) {
-      clear.add('SEEN_REPLY');
-      continue;
-    }
-    const text = item.replace(/^!/, '').toUpperCase();
-    const word =
-      'SRC_NAT'.startsWith(text) || 'DST_NAT'.startsWith(text) ? undefined : statusWords.find((name) => name.startsWith(text));
-    if (word !== undefined && word !== 'UNSET') (item.startsWith('!') ? clear : set).add(word);
-  }
-  return { set, clear };
 }
 
 function selectStatus(

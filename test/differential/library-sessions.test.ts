@@ -12,7 +12,7 @@ import { call, parse } from '../support/library-calls.js';
 import { requirePrerequisites, SELF_TEST } from '../support/project.js';
 import { Random, seedFromEnvironment } from '../support/random.js';
 import { Table } from '../support/table.js';
-import { Changes } from './change-lines.js';
+import { Changes, randomTheme } from './change-lines.js';
 
 const SEED = seedFromEnvironment(20260405);
 const SESSIONS = Number(process.env['SESSIONS'] ?? 40);
@@ -44,14 +44,7 @@ test(`${SESSIONS} random sessions of the library leave the tables of the command
   try {
     for (let number = 0; number < SESSIONS; number++) {
       const random = new Random(Math.imul(SEED ^ number, 0x9e3779b1));
-      const theme = {
-        zones: random.chance(0.35),
-        nat: random.chance(0.45),
-        labels: random.chance(0.35),
-        fixed: random.chance(0.25),
-        odd: random.chance(0.15),
-      };
-      const changes = new Changes(random, theme);
+      const changes = new Changes(random, randomTheme(random));
       const lines: string[] = [];
       await commanded.fill([]);
       await conntrack.flush();

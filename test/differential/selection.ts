@@ -1,6 +1,6 @@
 // Which entries `-D` and `-U` mean, where the reference means others: asked with fewer options, and chosen here.
 
-import { type CommandLine, cNumber, has, lastValue, outputItems, readCommandLine, values } from '../support/argv.js';
+import { type CommandLine, cNumber, has, lastValue, outputItems, readCommandLine, statusSets } from '../support/argv.js';
 import { entryLines, rebuild } from '../support/entries.js';
 import { deleteRequest } from '../support/flow-request.js';
 import type { Oracle } from '../support/twins.js';
@@ -78,24 +78,6 @@ export async function deleteWanted(
   return { outcome: done(count, 'deleted', stdout), shown: ids ?? true };
 }
 
-const STATUS_WORDS = ['ASSURED', 'SEEN_REPLY', 'UNSET', 'FIXED_TIMEOUT', 'EXPECTED', 'OFFLOAD', 'HW_OFFLOAD'];
-
-/** Bits that must be set and that must not, as cli.md 3.5 recommends to read `-u`. */
-function statusSets(line: CommandLine): { set: Set<string>; clear: Set<string> } {
-  const set = new Set<string>();
-  const clear = new Set<string>();
-  for (const item of values(line, 'status').flatMap((value) => value.split(','))) {
-    if (item.startsWith('UNREPLIED')) {
-      clear.add('SEEN_REPLY');
-      continue;
-    }
-    const text = item.replace(/^!/, '').toUpperCase();
-    const name =
-      'SRC_NAT'.startsWith(text) || 'DST_NAT'.startsWith(text) ? undefined : STATUS_WORDS.find((full) => full.startsWith(text));
-    if (name !== undefined && name !== 'UNSET') (item.startsWith('!') ? clear : set).add(name);
-  }
-  return { set, clear };
-}
 const statusBits = ({ saved }: Listed) => new Set((word(saved, '-u') ?? '').split(','));
 
 /** cli.md 4.3 for entries of the sessions, where every translation changes an address, to a network of its own. */

@@ -22,6 +22,7 @@ import { writeFlowXml } from '../../src/format/flow-xml.js';
 import { type FormatOptions, WallClock } from '../../src/format/options.js';
 import { MessageWriter } from '../../src/wire/message.js';
 import { walkDatagram } from '../../src/wire/request.js';
+import { PLAIN } from '../support/format-options.js';
 import { Random, seedFromEnvironment } from '../support/random.js';
 import { KINDS, readFixtures, snapshot, type ViewName } from '../unit/fixture.js';
 import { damaged, datagram, joined, noise, randomTree } from './messages.js';
@@ -38,15 +39,6 @@ after(() => watchdog.close());
 const clock = new WallClock();
 clock.set(1_795_306_672_871.5);
 const labels = LabelMap.parse(Array.from({ length: 64 }, (_, i) => `${i * 2} label-${i}`).join('\n'));
-const PLAIN: FormatOptions = {
-  layer3: false,
-  id: false,
-  ktimestamp: false,
-  timestamp: false,
-  labels: undefined,
-  full: false,
-  event: false,
-};
 const FULL: FormatOptions = { layer3: true, id: true, ktimestamp: true, timestamp: true, labels, full: true, event: false };
 const EVENT: FormatOptions = { ...FULL, event: true };
 

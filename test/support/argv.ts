@@ -280,3 +280,22 @@ export function splitWords(line: string): string[] {
     word.replaceAll(/'([^']*)'|"([^"]*)"/g, (_, single, double) => single ?? double),
   );
 }
+
+const STATUS_WORDS = ['ASSURED', 'SEEN_REPLY', 'UNSET', 'FIXED_TIMEOUT', 'EXPECTED', 'OFFLOAD', 'HW_OFFLOAD'];
+
+/** Bits that must be set and that must not, as cli.md 3.5 recommends to read `-u`. */
+export function statusSets(line: CommandLine): { set: Set<string>; clear: Set<string> } {
+  const set = new Set<string>();
+  const clear = new Set<string>();
+  for (const item of values(line, 'status').flatMap((value) => value.split(','))) {
+    if (item.startsWith('UNREPLIED')) {
+      clear.add('SEEN_REPLY');
+      continue;
+    }
+    const text = item.replace(/^!/, '').toUpperCase();
+    const name =
+      'SRC_NAT'.startsWith(text) || 'DST_NAT'.startsWith(text) ? undefined : STATUS_WORDS.find((full) => full.startsWith(text));
+    if (name !== undefined && name !== 'UNSET') (item.startsWith('!') ? clear : set).add(name);
+  }
+  return { set, clear };
+}

@@ -6,20 +6,13 @@ import { ByteWriter } from '../../src/format/byte-writer.js';
 import { writeExpectationText } from '../../src/format/expectation-text.js';
 import { writeFlowText } from '../../src/format/flow-text.js';
 import { type FormatOptions, WallClock } from '../../src/format/options.js';
+import { PLAIN } from '../support/format-options.js';
 import { type Fixture, KINDS, readFixtures } from './fixture.js';
 
 process.env['TZ'] = 'UTC'; // the captures' time zone
 
-// What `-o extended,id,ktimestamp` asks for.
-const OPTIONS: FormatOptions = {
-  layer3: true,
-  id: true,
-  ktimestamp: true,
-  timestamp: false,
-  labels: undefined,
-  full: false,
-  event: false,
-};
+/** What `-o extended,id,ktimestamp` asks for. */
+const OPTIONS: FormatOptions = { ...PLAIN, layer3: true, id: true, ktimestamp: true };
 
 function print({ bytes, expected }: Fixture, options: FormatOptions): string {
   const pieces: string[] = [];

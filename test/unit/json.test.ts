@@ -15,22 +15,14 @@ import { ByteWriter } from '../../src/format/byte-writer.js';
 import { writeExpectationJson } from '../../src/format/expectation-json.js';
 import { writeFlowJson } from '../../src/format/flow-json.js';
 import { makeJsonSchema } from '../../src/format/json-schema.js';
-import { type FormatOptions, WallClock } from '../../src/format/options.js';
+import { WallClock } from '../../src/format/options.js';
 import { MessageWriter } from '../../src/wire/message.js';
 import { damaged, randomTree } from '../fuzz/messages.js';
+import { PLAIN } from '../support/format-options.js';
 import { schemaFault } from '../support/json-schema.js';
 import { Random } from '../support/random.js';
 import { readFixtures } from './fixture.js';
 
-const LIST: FormatOptions = {
-  layer3: false,
-  id: false,
-  ktimestamp: false,
-  timestamp: false,
-  labels: undefined,
-  full: false,
-  event: false,
-};
 const clock = new WallClock();
 clock.set(1_795_306_672_871.5);
 
@@ -46,8 +38,8 @@ function write(run: () => void): string {
   return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(Buffer.concat(pieces));
 }
 
-const flowJson = (view: View, options = LIST) => JSON.parse(write(() => writeFlowJson(out, view, options, clock)));
-const expectationJson = (view: View, options = LIST) => JSON.parse(write(() => writeExpectationJson(out, view, options, clock)));
+const flowJson = (view: View, options = PLAIN) => JSON.parse(write(() => writeFlowJson(out, view, options, clock)));
+const expectationJson = (view: View, options = PLAIN) => JSON.parse(write(() => writeExpectationJson(out, view, options, clock)));
 const plain = (value: unknown) => JSON.parse(JSON.stringify(value));
 
 const flows = new FlowReader();
@@ -109,7 +101,7 @@ test('what is printed is what the schema says', () => {
     view.decode(bytes, 0, bytes.length);
     // Fixtures without a tuple are of no kernel.
     const value = run(view);
-    const event = run(view, { ...LIST, event: true, timestamp: true });
+    const event = run(view, { ...PLAIN, event: true, timestamp: true });
     const fault = faultOf(expected.view, value);
     if (/is missing$/.test(fault ?? '')) continue;
     assert.equal(fault, undefined, name);
@@ -207,20 +199,20 @@ test('an absent value has no member, a zero has one', () => {
 test('an event has its type, its time, who caused it, and the entry', () => {
   const { bytes } = readFixtures().find(({ name }) => name === 'event-destroy')!;
   flowView.decode(bytes, 0, bytes.length);
-  const event = flowJson(flowView, { ...LIST, event: true });
+  const event = flowJson(flowView, { ...PLAIN, event: true });
   assert.equal(event.type, 'DESTROY');
   assert.equal(event.portId, flowView.portId === 0 ? undefined : flowView.portId);
   assert.deepEqual(event.flow, plain(flows.read(flowView)));
   const kernelTime = flowView.has(S.timestampEvent) ? `${flowView.be64(S.timestampEvent)}` : undefined;
   assert.equal(event.timestamp, kernelTime);
-  const timed = flowJson(flowView, { ...LIST, event: true, timestamp: true });
+  const timed = flowJson(flowView, { ...PLAIN, event: true, timestamp: true });
   assert.equal(timed.timestamp, kernelTime ?? '1795306672871500000');
 });
 
 test('an event of an expectation likewise', () => {
   const { bytes } = readFixtures().find(({ name }) => name === 'event-expectation-new')!;
   expectationView.decode(bytes, 0, bytes.length);
-  const event = expectationJson(expectationView, { ...LIST, event: true, timestamp: true });
+  const event = expectationJson(expectationView, { ...PLAIN, event: true, timestamp: true });
   assert.equal(event.type, 'NEW');
   assert.equal(event.timestamp, '1795306672871500000');
   assert.deepEqual(event.expectation, plain(expectations.read(expectationView)));
@@ -232,5 +224,5 @@ test('names of labels stand beside their bits when they are asked for', () => {
   flowView.decode(bytes, 0, bytes.length);
   const { labels } = flowJson(flowView);
   const names = LabelMap.parse(`${labels[0]} first`);
-  assert.deepEqual(flowJson(flowView, { ...LIST, labels: names }).labelNames, ['first']);
+  assert.deepEqual(flowJson(flowView, { ...PLAIN, labels: names }).labelNames, ['first']);
 });

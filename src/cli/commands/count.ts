@@ -30,8 +30,7 @@ export async function count(context: Context): Promise<number> {
     }
     if (table.netns !== undefined) {
       label.set(table.netns);
-      out.reserve(label.size);
-      label.writeText(out);
+      label.startLine(out);
     }
     out.reserve(LINE_SIZE);
     out.decimal(count.entries);

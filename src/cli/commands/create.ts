@@ -6,6 +6,7 @@ import { flowSpec } from '../flow-spec.js';
 import type { OptionValues } from '../invocation.js';
 import { originalTuple } from '../tuples.js';
 
+/** @returns 0 @throws KernelError when the entry is not created */
 export async function create(context: Context): Promise<number> {
   const { command, table, values, labelBits } = context.invocation;
   if (table === 'expect') {

@@ -9,6 +9,7 @@ import { originalTuple } from '../tuples.js';
 import { changeFlows } from './change.js';
 import { inAnyTable } from './get.js';
 
+/** @returns as `changeFlows`; of an expectation 0, or 1 when one of several namespaces failed */
 export async function deleteEntries(context: Context): Promise<number> {
   const { table, values } = context.invocation;
   if (table === 'expect') return deleteExpectation(context);

@@ -14,10 +14,14 @@ export async function list(context: Context): Promise<number> {
   const writer = table === 'expect' ? expectationWriter(out, values.output, options) : flowWriter(out, values.output, options);
   const counter = countingVisitor(context, writer);
   const complete = await context.tables.each(async (each) => {
-    const list = each.conntrack();
+    const conntrack = each.conntrack();
     writer.begin(each.netns);
-    if (table === 'expect') await list.scanExpectations(values.family ?? AF_UNSPEC, counter.visitor);
-    else await list.scan(flowFilter(values, context.filterLabels), counter.visitor, { list: table, zero: values.zero ?? false });
+    if (table === 'expect') await conntrack.scanExpectations(values.family ?? AF_UNSPEC, counter.visitor);
+    else
+      await conntrack.scan(flowFilter(values, context.filterLabels), counter.visitor, {
+        list: table,
+        zero: values.zero ?? false,
+      });
   });
   writer.end();
   out.flush();

@@ -13,6 +13,7 @@ import { isJson } from '../invocation.js';
 /** Readable by everybody: a header line of names, then a line of hexadecimal numbers a CPU. */
 const STATISTICS_FILE = '/proc/net/stat/nf_conntrack';
 
+/** @returns 0, or 1 when one of several namespaces failed */
 export async function stats(context: Context): Promise<number> {
   const { invocation, out, tables } = context;
   const expect = invocation.table === 'expect';
@@ -51,19 +52,14 @@ interface StatisticsWriter {
 
 function textWriter({ out }: Context, names: readonly string[], label: NamespaceLabel | undefined): StatisticsWriter {
   const tokens = names.map((name) => token(`${name}=`));
-  const writeLabel = () => {
-    if (!label) return;
-    out.reserve(label.size);
-    label.writeText(out);
-  };
   return {
     begin: () => {},
     entry: (view) => {
-      writeLabel();
+      label?.startLine(out);
       writeCpuStatistics(out, view, tokens);
     },
     row: ({ cpu, counters }) => {
-      writeLabel();
+      label?.startLine(out);
       out.text(`cpu=${String(cpu).padEnd(4)}\t${counters.map(([name, value]) => `${name}=${value} `).join('')}\n`);
     },
     end: () => {},

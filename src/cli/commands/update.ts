@@ -6,6 +6,7 @@ import { flowFilter } from '../flow-filter.js';
 import { flowChange, updateFilterValues } from '../flow-spec.js';
 import { changeFlows } from './change.js';
 
+/** @returns as `changeFlows` */
 export async function update(context: Context): Promise<number> {
   const { values, labelBits } = context.invocation;
   const change = flowChange(values, labelBits);
