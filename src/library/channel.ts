@@ -7,6 +7,7 @@ import {
   dump,
   ReceiveBuffers,
   type Request,
+  type SharedThread,
   transact,
   transactAsync,
   type VisitMessage,
@@ -67,10 +68,11 @@ export class Channel {
     build: Build | undefined,
     visitor: DumpVisitor,
     large = false,
+    thread?: SharedThread,
   ): Promise<void> {
     this.#begin(type, NLM_F_REQUEST | NLM_F_ACK | NLM_F_DUMP, family, build);
     const { bytes, length } = this.#message;
-    await dump(this.#socket, this.#buffers, { name, sequence: this.#sequence, bytes, length, large }, visitor);
+    await dump(this.#socket, this.#buffers, { name, sequence: this.#sequence, bytes, length, large, thread }, visitor);
   }
 
   /** As `transact`, for a request that keeps the kernel busy: it does so on another thread. */

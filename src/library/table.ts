@@ -36,7 +36,7 @@ import { EBUSY, EINVAL, EOPNOTSUPP, EPERM } from '../wire/errno.js';
 import { kernelIsAtLeast } from '../wire/kernel.js';
 import type { MessageWriter } from '../wire/message.js';
 import { NetworkNamespace } from '../wire/netns.js';
-import type { DumpVisitor, VisitMessage } from '../wire/request.js';
+import { type DumpVisitor, SharedThread, type VisitMessage } from '../wire/request.js';
 import { NetlinkSocket } from '../wire/socket.js';
 import type { OpenTransport } from '../wire/transport.js';
 import { NLM_F_CREATE, NLM_F_EXCL } from '../wire/uapi/netlink.js';
@@ -164,9 +164,11 @@ export class ConntrackTable {
         if (!isMissing(error)) throw error; // a list without entries is no error
       }
     } else if (family === AF_UNSPEC && this.count().entries >= PARALLEL_FROM) {
+      const { processors } = await import('../wire/processors.js');
+      const thread = options.background || processors() > 2 ? undefined : new SharedThread();
       await allSettledFirstError([
-        this.#dumpFlows(AF_INET, filter, visitor, options, true, true),
-        this.#dumpFlows(AF_INET6, filter, visitor, options, true, true),
+        this.#dumpFlows(AF_INET, filter, visitor, options, true, true, thread),
+        this.#dumpFlows(AF_INET6, filter, visitor, options, true, true, thread),
       ]);
     } else await this.#dumpFlows(family, filter, visitor, options, true);
   }
@@ -393,6 +395,7 @@ export class ConntrackTable {
     options: ScanOptions,
     kernelFilter: boolean,
     large = false,
+    thread?: SharedThread,
   ): Promise<void> {
     // The other lists cannot be reset: there `zero` is without effect, as in the C tool.
     const [message, name] =
@@ -419,11 +422,11 @@ export class ConntrackTable {
     };
     await this.#with(async (channel) => {
       try {
-        await channel.dump(name, ctnetlink(message), family, build(true), each, large || options.background);
+        await channel.dump(name, ctnetlink(message), family, build(true), each, large || options.background, thread);
       } catch (error) {
         // Kernels that know CTA_FILTER but not this use of it refuse before the first entry: ask again without.
         if (!(filtered && error instanceof KernelError && (error.errno === EINVAL || error.errno === EOPNOTSUPP))) throw error;
-        await channel.dump(name, ctnetlink(message), family, build(false), each, large || options.background);
+        await channel.dump(name, ctnetlink(message), family, build(false), each, large || options.background, thread);
       }
     });
   }
