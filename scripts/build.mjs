@@ -30,11 +30,12 @@ await build({
   format: 'cjs',
   target: 'node20',
   external: ['koffi', '@koromix/*'],
-  banner: { js: "const importMetaUrl = 'file://' + __filename;" },
-  define: { 'import.meta.url': 'importMetaUrl' },
-  // Smaller is faster to parse at every start; names stay, for stack traces and error classes.
-  minifySyntax: true,
-  minifyWhitespace: true,
+  banner: {
+    js: "const importMetaUrl = 'file://' + __filename, importMetaDirname = __filename.slice(0, -'/conntrack.cjs'.length);",
+  },
+  define: { 'import.meta.url': 'importMetaUrl', 'import.meta.dirname': 'importMetaDirname' },
+  // Smaller is faster to read at every start.
+  minify: true,
   logLevel: 'warning',
 });
 execFileSync(process.execPath, [`${root}/scripts/code-cache.cjs`, `${out}/conntrack.cjs`], { stdio: 'ignore' });
