@@ -203,7 +203,7 @@ export class Conntrack implements AsyncDisposable {
         let refused = 0;
         await this.#session.table.deleteKeys(batch, (_, error) => {
           refused++;
-          countFailure(result, withHint(error));
+          countFailure(result, error);
         });
         result.matched += batch.length;
         result.changed += batch.length - refused;

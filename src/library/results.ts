@@ -2,6 +2,7 @@
 
 import type { ConntrackError, KernelError } from '../errors.js';
 import type { ChangeResult } from './flow-changes.js';
+import { withHint } from './hints.js';
 
 /** What deleting came to. `matched` is the sum of the three behind it. */
 export interface DeleteResult {
@@ -44,7 +45,7 @@ export interface CreateResult {
 }
 
 export function toDeleteResult({ matched, changed, alreadyGone, failed, errors }: ChangeResult): DeleteResult {
-  return { matched, deleted: changed, alreadyGone, failed, ...(errors.length > 0 ? { errors } : {}) };
+  return { matched, deleted: changed, alreadyGone, failed, ...errorsOf(errors) };
 }
 
 export function toUpdateResult(result: ChangeResult): UpdateResult {
@@ -56,6 +57,11 @@ export function toUpdateResult(result: ChangeResult): UpdateResult {
     unchanged,
     withoutLabelRoom,
     failed,
-    ...(errors.length > 0 ? { errors } : {}),
+    ...errorsOf(errors),
   };
+}
+
+/** Absent when there are none. */
+function errorsOf(errors: readonly KernelError[]): { errors?: readonly KernelError[] } {
+  return errors.length > 0 ? { errors: errors.map(withHint) } : {};
 }
