@@ -30,7 +30,7 @@ import {
   IPCTNL_MSG_EXP_NEW,
 } from '../ctnetlink/uapi/nfnetlink-conntrack.js';
 import { createExpectationView, createFlowView, type View } from '../ctnetlink/view.js';
-import { ClosedError, isMissing, KernelError } from '../errors.js';
+import { ClosedError, isMissing, KernelError, NoAnswerError } from '../errors.js';
 import { putBe32 } from '../wire/bytes.js';
 import { EBUSY, EINVAL, EOPNOTSUPP, EPERM } from '../wire/errno.js';
 import { kernelIsAtLeast } from '../wire/kernel.js';
@@ -198,10 +198,14 @@ export class ConntrackTable {
   /** How many entries the table has, all families and zones. Source: GET_STATS. */
   count(): TableCount {
     const view = createStatisticsView(GLOBAL_STATISTICS);
-    this.#transact('CT_GET_STATS', ctnetlink(IPCTNL_MSG_CT_GET_STATS), AF_UNSPEC, undefined, (bytes, at, end) =>
-      view.decode(bytes, at, end),
-    );
-    return { entries: view.be32(0), maxEntries: view.has(1) ? view.be32(1) : undefined };
+    let count: TableCount | undefined;
+    const visit = decodeThen(view, () => {
+      // Read at once: the acknowledgement may come later, over these bytes.
+      count = { entries: view.be32(0), maxEntries: view.has(1) ? view.be32(1) : undefined };
+    });
+    this.#transact('CT_GET_STATS', ctnetlink(IPCTNL_MSG_CT_GET_STATS), AF_UNSPEC, undefined, visit);
+    if (!count) throw new NoAnswerError('CT_GET_STATS: the kernel gave no answer');
+    return count;
   }
 
   /** Calls `visit` with the counters of each CPU; slot n is name n of CPU_STATISTICS. @internal */
@@ -394,8 +398,10 @@ export class ConntrackTable {
     const wanted = compileFilter(filter);
     const view = createFlowView();
     const repeats = new BoundaryDuplicates();
+    let begun = false;
     const each = {
       message: (bytes: Uint8Array, at: number, end: number) => {
+        begun = true;
         view.decode(bytes, at, end);
         if (repeats.isRepeat(view, at) || (wanted && !wanted(view))) return;
         visitor.entry(view);
@@ -414,7 +420,8 @@ export class ConntrackTable {
         await channel.dump(name, ctnetlink(message), family, build(true), each, large || options.background);
       } catch (error) {
         // Kernels that know CTA_FILTER but not this use of it refuse before the first entry: ask again without.
-        if (!(filtered && error instanceof KernelError && (error.errno === EINVAL || error.errno === EOPNOTSUPP))) throw error;
+        if (!filtered || begun || !(error instanceof KernelError)) throw error;
+        if (error.errno !== EINVAL && error.errno !== EOPNOTSUPP) throw error;
         await channel.dump(name, ctnetlink(message), family, build(false), each, large || options.background);
       }
     });
@@ -458,7 +465,7 @@ export class ConntrackTable {
   }
 
   #release(channel: Channel): void {
-    if (this.#closed || this.#idle.length >= IDLE_KEPT) channel.close();
+    if (this.#closed || !channel.reusable || this.#idle.length >= IDLE_KEPT) channel.close();
     else this.#idle.push(channel);
   }
 
