@@ -76,9 +76,9 @@ export class PacedOutput {
       try {
         at += writeSync(this.#fd, bytes, at, Math.min(end - at, this.#most));
       } catch (error) {
-        const code = (error as NodeJS.ErrnoException).code ?? 'EIO';
+        const { code } = error as NodeJS.ErrnoException;
         if (code === 'EAGAIN') break;
-        if (code !== 'EINTR') throw new OutputError(code, error);
+        if (code !== 'EINTR') throw new OutputError(error);
       }
     }
     this.#written += at - from;
