@@ -3,7 +3,7 @@
 
 import { fstatSync, writeSync } from 'node:fs';
 import { WritableDescriptor } from '../wire/writable.js';
-import { OutputError } from './output.js';
+import { OutputError, waitForOthers } from './output.js';
 
 /** A pipe that is ready takes this much without waiting. */
 const PIPE_BUF = 4096;
@@ -77,8 +77,10 @@ export class PacedOutput {
         at += writeSync(this.#fd, bytes, at, Math.min(end - at, this.#most));
       } catch (error) {
         const { code } = error as NodeJS.ErrnoException;
-        if (code === 'EAGAIN') break;
-        if (code !== 'EINTR') throw new OutputError(error);
+        if (code === 'EAGAIN' && this.#most === PIPE_BUF) break;
+        if (code === 'EAGAIN')
+          waitForOthers(); // a file, of which nobody can tell when it is ready
+        else if (code !== 'EINTR') throw new OutputError(error);
       }
     }
     this.#written += at - from;
