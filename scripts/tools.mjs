@@ -14,6 +14,8 @@ const PACKAGES = {
   sysctl: 'procps',
   ping: 'iputils-ping',
   nc: 'netcat-openbsd',
+  // Makes system calls fail, and tells which files are opened.
+  strace: 'strace',
   // The manual page and the completions are tried with these.
   mandoc: 'mandoc',
   zsh: 'zsh',

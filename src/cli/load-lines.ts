@@ -3,9 +3,27 @@
 import { closeSync, openSync, readSync, unlinkSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { ConntrackError } from '../errors.js';
+import { errnoName } from '../wire/errno.js';
+import { fileReason } from './file-reason.js';
+import { waitForOthers } from './output.js';
+import { UsageError } from './usage-error.js';
 
 const PIECE = 65536;
 const NEWLINE = 10;
+/** Twice what the longest line of words can be, and far more than any flow takes in JSON. */
+const LONGEST_LINE = 1024 * 1024;
+
+/** The lines to load cannot be read to their end, or not be kept. `code` is the errno's name, such as EIO. */
+export class InputError extends ConntrackError {
+  readonly code: string;
+
+  constructor(what: string, cause: unknown, hint?: string) {
+    const errno = -((cause as NodeJS.ErrnoException).errno ?? 0);
+    super(`${what}: ${fileReason(cause)}`, { cause, hint });
+    this.code = errnoName(errno);
+  }
+}
 
 /** Reads a regular file from its start, line by line, in one buffer that grows to its longest line. */
 export class LineReader {
@@ -55,13 +73,15 @@ export class LineReader {
   #read(): number {
     const size = this.#filled - this.#next;
     if (size === this.bytes.length) {
+      if (size >= LONGEST_LINE)
+        throw new UsageError(`line ${this.number + 1} has more than ${LONGEST_LINE} bytes`, { hint: 'is it a file to load?' });
       const larger = Buffer.allocUnsafeSlow(size * 2);
       this.bytes.copy(larger);
       this.bytes = larger;
     } else this.bytes.copyWithin(0, this.#next, this.#filled);
     this.#next = 0;
     this.#filled = size;
-    const read = readSync(this.#fd, this.bytes, size, this.bytes.length - size, this.#position);
+    const read = readSome(this.#fd, this.bytes, size, this.#position);
     this.#position += read;
     this.#filled += read;
     return read;
@@ -71,15 +91,39 @@ export class LineReader {
 /** What cannot be read twice (standard input, a pipe) as a file that can: a copy that nobody else can open, gone when closed. */
 export function spool(from: number): number {
   const path = join(tmpdir(), `conntrack-${Date.now()}-${Math.random().toString(36).slice(2)}`);
-  const fd = openSync(path, 'wx+', 0o600);
+  const kept = <T>(work: () => T): T => {
+    try {
+      return work();
+    } catch (cause) {
+      throw new InputError(`cannot keep a copy of the lines in ${tmpdir()}`, cause, KEEP_ELSEWHERE);
+    }
+  };
+  const fd = kept(() => openSync(path, 'wx+', 0o600));
   try {
-    unlinkSync(path);
+    kept(() => unlinkSync(path));
     const bytes = Buffer.alloc(PIECE);
-    for (let size = readSync(from, bytes, 0, PIECE, null); size > 0; size = readSync(from, bytes, 0, PIECE, null))
-      for (let done = 0; done < size; ) done += writeSync(fd, bytes, done, size - done);
+    for (let size = readSome(from, bytes, 0, null); size > 0; size = readSome(from, bytes, 0, null))
+      for (let done = 0; done < size; ) done += kept(() => writeSync(fd, bytes, done, size - done));
     return fd;
   } catch (error) {
     closeSync(fd);
     throw error;
+  }
+}
+
+const KEEP_ELSEWHERE = 'set TMPDIR to a folder that has room and may be written to, or name a file: conntrack -R FILE';
+
+/** Fills `bytes` from `start` on with what there is, waiting for something. @returns how many bytes; 0 at the end. @throws InputError */
+function readSome(fd: number, bytes: Buffer, start: number, position: number | null): number {
+  for (;;) {
+    try {
+      return readSync(fd, bytes, start, bytes.length - start, position);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'EAGAIN')
+        waitForOthers(); // standard input that somebody has made non-blocking
+      else if (code === 'EISDIR') throw error;
+      else if (code !== 'EINTR') throw new InputError('cannot read the lines', error);
+    }
   }
 }

@@ -5,6 +5,7 @@ import { ConntrackError, NamespaceError } from '../errors.js';
 import type { ByteWriter } from '../format/byte-writer.js';
 import { parseCommandLine } from './command-line.js';
 import { CLOSING_PREFIX, type Context, invocationContext, outputTo } from './context.js';
+import { fileReason } from './file-reason.js';
 import { type CommandLetter, type Invocation, isJson } from './invocation.js';
 import { LabelSource } from './labels.js';
 import { explain, failureJson, failureLines } from './messages.js';
@@ -128,6 +129,12 @@ function report(error: unknown, invocation: Invocation | undefined, json: boolea
   if (error instanceof ConntrackError) {
     const { message, hint } = invocation ? explain(error, invocation) : error;
     tell(error.code, message, hint, json);
+    return 1;
+  }
+  const { code, errno, syscall, path } = error as NodeJS.ErrnoException;
+  if (code !== undefined && errno !== undefined && syscall !== undefined) {
+    // What the system refuses to Node is no defect.
+    tell(code, `${syscall}${path === undefined ? '' : ` ${path}`}: ${fileReason(error)}`, undefined, json);
     return 1;
   }
   const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);

@@ -1,7 +1,8 @@
 // Every sentence about a failure that a user can see: what was tried, why it failed, what to do about it.
 // Reasons by command and errno: ctnetlink.md 5, cli.md 4.15. Wording is ours; closing lines are in the commands.
 
-import { type ConntrackError, KernelError, SystemError } from '../errors.js';
+import { type ConntrackError, KernelError, NoAnswerError, SystemError } from '../errors.js';
+import { errnoReason } from '../wire/errno.js';
 import type { Invocation } from './invocation.js';
 
 const NEEDS_ROOT = 'run it as root, or with the capability CAP_NET_ADMIN in this network namespace';
@@ -34,14 +35,26 @@ const OBJECTS: Readonly<Record<Invocation['table'], readonly [one: string, many:
 /** The commands that mean a single entry. */
 const SINGLE = new Set(['G', 'I', 'A']);
 
+const CHANGING: ReadonlySet<string> = new Set(['D', 'I', 'A', 'U', 'F', 'R']);
+const LOOK_FIRST = 'what was to be changed may be changed all the same: look with conntrack -L before trying again';
+
 /** Message and hint for a failure of a command; `undefined` as hint where nothing helps. */
 export function explain(
   error: ConntrackError,
   invocation: Pick<Invocation, 'command' | 'table'>,
 ): { message: string; hint: string | undefined } {
-  if (!(error instanceof KernelError || error instanceof SystemError)) return { message: error.message, hint: error.hint };
+  const lost = error instanceof NoAnswerError || (error instanceof SystemError && error.syscall === 'recvmmsg');
+  if (!(lost || error instanceof KernelError || error instanceof SystemError))
+    return { message: error.message, hint: error.hint };
   const [one, many] = OBJECTS[invocation.table];
   const attempt = `cannot ${ATTEMPTS[invocation.command]} ${SINGLE.has(invocation.command) ? one : many}`;
+  if (lost) {
+    const why = error instanceof SystemError ? ` (${errnoReason(error.errno)})` : '';
+    return {
+      message: `${attempt}: the answer of the kernel is lost${why}`,
+      hint: CHANGING.has(invocation.command) ? LOOK_FIRST : 'try again',
+    };
+  }
   const { reason, hint } = reasonOf(error, invocation);
   const detail = error instanceof KernelError && error.detail ? ` (the kernel says: ${error.detail})` : '';
   return { message: `${attempt}: ${reason}${detail}`, hint };

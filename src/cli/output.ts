@@ -2,15 +2,22 @@
 
 import { writeSync } from 'node:fs';
 import { ConntrackError } from '../errors.js';
+import { errnoName } from '../wire/errno.js';
+import { fileReason } from './file-reason.js';
+
+const EIO = 5;
 
 /** Standard output cannot be written. `code` is the errno's name: EPIPE when the reader went away, ENOSPC when the disk is full. */
 export class OutputError extends ConntrackError {
   readonly code: string;
 
-  constructor(code: string, cause: unknown) {
-    super(`cannot write the output: ${code === 'ENOSPC' ? 'no space left on the device' : code}`, {
+  constructor(cause: unknown) {
+    const { errno = -EIO } = cause as NodeJS.ErrnoException;
+    const code = errnoName(-errno); // Node's numbers are negative, and it has no name for some
+    const full = code === 'ENOSPC' || code === 'EDQUOT';
+    super(`cannot write the output: ${fileReason(cause)}`, {
       cause,
-      hint: code === 'ENOSPC' ? 'what was printed is incomplete; make room and run the command again' : undefined,
+      hint: `what was printed is incomplete${full ? '; make room and run the command again' : ''}`,
     });
     this.code = code;
   }
@@ -26,9 +33,14 @@ export function writeAll(fd: number, bytes: Uint8Array, length: number): void {
     try {
       done += writeSync(fd, bytes, done, length - done);
     } catch (error) {
-      const code = (error as NodeJS.ErrnoException).code ?? 'EIO';
-      if (code === 'EAGAIN') Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, RETRY_MILLISECONDS);
-      else if (code !== 'EINTR') throw new OutputError(code, error);
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'EAGAIN') waitForOthers();
+      else if (code !== 'EINTR') throw new OutputError(error);
     }
   }
+}
+
+/** Lets the other end of a descriptor that is not ready do something. */
+export function waitForOthers(): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, RETRY_MILLISECONDS);
 }

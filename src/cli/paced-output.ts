@@ -3,7 +3,7 @@
 
 import { fstatSync, writeSync } from 'node:fs';
 import { WritableDescriptor } from '../wire/writable.js';
-import { OutputError } from './output.js';
+import { OutputError, waitForOthers } from './output.js';
 
 /** A pipe that is ready takes this much without waiting. */
 const PIPE_BUF = 4096;
@@ -76,9 +76,11 @@ export class PacedOutput {
       try {
         at += writeSync(this.#fd, bytes, at, Math.min(end - at, this.#most));
       } catch (error) {
-        const code = (error as NodeJS.ErrnoException).code ?? 'EIO';
-        if (code === 'EAGAIN') break;
-        if (code !== 'EINTR') throw new OutputError(code, error);
+        const { code } = error as NodeJS.ErrnoException;
+        if (code === 'EAGAIN' && this.#most === PIPE_BUF) break;
+        if (code === 'EAGAIN')
+          waitForOthers(); // a file, of which nobody can tell when it is ready
+        else if (code !== 'EINTR') throw new OutputError(error);
       }
     }
     this.#written += at - from;

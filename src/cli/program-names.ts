@@ -19,8 +19,8 @@ export class ProgramNames {
   readonly #table: Pick<Table, 'readText'>;
   readonly #now: () => number;
 
-  /** Port ids are those of the table's network namespace. */
-  constructor(table: Pick<Table, 'readText'>, now: () => number = Date.now) {
+  /** Port ids are those of the table's network namespace. `now`: milliseconds of a clock that nobody sets. */
+  constructor(table: Pick<Table, 'readText'>, now = () => performance.now()) {
     this.#table = table;
     this.#now = now;
   }

@@ -5,7 +5,7 @@
 // in the same places, and comparing some 25 words is ten times cheaper than walking. Any difference means a walk.
 
 import { DecodeError } from '../errors.js';
-import { be16, be32, be64, host16, host32 } from '../wire/bytes.js';
+import { be16, be32, be64, host16, host32, machineWords } from '../wire/bytes.js';
 import { align4 } from '../wire/message.js';
 import { NLA_HDRLEN, NLA_TYPE_MASK, NLM_F_CREATE, NLM_F_EXCL } from '../wire/uapi/netlink.js';
 import { NFNL_ATTRS } from '../wire/uapi/nfnetlink.js';
@@ -23,7 +23,6 @@ export const ORIGIN_RESYNC = 2;
 export type Origin = typeof ORIGIN_KERNEL | typeof ORIGIN_INITIAL | typeof ORIGIN_RESYNC;
 
 const EMPTY = new Uint8Array(0);
-const NO_WORDS = new Int32Array(0);
 
 /** What a walk over a message found. All positions count from the start of the message. */
 class Layout {
@@ -69,7 +68,7 @@ export class View {
   size = 0;
   readonly #policy: Policy;
   /** `bytes` as words; empty where they are not aligned. */
-  #words: Int32Array = NO_WORDS;
+  #words: Int32Array = machineWords(EMPTY);
   /** Layouts met, by message size in words. */
   readonly #layouts: (Layout[] | undefined)[] = [];
   #layout: Layout;
@@ -87,7 +86,7 @@ export class View {
     const size = end - at;
     if (bytes !== this.bytes) {
       this.bytes = bytes;
-      this.#words = bytes.byteOffset & 3 ? NO_WORDS : new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2);
+      this.#words = machineWords(bytes);
     }
     this.start = at;
     this.origin = ORIGIN_KERNEL;
@@ -129,7 +128,7 @@ export class View {
       const type = host16(bytes, at + 2) & NLA_TYPE_MASK;
       if (length < NLA_HDRLEN || at + length > end) throw new DecodeError(`attribute ${type}: bad length ${length}`, at);
       layout.positions.push((at - start) >> 2);
-      layout.headers.push(host32(bytes, at) | 0);
+      layout.headers.push(this.#words[at >> 2] ?? 0); // of no use where the message is not aligned, and not used there
       const what = type < NEST_SIZE ? action[nest + type]! : 0;
       if (what < 0) this.#walk(layout, -what, at + NLA_HDRLEN, at + length);
       else if (what > 0) {

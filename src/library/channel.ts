@@ -40,6 +40,8 @@ export class Channel {
   readonly #message = new MessageWriter();
   #sequence = 0;
   #batched = 0;
+  /** A dump has begun and its end was not seen: the kernel begins no other one on this socket. */
+  #inDump = false;
 
   constructor(transport: Transport) {
     this.#socket = transport;
@@ -72,7 +74,10 @@ export class Channel {
   ): Promise<void> {
     this.#begin(type, NLM_F_REQUEST | NLM_F_ACK | NLM_F_DUMP, family, build);
     const { bytes, length } = this.#message;
-    await dump(this.#socket, this.#buffers, { name, sequence: this.#sequence, bytes, length, large, thread }, visitor);
+    const request = { name, sequence: this.#sequence, bytes, length, large, thread };
+    this.#inDump = true;
+    await dump(this.#socket, this.#buffers, request, visitor);
+    this.#inDump = false;
   }
 
   /** As `transact`, for a request that keeps the kernel busy: it does so on another thread. */
@@ -110,6 +115,11 @@ export class Channel {
     flows.number(sequence);
     const { bytes, length } = flows;
     await this.#run({ name, sequence, count, bytes, length, failed }, undefined, background);
+  }
+
+  /** Whether it can take another request. Sequence numbers are 32 bits wide, and an answer to an older request may still come. */
+  get reusable(): boolean {
+    return !this.#inDump && this.#sequence < 0x80000000;
   }
 
   close(): void {

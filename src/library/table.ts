@@ -30,10 +30,9 @@ import {
   IPCTNL_MSG_EXP_NEW,
 } from '../ctnetlink/uapi/nfnetlink-conntrack.js';
 import { createExpectationView, createFlowView, type View } from '../ctnetlink/view.js';
-import { ClosedError, isMissing, KernelError } from '../errors.js';
+import { ClosedError, isMissing, KernelError, NoAnswerError } from '../errors.js';
 import { putBe32 } from '../wire/bytes.js';
 import { EBUSY, EINVAL, EOPNOTSUPP, EPERM } from '../wire/errno.js';
-import { kernelIsAtLeast } from '../wire/kernel.js';
 import type { MessageWriter } from '../wire/message.js';
 import { NetworkNamespace } from '../wire/netns.js';
 import { type DumpVisitor, SharedThread, type VisitMessage } from '../wire/request.js';
@@ -201,10 +200,14 @@ export class ConntrackTable {
   /** How many entries the table has, all families and zones. Source: GET_STATS. */
   count(): TableCount {
     const view = createStatisticsView(GLOBAL_STATISTICS);
-    this.#transact('CT_GET_STATS', ctnetlink(IPCTNL_MSG_CT_GET_STATS), AF_UNSPEC, undefined, (bytes, at, end) =>
-      view.decode(bytes, at, end),
-    );
-    return { entries: view.be32(0), maxEntries: view.has(1) ? view.be32(1) : undefined };
+    let count: TableCount | undefined;
+    const visit = decodeThen(view, () => {
+      // Read at once: the acknowledgement may come later, over these bytes.
+      count = { entries: view.be32(0), maxEntries: view.has(1) ? view.be32(1) : undefined };
+    });
+    this.#transact('CT_GET_STATS', ctnetlink(IPCTNL_MSG_CT_GET_STATS), AF_UNSPEC, undefined, visit);
+    if (!count) throw new NoAnswerError('CT_GET_STATS: the kernel gave no answer');
+    return count;
   }
 
   /** Calls `visit` with the counters of each CPU; slot n is name n of CPU_STATISTICS. @internal */
@@ -347,6 +350,7 @@ export class ConntrackTable {
    * Kernels before 5.3 empty the table whatever the family: there the flows of the family are deleted one by one.
    */
   async flush(family: number = AF_UNSPEC): Promise<void> {
+    const { kernelIsAtLeast } = await import('../wire/kernel.js'); // needed here only
     if (family !== AF_UNSPEC && !kernelIsAtLeast(5, 3)) {
       await this.delete({ kind: 'family', family }, () => {});
       return;
@@ -405,8 +409,10 @@ export class ConntrackTable {
     const wanted = compileFilter(filter);
     const view = createFlowView();
     const repeats = new BoundaryDuplicates();
+    let begun = false;
     const each = {
       message: (bytes: Uint8Array, at: number, end: number) => {
+        begun = true;
         view.decode(bytes, at, end);
         if (repeats.isRepeat(view, at) || (wanted && !wanted(view))) return;
         visitor.entry(view);
@@ -425,7 +431,8 @@ export class ConntrackTable {
         await channel.dump(name, ctnetlink(message), family, build(true), each, large || options.background, thread);
       } catch (error) {
         // Kernels that know CTA_FILTER but not this use of it refuse before the first entry: ask again without.
-        if (!(filtered && error instanceof KernelError && (error.errno === EINVAL || error.errno === EOPNOTSUPP))) throw error;
+        if (!filtered || begun || !(error instanceof KernelError)) throw error;
+        if (error.errno !== EINVAL && error.errno !== EOPNOTSUPP) throw error;
         await channel.dump(name, ctnetlink(message), family, build(false), each, large || options.background, thread);
       }
     });
@@ -469,7 +476,7 @@ export class ConntrackTable {
   }
 
   #release(channel: Channel): void {
-    if (this.#closed || this.#idle.length >= IDLE_KEPT) channel.close();
+    if (this.#closed || !channel.reusable || this.#idle.length >= IDLE_KEPT) channel.close();
     else this.#idle.push(channel);
   }
 

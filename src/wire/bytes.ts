@@ -1,6 +1,9 @@
 // The only multi-byte reads and writes on bytes. Netlink headers are in host order, most values in network order.
 
-const LITTLE_ENDIAN = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
+import { LITTLE_ENDIAN as HOST_IS_LITTLE_ENDIAN } from './byte-order.js';
+
+/** A constant of this module, which the compiler folds; an imported one is looked up at each read. */
+const LITTLE_ENDIAN = HOST_IS_LITTLE_ENDIAN;
 /** The host's order, by name. */
 export const HOST_BYTE_ORDER = LITTLE_ENDIAN ? 'little' : 'big';
 
@@ -37,6 +40,16 @@ export function host32(bytes: Uint8Array, at: number): number {
 /** Signed 32 bits in the host's order. */
 export function hostSigned32(bytes: Uint8Array, at: number): number {
   return host32(bytes, at) | 0;
+}
+
+const NO_WORDS = new Int32Array(0);
+
+/**
+ * The same memory as words of the machine, to be compared with each other only: what number a word is depends on the host.
+ * Empty where the bytes do not begin at a multiple of 4.
+ */
+export function machineWords(bytes: Uint8Array): Int32Array {
+  return bytes.byteOffset & 3 ? NO_WORDS : new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2);
 }
 
 /** Reverses the bytes of an unsigned 32-bit number on little-endian hosts: what be32 would have read as host32. */

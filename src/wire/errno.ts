@@ -7,6 +7,7 @@ export const EINTR = 4;
 export const EAGAIN = 11;
 export const EBUSY = 16;
 export const EINVAL = 22;
+export const EMFILE = 24;
 export const ENOSPC = 28;
 export const ETIME = 62;
 export const EPROTONOSUPPORT = 93;
@@ -36,6 +37,7 @@ const ROWS: readonly (readonly [number, string, string])[] = [
   [24, 'EMFILE', 'too many open files'],
   [27, 'EFBIG', 'file too large'],
   [28, 'ENOSPC', 'no space left'],
+  [30, 'EROFS', 'read-only file system'],
   [32, 'EPIPE', 'broken pipe'],
   [34, 'ERANGE', 'value out of range'],
   [62, 'ETIME', 'timer expired'],
@@ -43,6 +45,7 @@ const ROWS: readonly (readonly [number, string, string])[] = [
   [93, 'EPROTONOSUPPORT', 'protocol not supported'],
   [95, 'EOPNOTSUPP', 'operation not supported'],
   [97, 'EAFNOSUPPORT', 'address family not supported'],
+  [98, 'EADDRINUSE', 'address in use'],
   [105, 'ENOBUFS', 'receive buffer overrun'],
   [110, 'ETIMEDOUT', 'timed out'],
   [111, 'ECONNREFUSED', 'connection refused'],

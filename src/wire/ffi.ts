@@ -2,7 +2,8 @@
 
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
-import { PlatformError } from '../errors.js';
+import { PlatformError, SystemError } from '../errors.js';
+import { EMFILE, errnoName, errnoReason } from './errno.js';
 import type { Libc } from './libc.js';
 
 // koffi declares its functions as `any`-typed callables; this is the shape this file relies on.
@@ -35,17 +36,20 @@ export function libc(): Libc {
  */
 function loadKoffi(): Koffi {
   const module = { exports: {} as Koffi };
+  let noDescriptor = false;
   for (const flavour of ['linux', 'musl'])
     for (const folder of MODULE_FOLDERS)
       try {
         process.dlopen(module, `${HERE}/${folder}/@koromix/koffi-linux-${process.arch}/${flavour}_${process.arch}/koffi.node`);
         return module.exports;
-      } catch {
+      } catch (error) {
         // Not there, or not for this C library: the next place decides.
+        noDescriptor ||= /too many open files/i.test(String(error));
       }
   try {
     return createRequire(import.meta.url)('koffi') as Koffi;
   } catch (cause) {
+    if (noDescriptor) throw new SystemError('dlopen', EMFILE, errnoName(EMFILE), errnoReason(EMFILE));
     throw new PlatformError(`cannot load the native library interface (koffi) on ${process.platform}-${process.arch}`, {
       cause,
       hint: 'run "npm install" again with optional dependencies enabled; koffi ships binaries for Linux on x64, arm64, arm, ia32, riscv64, loong64 and ppc64',

@@ -22,7 +22,7 @@ export function listNamespaces(): NamespaceList {
   const found = new Map<number, NetworkNamespace>();
   const failures: { name: string; error: NamespaceError }[] = [];
   let hiddenProcesses = 0;
-  const own = statSync('/proc/thread-self/ns/net');
+  const own = fromProc(() => statSync('/proc/thread-self/ns/net'));
   const add = (name: string | number) => {
     const namespace = NetworkNamespace.open(name);
     if (namespace.device !== own.dev) failures.push({ name: namespace.name, error: notANamespace(namespace.name) });
@@ -55,6 +55,16 @@ export function listNamespaces(): NamespaceList {
   return { namespaces, hiddenProcesses, failures };
 }
 
+/** @throws NamespaceError where there is no /proc to look in */
+function fromProc<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (cause) {
+    const { code = 'EIO' } = cause as NodeJS.ErrnoException;
+    throw new NamespaceError(`cannot look for network namespaces: /proc cannot be read: ${code}`, code, { cause });
+  }
+}
+
 function names(): string[] {
   const all = NAME_FOLDERS.flatMap((folder) => {
     try {
@@ -69,7 +79,7 @@ function names(): string[] {
 
 /** Ids of all processes, ascending. */
 function processes(): number[] {
-  return readdirSync('/proc')
+  return fromProc(() => readdirSync('/proc'))
     .filter((name) => /^[0-9]+$/.test(name))
     .map(Number)
     .sort((a, b) => a - b);

@@ -60,7 +60,7 @@ export class NetworkNamespace {
   run<T>(work: () => T extends PromiseLike<unknown> ? never : T): T {
     if (this.#closed) throw new ClosedError(`the network namespace ${this.name} is closed`);
     const c = libc();
-    const own = openSync(OWN, OPEN_FLAGS);
+    const own = openOwn(this.name);
     try {
       // A process may be allowed to leave and not to return: in a user namespace of its own, but not in a network namespace of it.
       const back = c.setns(own, CLONE_NEWNET);
@@ -86,6 +86,18 @@ export class NetworkNamespace {
   }
 }
 
+/** The way back. */
+function openOwn(name: string): number {
+  try {
+    return openSync(OWN, OPEN_FLAGS);
+  } catch (cause) {
+    throw new NamespaceError(`cannot enter network namespace ${name}: ${OWN} cannot be opened`, codeOf(cause), {
+      cause,
+      hint: NEEDS_PROC,
+    });
+  }
+}
+
 /** Ends the process, which is in a namespace that nobody expects it in. */
 function endLost(c: Libc, name: string, errno: number): void {
   try {
@@ -106,7 +118,7 @@ function find(where: string | number): readonly [path: string, isPid: boolean] {
 }
 
 function cannotOpen(name: string, path: string, isPid: boolean, cause: unknown): NamespaceError {
-  const code = (cause as NodeJS.ErrnoException).code ?? 'EIO';
+  const code = codeOf(cause);
   const what = isPid ? `process ${name}` : path === name ? `network namespace ${path}` : `network namespace '${name}'`;
   if (code === 'ENOENT')
     return new NamespaceError(
@@ -140,5 +152,10 @@ function cannotEnter(name: string, errno: number): NamespaceError {
   return new NamespaceError(`cannot enter network namespace ${name}: ${errnoReason(errno)}`, code);
 }
 
+function codeOf(error: unknown): string {
+  return (error as NodeJS.ErrnoException).code ?? 'EIO';
+}
+
+const NEEDS_PROC = 'other network namespaces need /proc, and a free file descriptor';
 const NEEDS_ADMIN =
   'run it as root, or with CAP_SYS_ADMIN in the user namespaces of both network namespaces, to enter and to come back';

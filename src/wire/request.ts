@@ -1,10 +1,10 @@
 // One request and its answers: acknowledgement, single answers, multipart dumps. Knows netlink framing and nothing of conntrack.
 // Rules: ctnetlink.md 1.3 (finish on DONE or NLMSG_ERROR with our sequence number, never on a missing MULTI), 1.8 (buffers), 9.
 
-import { DecodeError, KernelError, NoAnswerError } from '../errors.js';
+import { DecodeError, KernelError, NoAnswerError, SystemError } from '../errors.js';
 import { host16, host32, hostSigned32 } from './bytes.js';
 import type { Datagrams } from './datagrams.js';
-import { EAGAIN, errnoName, errnoReason } from './errno.js';
+import { EAGAIN, EPERM, errnoName, errnoReason } from './errno.js';
 import { align4, checkedMessageLength } from './message.js';
 import type { Transport } from './transport.js';
 import {
@@ -19,6 +19,8 @@ import {
   NLMSGERR_ATTR_MSG,
   NLMSGERR_ATTR_OFFS,
 } from './uapi/netlink.js';
+
+const NOT_KNOWN = 'the answer is lost: what was to be changed may be changed all the same';
 
 /** The kernel never makes a dump datagram larger than this (ctnetlink.md 1.8). */
 const DATAGRAM_SIZE = 32768;
@@ -125,7 +127,7 @@ function collect(socket: Transport, buffers: ReceiveBuffers, request: Request, v
   for (;;) {
     const count = socket.receive(into);
     // Without the privilege the kernel refuses a datagram as a whole, in the name of its first message.
-    if (count === -EAGAIN && refused) throw refused;
+    if (count === -EAGAIN && refused?.errno === EPERM) throw refused;
     if (walkBatch(into, checkCount(count, request), watched, visitor)) return;
   }
 }
@@ -143,7 +145,7 @@ export class SharedThread {
  * the kernel fills the next on another thread, so the time is the longer of the two, not their sum.
  * A `large` one is begun on another thread as well: the first part takes as long as it takes to find
  * entries that the filter lets through. Without it a small table starts no thread.
- * @throws as `transact`; after any other error than KernelError the socket is in the middle of the dump and must be closed
+ * @throws as `transact`; after an error the socket may be in the middle of the dump, unless the kernel refused it, and must be closed
  */
 export async function dump(socket: Transport, buffers: ReceiveBuffers, request: Request, visitor: DumpVisitor): Promise<void> {
   const { large, thread } = request;
@@ -190,9 +192,11 @@ export async function dump(socket: Transport, buffers: ReceiveBuffers, request: 
 }
 
 function checkCount(count: number, request: Request): number {
-  if (count >= 0) return count;
-  if (count === -EAGAIN) throw new NoAnswerError(`${request.name}: the kernel gave no answer`);
-  throw new KernelError(request.name, -count, errnoName(-count), errnoReason(-count));
+  if (count > 0) return count;
+  if (count === 0 || count === -EAGAIN)
+    throw new NoAnswerError(`${request.name}: the kernel gave no answer`, { hint: NOT_KNOWN });
+  // No word of the kernel about the request: an error of this socket.
+  throw new SystemError('recvmmsg', -count, errnoName(-count), errnoReason(-count), { hint: NOT_KNOWN });
 }
 
 /** Whether a batch has the end of the answer: DONE comes alone in its datagram, an error first in its own. */

@@ -167,6 +167,15 @@ export const operations = {
   /** As `netlink`, as fast as the kernel takes them, without asking what came of them. */
   flood: (messages: readonly Uint8Array[]): void => flood(messages.map((bytes) => Buffer.from(bytes))),
 
+  /** Sends datagrams to the netlink socket of another process here, as any process with CAP_NET_ADMIN can. */
+  forge: (portId: number, datagrams: readonly Uint8Array[]): void => {
+    const c = libc();
+    const fd = openRequester();
+    const to = netlinkAddress(0, portId);
+    for (const bytes of datagrams) c.sendto(fd, Buffer.from(bytes), bytes.length, 0, to, to.length);
+    c.close(fd);
+  },
+
   /** A listener to DESTROY events that never reads and insists on delivery: what is deleted now stays on the dying list. */
   listenDeaf: (): void => {
     const c = libc();

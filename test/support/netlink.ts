@@ -314,10 +314,11 @@ function withoutAck(bytes: Buffer): Buffer {
   return copy;
 }
 
-/** struct sockaddr_nl of the kernel, or of ourselves with groups. */
-export function netlinkAddress(groups = 0): Buffer {
+/** struct sockaddr_nl of the kernel, of ourselves with groups, or of another socket. */
+export function netlinkAddress(groups = 0, portId = 0): Buffer {
   const address = Buffer.alloc(12);
   address.writeUInt16LE(AF_NETLINK, 0);
+  address.writeUInt32LE(portId, 4);
   address.writeUInt32LE(groups, 8);
   return address;
 }

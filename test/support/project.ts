@@ -38,6 +38,7 @@ export function requirePrerequisites(): void {
     ['mount', 'mount'],
     ['nft', 'nftables'],
     ['ip', 'iproute2'],
+    ['strace', 'strace'],
   ] as const) {
     if (spawnSync('sh', ['-c', `command -v ${tool}`], { env: { ...COMMAND_ENVIRONMENT } }).status !== 0)
       missing.push(`the command ${tool}: apt-get install ${debian}`);

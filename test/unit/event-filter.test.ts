@@ -7,36 +7,10 @@ import { compileFilter, type FlowCondition, type FlowFilter, MATCH_ALL } from '.
 import { createFlowView } from '../../src/ctnetlink/view.js';
 import { DecodeError } from '../../src/errors.js';
 import { damaged, noise, randomTree } from '../fuzz/messages.js';
+import { runBpf } from '../support/bpf.js';
 import { Random } from '../support/random.js';
 import { flowMessage, type Kind, type TestFlow } from './event-messages.js';
 import { readFixtures } from './fixture.js';
-
-/** Runs struct sock_filter instructions over a datagram, as linux/filter.h has it. @returns bytes to keep; 0 drops */
-function run(program: Uint8Array, packet: Uint8Array): number {
-  const code = new DataView(program.buffer, program.byteOffset, program.length);
-  const data = new DataView(packet.buffer, packet.byteOffset, packet.length);
-  let a = 0;
-  for (let pc = 0, steps = 0; pc < program.length / 8; pc++, steps++) {
-    assert.ok(steps < 4096, 'an endless program');
-    const at = pc * 8;
-    const [op, jt, jf, k] = [
-      code.getUint16(at, true),
-      code.getUint8(at + 2),
-      code.getUint8(at + 3),
-      code.getUint32(at + 4, true),
-    ];
-    const size = { 32: 4, 40: 2, 48: 1 }[op];
-    if (size !== undefined) {
-      if (k + size > packet.length) return 0;
-      a = size === 4 ? data.getUint32(k) : size === 2 ? data.getUint16(k) : data.getUint8(k);
-    } else if (op === 0x54) a = (a & k) >>> 0;
-    else if (op === 0x15) pc += a === k ? jt : jf;
-    else if (op === 0x05) pc += k;
-    else if (op === 0x06) return k;
-    else assert.fail(`instruction ${op.toString(16)}`);
-  }
-  assert.fail('the program runs past its end');
-}
 
 const V4 = [
   [192, 0, 2, 1],
@@ -116,7 +90,7 @@ test('nothing that is wanted is dropped, and of sound messages nothing is kept t
     const program = eventFilter(filter);
     const message = flowMessage(random.pick<Kind>(['new', 'update', 'destroy']), randomFlow(random));
     if (!program) continue;
-    const kept = run(program, message) !== 0;
+    const kept = runBpf(program, message) !== 0;
     if (wants(filter, message)) {
       wanted++;
       assert.ok(kept, JSON.stringify(filter));
@@ -163,7 +137,7 @@ test('nor of captured, damaged and random ones', () => {
     // A datagram shorter than what a filter looks at cannot be an event; the kernel makes none.
     if (!program || message.length < 100 || repeats(message, 20, message.length) || !wants(filter, message)) continue;
     wanted++;
-    assert.notEqual(run(program, message), 0, `${JSON.stringify(filter)}\n${Buffer.from(message).toString('hex')}`);
+    assert.notEqual(runBpf(program, message), 0, `${JSON.stringify(filter)}\n${Buffer.from(message).toString('hex')}`);
   }
   assert.ok(wanted > 60, `${wanted} wanted`);
 });
@@ -179,9 +153,9 @@ test('ports are judged where the protocol has them', () => {
   assert.ok(program);
   for (const src of [V4[0]!, V6[0]!]) {
     const flow = { protonum: 6, src, dst: src, sport: 1, id: 1 };
-    assert.notEqual(run(program, flowMessage('new', { ...flow, dport: 80 })), 0);
-    assert.equal(run(program, flowMessage('new', { ...flow, dport: 81 })), 0);
-    assert.equal(run(program, flowMessage('new', { ...flow, protonum: 17, dport: 80 })), 0);
+    assert.notEqual(runBpf(program, flowMessage('new', { ...flow, dport: 80 })), 0);
+    assert.equal(runBpf(program, flowMessage('new', { ...flow, dport: 81 })), 0);
+    assert.equal(runBpf(program, flowMessage('new', { ...flow, protonum: 17, dport: 80 })), 0);
   }
 });
 

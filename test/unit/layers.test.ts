@@ -16,7 +16,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   library: ['errors', 'wire/', 'ctnetlink/'],
   testing: ['errors', 'wire/', 'node:'],
   index: ['errors', 'library/', 'ctnetlink/'],
-  cli: ['errors', 'library/', 'format/', 'ctnetlink/', 'wire/writable', 'node:'],
+  cli: ['errors', 'library/', 'format/', 'ctnetlink/', 'wire/errno', 'wire/writable', 'node:'],
   top: ['errors', 'library/', 'format/', 'ctnetlink/', 'node:'],
   web: ['errors', 'library/', 'format/', 'ctnetlink/', 'node:'],
   metrics: ['errors', 'library/', 'format/', 'ctnetlink/', 'node:'],

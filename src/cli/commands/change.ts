@@ -11,6 +11,7 @@ import type { Context } from '../context.js';
 import { flowWriter } from '../flow-writer.js';
 import { isJson } from '../invocation.js';
 import { explain, failureLines } from '../messages.js';
+import { OutputError } from '../output.js';
 import { notThisSsh } from '../ssh.js';
 import { UsageError } from '../usage-error.js';
 
@@ -47,6 +48,7 @@ export async function changeFlows(context: Context, command: FlowChangeCommand):
   });
   const beginBatch = () => writer.clock.set(context.now());
   let changed = 0;
+  let written = 0;
   const results: TableResult[] = [];
   const complete = await tables.each(async (table) => {
     const conntrack = table.conntrack();
@@ -57,7 +59,13 @@ export async function changeFlows(context: Context, command: FlowChangeCommand):
         changed++;
       });
     else {
-      const result = await command.run(conntrack, filter, writer.entry, beginBatch);
+      const done = (view: View) => {
+        writer.entry(view);
+        written++;
+      };
+      const result = await command.run(conntrack, filter, done, beginBatch).catch((error) => {
+        throw toldOfThoseBefore(context, command, written, error);
+      });
       changed += result.changed;
       results.push({ netns: table.netns, result });
     }
@@ -69,6 +77,14 @@ export async function changeFlows(context: Context, command: FlowChangeCommand):
   context.close(`${changed} flow entries ${dryRun ? 'would be' : 'have been'} ${command.done}.`);
   const failed = results.some(({ result }) => result.failed > 0);
   return complete && !failed && (changed > 0 || okIfNone) ? 0 : 1;
+}
+
+/** What was changed before a failure is changed: it is shown, and counted. @returns the failure */
+function toldOfThoseBefore({ out, err }: Context, { done }: FlowChangeCommand, count: number, failure: unknown): unknown {
+  if (count === 0 || failure instanceof OutputError) return failure;
+  out.flush();
+  err(`conntrack: ${count} flow entries had been ${done} before this failed:`);
+  return failure;
 }
 
 /** `--max`: counts first, so that nothing is touched when it is too much. */

@@ -42,7 +42,7 @@ export async function events(context: Context): Promise<number> {
         resync: values.resync ?? false,
       } as const;
       const watch = EventWatch.open(options, () => each.conntrack());
-      watchings.push({ netns: each.netns, watch, names: new ProgramNames(each, context.now), resynced: 0 });
+      watchings.push({ netns: each.netns, watch, names: new ProgramNames(each), resynced: 0 });
       if (values.bufferSize !== undefined)
         context.err(`conntrack: the receive buffer of the events has ${watch.receiveBuffer} bytes`);
       warnOfEventMode(context, each);

@@ -4,10 +4,11 @@
 import { closeSync, fstatSync, openSync } from 'node:fs';
 import type { FlowSpec } from '../../ctnetlink/flow-spec.js';
 import { IPS_EXPECTED } from '../../ctnetlink/uapi/nf-conntrack-common.js';
-import { ConntrackError, KernelError } from '../../errors.js';
+import { ConntrackError, KernelError, PlatformError } from '../../errors.js';
 import { type EncodedFlows, FlowEncoder, type SingleRequest } from '../../library/encoded-flows.js';
 import { unloadable } from '../command-line.js';
 import { type Context, invocationContext } from '../context.js';
+import { fileReason } from '../file-reason.js';
 import { flowChange } from '../flow-spec.js';
 import type { Invocation, OptionValues } from '../invocation.js';
 import { LineReader, spool } from '../load-lines.js';
@@ -79,13 +80,8 @@ function open(file: string): number {
       if (fd !== 0) closeSync(fd);
     }
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    const reasons: Record<string, string> = {
-      ENOENT: 'it does not exist',
-      EACCES: 'permission denied',
-      EISDIR: 'it is a directory',
-    };
-    throw new UsageError(`cannot read ${quoted(file)}: ${reasons[code ?? ''] ?? code ?? String(error)}`);
+    if (error instanceof ConntrackError) throw error;
+    throw new UsageError(`cannot read ${quoted(file)}: ${fileReason(error)}`);
   }
 }
 
@@ -246,7 +242,7 @@ class Runner {
 
   /** @returns whether the next step shall be run */
   async run(step: Step): Promise<boolean> {
-    if ('flows' in step) await this.#create(step.flows);
+    if ('flows' in step) await this.#createOrTell(step.flows);
     else await this.#runLine(step.invocation, step.line);
     return this.#failures.length === 0;
   }
@@ -271,6 +267,20 @@ class Runner {
         `${this.#failures.length} lines failed${more > 0 ? ` (${more} of them not shown)` : ''}; later lines were not run`,
     );
     return 1;
+  }
+
+  /** As `#create`. When it is not known what became of a batch, says what is known. */
+  async #createOrTell(flows: EncodedFlows): Promise<void> {
+    try {
+      await this.#create(flows);
+    } catch (error) {
+      if (error instanceof ConntrackError && !(error instanceof KernelError) && !(error instanceof PlatformError))
+        this.#context.err(
+          `conntrack: ${this.#name}: ${this.#created} flow entries created before line ${flows.tag(0)}; ` +
+            `lines ${flows.tag(0)} to ${this.#lastLine} may have been run, later ones were not:`,
+        );
+      throw error;
+    }
   }
 
   /** Lines that create are sent together: when one fails, those behind it in the same batch have been run too. */
