@@ -83,12 +83,16 @@ export function unloadable({ command, table, values }: Invocation): UsageError |
   return undefined;
 }
 
-/** The options of our own that `-R` takes, behind the file name. Other words there are ignored, as the reference does. */
+/** The options that `-R` takes, behind the file name: those of our own, and the label file. Other words there are ignored, as the reference does. */
 function loadOptions(words: readonly string[]): OptionValues {
   const names = new OptionNames<Named>();
   addOptions(
     names,
-    Object.fromEntries(Object.entries<OptionRow>(OPTIONS).filter(([, row]) => row.isNew && needOf(row, 'R', 'conntrack'))),
+    Object.fromEntries(
+      Object.entries<OptionRow>(OPTIONS).filter(
+        ([key, row]) => (row.isNew || key === 'labelMap') && needOf(row, 'R', 'conntrack'),
+      ),
+    ),
   );
   const reader = new OptionReader<Named>(words, names);
   const draft = newDraft({ readProtocols: () => '' });

@@ -754,8 +754,12 @@ export const OPTIONS = {
     value: 'FILE',
     group: 'label',
     help: 'File of label names, instead of /etc/xtables/connlabel.conf.',
-    conntrack: { L: 'may', D: 'may', U: 'may', E: 'may' },
+    conntrack: { L: 'may', D: 'may', U: 'may', E: 'may', R: 'may' },
     read(draft, name, text) {
+      if (draft.loading)
+        throw new UsageError(`${name} cannot be used in a load file, which must not choose what is read`, {
+          hint: 'give it behind the file name: conntrack -R FILE --labelmap MAP',
+        });
       if (draft.values.labelMap !== undefined)
         throw new UsageError(`${name}: only one label file; ${quoted(draft.values.labelMap)} was given before`);
       draft.values.labelMap = text;

@@ -55,10 +55,12 @@ export class Members {
     return number;
   }
 
-  text(name: string): string | undefined {
+  /** A name as the kernel keeps them: at most `longest` printable characters without blanks. */
+  name(name: string, longest: number): string | undefined {
     const value = this.get(name);
     if (value === undefined) return undefined;
-    if (typeof value !== 'string' || value === '') throw new ValueError(`${this.at(name)} must be a string, not ${show(value)}`);
+    if (typeof value !== 'string' || value.length > longest || !/^[\x21-\x7e]+$/.test(value))
+      throw new ValueError(`${this.at(name)} must be a name of 1 to ${longest} characters without blanks, not ${show(value)}`);
     return value;
   }
 

@@ -108,6 +108,9 @@ export interface NewFlow {
 const PASSED_OVER = ['id', 'helperInfo', 'secmark', 'secctx', 'use', 'timestamp', 'labelNames'];
 const SETTABLE = IPS_SEEN_REPLY | IPS_ASSURED | IPS_FIXED_TIMEOUT;
 
+/** NF_CT_HELPER_NAME_LEN without the NUL. */
+const HELPER_NAME = 15;
+
 /** @throws ValueError */
 export function toFlowSpec(flow: NewFlow): FlowSpec {
   const members = new Members(flow, '', false);
@@ -137,7 +140,7 @@ export function toFlowSpec(flow: NewFlow): FlowSpec {
     dstNat: nat.dstNat,
     zone: members.number('zone', MAX_U16),
     ...(labels && labels.length > 0 ? { labels: labelBytes(labels), labelsMask: labelBytes(labels) } : {}),
-    helper: members.text('helper'),
+    helper: members.name('helper', HELPER_NAME),
     master: master ? readTuple(master) : undefined,
     seqAdjOriginal: original?.seqAdj,
     seqAdjReply: reply?.seqAdj,

@@ -1,6 +1,6 @@
 // Netlink messages: their place in a datagram, and building them: nlmsghdr, nfgenmsg and attributes appended to one growing buffer.
 
-import { DecodeError } from '../errors.js';
+import { DecodeError, ValueError } from '../errors.js';
 import { host16, host32, putBe16, putBe32, putHost16, putHost32 } from './bytes.js';
 import { NLA_F_NESTED, NLA_HDRLEN, NLMSG_HDRLEN } from './uapi/netlink.js';
 import { NFGENMSG_LEN } from './uapi/nfnetlink.js';
@@ -133,11 +133,13 @@ export class MessageWriter {
   }
 
   endNest(position: number): void {
+    checkLength(this.length - position);
     putHost16(this.bytes, position, this.length - position);
   }
 
   /** Appends an attribute header and room for its value, padded with zeros. @returns where the value goes */
   #attribute(type: number, size: number): number {
+    checkLength(NLA_HDRLEN + size);
     this.#reserve(NLA_HDRLEN + align4(size));
     const at = this.length;
     putHost16(this.bytes, at, NLA_HDRLEN + size);
@@ -158,4 +160,9 @@ export class MessageWriter {
     grown.set(this.bytes.subarray(0, this.length));
     this.bytes = grown;
   }
+}
+
+/** The length of an attribute has 16 bits: what does not fit would make other attributes of its own end. @throws ValueError */
+function checkLength(length: number): void {
+  if (length > 0xffff) throw new ValueError(`an attribute cannot have ${length} bytes: 65535 is the most`);
 }

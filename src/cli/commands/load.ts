@@ -112,7 +112,7 @@ function check(context: Context, source: Source): { kept: Step[]; creates: numbe
 function* stepsOf(context: Context, source: Source, first: number, forbidden?: (error: UsageError) => void): Generator<Step> {
   const requests = new LoadRequests({
     readProtocols: context.readProtocols,
-    resolveLabels: (names, path) => context.labelSource.resolve(names, path),
+    resolveLabels: (names) => context.labelSource.resolve(names, context.invocation.values.labelMap),
   });
   const encoder = new FlowEncoder();
   const lines = new LineReader(source.fd);
@@ -323,12 +323,13 @@ class Runner {
 
   async #runLine(invocation: Invocation, line: number): Promise<void> {
     this.#lastLine = line;
-    const { dryRun, max, protectSsh } = this.#context.invocation.values;
+    const { dryRun, max, protectSsh, labelMap } = this.#context.invocation.values;
     const values: OptionValues = {
       ...(max === undefined ? {} : { max }),
       ...replayable(invocation),
       okIfNone: true, // a line that matches nothing is no failure
       ...(dryRun ? { dryRun } : {}),
+      ...(labelMap === undefined ? {} : { labelMap }),
       ...(protectSsh ? { protectSsh } : {}),
     };
     const context: Context = {
