@@ -16,6 +16,7 @@ const PACKAGES = {
   nc: 'netcat-openbsd',
   // Makes system calls fail, and tells which files are opened.
   strace: 'strace',
+  setcap: 'libcap2-bin',
   // The manual page and the completions are tried with these.
   mandoc: 'mandoc',
   zsh: 'zsh',

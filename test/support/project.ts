@@ -39,6 +39,7 @@ export function requirePrerequisites(): void {
     ['nft', 'nftables'],
     ['ip', 'iproute2'],
     ['strace', 'strace'],
+    ['setcap', 'libcap2-bin'],
   ] as const) {
     if (spawnSync('sh', ['-c', `command -v ${tool}`], { env: { ...COMMAND_ENVIRONMENT } }).status !== 0)
       missing.push(`the command ${tool}: apt-get install ${debian}`);
