@@ -1,17 +1,18 @@
 // Whatever bytes arrive, decoding gives a result or an error of this package: no crash, no hang, and nothing that depends on
 // bytes outside the message. Every case is decoded alone in a buffer of its size and again between two kinds of other bytes;
-// all three must agree, down to what the writers print.
-//
-// SEED=… repeats a run, FUZZ_SECONDS=… changes how long it lasts (default 20, shared by the tests of this file).
+// all three must agree, down to what the writers print. How to run it: target.ts; figures: docs/fuzzing.md.
 
 import assert from 'node:assert/strict';
-import { after, test } from 'node:test';
+import { test } from 'node:test';
 import { putKeyOf } from '../../src/ctnetlink/encode.js';
+import { ExpectationReader } from '../../src/ctnetlink/expectation.js';
 import { compileFilter, type FlowFilter } from '../../src/ctnetlink/filter.js';
+import { FlowReader } from '../../src/ctnetlink/flow.js';
 import { LabelMap } from '../../src/ctnetlink/label.js';
+import { CPU_STATISTICS } from '../../src/ctnetlink/statistics.js';
 import type { View } from '../../src/ctnetlink/view.js';
 import { ConntrackError, DecodeError, type KernelError } from '../../src/errors.js';
-import { ByteWriter } from '../../src/format/byte-writer.js';
+import { ByteWriter, token } from '../../src/format/byte-writer.js';
 import { writeExpectationJson } from '../../src/format/expectation-json.js';
 import { writeExpectationText } from '../../src/format/expectation-text.js';
 import { writeExpectationXml } from '../../src/format/expectation-xml.js';
@@ -19,22 +20,22 @@ import { writeFlowJson } from '../../src/format/flow-json.js';
 import { writeFlowSave } from '../../src/format/flow-save.js';
 import { writeFlowText } from '../../src/format/flow-text.js';
 import { writeFlowXml } from '../../src/format/flow-xml.js';
+import { makeJsonSchema } from '../../src/format/json-schema.js';
 import { type FormatOptions, WallClock } from '../../src/format/options.js';
+import { statisticMembers, writeStatisticsJson } from '../../src/format/statistics-json.js';
+import { writeCpuStatistics } from '../../src/format/statistics-text.js';
 import { MessageWriter } from '../../src/wire/message.js';
 import { walkDatagram } from '../../src/wire/request.js';
 import { PLAIN } from '../support/format-options.js';
-import { Random, seedFromEnvironment } from '../support/random.js';
+import { schemaFault } from '../support/json-schema.js';
+import type { Random } from '../support/random.js';
 import { KINDS, readFixtures, snapshot, type ViewName } from '../unit/fixture.js';
-import { damaged, datagram, joined, noise, randomTree } from './messages.js';
-import { Watchdog } from './watchdog.js';
+import { damaged, datagram, joined, noise, randomTree, rebuilt } from './messages.js';
+import { fuzz, REFUSED, SOUND } from './target.js';
 import { xmlFault } from './xml.js';
 
-const SEED = seedFromEnvironment(Math.floor(Math.random() * 0x100000000));
-const SECONDS = Number(process.env['FUZZ_SECONDS'] ?? 20);
 const fixtures = readFixtures();
 const messages = fixtures.map((fixture) => fixture.bytes);
-const watchdog = new Watchdog(`SEED=${SEED} case`, 10_000);
-after(() => watchdog.close());
 
 const clock = new WallClock();
 clock.set(1_795_306_672_871.5);
@@ -54,32 +55,6 @@ const FILTERS: readonly FlowFilter[] = [
   { kind: 'nat', nat: 'src', address: new Uint8Array(16), port: 0 },
 ];
 const predicates = FILTERS.map((filter) => compileFilter(filter)!);
-
-/** Runs `one` with fresh random numbers until the time is over. A failure names the case. */
-function repeat(share: number, one: (random: Random) => void): number {
-  const end = performance.now() + SECONDS * share * 1000;
-  const stacks = Error.stackTraceLimit;
-  let n = 0;
-  for (; performance.now() < end; n++) {
-    const seed = SEED + Math.imul(n, 0x9e3779b1);
-    watchdog.beat(n + 1);
-    try {
-      Error.stackTraceLimit = 0; // Most cases end in an error, and its stack would take most of the time.
-      one(new Random(seed));
-    } catch {
-      Error.stackTraceLimit = stacks;
-      try {
-        one(new Random(seed)); // once more, for the stack
-      } catch (cause) {
-        throw new Error(`case ${n} of SEED=${SEED}`, { cause });
-      }
-      throw new Error(`case ${n} of SEED=${SEED} fails the first time only`);
-    } finally {
-      Error.stackTraceLimit = stacks;
-    }
-  }
-  return n;
-}
 
 /** The same bytes three times: alone, and twice with other bytes around them. */
 function placements(random: Random, bytes: Uint8Array): { buffer: Uint8Array; at: number }[] {
@@ -116,11 +91,19 @@ function describeError(error: unknown, at: number): string {
 }
 
 const key = new MessageWriter();
+const flows = new FlowReader();
+const expectations = new ExpectationReader();
+const { schema } = makeJsonSchema();
+const counters = {
+  text: CPU_STATISTICS.map((name) => token(`${name}=`)),
+  json: statisticMembers(CPU_STATISTICS),
+};
 
 /** Everything that can be asked about a message: what the view holds, what filters say, what requests repeat, what writers print. */
 function consequences(kind: ViewName, view: View): string {
   const found = [JSON.stringify(snapshot(kind, view))];
   if (kind === 'flow') {
+    found.push(objectText(flows.read(view)));
     found.push(predicates.map((predicate) => predicate(view)).join());
     key.reset();
     putKeyOf(key, view);
@@ -129,16 +112,26 @@ function consequences(kind: ViewName, view: View): string {
       found.push(write((out) => writeFlowText(out, view, options, clock)));
       found.push(write((out) => writeFlowSave(out, view, options)));
       found.push(checkXml(write((out) => writeFlowXml(out, view, options, clock))));
-      found.push(checkJson((out) => writeFlowJson(out, view, options, clock)));
+      found.push(checkJson(options.event ? 'flowEvent' : 'flow', (out) => writeFlowJson(out, view, options, clock)));
     }
   } else if (kind === 'expectation') {
+    found.push(objectText(expectations.read(view)));
     for (const options of [PLAIN, EVENT]) {
       found.push(write((out) => writeExpectationText(out, view, options, clock)));
       found.push(checkXml(write((out) => writeExpectationXml(out, view, options, clock))));
-      found.push(checkJson((out) => writeExpectationJson(out, view, options, clock)));
+      const name = options.event ? 'expectationEvent' : 'expectation';
+      found.push(checkJson(name, (out) => writeExpectationJson(out, view, options, clock)));
     }
+  } else if (kind === 'stats-cpu') {
+    found.push(write((out) => writeCpuStatistics(out, view, counters.text)));
+    found.push(checkJson('cpuStatistics', (out) => writeStatisticsJson(out, view, counters.json)));
   }
   return found.join('\n');
+}
+
+/** An object of the library, every member of it. */
+function objectText(value: object): string {
+  return JSON.stringify(value, (_, member) => (typeof member === 'bigint' ? `${member}` : member));
 }
 
 /** The smallest buffer that a writer may be given: `reserve` has to make room for everything. */
@@ -156,18 +149,27 @@ function write(run: (out: ByteWriter) => void): string {
 }
 
 function checkXml(text: string): string {
-  assert.equal(xmlFault(text), undefined, text);
+  const fault = xmlFault(decodeText(text));
+  assert.equal(fault, undefined, `${fault}: ${text}`);
   return text;
 }
 
-function checkJson(run: (out: ByteWriter) => void): string {
+/** One value that is JSON, UTF-8 and what the schema says. */
+function checkJson(schemaName: string, run: (out: ByteWriter) => void): string {
   const text = write((out) => {
     run(out);
     out.reserve(1);
     out.byte(10);
   });
-  JSON.parse(Buffer.from(text, 'latin1').toString());
+  const fault = schemaFault(schema, JSON.parse(decodeText(text)), { $ref: `#/$defs/${schemaName}` });
+  // Messages made by chance lack what every message of a kernel has.
+  assert.ok(fault === undefined || / is missing$/.test(fault), `${fault}: ${text}`);
   return text;
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+function decodeText(latin1: string): string {
+  return utf8.decode(Buffer.from(latin1, 'latin1'));
 }
 
 const views = Object.fromEntries(Object.entries(KINDS).map(([kind, { create }]) => [kind, create()])) as Record<ViewName, View>;
@@ -191,54 +193,90 @@ function decodeEverywhere(random: Random, kind: ViewName, bytes: Uint8Array): bo
 }
 
 function anyMessage(random: Random): Uint8Array {
-  const choice = random.below(10);
+  const choice = random.below(20);
   if (choice < 5) return randomTree(random);
-  if (choice < 9) return damaged(random, random.pick(messages), random.pick(messages));
+  if (choice < 11) return damaged(random, random.pick(messages), random.pick(messages));
+  if (choice < 19) return rebuilt(random, random.pick(messages), random.pick(messages));
   return noise(random);
 }
 
-test(`random and damaged messages (SEED=${SEED})`, (t) => {
-  let sound = 0;
-  const cases = repeat(0.75, (random) => {
-    const bytes = anyMessage(random);
-    const kind = random.pick<ViewName>(['flow', 'flow', 'flow', 'expectation', 'stats-cpu']);
-    if (decodeEverywhere(random, kind, bytes)) sound++;
-  });
-  t.diagnostic(`SEED=${SEED}: ${cases} messages, ${sound} of them decoded`);
-  assert.ok(cases === 0 || sound > cases / 20, 'too few messages are sound: the generator has lost touch with the decoder');
+const anyKind = (random: Random) => random.pick<ViewName>(['flow', 'flow', 'flow', 'expectation', 'stats-cpu']);
+
+fuzz({ name: 'what follows from a message: view, filters, objects, writers', share: 0.5, sound: 0.05 }, (random) =>
+  decodeEverywhere(random, anyKind(random), anyMessage(random)) ? SOUND : REFUSED,
+);
+
+/** Messages lie among what is left of others in here. */
+const ARENA = 65_536;
+const arenas = [0, 1].map((which) =>
+  Uint8Array.from({ length: 2 * ARENA }, (_, i) => (which * 0x55) ^ (Math.imul(i, 0x9e3779b1) >>> 24)),
+);
+
+// Each message is decoded three or four times, and each counts.
+fuzz({ name: 'decoder', share: 0.3, sound: 0.05 }, (random) => {
+  const bytes = anyMessage(random);
+  const kind = anyKind(random);
+  const alone = trace(kind, views[kind], bytes, 0, bytes.length);
+  let executions = 1;
+  for (const arena of arenas) {
+    const at = random.chance(0.8) ? random.below(ARENA >> 2) * 4 : random.below(ARENA);
+    if (at + bytes.length > arena.length) continue;
+    arena.set(bytes, at);
+    executions++;
+    assert.equal(trace(kind, views[kind], arena, at, at + bytes.length), alone, 'depends on more than the message');
+  }
+  if (random.chance(0.1)) {
+    executions++;
+    assert.equal(trace(kind, KINDS[kind].create(), bytes, 0, bytes.length), alone, 'depends on the messages before');
+  }
+  return { executions, sound: typeof alone === 'number' ? executions : 0 };
 });
 
-test(`random and damaged datagrams (SEED=${SEED})`, (t) => {
-  let sound = 0;
-  const cases = repeat(0.25, (random) => {
-    const sequence = 1 + random.below(65535);
-    const bytes = random.chance(0.9) ? datagram(random, sequence, messages) : noise(random);
-    const log: string[] = [];
-    // Sometimes several requests in one, whose failures do not end the walk.
-    const failed = (index: number, error: KernelError) => log.push(`${index} ${describeError(error, 0)}`);
-    const several = random.chance(0.5) ? {} : { count: 1 + random.below(3), failed };
-    const request = { name: 'TEST', sequence, bytes, length: bytes.length, ...several };
-    const results = placements(random, bytes).map(({ buffer, at }) => {
-      log.length = 0;
-      const end = at + bytes.length;
-      try {
-        const ended = walkDatagram(buffer, at, end, request, (given, from, to) => {
-          assert.ok(
-            given === buffer && from >= at && to <= end && to - from >= 16,
-            `visited ${from} to ${to} of ${at} to ${end}`,
-          );
-          log.push(`${from - at} to ${to - at}`);
-        });
-        log.push(`${ended}`);
-      } catch (error) {
-        log.push(describeError(error, at));
-      }
-      return log.join('\n');
-    });
-    assertSame(results);
-    if (!results[0]!.includes('DECODE')) sound++;
+/** What a view says about a message, as one number; for a refusal what and where. */
+function trace(kind: ViewName, view: View, bytes: Uint8Array, at: number, end: number): number | string {
+  try {
+    view.decode(bytes, at, end);
+  } catch (error) {
+    return describeError(error, at);
+  }
+  let hash = view.type ^ Math.imul(view.flags, 31) ^ view.portId ^ (view.family << 24) ^ view.resourceId;
+  const { slots } = KINDS[kind];
+  for (let n = 0; n < slots.length; n++) {
+    const { slot } = slots[n]!;
+    if (!view.has(slot)) continue;
+    const offset = view.offset(slot) - at;
+    const length = view.length(slot);
+    assert.ok(offset >= 24 && offset + length <= end - at, 'a value outside the message');
+    hash = Math.imul(hash ^ (slot << 20) ^ (offset << 8) ^ length, 0x01000193);
+  }
+  if (kind === 'flow') for (const predicate of predicates) hash = Math.imul(hash, 2) + (predicate(view) ? 1 : 0);
+  return hash;
+}
+
+fuzz({ name: 'datagrams', share: 0.2, sound: 0.05 }, (random) => {
+  const sequence = 1 + random.below(65535);
+  const bytes = random.chance(0.9) ? datagram(random, sequence, messages) : noise(random);
+  const log: string[] = [];
+  // Sometimes several requests in one, whose failures do not end the walk.
+  const failed = (index: number, error: KernelError) => log.push(`${index} ${describeError(error, 0)}`);
+  const several = random.chance(0.5) ? {} : { count: 1 + random.below(3), failed };
+  const request = { name: 'TEST', sequence, bytes, length: bytes.length, ...several };
+  const results = placements(random, bytes).map(({ buffer, at }) => {
+    log.length = 0;
+    const end = at + bytes.length;
+    try {
+      const ended = walkDatagram(buffer, at, end, request, (given, from, to) => {
+        assert.ok(given === buffer && from >= at && to <= end && to - from >= 16, `visited ${from} to ${to} of ${at} to ${end}`);
+        log.push(`${from - at} to ${to - at}`);
+      });
+      log.push(`${ended}`);
+    } catch (error) {
+      log.push(describeError(error, at));
+    }
+    return log.join('\n');
   });
-  t.diagnostic(`SEED=${SEED}: ${cases} datagrams, ${sound} of them walked to their end`);
+  assertSame(results);
+  return results[0]!.includes('DECODE') ? REFUSED : SOUND;
 });
 
 test('the checker of XML finds what is wrong', () => {

@@ -26,7 +26,11 @@ function pushAttribute(out: number[], random: Random, depth: number, honesty: nu
   out.push(0, 0, (type | flags) & 0xff, (type | flags) >> 8);
   if (nested) for (let i = random.below(6); i > 0; i--) pushAttribute(out, random, depth + 1, honesty);
   else
-    for (let i = random.pick([0, 1, 1, 2, 2, 3, 4, 4, 4, 5, 8, 8, 16, 16, 17, random.below(300)]); i > 0; i--)
+    for (
+      let i = random.pick([0, 1, 1, 2, 2, 3, 4, 4, 4, 5, 8, 8, 16, 16, 17, random.below(random.chance(0.1) ? 300 : 40)]);
+      i > 0;
+      i--
+    )
       out.push(randomByte(random));
   const honest = out.length - start;
   const length = random.chance(honesty) ? honest : random.chance(0.5) ? random.pick(INTERESTING) : honest + random.below(9) - 4;
@@ -90,6 +94,129 @@ export function damaged(random: Random, original: Uint8Array, other: Uint8Array)
   }
   return bytes;
 }
+
+/** Where an attribute of a sound message is. */
+interface Attribute {
+  /** Its header, the end of its value, and that of its padding. */
+  readonly at: number;
+  readonly end: number;
+  readonly next: number;
+  /** It holds attributes. */
+  readonly nest: boolean;
+  /** Headers of the attributes around it, whose lengths it is part of. */
+  readonly around: readonly number[];
+}
+
+const NESTED = 0x8000;
+const FIRST = 20;
+const HEADER = 4;
+const known = new WeakMap<Uint8Array, readonly Attribute[]>();
+
+/**
+ * A sound message changed as what it is: values, kinds of attributes, attributes left out, doubled, moved, taken from `other`. All
+ * lengths are right, so that what is behind the change is reached.
+ */
+export function rebuilt(random: Random, original: Uint8Array, other: Uint8Array): Uint8Array {
+  let bytes: Uint8Array = original.slice();
+  const list = attributesOf(original);
+  if (list.length === 0) return bytes;
+  // Values first, in their places.
+  for (let changes = random.below(5); changes > 0; changes--) {
+    const one = random.pick(list);
+    if (random.chance(0.1)) bytes[one.at + 2] = random.below(HIGHEST);
+    else if (!one.nest) changeValue(random, bytes, one.at + HEADER, one.end);
+  }
+  if (random.chance(0.4)) bytes = restructured(random, bytes, list, other);
+  if (random.chance(0.1)) bytes[4 + random.below(16)] = randomByte(random);
+  return bytes;
+}
+
+/** One attribute left out, doubled, moved, given another value, or one of `other` beside it. */
+function restructured(random: Random, bytes: Uint8Array, list: readonly Attribute[], other: Uint8Array): Uint8Array {
+  const { at, next, nest, around } = random.pick(list);
+  const whole = bytes.subarray(at, next);
+  const strangers = attributesOf(other);
+  switch (random.below(5)) {
+    case 0:
+      return replaced(bytes, at, next, new Uint8Array(), around);
+    case 1:
+      return replaced(bytes, at, at, whole, around);
+    case 2: {
+      const target = random.pick(list);
+      return replaced(bytes, target.at, target.at, whole, target.around);
+    }
+    case 3: {
+      if (strangers.length === 0) return bytes;
+      const stranger = random.pick(strangers);
+      return replaced(bytes, at, at, other.subarray(stranger.at, stranger.next), around);
+    }
+    default: {
+      if (nest) return bytes;
+      const value = otherValue(random);
+      const made = replaced(bytes, at + HEADER, next, joined(value, new Uint8Array(-value.length & 3)), around);
+      putLength(made, at, HEADER + value.length);
+      return made;
+    }
+  }
+}
+
+/** `bytes` with others from `from` to `to`; the message and the attributes around count them. */
+function replaced(bytes: Uint8Array, from: number, to: number, by: Uint8Array, around: readonly number[]): Uint8Array {
+  const made = joined(bytes.subarray(0, from), by, bytes.subarray(to));
+  const more = by.length - (to - from);
+  for (const header of around) putLength(made, header, made[header]! + (made[header + 1]! << 8) + more);
+  putLength(made, 0, made.length);
+  return made;
+}
+
+function putLength(bytes: Uint8Array, at: number, length: number): void {
+  bytes[at] = length & 0xff;
+  bytes[at + 1] = (length >> 8) & 0xff;
+}
+
+function attributesOf(message: Uint8Array): readonly Attribute[] {
+  let list = known.get(message);
+  if (!list) {
+    list = walk(message, FIRST, message.length, []);
+    known.set(message, list);
+  }
+  return list;
+}
+
+function walk(bytes: Uint8Array, from: number, to: number, around: readonly number[]): Attribute[] {
+  const list: Attribute[] = [];
+  for (let at = from; at + HEADER <= to; ) {
+    const length = bytes[at]! | (bytes[at + 1]! << 8);
+    const type = bytes[at + 2]! | (bytes[at + 3]! << 8);
+    const end = at + length;
+    if (length < HEADER || end > to) break;
+    const next = Math.min((end + 3) & ~3, bytes.length);
+    const nest = (type & NESTED) !== 0;
+    list.push({ at, end, next, nest, around });
+    if (nest) list.push(...walk(bytes, at + HEADER, end, [...around, at]));
+    at = next;
+  }
+  return list;
+}
+
+/** Of the same length: a decoder that has seen the layout before must look at the value. */
+function changeValue(random: Random, bytes: Uint8Array, from: number, to: number): void {
+  const plain = random.pick([0, 0xff, undefined, undefined]);
+  for (let at = from; at < to; at++) bytes[at] = plain ?? randomByte(random);
+  // A number of one byte in front of or behind others that are all alike.
+  if (plain !== undefined && to > from) bytes[random.pick([from, to - 1])] = randomByte(random);
+}
+
+/** Often a string, as long as those of the kernel can be or longer, with or without its NUL. */
+function otherValue(random: Random): Uint8Array {
+  if (random.chance(0.3)) return Uint8Array.from({ length: random.below(40) }, () => randomByte(random));
+  const length = random.pick([1, 15, 16, 17, 63, 300]);
+  const piece = random.pick(TEMPTING);
+  return Uint8Array.from(Buffer.from(piece.repeat(length)).subarray(0, length + random.below(2)));
+}
+
+/** What strings must not be taken for, and characters beyond ASCII, cut anywhere. */
+const TEMPTING = [']]>', '&amp;', '<', '"', '\\', '\n', '\x01', '\x85', '\uffff', '\u00fc', '\ud83d\ude00', '%s', 'ftp '];
 
 /** Nothing but chance. */
 export function noise(random: Random): Uint8Array {

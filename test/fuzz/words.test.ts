@@ -1,10 +1,8 @@
 // Whatever words a user or a file gives, reading them ends with a meaning or with an error of this package that says what is wrong:
-// no crash, no hang, no other error. Words are put together from what exists (options, values, edges) and then damaged.
-//
-// SEED=… repeats a run, FUZZ_SECONDS=… changes how long it lasts (default 20, shared by the tests of this file).
+// no crash, no hang, no other error. Words are put together from what exists (options, values, edges) and then damaged. How to run
+// it: target.ts; figures: docs/fuzzing.md.
 
 import assert from 'node:assert/strict';
-import { after, test } from 'node:test';
 import { parseCommandLine } from '../../src/cli/command-line.js';
 import { flowFilter } from '../../src/cli/flow-filter.js';
 import { helpText } from '../../src/cli/help.js';
@@ -21,13 +19,9 @@ import { LabelMap } from '../../src/ctnetlink/label.js';
 import { PROTOCOLS } from '../../src/ctnetlink/protocols/index.js';
 import { ConntrackError } from '../../src/errors.js';
 import { MessageWriter } from '../../src/wire/message.js';
-import { Random, seedFromEnvironment } from '../support/random.js';
-import { Watchdog } from './watchdog.js';
-
-const SEED = seedFromEnvironment(Math.floor(Math.random() * 0x100000000));
-const SECONDS = Number(process.env['FUZZ_SECONDS'] ?? 20);
-const watchdog = new Watchdog(`SEED=${SEED} case`, 10_000);
-after(() => watchdog.close());
+import type { Random } from '../support/random.js';
+import { likeLines } from './load-lines.js';
+import { fuzz, REFUSED, SOUND } from './target.js';
 
 const env = {
   readProtocols: () => 'ip 0 IP\nesp 50 IPSEC-ESP\n',
@@ -86,23 +80,6 @@ function damaged(random: Random, text: string): string {
   return text.slice(0, at) + piece + text.slice(at + random.below(3));
 }
 
-/** Cases within a part of the time; what they throw names the case. @returns how many */
-function repeat(share: number, one: (random: Random, n: number) => void): number {
-  const end = Date.now() + SECONDS * 1000 * share;
-  let n = 0;
-  while (Date.now() < end)
-    for (let burst = 0; burst < 200; burst++, n++) {
-      watchdog.beat(n);
-      const random = new Random((SEED + Math.imul(n, 0x9e3779b1)) >>> 0);
-      try {
-        one(random, n);
-      } catch (error) {
-        throw new Error(`SEED=${SEED}, case ${n}: ${(error as Error).message}`, { cause: error });
-      }
-    }
-  return n;
-}
-
 /** The result, or `undefined` for an error of this package that says something. */
 function orRefused<T>(read: () => T, what: () => string): T | undefined {
   try {
@@ -115,77 +92,91 @@ function orRefused<T>(read: () => T, what: () => string): T | undefined {
   }
 }
 
-test(`command lines (SEED=${SEED})`, (t) => {
-  let legal = 0;
-  const message = new MessageWriter();
-  const cases = repeat(0.5, (random) => {
-    const argv = words(random);
-    const invocation = orRefused(
-      () => parseCommandLine(argv, env),
-      () => JSON.stringify(argv),
-    );
-    if (!invocation) return;
-    legal++;
-    // A protocol without options of its own gets a single sentence.
-    if (invocation.command === 'h') assert.match(helpText(invocation.topic), /^\S.{30,}\n/);
-    if (!'LGDUE'.includes(invocation.command)) return;
-    // What is legal can be worked with.
-    const filter = flowFilter(invocation.values, []);
-    compileFilter(filter);
-    eventFilter(filter);
-    message.reset();
-    message.begin(0x101, 0x301, 1, 0);
-    putKernelFilter(message, filter, requiredFamily(filter), true);
-    message.end();
-  });
-  t.diagnostic(`SEED=${SEED}: ${cases} command lines, ${legal} of them legal`);
-  assert.ok(legal > cases / 100, 'too few command lines are legal: the generator has lost touch with the parser');
+const message = new MessageWriter();
+
+fuzz({ name: 'command lines', share: 0.35, sound: 0.01 }, (random) => {
+  const argv = words(random);
+  const invocation = orRefused(
+    () => parseCommandLine(argv, env),
+    () => JSON.stringify(argv),
+  );
+  if (!invocation) return REFUSED;
+  // A protocol without options of its own gets a single sentence.
+  if (invocation.command === 'h') assert.match(helpText(invocation.topic), /^\S.{30,}\n/);
+  if (!'LGDUE'.includes(invocation.command)) return SOUND;
+  // What is legal can be worked with.
+  const filter = flowFilter(invocation.values, []);
+  compileFilter(filter);
+  eventFilter(filter);
+  message.reset();
+  message.begin(0x101, 0x301, 1, 0);
+  putKernelFilter(message, filter, requiredFamily(filter), true);
+  message.end();
+  return SOUND;
 });
 
-test(`lines of load files (SEED=${SEED})`, (t) => {
-  let legal = 0;
+fuzz({ name: 'lines of load files', share: 0.2, sound: 0.01 }, (random) => {
+  let line = words(random)
+    .map((each) => (random.chance(0.2) ? `"${each}"` : each))
+    .join(random.chance(0.9) ? ' ' : '\t ');
+  if (random.chance(0.3)) line = damaged(random, line);
+  return orRefused(
+    () => new LoadRequests(env).parse(line),
+    () => JSON.stringify(line),
+  )
+    ? SOUND
+    : REFUSED;
+});
+
+// The short way of a load (load-template.ts) against the long one: each case is a file of its own, of lines that look alike.
+fuzz({ name: 'lines of load files like earlier ones', share: 0.25, sound: 0.1 }, (random) => {
   const requests = new LoadRequests(env);
-  const cases = repeat(0.2, (random) => {
-    let line = words(random)
-      .map((each) => (random.chance(0.2) ? `"${each}"` : each))
-      .join(random.chance(0.9) ? ' ' : '\t ');
-    if (random.chance(0.3)) line = damaged(random, line);
-    const bytes = Buffer.from(line);
-    const fast = requests.find(bytes, 0, bytes.length)?.slice();
+  let executions = 0;
+  let sound = 0;
+  for (const line of likeLines(random)) {
+    executions++;
+    const fast = requests.find(line, 0, line.length)?.slice();
+    const text = line.toString('utf8');
     const slow = orRefused(
-      () => requests.parse(line),
-      () => JSON.stringify(line),
+      () => requests.parse(text),
+      () => JSON.stringify(text),
     );
-    if (fast) assert.deepEqual(fast, requests.encodeLine(slow!), line);
-    if (slow) legal++;
-  });
-  t.diagnostic(`SEED=${SEED}: ${cases} lines, ${legal} of them legal`);
-  assert.ok(legal > cases / 100, 'too few lines are legal');
+    if (!fast) continue;
+    sound++;
+    assert.ok(slow, `refused the long way: ${JSON.stringify(text)}`);
+    assert.deepEqual(slow.warnings, [], `a warning is lost: ${JSON.stringify(text)}`);
+    const expected = orRefused(
+      () => requests.encodeLine(slow),
+      () => JSON.stringify(text),
+    );
+    assert.ok(expected, `not a flow the long way: ${JSON.stringify(text)}`);
+    assert.equal(Buffer.from(fast).toString('hex'), Buffer.from(expected).toString('hex'), JSON.stringify(text));
+  }
+  return { executions, sound };
 });
 
-test(`NDJSON lines and label files (SEED=${SEED})`, (t) => {
+fuzz({ name: 'lines of NDJSON', share: 0.1, sound: 0.05 }, (random) => {
   const FLOW =
     '{"id":2265651318,"family":"ipv4","protocol":"tcp","state":"ESTABLISHED","timeout":3599,"original":{"src":"10.1.0.2","dst":"198.51.100.1","protonum":6,"sport":1026,"dport":443,"packets":9007199254740993},"reply":{"src":"198.51.100.1","dst":"10.1.0.2","protonum":6,"sport":443,"dport":1026},"status":["SEEN_REPLY","ASSURED","CONFIRMED"],"mark":0,"labels":[1,127],"helper":"ftp","use":1,"tcp":{"wscaleOriginal":0,"flagsReply":10}}';
-  const LABELS = '0 web\n1 db # comment\n127 last\n\n#\n 5\tspaced\r\n128 out\nx y\n';
-  let sound = 0;
-  const cases = repeat(0.3, (random) => {
-    let line = FLOW;
-    for (let n = random.below(4); n > 0; n--) line = damaged(random, line);
-    if (
-      orRefused(
-        () => parseJsonLine(line),
-        () => line,
-      )
-    )
-      sound++;
-    let labels = LABELS;
-    for (let n = random.below(4); n > 0; n--) labels = damaged(random, labels);
-    for (const name of orRefused(
-      () => [...LabelMap.parse(labels).names()],
-      () => labels,
-    ) ?? [])
-      assert.ok(name.length > 0);
-  });
-  t.diagnostic(`SEED=${SEED}: ${cases} lines and files, ${sound} lines of flows`);
-  assert.ok(sound > cases / 20);
+  let line = FLOW;
+  for (let n = random.below(4); n > 0; n--) line = damaged(random, line);
+  return orRefused(
+    () => parseJsonLine(line),
+    () => line,
+  )
+    ? SOUND
+    : REFUSED;
+});
+
+fuzz({ name: 'label files', share: 0.1, sound: 0.5 }, (random) => {
+  let text = '0 web\n1 db # comment\n127 last\n\n#\n 5\tspaced\r\n0x10 hex\n010 octal\n1023 end\n128 out\nx y\n3 two words\n';
+  for (let n = random.below(6); n > 0; n--) text = damaged(random, text);
+  const map = LabelMap.parse(text);
+  for (const name of map.names()) {
+    const bit = map.bit(name)!;
+    assert.ok(name.length > 0 && text.includes(name), `${JSON.stringify(name)} is not in ${JSON.stringify(text)}`);
+    assert.ok(bit >= 0 && bit <= 1023 && map.name(bit) === name, `${bit} is not ${JSON.stringify(name)}`);
+    assert.equal(new TextDecoder('utf-8', { fatal: true }).decode(map.encoded(bit)), name);
+  }
+  return map.size > 0 ? SOUND : REFUSED;
 });

@@ -1,0 +1,238 @@
+// What scripts/bench/count.mjs counts: each way that is taken for every entry, line or event, on messages of test/fixtures, captured
+// from a kernel, with addresses and ports made different in each copy. No kernel and no root is needed.
+
+import { closeSync, openSync, readFileSync, unlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { root } from '../fresh.mjs';
+import { writeFlows } from './table.mjs';
+
+const NEWLINE = 10;
+const EAGAIN = 11;
+/** As in a dump: every datagram begins at a multiple of this. */
+const DATAGRAM = 32_768;
+/** Dumps of one kind or another; expectations have writers of the same kind. */
+const DUMPED = [
+  'tcp-v4',
+  'tcp-v4',
+  'tcp-v4',
+  'tcp-v6',
+  'tcp-v6',
+  'udp-v4',
+  'udp-v6',
+  'icmp',
+  'snat',
+  'dnat-traffic',
+  'sctp',
+  'labels',
+];
+const EVENTS = ['event-new', 'event-update', 'event-destroy', 'event-new-packet', 'event-update-packet', 'event-destroy-expired'];
+
+const at = (path) => import(`${root}/dist/${path}.js`);
+const { createFlowView } = await at('ctnetlink/view');
+const { compileFilter } = await at('ctnetlink/filter');
+const { FlowReader, fieldSet } = await at('ctnetlink/flow');
+const { LabelMap } = await at('ctnetlink/label');
+const { ByteWriter } = await at('format/byte-writer');
+const { WallClock } = await at('format/options');
+const { writeFlowText } = await at('format/flow-text');
+const { writeFlowSave } = await at('format/flow-save');
+const { writeFlowJson } = await at('format/flow-json');
+const { writeFlowXml } = await at('format/flow-xml');
+const { EventSource } = await at('library/event-source');
+const { FlowEncoder } = await at('library/encoded-flows');
+const { LineReader } = await at('cli/load-lines');
+const { LoadRequests } = await at('cli/load-requests');
+const { Datagrams } = await at('wire/datagrams');
+
+const view = createFlowView();
+const clock = new WallClock();
+clock.set(1_795_306_672_871.5);
+const out = new ByteWriter(() => {});
+const plain = { layer3: false, id: false, ktimestamp: false, timestamp: false, labels: undefined, full: false, event: false };
+const full = { ...plain, full: true };
+const wide = { ...plain, layer3: true, id: true, labels: LabelMap.parse('1 web\n40 middle\n127 last\n') };
+const event = { ...plain, event: true, timestamp: true };
+const reader = new FlowReader();
+/** What is made is kept until the next, so that making it is not left out. */
+export let kept;
+
+const wanted = compileFilter({
+  kind: 'all',
+  of: [
+    { kind: 'address', side: 'original', end: 'src', address: Uint8Array.of(10, 0, 0, 7) },
+    { kind: 'port', side: 'original', end: 'dst', port: 80 },
+    { kind: 'mark', value: 0, mask: 0xffffffff },
+  ],
+});
+
+/**
+ * Name → function that goes over `entries` entries, given what to do besides for each. `entries` comes first, since each way needs
+ * its messages or lines made beforehand.
+ */
+export function makePaths(entries) {
+  const table = makeTable(DUMPED, entries);
+  const some = fieldSet(['original', 'state', 'timeout']);
+  const dumped = (work) => passOver(table, work);
+  return {
+    decode: dumped(() => {}),
+    'filter by address, port, mark': dumped(() => void wanted(view)),
+    text: dumped(() => writeFlowText(out, view, plain, clock)),
+    'text, extended,id,labels': dumped(() => writeFlowText(out, view, wide, clock)),
+    save: dumped(() => writeFlowSave(out, view, plain)),
+    'save,full': dumped(() => writeFlowSave(out, view, full)),
+    xml: dumped(() => writeFlowXml(out, view, plain, clock)),
+    ndjson: dumped(() => {
+      writeFlowJson(out, view, plain, clock);
+      out.byte(NEWLINE);
+      out.endEntry();
+    }),
+    'lines of -R': loadLines(entries),
+    'flow objects': dumped(() => {
+      kept = reader.read(view);
+    }),
+    'flow objects, 3 members': dumped(() => {
+      kept = reader.read(view, some);
+    }),
+    'events, text': watchEvents(entries, () => writeFlowText(out, view, event, clock)),
+    'events, ndjson': watchEvents(entries, () => {
+      writeFlowJson(out, view, event, clock);
+      out.byte(NEWLINE);
+      out.endEntry();
+    }),
+  };
+}
+
+/** A function of its own for each path, so that one does not spoil the types of another. */
+function passOver(table, work) {
+  return (also) =>
+    new Function(
+      'table',
+      'view',
+      'work',
+      'also',
+      `
+    return () => {
+      const { bytes, starts, ends } = table;
+      for (let i = 0; i < starts.length; i++) {
+        view.decode(bytes, starts[i], ends[i]);
+        work();
+        also();
+      }
+    };
+  `,
+    )(table, view, work, also);
+}
+
+/** A file through what `-R` does with each line: read, recognize, encode, keep in a batch. */
+function loadLines(entries) {
+  const path = `${tmpdir()}/conntrack-count-${process.pid}`;
+  writeFlows(path, entries);
+  const fd = openSync(path, 'r');
+  unlinkSync(path);
+  process.on('exit', () => closeSync(fd));
+  const requests = new LoadRequests({ readProtocols: () => '', resolveLabels: () => new Map() });
+  const encoder = new FlowEncoder();
+  return (also) => () => {
+    const lines = new LineReader(fd);
+    let flows = encoder.begin();
+    while (lines.next()) {
+      let request = requests.find(lines.bytes, lines.start, lines.end);
+      if (!request) request = requests.encodeLine(requests.parse(lines.text()));
+      if (flows.full || !flows.addRequest(request, lines.number)) {
+        flows.seal();
+        kept = flows;
+        flows = encoder.begin();
+        flows.addRequest(request, lines.number);
+      }
+      also();
+    }
+  };
+}
+
+/** Events through a source as `-E` has one, with a transport that has them all waiting, the same few again and again. */
+function watchEvents(entries, write) {
+  const { bytes, starts, ends } = makeTable(EVENTS, 1000);
+  let left = 0;
+  let filled = false;
+  const transport = {
+    portId: 1,
+    receiveBuffer: 0x7fffffff,
+    drops: 0,
+    createDatagrams: (slots, size) => new Datagrams(slots, size),
+    receive(into) {
+      if (left === 0) return -EAGAIN;
+      // What the kernel does, a datagram an event, but without a copy of it each time.
+      if (!filled) for (let i = 0; i < into.slots; i++) into.put(i, bytes.subarray(starts[i], ends[i]));
+      filled = true;
+      const count = Math.min(into.slots, left);
+      left -= count;
+      return count;
+    },
+    watch: () => ({ start() {}, stop() {}, close() {} }),
+    close() {},
+  };
+  return (also) => {
+    filled = false;
+    const source = EventSource.open({ groups: 7, transport: () => transport });
+    source.start({
+      message: (received, from, to) => {
+        view.decode(received, from, to);
+        if (wanted(view)) throw new Error('no event is of that address');
+        write();
+        also();
+      },
+      lost: () => {},
+      failed: (error) => {
+        throw error;
+      },
+    });
+    return () => {
+      left = entries;
+      source.drain();
+      if (left !== 0) throw new Error('events are left');
+    };
+  };
+}
+
+/** The fixtures, again and again, laid out as the kernel lays out datagrams. */
+function makeTable(names, entries) {
+  const messages = names.map(readFixture);
+  const size = Math.max(...messages.map((message) => message.length)) * entries;
+  const bytes = new Uint8Array(size * 1.05 + 2 * DATAGRAM);
+  const starts = new Int32Array(entries);
+  const ends = new Int32Array(entries);
+  let place = 0;
+  for (let i = 0; i < entries; i++) {
+    const message = messages[i % messages.length];
+    if ((place % DATAGRAM) + message.length > DATAGRAM) place = Math.ceil(place / DATAGRAM) * DATAGRAM;
+    bytes.set(message, place);
+    vary(bytes, place, i);
+    starts[i] = place;
+    ends[i] = place + message.length;
+    place += (message.length + 3) & ~3;
+  }
+  return { bytes, starts, ends };
+}
+
+/** Different addresses and ports, at the places that a kernel message has them (ctnetlink.md 3.12). */
+function vary(bytes, start, i) {
+  const v6 = bytes[start + 16] === 10;
+  for (const [place, size] of v6
+    ? [
+        [32, 16],
+        [52, 16],
+      ]
+    : [
+        [32, 4],
+        [40, 4],
+      ]) {
+    bytes[start + place + size - 1] = i;
+    bytes[start + place + size - 2] = i >> 8;
+  }
+  bytes[start + (v6 ? 84 : 60)] = i >> 7;
+}
+
+function readFixture(name) {
+  const text = readFileSync(`${root}/test/fixtures/${name}.nlmsg`, 'utf8').split('\n---\n')[0];
+  return Uint8Array.from(Buffer.from(text.replace(/#.*/g, '').replace(/\s+/g, ''), 'hex'));
+}
