@@ -1,5 +1,7 @@
 # Runs the command inside the machine's file system: its output, errors and status go out through three ports.
 . /run/command
+# Namespaces get the settings of connection tracking when they are made: so it must be there first.
+/run/busybox modprobe nf_conntrack_netlink
 mkfifo /run/out /run/err
 cat /run/out >/dev/vport0p1 &
 relays=$!

@@ -38,10 +38,9 @@ let compiled: Bundle | undefined;
 let runs = 0;
 
 function bundle(): Bundle {
-  compiled ??= new Script(
-    `(function (exports, require, module, __filename, process) {${fs.readFileSync(BUNDLE, 'latin1')}\n})`,
-    { filename: BUNDLE },
-  ).runInThisContext() as Bundle;
+  compiled ??= new Script(`(function (exports, require, module, __filename, process) {${fs.readFileSync(BUNDLE, 'latin1')}\n})`, {
+    filename: BUNDLE,
+  }).runInThisContext() as Bundle;
   return compiled;
 }
 
