@@ -54,13 +54,16 @@ export async function runInGuest(
     stop();
   }, seconds * 1000);
   const relays = [new Relay(file('out'), onOutput), new Relay(file('err'), onError)];
-  const looking = setInterval(() => relays.forEach((relay) => relay.look()), LOOK);
+  const look = () => {
+    for (const relay of relays) relay.look();
+  };
+  const looking = setInterval(look, LOOK);
   try {
     await new Promise((resolve, reject) => {
       qemu.on('error', reject);
       qemu.on('exit', resolve);
     });
-    for (const relay of relays) relay.look();
+    look();
     const status = readFileSync(file('status'), 'utf8').trim();
     if (status !== '') return Number(status);
     const said = readFileSync(file('console'), 'utf8').split('\n').slice(-30).join('\n');

@@ -181,8 +181,13 @@ suite('what was saved comes back', OURS, () => {
   test('-L -o save | -R - brings back what that form has', async () => {
     await fill();
     const lines = (await table.run('-L -o save')).stdout.trimEnd().split('\n');
+    const untracked = lines.some((text) => /-p dccp$/.test(text));
     const refused = await second.load(lines);
-    assert.equal(refused.status, '2', 'B26: DCCP that this kernel does not track has no ports in this form');
+    assert.equal(
+      refused.status,
+      untracked ? '2' : '0',
+      `B26: DCCP that a kernel does not track has no ports in this form: ${refused.stderr}`,
+    );
     const loadable = lines.filter((text) => !/-p dccp$/.test(text));
     await second.fill([]);
     const outcome = await second.load(loadable);
