@@ -1,6 +1,6 @@
 // `npm test`: installs what the tests need, builds, checks and runs them, and ends with one line of totals.
 //
-//   node scripts/test.mjs [all|unit|package|diff|fuzz|sessions]
+//   node scripts/test.mjs [all|unit|package|diff|fuzz|sessions|kernels]
 //
 // Everything runs from build/, which tsc makes from src/ and test/; the command under test is the bundle in dist/.
 
@@ -20,6 +20,8 @@ const SUITES = {
   fuzz: { title: 'fuzz', take: (path) => path.startsWith('test/fuzz/') },
   diff: { title: 'differential', take: (path) => path.startsWith('test/differential/') && !isSessions(path), privileged: true },
   sessions: { title: 'sessions', take: isSessions, privileged: true },
+  /** An older kernel, with protocols that later ones have dropped. `npm run test:kernels` runs more, on all of them. */
+  kernels: { title: 'kernels', command: ['scripts/test-kernels.mjs', '--kernels', '6.1', '--suite', 'quick'], privileged: true },
 };
 
 function isSessions(path) {
@@ -42,7 +44,7 @@ const work = mkdtempSync(`${tmpdir()}/conntrack-test-`);
 try {
   if (build()) {
     if (mode === 'all') check();
-    for (const suite of suites) run(SUITES[suite]);
+    for (const suite of suites) SUITES[suite].command ? runCommand(SUITES[suite]) : run(SUITES[suite]);
   }
 } finally {
   rmSync(work, { recursive: true, force: true });
@@ -113,6 +115,13 @@ function step(title, command, args) {
   if (passed) report.passed++;
   else report.failed++;
   return passed;
+}
+
+/** A suite that is a command of its own, and passes or fails as a whole. */
+function runCommand({ title, command }) {
+  console.log(`\n${title}:`);
+  const { status } = spawnSync(process.execPath, command, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
+  reports.push({ title, passed: Number(status === 0), failed: Number(status !== 0), skipped: 0 });
 }
 
 function run({ title, take, privileged }) {

@@ -21,6 +21,8 @@ const PACKAGES = {
   mandoc: 'mandoc',
   zsh: 'zsh',
   fish: 'fish',
+  // Other kernels.
+  'qemu-system-x86_64': 'qemu-system-x86',
 };
 
 // An ordinary user's PATH leaves these out on Debian.

@@ -22,7 +22,7 @@ const SEED = seedFromEnvironment(20260303);
 const SESSIONS = Number(process.env['SESSIONS'] ?? 504);
 const ONLY = process.env['SESSION'];
 /** One more than there are processors to count on: a lane often waits. */
-const LANES = 3;
+const LANES = Number(process.env['LANES'] ?? 3);
 
 /** What a session did, for a report; and what was found. */
 interface Log {

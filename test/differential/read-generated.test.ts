@@ -1,6 +1,6 @@
 // A few thousand command lines that read, made from a seed, each run by the reference and by the command under test, one
 // after the other in one namespace: the same entries, ids and order. Run `SEED=n` for other lines; CONNTRACK_UNDER_TEST to
-// compare another program; LINES=n for the first n lines only.
+// compare another program; LINES=n for the first n lines only; LANES=n to compare n at a time.
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
@@ -16,7 +16,7 @@ import { readLines } from './read-lines.js';
 
 const SEED = seedFromEnvironment(20260101);
 const LEAST = 1500;
-const LANES = 2;
+const LANES = Number(process.env['LANES'] ?? 2);
 
 /** The tables that lines are run against. */
 const TABLES = {

@@ -19,6 +19,7 @@ export interface Libc {
   socket(domain: number, type: number, protocol: number): number;
   bind(fd: number, address: Buffer, length: number): number;
   setsockopt(fd: number, level: number, name: number, value: Buffer, length: number): number;
+  getsockopt(fd: number, level: number, name: number, value: Buffer, length: Buffer): number;
   sendto(fd: number, bytes: Buffer, length: number, flags: number, to: Buffer, toLength: number): number;
   recv(fd: number, bytes: Buffer, length: number, flags: number): number;
   close(fd: number): number;
@@ -42,6 +43,7 @@ export function libc(): Libc {
     socket: checked('int socket(int domain, int type, int protocol)'),
     bind: checked('int bind(int fd, void *address, uint32_t length)'),
     setsockopt: checked('int setsockopt(int fd, int level, int name, void *value, uint32_t length)'),
+    getsockopt: checked('int getsockopt(int fd, int level, int name, void *value, void *length)'),
     sendto: checked('intptr_t sendto(int fd, void *bytes, uintptr_t length, int flags, void *to, uint32_t toLength)'),
     recv: checked('intptr_t recv(int fd, void *bytes, uintptr_t length, int flags)'),
     close: checked('int close(int fd)'),

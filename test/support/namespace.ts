@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Answer, Operations, RunRequest, RunResult } from './agent.js';
-import { COMMAND_ENVIRONMENT } from './project.js';
+import { COMMAND_ENVIRONMENT, SLOWNESS } from './project.js';
 
 const AGENT = fileURLToPath(new URL('./agent.js', import.meta.url));
 
@@ -63,6 +63,7 @@ export class Namespace {
     const agent = spawn('unshare', ['--net', '--mount', 'sh', '-c', ENTER, 'sh', mountPoint, process.execPath, AGENT], {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       serialization: 'advanced',
+      env: { ...process.env, TZ: COMMAND_ENVIRONMENT['TZ'] }, // for commands that run inside the agent
     });
     const namespace = new Namespace(name, agent, mountPoint);
     open.add(namespace);
@@ -188,7 +189,7 @@ function runRequest(argv: readonly string[], options: RunOptions): RunRequest {
   return {
     argv,
     environment: { ...COMMAND_ENVIRONMENT, ...options.environment },
-    timeLimit: options.timeLimit ?? 20_000,
+    timeLimit: (options.timeLimit ?? 20_000) * SLOWNESS,
     ...(input === undefined ? {} : { input }),
     ...(stdoutFile === undefined ? {} : { stdoutFile }),
   };

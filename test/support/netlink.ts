@@ -81,22 +81,26 @@ const NLM_F_EXCL = 0x200;
 const NLM_F_CREATE = 0x400;
 const NLA_F_NESTED = 0x8000;
 
-function attribute(type: number, payload: Buffer): Buffer {
+/** One attribute with its header and padding. */
+export function attribute(type: number, payload: Buffer): Buffer {
   const header = Buffer.alloc(4);
   header.writeUInt16LE(4 + payload.length, 0);
   header.writeUInt16LE(type, 2);
   return Buffer.concat([header, payload, Buffer.alloc((4 - (payload.length % 4)) % 4)]);
 }
 
-const nest = (type: number, ...parts: Buffer[]) => attribute(type | NLA_F_NESTED, Buffer.concat(parts));
+/** Attributes within one. */
+export const nest = (type: number, ...parts: Buffer[]) => attribute(type | NLA_F_NESTED, Buffer.concat(parts));
 const u8 = (type: number, value: number) => attribute(type, Buffer.from([value]));
 const string = (type: number, value: string) => attribute(type, Buffer.from(`${value}\0`));
-function be16(type: number, value: number): Buffer {
+/** 16 bits in network order. */
+export function be16(type: number, value: number): Buffer {
   const bytes = Buffer.alloc(2);
   bytes.writeUInt16BE(value);
   return attribute(type, bytes);
 }
-function be32(type: number, value: number): Buffer {
+/** 32 bits in network order. */
+export function be32(type: number, value: number): Buffer {
   const bytes = Buffer.alloc(4);
   bytes.writeUInt32BE(value >>> 0);
   return attribute(type, bytes);
@@ -116,7 +120,8 @@ export function message(type: number, flags: number, family: number, ...attribut
 
 const familyOf = (side: Side) => (side.src.includes(':') ? AF_INET6 : AF_INET);
 
-function tuple(type: number, proto: number, side: Side): Buffer {
+/** A tuple attribute with all of a side. */
+export function tuple(type: number, proto: number, side: Side): Buffer {
   const v6 = familyOf(side) === AF_INET6;
   const ip = nest(1, attribute(v6 ? 3 : 1, addressBytes(side.src)), attribute(v6 ? 4 : 2, addressBytes(side.dst)));
   const parts = [u8(1, proto)];
@@ -249,16 +254,21 @@ export function request(messages: readonly Buffer[]): number[] {
   }
 }
 
-const NLM_F_DUMP = 0x300;
+/** Of a request that starts a dump. */
+export const DUMP_FLAGS = 0x301;
 const NLMSG_ERROR = 2;
 const NLMSG_DONE = 3;
 
 /** Every message of the dump that a GET request starts. */
 export function dump(type: number): Buffer[] {
+  return dumpBy(message(type, DUMP_FLAGS, 0));
+}
+
+/** Every message of the dump that this request starts. @throws Error with `errno N` when the kernel refuses it */
+export function dumpBy(bytes: Buffer): Buffer[] {
   const c = libc();
   const fd = c.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
   try {
-    const bytes = message(type, NLM_F_REQUEST | NLM_F_DUMP, 0);
     c.sendto(fd, bytes, bytes.length, 0, KERNEL, KERNEL.length);
     const messages: Buffer[] = [];
     for (const answer = Buffer.alloc(65536); ; ) {
@@ -267,7 +277,8 @@ export function dump(type: number): Buffer[] {
         const size = answer.readUInt32LE(at);
         const kind = answer.readUInt16LE(at + 4);
         if (kind === NLMSG_DONE) return messages;
-        if (kind === NLMSG_ERROR) throw new Error(`dump of 0x${type.toString(16)}: errno ${0 - answer.readInt32LE(at + 16)}`);
+        if (kind === NLMSG_ERROR)
+          throw new Error(`dump of 0x${bytes.readUInt16LE(4).toString(16)}: errno ${0 - answer.readInt32LE(at + 16)}`);
         messages.push(Buffer.from(answer.subarray(at, at + size)));
         at += (size + 3) & ~3;
       }

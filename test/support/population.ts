@@ -97,8 +97,9 @@ export const FLOWS: readonly NewFlow[] = [
   // UDP-Lite, DCCP, GRE, others: without ports on this kernel where it has no tracker
   { proto: 136, original: ports(A, B, 5000, 53), timeout: 100400 },
   { proto: 136, original: ports(A6, B6, 5000, 53), timeout: 100401, status: BOTH },
-  { proto: 33, original: { src: A, dst: B }, timeout: 100402 },
-  { proto: 33, original: { src: A6, dst: B6 }, timeout: 100403, status: SEEN },
+  // Kernels that do not track DCCP ignore its ports; those that do insist on them.
+  { proto: 33, original: ports(A, B, 5000, 5001), timeout: 100402 },
+  { proto: 33, original: ports(A6, B6, 5000, 5001), timeout: 100403, status: SEEN },
   { proto: 47, original: ports(A, B, 0x10, 0x11), timeout: 100404 },
   { proto: 47, original: ports(A, B, 0xffff, 0), timeout: 100405, status: BOTH, mark: 7 },
   { proto: 47, original: ports(A6, B6, 1, 2), timeout: 100406 },
@@ -246,7 +247,7 @@ export const EXPECTATIONS: readonly NewExpectation[] = [
   },
   { proto: 50, master: SIP, tuple: { src: B, dst: A }, mask: { src: ALL4, dst: ALL4 }, timeout: 100000, class: 1 },
   { proto: 136, master: SIP, tuple: ports(B, A, 0, 9004), mask: ports(ALL4, ALL4, 0, 65535), timeout: 100000, class: 1 },
-  { proto: 33, master: SIP, tuple: { src: B, dst: A }, mask: { src: ALL4, dst: ALL4 }, timeout: 100000, class: 1 },
+  { proto: 33, master: SIP, tuple: ports(B, A, 0, 9005), mask: ports(ALL4, ALL4, 0, 65535), timeout: 100000, class: 1 },
   {
     proto: 17,
     master: SIP6,

@@ -17,6 +17,9 @@ export const REFERENCE = process.env['CONNTRACK_REFERENCE'] ?? '/usr/sbin/conntr
 /** True when the reference is compared with itself: every difference is then a fault of the tests. */
 export const SELF_TEST = UNDER_TEST === REFERENCE;
 
+/** By how much time limits are longer than on a machine of its own: an emulated one is about ten times slower. */
+export const SLOWNESS = Number(process.env['CONNTRACK_TEST_SLOWNESS'] ?? 1);
+
 /** The release that known-differences.ts describes. */
 export const REFERENCE_VERSION = '1.4.7';
 

@@ -4,6 +4,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Namespace, RunOptions } from './namespace.js';
 import { type Outcome, toOutcome } from './outcome.js';
+import { SLOWNESS } from './project.js';
 
 /** A NETLINK_NETFILTER socket that listens to events, as /proc/net/netlink of a namespace tells. */
 export interface Listener {
@@ -24,7 +25,7 @@ export async function listeners(namespace: Namespace): Promise<Listener[]> {
 
 /** Waits until something holds. @throws Error with `what` when it does not within ten seconds (or as told) */
 export async function until(what: string, holds: () => Promise<boolean> | boolean, limit = 10_000): Promise<void> {
-  for (const end = Date.now() + limit; ; await sleep(20)) {
+  for (const end = Date.now() + limit * SLOWNESS; ; await sleep(20)) {
     if (await holds()) return;
     if (Date.now() > end) throw new Error(`this did not happen in time: ${what}`);
   }

@@ -1,0 +1,148 @@
+// `npm run test:kernels`: what Debian's kernels offer, and whether the command is right on each of them.
+//
+//   npm run test:kernels -- [--kernels 5.10,6.1,6.12,newest,running] [--suite probe|quick|all] [--write-docs]
+//
+// Each kernel is booted once, in QEMU (scripts/kernels/), and runs the probe (test/kernels/) and a part of the differential and
+// round-trip tests; `running` is the kernel of this machine, with the same part. Needs root for that one only, and `npm test`
+// or a build of the tests (build/) before. --write-docs puts what was found into docs/kernels.md.
+
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { root } from './fresh.mjs';
+import { runInGuest } from './kernels/boot.mjs';
+import { provideKernel } from './kernels/fetch.mjs';
+import { writeTable } from './kernels/table.mjs';
+import { requireCommands } from './tools.mjs';
+
+/** Test files, which tests of them, how many of what is made from a seed, and what a kernel may take, in seconds. */
+const SUITES = {
+  probe: { seconds: 600 },
+  quick: {
+    seconds: 1500,
+    files: ['differential/read-generated', 'differential/change-sessions', 'differential/round-trip'],
+    // The known differences have their own examples; each of them takes a guest seconds.
+    pattern: 'generated command lines|random sessions|save,full brings|ndjson',
+    environment: { LINES: '40', SESSIONS: '4', LANES: '1' },
+  },
+  all: {
+    seconds: 5400,
+    files: [
+      'differential/read-generated',
+      'differential/change-sessions',
+      'differential/round-trip',
+      'differential/update',
+      'differential/events',
+    ],
+    environment: { LINES: '250', SESSIONS: '25', LANES: '2' },
+  },
+};
+/** An emulated guest is about ten times slower than its machine, which may have other work. */
+const SLOWNESS = '20';
+/** The same on every kernel, in the project's folder. */
+const COMMAND = ['sh', 'scripts/kernels/guest-tests.sh'];
+
+const { values } = parseArgs({
+  options: {
+    kernels: { type: 'string', default: '5.10,6.1,6.12,newest,running' },
+    suite: { type: 'string', default: 'all' },
+    'write-docs': { type: 'boolean', default: false },
+  },
+});
+const suite = SUITES[values.suite];
+if (suite === undefined) {
+  console.error(`unknown suite "${values.suite}": one of ${Object.keys(SUITES).join(', ')}`);
+  process.exit(2);
+}
+const wanted = values.kernels.split(',');
+if (wanted.some((kernel) => kernel !== 'running')) {
+  if (process.arch !== 'x64') {
+    console.error('other kernels are booted for x86-64, and with the programs of this machine: it must be one');
+    process.exit(1);
+  }
+  requireCommands(['qemu-system-x86_64']);
+}
+requireCommands(['conntrack', 'ip', 'nft', 'unshare', 'setpriv']);
+if (!existsSync(`${root}/build/test/kernels/probe.js`) || !existsSync(`${root}/dist/conntrack.cjs`)) {
+  console.error('build first: node scripts/build.mjs && npx tsc -p tsconfig.json');
+  process.exit(1);
+}
+
+const results = [];
+for (const kernel of wanted) results.push(await examine(kernel));
+if (values['write-docs']) await writeTable(results, values.suite);
+console.log('');
+for (const result of results) console.log(summary(result));
+process.exitCode = results.every(({ passed }) => passed) ? 0 : 1;
+
+/** Everything on one kernel. */
+async function examine(kernel) {
+  const started = Date.now();
+  console.log(`\n${kernel}:`);
+  const result = { kernel, passed: false, tests: 0, failed: 0 };
+  try {
+    const { status, output } = kernel === 'running' ? await runHere() : await runThere(kernel);
+    const line = output.split('\n').find((text) => text.startsWith('{"release"'));
+    if (line === undefined) throw new Error('the probe did not end');
+    Object.assign(result, JSON.parse(line));
+    const count = (name) => Number(new RegExp(`^# ${name} (\\d+)$`, 'm').exec(output)?.[1] ?? 0);
+    result.tests = count('pass') + count('fail') + count('cancelled');
+    result.failed = count('fail') + count('cancelled');
+    // Neither a probe without a verdict nor a suite without a test has passed.
+    result.passed =
+      status === 0 && result.faults.length === 0 && result.failed === 0 && (suite.files === undefined || result.tests > 0);
+  } catch (error) {
+    result.error = error.message;
+  }
+  result.seconds = Math.round((Date.now() - started) / 1000);
+  return result;
+}
+
+function environment() {
+  return {
+    NODE: process.execPath,
+    CONNTRACK_RESIDENT: '1',
+    KERNEL_SUITES: (suite.files ?? []).join(),
+    PATTERN: suite.pattern ?? '',
+    ...suite.environment,
+  };
+}
+
+async function runThere(kernel) {
+  let output = '';
+  const status = await runInGuest(provideKernel(kernel), {
+    folder: root,
+    argv: COMMAND,
+    environment: { ...environment(), CONNTRACK_TEST_SLOWNESS: SLOWNESS },
+    seconds: suite.seconds,
+    onOutput: (bytes) => {
+      output += bytes;
+      process.stdout.write(bytes);
+    },
+    onError: (bytes) => process.stderr.write(bytes),
+  });
+  return { status, output };
+}
+
+function runHere() {
+  const [file, ...args] = COMMAND;
+  const child = spawn(file, args, {
+    cwd: root,
+    env: { ...process.env, ...environment() },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let output = '';
+  child.stdout.on('data', (bytes) => {
+    output += bytes;
+    process.stdout.write(bytes);
+  });
+  return new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (status) => resolve({ status, output }));
+  });
+}
+
+function summary({ kernel, release = '', passed, tests, failed, faults = [], seconds, error }) {
+  const found = [...(tests > 0 ? [`${tests - failed} of ${tests} tests passed`] : []), `${faults.length} faults of the probe`];
+  return `${kernel.padEnd(8)} ${release.padEnd(24)} ${passed ? 'passed' : 'FAILED'}: ${error ?? found.join(', ')}, ${seconds} s`;
+}

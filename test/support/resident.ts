@@ -1,0 +1,88 @@
+// The bundled command run inside this process instead of in one of its own, for machines where starting Node.js takes seconds:
+// an emulated one. The bundle is evaluated anew for every run, with a `process` and descriptors of its own; everything below
+// that, down to the kernel, is the same.
+
+import fs from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Script } from 'node:vm';
+import { readCommandLine } from './argv.js';
+import { PROJECT, UNDER_TEST } from './project.js';
+
+/** What a run needs, and what came of it. */
+export interface ResidentRun {
+  readonly argv: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+  readonly input?: Uint8Array;
+}
+export interface ResidentResult {
+  readonly status: number;
+  readonly stdout: Buffer;
+  readonly stderr: Buffer;
+}
+
+const BUNDLE = join(PROJECT, 'dist', 'conntrack.cjs');
+const ENABLED = process.env['CONNTRACK_RESIDENT'] === '1' && UNDER_TEST === join(PROJECT, 'bin', 'conntrack');
+const STDIN = 0;
+
+/** Whether a command line is run this way: when told to, and when it needs no signals and no descriptors that wait. */
+export function isResident(argv: readonly string[]): boolean {
+  if (!ENABLED || argv[0] !== UNDER_TEST) return false;
+  const words = argv.slice(1);
+  return !readCommandLine(words).commands.includes('E') && !words.some((word) => word.startsWith('--netns'));
+}
+
+type Bundle = (exports: object, require: unknown, module: object, filename: string, process: object) => void;
+let compiled: Bundle | undefined;
+let runs = 0;
+
+function bundle(): Bundle {
+  compiled ??= new Script(`(function (exports, require, module, __filename, process) {${fs.readFileSync(BUNDLE, 'latin1')}\n})`, {
+    filename: BUNDLE,
+  }).runInThisContext() as Bundle;
+  return compiled;
+}
+
+/** Runs it to its end. */
+export async function runResident({ argv, environment, input }: ResidentRun): Promise<ResidentResult> {
+  const written: Record<number, Buffer[]> = { 1: [], 2: [] };
+  const stdin = openInput(input);
+  const descriptor = (fd: number) => (fd === STDIN ? stdin : fd);
+  const files = {
+    ...fs,
+    writeSync: (fd: number, bytes: Uint8Array, offset = 0, length = bytes.length - offset, ...rest: unknown[]) => {
+      if (written[fd] === undefined) return (fs.writeSync as (...args: unknown[]) => number)(fd, bytes, offset, length, ...rest);
+      written[fd].push(Buffer.from(bytes.subarray(offset, offset + length)));
+      return length;
+    },
+    readSync: (fd: number, ...rest: unknown[]) => (fs.readSync as (...args: unknown[]) => number)(descriptor(fd), ...rest),
+    fstatSync: (fd: number) => fs.fstatSync(descriptor(fd)),
+    closeSync: (fd: number) => fd === STDIN || fs.closeSync(fd),
+  };
+  const require = createRequire(BUNDLE);
+  try {
+    const status = await new Promise<number>((exit) => {
+      const own = Object.create(process, {
+        argv: { value: [process.execPath, ...argv] },
+        env: { value: environment },
+        exit: { value: exit },
+      });
+      const module = { exports: {} };
+      bundle()(module.exports, (name: string) => (name === 'node:fs' ? files : require(name)), module, BUNDLE, own);
+    });
+    return { status, stdout: Buffer.concat(written[1]!), stderr: Buffer.concat(written[2]!) };
+  } finally {
+    fs.closeSync(stdin);
+  }
+}
+
+/** A descriptor from which `input` can be read; it needs no name. */
+function openInput(input: Uint8Array | undefined): number {
+  if (input === undefined) return fs.openSync('/dev/null', 'r');
+  const path = join(tmpdir(), `conntrack-resident-${process.pid}-${++runs}`);
+  fs.writeFileSync(path, input, { flag: 'wx' });
+  const fd = fs.openSync(path, 'r');
+  fs.unlinkSync(path);
+  return fd;
+}
