@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, normalize } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { newFlow } from '../support/netlink.js';
 import { type Outcome, toOutcome } from '../support/outcome.js';
@@ -150,7 +150,9 @@ suite('privileges', { skip: SELF_TEST ? 'what is tested is not in the reference'
       const trace = join(folder, 'trace');
       await run(['strace', '-f', '-qq', '-e', OPEN, '-o', trace, ...argv], input);
       return new Set(
-        [...readFileSync(trace, 'latin1').matchAll(/ (?:open\w*|creat)\((?:AT_FDCWD, )?"([^"]*)"/g)].map(([, path]) => path!),
+        [...readFileSync(trace, 'latin1').matchAll(/ (?:open\w*|creat)\((?:AT_FDCWD, )?"([^"]*)"/g)].map(([, path]) =>
+          normalize(path!),
+        ),
       );
     };
     let own: Set<string>;
