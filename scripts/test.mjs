@@ -20,6 +20,8 @@ const SUITES = {
   fuzz: { title: 'fuzz', take: (path) => path.startsWith('test/fuzz/') },
   diff: { title: 'differential', take: (path) => path.startsWith('test/differential/') && !isSessions(path), privileged: true },
   sessions: { title: 'sessions', take: isSessions, privileged: true },
+  /** A part of the differential tests with the standalone executable as the command. `npm run test:exe` runs all of them. */
+  executable: { title: 'executable', command: ['scripts/test-exe.mjs', '--short'], privileged: true },
   /** An older kernel, with protocols that later ones have dropped. `npm run test:kernels` runs more, on all of them. */
   kernels: { title: 'kernels', command: ['scripts/test-kernels.mjs', '--kernels', '6.1', '--suite', 'quick'], privileged: true },
 };
@@ -118,7 +120,12 @@ function step(title, command, args) {
 }
 
 /** A suite that is a command of its own, and passes or fails as a whole. */
-function runCommand({ title, command }) {
+function runCommand({ title, command, privileged }) {
+  if (privileged && process.getuid() !== 0) {
+    console.log(`${title}: skipped, 1 run: needs root`);
+    reports.push({ title, passed: 0, failed: 0, skipped: 1 });
+    return;
+  }
   console.log(`\n${title}:`);
   const { status } = spawnSync(process.execPath, command, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
   reports.push({ title, passed: Number(status === 0), failed: Number(status !== 0), skipped: 0 });

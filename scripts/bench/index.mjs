@@ -1,7 +1,8 @@
 // `npm run bench`: how long the command takes, against the reference tool on the same table in the same minute.
 //
-//   node scripts/bench/index.mjs [--only reading,changing,events] [--flows 200000] [--pairs 11] [--start-pairs 41]
-//                                [--patience SECONDS] [--million] [--json FILE]
+//   node scripts/bench/index.mjs [--only reading,changing,events,exe,growth,library,counts] [--flows 200000] [--pairs 11]
+//                                [--start-pairs 41] [--patience SECONDS] [--million] [--json FILE]
+//   node scripts/bench/index.mjs --count: no times, but what is allocated (count.mjs, with its options)
 //
 // FLOWS, PAIRS, START_PAIRS and PATIENCE in the environment do the same. A table is loaded into a network namespace of its
 // own; reference and command then run in turn, in pairs, and each ratio is the median of the pairs' ratios: what else the machine
@@ -19,19 +20,32 @@ import { ensureBuilt, root } from '../fresh.mjs';
 import { requireCommands } from '../tools.mjs';
 import { measureChanging } from './changing.mjs';
 import { measureEvents } from './events.mjs';
-import { measureReading, measureReadingMemory } from './reading.mjs';
+import { compare } from './pairs.mjs';
+import { measureList, measureReading, measureReadingMemory } from './reading.mjs';
 import { load, REFERENCE, waitForQuietTable, writeFlows } from './table.mjs';
 
 const SELF = fileURLToPath(import.meta.url);
 const MAX = '/proc/sys/net/netfilter/nf_conntrack_max';
 const MILLION = 1_000_000;
-const PARTS = ['reading', 'changing', 'events'];
+/** Those that need the table of `--flows`, and those that have their own. */
+const TABLE_PARTS = ['reading', 'changing', 'events'];
+const PARTS = [...TABLE_PARTS, 'exe', 'growth', 'library', 'counts'];
+/** From the first size to the second, a list may take so much more than in proportion. */
+const GROWTH = { from: 100_000, to: MILLION, limit: 1.1 };
+const EXE_START_LIMIT = 0.7;
 /** Changing a large table takes long, and so does watching at a fixed rate. */
 const FEWER_PAIRS = 5;
 
 // Reading a bundle of certificates would add the same large time to everything that is Node.js.
 delete process.env.NODE_EXTRA_CA_CERTS;
 delete process.env.NODE_OPTIONS;
+
+if (process.argv[2] === '--count') {
+  const { status } = spawnSync(process.execPath, [`${root}/scripts/bench/count.mjs`, ...process.argv.slice(3)], {
+    stdio: 'inherit',
+  });
+  process.exit(status ?? 1);
+}
 
 const { values: options } = parseArgs({
   options: {
@@ -43,7 +57,7 @@ const { values: options } = parseArgs({
     patience: { type: 'string', default: process.env.PATIENCE ?? '120' },
     json: { type: 'string' },
     inside: { type: 'string' },
-    'memory-only': { type: 'boolean', default: false },
+    measure: { type: 'string', default: 'all' },
   },
 });
 const flows = Number(options.flows);
@@ -65,25 +79,113 @@ async function outside() {
     console.error(
       `this machine is busy (load ${busy.toFixed(1)}, ${cpus().length} CPUs): times and ratios will be worse than they are`,
     );
-  const sizes = options.million ? [flows, MILLION] : [flows];
+  const sizes = options.million || parts.includes('growth') ? [flows, MILLION] : [flows];
   const restore = raiseMaximum(Math.max(...sizes));
   const work = mkdtempSync(`${tmpdir()}/conntrack-bench-`);
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => (interrupted = true));
   let result;
   try {
-    result = await runInside(work, ['--flows', `${flows}`]);
+    result = { environment: environment(), cases: [], eventCases: [], memory: [], growth: [], ...(await measureTable(work)) };
     if (options.million && !interrupted) {
-      const large = await runInside(work, ['--flows', `${MILLION}`, '--memory-only']);
+      const large = await runInside(work, ['--flows', `${MILLION}`, '--measure', 'memory']);
       result.memory.push(...large.memory);
     }
-    result.garbage = parts.includes('reading') ? collectGarbage() : [];
+    if (parts.includes('exe') && !interrupted) result.cases.push(measureExecutable());
+    if (parts.includes('growth') && !interrupted) result.growth = [await measureGrowth(work)];
+    if (parts.includes('library') && !interrupted) result.library = measureLibrary(work);
+    if (parts.includes('counts') && !interrupted) result.counts = countAllocations();
   } finally {
     restore();
     rmSync(work, { recursive: true, force: true });
   }
   if (interrupted) process.exit(130);
+  result.ratios = ratiosOf(result);
   if (options.json) writeFileSync(options.json, `${JSON.stringify(result, null, 2)}\n`);
   judge(result);
+}
+
+function environment() {
+  return {
+    date: new Date().toISOString(),
+    kernel: release(),
+    node: process.versions.node,
+    reference: spawnSync(REFERENCE, ['-V'], { encoding: 'utf8' }).stdout.trim(),
+    cpu: cpus()[0]?.model,
+    cpus: cpus().length,
+    load: loadavg(),
+  };
+}
+
+async function measureTable(work) {
+  return parts.some((part) => TABLE_PARTS.includes(part)) ? runInside(work, ['--flows', `${flows}`]) : {};
+}
+
+/** The start of the standalone executable, which is built for it. */
+function measureExecutable() {
+  console.error('building the executable');
+  const build = spawnSync(process.execPath, [`${root}/scripts/build-exe.mjs`], { encoding: 'utf8' });
+  if (build.status !== 0) throw new Error(`the executable cannot be built: ${build.stderr}`);
+  const exe = build.stdout.trim().split('\n').at(-1);
+  const user = process.getuid() === 0 ? [] : ['--user', '--map-root-user'];
+  // A count needs a table that may be read, and both start through the same unshare(1).
+  const within = (command, args) => ['unshare', [...user, '--net', command, ...args]];
+  return compare({
+    name: 'executable -C against node -e 0',
+    limit: EXE_START_LIMIT,
+    count: Number(options['start-pairs']),
+    patience: (Number(options.patience) * 1000) / parts.length,
+    reference: { argv: within(process.execPath, ['-e', '0']) },
+    ours: { argv: within(exe, ['-C']) },
+  });
+}
+
+/** Two tables, one after the other, each in a namespace of its own. */
+async function measureGrowth(work) {
+  const times = [];
+  for (const size of [GROWTH.from, GROWTH.to]) times.push(await runInside(work, ['--flows', `${size}`, '--measure', 'list']));
+  const [small, large] = times.map(({ list }) => list);
+  const ratio = large.median / small.median / (GROWTH.to / GROWTH.from);
+  return {
+    name: `-L, ${GROWTH.from.toLocaleString('en')} to ${GROWTH.to.toLocaleString('en')}`,
+    limit: GROWTH.limit,
+    ratio,
+    small,
+    large,
+  };
+}
+
+function measureLibrary(work) {
+  console.error('library');
+  const file = `${work}/library.json`;
+  const args = [`${root}/scripts/bench/library.mjs`, '--json', file, '--flows', `${flows}`, '--pairs', `${pairs}`];
+  const { stderr } = spawnSync(process.execPath, args, { encoding: 'utf8', stdio: ['ignore', 'ignore', 'pipe'] });
+  if (!existsSync(file)) throw new Error(`the library could not be measured: ${stderr}`);
+  return JSON.parse(readFileSync(file, 'utf8'));
+}
+
+/** Every ratio that has a limit, and the delays of the event loop, which have one in milliseconds: the rows of one table. */
+function ratiosOf({ cases, eventCases, growth, library }) {
+  const row = (unit, { name, ratio, limit, reference, ours: own }) => ({
+    name,
+    unit,
+    reference: reference?.median ?? reference,
+    ours: own?.median ?? own,
+    ratio,
+    limit,
+    kept: ratio <= limit,
+  });
+  return [
+    ...cases.flatMap((c) => [
+      row('ms', c),
+      ...(c.aim === undefined ? [] : [row('ms', { ...c, name: `${c.name} (aim)`, limit: c.aim })]),
+    ]),
+    ...eventCases.map((c) => row(c.unit, c)),
+    ...growth.map(({ small, large, ...c }) => row('ms', { ...c, reference: small, ours: large })),
+    ...(library?.iterations ?? []).map((c) => row('ms', { ...c, name: `library: ${c.name}` })),
+    ...(library?.delays ?? [])
+      .filter(({ limit }) => limit !== undefined)
+      .map(({ name, p99, limit }) => ({ name: `event loop p99: ${name}`, unit: 'ms', ours: p99, limit, kept: p99 <= limit })),
+  ];
 }
 
 let interrupted = false;
@@ -118,18 +220,18 @@ async function runInside(work, args) {
   return JSON.parse(readFileSync(file, 'utf8'));
 }
 
-function collectGarbage() {
-  console.error('garbage collections');
-  const child = spawnSync(process.execPath, [`${root}/scripts/bench/gc.mjs`, '--json'], {
+function countAllocations() {
+  console.error('allocations and collections');
+  const child = spawnSync(process.execPath, [`${root}/scripts/bench/count.mjs`, '--json'], {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  if (child.stdout === '') throw new Error('gc.mjs gave no result');
+  if (child.stdout === '') throw new Error('count.mjs gave no result');
   return JSON.parse(child.stdout);
 }
 
 /** Prints the tables and ends with status 1 when a limit was missed. */
-function judge({ environment, cases, updates, eventCases, kernelOnly, memory, garbage }) {
+function judge({ environment, cases, ratios, updates, kernelOnly, memory, counts }) {
   const missed = [];
   const verdict = (name, good) => {
     if (!good) missed.push(name);
@@ -140,20 +242,16 @@ function judge({ environment, cases, updates, eventCases, kernelOnly, memory, ga
     `\n${flows.toLocaleString('en')} flows, ${pairs} pairs; ${reference}; Node.js ${node}; Linux ${kernel}; ${environment.cpus} CPUs`,
   );
   console.log(
-    `\n${'case'.padEnd(24)}${'reference ms'.padStart(13)} ${'(CPU)'.padStart(7)}${'ours ms'.padStart(9)} ${'(CPU)'.padStart(7)}${'ratio'.padStart(8)}${'limit'.padStart(7)}`,
+    `\n${'case'.padEnd(40)}${'reference'.padStart(11)}${'ours'.padStart(11)}${'ratio'.padStart(8)}${'limit'.padStart(7)}`,
   );
-  const ms = (value) => value.toFixed(1).padStart(9);
-  for (const c of cases) {
-    const who = (t) => `${ms(t.median)} ${`(${Math.round(t.cpu)})`.padStart(7)}`;
-    const figures = `    ${who(c.reference)}${who(c.ours)}${c.ratio.toFixed(2).padStart(8)}${`${c.limit}`.padStart(7)}`;
-    const note = c.disturbed > 0 ? `  (${c.disturbed} disturbed pairs left out)` : '';
-    console.log(`${c.name.padEnd(24)}${figures}  ${verdict(c.name, c.ratio <= c.limit)}${note}`);
+  for (const { name, unit, reference: theirs, ours: own, ratio, limit, kept } of ratios) {
+    const number = (value, digits) => (value === undefined ? '' : value.toFixed(digits));
+    const figures = `${number(theirs, 1).padStart(11)}${number(own, 1).padStart(11)}${number(ratio, 2).padStart(8)}${`${limit}`.padStart(7)}`;
+    const disturbed = cases.find((c) => c.name === name)?.disturbed ?? 0;
+    const note = `${unit === 'ms' ? '' : `  (${unit})`}${disturbed > 0 ? `  (${disturbed} disturbed pairs left out)` : ''}`;
+    console.log(`${name.padEnd(40)}${figures}  ${verdict(name, kept)}${note}`);
   }
   if (updates) console.log(`\n${updates.name}: ${updates.median.toFixed(1)} ms; the reference cannot update on this kernel`);
-  for (const c of eventCases) {
-    const figures = `${c.reference.median.toFixed(2)}, ours ${c.ours.median.toFixed(2)}, ratio ${c.ratio.toFixed(2)}, limit ${c.limit}`;
-    console.log(`\n${c.name}, ${c.unit}: reference ${figures}  ${verdict(c.name, c.ratio <= c.limit)}`);
-  }
   if (kernelOnly)
     console.log(
       `\nkernel only (a dump that discards everything): ${kernelOnly.dump.median.toFixed(1)} ms, as a process ${kernelOnly.process.median.toFixed(1)} ms`,
@@ -164,10 +262,10 @@ function judge({ environment, cases, updates, eventCases, kernelOnly, memory, ga
     const good = verdict(`memory of ${name}`, m.megabytes <= m.limit);
     console.log(`  ${name.padEnd(38)}${m.megabytes.toFixed(1).padStart(7)} MB, limit ${m.limit}  ${good}`);
   }
-  if (garbage.length > 0) console.log('\ngarbage collections in 200,000 entries, limit 0');
-  for (const g of garbage) {
-    const figures = `${`${Math.round(g.nanosecondsPerEntry)} ns`.padStart(8)} an entry  ${g.collections}`;
-    console.log(`  ${g.name.padEnd(38)}${figures}  ${verdict(`garbage in ${g.name}`, g.collections === 0)}`);
+  if (counts) console.log('\nallocated an entry, and collections in 100,000 entries');
+  for (const { name, bytes, collections, limit, exceeded } of counts ?? []) {
+    const figures = `${bytes.toFixed(1).padStart(8)} bytes, limit ${limit.bytes}; ${collections}`;
+    console.log(`  ${name.padEnd(38)}${figures}  ${verdict(`allocations of ${name}`, exceeded.length === 0)}`);
   }
   if (missed.length > 0) {
     console.error(`\nmissed: ${missed.join('; ')}`);
@@ -197,10 +295,11 @@ function tell(error) {
 }
 
 async function measure(work, file) {
-  if (options['memory-only']) {
+  if (options.measure === 'memory') {
     load(file);
     return { memory: measureReadingMemory(work, flows) };
   }
+  if (options.measure === 'list') return { list: measureList(file) };
   const patience = (Number(options.patience) * 1000) / parts.length;
   const few = Math.min(pairs, FEWER_PAIRS);
   const reading = parts.includes('reading')
@@ -211,15 +310,6 @@ async function measure(work, file) {
   return {
     flows,
     pairs,
-    environment: {
-      date: new Date().toISOString(),
-      kernel: release(),
-      node: process.versions.node,
-      reference: spawnSync(REFERENCE, ['-V'], { encoding: 'utf8' }).stdout.trim(),
-      cpu: cpus()[0]?.model,
-      cpus: cpus().length,
-      load: loadavg(),
-    },
     cases: [...(reading?.cases ?? []), ...(changing?.cases ?? [])],
     updates: changing?.updates,
     eventCases: events ? [events] : [],

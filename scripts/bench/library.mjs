@@ -1,7 +1,7 @@
 // What the library costs: iterating over all flows as objects, over three members of each, against the reference's -L; and how long
 // the event loop waits meanwhile, with a table of a million flows.
 //
-//   node scripts/bench/library.mjs [--flows 200000] [--large 1000000] [--pairs 11]
+//   node scripts/bench/library.mjs [--flows 200000] [--large 1000000] [--pairs 11] [--json FILE]
 //
 // Runs itself in a network namespace of its own. Exit status 1 when a limit is missed.
 
@@ -27,6 +27,7 @@ const { values } = parseArgs({
     flows: { type: 'string', default: '200000' },
     large: { type: 'string', default: '1000000' },
     pairs: { type: 'string', default: '11' },
+    json: { type: 'string' },
     inside: { type: 'boolean', default: false },
   },
 });
@@ -59,8 +60,11 @@ async function inside() {
     const conntrack = await Conntrack.open();
     const flows = Number(values.flows);
     fill(`${work}/flows`, flows);
-    const good = [await iterate(conntrack, flows), await turns(conntrack, work)];
+    const iterations = await iterate(conntrack, flows);
+    const delays = await turns(conntrack, work);
     await conntrack.close();
+    if (values.json) writeFileSync(values.json, JSON.stringify({ iterations: iterations.cases, delays: delays.cases }));
+    const good = [iterations.good, delays.good];
     process.exitCode = good.every(Boolean) ? 0 : 1;
   } finally {
     rmSync(work, { recursive: true, force: true });
@@ -94,14 +98,18 @@ async function iterate(conntrack, flows) {
   }
   console.log(`${flows.toLocaleString('en')} flows; reference -L >/dev/null: ${median(reference).toFixed(0)} ms`);
   let good = true;
+  const cases = [];
   for (const [name, own] of Object.entries(times)) {
-    const ratio = median(own.map((ms, n) => ms / reference[n]));
+    const ratios = own.map((ms, n) => ms / reference[n]);
+    const ratio = median(ratios);
+    cases.push({ name, limit: OBJECTS_LIMIT, ratio, ratios, reference: median(reference), ours: median(own) });
     good &&= ratio <= OBJECTS_LIMIT;
     console.log(
       `  ${name.padEnd(28)}${median(own).toFixed(0).padStart(6)} ms   ratio ${ratio.toFixed(2)}, limit ${OBJECTS_LIMIT}`,
     );
   }
-  return good && median(times['id, timeout, mark']) < median(times['all members']);
+  good &&= median(times['id, timeout, mark']) < median(times['all members']);
+  return { good, cases };
 }
 
 /** A web server is asked every few milliseconds while the table is listed, counted by a filter, updated and deleted. */
@@ -125,6 +133,7 @@ async function turns(conntrack, work) {
   };
   console.log(`${large.toLocaleString('en')} flows, and a web server in the same program`);
   let good = true;
+  const found = [];
   for (const [name, run] of Object.entries(cases)) {
     const answers = [];
     const asking = setInterval(() => {
@@ -144,11 +153,13 @@ async function turns(conntrack, work) {
     const late = name.startsWith('list(): all');
     if (late) good &&= p99 <= DELAY_LIMIT;
     answers.sort((a, b) => a - b);
+    const limit = late ? DELAY_LIMIT : undefined;
+    found.push({ name, limit, p99, max: delay.max / 1e6, milliseconds: took, slowestAnswer: answers.at(-1) });
     const slowest = answers.length > 0 ? `${answers.at(-1).toFixed(0)} ms` : 'none asked';
     console.log(
       `  ${name.padEnd(24)}${took.toFixed(0).padStart(7)} ms   event loop late p50 ${(delay.percentile(50) / 1e6).toFixed(1)}, p99 ${p99.toFixed(1)}, max ${(delay.max / 1e6).toFixed(1)} ms${late ? ` (limit ${DELAY_LIMIT})` : ''}; slowest web answer ${slowest}`,
     );
   }
   server.close();
-  return good;
+  return { good, cases: found };
 }

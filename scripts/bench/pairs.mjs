@@ -12,7 +12,7 @@ const DISTURBED = 0.1;
  * Runs pairs of two ways to do the same, the first of a pair changing. One pair before does not count, nor do disturbed ones.
  * `reference` and `ours`: `{ prepare?: () => void, argv: [command, args] }`. `patience`: milliseconds for disturbed pairs.
  */
-export function compare({ name, limit, count, reference, ours, patience }) {
+export function compare({ name, limit, aim, count, reference, ours, patience }) {
   console.error(name);
   const sides = { reference, ours };
   const times = { reference: [], ours: [] };
@@ -48,6 +48,7 @@ export function compare({ name, limit, count, reference, ours, patience }) {
   return {
     name,
     limit,
+    aim,
     ratio: median(ratios),
     ratios,
     disturbed,

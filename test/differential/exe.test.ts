@@ -1,0 +1,87 @@
+// What differs between Bun, which the standalone executable is made of, and libuv: descriptors that are closed, full or slow, signals,
+// standard input. Every command under test has to do the same, so these run with bin/conntrack as well.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Namespace } from '../support/namespace.js';
+import { requirePrerequisites, UNDER_TEST } from '../support/project.js';
+
+requirePrerequisites();
+
+const COUNT = 5000;
+const FILE = Array.from(
+  { length: COUNT },
+  (_, n) => `-I -t 500 -s 10.0.${n >> 8}.${n & 255} -d 198.51.100.1 -p udp --sport 1 --dport 53\n`,
+).join('');
+
+async function filled(name: string): Promise<Namespace> {
+  const namespace = await Namespace.create(name);
+  const { status, stderr } = await namespace.run([UNDER_TEST, '-R', '-'], { input: Buffer.from(FILE) });
+  assert.equal(status, 0, stderr.toString());
+  return namespace;
+}
+
+/** Runs a shell line in which $1 is the command. */
+async function shell(namespace: Namespace, line: string): Promise<{ status: string; stdout: string; stderr: string }> {
+  const { status, stdout, stderr } = await namespace.run(['sh', '-c', line, 'sh', UNDER_TEST]);
+  return { status: String(status), stdout: stdout.toString(), stderr: stderr.toString() };
+}
+
+test('a table goes through standard input and a pipe that comes in pieces', async () => {
+  await using namespace = await filled('pipe');
+  const { stdout } = await shell(namespace, '"$1" -C');
+  assert.equal(stdout, `${COUNT}\n`);
+  const again = await shell(
+    namespace,
+    '"$1" -L -o save >table; "$1" -F; { head -c 1001 table; sleep 1; tail -c +1002 table; } | "$1" -R -; "$1" -C; rm table',
+  );
+  assert.equal(again.stdout, `${COUNT}\n`, again.stderr);
+});
+
+test('a closed pipe ends quietly, a full disk is told', async () => {
+  await using namespace = await filled('outputs');
+  for (const words of ['-L', '-L -o xml', '-L -o json', '-D -o save --dry-run']) {
+    const closed = await shell(namespace, `{ "$1" ${words} 2>&3; echo "status $?" >&2; } 3>/dev/null | head -n 1 >/dev/null`);
+    assert.equal(closed.stderr, 'status 141\n', words);
+    const full = await shell(namespace, `"$1" ${words} >/dev/full`);
+    assert.equal(full.status, '1', words);
+    assert.match(full.stderr, /no space left on the device/, words);
+  }
+});
+
+test('a reader that is slow gets everything', async () => {
+  await using namespace = await filled('slow');
+  const { stdout } = await shell(namespace, '"$1" -L 2>/dev/null | { sleep 1; wc -l; }');
+  assert.equal(stdout.trim(), String(COUNT));
+});
+
+test('a signal ends a list that waits for its reader', async () => {
+  await using namespace = await filled('signals');
+  for (const [signal, status] of [
+    ['INT', 130],
+    ['TERM', 143],
+    ['HUP', 129],
+  ] as const) {
+    // In front, since a shell has SIGINT ignored in what runs behind.
+    const line = `mkfifo way; exec 3<>way; timeout --preserve-status -s ${signal} 1 "$1" -L >&3 2>/dev/null; echo $?; rm way`;
+    const { stdout } = await shell(namespace, line);
+    assert.equal(stdout, `${status}\n`, signal);
+  }
+});
+
+test('without privilege it is said what is needed', async () => {
+  await using namespace = await Namespace.create('nobody');
+  for (const words of [['-L'], ['-D', '-p', 'tcp'], ['-F'], ['-E']]) {
+    const { status, stderr } = await namespace.run([
+      'setpriv',
+      '--reuid=65534',
+      '--regid=65534',
+      '--clear-groups',
+      '--',
+      UNDER_TEST,
+      ...words,
+    ]);
+    assert.equal(status, 1);
+    assert.match(stderr.toString(), /CAP_NET_ADMIN/);
+  }
+});
