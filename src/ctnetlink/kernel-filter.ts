@@ -104,7 +104,7 @@ function putTupleFilter(message: MessageWriter, conditions: Conditions, family: 
   }
   for (const c of conditions) {
     if (c.kind === 'address') {
-      // IPv6 addresses are inverted by every kernel looked at: entries come that differ. Masks cannot be told.
+      // IPv6 addresses are inverted by kernels before 7.3: entries come that differ. Masks cannot be told.
       if (c.mask || familyOf(c.address) !== AF_INET || family !== AF_INET) continue;
       tuples[c.side][c.end] = c.address;
       flags[c.side] |= c.end === 'src' ? CTA_FILTER_F_CTA_IP_SRC : CTA_FILTER_F_CTA_IP_DST;

@@ -243,14 +243,14 @@ export const FEATURE_ROWS: readonly FeatureRow[] = [
       const [entry] = dumpBy(message(0x101, DUMP_FLAGS, 2));
       return yes((entry!.readUInt16LE(6) & 0x20) !== 0);
     },
-    otherwise: 'does not ask for it',
+    otherwise: '-',
   },
   {
     name: 'setting labels',
     kernel: () => {
       only(udp(1));
       const [errno] = request([updateFlow(udp(1), { labels: { set: [3] } })]);
-      return errno === 0 ? 'yes' : `only with a rule that uses them (${errno})`;
+      return errno === 0 ? 'yes' : errno === 28 ? 'with a rule that uses them' : `refused (${errno})`;
     },
     otherwise: 'leaves entries without room for labels alone, and says so',
   },
@@ -265,19 +265,19 @@ export const FEATURE_ROWS: readonly FeatureRow[] = [
       request([newFlow({ ...established, tcpState: 14 })]);
       return succeeds('-L')(run);
     },
-    otherwise: 'never sends one; shows what it cannot name as `unknown`',
+    otherwise: '-',
   },
   {
     name: 'limit of the table in GET_STATS',
     kernel: () => yes(globalStatistics().includes(2)),
     tool: succeeds('-C'),
-    otherwise: '`conntrack.count()` has no limit',
+    otherwise: '-',
   },
   {
     name: 'counters of `-S`',
     kernel: () => `${[...statistics(0x104)].sort((a, b) => a - b).join(', ')}`,
     tool: succeeds('-S'),
-    otherwise: 'prints those that are sent; 0 for those of the fixed columns that are not',
+    otherwise: '-',
   },
   { name: 'counters of `-S expect`', kernel: () => yes(statistics(0x203).size > 0), tool: succeeds('-S expect'), otherwise: '-' },
   {
@@ -344,8 +344,8 @@ export const FEATURE_ROWS: readonly FeatureRow[] = [
     },
     otherwise: '-',
   },
-  { name: 'short acknowledgements (CAP_ACK)', kernel: () => accepts(10), otherwise: 'reads the long ones' },
-  { name: 'reasons in acknowledgements (EXT_ACK)', kernel: () => accepts(11), otherwise: 'explains by the number of the error' },
+  { name: 'short acknowledgements (CAP_ACK)', kernel: () => accepts(10), otherwise: '-' },
+  { name: 'reasons in acknowledgements (EXT_ACK)', kernel: () => accepts(11), otherwise: '-' },
   {
     name: 'lost events of one socket (SO_MEMINFO)',
     kernel: () => {
