@@ -29,7 +29,9 @@ const SUITES = [
 const SHORT = ['exe', 'json', 'netns', 'safety'];
 /** Files that do not apply, and why. */
 const NOT_APPLICABLE = {
+  'byte-order': 'the library, on Node.js',
   examples: 'programs that use the library, on Node.js',
+  'fault-steps': 'the library, on Node.js',
   library: 'the library, on Node.js',
   'library-events': 'the library, on Node.js',
   'library-sessions': 'the library, on Node.js',
