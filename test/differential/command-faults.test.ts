@@ -167,7 +167,9 @@ suite('faults of the command', { skip: SELF_TEST ? 'the words of messages are ou
             if (words === '-L') assert.equal(outcome.stdout.split('\n').length - 1, (await table.list()).length);
           } else told(outcome, /too many open files|EMFILE/);
         }
-      assert.deepEqual([...seen].sort(), ['0', '1']);
+      // The standalone executable has all of itself in one file: these limits are enough for it.
+      const expected = UNDER_TEST.includes('/dist-exe/') ? ['0'] : ['0', '1'];
+      assert.deepEqual([...seen].sort(), expected);
     });
   });
 
