@@ -22,7 +22,7 @@ const SUITES = {
     files: ['differential/round-trip', 'differential/change-sessions', 'differential/read-generated'],
     // The known differences have their own examples; each of them takes a guest seconds.
     pattern: 'generated command lines|random sessions|save,full brings|ndjson',
-    environment: { LINES: '40', SESSIONS: '4', LANES: '1' },
+    environment: { LINES: '40', SESSIONS: '4', LANES: '2' },
   },
   all: {
     seconds: 5400,

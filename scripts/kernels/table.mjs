@@ -42,7 +42,7 @@ function ran(results) {
   const lines = results.map((result) => {
     const { kernel, release, tests, failed, faults, seconds, passed } = result;
     const name = kernel === 'running' ? `${series(result)}, of the machine itself` : `Debian's ${release}`;
-    return row([name, passed ? 'passed' : 'failed', faults.length, `${tests - failed} of ${tests}`, seconds]);
+    return row([name, passed ? 'passed' : 'failed', faults.length, tests > 0 ? `${tests - failed} of ${tests}` : '-', seconds]);
   });
   return [...header(['kernel', 'verdict', 'faults of the probe', 'tests passed', 'seconds']), ...lines].join('\n');
 }

@@ -98,6 +98,9 @@ const PER_NAMESPACE: readonly Mask[] = [
   { pattern: /(?<=<(start|stop)>)\d+(?=<)/g, seconds: nanoseconds },
 ];
 
+/** On the dying list: a kernel that tries again to deliver an entry's event holds on to the entry meanwhile. */
+const REFERENCES: readonly Mask[] = [{ pattern: /(?<= use=)\d+(?=$| )/g }, { pattern: /(?<=<use>)\d+(?=<)/g }];
+
 /** The line with every ticking or own number replaced by `#`, and the numbers. */
 function mask(line: string, masks: readonly Mask[]): Ticking {
   const numbers: number[] = [];
@@ -113,7 +116,9 @@ function mask(line: string, masks: readonly Mask[]): Ticking {
 
 /** Lines with their own seconds, in an order that does not depend on the hash. */
 function maskLines(text: string, { order, namespaces }: CompareOptions): Ticking[] {
-  const masks = namespaces === 'two' ? [...TICKING, ...PER_NAMESPACE] : TICKING;
+  // Lists of one namespace have the same order, but for the dying list.
+  const dying = namespaces === 'same' && order === 'any';
+  const masks = [...TICKING, ...(namespaces === 'two' ? PER_NAMESPACE : []), ...(dying ? REFERENCES : [])];
   const lines = text.split('\n').map((line) => mask(line, masks));
   if (order === 'same') return lines;
   return lines.sort((a, b) => (a.text < b.text ? -1 : a.text > b.text ? 1 : (a.seconds[0] ?? 0) - (b.seconds[0] ?? 0)));
