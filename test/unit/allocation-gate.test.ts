@@ -32,7 +32,7 @@ test('every way of an entry stays within its limits', () => {
 });
 
 for (const path of ['text', 'lines of -R', 'events, text', 'flow objects'])
-  test(`one small object more for each entry is noticed: ${path}`, () => {
+  test(`one small array more for each entry is noticed: ${path}`, () => {
     const { status, paths } = count('--only', path, '--inject', path);
     assert.equal(status, 1);
     assert.ok(paths[0]!.exceeded.includes('bytes'), `${paths[0]!.bytes} bytes an entry`);
