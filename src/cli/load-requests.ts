@@ -6,20 +6,18 @@ import { RequestEncoder } from '../library/encoded-flows.js';
 import { type OptionValue, type ParseEnvironment, parseLoadLine, unloadable } from './command-line.js';
 import { flowSpec } from './flow-spec.js';
 import type { Invocation } from './invocation.js';
-import { LineTemplate, shapeOf, type ValueWord } from './load-template.js';
+import { LineTemplate, shapeOf, signature, type ValueWord } from './load-template.js';
 import { splitLoadLine, splitPlainLine } from './load-words.js';
 import { UsageError } from './usage-error.js';
 
-/** More kinds of lines than a table has protocols, states and statuses in common use; the oldest goes. */
-const TEMPLATES_KEPT = 64;
-/** Kinds of lines remembered, to learn from the second one only. */
+/** Kinds of lines remembered, of which each may have a template: more than a table has protocols, states and statuses in use. */
 const SHAPES_KEPT = 512;
 
 /** The lines of one file. */
 export class LoadRequests {
   readonly #env: ParseEnvironment;
-  /** The one used last first. */
-  readonly #templates: LineTemplate[] = [];
+  /** By signature. */
+  readonly #templates = new Map<number, LineTemplate[]>();
   /** Whether a template of this kind has been tried. */
   readonly #shapes = new Map<string, boolean>();
   readonly #encoder = new RequestEncoder();
@@ -30,16 +28,9 @@ export class LoadRequests {
 
   /** The request of a line that creates, when it is like an earlier one; valid until the next call. The line is bytes `start` to `end`. */
   find(line: Uint8Array, start: number, end: number): Uint8Array | undefined {
-    const templates = this.#templates;
-    for (let i = 0; i < templates.length; i++) {
-      const template = templates[i]!;
-      if (!template.match(line, start, end)) continue;
-      if (i > 0) {
-        templates[i] = templates[0]!;
-        templates[0] = template;
-      }
-      return template.request;
-    }
+    const alike = this.#templates.get(signature(line, start, end));
+    if (!alike) return undefined;
+    for (let i = 0; i < alike.length; i++) if (alike[i]!.match(line, start, end)) return alike[i]!.request;
     return undefined;
   }
 
@@ -73,13 +64,19 @@ export class LoadRequests {
     const shape = shapeOf(text, words);
     const tried = this.#shapes.get(shape);
     if (tried) return;
-    if (this.#shapes.size === SHAPES_KEPT) this.#shapes.clear();
+    if (this.#shapes.size === SHAPES_KEPT) {
+      this.#shapes.clear();
+      this.#templates.clear();
+    }
     this.#shapes.set(shape, tried !== undefined);
     if (tried === undefined) return;
     const template = LineTemplate.learn(text, words, linkedPorts(invocation), (other) => this.#encodeText(other));
     if (!template) return;
-    this.#templates.unshift(template);
-    if (this.#templates.length > TEMPLATES_KEPT) this.#templates.pop();
+    const line = Buffer.from(text);
+    const key = signature(line, 0, line.length);
+    const alike = this.#templates.get(key);
+    if (alike) alike.push(template);
+    else this.#templates.set(key, [template]);
   }
 
   #encodeText(text: string): Uint8Array | undefined {

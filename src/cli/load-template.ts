@@ -273,3 +273,31 @@ function readNumber(line: Uint8Array, at: number, end: number, max: number, valu
 export function shapeOf(text: string, words: readonly ValueWord[]): string {
   return replaced(text, words.flatMap(spansOf), ({ kind }) => `<${kind}>`);
 }
+
+/** A number that lines of one kind share, and not many others do: from the first few words and the last, as far as they are no values. */
+export function signature(line: Uint8Array, start: number, end: number): number {
+  let hash = 0;
+  let at = start;
+  for (let word = 0; word < FIRST_WORDS && at < end; word++, at++) {
+    const counts = isWord(line[at]!);
+    for (; at < end && line[at] !== SPACE; at++) if (counts) hash = Math.imul(hash ^ line[at]!, HASH_FACTOR);
+  }
+  let last = end;
+  while (last > at && line[last - 1] !== SPACE) last--;
+  if (last < end && isWord(line[last]!)) for (; last < end; last++) hash = Math.imul(hash ^ line[last]!, HASH_FACTOR);
+  return hash;
+}
+
+/** Whether a word that begins so is an option or a name, and neither a number nor an address. */
+function isWord(first: number): boolean {
+  return first === DASH || (first >= UPPER_A && first <= UPPER_Z);
+}
+
+/** Command, timeout and status, as saved lines begin. */
+const FIRST_WORDS = 5;
+const SPACE = 32;
+const DASH = 45;
+const UPPER_A = 65;
+const UPPER_Z = 90;
+/** The prime of FNV-1a. */
+const HASH_FACTOR = 0x01000193;

@@ -23,7 +23,7 @@ import { flush } from './flush.js';
 import { update } from './update.js';
 
 /** Encoded requests kept in memory between check and run; the lines beyond are read again. */
-const KEPT_BYTES = 8 * 1024 * 1024;
+const KEPT_BYTES = 20 * 1024 * 1024;
 /** What a kept line that does not create takes, roughly. */
 const INVOCATION_BYTES = 1024;
 /** Failures told one by one; more are counted. */
