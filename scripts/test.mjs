@@ -8,7 +8,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { root } from './fresh.mjs';
-import { findMissing, hasCommand, installLine, installPackages } from './tools.mjs';
+import { EMULATOR, findMissing, hasCommand, installLine, installPackages, TEST_COMMANDS } from './tools.mjs';
 
 // A bundle of certificates that every start of Node.js would read again: a tenth of a second for each of thousands.
 delete process.env.NODE_EXTRA_CA_CERTS;
@@ -27,6 +27,8 @@ const SUITES = {
     title: 'kernels',
     command: ['scripts/test-kernels.mjs', '--kernels', '6.1', '--suite', 'quick', '--built'],
     privileged: true,
+    // Not with the others: it takes a quarter of an hour, and an emulator.
+    apart: true,
   },
 };
 
@@ -41,7 +43,7 @@ if (mode !== 'all' && !(mode in SUITES)) {
 }
 // All 504 random sessions take as long as everything else together: `npm run test:sessions` runs them.
 if (mode === 'all') process.env.SESSIONS ??= '100';
-const suites = mode === 'all' ? Object.keys(SUITES) : [mode];
+const suites = mode === 'all' ? Object.keys(SUITES).filter((name) => !SUITES[name].apart) : [mode];
 const reports = [];
 
 if (suites.some((name) => SUITES[name].privileged)) provideTools();
@@ -59,7 +61,8 @@ finish();
 
 /** The reference tool, nft, ip and the rest: installed where that is possible, named where it is not. */
 function provideTools() {
-  const { commands, packages } = findMissing();
+  const needed = suites.includes('kernels') ? [...TEST_COMMANDS, EMULATOR] : TEST_COMMANDS;
+  const { commands, packages } = findMissing(needed);
   if (packages.length === 0) return;
   if (process.getuid() === 0 && hasCommand('apt-get')) {
     console.log(`installing ${packages.join(' ')}`);
@@ -68,7 +71,7 @@ function provideTools() {
     } catch (error) {
       console.error(error.message);
     }
-    if (findMissing().commands.length === 0) return;
+    if (findMissing(needed).commands.length === 0) return;
   }
   console.error(`The tests need ${commands.join(', ')}. On Debian and its kin:\n  ${installLine(packages)}`);
   process.exit(1);

@@ -42,8 +42,12 @@ export function hasCommand(name) {
   });
 }
 
+/** An emulator is large, and only the tests of other kernels need it. */
+export const EMULATOR = 'qemu-system-x86_64';
+export const TEST_COMMANDS = Object.keys(PACKAGES).filter((command) => command !== EMULATOR);
+
 /** Those of the commands that are missing, and the packages that bring them. */
-export function findMissing(commands = Object.keys(PACKAGES)) {
+export function findMissing(commands = TEST_COMMANDS) {
   const missing = commands.filter((command) => !hasCommand(command));
   return { commands: missing, packages: [...new Set(missing.map((command) => PACKAGES[command]))] };
 }
