@@ -155,15 +155,10 @@ export async function dump(socket: Transport, buffers: ReceiveBuffers, request: 
   let count = checkCount(large ? await socket.receiveAsync(current) : socket.receive(current), request);
   for (;;) {
     const last = holdsEnd(current, count, lastSequence(request));
-    const shared = thread !== undefined && !last && !thread.busy;
-    const alone = thread === undefined && !last;
-    let next = current;
-    let pending: Promise<number> | undefined;
-    if (shared || alone) {
-      if (shared) thread.busy = true;
-      next = buffers.other(current);
-      pending = socket.receiveAsync(next);
-    }
+    const onThread = !last && !thread?.busy;
+    const next = onThread ? buffers.other(current) : buffers.first;
+    const pending = onThread ? socket.receiveAsync(next) : undefined;
+    if (pending && thread) thread.busy = true;
     try {
       const ready = visitor.beginBatch?.();
       if (ready) await ready;
@@ -179,15 +174,14 @@ export async function dump(socket: Transport, buffers: ReceiveBuffers, request: 
     if (last) return;
     if (pending) {
       count = await pending;
-      if (shared) thread.busy = false;
-      current = next;
+      if (thread) thread.busy = false;
     } else {
       // What arrived on the thread goes first.
       await new Promise((resolve) => setImmediate(resolve));
-      current = buffers.first;
-      count = socket.receive(current);
+      count = socket.receive(next);
     }
     checkCount(count, request);
+    current = next;
   }
 }
 
