@@ -28,6 +28,7 @@ export class LoadRequests {
 
   /** The request of a line that creates, when it is like an earlier one; valid until the next call. The line is bytes `start` to `end`. */
   find(line: Uint8Array, start: number, end: number): Uint8Array | undefined {
+    if (this.#templates.size === 0) return undefined; // nor ever any, where lines are JSON
     const alike = this.#templates.get(signature(line, start, end));
     if (!alike) return undefined;
     for (let i = 0; i < alike.length; i++) if (alike[i]!.match(line, start, end)) return alike[i]!.request;

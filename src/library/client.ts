@@ -376,7 +376,7 @@ class Creator {
     this.#batch = undefined;
     const failed = (i: number, error: KernelError) => {
       // The request is encoded in memory that the next batch will use.
-      if (error.code === 'ENOENT' && batch.hasMaster(i)) this.#waiting.push({ index: batch.tag(i), request: batch.single(i) });
+      if (isMissing(error) && batch.hasMaster(i)) this.#waiting.push({ index: batch.tag(i), request: batch.single(i) });
       else this.#fail(batch.tag(i), error);
     };
     this.#partly += await this.#table.createEncoded(batch, failed, { background: true });
@@ -389,7 +389,7 @@ class Creator {
       return false;
     } catch (error) {
       if (!(error instanceof KernelError)) throw error;
-      if (error.code === 'ENOENT') return true;
+      if (isMissing(error)) return true;
       this.#fail(index, error);
       return false;
     }

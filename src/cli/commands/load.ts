@@ -4,7 +4,7 @@
 import { closeSync, fstatSync, openSync } from 'node:fs';
 import type { FlowSpec } from '../../ctnetlink/flow-spec.js';
 import { IPS_EXPECTED } from '../../ctnetlink/uapi/nf-conntrack-common.js';
-import { ConntrackError, KernelError, PlatformError } from '../../errors.js';
+import { ConntrackError, isMissing, KernelError, PlatformError } from '../../errors.js';
 import { type EncodedFlows, FlowEncoder, type SingleRequest } from '../../library/encoded-flows.js';
 import { unloadable } from '../command-line.js';
 import { type Context, invocationContext } from '../context.js';
@@ -117,7 +117,6 @@ function* stepsOf(context: Context, source: Source, first: number, forbidden?: (
   const encoder = new FlowEncoder();
   const lines = new LineReader(source.fd);
   let flows: EncodedFlows | undefined;
-  let flowsLine = 0;
   while (lines.next()) {
     const line = lines.number;
     if (line < first) continue;
@@ -134,8 +133,7 @@ function* stepsOf(context: Context, source: Source, first: number, forbidden?: (
     }
     if (!request && !invocation) continue;
     if (flows && (!request || !flows.addRequest(request, line))) {
-      flows.seal();
-      yield { flows, line: flowsLine };
+      yield sealed(flows);
       flows = undefined;
     }
     if (!request) {
@@ -144,18 +142,18 @@ function* stepsOf(context: Context, source: Source, first: number, forbidden?: (
     }
     if (!flows) {
       flows = encoder.begin();
-      flowsLine = line;
       flows.addRequest(request, line);
     }
     if (!flows.full) continue;
-    flows.seal();
-    yield { flows, line: flowsLine };
+    yield sealed(flows);
     flows = undefined;
   }
-  if (flows) {
-    flows.seal();
-    yield { flows, line: flowsLine };
-  }
+  if (flows) yield sealed(flows);
+}
+
+function sealed(flows: EncodedFlows): Step {
+  flows.seal();
+  return { flows, line: flows.tag(0) };
 }
 
 function jsonRequest({ parseJson }: Source, requests: LoadRequests, text: string): Uint8Array | undefined {
@@ -292,7 +290,7 @@ class Runner {
       this.#partly += await this.#context.conntrack().createEncoded(flows, (index, error) => {
         const line = flows.tag(index);
         // The master may stand further down: a saved table is in no order.
-        if (error.code === 'ENOENT' && flows.hasMaster(index)) this.#waiting.push({ line, request: flows.single(index) });
+        if (isMissing(error) && flows.hasMaster(index)) this.#waiting.push({ line, request: flows.single(index) });
         else this.#fail(line, error, flows.mayExist(index) ? 'A' : 'I');
       });
     this.#created += flows.count - (this.#failures.length - before) - (this.#waiting.length - waiting);
@@ -308,7 +306,7 @@ class Runner {
           this.#created++;
         } catch (error) {
           if (!(error instanceof KernelError)) throw error;
-          if (error.code === 'ENOENT') this.#waiting.push(item);
+          if (isMissing(error)) this.#waiting.push(item);
           else this.#fail(item.line, error, 'A');
         }
       }
