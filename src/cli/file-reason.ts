@@ -1,6 +1,6 @@
 // Why a file cannot be opened, read or written, in words.
 
-import { errnoReason } from '../wire/errno.js';
+import { errnoName, errnoReason } from '../wire/errno.js';
 
 /** Where a file is meant, these say more than the words for netlink. */
 const OF_FILES: Readonly<Record<string, string>> = {
@@ -11,6 +11,17 @@ const OF_FILES: Readonly<Record<string, string>> = {
 
 /** The reason in an error of `node:fs`. */
 export function fileReason(error: unknown): string {
-  const { code = 'EIO', errno = -5 } = error as NodeJS.ErrnoException;
-  return OF_FILES[code] ?? errnoReason(-errno); // Node's numbers are negative, and it has no name for some
+  return OF_FILES[(error as NodeJS.ErrnoException).code ?? ''] ?? errnoReason(errnoOf(error));
 }
+
+/** The name of its errno, such as EIO; Node.js has none for some. */
+export function fileCode(error: unknown): string {
+  return errnoName(errnoOf(error));
+}
+
+function errnoOf(error: unknown): number {
+  const { errno = -EIO } = error as NodeJS.ErrnoException;
+  return -errno; // Node's numbers are negative
+}
+
+const EIO = 5;

@@ -4,8 +4,7 @@ import { closeSync, openSync, readSync, unlinkSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ConntrackError } from '../errors.js';
-import { errnoName } from '../wire/errno.js';
-import { fileReason } from './file-reason.js';
+import { fileCode, fileReason } from './file-reason.js';
 import { waitForOthers } from './output.js';
 import { UsageError } from './usage-error.js';
 
@@ -19,9 +18,8 @@ export class InputError extends ConntrackError {
   readonly code: string;
 
   constructor(what: string, cause: unknown, hint?: string) {
-    const errno = -((cause as NodeJS.ErrnoException).errno ?? 0);
     super(`${what}: ${fileReason(cause)}`, { cause, hint });
-    this.code = errnoName(errno);
+    this.code = fileCode(cause);
   }
 }
 

@@ -2,18 +2,14 @@
 
 import { writeSync } from 'node:fs';
 import { ConntrackError } from '../errors.js';
-import { errnoName } from '../wire/errno.js';
-import { fileReason } from './file-reason.js';
-
-const EIO = 5;
+import { fileCode, fileReason } from './file-reason.js';
 
 /** Standard output cannot be written. `code` is the errno's name: EPIPE when the reader went away, ENOSPC when the disk is full. */
 export class OutputError extends ConntrackError {
   readonly code: string;
 
   constructor(cause: unknown) {
-    const { errno = -EIO } = cause as NodeJS.ErrnoException;
-    const code = errnoName(-errno); // Node's numbers are negative, and it has no name for some
+    const code = fileCode(cause);
     const full = code === 'ENOSPC' || code === 'EDQUOT';
     super(`cannot write the output: ${fileReason(cause)}`, {
       cause,
