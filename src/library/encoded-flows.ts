@@ -110,11 +110,7 @@ export class EncodedFlows {
 
   /** Whether request `index` belongs to another flow, its master, which must be there first. */
   hasMaster(index: number): boolean {
-    const start = this.#start(index);
-    const end = start + host32(this.bytes, start);
-    for (let at = start + NFNL_ATTRS; at < end; at += align4(host16(this.bytes, at)))
-      if ((host16(this.bytes, at + 2) & NLA_TYPE_MASK) === CTA_TUPLE_MASTER) return true;
-    return false;
+    return this.#find(index, CTA_TUPLE_MASTER) > 0;
   }
 
   /** Request `index` alone, to be sent again. */
@@ -149,10 +145,16 @@ export class EncodedFlows {
   }
 
   #zone(index: number): number {
+    const at = this.#find(index, CTA_ZONE);
+    return at > 0 ? host16(this.bytes, at + 4) : 0;
+  }
+
+  /** Where the attribute of this type begins in request `index`; 0 when it has none. */
+  #find(index: number, type: number): number {
     const start = this.#start(index);
     const end = start + host32(this.bytes, start);
     for (let at = start + NFNL_ATTRS; at < end; at += align4(host16(this.bytes, at)))
-      if ((host16(this.bytes, at + 2) & NLA_TYPE_MASK) === CTA_ZONE) return host16(this.bytes, at + 4);
+      if ((host16(this.bytes, at + 2) & NLA_TYPE_MASK) === type) return at;
     return 0;
   }
 
