@@ -350,10 +350,12 @@ export class ConntrackTable {
    * Kernels before 5.3 empty the table whatever the family: there the flows of the family are deleted one by one.
    */
   async flush(family: number = AF_UNSPEC): Promise<void> {
-    const { kernelIsAtLeast } = await import('../wire/kernel.js'); // needed here only
-    if (family !== AF_UNSPEC && !kernelIsAtLeast(5, 3)) {
-      await this.delete({ kind: 'family', family }, () => {});
-      return;
+    if (family !== AF_UNSPEC) {
+      const { kernelIsAtLeast } = await import('../wire/kernel.js'); // needed here only
+      if (!kernelIsAtLeast(5, 3)) {
+        await this.delete({ kind: 'family', family }, () => {});
+        return;
+      }
     }
     // A version other than 0 means: heed the family.
     const version = family === AF_UNSPEC ? 0 : 1;
