@@ -24,7 +24,7 @@ import {
 } from '../support/netlink.js';
 import { closingLines, type Outcome } from '../support/outcome.js';
 import { EXPECTATIONS, FLOWS } from '../support/population.js';
-import { REFERENCE, requirePrerequisites, SELF_TEST, UNDER_TEST } from '../support/project.js';
+import { AS_NOBODY, REFERENCE, requirePrerequisites, SELF_TEST, UNDER_TEST } from '../support/project.js';
 import { Random } from '../support/random.js';
 import { listed, mapDifference, Replay } from '../support/replay.js';
 import { alone } from '../support/table-limit.js';
@@ -273,15 +273,7 @@ suite('watching', { skip: SELF_TEST ? 'what is tested is not in the reference' :
     test('without privilege it is said what is needed', async () => {
       await using namespace = await create('nobody');
       for (const words of [['-E'], ['-E', 'expect'], ['-E', '--initial', '-o', 'xml'], ['-E', '-p', 'tcp', '-b', '5000']]) {
-        const result = await namespace.run([
-          'setpriv',
-          '--reuid=65534',
-          '--regid=65534',
-          '--clear-groups',
-          '--',
-          UNDER_TEST,
-          ...words,
-        ]);
+        const result = await namespace.run([...AS_NOBODY, UNDER_TEST, ...words]);
         assert.equal(result.status, 1);
         assert.equal(result.stdout.toString(), '');
         assert.match(result.stderr.toString(), /CAP_NET_ADMIN/);

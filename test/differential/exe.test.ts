@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Namespace } from '../support/namespace.js';
-import { requirePrerequisites, UNDER_TEST } from '../support/project.js';
+import { AS_NOBODY, requirePrerequisites, UNDER_TEST } from '../support/project.js';
 
 requirePrerequisites();
 
@@ -72,15 +72,7 @@ test('a signal ends a list that waits for its reader', async () => {
 test('without privilege it is said what is needed', async () => {
   await using namespace = await Namespace.create('nobody');
   for (const words of [['-L'], ['-D', '-p', 'tcp'], ['-F'], ['-E']]) {
-    const { status, stderr } = await namespace.run([
-      'setpriv',
-      '--reuid=65534',
-      '--regid=65534',
-      '--clear-groups',
-      '--',
-      UNDER_TEST,
-      ...words,
-    ]);
+    const { status, stderr } = await namespace.run([...AS_NOBODY, UNDER_TEST, ...words]);
     assert.equal(status, 1);
     assert.match(stderr.toString(), /CAP_NET_ADMIN/);
   }

@@ -6,7 +6,7 @@ import { after, before, suite, test } from 'node:test';
 import { manyFlows } from '../support/many.js';
 import { IPS_FIXED_TIMEOUT, type NewFlow, type Side } from '../support/netlink.js';
 import { closingLines, type Outcome, toOutcome } from '../support/outcome.js';
-import { requirePrerequisites, SELF_TEST, UNDER_TEST } from '../support/project.js';
+import { AS_NOBODY, requirePrerequisites, SELF_TEST, UNDER_TEST } from '../support/project.js';
 import { Table } from '../support/table.js';
 import { alone, withTableLimit } from '../support/table-limit.js';
 
@@ -264,7 +264,7 @@ suite('faults', { skip: SELF_TEST ? 'the words of messages are our own' : false 
       '-D expect -s 192.0.2.1 -d 198.51.100.1 -p tcp --sport 1 --dport 2',
     ];
     for (const [name, prefix] of [
-      ['another user', ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', '--']],
+      ['another user', AS_NOBODY],
       ['a user namespace of its own', ['unshare', '--user', '--']],
     ] as const) {
       test(name, async () => {

@@ -8,7 +8,7 @@ import { join, normalize } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { newFlow } from '../support/netlink.js';
 import { type Outcome, toOutcome } from '../support/outcome.js';
-import { PROJECT, requirePrerequisites, SELF_TEST, UNDER_TEST } from '../support/project.js';
+import { AS_NOBODY, PROJECT, requirePrerequisites, SELF_TEST, UNDER_TEST } from '../support/project.js';
 import { Table } from '../support/table.js';
 
 const TUPLE = '-s 10.0.0.1 -d 10.0.0.2 -p udp --sport 1 --dport 2';
@@ -35,9 +35,8 @@ const COMMANDS: readonly (readonly [words: string, everybody?: 'everybody'])[] =
   ['-h', 'everybody'],
 ];
 
-const NOBODY = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'];
 const WITH_NET_ADMIN = [
-  ...NOBODY,
+  ...AS_NOBODY,
   '--no-new-privs',
   '--inh-caps=-all,+net_admin',
   '--ambient-caps=-all,+net_admin',
@@ -78,7 +77,7 @@ suite('privileges', { skip: SELF_TEST ? 'what is tested is not in the reference'
     copyFileSync(process.execPath, node);
     await table.namespace.must(['setcap', 'cap_net_admin+ep', node]);
     await table.namespace.must(['chmod', '755', folder, node]);
-    await works([...NOBODY, node, UNDER_TEST]);
+    await works([...AS_NOBODY, node, UNDER_TEST]);
   });
 
   test('an ordinary user without: what needs it is refused, the rest works', async () => {
@@ -86,7 +85,7 @@ suite('privileges', { skip: SELF_TEST ? 'what is tested is not in the reference'
       newFlow({ proto: 17, original: { src: '10.0.0.1', dst: '10.0.0.2', sport: 1, dport: 2 }, timeout: 9 }),
     ]);
     for (const [words, everybody] of COMMANDS) {
-      const outcome = await run([...NOBODY, UNDER_TEST, ...words.split(' ')]);
+      const outcome = await run([...AS_NOBODY, UNDER_TEST, ...words.split(' ')]);
       if (everybody) assert.equal(outcome.status, '0', `${words}: ${outcome.stderr}`);
       else {
         assert.equal(outcome.status, '1', words);
@@ -97,7 +96,7 @@ suite('privileges', { skip: SELF_TEST ? 'what is tested is not in the reference'
 
   test('an ordinary user in namespaces of its own', async () => {
     const script = COMMANDS.map(([words]) => `"$0" ${words} || { echo "$?: ${words}" >&2; exit 1; }`).join('\n');
-    const outcome = await run([...NOBODY, 'unshare', '-Urn', 'sh', '-c', script, UNDER_TEST]);
+    const outcome = await run([...AS_NOBODY, 'unshare', '-Urn', 'sh', '-c', script, UNDER_TEST]);
     assert.equal(outcome.status, '0', outcome.stderr);
   });
 

@@ -13,7 +13,15 @@ import { manyFlows } from '../support/many.js';
 import { LABEL_FILE, Namespace } from '../support/namespace.js';
 import { type CompareOptions, closingLines, compareOutcomes, hasDiagnostic, toOutcome } from '../support/outcome.js';
 import { datagrams, fillDyingList, LABELS, populate, populateCounters } from '../support/population.js';
-import { PROJECT, REFERENCE, readProjectFile, requirePrerequisites, SELF_TEST, UNDER_TEST } from '../support/project.js';
+import {
+  AS_NOBODY,
+  PROJECT,
+  REFERENCE,
+  readProjectFile,
+  requirePrerequisites,
+  SELF_TEST,
+  UNDER_TEST,
+} from '../support/project.js';
 import { Report } from '../support/report.js';
 import { makeTraffic } from '../support/traffic.js';
 import { KNOWN_DIFFERENCES } from './known-differences.js';
@@ -225,9 +233,8 @@ suite('without privileges', () => {
     '-L -o labels',
     '',
   ];
-  const nobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', '--'];
   for (const [name, prefix] of [
-    ['another user', nobody],
+    ['another user', AS_NOBODY],
     ['a user namespace of its own', ['unshare', '--user', '--']],
   ] as const) {
     test(name, async () => {

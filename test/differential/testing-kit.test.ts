@@ -22,7 +22,7 @@ import {
 import { manyFlows } from '../support/many.js';
 import { Namespace } from '../support/namespace.js';
 import { type NewFlow, newFlow } from '../support/netlink.js';
-import { PROJECT, requirePrerequisites, SELF_TEST } from '../support/project.js';
+import { AS_NOBODY, PROJECT, requirePrerequisites, SELF_TEST } from '../support/project.js';
 
 const GET = 0x101;
 const REQUEST_ACK = 0x05;
@@ -138,8 +138,9 @@ suite('testing kit', { skip: SELF_TEST ? 'a part of our own library' : false }, 
       const conntrack = await Conntrack.open({ transport: Replay.fromFile('${copy}').open });
       console.log((await conntrack.count()).entries);
       await conntrack.close();`;
+    const [setpriv = '', ...options] = AS_NOBODY;
     const node = [process.execPath, '--input-type=module', '-e', source];
-    const result = spawnSync('setpriv', ['--reuid=65534', '--regid=65534', '--clear-groups', ...node], { encoding: 'utf8' });
+    const result = spawnSync(setpriv, [...options, ...node], { encoding: 'utf8' });
     assert.equal(result.stdout, '1002\n', result.stderr);
   });
 });

@@ -97,25 +97,24 @@ function byPorts(
   [sport, dport]: readonly [number, number],
   otherwise = CHECKS,
 ): FilterRow[] {
-  const side = ports(A, B, sport, dport);
-  const [source, destination] = words.split(' ') as [string, string];
+  const orig = ports(A, B, sport, dport);
+  const [source = '', destination = ''] = words.split(' ');
+  const what = source === '--srckey' ? 'key' : 'port';
   const protocol = name.toLowerCase().replaceAll('-', '');
-  return [
+  return (
+    [
+      ['source', 'sport', sport, source, 0x18],
+      ['destination', 'dport', dport, destination, 0x28],
+    ] as const
+  ).map(([end, member, value, option, origFlags]) =>
     byTuple(
-      `${name} source ${source === '--srckey' ? 'key' : 'port'}`,
-      (f) => f.proto === proto && f.original.sport === sport && !is6(f),
-      `-f ipv4 -p ${protocol} ${source} ${sport}`,
-      { proto, orig: side, origFlags: 0x18 },
+      `${name} ${end} ${what}`,
+      (f) => f.proto === proto && f.original[member] === value && !is6(f),
+      `-f ipv4 -p ${protocol} ${option} ${value}`,
+      { proto, orig, origFlags },
       otherwise,
     ),
-    byTuple(
-      `${name} destination ${source === '--srckey' ? 'key' : 'port'}`,
-      (f) => f.proto === proto && f.original.dport === dport && !is6(f),
-      `-f ipv4 -p ${protocol} ${destination} ${dport}`,
-      { proto, orig: side, origFlags: 0x28 },
-      otherwise,
-    ),
-  ];
+  );
 }
 
 const addresses = (src: string, dst: string): Side => ({ src, dst });

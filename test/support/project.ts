@@ -20,6 +20,9 @@ export const SELF_TEST = UNDER_TEST === REFERENCE;
 /** By how much time limits are longer than on a machine of its own: an emulated one is about ten times slower. */
 export const SLOWNESS = Number(process.env['CONNTRACK_TEST_SLOWNESS'] ?? 1);
 
+/** Before a command, or more options of setpriv: an ordinary user runs it. */
+export const AS_NOBODY = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'];
+
 /** The release that known-differences.ts describes. */
 export const REFERENCE_VERSION = '1.4.7';
 
