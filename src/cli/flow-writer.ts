@@ -1,17 +1,11 @@
-// `-o` → the writer of an entry: which format, with which fields, in which frame.
+// `-o` → the writer of an entry: which format, with which fields, in which frame. Each format is evaluated when it is asked for.
 
 import type { LabelMap } from '../ctnetlink/label.js';
 import type { View } from '../ctnetlink/view.js';
 import type { ByteWriter } from '../format/byte-writer.js';
-import { writeExpectationJson } from '../format/expectation-json.js';
-import { writeExpectationText } from '../format/expectation-text.js';
-import { writeExpectationXml } from '../format/expectation-xml.js';
-import { writeFlowJson } from '../format/flow-json.js';
-import { type SaveVerb, writeFlowSave } from '../format/flow-save.js';
-import { writeFlowText } from '../format/flow-text.js';
-import { writeFlowXml } from '../format/flow-xml.js';
+import type { SaveVerb } from '../format/flow-save.js';
 import { type FormatOptions, NamespaceLabel, WallClock } from '../format/options.js';
-import { CONNTRACK_FRAME, EXPECT_FRAME, type XmlFrame } from '../format/xml.js';
+import type { XmlFrame } from '../format/xml.js';
 import { isJson, type OutputModes } from './invocation.js';
 
 /** Writes a list of entries: `begin`, each entry, `end`. */
@@ -57,22 +51,42 @@ const PLAIN: OutputModes = {
 };
 
 /** The writer of flows for `-L`, `-G`, `-E`. */
-export function flowWriter(out: ByteWriter, modes: OutputModes = PLAIN, options: WriterOptions = {}): EntryWriter {
+export async function flowWriter(out: ByteWriter, modes: OutputModes = PLAIN, options: WriterOptions = {}): Promise<EntryWriter> {
   const clock = new WallClock();
   const format = formatOptions(modes, options);
-  if (modes.xml) return framed(out, CONNTRACK_FRAME, clock, format, (view) => writeFlowXml(out, view, format, clock));
-  if (isJson(modes)) return jsonEntries(out, modes, clock, format, options, (view) => writeFlowJson(out, view, format, clock));
-  if (modes.save) return unframed(clock, format, (view) => writeFlowSave(out, view, format, options.verb));
+  if (modes.xml) {
+    const { CONNTRACK_FRAME, writeFlowXml } = await import('../format/flow-xml.js');
+    return framed(out, CONNTRACK_FRAME, clock, format, (view) => writeFlowXml(out, view, format, clock));
+  }
+  if (isJson(modes)) {
+    const { writeFlowJson } = await import('../format/flow-json.js');
+    return jsonEntries(out, modes, clock, format, options, (view) => writeFlowJson(out, view, format, clock));
+  }
+  if (modes.save) {
+    const { writeFlowSave } = await import('../format/flow-save.js');
+    return unframed(clock, format, (view) => writeFlowSave(out, view, format, options.verb));
+  }
+  const { writeFlowText } = await import('../format/flow-text.js');
   return unframed(clock, format, (view) => writeFlowText(out, view, format, clock));
 }
 
 /** The writer of expectations. They have no saved form: `-o save` prints text. */
-export function expectationWriter(out: ByteWriter, modes: OutputModes = PLAIN, options: WriterOptions = {}): EntryWriter {
+export async function expectationWriter(
+  out: ByteWriter,
+  modes: OutputModes = PLAIN,
+  options: WriterOptions = {},
+): Promise<EntryWriter> {
   const clock = new WallClock();
   const format = formatOptions(modes, options);
-  if (modes.xml) return framed(out, EXPECT_FRAME, clock, format, (view) => writeExpectationXml(out, view, format, clock));
-  if (isJson(modes))
+  if (modes.xml) {
+    const { EXPECT_FRAME, writeExpectationXml } = await import('../format/expectation-xml.js');
+    return framed(out, EXPECT_FRAME, clock, format, (view) => writeExpectationXml(out, view, format, clock));
+  }
+  if (isJson(modes)) {
+    const { writeExpectationJson } = await import('../format/expectation-json.js');
     return jsonEntries(out, modes, clock, format, options, (view) => writeExpectationJson(out, view, format, clock));
+  }
+  const { writeExpectationText } = await import('../format/expectation-text.js');
   return unframed(clock, format, (view) => writeExpectationText(out, view, format, clock));
 }
 

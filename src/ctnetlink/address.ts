@@ -137,7 +137,12 @@ const ZERO = 48;
 const NINE = 57;
 const COLON = 58;
 /** Value of each hexadecimal digit, -1 for other bytes. */
-const HEX = Int8Array.from({ length: 256 }, (_, c) => '0123456789abcdef'.indexOf(String.fromCharCode(c).toLowerCase()));
+const HEX = new Int8Array(256).fill(-1);
+for (let digit = 0; digit < 16; digit++) {
+  const text = digit.toString(16);
+  HEX[text.charCodeAt(0)] = digit;
+  HEX[text.toUpperCase().charCodeAt(0)] = digit;
+}
 
 /** The last 32 bits as a dotted IPv4 address: read as two groups. */
 function withIpv4Tail(text: string): AddressBytes | undefined {

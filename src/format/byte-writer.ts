@@ -33,6 +33,26 @@ export function token(text: string): Token {
   return new Token(text);
 }
 
+/** A token for each of 256 numbers, made when it is first asked for: of protocols few are met. */
+export class TokenTable {
+  readonly #tokens: (Token | undefined)[] = new Array(256).fill(undefined);
+  readonly #text: (n: number) => string;
+
+  constructor(text: (n: number) => string) {
+    this.#text = text;
+  }
+
+  get(n: number): Token {
+    return this.#tokens[n] ?? this.#make(n);
+  }
+
+  #make(n: number): Token {
+    const made = token(this.#text(n));
+    this.#tokens[n] = made;
+    return made;
+  }
+}
+
 export class ByteWriter {
   bytes: Uint8Array;
   length = 0;

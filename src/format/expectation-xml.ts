@@ -17,8 +17,11 @@ import {
   writeLayer3Open,
   writeStringElement,
   writeWhen,
+  xmlFrame,
 } from './xml.js';
 import { LAYER4_CLOSE, writeLayer4Members, writeLayer4Open } from './xml-layer4.js';
+
+export const EXPECT_FRAME = xmlFrame('expect');
 
 const EXPECTED = tag('expected');
 const MASK = tag('mask');

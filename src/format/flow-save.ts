@@ -8,7 +8,7 @@ import { protocolByNumber } from '../ctnetlink/protocols/index.js';
 import { savedVtag } from '../ctnetlink/protocols/sctp.js';
 import { IPS_ASSURED, IPS_EXPECTED, IPS_FIXED_TIMEOUT, IPS_SEEN_REPLY } from '../ctnetlink/uapi/nf-conntrack-common.js';
 import type { View } from '../ctnetlink/view.js';
-import { type ByteWriter, type Token, token } from './byte-writer.js';
+import { type ByteWriter, type Token, TokenTable, token } from './byte-writer.js';
 import { writeOriginComment, writeUserspace } from './event-words.js';
 import type { FormatOptions } from './options.js';
 import {
@@ -86,9 +86,9 @@ const STATUS_WORDS: readonly (readonly [number, Token])[] = [
   [IPS_FIXED_TIMEOUT, token('FIXED_TIMEOUT')],
 ];
 const STATES = stateTokens(' ');
-const PROTOCOL: readonly Token[] = Array.from({ length: 256 }, (_, n) => {
+const PROTOCOL = new TokenTable((n) => {
   const protocol = protocolByNumber(n);
-  return token(`-p ${protocol.number === n ? protocol.name : n} `);
+  return `-p ${protocol.number === n ? protocol.name : n} `;
 });
 
 /** Appends one line. Mark, labels, helper and NAT ports are part of it only with `options.full` (B23). */
@@ -223,7 +223,7 @@ function writeTriple(out: ByteWriter, option: Token, view: View, a: number, b: n
 function writeProtocol(out: ByteWriter, view: View, full: boolean): void {
   if (!view.has(ORIGINAL + T.protonum)) return;
   const number = view.u8(ORIGINAL + T.protonum);
-  out.token(PROTOCOL[number]!);
+  out.token(PROTOCOL.get(number));
   switch (protocolByNumber(number).tuple) {
     case 'ports':
       if (full && !view.has(ORIGINAL + T.sport)) {

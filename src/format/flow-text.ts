@@ -5,7 +5,7 @@ import { protocolByNumber } from '../ctnetlink/protocols/index.js';
 import { AF_INET, AF_INET6 } from '../ctnetlink/uapi/in.js';
 import { IPS_ASSURED, IPS_HW_OFFLOAD, IPS_OFFLOAD, IPS_SEEN_REPLY } from '../ctnetlink/uapi/nf-conntrack-common.js';
 import type { View } from '../ctnetlink/view.js';
-import { type ByteWriter, type Token, token } from './byte-writer.js';
+import { type ByteWriter, type Token, TokenTable, token } from './byte-writer.js';
 import { writeEventType, writeOrigin, writeUserspace } from './event-words.js';
 import type { FormatOptions, WallClock } from './options.js';
 import {
@@ -57,7 +57,7 @@ const IPV6 = token('ipv6     10 ');
 const UNKNOWN = token('unknown  ');
 
 const STATES = stateTokens(' ');
-const LAYER4: readonly Token[] = Array.from({ length: 256 }, (_, n) => token(`${protocolByNumber(n).name.padEnd(8)} ${n} `));
+const LAYER4 = new TokenTable((n) => `${protocolByNumber(n).name.padEnd(8)} ${n} `);
 const WEEKDAYS = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat'].map((name) => token(`${name} `));
 const MONTHS = 'Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec'.split(' ').map((name) => token(`${name} `));
 
@@ -70,7 +70,7 @@ export function writeFlowText(out: ByteWriter, view: View, options: FormatOption
     writeEventType(out, view);
   }
   if (options.layer3) writeLayer3(out, view);
-  if (view.has(ORIGINAL + T.protonum)) out.token(LAYER4[view.u8(ORIGINAL + T.protonum)]!);
+  if (view.has(ORIGINAL + T.protonum)) out.token(LAYER4.get(view.u8(ORIGINAL + T.protonum)));
   if (view.has(S.timeout)) writeNumber(out, NOTHING, view.be32(S.timeout));
   writeState(out, view);
   writeTuple(out, view, ORIGINAL, ZONE_ORIG);

@@ -24,8 +24,11 @@ import {
   writeLayer3Open,
   writeStringElement,
   writeWhen,
+  xmlFrame,
 } from './xml.js';
 import { LAYER4_CLOSE, writeLayer4Members, writeLayer4Open } from './xml-layer4.js';
+
+export const CONNTRACK_FRAME = xmlFrame('conntrack');
 
 const META_ORIGINAL = token('<meta direction="original">');
 const META_REPLY = token('<meta direction="reply">');

@@ -3,12 +3,10 @@
 import { T } from '../ctnetlink/fields.js';
 import { protocolByNumber } from '../ctnetlink/protocols/index.js';
 import type { View } from '../ctnetlink/view.js';
-import { type ByteWriter, type Token, token } from './byte-writer.js';
+import { type ByteWriter, TokenTable, token } from './byte-writer.js';
 import { tag, writeElement } from './xml.js';
 
-const LAYER4_OPEN: readonly Token[] = Array.from({ length: 256 }, (_, n) =>
-  token(`<layer4 protonum="${n}" protoname="${protocolByNumber(n).name}">`),
-);
+const LAYER4_OPEN = new TokenTable((n) => `<layer4 protonum="${n}" protoname="${protocolByNumber(n).name}">`);
 export const LAYER4_CLOSE = token('</layer4>');
 
 const SPORT = tag('sport');
@@ -22,7 +20,7 @@ const CODE = tag('code');
 const ID = tag('id');
 
 export function writeLayer4Open(out: ByteWriter, protonum: number): void {
-  out.token(LAYER4_OPEN[protonum]!);
+  out.token(LAYER4_OPEN.get(protonum));
 }
 
 /** The members of the tuple at `base` that protocol `protonum` uses. ICMP fields: B12, the C tool leaves them out. */

@@ -13,8 +13,11 @@ export interface XmlFrame {
   readonly open: string;
   readonly close: string;
 }
-export const CONNTRACK_FRAME: XmlFrame = { open: `${DECLARATION}<conntrack>\n`, close: '</conntrack>\n' };
-export const EXPECT_FRAME: XmlFrame = { open: `${DECLARATION}<expect>\n`, close: '</expect>\n' };
+
+/** The frame of a document whose outermost element is `root`. */
+export function xmlFrame(root: string): XmlFrame {
+  return { open: `${DECLARATION}<${root}>\n`, close: `</${root}>\n` };
+}
 
 const FLOW_OPEN = token('<flow>');
 /** By origin, then by type of event. */

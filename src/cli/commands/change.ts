@@ -40,7 +40,7 @@ export async function changeFlows(context: Context, command: FlowChangeCommand):
   if (max !== undefined) await refuseMoreThan(context, max, filter, command);
   // Times are no part of what these commands print (cli.md 5.1).
   const shown = output && { ...output, timestamp: false, ktimestamp: false };
-  const writer = flowWriter(out, shown, {
+  const writer = await flowWriter(out, shown, {
     labels: command.labels,
     verb: command.verb,
     netns: tables.several,

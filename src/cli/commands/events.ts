@@ -69,7 +69,7 @@ async function show(context: Context, watchings: readonly Watching[], output: Pa
   let current: Watching | undefined;
   const programName = (portId: number) => current?.names.find(portId);
   const options = { labels: context.labels, event: true, programName, netns: context.tables.several };
-  const writer = table === 'expect' ? expectationWriter(out, values.output, options) : flowWriter(out, values.output, options);
+  const writer = await (table === 'expect' ? expectationWriter : flowWriter)(out, values.output, options);
   // A watch that lists gets every kind of event, wanted or not.
   const groups = table === 'expect' ? undefined : (values.eventMask ?? ALL_FLOW_EVENTS);
   const { first: signal, deadline } = interruption(context, output);

@@ -24,7 +24,7 @@ export async function get(context: Context): Promise<number> {
 async function getFlow(context: Context): Promise<number> {
   const { invocation, out, labels, tables } = context;
   const { values } = invocation;
-  const writer = flowWriter(out, values.output, { labels, netns: tables.several, document: 'one' });
+  const writer = await flowWriter(out, values.output, { labels, netns: tables.several, document: 'one' });
   const counter = countingVisitor(context, writer);
   counter.visitor.beginBatch();
   // The frame is written once the kernel has answered: no half document beside an error.
@@ -51,7 +51,7 @@ function flowKey(values: OptionValues) {
 async function getExpectation(context: Context): Promise<number> {
   const { invocation, out, tables } = context;
   const { values } = invocation;
-  const writer = expectationWriter(out, values.output, { netns: tables.several, document: 'one' });
+  const writer = await expectationWriter(out, values.output, { netns: tables.several, document: 'one' });
   const counter = countingVisitor(context, writer);
   counter.visitor.beginBatch();
   const complete = await inAnyTable(tables, (table) =>

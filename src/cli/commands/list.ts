@@ -11,7 +11,7 @@ export async function list(context: Context): Promise<number> {
   const { invocation, out, labels } = context;
   const { values, table } = invocation;
   const options = { labels, netns: context.tables.several };
-  const writer = table === 'expect' ? expectationWriter(out, values.output, options) : flowWriter(out, values.output, options);
+  const writer = await (table === 'expect' ? expectationWriter : flowWriter)(out, values.output, options);
   const counter = countingVisitor(context, writer);
   const complete = await context.tables.each(async (each) => {
     const conntrack = each.conntrack();

@@ -26,7 +26,8 @@ export type ProtocolName =
   | typeof gre.name
   | typeof generic.name;
 
-const BY_NUMBER: readonly Protocol[] = Array.from({ length: 256 }, (_, n) => PROTOCOLS.find((p) => p.number === n) ?? generic);
+const BY_NUMBER = new Array<Protocol>(256).fill(generic);
+for (const protocol of PROTOCOLS) BY_NUMBER[protocol.number] = protocol;
 
 /** The row of a protocol number, 0 to 255; `generic` for those without a tracker. */
 export function protocolByNumber(number: number): Protocol {
