@@ -30,6 +30,7 @@ await build({
   format: 'cjs',
   target: 'node20',
   external: ['koffi', '@koromix/*'],
+  alias: { 'node:module': `${root}/scripts/bundle-module.cjs` },
   banner: {
     js: "const importMetaUrl = 'file://' + __filename, importMetaDirname = __filename.slice(0, -'/conntrack.cjs'.length);",
   },
