@@ -35,6 +35,7 @@ const NOT_APPLICABLE = {
   library: 'the library, on Node.js',
   'library-events': 'the library, on Node.js',
   'library-sessions': 'the library, on Node.js',
+  'parallel-list': 'the library, on Node.js',
   'testing-kit': 'the library, on Node.js',
 };
 

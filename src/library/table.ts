@@ -64,6 +64,8 @@ export interface ScanOptions {
   readonly zero?: boolean;
   /** The thread of the caller never waits for the kernel: other work goes on. A small table takes longer so. */
   readonly background?: boolean;
+  /** How many threads can run at the same time. Default: as many as the process may use. */
+  readonly processors?: number;
 }
 
 /** How one entry is named. One of the tuples must be complete; ORIGINAL wins when both are given. */
@@ -162,12 +164,13 @@ export class ConntrackTable {
       } catch (error) {
         if (!isMissing(error)) throw error; // a list without entries is no error
       }
-    } else if (family === AF_UNSPEC && this.count().entries >= PARALLEL_FROM) {
-      const { processors } = await import('../wire/processors.js');
-      const thread = options.background || processors() > 2 ? undefined : new SharedThread();
+      return;
+    }
+    const threads = family === AF_UNSPEC ? await this.#threadsForTwo(options) : undefined;
+    if (threads) {
       await allSettledFirstError([
-        this.#dumpFlows(AF_INET, filter, visitor, options, true, true, thread),
-        this.#dumpFlows(AF_INET6, filter, visitor, options, true, true, thread),
+        this.#dumpFlows(AF_INET, filter, visitor, options, true, true, threads.shared),
+        this.#dumpFlows(AF_INET6, filter, visitor, options, true, true, threads.shared),
       ]);
     } else await this.#dumpFlows(family, filter, visitor, options, true);
   }
@@ -438,6 +441,17 @@ export class ConntrackTable {
         await channel.dump(name, ctnetlink(message), family, build(false), each, large || options.background, thread);
       }
     });
+  }
+
+  /** For two dumps at the same time; `undefined` where one is as fast: a processor is needed for each, and one for visiting. */
+  async #threadsForTwo({
+    processors,
+    background,
+  }: ScanOptions): Promise<{ readonly shared: SharedThread | undefined } | undefined> {
+    if (this.count().entries < PARALLEL_FROM) return undefined;
+    const available = processors ?? (await import('../wire/processors.js')).processors();
+    if (available > 2) return { shared: undefined };
+    return available === 2 && !background ? { shared: new SharedThread() } : undefined;
   }
 
   #transact(...request: Parameters<Channel['transact']>): void {

@@ -1,0 +1,97 @@
+// A table so large that its families are listed at the same time: every entry once, however many processors there are; and one
+// fault at one step of either list comes out as an error, never as a list that looks complete.
+
+import assert from 'node:assert/strict';
+import { after, before, suite, test } from 'node:test';
+import { MATCH_ALL } from '../../src/ctnetlink/filter.js';
+import { ConntrackError } from '../../src/index.js';
+import { ConntrackTable } from '../../src/library/table.js';
+import type { OpenTransport } from '../../src/wire/transport.js';
+import { FAULTS, FaultyTransports } from '../support/faulty-transport.js';
+import { manyFlows } from '../support/many.js';
+import { Namespace } from '../support/namespace.js';
+import { requirePrerequisites, SELF_TEST } from '../support/project.js';
+import { Random, seedFromEnvironment } from '../support/random.js';
+
+const SEED = seedFromEnvironment(20_26);
+/** Together a few more than make two lists of it. */
+const IPV4 = 25_000;
+const IPV6 = 8_000;
+const FAULTY_STEPS = 3;
+
+before(requirePrerequisites);
+suite('both families at once', { skip: SELF_TEST ? 'the reference has no library' : false }, () => {
+  let ns: Namespace;
+  before(async () => {
+    ns = await Namespace.create('parallel-list');
+    await ns.ask('flood', [...manyFlows(IPV4), ...manyFlows(IPV6, 6)]);
+  });
+  after(() => ns?.close());
+
+  /** Lists the table. @returns the number of each entry's source port and family, as often as it came */
+  const list = async (processors: number, transport?: OpenTransport) => {
+    const table = ConntrackTable.open({ netns: ns.pid, transport });
+    const seen = new Map<string, number>();
+    const families: number[] = [];
+    try {
+      await table.scan(
+        MATCH_ALL,
+        {
+          entry: (view) => {
+            const key = `${view.family} ${Buffer.from(view.bytes.subarray(view.start + 20, view.start + 60)).toString('hex')}`;
+            seen.set(key, (seen.get(key) ?? 0) + 1);
+            families.push(view.family);
+          },
+        },
+        { processors },
+      );
+    } finally {
+      table.close();
+    }
+    return { seen, families };
+  };
+  const complete = ({ seen, families }: Awaited<ReturnType<typeof list>>) => {
+    assert.equal(families.length, IPV4 + IPV6);
+    assert.equal(seen.size, IPV4 + IPV6, 'an entry came twice, and another not at all');
+    assert.equal(families.filter((family) => family === 2).length, IPV4);
+  };
+
+  for (const processors of [1, 2, 3, 8])
+    test(`${processors} processors`, async () => {
+      complete(await list(processors));
+    });
+
+  test('one processor is given one list', async () => {
+    const steps = new FaultyTransports(new Random(SEED));
+    await list(1, steps.open);
+    assert.equal(steps.steps.filter(({ point }) => point === 'open').length, 1);
+  });
+
+  for (const processors of [2, 3])
+    test(`a fault at one step, ${processors} processors`, async (t) => {
+      const clean = new FaultyTransports(new Random(SEED));
+      complete(await list(processors, clean.open));
+      assert.equal(clean.steps.filter(({ point }) => point === 'open').length, 2);
+      let struck = 0;
+      for (const fault of FAULTS) {
+        const candidates = clean.steps.flatMap(({ point }, step) => (point === fault.at ? [step] : []));
+        const random = new Random(SEED);
+        for (let n = 0; n < FAULTY_STEPS && candidates.length > 0; n++) {
+          const step = random.pick(candidates);
+          const transports = new FaultyTransports(new Random(SEED + step), fault, step);
+          const title = `${fault.name}, step ${step}; SEED=${SEED}`;
+          try {
+            complete(await list(processors, transports.open));
+            assert.ok(!transports.struck || fault.expect === 'harmless', `${title}: the list looks complete`);
+          } catch (error) {
+            assert.ok(error instanceof ConntrackError, `${title}: ${(error as Error).stack}`);
+            assert.ok(transports.struck && fault.expect !== 'harmless', `${title}: ${error.message}`);
+          }
+          assert.equal(transports.live, 0, `${title}: transports are left open`);
+          if (transports.struck) struck++;
+        }
+      }
+      t.diagnostic(`${struck} faults`);
+      assert.ok(struck >= FAULTS.length, `only ${struck} faults struck`);
+    });
+});
