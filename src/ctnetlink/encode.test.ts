@@ -8,7 +8,7 @@ import { parseAddress } from './address.js';
 import { putTuple } from './encode.js';
 import type { FlowFilter } from './filter.js';
 import { putFlow } from './flow-spec.js';
-import { exactKey, putKernelFilter, requiredFamily } from './kernel-filter.js';
+import { exactKey, putKernelFilter, requiredFamily, type TupleFilter } from './kernel-filter.js';
 import { CTA_TUPLE_ORIG } from './uapi/nfnetlink-conntrack.js';
 
 const REQUEST = 0x1;
@@ -64,7 +64,7 @@ test('lets the kernel filter a dump by protocol and port', onLittleEndian, () =>
     ],
   };
   const actual = hex(0x101, REQUEST | ACK | 0x300, 4, 2, (message) =>
-    assert.equal(putKernelFilter(message, filter, 2, true), true),
+    assert.equal(putKernelFilter(message, filter, 2, 'everything'), true),
   );
   const expected =
     '40000000 0101 0503 04000000 00000000  02 00 0000 18000180 14000280 0500010006000000 0600030001bb0000 14001980 0800010028000000 0800020000000000';
@@ -79,13 +79,15 @@ test('a family flush says in the version that the family counts', onLittleEndian
 });
 
 /** What a filter adds to a dump request of this family. */
-function kernelPart(filter: FlowFilter, family: number): string {
-  return hex(0, 0, 0, family, (message) => putKernelFilter(message, filter, family, true)).slice(40);
+function kernelPart(filter: FlowFilter, family: number, trusted: TupleFilter = 'noIpv6Address'): string {
+  return hex(0, 0, 0, family, (message) => putKernelFilter(message, filter, family, trusted)).slice(40);
 }
 
 test('never sends what the kernel gets wrong', () => {
   const v6: FlowFilter = { kind: 'address', side: 'original', end: 'src', address: a('2001:db8::1') };
   assert.equal(kernelPart(v6, 10), '', 'IPv6 addresses are inverted');
+  assert.notEqual(kernelPart(v6, 10, 'everything'), '', 'not by Linux 7.3');
+  assert.equal(kernelPart(v6, 10, 'nothing'), '');
   const masked: FlowFilter = { kind: 'address', side: 'original', end: 'src', address: a('10.0.0.0'), mask: a('255.0.0.0') };
   assert.equal(kernelPart(masked, 2), '', 'prefixes cannot be told');
   assert.equal(kernelPart({ kind: 'zone', zone: 0 }, 2), '', 'zone 0 leaves out zones of one direction');

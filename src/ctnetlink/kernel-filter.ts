@@ -55,16 +55,21 @@ export function requiredFamily(filter: FlowFilter): number {
 }
 
 /**
+ * How much of CTA_FILTER (Linux 5.8) the kernel is trusted with. It answers EINVAL or EOPNOTSUPP to what it does not know, but
+ * before 7.3 an IPv6 address is inverted: entries come that differ (docs/kernels.md).
+ */
+export type TupleFilter = 'nothing' | 'noIpv6Address' | 'everything';
+
+/**
  * Appends the attributes that make the kernel filter a dump; the caller puts `family` into the header.
- * @param tupleFilter whether CTA_FILTER may be used (Linux 5.8; the kernel answers EINVAL or EOPNOTSUPP where it cannot)
  * @returns whether CTA_FILTER was used
  */
-export function putKernelFilter(message: MessageWriter, filter: FlowFilter, family: number, tupleFilter: boolean): boolean {
+export function putKernelFilter(message: MessageWriter, filter: FlowFilter, family: number, trusted: TupleFilter): boolean {
   const conditions = requiredConditions(filter);
   putMark(message, conditions);
   putStatus(message, conditions);
   putZone(message, conditions);
-  return tupleFilter && family !== AF_UNSPEC && putTupleFilter(message, conditions, family);
+  return trusted !== 'nothing' && family !== AF_UNSPEC && putTupleFilter(message, conditions, family, trusted);
 }
 
 function putMark(message: MessageWriter, conditions: Conditions): void {
@@ -94,7 +99,7 @@ function putZone(message: MessageWriter, conditions: Conditions): void {
   if (zone?.kind === 'zone') message.be16(CTA_ZONE, zone.zone);
 }
 
-function putTupleFilter(message: MessageWriter, conditions: Conditions, family: number): boolean {
+function putTupleFilter(message: MessageWriter, conditions: Conditions, family: number, trusted: TupleFilter): boolean {
   const tuples = { original: {} as MutableTuple, reply: {} as MutableTuple };
   const flags = { original: 0, reply: 0 };
   const protonum = conditions.find((c) => c.kind === 'protocol')?.protonum;
@@ -104,8 +109,8 @@ function putTupleFilter(message: MessageWriter, conditions: Conditions, family: 
   }
   for (const c of conditions) {
     if (c.kind === 'address') {
-      // IPv6 addresses are inverted by kernels before 7.3: entries come that differ. Masks cannot be told.
-      if (c.mask || familyOf(c.address) !== AF_INET || family !== AF_INET) continue;
+      // Masks cannot be told.
+      if (c.mask || familyOf(c.address) !== family || (family !== AF_INET && trusted !== 'everything')) continue;
       tuples[c.side][c.end] = c.address;
       flags[c.side] |= c.end === 'src' ? CTA_FILTER_F_CTA_IP_SRC : CTA_FILTER_F_CTA_IP_DST;
     } else if (c.kind === 'port' && (protonum === tcp.number || protonum === udp.number)) {

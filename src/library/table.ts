@@ -7,7 +7,7 @@ import { compileFilter, type FlowFilter } from '../ctnetlink/filter.js';
 import type { Family } from '../ctnetlink/flow.js';
 import { changesFlow, type FlowChange } from '../ctnetlink/flow-change.js';
 import { type FlowSpec, putFlow } from '../ctnetlink/flow-spec.js';
-import { exactKey, putKernelFilter, requiredFamily } from '../ctnetlink/kernel-filter.js';
+import { exactKey, putKernelFilter, requiredFamily, type TupleFilter } from '../ctnetlink/kernel-filter.js';
 import { CPU_STATISTICS, createStatisticsView, EXPECTATION_STATISTICS, GLOBAL_STATISTICS } from '../ctnetlink/statistics.js';
 import { AF_INET, AF_INET6, AF_UNSPEC } from '../ctnetlink/uapi/in.js';
 import {
@@ -43,6 +43,16 @@ import { BoundaryDuplicates } from './boundary-duplicates.js';
 import { Channel, ctnetlink, expectations } from './channel.js';
 import type { EncodedFlows, SingleRequest } from './encoded-flows.js';
 import { type ChangeResult, emptyResult, flowDeleter, flowUpdater } from './flow-changes.js';
+
+/** One dump of those a list is made of. */
+interface DumpPlan {
+  readonly family: number;
+  /** What the kernel may filter; `undefined`: nothing at all. */
+  readonly trusted: TupleFilter | undefined;
+  /** As in `Request`. */
+  readonly large?: boolean;
+  readonly thread?: SharedThread | undefined;
+}
 
 /** Lists of entries the kernel keeps: the table itself, entries that owe a DESTROY event, entries of packets still on their way. */
 export type FlowList = 'conntrack' | 'dying' | 'unconfirmed';
@@ -151,9 +161,9 @@ export class ConntrackTable {
    */
   async scan(filter: FlowFilter, visitor: ScanVisitor, options: ScanOptions = {}): Promise<void> {
     const list = options.list ?? 'conntrack';
-    if (list !== 'conntrack') return this.#dumpFlows(requiredFamily(filter), filter, visitor, options, false);
-    const key = options.zero ? undefined : exactKey(filter);
     const family = requiredFamily(filter);
+    if (list !== 'conntrack') return this.#dumpFlows(filter, visitor, options, { family, trusted: undefined });
+    const key = options.zero ? undefined : exactKey(filter);
     if (key && family !== AF_UNSPEC) {
       await visitor.beginBatch?.();
       try {
@@ -168,11 +178,12 @@ export class ConntrackTable {
     }
     const threads = family === AF_UNSPEC ? await this.#threadsForTwo(options) : undefined;
     if (threads) {
+      const plan = { trusted: 'noIpv6Address' as const, large: true, thread: threads.shared };
       await allSettledFirstError([
-        this.#dumpFlows(AF_INET, filter, visitor, options, true, true, threads.shared),
-        this.#dumpFlows(AF_INET6, filter, visitor, options, true, true, threads.shared),
+        this.#dumpFlows(filter, visitor, options, { ...plan, family: AF_INET }),
+        this.#dumpFlows(filter, visitor, options, { ...plan, family: AF_INET6 }),
       ]);
-    } else await this.#dumpFlows(family, filter, visitor, options, true);
+    } else await this.#dumpFlows(filter, visitor, options, { family, trusted: await this.#trusted(family) });
   }
 
   /**
@@ -397,15 +408,15 @@ export class ConntrackTable {
     if (this.#ownsNamespace) this.#namespace?.close();
   }
 
-  async #dumpFlows(
-    family: number,
-    filter: FlowFilter,
-    visitor: ScanVisitor,
-    options: ScanOptions,
-    kernelFilter: boolean,
-    large = false,
-    thread?: SharedThread,
-  ): Promise<void> {
+  /** What of a tuple this kernel may filter. A recording is not of this kernel: it is asked what every kernel is asked. */
+  async #trusted(family: number): Promise<TupleFilter> {
+    if (family !== AF_INET6 || this.#open !== NetlinkSocket.open) return 'noIpv6Address';
+    const { kernelIsAtLeast } = await import('../wire/kernel.js'); // needed by few
+    return kernelIsAtLeast(7, 3) ? 'everything' : 'noIpv6Address';
+  }
+
+  async #dumpFlows(filter: FlowFilter, visitor: ScanVisitor, options: ScanOptions, plan: DumpPlan): Promise<void> {
+    const { family, trusted, thread } = plan;
     // The other lists cannot be reset: there `zero` is without effect, as in the C tool.
     const [message, name] =
       options.zero && (options.list ?? 'conntrack') === 'conntrack'
@@ -428,17 +439,18 @@ export class ConntrackTable {
     };
     // With `zero`, only the family narrows the dump: the counters of every entry that is dumped are reset.
     let filtered = false;
-    const build = (tupleFilter: boolean) => (out: MessageWriter) => {
-      if (kernelFilter && !options.zero) filtered = putKernelFilter(out, filter, family, tupleFilter);
+    const build = (tuple: TupleFilter | undefined) => (out: MessageWriter) => {
+      if (tuple && !options.zero) filtered = putKernelFilter(out, filter, family, tuple);
     };
+    const large = plan.large || options.background;
     await this.#with(async (channel) => {
       try {
-        await channel.dump(name, ctnetlink(message), family, build(true), each, large || options.background, thread);
+        await channel.dump(name, ctnetlink(message), family, build(trusted), each, large, thread);
       } catch (error) {
         // Kernels that know CTA_FILTER but not this use of it refuse before the first entry: ask again without.
         if (!filtered || begun || !(error instanceof KernelError)) throw error;
         if (error.errno !== EINVAL && error.errno !== EOPNOTSUPP) throw error;
-        await channel.dump(name, ctnetlink(message), family, build(false), each, large || options.background, thread);
+        await channel.dump(name, ctnetlink(message), family, build('nothing'), each, large, thread);
       }
     });
   }

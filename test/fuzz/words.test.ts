@@ -110,7 +110,7 @@ fuzz({ name: 'command lines', share: 0.35, sound: 0.01 }, (random) => {
   eventFilter(filter);
   message.reset();
   message.begin(0x101, 0x301, 1, 0);
-  putKernelFilter(message, filter, requiredFamily(filter), true);
+  putKernelFilter(message, filter, requiredFamily(filter), 'everything');
   message.end();
   return SOUND;
 });

@@ -80,6 +80,7 @@ const flags = (original: number, reply: number) => {
 
 const CHECKS = 'compares each entry itself';
 const NEVER = 'never asks; compares each entry itself';
+const FROM_7_3 = 'asks from 7.3 on; compares each entry itself';
 
 type Tuple = { family?: number; proto?: number; orig?: Side; origFlags?: number; reply?: Side; replyFlags?: number };
 
@@ -163,14 +164,14 @@ export const FILTER_ROWS: readonly FilterRow[] = [
     (f) => f.original.src === A6,
     `-s ${A6}`,
     { family: IPV6, orig: addresses(A6, B6), origFlags: 1 },
-    NEVER,
+    FROM_7_3,
   ),
   byTuple(
     'IPv6 destination',
     (f) => f.original.dst === B6,
     `-d ${B6}`,
     { family: IPV6, orig: addresses(A6, B6), origFlags: 2 },
-    NEVER,
+    FROM_7_3,
   ),
   byTuple('protocol', (f) => f.proto === 17 && !is6(f), '-f ipv4 -p udp', { proto: 17, orig: addresses(A, B), origFlags: 8 }),
   ...byPorts('TCP', 6, '--sport --dport', [1000, 80]),

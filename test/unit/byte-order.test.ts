@@ -134,7 +134,7 @@ describe('what is sent', () => {
       const kernelFilter = await machine.load<typeof import('../../src/ctnetlink/kernel-filter.js')>('ctnetlink/kernel-filter');
       const build = (writer: MessageWriter, put: typeof putKernelFilter) => {
         writer.begin(0x101, 0x305, 77, 2);
-        put(writer, filter, 2, true);
+        put(writer, filter, 2, 'everything');
         writer.end();
         return new Uint8Array(writer.bytes.subarray(0, writer.length));
       };
