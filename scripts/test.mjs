@@ -27,8 +27,7 @@ const SUITES = {
     title: 'kernels',
     command: ['scripts/test-kernels.mjs', '--kernels', '6.1', '--suite', 'quick', '--built'],
     privileged: true,
-    // Not with the others: it takes a quarter of an hour, and an emulator.
-    apart: true,
+    architecture: 'x64',
   },
 };
 
@@ -43,7 +42,7 @@ if (mode !== 'all' && !(mode in SUITES)) {
 }
 // All 504 random sessions take as long as everything else together: `npm run test:sessions` runs them.
 if (mode === 'all') process.env.SESSIONS ??= '100';
-const suites = mode === 'all' ? Object.keys(SUITES).filter((name) => !SUITES[name].apart) : [mode];
+const suites = mode === 'all' ? Object.keys(SUITES) : [mode];
 const reports = [];
 
 if (suites.some((name) => SUITES[name].privileged)) provideTools();
@@ -127,9 +126,11 @@ function step(title, command, args) {
 }
 
 /** A suite that is a command of its own, and passes or fails as a whole. */
-function runCommand({ title, command, privileged }) {
-  if (privileged && process.getuid() !== 0) {
-    console.log(`${title}: skipped, 1 run: needs root`);
+function runCommand({ title, command, privileged, architecture = process.arch }) {
+  const lacks =
+    privileged && process.getuid() !== 0 ? 'root' : architecture !== process.arch ? `a machine of ${architecture}` : '';
+  if (lacks !== '') {
+    console.log(`${title}: skipped, 1 run: needs ${lacks}`);
     reports.push({ title, passed: 0, failed: 0, skipped: 1 });
     return;
   }

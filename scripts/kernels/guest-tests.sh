@@ -3,6 +3,6 @@
 status=0
 unshare --net "$NODE" build/test/kernels/probe.js || status=1
 if [ -n "$KERNEL_SUITES" ]; then
-  "$NODE" ${PATTERN:+"--test-name-pattern=$PATTERN"} build/test/kernels/suites.js || status=1
+  "$NODE" $NODE_FLAGS ${PATTERN:+"--test-name-pattern=$PATTERN"} build/test/kernels/suites.js || status=1
 fi
 exit $status

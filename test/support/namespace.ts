@@ -18,15 +18,16 @@ export const LABEL_FILE = '/etc/xtables/connlabel.conf';
 const ENTER = `
 set -e
 mount -t tmpfs -o mode=755 conntrack-test "$1"
-mkdir "$1/machine" "$1/etc" "$1/etc/xtables"
+mkdir "$1/machine" "$1/etc"
 mount --bind /etc "$1/machine"
 mount -o remount,bind,ro "$1/machine"
-for path in "$1"/machine/* ; do
-  [ "$path" = "$1/machine/xtables" ] || ln -s "$path" "$1/etc/"
-done
+ln -s "$1"/machine/* "$1/etc/"
+rm -f "$1/etc/xtables"
+mkdir "$1/etc/xtables"
 mount --bind "$1/etc" /etc
 ip link set lo up
-exec "$2" "$3"
+shift
+exec "$@"
 `;
 
 export interface RunOptions {
@@ -60,7 +61,10 @@ export class Namespace {
   /** @throws Error with the reason when namespaces cannot be made here. */
   static async create(name: string): Promise<Namespace> {
     const mountPoint = mkdtempSync(join(tmpdir(), `conntrack-test-${name}-`));
-    const agent = spawn('unshare', ['--net', '--mount', 'sh', '-c', ENTER, 'sh', mountPoint, process.execPath, AGENT], {
+    // Where the compiler is switched off, because an emulator has to translate what it writes, it is so here too.
+    const flags = process.execArgv.filter((word) => word.startsWith('--no-'));
+    const argv = ['--net', '--mount', 'sh', '-c', ENTER, 'sh', mountPoint, process.execPath, ...flags, AGENT];
+    const agent = spawn('unshare', argv, {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       serialization: 'advanced',
       env: { ...process.env, TZ: COMMAND_ENVIRONMENT['TZ'] }, // for commands that run inside the agent
