@@ -11,7 +11,7 @@ import { type FlowKeyInput, type FlowUpdate, type NewFlow, toFlowChange, toFlowK
 import { CPU_STATISTICS } from '../ctnetlink/statistics.js';
 import type { View } from '../ctnetlink/view.js';
 import { type ConntrackError, isMissing, KernelError, ValueError } from '../errors.js';
-import { type EncodedFlows, FlowEncoder, type SingleRequest } from './encoded-flows.js';
+import { type EncodedFlows, FlowEncoder } from './encoded-flows.js';
 import { type EventQueueOptions, EventStream } from './event-stream.js';
 import { Expectations } from './expectations.js';
 import { countFailure, ERRORS_KEPT, emptyResult } from './flow-changes.js';
@@ -30,6 +30,7 @@ import {
   type TableCount,
   withoutOwnReference,
 } from './table.js';
+import { WaitingFlows } from './waiting-flows.js';
 
 /** How flows are listed. */
 export interface ListOptions<F extends FlowField = FlowField> extends CallOptions {
@@ -323,8 +324,7 @@ class Creator {
   readonly #mayExist: boolean;
   readonly #encoder = new FlowEncoder();
   readonly #errors: { readonly index: number; readonly error: ConntrackError }[] = [];
-  /** Flows whose master was not there when they were sent. */
-  #waiting: { readonly index: number; readonly request: SingleRequest }[] = [];
+  readonly #waiting = new WaitingFlows();
   #batch: EncodedFlows | undefined;
   #given = 0;
   #partly = 0;
@@ -356,12 +356,8 @@ class Creator {
 
   async finish(): Promise<CreateResult> {
     if (this.#batch) await this.#send(this.#batch);
-    for (let left = Number.POSITIVE_INFINITY; this.#waiting.length > 0 && this.#waiting.length < left; ) {
-      left = this.#waiting.length;
-      this.#waiting = this.#waiting.filter(({ index, request }) => this.#missesMaster(index, request));
-    }
     const missing = new KernelError('CT_NEW', 2, 'ENOENT', 'no such entry');
-    for (const { index } of this.#waiting) this.#fail(index, missing);
+    this.#waiting.create(this.#table, (index, error = missing) => this.#fail(index, error));
     const errors = this.#errors.sort((a, b) => a.index - b.index);
     return {
       given: this.#given,
@@ -375,24 +371,11 @@ class Creator {
   async #send(batch: EncodedFlows): Promise<void> {
     this.#batch = undefined;
     const failed = (i: number, error: KernelError) => {
-      // The request is encoded in memory that the next batch will use.
-      if (isMissing(error) && batch.hasMaster(i)) this.#waiting.push({ index: batch.tag(i), request: batch.single(i) });
-      else this.#fail(batch.tag(i), error);
+      if (!this.#waiting.keep(batch, i, error)) this.#fail(batch.tag(i), error);
     };
     this.#partly += await this.#table.createEncoded(batch, failed, { background: true });
-    if (this.#waiting.length > 0) batch.seal();
-  }
-
-  #missesMaster(index: number, request: SingleRequest): boolean {
-    try {
-      this.#table.createSingle(request);
-      return false;
-    } catch (error) {
-      if (!(error instanceof KernelError)) throw error;
-      if (isMissing(error)) return true;
-      this.#fail(index, error);
-      return false;
-    }
+    // The requests that wait are encoded in memory that the next batch would use.
+    if (this.#waiting.count > 0) batch.seal();
   }
 
   #fail(index: number, error: KernelError): void {

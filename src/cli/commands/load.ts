@@ -4,8 +4,9 @@
 import { closeSync, fstatSync, openSync } from 'node:fs';
 import type { FlowSpec } from '../../ctnetlink/flow-spec.js';
 import { IPS_EXPECTED } from '../../ctnetlink/uapi/nf-conntrack-common.js';
-import { ConntrackError, isMissing, KernelError, PlatformError } from '../../errors.js';
-import { type EncodedFlows, FlowEncoder, type SingleRequest } from '../../library/encoded-flows.js';
+import { ConntrackError, KernelError, PlatformError } from '../../errors.js';
+import { type EncodedFlows, FlowEncoder } from '../../library/encoded-flows.js';
+import { WaitingFlows } from '../../library/waiting-flows.js';
 import { unloadable } from '../command-line.js';
 import { type Context, invocationContext } from '../context.js';
 import { fileReason } from '../file-reason.js';
@@ -219,6 +220,8 @@ function replayable({ command, values }: Invocation): OptionValues {
   return values;
 }
 
+const NO_MASTER = new UsageError('its master flow is not in the table', { exitStatus: 1 });
+
 /** Runs steps and keeps account. */
 class Runner {
   readonly #context: Context;
@@ -228,7 +231,7 @@ class Runner {
     readonly invocation: Pick<Invocation, 'command' | 'table'>;
     readonly error: ConntrackError;
   }[] = [];
-  readonly #waiting: { readonly line: number; readonly request: SingleRequest }[] = [];
+  readonly #waiting = new WaitingFlows();
   #created = 0;
   #partly = 0;
   #lastLine = 0;
@@ -248,7 +251,11 @@ class Runner {
   /** Tells what failed and what was not run. @returns the exit status */
   report(): number {
     const { err, out } = this.#context;
-    if (this.#failures.length === 0) this.#createWaiting();
+    // Without any there may be no table: a dry run opens none.
+    if (this.#failures.length === 0 && this.#waiting.count > 0)
+      this.#created += this.#waiting.create(this.#context.conntrack(), (line, error) =>
+        this.#fail(line, error ?? NO_MASTER, 'A'),
+      );
     out.flush();
     const { dryRun } = this.#context.invocation.values;
     if (dryRun) err(`conntrack: ${this.#name}: every line is correct; ${this.#created} flow entries would be created`);
@@ -285,34 +292,13 @@ class Runner {
   async #create(flows: EncodedFlows): Promise<void> {
     this.#lastLine = flows.tag(flows.count - 1);
     const before = this.#failures.length;
-    const waiting = this.#waiting.length;
+    const waiting = this.#waiting.count;
     if (!this.#context.invocation.values.dryRun)
       this.#partly += await this.#context.conntrack().createEncoded(flows, (index, error) => {
-        const line = flows.tag(index);
-        // The master may stand further down: a saved table is in no order.
-        if (isMissing(error) && flows.hasMaster(index)) this.#waiting.push({ line, request: flows.single(index) });
-        else this.#fail(line, error, flows.mayExist(index) ? 'A' : 'I');
+        if (this.#waiting.keep(flows, index, error)) return;
+        this.#fail(flows.tag(index), error, flows.mayExist(index) ? 'A' : 'I');
       });
-    this.#created += flows.count - (this.#failures.length - before) - (this.#waiting.length - waiting);
-  }
-
-  /** Lines whose master was not there when their turn came: until all are done, or no more of them can be. */
-  #createWaiting(): void {
-    for (let left = Number.POSITIVE_INFINITY; this.#waiting.length > 0 && this.#waiting.length < left; ) {
-      left = this.#waiting.length;
-      for (const item of this.#waiting.splice(0)) {
-        try {
-          this.#context.conntrack().createSingle(item.request);
-          this.#created++;
-        } catch (error) {
-          if (!(error instanceof KernelError)) throw error;
-          if (isMissing(error)) this.#waiting.push(item);
-          else this.#fail(item.line, error, 'A');
-        }
-      }
-    }
-    for (const { line } of this.#waiting.splice(0))
-      this.#fail(line, new UsageError('its master flow is not in the table', { exitStatus: 1 }), 'A');
+    this.#created += flows.count - (this.#failures.length - before) - (this.#waiting.count - waiting);
   }
 
   #fail(line: number, error: ConntrackError, command: 'A' | 'I'): void {
