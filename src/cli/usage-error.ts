@@ -24,6 +24,10 @@ const LONGEST_QUOTE = 80;
 
 /** User text between apostrophes, safe for a terminal and a log: control characters escaped, cut when very long. */
 export function quoted(text: string): string {
-  const cut = text.length > LONGEST_QUOTE ? `${text.slice(0, LONGEST_QUOTE)}...` : text;
-  return `'${cut.replace(/\p{C}/gu, (c) => `\\u{${c.codePointAt(0)!.toString(16)}}`)}'`;
+  return `'${escaped(text.length > LONGEST_QUOTE ? `${text.slice(0, LONGEST_QUOTE)}...` : text)}'`;
+}
+
+/** Text that may hold some of the user's, with its control characters escaped. */
+export function escaped(text: string): string {
+  return text.replace(/\p{C}/gu, (c) => `\\u{${c.codePointAt(0)!.toString(16)}}`);
 }

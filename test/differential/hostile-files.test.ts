@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { closingLines, type Outcome, toOutcome } from '../support/outcome.js';
-import { requirePrerequisites, SELF_TEST, UNDER_TEST } from '../support/project.js';
+import { ON_NODE, requirePrerequisites, SELF_TEST, UNDER_TEST } from '../support/project.js';
 import { Table } from '../support/table.js';
 
 const FLOW = '-s 10.0.0.1 -d 10.0.0.2 -p udp --sport 1 --dport 2 -t 100';
@@ -100,7 +100,7 @@ suite('hostile files', { skip: SELF_TEST ? 'the reference takes other files' : f
       assert.equal((await table.list('--labelmap', join(folder, 'secret'), '-l', 'password-of-somebody')).length, 2);
     });
 
-    test('no file but the one that is loaded is opened for it', async () => {
+    test('no file but the one that is loaded is opened for it', ON_NODE, async () => {
       const file = join(folder, 'lines');
       writeFileSync(file, `-A ${FLOW}\n-U -m 4\n-D -o json --dry-run\n-F\n`);
       const trace = join(folder, 'trace');
@@ -192,7 +192,7 @@ suite('hostile files', { skip: SELF_TEST ? 'the reference takes other files' : f
     });
   });
 
-  suite('a large file takes bounded memory', () => {
+  suite('a large file takes bounded memory', ON_NODE, () => {
     const most = async (text: string, status = '0', ...more: readonly string[]) => {
       const file = join(folder, 'large');
       writeFileSync(file, text);

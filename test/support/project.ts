@@ -17,6 +17,12 @@ export const REFERENCE = process.env['CONNTRACK_REFERENCE'] ?? '/usr/sbin/conntr
 /** True when the reference is compared with itself: every difference is then a fault of the tests. */
 export const SELF_TEST = UNDER_TEST === REFERENCE;
 
+/** The standalone executable is tested: what is about Node.js does not apply to it. */
+export const EXECUTABLE = UNDER_TEST.includes('/dist-exe/');
+
+/** Options of tests that are about Node.js: which files it opens, and what it makes of memory and capabilities. */
+export const ON_NODE = { skip: EXECUTABLE ? 'about Node.js, which the executable does without' : false } as const;
+
 /** By how much time limits are longer than on a machine of its own: an emulated one is about ten times slower. */
 export const SLOWNESS = Number(process.env['CONNTRACK_TEST_SLOWNESS'] ?? 1);
 

@@ -26,11 +26,14 @@ const BUNDLE = join(PROJECT, 'dist', 'conntrack.cjs');
 const ENABLED = process.env['CONNTRACK_RESIDENT'] === '1' && UNDER_TEST === join(PROJECT, 'bin', 'conntrack');
 const STDIN = 0;
 
-/** Whether a command line is run this way: when told to, and when it needs no signals and no descriptors that wait. */
+/**
+ * Whether a command line is run this way: when told to, and when it needs no signals, no descriptors that wait, and no parents to
+ * look at.
+ */
 export function isResident(argv: readonly string[]): boolean {
   if (!ENABLED || argv[0] !== UNDER_TEST) return false;
   const words = argv.slice(1);
-  return !readCommandLine(words).commands.includes('E') && !words.some((word) => word.startsWith('--netns'));
+  return !readCommandLine(words).commands.includes('E') && !words.some((word) => /^--(netns|protect-ssh)/.test(word));
 }
 
 type Bundle = (exports: object, require: unknown, module: object, filename: string, process: object) => void;
