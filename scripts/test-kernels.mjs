@@ -1,10 +1,11 @@
 // `npm run test:kernels`: what Debian's kernels offer, and whether the command is right on each of them.
 //
-//   npm run test:kernels -- [--kernels 5.10,6.1,6.12,newest,running] [--suite probe|quick|all] [--write-docs]
+//   npm run test:kernels -- [--kernels 5.10,6.1,6.12,newest,running] [--suite probe|quick|all] [--at-once N] [--write-docs]
 //
 // Each kernel is booted once, in QEMU (scripts/kernels/), and runs the probe (test/kernels/) and a part of the differential and
 // round-trip tests; `running` is the kernel of this machine, with the same part. Needs root for that one only. --write-docs
-// puts what was found into docs/kernels.md; --built: dist/ and build/ are up to date.
+// puts what was found into docs/kernels.md; --built: dist/ and build/ are up to date. With --at-once each kernel's output comes when
+// it is done.
 
 import { execFileSync, spawn } from 'node:child_process';
 import { parseArgs } from 'node:util';
@@ -41,6 +42,7 @@ const { values } = parseArgs({
   options: {
     kernels: { type: 'string', default: '5.10,6.1,6.12,newest,running' },
     suite: { type: 'string', default: 'all' },
+    'at-once': { type: 'string', default: '1' },
     'write-docs': { type: 'boolean', default: false },
     built: { type: 'boolean', default: false },
   },
@@ -64,20 +66,27 @@ if (!values.built) {
     execFileSync(process.execPath, [script], { cwd: root, stdio: 'inherit' });
 }
 
-const results = [];
-for (const kernel of wanted) results.push(await examine(kernel));
+const atOnce = Number(values['at-once']);
+const results = new Array(wanted.length);
+let next = 0;
+await Promise.all(Array.from({ length: atOnce }, takeTurns));
 if (values['write-docs']) await writeTable(results, values.suite);
 console.log('');
 for (const result of results) console.log(summary(result));
 process.exitCode = results.every(({ passed }) => passed) ? 0 : 1;
 
+async function takeTurns() {
+  for (let n = next++; n < wanted.length; n = next++) results[n] = await examine(wanted[n]);
+}
+
 /** Everything on one kernel. */
 async function examine(kernel) {
   const started = Date.now();
-  console.log(`\n${kernel}:`);
+  if (atOnce === 1) console.log(`\n${kernel}:`);
   const result = { kernel, passed: false, tests: 0, failed: 0 };
   try {
     const { status, output } = kernel === 'running' ? await runHere() : await runThere(kernel);
+    result.output = output;
     const line = output.split('\n').find((text) => text.startsWith('{"release"'));
     if (line === undefined) throw new Error('the probe did not end');
     Object.assign(result, JSON.parse(line));
@@ -91,6 +100,7 @@ async function examine(kernel) {
     result.error = error.message;
   }
   result.seconds = Math.round((Date.now() - started) / 1000);
+  if (atOnce > 1) process.stdout.write(`\n${kernel}:\n${result.output ?? ''}`);
   return result;
 }
 
@@ -113,7 +123,7 @@ async function runThere(kernel) {
     seconds: suite.seconds,
     onOutput: (bytes) => {
       output += bytes;
-      process.stdout.write(bytes);
+      if (atOnce === 1) process.stdout.write(bytes);
     },
     onError: (bytes) => process.stderr.write(bytes),
   });
@@ -130,7 +140,7 @@ function runHere() {
   let output = '';
   child.stdout.on('data', (bytes) => {
     output += bytes;
-    process.stdout.write(bytes);
+    if (atOnce === 1) process.stdout.write(bytes);
   });
   return new Promise((resolve, reject) => {
     child.on('error', reject);

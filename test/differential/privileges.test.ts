@@ -230,7 +230,7 @@ suite('privileges', { skip: SELF_TEST ? 'what is tested is not in the reference'
     });
   });
 
-  test('system calls beyond those of Node.js', async () => {
+  test('system calls beyond those of Node.js', ON_NODE, async () => {
     const trace = join(folder, 'calls');
     const calls = async (argv: readonly string[], input?: string) => {
       await run(['strace', '-f', '-qq', '-o', trace, ...argv], input);
