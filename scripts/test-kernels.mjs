@@ -27,8 +27,10 @@ const SUITES = {
   },
   all: {
     seconds: 5400,
-    files: ['differential/round-trip', 'differential/change-sessions', 'differential/read-generated', 'differential/update'],
-    environment: { LINES: '250', SESSIONS: '25', LANES: '2' },
+    files: ['round-trip', 'change-sessions', 'read-generated', 'read-cases', 'update', 'load', 'json', 'safety'].map(
+      (name) => `differential/${name}`,
+    ),
+    environment: { LINES: '150', SESSIONS: '20', LANES: '2' },
   },
 };
 /** An emulated guest is about ten times slower than its machine, which may have other work. */
