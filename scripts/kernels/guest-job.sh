@@ -2,6 +2,8 @@
 . /run/command
 # Namespaces get the settings of connection tracking when they are made: so it must be there first.
 /run/busybox modprobe nf_conntrack_netlink
+# Before Linux 5.18 an entry can have what a synproxy keeps only once its module is there.
+/run/busybox modprobe nf_synproxy_core
 mkfifo /run/out /run/err
 cat /run/out >/dev/vport0p1 &
 relays=$!

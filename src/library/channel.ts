@@ -1,17 +1,11 @@
 // Channel: a socket with its buffers and sequence numbers; what the library sends goes through one.
 
 import type { KernelError } from '../errors.js';
+import type { VisitMessage } from '../wire/answers.js';
+import { type DumpVisitor, dump, type SharedThread } from '../wire/dump.js';
 import { MessageWriter } from '../wire/message.js';
-import {
-  type DumpVisitor,
-  dump,
-  ReceiveBuffers,
-  type Request,
-  type SharedThread,
-  transact,
-  transactAsync,
-  type VisitMessage,
-} from '../wire/request.js';
+import { ReceiveBuffers } from '../wire/receive-buffers.js';
+import { type Request, transact, transactAsync } from '../wire/request.js';
 import type { Transport } from '../wire/transport.js';
 import { NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST } from '../wire/uapi/netlink.js';
 import { NFNL_SUBSYS_CTNETLINK, NFNL_SUBSYS_CTNETLINK_EXP } from '../wire/uapi/nfnetlink.js';

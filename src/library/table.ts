@@ -31,11 +31,12 @@ import {
 } from '../ctnetlink/uapi/nfnetlink-conntrack.js';
 import { createExpectationView, createFlowView, type View } from '../ctnetlink/view.js';
 import { ClosedError, isMissing, KernelError, NoAnswerError } from '../errors.js';
+import type { VisitMessage } from '../wire/answers.js';
 import { putBe32 } from '../wire/bytes.js';
+import { type DumpVisitor, SharedThread } from '../wire/dump.js';
 import { EBUSY, EINVAL, EOPNOTSUPP, EPERM } from '../wire/errno.js';
 import type { MessageWriter } from '../wire/message.js';
 import { NetworkNamespace } from '../wire/netns.js';
-import { type DumpVisitor, SharedThread, type VisitMessage } from '../wire/request.js';
 import { NetlinkSocket } from '../wire/socket.js';
 import type { OpenTransport } from '../wire/transport.js';
 import { NLM_F_CREATE, NLM_F_EXCL } from '../wire/uapi/netlink.js';

@@ -1,10 +1,13 @@
 // The netlink layer as public API (`conntrack/netlink`). It has never heard of conntrack.
 
+export type { AnswerVisitor, VisitMessage } from './answers.js';
 export { Datagrams } from './datagrams.js';
+export { type DumpRequest, type DumpVisitor, dump, SharedThread } from './dump.js';
 export { errnoName, errnoReason } from './errno.js';
 export { align4, MessageWriter } from './message.js';
 export { NetworkNamespace } from './netns.js';
 export { listNamespaces, type NamespaceList } from './netns-list.js';
-export { type DumpVisitor, dump, ReceiveBuffers, type Request, transact, type VisitMessage } from './request.js';
+export { ReceiveBuffers } from './receive-buffers.js';
+export { type Request, transact } from './request.js';
 export { NetlinkSocket } from './socket.js';
 export type { OpenTransport, Transport, TransportOptions } from './transport.js';

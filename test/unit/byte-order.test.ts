@@ -12,9 +12,10 @@ import type { View } from '../../src/ctnetlink/view.js';
 import type { KernelError } from '../../src/errors.js';
 import type { ByteWriter } from '../../src/format/byte-writer.js';
 import { type FormatOptions, WallClock } from '../../src/format/options.js';
+import { walkDatagram } from '../../src/wire/answers.js';
 import { MessageWriter } from '../../src/wire/message.js';
 import { pollAnswer, pollRequest } from '../../src/wire/pollfd.js';
-import { type Request, walkDatagram } from '../../src/wire/request.js';
+import type { Request } from '../../src/wire/request.js';
 import { runBpf } from '../support/bpf.js';
 import { OtherMachine, turned } from '../support/byte-order.js';
 import { KINDS, readFixtures, snapshot, type ViewName } from './fixture.js';
@@ -178,7 +179,7 @@ describe('what is sent', () => {
 });
 
 test('refusals, with what the kernel says of them', async () => {
-  const there = await machine.load<typeof import('../../src/wire/request.js')>('wire/request');
+  const there = await machine.load<typeof import('../../src/wire/answers.js')>('wire/answers');
   const bytes = Buffer.alloc(36 + 8 + 12);
   bytes.writeUInt32LE(bytes.length, 0);
   bytes.writeUInt16LE(2, 4);

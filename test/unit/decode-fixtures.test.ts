@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { View } from '../../src/ctnetlink/view.js';
 import { DecodeError } from '../../src/errors.js';
-import { walkDatagram } from '../../src/wire/request.js';
+import { walkDatagram } from '../../src/wire/answers.js';
 import { KINDS, readFixtures, snapshot, type ViewName } from './fixture.js';
 
 const fixtures = readFixtures();

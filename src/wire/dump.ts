@@ -1,0 +1,206 @@
+// Multipart dumps: received part by part, ahead of what is done with the entries. Rules: ctnetlink.md 1.3, 1.8 (buffers), 9.
+
+import { type AnswerVisitor, checkCount, holdsEnd, lastSequence, walkSlot } from './answers.js';
+import type { Datagrams } from './datagrams.js';
+import type { ReceiveBuffers } from './receive-buffers.js';
+import type { Request } from './request.js';
+import type { Transport } from './transport.js';
+
+/** Datagrams visited, about 500 entries, after which the thread that receives is looked at. */
+const TURN = 4;
+
+/** What happens during a dump. */
+export interface DumpVisitor extends AnswerVisitor {
+  /** A batch of datagrams arrived; its messages follow when the promise, if there is one, has settled. */
+  readonly beginBatch?: (() => void | Promise<void>) | undefined;
+  /** Asked behind each datagram: a promise is waited for before the next is visited. What it throws ends the dump. */
+  readonly pause?: (() => Promise<void> | undefined) | undefined;
+}
+
+/** A request for a dump. */
+export interface DumpRequest extends Request {
+  /** Send it on a thread: a large dump may work for long before its first part is there. */
+  readonly large?: boolean | undefined;
+  /** Shared by dumps that run at the same time. Without it each of them receives on a thread of its own. */
+  readonly thread?: SharedThread | undefined;
+}
+
+/** A buffer with what one receive put into it. */
+interface Part {
+  readonly buffer: Datagrams;
+  /** Datagrams, or `-errno`. */
+  readonly count: number;
+  /** The end of the answer, or of all that can be known of it, is in it. */
+  readonly last: boolean;
+  /** What was thrown instead. */
+  readonly failure?: unknown;
+}
+
+/**
+ * One thread that receives for several dumps of one caller, who has two processors: a thread for each dump would be one too many.
+ * One dump has the thread until it ends; another receives on the caller's thread, whenever that has nothing to visit.
+ */
+export class SharedThread {
+  #busy = false;
+  #idle = false;
+  #waiting: (() => void)[] = [];
+
+  /** @returns whether the thread was free */
+  take(): boolean {
+    if (this.#busy) return false;
+    this.#busy = true;
+    return true;
+  }
+
+  /** The dump that had the thread has ended. */
+  release(): void {
+    this.#busy = false;
+    this.setIdle(true);
+  }
+
+  /** Whether all that was received on the thread has been visited. */
+  setIdle(idle: boolean): void {
+    this.#idle = idle;
+    if (idle) for (const resolve of this.#waiting.splice(0)) resolve();
+  }
+
+  /** Settles when all that was received on the thread has been visited. */
+  async idle(): Promise<void> {
+    // What has just arrived goes first: it is seen in the next turn of the event loop.
+    await nextTurn();
+    while (!this.#idle) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  }
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+/** Receives the parts of a dump behind the first, one after another, on a thread, as long as there are buffers for them. */
+class ReadAhead {
+  readonly #socket: Transport;
+  readonly #buffers: ReceiveBuffers;
+  readonly #sequence: number;
+  readonly #thread: SharedThread | undefined;
+  readonly #arrived: Part[] = [];
+  #receiving: Promise<void> | undefined;
+  #ended = false;
+
+  constructor(socket: Transport, buffers: ReceiveBuffers, sequence: number, thread: SharedThread | undefined) {
+    this.#socket = socket;
+    this.#buffers = buffers;
+    this.#sequence = sequence;
+    this.#thread = thread;
+    this.#receive();
+  }
+
+  /** A part is on its way: the event loop must turn for the one behind it. */
+  get receiving(): boolean {
+    return this.#receiving !== undefined;
+  }
+
+  /** Not to be asked behind the last part. */
+  async next(): Promise<Part> {
+    while (this.#arrived.length === 0) {
+      this.#thread?.setIdle(true);
+      await this.#receiving;
+    }
+    this.#thread?.setIdle(false);
+    return this.#arrived.shift()!;
+  }
+
+  /** A part has been visited. */
+  release(part: Part): void {
+    this.#buffers.give(part.buffer);
+    this.#receive();
+  }
+
+  /** Nothing more is wanted behind this part. Settles when the kernel no longer writes into a buffer. */
+  async stop(part: Part): Promise<void> {
+    this.#ended = true;
+    await this.#receiving;
+    this.#buffers.give(part.buffer);
+    for (const part of this.#arrived.splice(0)) this.#buffers.give(part.buffer);
+    this.#thread?.release();
+  }
+
+  #receive(): void {
+    if (this.#ended || this.#receiving) return;
+    const buffer = this.#buffers.take();
+    if (buffer) this.#receiving = this.#fill(buffer);
+  }
+
+  async #fill(buffer: Datagrams): Promise<void> {
+    const part = await receivePart(this.#socket, buffer, this.#sequence);
+    this.#receiving = undefined;
+    this.#arrived.push(part);
+    if (part.last) this.#ended = true;
+    this.#receive();
+  }
+}
+
+async function receivePart(socket: Transport, buffer: Datagrams, sequence: number): Promise<Part> {
+  try {
+    const count = await socket.receiveAsync(buffer);
+    return { buffer, count, last: count <= 0 || holdsEnd(buffer, count, sequence) };
+  } catch (failure) {
+    return { buffer, count: 0, last: true, failure };
+  }
+}
+
+/**
+ * Sends a dump request (NLM_F_DUMP and NLM_F_ACK) and visits every message of the answer. While one part is visited,
+ * the kernel fills the next ones on another thread, so the time is the longer of the two, not their sum.
+ * A `large` one is begun on another thread as well: the first part takes as long as it takes to find
+ * entries that the filter lets through. Without it a small table starts no thread.
+ * @throws as `transact`; after an error the socket may be in the middle of the dump, unless the kernel refused it, and must be closed
+ */
+export async function dump(
+  socket: Transport,
+  buffers: ReceiveBuffers,
+  request: DumpRequest,
+  visitor: DumpVisitor,
+): Promise<void> {
+  const { large, thread } = request;
+  const buffer = buffers.first;
+  const sequence = lastSequence(request);
+  if (large) await socket.sendAsync(request.bytes, request.length);
+  else socket.send(request.bytes, request.length);
+  let count = large ? await socket.receiveAsync(buffer) : socket.receive(buffer);
+  for (;;) {
+    const part: Part = { buffer, count: checkCount(count, request), last: holdsEnd(buffer, count, sequence) };
+    if (part.last) return visitPart(part, request, visitor);
+    if (!thread || thread.take()) return visitRest(part, new ReadAhead(socket, buffers, sequence, thread), request, visitor);
+    await visitPart(part, request, visitor);
+    await thread.idle();
+    count = socket.receive(buffer);
+  }
+}
+
+/** Visits a part and all that come behind it. */
+async function visitRest(part: Part, ahead: ReadAhead, request: Request, visitor: DumpVisitor): Promise<void> {
+  let current = part;
+  try {
+    for (;;) {
+      await visitPart(current, request, visitor, ahead);
+      if (current.last) return;
+      ahead.release(current);
+      current = await ahead.next();
+    }
+  } finally {
+    await ahead.stop(current);
+  }
+}
+
+async function visitPart(part: Part, request: Request, visitor: DumpVisitor, ahead?: ReadAhead): Promise<void> {
+  if ('failure' in part) throw part.failure;
+  checkCount(part.count, request);
+  const ready = visitor.beginBatch?.();
+  if (ready) await ready;
+  for (let i = 0; i < part.count; i++) {
+    walkSlot(part.buffer, i, request, visitor);
+    const pause = visitor.pause?.();
+    if (pause) await pause;
+    else if (ahead?.receiving && i % TURN === TURN - 1) await nextTurn();
+  }
+}
