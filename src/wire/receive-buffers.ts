@@ -9,6 +9,8 @@ const DATAGRAM_SIZE = 32768;
 const DUMP_SLOTS = 32;
 /** Parts of a dump that are being filled, wait or are visited: the kernel goes on while code that is new is slow, for 0.1 s. */
 const DUMP_PARTS = 8;
+/** One is filled while another is visited. */
+const FREE_KEPT = 2;
 /** The first part of a dump is taken without a thread, so that a small table never starts one. */
 const FIRST_SLOTS = 2;
 
@@ -35,7 +37,10 @@ export class ReceiveBuffers {
     return this.#transport.createDatagrams(DUMP_SLOTS, DATAGRAM_SIZE);
   }
 
+  /** Takes a buffer back, to be used again or, when there are others, to be let go. */
   give(buffer: Datagrams): void {
-    if (buffer !== this.first) this.#free.push(buffer);
+    if (buffer === this.first) return;
+    if (this.#free.length < FREE_KEPT) this.#free.push(buffer);
+    else this.#made--;
   }
 }
