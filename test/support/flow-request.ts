@@ -200,6 +200,9 @@ function flowOf(line: CommandLine): NewFlow {
           },
         }
       : {}),
+    ...(proto === 33 && state !== undefined
+      ? { dccp: { state: DCCP_WORDS.indexOf(state), role: /^s/i.test(lastValue(line, 'role') ?? '') ? 1 : 0 } }
+      : {}),
     ...(sourceNat === undefined ? {} : { sourceNat }),
     ...(destinationNat === undefined ? {} : { destinationNat }),
     ...(labels === undefined ? {} : { labels }),
@@ -209,6 +212,8 @@ function flowOf(line: CommandLine): NewFlow {
 function definedOnly<T extends object>(object: T): Partial<T> {
   return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as Partial<T>;
 }
+
+const DCCP_WORDS = ['NONE', 'REQUEST', 'RESPOND', 'PARTOPEN', 'OPEN', 'CLOSEREQ', 'CLOSING', 'TIMEWAIT'];
 
 export const tcpState = (word: string): number => TCP[(word === 'LISTEN' ? 'SYN_SENT2' : word) as keyof typeof TCP];
 /** `(null)`: how the reference saves a state that it has no word for (B25). */

@@ -59,6 +59,7 @@ export interface NewFlow {
   /** Of both directions, value and mask. Default: SACK permitted, liberal windows. */
   tcpFlags?: number;
   sctp?: { state: number; originalTag: number; replyTag: number };
+  dccp?: { state: number; role: number };
   sourceNat?: { address: string; port?: number };
   destinationNat?: { address: string; port?: number };
 }
@@ -171,11 +172,14 @@ function labelWords(bits: readonly number[]): Buffer {
   return words;
 }
 
-function protocolInfo({ tcpState, tcpFlags = 0x0a, sctp }: Pick<NewFlow, 'tcpState' | 'tcpFlags' | 'sctp'>): Buffer[] {
+type ProtocolInfo = Pick<NewFlow, 'tcpState' | 'tcpFlags' | 'sctp' | 'dccp'>;
+
+function protocolInfo({ tcpState, tcpFlags = 0x0a, sctp, dccp }: ProtocolInfo): Buffer[] {
   const flags = Buffer.from([tcpFlags, tcpFlags]);
   return [
     ...(tcpState === undefined ? [] : [nest(4, nest(1, u8(1, tcpState), attribute(4, flags), attribute(5, flags)))]),
     ...(sctp === undefined ? [] : [nest(4, nest(3, u8(1, sctp.state), be32(2, sctp.originalTag), be32(3, sctp.replyTag)))]),
+    ...(dccp === undefined ? [] : [nest(4, nest(2, u8(1, dccp.state), u8(2, dccp.role)))]),
   ];
 }
 
