@@ -30,7 +30,7 @@ const SUITES = {
     files: ['round-trip', 'change-sessions', 'read-generated', 'read-cases', 'update', 'load', 'json', 'safety'].map(
       (name) => `differential/${name}`,
     ),
-    environment: { LINES: '150', SESSIONS: '20', LANES: '2' },
+    environment: { LINES: '100', SESSIONS: '12', LANES: '2' },
   },
 };
 /** An emulated guest is about ten times slower than its machine, which may have other work. */
@@ -69,6 +69,10 @@ if (!values.built) {
 }
 
 const atOnce = Number(values['at-once']);
+if (!(Number.isInteger(atOnce) && atOnce > 0)) {
+  console.error(`--at-once ${values['at-once']}: how many guests, 1 or more`);
+  process.exit(2);
+}
 const results = new Array(wanted.length);
 let next = 0;
 await Promise.all(Array.from({ length: atOnce }, takeTurns));
@@ -86,9 +90,13 @@ async function examine(kernel) {
   const started = Date.now();
   if (atOnce === 1) console.log(`\n${kernel}:`);
   const result = { kernel, passed: false, tests: 0, failed: 0 };
+  let output = '';
+  const onOutput = (bytes) => {
+    output += bytes;
+    if (atOnce === 1) process.stdout.write(bytes);
+  };
   try {
-    const { status, output } = kernel === 'running' ? await runHere() : await runThere(kernel);
-    result.output = output;
+    const status = kernel === 'running' ? await runHere(onOutput) : await runThere(kernel, onOutput);
     const line = output.split('\n').find((text) => text.startsWith('{"release"'));
     if (line === undefined) throw new Error('the probe did not end');
     Object.assign(result, JSON.parse(line));
@@ -102,7 +110,7 @@ async function examine(kernel) {
     result.error = error.message;
   }
   result.seconds = Math.round((Date.now() - started) / 1000);
-  if (atOnce > 1) process.stdout.write(`\n${kernel}:\n${result.output ?? ''}`);
+  if (atOnce > 1) process.stdout.write(`\n${kernel}:\n${output}`);
   return result;
 }
 
@@ -116,37 +124,28 @@ function environment() {
   };
 }
 
-async function runThere(kernel) {
-  let output = '';
-  const status = await runInGuest(provideKernel(kernel), {
+function runThere(kernel, onOutput) {
+  return runInGuest(provideKernel(kernel), {
     folder: root,
     argv: COMMAND,
     environment: { ...environment(), CONNTRACK_TEST_SLOWNESS: SLOWNESS, NODE_FLAGS: GUEST_NODE_FLAGS },
     seconds: suite.seconds,
-    onOutput: (bytes) => {
-      output += bytes;
-      if (atOnce === 1) process.stdout.write(bytes);
-    },
+    onOutput,
     onError: (bytes) => process.stderr.write(bytes),
   });
-  return { status, output };
 }
 
-function runHere() {
+function runHere(onOutput) {
   const [file, ...args] = COMMAND;
   const child = spawn(file, args, {
     cwd: root,
     env: { ...process.env, ...environment() },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  let output = '';
-  child.stdout.on('data', (bytes) => {
-    output += bytes;
-    if (atOnce === 1) process.stdout.write(bytes);
-  });
+  child.stdout.on('data', onOutput);
   return new Promise((resolve, reject) => {
     child.on('error', reject);
-    child.on('close', (status) => resolve({ status, output }));
+    child.on('close', (status) => resolve(status));
   });
 }
 

@@ -28,6 +28,8 @@ const SUITES = {
     command: ['scripts/test-kernels.mjs', '--kernels', '6.1', '--suite', 'quick', '--built'],
     privileged: true,
     architecture: 'x64',
+    // The kernels are Debian's packages.
+    packager: 'apt-get',
   },
 };
 
@@ -60,7 +62,8 @@ finish();
 
 /** The reference tool, nft, ip and the rest: installed where that is possible, named where it is not. */
 function provideTools() {
-  const needed = suites.includes('kernels') ? [...TEST_COMMANDS, EMULATOR] : TEST_COMMANDS;
+  const emulated = suites.includes('kernels') && lackOf(SUITES.kernels) === undefined;
+  const needed = emulated ? [...TEST_COMMANDS, EMULATOR] : TEST_COMMANDS;
   const { commands, packages } = findMissing(needed);
   if (packages.length === 0) return;
   if (process.getuid() === 0 && hasCommand('apt-get')) {
@@ -125,12 +128,19 @@ function step(title, command, args) {
   return passed;
 }
 
+/** What a suite cannot do without and this machine has not; `undefined` when it can be run. */
+function lackOf({ privileged, architecture = process.arch, packager }) {
+  if (privileged && process.getuid() !== 0) return 'root';
+  if (architecture !== process.arch) return `a machine of ${architecture}`;
+  return packager === undefined || hasCommand(packager) ? undefined : packager;
+}
+
 /** A suite that is a command of its own, and passes or fails as a whole. */
-function runCommand({ title, command, privileged, architecture = process.arch }) {
-  const lacks =
-    privileged && process.getuid() !== 0 ? 'root' : architecture !== process.arch ? `a machine of ${architecture}` : '';
-  if (lacks !== '') {
-    console.log(`${title}: skipped, 1 run: needs ${lacks}`);
+function runCommand(suite) {
+  const { title, command } = suite;
+  const lack = lackOf(suite);
+  if (lack !== undefined) {
+    console.log(`${title}: skipped, 1 run: needs ${lack}`);
     reports.push({ title, passed: 0, failed: 0, skipped: 1 });
     return;
   }

@@ -72,6 +72,11 @@ export function putKernelFilter(message: MessageWriter, filter: FlowFilter, fami
   return trusted !== 'nothing' && family !== AF_UNSPEC && putTupleFilter(message, conditions, family, trusted);
 }
 
+/** Whether the kernel could filter by tuple, had the dump a family. */
+export function filtersByTuple(filter: FlowFilter): boolean {
+  return requiredConditions(filter).some(({ kind }) => kind === 'protocol'); // ports and ICMP fields count with a protocol only
+}
+
 function putMark(message: MessageWriter, conditions: Conditions): void {
   const mark = conditions.find((c) => c.kind === 'mark');
   if (!mark || mark.mask === 0) return;

@@ -2,7 +2,7 @@
 
 import type { KernelError } from '../errors.js';
 import type { VisitMessage } from '../wire/answers.js';
-import { type DumpVisitor, dump, type SharedThread } from '../wire/dump.js';
+import { type DumpRequest, type DumpVisitor, dump } from '../wire/dump.js';
 import { MessageWriter } from '../wire/message.js';
 import { ReceiveBuffers } from '../wire/receive-buffers.js';
 import { type Request, transact, transactAsync } from '../wire/request.js';
@@ -56,19 +56,18 @@ export class Channel {
     transact(this.#socket, this.#buffers, { name, sequence: this.#sequence, bytes, length }, visit);
   }
 
-  /** `large`: the kernel's work is done on another thread from the beginning. */
+  /** Visits the entries of a dump. */
   async dump(
     name: string,
     type: number,
     family: number,
     build: Build | undefined,
     visitor: DumpVisitor,
-    large = false,
-    thread?: SharedThread,
+    way: Pick<DumpRequest, 'large' | 'thread' | 'ahead'> = {},
   ): Promise<void> {
     this.#begin(type, NLM_F_REQUEST | NLM_F_ACK | NLM_F_DUMP, family, build);
     const { bytes, length } = this.#message;
-    const request = { name, sequence: this.#sequence, bytes, length, large, thread };
+    const request = { ...way, name, sequence: this.#sequence, bytes, length };
     this.#inDump = true;
     await dump(this.#socket, this.#buffers, request, visitor);
     this.#inDump = false;

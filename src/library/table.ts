@@ -7,7 +7,7 @@ import { compileFilter, type FlowFilter } from '../ctnetlink/filter.js';
 import type { Family } from '../ctnetlink/flow.js';
 import { changesFlow, type FlowChange } from '../ctnetlink/flow-change.js';
 import { type FlowSpec, putFlow } from '../ctnetlink/flow-spec.js';
-import { exactKey, putKernelFilter, requiredFamily, type TupleFilter } from '../ctnetlink/kernel-filter.js';
+import { exactKey, filtersByTuple, putKernelFilter, requiredFamily, type TupleFilter } from '../ctnetlink/kernel-filter.js';
 import { CPU_STATISTICS, createStatisticsView, EXPECTATION_STATISTICS, GLOBAL_STATISTICS } from '../ctnetlink/statistics.js';
 import { AF_INET, AF_INET6, AF_UNSPEC } from '../ctnetlink/uapi/in.js';
 import {
@@ -50,7 +50,7 @@ interface DumpPlan {
   readonly family: number;
   /** What the kernel may filter; `undefined`: nothing at all. */
   readonly trusted: TupleFilter | undefined;
-  /** As in `Request`. */
+  /** As in `DumpRequest`. */
   readonly large?: boolean;
   readonly thread?: SharedThread | undefined;
 }
@@ -75,7 +75,7 @@ export interface ScanOptions {
   readonly zero?: boolean;
   /** The thread of the caller never waits for the kernel: other work goes on. A small table takes longer so. */
   readonly background?: boolean;
-  /** How many threads can run at the same time. Default: as many as the process may use. */
+  /** How many threads can run at the same time. Default: as many as the process may use. For tests. @internal */
   readonly processors?: number;
 }
 
@@ -102,11 +102,11 @@ export interface TableCount {
 /** What the kernel says to an update of what only new flows take; EPERM to a timeout that is fixed. */
 const FIXED_PART_ERRORS: ReadonlySet<number> = new Set([EBUSY, EOPNOTSUPP, EPERM]);
 
-/** Sockets kept open for what comes next: two dumps and a change. Each has receive buffers of a megabyte. */
+/** Sockets kept open for what comes next: two dumps and a change. Each keeps two megabytes of receive buffers. */
 const IDLE_KEPT = 3;
 
-/** From this many entries on, both families are dumped at the same time on two sockets; below, the kernel's order is kept. */
-const PARALLEL_FROM = 32768;
+/** From this many entries on, each family may be dumped by itself; below, the kernel's order is kept. */
+const TWO_DUMPS_FROM = 32768;
 
 const GET_BY_LIST: Readonly<Record<FlowList, readonly [number, string]>> = {
   conntrack: [IPCTNL_MSG_CT_GET, 'CT_GET'],
@@ -177,14 +177,8 @@ export class ConntrackTable {
       }
       return;
     }
-    const threads = family === AF_UNSPEC ? await this.#threadsForTwo(options) : undefined;
-    if (threads) {
-      const plan = { trusted: 'noIpv6Address' as const, large: true, thread: threads.shared };
-      await allSettledFirstError([
-        this.#dumpFlows(filter, visitor, options, { ...plan, family: AF_INET }),
-        this.#dumpFlows(filter, visitor, options, { ...plan, family: AF_INET6 }),
-      ]);
-    } else await this.#dumpFlows(filter, visitor, options, { family, trusted: await this.#trusted(family) });
+    if (family === AF_UNSPEC && this.count().entries >= TWO_DUMPS_FROM) await this.#dumpFamilies(filter, visitor, options);
+    else await this.#dumpFlows(filter, visitor, options, { family, trusted: await this.#trusted(family) });
   }
 
   /**
@@ -444,27 +438,36 @@ export class ConntrackTable {
       if (tuple && !options.zero) filtered = putKernelFilter(out, filter, family, tuple);
     };
     const large = plan.large || options.background;
+    // What has been received has been reset: no more than needed, in case that nobody looks at it.
+    const ahead = options.zero ? 1 : undefined;
     await this.#with(async (channel) => {
       try {
-        await channel.dump(name, ctnetlink(message), family, build(trusted), each, large, thread);
+        await channel.dump(name, ctnetlink(message), family, build(trusted), each, { large, thread, ahead });
       } catch (error) {
         // Kernels that know CTA_FILTER but not this use of it refuse before the first entry: ask again without.
         if (!filtered || begun || !(error instanceof KernelError)) throw error;
         if (error.errno !== EINVAL && error.errno !== EOPNOTSUPP) throw error;
-        await channel.dump(name, ctnetlink(message), family, build('nothing'), each, large, thread);
+        await channel.dump(name, ctnetlink(message), family, build('nothing'), each, { large, thread, ahead });
       }
     });
   }
 
-  /** For two dumps at the same time; `undefined` where one is as fast: a processor is needed for each, and one for visiting. */
-  async #threadsForTwo({
-    processors,
-    background,
-  }: ScanOptions): Promise<{ readonly shared: SharedThread | undefined } | undefined> {
-    if (this.count().entries < PARALLEL_FROM) return undefined;
-    const available = processors ?? (await import('../wire/processors.js')).processors();
-    if (available > 2) return { shared: undefined };
-    return available === 2 && !background ? { shared: new SharedThread() } : undefined;
+  /**
+   * Both families. Two dumps at the same time are faster where there is a processor for each and one for visiting; with two
+   * processors, where the caller's thread may receive as well. Elsewhere one dump is as fast, unless the kernel can filter: that it
+   * does by tuple only for one family.
+   */
+  async #dumpFamilies(filter: FlowFilter, visitor: ScanVisitor, options: ScanOptions): Promise<void> {
+    const processors = options.processors ?? (await import('../wire/processors.js')).processors();
+    const dumpOf = (family: number, plan: Omit<DumpPlan, 'family' | 'trusted'>) =>
+      this.#dumpFlows(filter, visitor, options, { ...plan, family, trusted: 'noIpv6Address' });
+    if (processors > 2 || (processors === 2 && !options.background)) {
+      const plan = { large: true, thread: processors === 2 ? new SharedThread() : undefined };
+      await allSettledFirstError([dumpOf(AF_INET, plan), dumpOf(AF_INET6, plan)]);
+    } else if (filtersByTuple(filter)) {
+      await dumpOf(AF_INET, { large: true });
+      await dumpOf(AF_INET6, { large: true });
+    } else await dumpOf(AF_UNSPEC, {});
   }
 
   #transact(...request: Parameters<Channel['transact']>): void {
@@ -472,7 +475,7 @@ export class ConntrackTable {
   }
 
   #dump(name: string, type: number, family: number, visitor: DumpVisitor, background = false): Promise<void> {
-    return this.#with((channel) => channel.dump(name, type, family, undefined, visitor, background));
+    return this.#with((channel) => channel.dump(name, type, family, undefined, visitor, { large: background }));
   }
 
   #using<T>(work: (channel: Channel) => T): T {

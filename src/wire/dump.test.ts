@@ -103,12 +103,50 @@ suite('dump', () => {
       assert.deepEqual(seen, numbers(count));
     });
 
-  test('starts no thread for what the first receive brings to its end', async () => {
-    const script = new Script(1);
+  test('starts no thread when the first receive has the end', async () => {
+    const script = new Script(0);
     const { visitor } = collector();
     await dump(...started(script), visitor);
-    assert.equal(script.onThread, 1, 'the end comes in a datagram of its own');
-    assert.equal(script.made, 1);
+    assert.equal(script.onThread, 0);
+    assert.equal(script.made, 0);
+  });
+
+  test('reads no further ahead than it is told to', async () => {
+    const script = new Script(1000);
+    let visited = 0;
+    await dump(
+      script,
+      new ReceiveBuffers(script),
+      { ...request, ahead: 1 },
+      {
+        message: () => {},
+        beginBatch: async () => {
+          for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+          assert.ok(script.onThread - visited++ <= 1, 'more than one part waits');
+        },
+      },
+    );
+    assert.ok(visited > 20);
+  });
+
+  test('a buffer that cannot be made is a failure like others', async () => {
+    const script = new Script(500);
+    const [transport, buffers] = started(script);
+    script.createDatagrams = () => {
+      throw new RangeError('no memory');
+    };
+    const thread = new SharedThread();
+    const { seen, visitor } = collector();
+    await assert.rejects(dump(transport, buffers, { ...request, thread }, visitor), /no memory/);
+    assert.deepEqual(seen, [0, 1]);
+    assert.ok(thread.take(), 'the thread is not free');
+  });
+
+  test('buffers that another dump holds are told, not waited for', async () => {
+    const script = new Script(500);
+    const [transport, buffers] = started(script);
+    while (buffers.take());
+    await assert.rejects(dump(transport, buffers, request, { message: () => {} }), /in use by another dump/);
   });
 
   test('reads ahead of a slow visitor, so far and no further', async () => {

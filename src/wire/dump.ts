@@ -23,6 +23,8 @@ export interface DumpRequest extends Request {
   readonly large?: boolean | undefined;
   /** Shared by dumps that run at the same time. Without it each of them receives on a thread of its own. */
   readonly thread?: SharedThread | undefined;
+  /** How many parts may wait to be visited. Default: as many as there are buffers for. */
+  readonly ahead?: number | undefined;
 }
 
 /** A buffer with what one receive put into it. */
@@ -82,31 +84,31 @@ class ReadAhead {
   readonly #buffers: ReceiveBuffers;
   readonly #sequence: number;
   readonly #thread: SharedThread | undefined;
+  readonly #most: number;
   readonly #arrived: Part[] = [];
   #receiving: Promise<void> | undefined;
   #ended = false;
 
-  constructor(socket: Transport, buffers: ReceiveBuffers, sequence: number, thread: SharedThread | undefined) {
+  constructor(socket: Transport, buffers: ReceiveBuffers, request: DumpRequest) {
     this.#socket = socket;
     this.#buffers = buffers;
-    this.#sequence = sequence;
-    this.#thread = thread;
+    this.#sequence = lastSequence(request);
+    this.#thread = request.thread;
+    this.#most = request.ahead ?? Number.POSITIVE_INFINITY;
     this.#receive();
-  }
-
-  /** A part is on its way: the event loop must turn for the one behind it. */
-  get receiving(): boolean {
-    return this.#receiving !== undefined;
   }
 
   /** Not to be asked behind the last part. */
   async next(): Promise<Part> {
     while (this.#arrived.length === 0) {
+      if (!this.#receiving) throw new Error('the receive buffers are in use by another dump');
       this.#thread?.setIdle(true);
       await this.#receiving;
     }
     this.#thread?.setIdle(false);
-    return this.#arrived.shift()!;
+    const part = this.#arrived.shift()!;
+    this.#receive();
+    return part;
   }
 
   /** A part has been visited. */
@@ -125,16 +127,25 @@ class ReadAhead {
   }
 
   #receive(): void {
-    if (this.#ended || this.#receiving) return;
-    const buffer = this.#buffers.take();
+    if (this.#ended || this.#receiving || this.#arrived.length >= this.#most) return;
+    let buffer: Datagrams | undefined;
+    try {
+      buffer = this.#buffers.take();
+    } catch (failure) {
+      this.#take({ buffer: this.#buffers.first, count: 0, last: true, failure });
+    }
     if (buffer) this.#receiving = this.#fill(buffer);
+  }
+
+  #take(part: Part): void {
+    this.#arrived.push(part);
+    if (part.last) this.#ended = true;
   }
 
   async #fill(buffer: Datagrams): Promise<void> {
     const part = await receivePart(this.#socket, buffer, this.#sequence);
     this.#receiving = undefined;
-    this.#arrived.push(part);
-    if (part.last) this.#ended = true;
+    this.#take(part);
     this.#receive();
   }
 }
@@ -170,7 +181,7 @@ export async function dump(
   for (;;) {
     const part: Part = { buffer, count: checkCount(count, request), last: holdsEnd(buffer, count, sequence) };
     if (part.last) return visitPart(part, request, visitor);
-    if (!thread || thread.take()) return visitRest(part, new ReadAhead(socket, buffers, sequence, thread), request, visitor);
+    if (!thread || thread.take()) return visitRest(part, new ReadAhead(socket, buffers, request), request, visitor);
     await visitPart(part, request, visitor);
     await thread.idle();
     count = socket.receive(buffer);
@@ -201,6 +212,6 @@ async function visitPart(part: Part, request: Request, visitor: DumpVisitor, ahe
     walkSlot(part.buffer, i, request, visitor);
     const pause = visitor.pause?.();
     if (pause) await pause;
-    else if (ahead?.receiving && i % TURN === TURN - 1) await nextTurn();
+    else if (ahead && i % TURN === TURN - 1) await nextTurn();
   }
 }

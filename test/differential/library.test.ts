@@ -267,11 +267,14 @@ suite('library', { skip: SELF_TEST ? 'the reference has no library' : false }, (
           turn++;
           inTurn = 0;
         });
-        for await (const _ of fields ? conntrack.list({}, { fields }) : conntrack.list()) {
-          work();
-          most = Math.max(most, ++inTurn);
+        try {
+          for await (const _ of fields ? conntrack.list({}, { fields }) : conntrack.list()) {
+            work();
+            most = Math.max(most, ++inTurn);
+          }
+        } finally {
+          stop();
         }
-        stop();
         assert.ok(turn >= 5, `${turn} turns`);
         assert.ok(most < MANY / 4, `${most} flows in one turn`);
       };
@@ -283,8 +286,7 @@ suite('library', { skip: SELF_TEST ? 'the reference has no library' : false }, (
       const turnsOf = async (work: () => Promise<unknown>) => {
         let turns = 0;
         const stop = countTurns(() => turns++);
-        await work();
-        stop();
+        await work().finally(stop);
         return turns;
       };
       await conntrack.list({ original: { src: '203.0.113.1' } }).toArray();

@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';
-import { MATCH_ALL } from '../../src/ctnetlink/filter.js';
+import { type FlowFilter, MATCH_ALL } from '../../src/ctnetlink/filter.js';
 import { ConntrackError } from '../../src/index.js';
 import { ConntrackTable } from '../../src/library/table.js';
 import type { OpenTransport } from '../../src/wire/transport.js';
@@ -28,14 +28,14 @@ suite('both families at once', { skip: SELF_TEST ? 'the reference has no library
   });
   after(() => ns?.close());
 
-  /** Lists the table. @returns the number of each entry's source port and family, as often as it came */
-  const list = async (processors: number, transport?: OpenTransport) => {
+  /** Lists the table. @returns how often each entry came, by family and addresses, and the families in their order */
+  const list = async (processors: number, transport?: OpenTransport, filter: FlowFilter = MATCH_ALL) => {
     const table = ConntrackTable.open({ netns: ns.pid, transport });
     const seen = new Map<string, number>();
     const families: number[] = [];
     try {
       await table.scan(
-        MATCH_ALL,
+        filter,
         {
           entry: (view) => {
             const key = `${view.family} ${Buffer.from(view.bytes.subarray(view.start + 20, view.start + 60)).toString('hex')}`;
@@ -66,6 +66,16 @@ suite('both families at once', { skip: SELF_TEST ? 'the reference has no library
     await list(1, steps.open);
     assert.equal(steps.steps.filter(({ point }) => point === 'open').length, 1);
   });
+
+  for (const processors of [1, 2, 3])
+    test(`the kernel filters by tuple, ${processors} processors`, async () => {
+      const steps = new FaultyTransports(new Random(SEED));
+      const { seen } = await list(processors, steps.open, { kind: 'protocol', protonum: 132 });
+      assert.equal(seen.size, 0);
+      // Of each family the end alone; and how many entries there are.
+      const points = steps.steps.map(({ point }) => point).filter((point) => point === 'send' || point === 'receive');
+      assert.deepEqual(points.sort(), ['receive', 'receive', 'receive', 'send', 'send', 'send']);
+    });
 
   for (const processors of [2, 3])
     test(`a fault at one step, ${processors} processors`, async (t) => {

@@ -173,6 +173,20 @@ export const FILTER_ROWS: readonly FilterRow[] = [
     { family: IPV6, orig: addresses(A6, B6), origFlags: 2 },
     FROM_7_3,
   ),
+  byTuple(
+    'IPv6 source of the reply',
+    (f) => f.original.dst === B6,
+    `-r ${B6}`,
+    { family: IPV6, reply: addresses(B6, A6), replyFlags: 1 },
+    FROM_7_3,
+  ),
+  byTuple(
+    'IPv6 destination of the reply',
+    (f) => f.original.src === A6,
+    `-q ${A6}`,
+    { family: IPV6, reply: addresses(B6, A6), replyFlags: 2 },
+    FROM_7_3,
+  ),
   byTuple('protocol', (f) => f.proto === 17 && !is6(f), '-f ipv4 -p udp', { proto: 17, orig: addresses(A, B), origFlags: 8 }),
   ...byPorts('TCP', 6, '--sport --dport', [1000, 80]),
   byTuple('TCP ports over IPv6', (f) => f.original.dport === 443 && is6(f), '-f ipv6 -p tcp --dport 443', {
