@@ -54,6 +54,11 @@ if (suite === undefined) {
   console.error(`unknown suite "${values.suite}": one of ${Object.keys(SUITES).join(', ')}`);
   process.exit(2);
 }
+const atOnce = Number(values['at-once']);
+if (!(Number.isInteger(atOnce) && atOnce > 0)) {
+  console.error(`--at-once ${values['at-once']}: how many guests, 1 or more`);
+  process.exit(2);
+}
 const wanted = values.kernels.split(',');
 if (wanted.some((kernel) => kernel !== 'running')) {
   if (process.arch !== 'x64') {
@@ -68,11 +73,6 @@ if (!values.built) {
     execFileSync(process.execPath, [script], { cwd: root, stdio: 'inherit' });
 }
 
-const atOnce = Number(values['at-once']);
-if (!(Number.isInteger(atOnce) && atOnce > 0)) {
-  console.error(`--at-once ${values['at-once']}: how many guests, 1 or more`);
-  process.exit(2);
-}
 const results = new Array(wanted.length);
 let next = 0;
 await Promise.all(Array.from({ length: atOnce }, takeTurns));

@@ -47,7 +47,7 @@ export const EMULATOR = 'qemu-system-x86_64';
 export const TEST_COMMANDS = Object.keys(PACKAGES).filter((command) => command !== EMULATOR);
 
 /** Those of the commands that are missing, and the packages that bring them. */
-export function findMissing(commands = TEST_COMMANDS) {
+export function findMissing(commands) {
   const missing = commands.filter((command) => !hasCommand(command));
   return { commands: missing, packages: [...new Set(missing.map((command) => PACKAGES[command]))] };
 }

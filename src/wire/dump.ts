@@ -150,10 +150,13 @@ class ReadAhead {
   }
 }
 
+function partOf(buffer: Datagrams, count: number, sequence: number): Part {
+  return { buffer, count, last: count <= 0 || holdsEnd(buffer, count, sequence) };
+}
+
 async function receivePart(socket: Transport, buffer: Datagrams, sequence: number): Promise<Part> {
   try {
-    const count = await socket.receiveAsync(buffer);
-    return { buffer, count, last: count <= 0 || holdsEnd(buffer, count, sequence) };
+    return partOf(buffer, await socket.receiveAsync(buffer), sequence);
   } catch (failure) {
     return { buffer, count: 0, last: true, failure };
   }
@@ -179,7 +182,7 @@ export async function dump(
   else socket.send(request.bytes, request.length);
   let count = large ? await socket.receiveAsync(buffer) : socket.receive(buffer);
   for (;;) {
-    const part: Part = { buffer, count: checkCount(count, request), last: holdsEnd(buffer, count, sequence) };
+    const part = partOf(buffer, count, sequence);
     if (part.last) return visitPart(part, request, visitor);
     if (!thread || thread.take()) return visitRest(part, new ReadAhead(socket, buffers, request), request, visitor);
     await visitPart(part, request, visitor);

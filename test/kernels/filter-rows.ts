@@ -118,6 +118,11 @@ function byPorts(
   );
 }
 
+/** A row of an IPv6 address. */
+function byIpv6(name: string, wants: FilterRow['wants'], words: string, tuple: Tuple): FilterRow {
+  return byTuple(`IPv6 ${name}`, wants, words, { family: IPV6, ...tuple }, FROM_7_3);
+}
+
 const addresses = (src: string, dst: string): Side => ({ src, dst });
 
 export const FILTER_ROWS: readonly FilterRow[] = [
@@ -159,34 +164,10 @@ export const FILTER_ROWS: readonly FilterRow[] = [
   byTuple('IPv4 destination', (f) => f.original.dst === B, `-d ${B}`, { orig: addresses(A, B), origFlags: 2 }),
   byTuple('IPv4 source of the reply', (f) => f.original.dst === B, `-r ${B}`, { reply: addresses(B, A), replyFlags: 1 }),
   byTuple('IPv4 destination of the reply', (f) => f.original.src === A, `-q ${A}`, { reply: addresses(B, A), replyFlags: 2 }),
-  byTuple(
-    'IPv6 source',
-    (f) => f.original.src === A6,
-    `-s ${A6}`,
-    { family: IPV6, orig: addresses(A6, B6), origFlags: 1 },
-    FROM_7_3,
-  ),
-  byTuple(
-    'IPv6 destination',
-    (f) => f.original.dst === B6,
-    `-d ${B6}`,
-    { family: IPV6, orig: addresses(A6, B6), origFlags: 2 },
-    FROM_7_3,
-  ),
-  byTuple(
-    'IPv6 source of the reply',
-    (f) => f.original.dst === B6,
-    `-r ${B6}`,
-    { family: IPV6, reply: addresses(B6, A6), replyFlags: 1 },
-    FROM_7_3,
-  ),
-  byTuple(
-    'IPv6 destination of the reply',
-    (f) => f.original.src === A6,
-    `-q ${A6}`,
-    { family: IPV6, reply: addresses(B6, A6), replyFlags: 2 },
-    FROM_7_3,
-  ),
+  byIpv6('source', (f) => f.original.src === A6, `-s ${A6}`, { orig: addresses(A6, B6), origFlags: 1 }),
+  byIpv6('destination', (f) => f.original.dst === B6, `-d ${B6}`, { orig: addresses(A6, B6), origFlags: 2 }),
+  byIpv6('source of the reply', (f) => f.original.dst === B6, `-r ${B6}`, { reply: addresses(B6, A6), replyFlags: 1 }),
+  byIpv6('destination of the reply', (f) => f.original.src === A6, `-q ${A6}`, { reply: addresses(B6, A6), replyFlags: 2 }),
   byTuple('protocol', (f) => f.proto === 17 && !is6(f), '-f ipv4 -p udp', { proto: 17, orig: addresses(A, B), origFlags: 8 }),
   ...byPorts('TCP', 6, '--sport --dport', [1000, 80]),
   byTuple('TCP ports over IPv6', (f) => f.original.dport === 443 && is6(f), '-f ipv6 -p tcp --dport 443', {

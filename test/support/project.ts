@@ -2,7 +2,6 @@
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
-import { release } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -26,12 +25,6 @@ export const ON_NODE = { skip: EXECUTABLE ? 'about Node.js, which the executable
 
 /** By how much time limits are longer than on a machine of its own: an emulated one is about ten times slower. */
 export const SLOWNESS = Number(process.env['CONNTRACK_TEST_SLOWNESS'] ?? 1);
-
-/** Whether an older kernel than that runs: scripts/test-kernels.mjs tries several. */
-export function kernelIsBefore(major: number, minor: number): boolean {
-  const [ours = 0, patch = 0] = release().split('.').map(Number);
-  return ours < major || (ours === major && patch < minor);
-}
 
 /** Before a command, or more options of setpriv: an ordinary user runs it. */
 export const AS_NOBODY = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'];
