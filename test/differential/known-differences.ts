@@ -333,12 +333,15 @@ const status: KnownDifference = {
   reason:
     '-u with and without ! selects by both; the reference finds nothing. -u that names no bit is refused with exit 2, not by the kernel',
   applies: (line) => isList(line) && line.table === 'conntrack' && has(line, 'status'),
-  correct: ({ line, expected, ask }) => {
-    const { set, clear } = statusSets(line);
-    if (set.size === 0 && clear.size === 0) return expected.status === '1' ? { ...refused(2) } : expected;
+  correct: async ({ line, expected, ask }) => {
     // The reference leaves it to the kernel, of which older ones do not heed it.
-    const unheeded = !kernelIsAtLeast(5, 15) || (set.size > 0 && clear.size > 0);
-    return succeeded(expected) && unheeded ? selectStatus(line, ask) : expected;
+    const heeded = kernelIsAtLeast(5, 15);
+    const { set, clear } = statusSets(line);
+    if (set.size === 0 && clear.size === 0) return expected.status === '1' || !heeded ? refused(2) : expected;
+    if (!succeeded(expected) || (heeded && (set.size === 0 || clear.size === 0))) return expected;
+    const selected = await selectStatus(line, ask);
+    // What it says of the words remains.
+    return { ...selected, stderr: expected.stderr.replace(/conntrack v.*\n$/, '') + selected.stderr };
   },
 };
 
