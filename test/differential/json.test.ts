@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';
 import { makeJsonSchema } from '../../src/format/json-schema.js';
+import { kernelIsAtLeast } from '../../src/wire/kernel.js';
 import { entryLines } from '../support/entries.js';
 import { schemaFault } from '../support/json-schema.js';
 import { expectationText, flowText } from '../support/json-text.js';
@@ -50,9 +51,12 @@ suite('JSON', { skip: SELF_TEST ? 'the reference has no JSON' : false }, () => {
       .filter((text) => text !== '')
       .map(parse);
   const reference = async (line: string) => entryLines((await ns.must([REFERENCE, ...line.split(' ')])).toString());
-  /** Entries move on between two lists: seconds, and what is computed from them. */
+  /** Entries move on between two lists: seconds, and what is computed from them; before 5.19 kernels hold on to some now and then. */
   const still = (text: string) =>
-    text.replace(/(^|\d )\d+(?= (proto=|[A-Z_0-9]* ?src=))/, '$1*').replace(/delta-time=\d+/, 'delta-time=*');
+    text
+      .replace(/(^|\d )\d+(?= (proto=|[A-Z_0-9]* ?src=))/, '$1*')
+      .replace(/delta-time=\d+/, 'delta-time=*')
+      .replace(kernelIsAtLeast(5, 19) ? /$/ : / use=\d+/, '');
 
   for (const filter of ['', ' -f ipv6', ' -p tcp', ' -p tcp --state ESTABLISHED', ' -m 7/0xf', ' -u ASSURED', ' -w 5'])
     test(`-L${filter} lists what the reference lists`, async () => {

@@ -369,8 +369,9 @@ suite('the label file', () => {
 test('microseconds of expectations, early in a second', async () => {
   await using namespace = await Namespace.create('micros');
   await populate(namespace, { accounting: true, timestamps: true, traffic: 'none' });
-  for (let n = 0; n < 20; n++) {
-    await new Promise((resolve) => setTimeout(resolve, 1000 - (Date.now() % 1000))); // B17 shows in the first tenth of a second
+  // B17 shows in the first tenth of a second: it is met at the latest when starting a program takes a second.
+  for (let n = 0; n < 40; n++) {
+    await sleep(1000 - ((Date.now() + 40 * n) % 1000));
     const verdict = await same(namespace, '-L expect -f ipv4 -o timestamp', {}, 'early in a second');
     if (SELF_TEST || verdict.differences.includes('B17')) return;
   }
@@ -379,9 +380,11 @@ test('microseconds of expectations, early in a second', async () => {
 
 suite('known differences', () => {
   test('every one of them still shows', { skip: SELF_TEST ? 'the reference is compared with itself' : false }, () => {
-    const gone = KNOWN_DIFFERENCES.filter(({ id }) => !report.seen.has(id)).map(({ id, reason }) => `${id}: ${reason}`);
+    const gone = KNOWN_DIFFERENCES.filter(({ id }) => !report.seen.has(id));
+    // Where the kernel heeds no status, it does not matter which one the reference sends.
+    const hidden = gone.filter(({ id }) => kernelIsAtLeast(5, 15) || id !== '1.4');
     assert.deepEqual(
-      gone,
+      hidden.map(({ id, reason }) => `${id}: ${reason}`),
       [],
       'these known differences were not seen in any case: remove the row and its line in docs/differences.md, or mend its case',
     );
