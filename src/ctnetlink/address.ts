@@ -160,7 +160,9 @@ export function formatAddress(address: AddressBytes): string {
 
 /** As `formatAddress`, for the 16 bytes at `at`: without a copy of them. */
 export function formatIpv6(bytes: Uint8Array, at: number): string {
-  const run = zeroRun(bytes, at);
+  let zeros = 0;
+  for (let i = 0; i < 8; i++) if (be16(bytes, at + 2 * i) === 0) zeros |= 1 << i;
+  const run = ZERO_RUNS[zeros]!;
   const start = run >> 4;
   const size = run & 15;
   if (start === 0 && (size === 6 || (size === 5 && be16(bytes, at + 10) === 0xffff)))
@@ -178,23 +180,23 @@ export function formatIpv6(bytes: Uint8Array, at: number): string {
   return text;
 }
 
-/** The first longest run of two or more zero groups of the IPv6 address at `at`, packed as `start << 4 | length`; 0 if none. */
-export function zeroRun(bytes: Uint8Array, at: number): number {
+/**
+ * The run of zero groups that the text of an IPv6 address leaves out, by which groups are zero (bit n: group n): the first longest of
+ * two or more, as `start << 4 | length`; 0 if none.
+ */
+export const ZERO_RUNS = Uint8Array.from({ length: 256 }, (_, zeros) => {
   let best = 0;
   let bestLength = 1;
-  let start = 0;
   let length = 0;
   for (let i = 0; i < 8; i++) {
-    if (bytes[at + 2 * i] === 0 && bytes[at + 2 * i + 1] === 0) {
-      if (length++ === 0) start = i;
-      if (length > bestLength) {
-        bestLength = length;
-        best = (start << 4) | length;
-      }
-    } else length = 0;
+    length = (zeros >> i) & 1 ? length + 1 : 0;
+    if (length > bestLength) {
+      bestLength = length;
+      best = ((i + 1 - length) << 4) | length;
+    }
   }
   return best;
-}
+});
 
 /** A mask of `length` one bits for an address of `size` bytes. */
 export function prefixMask(length: number, size: number): AddressBytes {

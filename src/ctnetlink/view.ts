@@ -5,7 +5,7 @@
 // in the same places, and comparing some 25 words is ten times cheaper than walking. Any difference means a walk.
 
 import { DecodeError } from '../errors.js';
-import { be16, be32, be64, host16, host32, machineWords } from '../wire/bytes.js';
+import { be16, be64, host16, host32, machineWords } from '../wire/bytes.js';
 import { align4 } from '../wire/message.js';
 import { NLA_HDRLEN, NLA_TYPE_MASK, NLM_F_CREATE, NLM_F_EXCL } from '../wire/uapi/netlink.js';
 import { NFNL_ATTRS } from '../wire/uapi/nfnetlink.js';
@@ -23,14 +23,16 @@ export const ORIGIN_RESYNC = 2;
 export type Origin = typeof ORIGIN_KERNEL | typeof ORIGIN_INITIAL | typeof ORIGIN_RESYNC;
 
 const EMPTY = new Uint8Array(0);
+const NO_HEADERS = new Int32Array(0);
 
 /** What a walk over a message found. All positions count from the start of the message. */
 class Layout {
   /** Payload offset per slot; 0 = absent (a payload never starts at 0). */
   readonly at: Int32Array;
-  /** Position of each attribute header, in words of 4 bytes, and the header itself: length and type. */
-  readonly positions: number[] = [];
-  readonly headers: number[] = [];
+  /** What a reader has worked out for messages of this layout: kept by it, and gone with it. */
+  memo: object | undefined = undefined;
+  /** Of each attribute header its position, in words of 4 bytes, and the header itself: length and type. */
+  headers: Int32Array = NO_HEADERS;
 
   constructor(slotCount: number) {
     this.at = new Int32Array(slotCount);
@@ -38,8 +40,16 @@ class Layout {
 
   /** Whether the message at word `start` has the same headers in the same places. */
   fits(words: Int32Array, start: number): boolean {
-    const { positions, headers } = this;
-    for (let i = 0; i < positions.length; i++) if (words[start + positions[i]!] !== headers[i]) return false;
+    const { headers } = this;
+    const count = headers.length;
+    for (let i = 0; i < count; i = (i + 8) | 0)
+      if (
+        words[(start + headers[i]!) | 0] !== headers[(i + 1) | 0] ||
+        words[(start + headers[(i + 2) | 0]!) | 0] !== headers[(i + 3) | 0] ||
+        words[(start + headers[(i + 4) | 0]!) | 0] !== headers[(i + 5) | 0] ||
+        words[(start + headers[(i + 6) | 0]!) | 0] !== headers[(i + 7) | 0]
+      )
+        return false;
     return true;
   }
 }
@@ -50,6 +60,8 @@ class Layout {
  */
 export class View {
   bytes: Uint8Array = EMPTY;
+  /** The same memory. */
+  data: DataView = new DataView(new ArrayBuffer(0));
   /** nlmsg_type: subsystem << 8 | message. */
   type = 0;
   /** nlmsg_flags. */
@@ -87,6 +99,7 @@ export class View {
     if (bytes !== this.bytes) {
       this.bytes = bytes;
       this.#words = machineWords(bytes);
+      this.data = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     }
     this.start = at;
     this.origin = ORIGIN_KERNEL;
@@ -112,14 +125,17 @@ export class View {
     }
     const layout = new Layout(this.#policy.slotCount);
     this.#layout = layout;
-    this.#walk(layout, 0, at + NFNL_ATTRS, end);
+    const headers: number[] = [];
+    this.#walk(layout, headers, 0, at + NFNL_ATTRS, end);
     if (!aligned) return;
+    while (headers.length & 7) headers.push(headers[0]!, headers[1]!);
+    layout.headers = Int32Array.from(headers);
     if (!known) this.#layouts[size >> 2] = [layout];
     else if (known.length < LAYOUTS_PER_SIZE) known.push(layout);
     else known[0] = layout;
   }
 
-  #walk(layout: Layout, nest: number, from: number, end: number): void {
+  #walk(layout: Layout, headers: number[], nest: number, from: number, end: number): void {
     const { action, minSize, emptyIsPadding } = this.#policy;
     const { bytes, start } = this;
     let at = from;
@@ -127,10 +143,9 @@ export class View {
       const length = host16(bytes, at);
       const type = host16(bytes, at + 2) & NLA_TYPE_MASK;
       if (length < NLA_HDRLEN || at + length > end) throw new DecodeError(`attribute ${type}: bad length ${length}`, at);
-      layout.positions.push((at - start) >> 2);
-      layout.headers.push(this.#words[at >> 2] ?? 0); // of no use where the message is not aligned, and not used there
+      headers.push((at - start) >> 2, this.#words[at >> 2] ?? 0); // of no use where the message is not aligned, and not used there
       const what = type < NEST_SIZE ? action[nest + type]! : 0;
-      if (what < 0) this.#walk(layout, -what, at + NLA_HDRLEN, at + length);
+      if (what < 0) this.#walk(layout, headers, -what, at + NLA_HDRLEN, at + length);
       else if (what > 0) {
         const slot = what - 1;
         const size = length - NLA_HDRLEN;
@@ -140,6 +155,15 @@ export class View {
       } // 0: an attribute newer than this table; skipped on purpose
       at += align4(length);
     }
+  }
+
+  /** What a reader keeps for messages whose values are in the same places as in this one. */
+  get memo(): object | undefined {
+    return this.#layout.memo;
+  }
+
+  set memo(value: object) {
+    this.#layout.memo = value;
   }
 
   /** Whether an event tells of a new entry, rather than of a change. */
@@ -178,12 +202,12 @@ export class View {
 
   be16(slot: number): number {
     const at = this.#layout.at[slot]!;
-    return at === 0 ? 0 : be16(this.bytes, this.start + at);
+    return at === 0 ? 0 : this.data.getUint16(this.start + at, false);
   }
 
   be32(slot: number): number {
     const at = this.#layout.at[slot]!;
-    return at === 0 ? 0 : be32(this.bytes, this.start + at);
+    return at === 0 ? 0 : this.data.getUint32(this.start + at, false);
   }
 
   /** Whether any of the three 32-bit numbers in `slot` and the two behind it is not 0: the kernel sends unused ones as 0. */
@@ -197,12 +221,12 @@ export class View {
    */
   high32(slot: number): number {
     const at = this.#layout.at[slot]!;
-    return at === 0 ? 0 : be32(this.bytes, this.start + at) | 0;
+    return at === 0 ? 0 : this.data.getInt32(this.start + at, false);
   }
 
   low32(slot: number): number {
     const at = this.#layout.at[slot]!;
-    return at === 0 ? 0 : be32(this.bytes, this.start + at + 4) | 0;
+    return at === 0 ? 0 : this.data.getInt32(this.start + at + 4, false);
   }
 
   /** Allocates: for owned objects, not for hot paths. */

@@ -4,82 +4,70 @@ import { EXPECTED_MASK, EXPECTED_MASTER, EXPECTED_TUPLE, X } from '../ctnetlink/
 import { T } from '../ctnetlink/fields.js';
 import { NF_CT_EXPECT_INACTIVE, NF_CT_EXPECT_PERMANENT, NF_CT_EXPECT_USERSPACE } from '../ctnetlink/uapi/nf-conntrack-common.js';
 import type { View } from '../ctnetlink/view.js';
-import { type ByteWriter, token } from './byte-writer.js';
+import type { ByteWriter } from './byte-writer.js';
 import type { FormatOptions, WallClock } from './options.js';
-import { entrySize, writeDestination, writeSource } from './shared.js';
+import { type Choice, type PlanBuilder, writePlanned } from './plan.js';
+import { entrySize } from './shared.js';
 import {
+  describeAddresses,
+  describeLayer4,
   FLOW_CLOSE,
-  LAYER3_CLOSE,
-  type Tag,
-  tag,
-  writeElement,
+  layer3Tag,
+  layer4Tag,
   writeFlowOpen,
-  writeLayer3Open,
-  writeStringElement,
+  writeString,
   writeWhen,
   xmlFrame,
 } from './xml.js';
-import { LAYER4_CLOSE, writeLayer4Members, writeLayer4Open } from './xml-layer4.js';
 
 export const EXPECT_FRAME = xmlFrame('expect');
 
-const EXPECTED = tag('expected');
-const MASK = tag('mask');
-const MASTER = tag('master');
-const SRC = tag('src');
-const DST = tag('dst');
-const META = tag('meta');
-const HELPER_NAME = tag('helper-name');
-const TIMEOUT = tag('timeout');
-const CLASS = tag('class');
-const ZONE = tag('zone');
-const PERMANENT = token('<permanent/>');
-const INACTIVE = token('<inactive/>');
-const USERSPACE = token('<userspace/>');
+const FLAGS: readonly Choice[] = [
+  [NF_CT_EXPECT_PERMANENT, NF_CT_EXPECT_PERMANENT, '<permanent/>'],
+  [NF_CT_EXPECT_INACTIVE, NF_CT_EXPECT_INACTIVE, '<inactive/>'],
+  [NF_CT_EXPECT_USERSPACE, NF_CT_EXPECT_USERSPACE, '<userspace/>'],
+];
 
 /** Appends one element and its newline. */
 export function writeExpectationXml(out: ByteWriter, view: View, options: FormatOptions, clock: WallClock): void {
   out.reserve(entrySize(view, undefined, options.netns));
-  writeFlowOpen(out, view, options);
-  writeLayer3Open(out, view);
-  writeAddresses(out, view, EXPECTED_TUPLE, EXPECTED);
-  writeAddresses(out, view, EXPECTED_MASK, MASK);
-  writeAddresses(out, view, EXPECTED_MASTER, MASTER);
-  out.token(LAYER3_CLOSE);
-  const protonum = view.u8(EXPECTED_TUPLE + T.protonum);
-  writeLayer4Open(out, protonum);
-  writeMembers(out, view, EXPECTED_TUPLE, EXPECTED, protonum);
-  writeMembers(out, view, EXPECTED_MASK, MASK, protonum);
-  writeMembers(out, view, EXPECTED_MASTER, MASTER, view.u8(EXPECTED_MASTER + T.protonum));
-  out.token(LAYER4_CLOSE);
-  out.token(META.open);
-  if (view.has(X.helper)) writeStringElement(out, HELPER_NAME, view, X.helper);
-  if (view.has(X.timeout)) writeElement(out, TIMEOUT, view.be32(X.timeout));
-  if (view.has(X.class)) writeElement(out, CLASS, view.be32(X.class));
-  if (view.has(X.zone)) writeElement(out, ZONE, view.be16(X.zone));
-  if (options.timestamp) writeWhen(out, clock.seconds, clock);
-  const flags = view.be32(X.flags);
-  if (flags & NF_CT_EXPECT_PERMANENT) out.token(PERMANENT);
-  if (flags & NF_CT_EXPECT_INACTIVE) out.token(INACTIVE);
-  if (flags & NF_CT_EXPECT_USERSPACE) out.token(USERSPACE);
-  out.token(META.close);
-  out.token(FLOW_CLOSE);
+  writePlanned(out, view, options, clock, describe);
   out.endEntry();
 }
 
-function writeAddresses(out: ByteWriter, view: View, base: number, element: Tag): void {
-  out.token(element.open);
-  out.token(SRC.open);
-  writeSource(out, view, base);
-  out.token(SRC.close);
-  out.token(DST.open);
-  writeDestination(out, view, base);
-  out.token(DST.close);
-  out.token(element.close);
+function describe(plan: PlanBuilder, view: View, options: FormatOptions): void {
+  const protonum = view.u8(EXPECTED_TUPLE + T.protonum);
+  const tuples = [
+    ['expected', EXPECTED_TUPLE, protonum],
+    ['mask', EXPECTED_MASK, protonum],
+    ['master', EXPECTED_MASTER, view.u8(EXPECTED_MASTER + T.protonum)],
+  ] as const;
+  plan.write(writeFlowOpen).text(layer3Tag(view));
+  for (const [name, base] of tuples) {
+    plan.text(`<${name}>`);
+    describeAddresses(plan, base);
+    plan.text(`</${name}>`);
+  }
+  plan.text('</layer3>').text(layer4Tag(protonum));
+  for (const [name, base, number] of tuples) {
+    plan.text(`<${name}>`);
+    describeLayer4(plan, base, number);
+    plan.text(`</${name}>`);
+  }
+  plan.text('</layer4><meta>');
+  if (view.has(X.helper)) plan.text('<helper-name>').write(writeHelper).text('</helper-name>');
+  if (view.has(X.timeout)) plan.u32('<timeout>', X.timeout, '</timeout>');
+  if (view.has(X.class)) plan.u32('<class>', X.class, '</class>');
+  if (view.has(X.zone)) plan.u16('<zone>', X.zone, '</zone>');
+  if (options.timestamp) plan.write(writeTime);
+  for (const word of FLAGS) plan.choose32(X.flags, [word]);
+  plan.text('</meta>').text(FLOW_CLOSE);
 }
 
-function writeMembers(out: ByteWriter, view: View, base: number, element: Tag, protonum: number): void {
-  out.token(element.open);
-  writeLayer4Members(out, view, base, protonum);
-  out.token(element.close);
+function writeHelper(out: ByteWriter, view: View): void {
+  writeString(out, view, X.helper);
+}
+
+function writeTime(out: ByteWriter, _view: View, _options: FormatOptions, clock: WallClock): void {
+  writeWhen(out, clock.seconds, clock);
 }

@@ -8,20 +8,11 @@ import { protocolByNumber } from '../ctnetlink/protocols/index.js';
 import { savedVtag } from '../ctnetlink/protocols/sctp.js';
 import { IPS_ASSURED, IPS_EXPECTED, IPS_FIXED_TIMEOUT, IPS_SEEN_REPLY } from '../ctnetlink/uapi/nf-conntrack-common.js';
 import type { View } from '../ctnetlink/view.js';
-import { type ByteWriter, type Token, TokenTable, token } from './byte-writer.js';
+import { type ByteWriter, type Token, token } from './byte-writer.js';
 import { writeOriginComment, writeUserspace } from './event-words.js';
-import type { FormatOptions } from './options.js';
-import {
-  entrySize,
-  hasDestination,
-  hasSource,
-  NEWLINE,
-  SPACE,
-  stateTokens,
-  writeCounter,
-  writeDestination,
-  writeSource,
-} from './shared.js';
+import { type FormatOptions, WallClock } from './options.js';
+import { type Choice, combinations, type PlanBuilder, writePlanned } from './plan.js';
+import { entrySize, hasDestination, hasSource, NEWLINE, SPACE, stateWords, writeDestination, writeSource } from './shared.js';
 
 const VERBS = { add: token('-A '), update: token('-U '), delete: token('-D ') } as const;
 /** By `eventType`. */
@@ -29,255 +20,200 @@ const EVENT_VERBS = [VERBS.add, VERBS.update, VERBS.delete] as const;
 /** What the saved line does. Events choose by themselves. */
 export type SaveVerb = keyof typeof VERBS;
 
-const TIMEOUT = token('-t ');
-const STATUS = token('-u ');
-const SECMARK = token('-c ');
-const ZONE = token('-w ');
-const ORIG_ZONE = token('--orig-zone ');
-const REPLY_ZONE = token('--reply-zone ');
-const SRC = token('-s ');
-const DST = token('-d ');
 const REPLY_SRC = token('-r ');
 const REPLY_DST = token('-q ');
 const DST_NAT = token('-g ');
 const SRC_NAT = token('-n ');
-const SPORT = token('--sport ');
-const DPORT = token('--dport ');
-const REPLY_SPORT = token('--reply-port-src ');
-const REPLY_DPORT = token('--reply-port-dst ');
-const SRCKEY = token('--srckey ');
-const DSTKEY = token('--dstkey ');
-const REPLY_SRCKEY = token('--reply-key-src ');
-const REPLY_DSTKEY = token('--reply-key-dst ');
-const STATE = token('--state ');
-const ORIG_VTAG = token('--orig-vtag ');
-const REPLY_VTAG = token('--reply-vtag ');
-const ROLES = DCCP_ROLES.map((role) => token(`--role ${role} `));
-const ICMP = { type: token('--icmp-type '), code: token('--icmp-code '), id: token('--icmp-id ') };
-const ICMPV6 = { type: token('--icmpv6-type '), code: token('--icmpv6-code '), id: token('--icmpv6-id ') };
-const UNSET = token('UNSET ');
-const COMMA = 44;
-
-const UNTRACKED_PORTS = token('--sport 0 --dport 0 --reply-port-src 0 --reply-port-dst 0 ');
-const UNTRACKED_STATE = token('--state NONE ');
-const UNTRACKED_DCCP = token('--state NONE --role client ');
 const MARK = token('-m ');
-const LABEL_BITS = token('--label-bits 0x');
-const HELPER = token('--helper ');
-const MASTER_SRC = token('--master-src ');
-const MASTER_DST = token('--master-dst ');
-const MASTER_PROTO = token('--master-proto ');
-const MASTER_PORTS = token('--master-ports ');
-const TCP_WSCALE = token('--tcp-wscale ');
-const TCP_FLAGS = token('--tcp-flags ');
-const SEQADJ_ORIG = token('--seqadj-orig ');
-const SEQADJ_REPLY = token('--seqadj-reply ');
-const SYNPROXY = token('--synproxy ');
-const HANDSHAKE_SEQ = token('--handshake-seq ');
+const COMMA = 44;
 const COLON = 58;
 const BRACKET_OPEN = 91;
 const BRACKET_CLOSE = 93;
 
 /** Saved in bit order; other bits cannot be set from outside. */
-const STATUS_WORDS: readonly (readonly [number, Token])[] = [
-  [IPS_EXPECTED, token('EXPECTED')],
-  [IPS_SEEN_REPLY, token('SEEN_REPLY')],
-  [IPS_ASSURED, token('ASSURED')],
-  [IPS_FIXED_TIMEOUT, token('FIXED_TIMEOUT')],
-];
-const STATES = stateTokens(' ');
-const PROTOCOL = new TokenTable((n) => {
-  const protocol = protocolByNumber(n);
-  return `-p ${protocol.number === n ? protocol.name : n} `;
-});
+const STATUS = combinations(
+  [
+    [IPS_EXPECTED, 'EXPECTED'],
+    [IPS_SEEN_REPLY, 'SEEN_REPLY'],
+    [IPS_ASSURED, 'ASSURED'],
+    [IPS_FIXED_TIMEOUT, 'FIXED_TIMEOUT'],
+  ],
+  (names) => `-u ${names.join()} `,
+);
+const NO_STATUS = '-u UNSET ';
+const STATES = stateWords(' ');
+const ROLES = DCCP_ROLES.map((role, number): Choice => [0xff, number, `--role ${role} `]);
+/** A saved line tells no time. */
+const NO_CLOCK = new WallClock();
 
 /** Appends one line. Mark, labels, helper and NAT ports are part of it only with `options.full` (B23). */
 export function writeFlowSave(out: ByteWriter, view: View, options: FormatOptions, verb: SaveVerb = 'add'): void {
   out.reserve(entrySize(view, options.labels));
   if (options.event) writeOriginComment(out, view);
   out.token(options.event ? EVENT_VERBS[eventType(view)]! : VERBS[verb]);
-  if (view.has(S.timeout)) writeNumber(out, TIMEOUT, view.be32(S.timeout));
-  if (view.has(S.status)) writeStatus(out, view.be32(S.status));
-  if (view.has(S.secmark)) writeNumber(out, SECMARK, view.be32(S.secmark));
-  if (view.has(S.zone)) writeNumber(out, ZONE, view.be16(S.zone));
-  if (view.has(ORIGINAL + T.tupleZone)) writeNumber(out, ORIG_ZONE, view.be16(ORIGINAL + T.tupleZone));
-  if (view.has(REPLY + T.tupleZone)) writeNumber(out, REPLY_ZONE, view.be16(REPLY + T.tupleZone));
-  writeSourceOption(out, view, ORIGINAL, SRC);
-  writeDestinationOption(out, view, ORIGINAL, DST);
-  const ports = options.full && protocolByNumber(view.u8(ORIGINAL + T.protonum)).tuple === 'ports';
-  if (ports && dnatPort(view) && hasSource(view, REPLY))
-    writeNatWithPort(out, view, DST_NAT, REPLY + T.v4Src, REPLY + T.v6Src, view.be16(REPLY + T.sport));
-  else writeSourceOption(out, view, REPLY, dnatAddress(view) ? DST_NAT : REPLY_SRC);
-  if (ports && snatPort(view) && hasDestination(view, REPLY))
-    writeNatWithPort(out, view, SRC_NAT, REPLY + T.v4Dst, REPLY + T.v6Dst, view.be16(REPLY + T.dport));
-  else writeDestinationOption(out, view, REPLY, snatAddress(view) ? SRC_NAT : REPLY_DST);
-  writeProtocol(out, view, options.full);
-  if (options.full) writeRest(out, view);
-  if (options.event) writeUserspace(out, view, options);
+  writePlanned(out, view, options, NO_CLOCK, describe);
   out.dropLast(); // the space behind the last word
   out.byte(NEWLINE);
   out.endEntry();
 }
 
-function writeStatus(out: ByteWriter, status: number): void {
-  out.token(STATUS);
-  let named = 0;
-  for (let i = 0; i < STATUS_WORDS.length; i++) {
-    const row = STATUS_WORDS[i]!;
-    if ((status & row[0]) === 0) continue;
-    if (named++ > 0) out.byte(COMMA);
-    out.token(row[1]);
-  }
-  if (named === 0) out.token(UNSET);
-  else out.byte(SPACE);
+function describe(plan: PlanBuilder, view: View, options: FormatOptions): void {
+  if (view.has(S.timeout)) plan.u32('-t ', S.timeout, ' ');
+  if (view.has(S.status)) plan.choose32(S.status, STATUS, NO_STATUS);
+  if (view.has(S.secmark)) plan.u32('-c ', S.secmark, ' ');
+  if (view.has(S.zone)) plan.u16('-w ', S.zone, ' ');
+  if (view.has(ORIGINAL + T.tupleZone)) plan.u16('--orig-zone ', ORIGINAL + T.tupleZone, ' ');
+  if (view.has(REPLY + T.tupleZone)) plan.u16('--reply-zone ', REPLY + T.tupleZone, ' ');
+  describeAddresses(plan, view, ORIGINAL, '-s ', '-d ');
+  const ports = options.full && protocolByNumber(view.u8(ORIGINAL + T.protonum)).tuple === 'ports';
+  if (hasSource(view, REPLY)) plan.write(ports ? writeReplySourceWithPort : writeReplySource);
+  if (hasDestination(view, REPLY)) plan.write(ports ? writeReplyDestinationWithPort : writeReplyDestination);
+  if (view.has(ORIGINAL + T.protonum)) describeProtocol(plan, view, view.u8(ORIGINAL + T.protonum), options.full);
+  if (options.full) describeRest(plan, view);
+  if (options.event) plan.write(writeUserspace);
 }
 
-function writeSourceOption(out: ByteWriter, view: View, base: number, option: Token): void {
-  if (!hasSource(view, base)) return;
-  out.token(option);
-  writeSource(out, view, base);
+function describeAddresses(plan: PlanBuilder, view: View, base: number, src: string, dst: string): void {
+  if (hasSource(view, base)) plan.address(src, base + T.v4Src, base + T.v6Src, ' ');
+  if (hasDestination(view, base)) plan.address(dst, base + T.v4Dst, base + T.v6Dst, ' ');
+}
+
+function writeReplySource(out: ByteWriter, view: View): void {
+  out.token(dnatAddress(view) ? DST_NAT : REPLY_SRC);
+  writeSource(out, view, REPLY);
   out.byte(SPACE);
 }
 
-function writeDestinationOption(out: ByteWriter, view: View, base: number, option: Token): void {
-  if (!hasDestination(view, base)) return;
-  out.token(option);
-  writeDestination(out, view, base);
+function writeReplyDestination(out: ByteWriter, view: View): void {
+  out.token(snatAddress(view) ? SRC_NAT : REPLY_DST);
+  writeDestination(out, view, REPLY);
   out.byte(SPACE);
+}
+
+function writeReplySourceWithPort(out: ByteWriter, view: View): void {
+  if (dnatPort(view)) writeWithPort(out, view, DST_NAT, REPLY + T.v4Src, REPLY + T.v6Src, REPLY + T.sport);
+  else writeReplySource(out, view);
+}
+
+function writeReplyDestinationWithPort(out: ByteWriter, view: View): void {
+  if (snatPort(view)) writeWithPort(out, view, SRC_NAT, REPLY + T.v4Dst, REPLY + T.v6Dst, REPLY + T.dport);
+  else writeReplyDestination(out, view);
 }
 
 /** `-n ADDR:PORT`, `-n [ADDR]:PORT`. */
-function writeNatWithPort(out: ByteWriter, view: View, option: Token, v4: number, v6: number, port: number): void {
+function writeWithPort(out: ByteWriter, view: View, option: Token, v4: number, v6: number, port: number): void {
   out.token(option);
-  if (view.has(v4)) out.ipv4(view.bytes, view.offset(v4));
+  if (view.has(v4)) out.ipv4(view.data, view.offset(v4));
   else {
     out.byte(BRACKET_OPEN);
-    out.ipv6(view.bytes, view.offset(v6));
+    out.ipv6(view.data, view.offset(v6));
     out.byte(BRACKET_CLOSE);
   }
   out.byte(COLON);
-  out.decimal(port);
-  out.byte(SPACE);
-}
-
-/** What the C tool's form leaves out. Counters, times, id and security context are the kernel's own: they cannot be set. */
-function writeRest(out: ByteWriter, view: View): void {
-  if (view.be32(S.mark) !== 0) writeNumber(out, MARK, view.be32(S.mark));
-  if (view.has(S.labels)) writeLabelBits(out, view);
-  if (view.has(S.helper)) {
-    out.token(HELPER);
-    out.raw(view.bytes, view.offset(S.helper), view.stringLength(S.helper));
-    out.byte(SPACE);
-  }
-  if (view.has(MASTER + T.protonum)) writeMaster(out, view);
-  if (view.has(S.tcpFlagsOriginal) && view.has(S.tcpFlagsReply)) {
-    if (view.has(S.tcpWscaleOriginal)) writePair(out, TCP_WSCALE, view.u8(S.tcpWscaleOriginal), view.u8(S.tcpWscaleReply));
-    writePair(out, TCP_FLAGS, view.u8(S.tcpFlagsOriginal), view.u8(S.tcpFlagsReply));
-  }
-  writeTriple(out, SEQADJ_ORIG, view, S.seqAdjOriginalPos, S.seqAdjOriginalBefore, S.seqAdjOriginalAfter);
-  writeTriple(out, SEQADJ_REPLY, view, S.seqAdjReplyPos, S.seqAdjReplyBefore, S.seqAdjReplyAfter);
-  writeTriple(out, SYNPROXY, view, S.synproxyIsn, S.synproxyIts, S.synproxyTsoff);
-  if (view.has(S.dccpHandshakeSeq)) {
-    out.token(HANDSHAKE_SEQ);
-    writeCounter(out, view, S.dccpHandshakeSeq);
-    out.byte(SPACE);
-  }
-}
-
-function writeMaster(out: ByteWriter, view: View): void {
-  writeSourceOption(out, view, MASTER, MASTER_SRC);
-  writeDestinationOption(out, view, MASTER, MASTER_DST);
-  writeNumber(out, MASTER_PROTO, view.u8(MASTER + T.protonum));
-  if (view.has(MASTER + T.sport)) writePair(out, MASTER_PORTS, view.be16(MASTER + T.sport), view.be16(MASTER + T.dport));
-}
-
-/** `--label-bits 0x…`, the highest word first. */
-function writeLabelBits(out: ByteWriter, view: View): void {
-  out.token(LABEL_BITS);
-  for (let word = (view.length(S.labels) >> 2) - 1; word >= 0; word--)
-    for (let shift = 28; shift >= 0; shift -= 4) out.hex((view.labelWord(S.labels, word) >>> shift) & 15);
-  out.byte(SPACE);
-}
-
-function writePair(out: ByteWriter, option: Token, first: number, second: number): void {
-  out.token(option);
-  out.decimal(first);
-  out.byte(COMMA);
-  out.decimal(second);
-  out.byte(SPACE);
-}
-
-/** Nothing when all three are 0: the kernel sends such nests for every entry. */
-function writeTriple(out: ByteWriter, option: Token, view: View, a: number, b: number, c: number): void {
-  if (!view.has(a) || (view.be32(a) | view.be32(b) | view.be32(c)) === 0) return;
-  out.token(option);
-  out.decimal(view.be32(a));
-  out.byte(COMMA);
-  out.decimal(view.be32(b));
-  out.byte(COMMA);
-  out.decimal(view.be32(c));
+  out.decimal(view.be16(port));
   out.byte(SPACE);
 }
 
 /** `full`: ports and state also where this kernel does not track the protocol, since loading demands them (B26). */
-function writeProtocol(out: ByteWriter, view: View, full: boolean): void {
-  if (!view.has(ORIGINAL + T.protonum)) return;
-  const number = view.u8(ORIGINAL + T.protonum);
-  out.token(PROTOCOL.get(number));
-  switch (protocolByNumber(number).tuple) {
+function describeProtocol(plan: PlanBuilder, view: View, number: number, full: boolean): void {
+  const { tuple, name, number: known } = protocolByNumber(number);
+  plan.text(`-p ${known === number ? name : number} `);
+  switch (tuple) {
     case 'ports':
       if (full && !view.has(ORIGINAL + T.sport)) {
-        out.token(UNTRACKED_PORTS);
+        plan.text('--sport 0 --dport 0 --reply-port-src 0 --reply-port-dst 0 ');
         break;
       }
-      writeField16(out, SPORT, view, ORIGINAL + T.sport);
-      writeField16(out, DPORT, view, ORIGINAL + T.dport);
-      writeField16(out, REPLY_SPORT, view, REPLY + T.sport);
-      writeField16(out, REPLY_DPORT, view, REPLY + T.dport);
+      if (view.has(ORIGINAL + T.sport)) plan.u16('--sport ', ORIGINAL + T.sport, ' ');
+      if (view.has(ORIGINAL + T.dport)) plan.u16('--dport ', ORIGINAL + T.dport, ' ');
+      if (view.has(REPLY + T.sport)) plan.u16('--reply-port-src ', REPLY + T.sport, ' ');
+      if (view.has(REPLY + T.dport)) plan.u16('--reply-port-dst ', REPLY + T.dport, ' ');
       break;
     case 'keys':
-      writeField16(out, SRCKEY, view, ORIGINAL + T.sport);
-      writeField16(out, DSTKEY, view, ORIGINAL + T.dport);
-      writeField16(out, REPLY_SRCKEY, view, REPLY + T.sport);
-      writeField16(out, REPLY_DSTKEY, view, REPLY + T.dport);
+      if (view.has(ORIGINAL + T.sport)) plan.u16('--srckey ', ORIGINAL + T.sport, ' ');
+      if (view.has(ORIGINAL + T.dport)) plan.u16('--dstkey ', ORIGINAL + T.dport, ' ');
+      if (view.has(REPLY + T.sport)) plan.u16('--reply-key-src ', REPLY + T.sport, ' ');
+      if (view.has(REPLY + T.dport)) plan.u16('--reply-key-dst ', REPLY + T.dport, ' ');
       break;
     case 'icmp':
-      writeField8(out, ICMP.type, view, ORIGINAL + T.icmpType);
-      writeField8(out, ICMP.code, view, ORIGINAL + T.icmpCode);
-      writeField16(out, ICMP.id, view, ORIGINAL + T.icmpId);
+      if (view.has(ORIGINAL + T.icmpType)) plan.u8('--icmp-type ', ORIGINAL + T.icmpType, ' ');
+      if (view.has(ORIGINAL + T.icmpCode)) plan.u8('--icmp-code ', ORIGINAL + T.icmpCode, ' ');
+      if (view.has(ORIGINAL + T.icmpId)) plan.u16('--icmp-id ', ORIGINAL + T.icmpId, ' ');
       break;
     case 'icmpv6':
-      writeField8(out, ICMPV6.type, view, ORIGINAL + T.icmpv6Type);
-      writeField8(out, ICMPV6.code, view, ORIGINAL + T.icmpv6Code);
-      writeField16(out, ICMPV6.id, view, ORIGINAL + T.icmpv6Id);
+      if (view.has(ORIGINAL + T.icmpv6Type)) plan.u8('--icmpv6-type ', ORIGINAL + T.icmpv6Type, ' ');
+      if (view.has(ORIGINAL + T.icmpv6Code)) plan.u8('--icmpv6-code ', ORIGINAL + T.icmpv6Code, ' ');
+      if (view.has(ORIGINAL + T.icmpv6Id)) plan.u16('--icmpv6-id ', ORIGINAL + T.icmpv6Id, ' ');
       break;
     case 'none':
       break;
   }
   const states = STATES[number];
-  if (states && view.has(states.slot)) {
-    out.token(STATE);
-    out.token(states.words[view.u8(states.slot)] ?? states.words[0]!);
-  } else if (states && full) out.token(number === dccp.number ? UNTRACKED_DCCP : UNTRACKED_STATE);
-  if (view.has(S.sctpVtagOriginal)) writeVtag(out, ORIG_VTAG, view, S.sctpVtagOriginal);
-  if (view.has(S.sctpVtagReply)) writeVtag(out, REPLY_VTAG, view, S.sctpVtagReply);
-  if (view.has(S.dccpRole)) out.token(ROLES[view.u8(S.dccpRole)] ?? ROLES[0]!);
+  if (states && view.has(states.slot)) plan.text('--state ').choose8(states.slot, states.words, states.otherwise);
+  else if (states && full) plan.text(number === dccp.number ? '--state NONE --role client ' : '--state NONE ');
+  if (view.has(S.sctpVtagOriginal)) describeVtag(plan, '--orig-vtag ', S.sctpVtagOriginal);
+  if (view.has(S.sctpVtagReply)) describeVtag(plan, '--reply-vtag ', S.sctpVtagReply);
+  if (view.has(S.dccpRole)) plan.choose8(S.dccpRole, ROLES, ROLES[0]![2]);
 }
 
-function writeVtag(out: ByteWriter, option: Token, view: View, slot: number): void {
-  writeNumber(out, option, savedVtag(view.be32(slot)));
+function describeVtag(plan: PlanBuilder, option: string, slot: number): void {
+  plan.text(option).write((out, view) => {
+    out.decimal(savedVtag(view.be32(slot)));
+    out.byte(SPACE);
+  });
 }
 
-function writeField8(out: ByteWriter, option: Token, view: View, slot: number): void {
-  if (view.has(slot)) writeNumber(out, option, view.u8(slot));
+/** What the C tool's form leaves out. Counters, times, id and security context are the kernel's own: they cannot be set. */
+function describeRest(plan: PlanBuilder, view: View): void {
+  if (view.has(S.mark)) plan.write(writeMark);
+  if (view.has(S.labels)) plan.text('--label-bits 0x').write(writeLabelBits);
+  if (view.has(S.helper)) plan.text('--helper ').write(writeHelper);
+  if (view.has(MASTER + T.protonum)) {
+    describeAddresses(plan, view, MASTER, '--master-src ', '--master-dst ');
+    plan.u8('--master-proto ', MASTER + T.protonum, ' ');
+    if (view.has(MASTER + T.sport)) plan.u16('--master-ports ', MASTER + T.sport).u16(',', MASTER + T.dport, ' ');
+  }
+  if (view.has(S.tcpFlagsOriginal) && view.has(S.tcpFlagsReply)) {
+    if (view.has(S.tcpWscaleOriginal)) plan.u8('--tcp-wscale ', S.tcpWscaleOriginal).u8(',', S.tcpWscaleReply, ' ');
+    plan.u8('--tcp-flags ', S.tcpFlagsOriginal).u8(',', S.tcpFlagsReply, ' ');
+  }
+  describeTriple(plan, view, '--seqadj-orig ', S.seqAdjOriginalPos);
+  describeTriple(plan, view, '--seqadj-reply ', S.seqAdjReplyPos);
+  describeTriple(plan, view, '--synproxy ', S.synproxyIsn);
+  if (view.has(S.dccpHandshakeSeq)) plan.u64('--handshake-seq ', S.dccpHandshakeSeq, ' ');
 }
 
-function writeField16(out: ByteWriter, option: Token, view: View, slot: number): void {
-  if (view.has(slot)) writeNumber(out, option, view.be16(slot));
-}
-
-function writeNumber(out: ByteWriter, option: Token, value: number): void {
-  out.token(option);
-  out.decimal(value);
+function writeMark(out: ByteWriter, view: View): void {
+  if (view.be32(S.mark) === 0) return;
+  out.token(MARK);
+  out.decimal(view.be32(S.mark));
   out.byte(SPACE);
+}
+
+/** The highest word first. */
+function writeLabelBits(out: ByteWriter, view: View): void {
+  for (let word = (view.length(S.labels) >> 2) - 1; word >= 0; word--)
+    for (let shift = 28; shift >= 0; shift -= 4) out.hex((view.labelWord(S.labels, word) >>> shift) & 15);
+  out.byte(SPACE);
+}
+
+function writeHelper(out: ByteWriter, view: View): void {
+  out.raw(view.bytes, view.offset(S.helper), view.stringLength(S.helper));
+  out.byte(SPACE);
+}
+
+/** Nothing when all three are 0: the kernel sends such nests for every entry. */
+function describeTriple(plan: PlanBuilder, view: View, option: string, slot: number): void {
+  if (!view.has(slot)) return;
+  const name = token(option);
+  plan.write((out, entry) => {
+    if (!entry.any32x3(slot)) return;
+    out.token(name);
+    out.decimal(entry.be32(slot));
+    out.byte(COMMA);
+    out.decimal(entry.be32(slot + 1));
+    out.byte(COMMA);
+    out.decimal(entry.be32(slot + 2));
+    out.byte(SPACE);
+  });
 }

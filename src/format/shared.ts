@@ -6,22 +6,23 @@ import { PROTOCOLS } from '../ctnetlink/protocols/index.js';
 import type { Protocol } from '../ctnetlink/schema.js';
 import type { View } from '../ctnetlink/view.js';
 import { belowBillion, billions } from '../wire/bytes.js';
-import { type ByteWriter, type Token, token } from './byte-writer.js';
+import type { ByteWriter, Token } from './byte-writer.js';
 import type { NamespaceLabel } from './options.js';
+import type { Choice } from './plan.js';
 
 export const SPACE = 32;
 export const NEWLINE = 10;
 
 /** The source address of the tuple at `base`, whichever family it has. */
 export function writeSource(out: ByteWriter, view: View, base: number): void {
-  if (view.has(base + T.v4Src)) out.ipv4(view.bytes, view.offset(base + T.v4Src));
-  else if (view.has(base + T.v6Src)) out.ipv6(view.bytes, view.offset(base + T.v6Src));
+  if (view.has(base + T.v4Src)) out.ipv4(view.data, view.offset(base + T.v4Src));
+  else if (view.has(base + T.v6Src)) out.ipv6(view.data, view.offset(base + T.v6Src));
 }
 
 /** The destination address of the tuple at `base`, whichever family it has. */
 export function writeDestination(out: ByteWriter, view: View, base: number): void {
-  if (view.has(base + T.v4Dst)) out.ipv4(view.bytes, view.offset(base + T.v4Dst));
-  else if (view.has(base + T.v6Dst)) out.ipv6(view.bytes, view.offset(base + T.v6Dst));
+  if (view.has(base + T.v4Dst)) out.ipv4(view.data, view.offset(base + T.v4Dst));
+  else if (view.has(base + T.v6Dst)) out.ipv6(view.data, view.offset(base + T.v6Dst));
 }
 
 export function hasSource(view: View, base: number): boolean {
@@ -47,20 +48,23 @@ export function nanosecondsOf(view: View, slot: number): number {
   return belowBillion(view.high32(slot), view.low32(slot));
 }
 
-/** State words of a protocol as tokens, made once; an unknown number reads as the first word, NONE. */
-export interface StateTokens {
+/** State words of a protocol. */
+export interface StateWords {
   readonly slot: number;
-  readonly words: readonly Token[];
+  readonly words: readonly Choice[];
+  /** An unknown number reads as NONE. */
+  readonly otherwise: string;
 }
 
-/** For each protocol number its state words as tokens, `suffix` appended; absent for protocols without a state. */
-export function stateTokens(suffix: string): readonly (StateTokens | undefined)[] {
-  const table: (StateTokens | undefined)[] = new Array(256).fill(undefined);
+/** For each protocol number its state words, `suffix` appended; absent for protocols without a state. */
+export function stateWords(suffix: string): readonly (StateWords | undefined)[] {
+  const table: (StateWords | undefined)[] = new Array(256).fill(undefined);
   for (const protocol of PROTOCOLS as readonly Protocol[]) {
     if (!protocol.state || !protocol.states) continue;
     table[protocol.number] = {
       slot: S[protocol.state as keyof typeof S],
-      words: protocol.states.map((word) => token(word + suffix)),
+      words: protocol.states.map((word, number) => [0xff, number, word + suffix] as const),
+      otherwise: protocol.states[0]! + suffix,
     };
   }
   return table;

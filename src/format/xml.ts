@@ -1,10 +1,13 @@
 // Pieces of XML that flows and expectations share: document frame, elements, escaping, local time.
 
 import { eventType } from '../ctnetlink/event-type.js';
+import { T } from '../ctnetlink/fields.js';
+import { protocolByNumber } from '../ctnetlink/protocols/index.js';
 import { AF_INET, AF_INET6 } from '../ctnetlink/uapi/in.js';
 import type { View } from '../ctnetlink/view.js';
-import { type ByteWriter, type Token, token } from './byte-writer.js';
+import { type ByteWriter, token } from './byte-writer.js';
 import type { FormatOptions, WallClock } from './options.js';
+import type { PlanBuilder } from './plan.js';
 
 const DECLARATION = '<?xml version="1.0" encoding="utf-8"?>\n';
 
@@ -24,7 +27,7 @@ const FLOW_OPEN = token('<flow>');
 const FLOW_EVENT_OPEN = ['', ' origin="initial"', ' origin="resync"'].map((origin) =>
   ['new', 'update', 'destroy'].map((type) => token(`<flow type="${type}"${origin}>`)),
 );
-export const FLOW_CLOSE = token('</flow>\n');
+export const FLOW_CLOSE = '</flow>\n';
 
 /** `<flow>`; of an event with its type, and origin when a list supplied it; of several network namespaces with the entry's. */
 export function writeFlowOpen(out: ByteWriter, view: View, options: FormatOptions): void {
@@ -35,35 +38,43 @@ export function writeFlowOpen(out: ByteWriter, view: View, options: FormatOption
   }
 }
 
-const LAYER3_IPV4 = token('<layer3 protonum="2" protoname="ipv4">');
-const LAYER3_IPV6 = token('<layer3 protonum="10" protoname="ipv6">');
-const LAYER3_OTHER = token('<layer3 protonum="');
-const LAYER3_UNKNOWN = token('" protoname="unknown">');
-export const LAYER3_CLOSE = token('</layer3>');
+const LAYER3: Readonly<Record<number, string>> = { [AF_INET]: 'ipv4', [AF_INET6]: 'ipv6' };
 
-export function writeLayer3Open(out: ByteWriter, view: View): void {
-  if (view.family === AF_INET) out.token(LAYER3_IPV4);
-  else if (view.family === AF_INET6) out.token(LAYER3_IPV6);
-  else {
-    out.token(LAYER3_OTHER);
-    out.decimal(view.family);
-    out.token(LAYER3_UNKNOWN);
+/** The start tag of the network layer, of the family that the message names. */
+export function layer3Tag(view: View): string {
+  return `<layer3 protonum="${view.family}" protoname="${LAYER3[view.family] ?? 'unknown'}">`;
+}
+
+/** The `<src>` and `<dst>` of the tuple at `base`. */
+export function describeAddresses(plan: PlanBuilder, base: number): void {
+  plan.address('<src>', base + T.v4Src, base + T.v6Src, '</src>').address('<dst>', base + T.v4Dst, base + T.v6Dst, '</dst>');
+}
+
+/** The start tag of the transport layer. */
+export function layer4Tag(protonum: number): string {
+  return `<layer4 protonum="${protonum}" protoname="${protocolByNumber(protonum).name}">`;
+}
+
+/** The members of the tuple at `base` that protocol `protonum` uses. ICMP fields: B12, the C tool leaves them out. */
+export function describeLayer4(plan: PlanBuilder, base: number, protonum: number): void {
+  switch (protocolByNumber(protonum).tuple) {
+    case 'ports':
+      plan.u16('<sport>', base + T.sport, '</sport>').u16('<dport>', base + T.dport, '</dport>');
+      break;
+    case 'keys':
+      plan.hex16('<srckey>0x', base + T.sport, '</srckey>').hex16('<dstkey>0x', base + T.dport, '</dstkey>');
+      break;
+    case 'icmp':
+      plan.u8('<type>', base + T.icmpType, '</type>').u8('<code>', base + T.icmpCode, '</code>');
+      plan.u16('<id>', base + T.icmpId, '</id>');
+      break;
+    case 'icmpv6':
+      plan.u8('<type>', base + T.icmpv6Type, '</type>').u8('<code>', base + T.icmpv6Code, '</code>');
+      plan.u16('<id>', base + T.icmpv6Id, '</id>');
+      break;
+    case 'none':
+      break;
   }
-}
-
-/** Start and end tag of an element. */
-export interface Tag {
-  readonly open: Token;
-  readonly close: Token;
-}
-export function tag(name: string): Tag {
-  return { open: token(`<${name}>`), close: token(`</${name}>`) };
-}
-
-export function writeElement(out: ByteWriter, element: Tag, value: number): void {
-  out.token(element.open);
-  out.decimal(value);
-  out.token(element.close);
 }
 
 const AMP = token('&amp;');
@@ -73,8 +84,7 @@ const QUOTE = token('&quot;');
 const QUESTION = 63;
 
 /** A string from the kernel as element content. What XML 1.0 cannot hold (control and non-ASCII bytes) becomes `?`. */
-export function writeStringElement(out: ByteWriter, element: Tag, view: View, slot: number): void {
-  out.token(element.open);
+export function writeString(out: ByteWriter, view: View, slot: number): void {
   const at = view.offset(slot);
   const length = view.stringLength(slot);
   for (let i = 0; i < length; i++) {
@@ -85,7 +95,6 @@ export function writeStringElement(out: ByteWriter, element: Tag, view: View, sl
     else if (byte === 34) out.token(QUOTE);
     else out.byte((byte < 32 && byte !== 9) || byte > 126 ? QUESTION : byte);
   }
-  out.token(element.close);
 }
 
 const WHEN_HOUR = token('<when><hour>');

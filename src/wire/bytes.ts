@@ -1,4 +1,5 @@
-// The only multi-byte reads and writes on bytes. Netlink headers are in host order, most values in network order.
+// Multi-byte reads and writes on bytes. Netlink headers are in host order, most values in network order. The way of an entry, which is
+// hot, reads and writes with a DataView of the same memory, whose order is an argument.
 
 import { LITTLE_ENDIAN as HOST_IS_LITTLE_ENDIAN } from './byte-order.js';
 
@@ -78,19 +79,6 @@ export function putHost16(bytes: Uint8Array, at: number, value: number): void {
 
 export function putHost32(bytes: Uint8Array, at: number, value: number): void {
   putBe32(bytes, at, networkToHost32(value));
-}
-
-/** Stores of four bytes anywhere in a buffer, the lowest byte first whatever the host's order is. */
-export class FourBytes {
-  readonly #data: DataView;
-
-  constructor(bytes: Uint8Array) {
-    this.#data = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  }
-
-  put(at: number, packed: number): void {
-    this.#data.setInt32(at, packed, true);
-  }
 }
 
 /** A pointer, as the msghdr and iovec structures of a 64-bit or 32-bit host hold it. */

@@ -1,0 +1,147 @@
+// Numbers and addresses as text: each function stores at `at` and returns where the text ends. A store may reach past that end, by less
+// than OVERHANG bytes. Tables are arguments, since a bundled program looks up a variable of a module at each use.
+
+import { ZERO_RUNS } from '../ctnetlink/address.js';
+
+const ZERO = 48;
+const LETTER_A = 97 - 10;
+const DOT = 46;
+const COLON = 58;
+
+/** How far a store may reach past the text. */
+export const OVERHANG = 7;
+
+/**
+ * Of 0 to 999: three digits and a dot, as four ASCII bytes, the first lowest; SHORT further on the same without leading zeros; SIZE
+ * further on how many bytes that is. HEX further on, of 0 to 255 two hexadecimal digits. ZERO_RUN further on, of each set of groups of
+ * an IPv6 address that are zero, the run that is left out.
+ */
+export const DIGITS = new Int32Array(3512);
+const SHORT = 1000;
+const SIZE = 2000;
+const HEX = 3000;
+const ZERO_RUN = 3256;
+for (let n = 0; n < 1000; n++) {
+  const size = n < 10 ? 2 : n < 100 ? 3 : 4;
+  const digits = (ZERO + ((n / 100) | 0)) | ((ZERO + (((n / 10) | 0) % 10)) << 8) | ((ZERO + (n % 10)) << 16) | (DOT << 24);
+  DIGITS[n] = digits;
+  DIGITS[SHORT + n] = digits >>> ((4 - size) << 3);
+  DIGITS[SIZE + n] = size;
+}
+for (let n = 0; n < 256; n++) DIGITS[HEX + n] = hexDigit(n >> 4) | (hexDigit(n & 15) << 8);
+DIGITS.set(ZERO_RUNS, ZERO_RUN);
+
+function hexDigit(value: number): number {
+  return value < 10 ? ZERO + value : LETTER_A + value;
+}
+
+/** Unsigned 32 bits, given signed or not: signed ones above 2^31 need no object. */
+export function putDecimal(text: DataView, at: number, digits: Int32Array, value: number): number {
+  const number = value >>> 0;
+  if (number < 1000) {
+    text.setInt32(at, digits[(number + SHORT) | 0]!, true);
+    return (at + digits[(number + SIZE) | 0]! - 1) | 0;
+  }
+  const thousands = (number / 1000) >>> 0;
+  let end: number;
+  if (thousands < 1000) {
+    text.setInt32(at, digits[(thousands + SHORT) | 0]!, true);
+    end = (at + digits[(thousands + SIZE) | 0]! - 1) | 0;
+  } else end = putMillions(text, at, digits, thousands);
+  text.setInt32(end, digits[(number - thousands * 1000) | 0]!, true);
+  return (end + 3) | 0;
+}
+
+/** What stands before the last three digits of a number of a million or more. */
+function putMillions(text: DataView, at: number, digits: Int32Array, thousands: number): number {
+  const millions = (thousands / 1000) >>> 0;
+  let end: number;
+  if (millions < 1000) {
+    text.setInt32(at, digits[(millions + SHORT) | 0]!, true);
+    end = (at + digits[(millions + SIZE) | 0]! - 1) | 0;
+  } else {
+    const billions = (millions / 1000) >>> 0; // one digit
+    text.setInt8(at, ZERO + billions);
+    text.setInt32((at + 1) | 0, digits[(millions - billions * 1000) | 0]!, true);
+    end = (at + 4) | 0;
+  }
+  text.setInt32(end, digits[(thousands - millions * 1000) | 0]!, true);
+  return (end + 3) | 0;
+}
+
+/** Exactly `size` digits, with leading zeros, of a number below 2^32. */
+export function putPadded(text: DataView, at: number, value: number, size: number): number {
+  const end = (at + size) | 0;
+  let rest = value >>> 0;
+  for (let place = end - 1; place >= at; place--) {
+    const next = (rest / 10) >>> 0;
+    text.setInt8(place, ZERO + rest - next * 10);
+    rest = next;
+  }
+  return end;
+}
+
+/** Lower-case hexadecimal without leading zeros, of a number below 2^16. */
+export function putHex(text: DataView, at: number, digits: Int32Array, value: number): number {
+  const size = value < 0x100 ? (value < 0x10 ? 1 : 2) : value < 0x1000 ? 3 : 4;
+  const all = digits[(HEX + (value >>> 8)) | 0]! | (digits[(HEX + (value & 0xff)) | 0]! << 16);
+  text.setInt32(at, all >>> ((4 - size) << 3), true);
+  return (at + size) | 0;
+}
+
+/** The IPv4 address in `address`, the first octet highest. Each octet's digits have the dot behind them. */
+export function putIpv4(text: DataView, at: number, digits: Int32Array, address: number): number {
+  const a = address >>> 24;
+  text.setInt32(at, digits[(a + SHORT) | 0]!, true);
+  let end = (at + digits[(a + SIZE) | 0]!) | 0;
+  const b = (address >>> 16) & 255;
+  text.setInt32(end, digits[(b + SHORT) | 0]!, true);
+  end = (end + digits[(b + SIZE) | 0]!) | 0;
+  const c = (address >>> 8) & 255;
+  text.setInt32(end, digits[(c + SHORT) | 0]!, true);
+  end = (end + digits[(c + SIZE) | 0]!) | 0;
+  const d = address & 255;
+  text.setInt32(end, digits[(d + SHORT) | 0]!, true);
+  return (end + digits[(d + SIZE) | 0]! - 1) | 0;
+}
+
+/** The IPv6 address at `from` of a message: compressed, lower-case, with an IPv4 tail where inet_ntop(3) shows one. */
+export function putIpv6(text: DataView, at: number, digits: Int32Array, message: DataView, from: number): number {
+  let zeros = 0;
+  for (let i = 0; i < 8; i = (i + 2) | 0) {
+    const groups = message.getInt32((from + 2 * i) | 0, false);
+    if (groups >>> 16 === 0) zeros |= 1 << i;
+    if ((groups & 0xffff) === 0) zeros |= 2 << i;
+  }
+  const run = digits[(ZERO_RUN + zeros) | 0]!;
+  const start = run >> 4;
+  const size = run & 15;
+  let end = at;
+  for (let i = 0; i < 8; i = (i + 1) | 0) {
+    if (i === start && size > 0) {
+      text.setInt16(end, COLON | (COLON << 8), true);
+      end = (end + (i === 0 ? 2 : 1)) | 0; // behind a group there is one already
+      i = (i + size - 1) | 0;
+      continue;
+    }
+    if (i === 6 && start === 0 && (size === 6 || (size === 5 && message.getUint16(from + 10, false) === 0xffff)))
+      return putIpv4(text, end, digits, message.getInt32(from + 12, false));
+    const group = message.getUint16((from + 2 * i) | 0, false);
+    const high = digits[(HEX + (group >>> 8)) | 0]!;
+    const low = digits[(HEX + (group & 0xff)) | 0]!;
+    if (group >= 0x1000) {
+      text.setInt32(end, high | (low << 16), true);
+      end = (end + 4) | 0;
+    } else if (group >= 0x100) {
+      text.setInt32(end, (high >>> 8) | (low << 8), true);
+      end = (end + 3) | 0;
+    } else {
+      const one = group < 0x10 ? 1 : 0;
+      text.setInt16(end, low >>> (one << 3), true);
+      end = (end + 2 - one) | 0;
+    }
+    text.setInt8(end, COLON);
+    end = (end + (i === 7 ? 0 : 1)) | 0;
+  }
+  return end;
+}
