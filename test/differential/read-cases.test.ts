@@ -21,6 +21,7 @@ import {
   readProjectFile,
   requirePrerequisites,
   SELF_TEST,
+  SLOWNESS,
   UNDER_TEST,
 } from '../support/project.js';
 import { Report } from '../support/report.js';
@@ -211,10 +212,13 @@ test('a table of 40,000 entries', async () => {
   await using namespace = await Namespace.create('many');
   await namespace.netlink(manyFlows(40_000));
   await namespace.netlink(manyFlows(2000, 6));
-  for (const line of ['-L -f ipv4', '-L -f ipv4 -o xml', '-L -f ipv6 -o save', '-L -p udp --dport 53 -f ipv4 -o id', '-C'])
+  // An emulated machine takes minutes for each of these lines.
+  const some = (lines: readonly string[]) => (SLOWNESS > 1 ? lines.slice(0, 1) : lines);
+  for (const line of some(['-L -f ipv4', '-L -f ipv4 -o xml', '-L -f ipv6 -o save', '-L -p udp --dport 53 -f ipv4 -o id', '-C']))
     await same(namespace, line, {}, '42,000 entries');
   // Both families of a table this large are read at once: docs/differences.md, "Order of a large list".
-  for (const line of ['-L', '-L -o save', '-L -o extended,id']) await same(namespace, line, { order: 'any' }, '42,000 entries');
+  for (const line of some(['-L -o extended,id', '-L', '-L -o save']))
+    await same(namespace, line, { order: 'any' }, '42,000 entries');
 });
 
 suite('without privileges', () => {
