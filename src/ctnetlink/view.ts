@@ -5,7 +5,7 @@
 // in the same places, and comparing some 25 words is ten times cheaper than walking. Any difference means a walk.
 
 import { DecodeError } from '../errors.js';
-import { be16, be64, host16, host32, machineWords } from '../wire/bytes.js';
+import { be64, dataHost16, dataHost32, host16, host32, machineWords } from '../wire/bytes.js';
 import { align4 } from '../wire/message.js';
 import { NLA_HDRLEN, NLA_TYPE_MASK, NLM_F_CREATE, NLM_F_EXCL } from '../wire/uapi/netlink.js';
 import { NFNL_ATTRS } from '../wire/uapi/nfnetlink.js';
@@ -107,18 +107,20 @@ export class View {
       this.#layout = new Layout(this.#policy.slotCount);
       throw new DecodeError(`message of ${size} bytes is too short`, at);
     }
-    this.type = host16(bytes, at + 4);
-    this.flags = host16(bytes, at + 6);
-    this.portId = host32(bytes, at + 12);
-    this.family = bytes[at + 16]!;
-    this.resourceId = be16(bytes, at + 18);
+    const data = this.data;
+    this.type = dataHost16(data, at + 4);
+    this.flags = dataHost16(data, at + 6);
+    this.portId = dataHost32(data, at + 12);
+    this.family = data.getUint8(at + 16);
+    this.resourceId = data.getUint16(at + 18, false);
     this.size = size;
-    const aligned = ((at | size) & 3) === 0 && size < MAX_CACHED_SIZE && this.#words.length > 0;
+    const words = this.#words;
+    const aligned = ((at | size) & 3) === 0 && size < MAX_CACHED_SIZE && words.length > 0;
     const known = aligned ? this.#layouts[size >> 2] : undefined;
     if (known) {
       for (let i = 0; i < known.length; i++) {
         const candidate = known[i]!;
-        if (!candidate.fits(this.#words, at >> 2)) continue;
+        if (!candidate.fits(words, at >> 2)) continue;
         this.#layout = candidate;
         return;
       }

@@ -38,6 +38,16 @@ export function host32(bytes: Uint8Array, at: number): number {
     : be32(bytes, at);
 }
 
+/** As `host16`, in one load. */
+export function dataHost16(data: DataView, at: number): number {
+  return data.getUint16(at, LITTLE_ENDIAN);
+}
+
+/** As `host32`, in one load. */
+export function dataHost32(data: DataView, at: number): number {
+  return data.getUint32(at, LITTLE_ENDIAN);
+}
+
 /** Signed 32 bits in the host's order. */
 export function hostSigned32(bytes: Uint8Array, at: number): number {
   return host32(bytes, at) | 0;
