@@ -1,5 +1,5 @@
 // Numbers and addresses as text: each function stores at `at` and returns where the text ends. A store may reach past that end, by less
-// than OVERHANG bytes. Tables are arguments, since a bundled program looks up a variable of a module at each use.
+// than OVERHANG bytes. The table is an argument and has no named columns: a bundled program looks up each name of a module again and again.
 
 import { ZERO_RUNS } from '../ctnetlink/address.js';
 
@@ -12,24 +12,16 @@ const COLON = 58;
 export const OVERHANG = 7;
 
 /**
- * Of 0 to 999: three digits and a dot, as four ASCII bytes, the first lowest; SHORT further on the same without leading zeros; SIZE
- * further on how many bytes that is. HEX further on, of 0 to 255 two hexadecimal digits. ZERO_RUN further on, of each set of groups of
- * an IPv6 address that are zero, the run that is left out.
+ * Four words for each of 0 to 999: three digits and a dot, as ASCII bytes, the first lowest; the same without leading zeros; how many
+ * bytes that is. The fourth belongs to 0 to 255: two hexadecimal digits, and above those bits the run of ZERO_RUNS.
  */
-export const DIGITS = new Int32Array(3512);
-const SHORT = 1000;
-const SIZE = 2000;
-const HEX = 3000;
-const ZERO_RUN = 3256;
+export const DIGITS = new Int32Array(4000);
 for (let n = 0; n < 1000; n++) {
   const size = n < 10 ? 2 : n < 100 ? 3 : 4;
   const digits = (ZERO + ((n / 100) | 0)) | ((ZERO + (((n / 10) | 0) % 10)) << 8) | ((ZERO + (n % 10)) << 16) | (DOT << 24);
-  DIGITS[n] = digits;
-  DIGITS[SHORT + n] = digits >>> ((4 - size) << 3);
-  DIGITS[SIZE + n] = size;
+  DIGITS.set([digits, digits >>> ((4 - size) << 3), size], 4 * n);
 }
-for (let n = 0; n < 256; n++) DIGITS[HEX + n] = hexDigit(n >> 4) | (hexDigit(n & 15) << 8);
-DIGITS.set(ZERO_RUNS, ZERO_RUN);
+for (let n = 0; n < 256; n++) DIGITS[4 * n + 3] = hexDigit(n >> 4) | (hexDigit(n & 15) << 8) | (ZERO_RUNS[n]! << 16);
 
 function hexDigit(value: number): number {
   return value < 10 ? ZERO + value : LETTER_A + value;
@@ -39,16 +31,16 @@ function hexDigit(value: number): number {
 export function putDecimal(text: DataView, at: number, digits: Int32Array, value: number): number {
   const number = value >>> 0;
   if (number < 1000) {
-    text.setInt32(at, digits[(number + SHORT) | 0]!, true);
-    return (at + digits[(number + SIZE) | 0]! - 1) | 0;
+    text.setInt32(at, digits[(4 * number + 1) | 0]!, true);
+    return (at + digits[(4 * number + 2) | 0]! - 1) | 0;
   }
   const thousands = (number / 1000) >>> 0;
   let end: number;
   if (thousands < 1000) {
-    text.setInt32(at, digits[(thousands + SHORT) | 0]!, true);
-    end = (at + digits[(thousands + SIZE) | 0]! - 1) | 0;
+    text.setInt32(at, digits[(4 * thousands + 1) | 0]!, true);
+    end = (at + digits[(4 * thousands + 2) | 0]! - 1) | 0;
   } else end = putMillions(text, at, digits, thousands);
-  text.setInt32(end, digits[(number - thousands * 1000) | 0]!, true);
+  text.setInt32(end, digits[(4 * (number - thousands * 1000)) | 0]!, true);
   return (end + 3) | 0;
 }
 
@@ -57,15 +49,15 @@ function putMillions(text: DataView, at: number, digits: Int32Array, thousands: 
   const millions = (thousands / 1000) >>> 0;
   let end: number;
   if (millions < 1000) {
-    text.setInt32(at, digits[(millions + SHORT) | 0]!, true);
-    end = (at + digits[(millions + SIZE) | 0]! - 1) | 0;
+    text.setInt32(at, digits[(4 * millions + 1) | 0]!, true);
+    end = (at + digits[(4 * millions + 2) | 0]! - 1) | 0;
   } else {
     const billions = (millions / 1000) >>> 0; // one digit
     text.setInt8(at, ZERO + billions);
-    text.setInt32((at + 1) | 0, digits[(millions - billions * 1000) | 0]!, true);
+    text.setInt32((at + 1) | 0, digits[(4 * (millions - billions * 1000)) | 0]!, true);
     end = (at + 4) | 0;
   }
-  text.setInt32(end, digits[(thousands - millions * 1000) | 0]!, true);
+  text.setInt32(end, digits[(4 * (thousands - millions * 1000)) | 0]!, true);
   return (end + 3) | 0;
 }
 
@@ -81,10 +73,14 @@ export function putPadded(text: DataView, at: number, value: number, size: numbe
   return end;
 }
 
+function hexPair(digits: Int32Array, byte: number): number {
+  return digits[(4 * byte + 3) | 0]! & 0xffff;
+}
+
 /** Lower-case hexadecimal without leading zeros, of a number below 2^16. */
 export function putHex(text: DataView, at: number, digits: Int32Array, value: number): number {
   const size = value < 0x100 ? (value < 0x10 ? 1 : 2) : value < 0x1000 ? 3 : 4;
-  const all = digits[(HEX + (value >>> 8)) | 0]! | (digits[(HEX + (value & 0xff)) | 0]! << 16);
+  const all = hexPair(digits, value >>> 8) | (hexPair(digits, value & 0xff) << 16);
   text.setInt32(at, all >>> ((4 - size) << 3), true);
   return (at + size) | 0;
 }
@@ -92,17 +88,17 @@ export function putHex(text: DataView, at: number, digits: Int32Array, value: nu
 /** The IPv4 address in `address`, the first octet highest. Each octet's digits have the dot behind them. */
 export function putIpv4(text: DataView, at: number, digits: Int32Array, address: number): number {
   const a = address >>> 24;
-  text.setInt32(at, digits[(a + SHORT) | 0]!, true);
-  let end = (at + digits[(a + SIZE) | 0]!) | 0;
+  text.setInt32(at, digits[(4 * a + 1) | 0]!, true);
+  let end = (at + digits[(4 * a + 2) | 0]!) | 0;
   const b = (address >>> 16) & 255;
-  text.setInt32(end, digits[(b + SHORT) | 0]!, true);
-  end = (end + digits[(b + SIZE) | 0]!) | 0;
+  text.setInt32(end, digits[(4 * b + 1) | 0]!, true);
+  end = (end + digits[(4 * b + 2) | 0]!) | 0;
   const c = (address >>> 8) & 255;
-  text.setInt32(end, digits[(c + SHORT) | 0]!, true);
-  end = (end + digits[(c + SIZE) | 0]!) | 0;
+  text.setInt32(end, digits[(4 * c + 1) | 0]!, true);
+  end = (end + digits[(4 * c + 2) | 0]!) | 0;
   const d = address & 255;
-  text.setInt32(end, digits[(d + SHORT) | 0]!, true);
-  return (end + digits[(d + SIZE) | 0]! - 1) | 0;
+  text.setInt32(end, digits[(4 * d + 1) | 0]!, true);
+  return (end + digits[(4 * d + 2) | 0]! - 1) | 0;
 }
 
 /** The IPv6 address at `from` of a message: compressed, lower-case, with an IPv4 tail where inet_ntop(3) shows one. */
@@ -113,7 +109,7 @@ export function putIpv6(text: DataView, at: number, digits: Int32Array, message:
     if (groups >>> 16 === 0) zeros |= 1 << i;
     if ((groups & 0xffff) === 0) zeros |= 2 << i;
   }
-  const run = digits[(ZERO_RUN + zeros) | 0]!;
+  const run = digits[(4 * zeros + 3) | 0]! >>> 16;
   const start = run >> 4;
   const size = run & 15;
   let end = at;
@@ -127,8 +123,8 @@ export function putIpv6(text: DataView, at: number, digits: Int32Array, message:
     if (i === 6 && start === 0 && (size === 6 || (size === 5 && message.getUint16(from + 10, false) === 0xffff)))
       return putIpv4(text, end, digits, message.getInt32(from + 12, false));
     const group = message.getUint16((from + 2 * i) | 0, false);
-    const high = digits[(HEX + (group >>> 8)) | 0]!;
-    const low = digits[(HEX + (group & 0xff)) | 0]!;
+    const high = hexPair(digits, group >>> 8);
+    const low = hexPair(digits, group & 0xff);
     if (group >= 0x1000) {
       text.setInt32(end, high | (low << 16), true);
       end = (end + 4) | 0;

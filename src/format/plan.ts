@@ -77,6 +77,7 @@ class Plan {
   run(out: ByteWriter, view: View, clock: WallClock): void {
     const steps = this.#steps;
     const count = steps.length;
+    const stride = STRIDE;
     const words = this.#words;
     const digits = DIGITS;
     const text = out.data;
@@ -84,7 +85,7 @@ class Plan {
     const start = view.start;
     let at = out.length;
     let word = 0;
-    for (let step = 0; step < count; step = (step + STRIDE) | 0) {
+    for (let step = 0; step < count; step = (step + stride) | 0) {
       const end = steps[step]!;
       for (let to = at; word < end; word = (word + 1) | 0, to = (to + 8) | 0) text.setFloat64(to, words[word]!, true);
       at = (at + steps[(step + 1) | 0]!) | 0;

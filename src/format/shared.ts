@@ -1,4 +1,4 @@
-// Pieces that several writers share: addresses, counters, prebuilt words of the protocols' states.
+// Pieces that several writers share: addresses, times, words of the protocols' states, labels, the room an entry takes.
 
 import { S, T } from '../ctnetlink/fields.js';
 import type { LabelMap } from '../ctnetlink/label.js';
@@ -31,11 +31,6 @@ export function hasSource(view: View, base: number): boolean {
 
 export function hasDestination(view: View, base: number): boolean {
   return view.has(base + T.v4Dst) || view.has(base + T.v6Dst);
-}
-
-/** A 64-bit counter from its two halves. */
-export function writeCounter(out: ByteWriter, view: View, slot: number): void {
-  out.decimal64(view.high32(slot), view.low32(slot));
 }
 
 /** Seconds since the epoch of a nanosecond value. */
