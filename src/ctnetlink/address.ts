@@ -162,7 +162,7 @@ export function formatAddress(address: AddressBytes): string {
 export function formatIpv6(bytes: Uint8Array, at: number): string {
   let zeros = 0;
   for (let i = 0; i < 8; i++) if (be16(bytes, at + 2 * i) === 0) zeros |= 1 << i;
-  const run = ZERO_RUNS[zeros]!;
+  const run = zeroRun(zeros);
   const start = run >> 4;
   const size = run & 15;
   if (start === 0 && (size === 6 || (size === 5 && be16(bytes, at + 10) === 0xffff)))
@@ -184,7 +184,7 @@ export function formatIpv6(bytes: Uint8Array, at: number): string {
  * The run of zero groups that the text of an IPv6 address leaves out, by which groups are zero (bit n: group n): the first longest of
  * two or more, as `start << 4 | length`; 0 if none.
  */
-export const ZERO_RUNS = Uint8Array.from({ length: 256 }, (_, zeros) => {
+export function zeroRun(zeros: number): number {
   let best = 0;
   let bestLength = 1;
   let length = 0;
@@ -196,7 +196,7 @@ export const ZERO_RUNS = Uint8Array.from({ length: 256 }, (_, zeros) => {
     }
   }
   return best;
-});
+}
 
 /** A mask of `length` one bits for an address of `size` bytes. */
 export function prefixMask(length: number, size: number): AddressBytes {

@@ -1,7 +1,7 @@
 // Numbers and addresses as text: each function stores at `at` and returns where the text ends. A store may reach past that end, by less
 // than OVERHANG bytes. The table is an argument and has no named columns: a bundled program looks up each name of a module again and again.
 
-import { ZERO_RUNS } from '../ctnetlink/address.js';
+import { zeroRun } from '../ctnetlink/address.js';
 
 const ZERO = 48;
 const LETTER_A = 97 - 10;
@@ -13,18 +13,31 @@ export const OVERHANG = 7;
 
 /**
  * Four words for each of 0 to 999: three digits and a dot, as ASCII bytes, the first lowest; the same without leading zeros; how many
- * bytes that is. The fourth belongs to 0 to 255: two hexadecimal digits, and above those bits the run of ZERO_RUNS.
+ * bytes that is. The fourth belongs to 0 to 255: two hexadecimal digits, and above those bits a `zeroRun`, learnt when it is met.
  */
 export const DIGITS = new Int32Array(4000);
-for (let n = 0; n < 1000; n++) {
-  const size = n < 10 ? 2 : n < 100 ? 3 : 4;
-  const digits = (ZERO + ((n / 100) | 0)) | ((ZERO + (((n / 10) | 0) % 10)) << 8) | ((ZERO + (n % 10)) << 16) | (DOT << 24);
-  DIGITS.set([digits, digits >>> ((4 - size) << 3), size], 4 * n);
-}
-for (let n = 0; n < 256; n++) DIGITS[4 * n + 3] = hexDigit(n >> 4) | (hexDigit(n & 15) << 8) | (ZERO_RUNS[n]! << 16);
+for (let hundreds = 0, at = 0; hundreds < 10; hundreds++)
+  for (let tens = 0; tens < 10; tens++) {
+    const upper = (ZERO + hundreds) | ((ZERO + tens) << 8) | (DOT << 24);
+    for (let ones = 0; ones < 10; ones++, at += 4) {
+      const digits = upper | ((ZERO + ones) << 16);
+      const zeros = hundreds > 0 ? 0 : tens > 0 ? 1 : 2;
+      DIGITS[at] = digits;
+      DIGITS[at + 1] = digits >>> (8 * zeros);
+      DIGITS[at + 2] = 4 - zeros;
+    }
+  }
+for (let high = 0, at = 3; high < 16; high++)
+  for (let low = 0; low < 16; low++, at += 4) DIGITS[at] = hexDigit(high) | (hexDigit(low) << 8);
 
 function hexDigit(value: number): number {
   return value < 10 ? ZERO + value : LETTER_A + value;
+}
+
+function learnZeroRun(digits: Int32Array, zeros: number): number {
+  const run = zeroRun(zeros);
+  digits[4 * zeros + 3]! |= run << 16;
+  return run;
 }
 
 /** Unsigned 32 bits, given signed or not: signed ones above 2^31 need no object. */
@@ -109,7 +122,8 @@ export function putIpv6(text: DataView, at: number, digits: Int32Array, message:
     if (groups >>> 16 === 0) zeros |= 1 << i;
     if ((groups & 0xffff) === 0) zeros |= 2 << i;
   }
-  const run = digits[(4 * zeros + 3) | 0]! >>> 16;
+  let run = digits[(4 * zeros + 3) | 0]! >>> 16;
+  if (run === 0 && (zeros & (zeros >> 1)) !== 0) run = learnZeroRun(digits, zeros);
   const start = run >> 4;
   const size = run & 15;
   let end = at;
