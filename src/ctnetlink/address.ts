@@ -11,6 +11,11 @@ export function familyOf(address: AddressBytes): typeof AF_INET | typeof AF_INET
   return address.length === 4 ? AF_INET : AF_INET6;
 }
 
+/** By nfgen_family. */
+export function familyName(family: number): 'ipv4' | 'ipv6' | 'unknown' {
+  return family === AF_INET ? 'ipv4' : family === AF_INET6 ? 'ipv6' : 'unknown';
+}
+
 /** Parses an IPv4 or IPv6 address; `undefined` when it is neither. A colon decides for IPv6. */
 export function parseAddress(text: string): AddressBytes | undefined {
   return text.includes(':') ? parseIpv6(text) : parseIpv4(text);

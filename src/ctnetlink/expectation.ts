@@ -1,9 +1,10 @@
 // Expectation: a connection that the kernel waits for, as an owned object, and how a view becomes one.
 
+import { familyName } from './address.js';
 import { AddressTexts, StringTexts } from './address-texts.js';
 import { EXPECTED_MASK, EXPECTED_MASTER, EXPECTED_TUPLE, X } from './expectation-fields.js';
 import { T } from './fields.js';
-import { type Family, familyName, stringOf } from './flow.js';
+import { type Family, stringOf } from './flow.js';
 import { INSPECT, type Json, toJson, toPlain } from './plain.js';
 import { type ProtocolName, protocolByNumber } from './protocols/index.js';
 import { EXPECTATION_FLAG_NAMES, type ExpectationFlagName, namesOfBits } from './status.js';

@@ -1,5 +1,6 @@
 // Flow: one tracked connection as an owned object, and how a view becomes one.
 
+import { familyName } from './address.js';
 import { AddressTexts, StringTexts } from './address-texts.js';
 import { MASTER, ORIGINAL, REPLY, S, T } from './fields.js';
 import { INSPECT, type Json, toJson, toPlain } from './plain.js';
@@ -9,7 +10,6 @@ import type { SctpState } from './protocols/sctp.js';
 import type { TcpState } from './protocols/tcp.js';
 import { namesOfBits, STATUS_NAMES, type StatusName } from './status.js';
 import { be16Of, be32Of, be64Of, destinationOf, sourceOf, type Tuple, toTuple, u8Of } from './tuple.js';
-import { AF_INET, AF_INET6 } from './uapi/in.js';
 import type { View } from './view.js';
 
 /** Address family. */
@@ -290,10 +290,6 @@ class FlowObject {
   [INSPECT](): object {
     return toPlain(this);
   }
-}
-
-export function familyName(family: number): Family | 'unknown' {
-  return family === AF_INET ? 'ipv4' : family === AF_INET6 ? 'ipv6' : 'unknown';
 }
 
 function protocolOf(view: View) {

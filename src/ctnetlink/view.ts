@@ -31,7 +31,10 @@ class Layout {
   readonly at: Int32Array;
   /** What a reader has worked out for messages of this layout: kept by it, and gone with it. */
   memo: object | undefined = undefined;
-  /** Of each attribute header its position, in words of 4 bytes, and the header itself: length and type. */
+  /**
+   * Of each attribute header its position, in words of 4 bytes, and the header itself: length and type. Filled up to a multiple of
+   * four headers.
+   */
   headers: Int32Array = NO_HEADERS;
 
   constructor(slotCount: number) {
@@ -81,6 +84,7 @@ export class View {
   readonly #policy: Policy;
   /** `bytes` as words; empty where they are not aligned. */
   #words: Int32Array = machineWords(EMPTY);
+  #replaced = 0;
   /** Layouts met, by message size in words. */
   readonly #layouts: (Layout[] | undefined)[] = [];
   #layout: Layout;
@@ -130,11 +134,12 @@ export class View {
     const headers: number[] = [];
     this.#walk(layout, headers, 0, at + NFNL_ATTRS, end);
     if (!aligned) return;
+    // `fits` compares four at a time; the first once more does no harm.
     while (headers.length & 7) headers.push(headers[0]!, headers[1]!);
     layout.headers = Int32Array.from(headers);
     if (!known) this.#layouts[size >> 2] = [layout];
     else if (known.length < LAYOUTS_PER_SIZE) known.push(layout);
-    else known[0] = layout;
+    else known[this.#replaced++ % LAYOUTS_PER_SIZE] = layout; // in turn: what comes often comes back soon
   }
 
   #walk(layout: Layout, headers: number[], nest: number, from: number, end: number): void {

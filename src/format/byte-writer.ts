@@ -2,8 +2,10 @@
 // Capacity is reserved once per entry, so that `byte`, `token` and `decimal` need no check of their own.
 
 import { belowBillion, billions } from '../wire/bytes.js';
-import { DIGITS, OVERHANG, putDecimal, putHex, putIpv4, putIpv6, putPadded } from './digits.js';
+import { DIGITS, putDecimal, putHex, putIpv4, putIpv6, putPadded } from './digits.js';
 
+/** How far a store may reach past the text: a word of eight bytes with one letter. */
+const OVERHANG = 7;
 const BILLION = 1_000_000_000;
 const QUOTE = 34;
 /** The upper half of 2^53 - 1. */
@@ -32,7 +34,7 @@ export class Token {
   }
 }
 
-/** Text of ASCII characters as writers append it. Make tokens once, at module load. */
+/** Text of ASCII characters as writers append it. Make tokens once: at module load, or while a plan is made. */
 export function token(text: string): Token {
   return new Token(text);
 }

@@ -1,5 +1,5 @@
-// Numbers and addresses as text: each function stores at `at` and returns where the text ends. A store may reach past that end, by less
-// than OVERHANG bytes. The table is an argument and has no named columns: a bundled program looks up each name of a module again and again.
+// Numbers and addresses as text: each function stores at `at` and returns where the text ends. A store may reach 3
+// bytes past that end. The table is an argument and has no named columns: a bundled program looks up each name of a module again and again.
 
 import { zeroRun } from '../ctnetlink/address.js';
 
@@ -7,9 +7,6 @@ const ZERO = 48;
 const LETTER_A = 97 - 10;
 const DOT = 46;
 const COLON = 58;
-
-/** How far a store may reach past the text. */
-export const OVERHANG = 7;
 
 /**
  * Four words for each of 0 to 999: three digits and a dot, as ASCII bytes, the first lowest; the same without leading zeros; how many
@@ -40,7 +37,7 @@ function learnZeroRun(digits: Int32Array, zeros: number): number {
   return run;
 }
 
-/** Unsigned 32 bits, given signed or not: signed ones above 2^31 need no object. */
+/** Unsigned 32 bits, given signed or not: a number of 2^31 and more, given signed, needs no object. */
 export function putDecimal(text: DataView, at: number, digits: Int32Array, value: number): number {
   const number = value >>> 0;
   if (number < 1000) {

@@ -15,6 +15,7 @@ import {
   kindMembers,
   openEvent,
   textMember,
+  writeNetns,
 } from './json.js';
 import type { FormatOptions, WallClock } from './options.js';
 import { type PlanBuilder, writePlanned } from './plan.js';
@@ -61,8 +62,4 @@ function describe(plan: PlanBuilder, view: View, options: FormatOptions): void {
 
 function writeEvent(out: ByteWriter, view: View, options: FormatOptions, clock: WallClock): void {
   openEvent(out, view, options, clock, NO_KERNEL_TIME);
-}
-
-function writeNetns(out: ByteWriter, _view: View, options: FormatOptions): void {
-  options.netns!.writeJson(out);
 }

@@ -9,7 +9,7 @@ import { writeEventType, writeOrigin } from './event-words.js';
 import { describeTupleLayer4, writeNetns, writeTimestamp } from './flow-text.js';
 import type { FormatOptions, WallClock } from './options.js';
 import { combinations, type PlanBuilder, writePlanned } from './plan.js';
-import { entrySize, NEWLINE, SPACE } from './shared.js';
+import { entrySize, NEWLINE } from './shared.js';
 
 const FLAGS: readonly (readonly [number, string])[] = [
   [NF_CT_EXPECT_PERMANENT, 'PERMANENT'],
@@ -34,18 +34,18 @@ function describe(plan: PlanBuilder, view: View, options: FormatOptions): void {
   if (view.has(X.timeout)) plan.u32('', X.timeout, ' ');
   const protonum = view.u8(EXPECTED_TUPLE + T.protonum);
   plan.text(`proto=${protonum} `);
-  describeTuple(plan, view, EXPECTED_TUPLE, '', protonum);
-  describeTuple(plan, view, EXPECTED_MASK, 'mask-', protonum);
-  describeTuple(plan, view, EXPECTED_MASTER, 'master-', view.u8(EXPECTED_MASTER + T.protonum));
+  describeTuple(plan, EXPECTED_TUPLE, '', protonum);
+  describeTuple(plan, EXPECTED_MASK, 'mask-', protonum);
+  describeTuple(plan, EXPECTED_MASTER, 'master-', view.u8(EXPECTED_MASTER + T.protonum));
   if (view.has(X.zone)) plan.u16('zone=', X.zone, ' ');
   plan.choose32(X.flags, FLAG_WORDS);
   if (view.has(X.class)) plan.u32('class=', X.class, ' ');
-  if (view.has(X.helper)) plan.text('helper=').write(writeHelper);
+  if (view.has(X.helper)) plan.string('helper=', X.helper, ' ');
   if (options.event) plan.write(writeOrigin);
 }
 
 /** The prefix is that of the addresses; ports have none. */
-function describeTuple(plan: PlanBuilder, _view: View, base: number, prefix: string, protonum: number): void {
+function describeTuple(plan: PlanBuilder, base: number, prefix: string, protonum: number): void {
   plan.address(`${prefix}src=`, base + T.v4Src, base + T.v6Src);
   plan.address(` ${prefix}dst=`, base + T.v4Dst, base + T.v6Dst, ' ');
   describeTupleLayer4(plan, base, protonum);
@@ -53,9 +53,4 @@ function describeTuple(plan: PlanBuilder, _view: View, base: number, prefix: str
 
 function writeTime(out: ByteWriter, _view: View, _options: FormatOptions, clock: WallClock): void {
   writeTimestamp(out, clock.seconds, clock.microseconds);
-}
-
-function writeHelper(out: ByteWriter, view: View): void {
-  out.raw(view.bytes, view.offset(X.helper), view.stringLength(X.helper));
-  out.byte(SPACE);
 }

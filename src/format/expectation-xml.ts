@@ -11,11 +11,11 @@ import { entrySize } from './shared.js';
 import {
   describeAddresses,
   describeLayer4,
+  describeString,
   FLOW_CLOSE,
   layer3Tag,
   layer4Tag,
   writeFlowOpen,
-  writeString,
   writeWhen,
   xmlFrame,
 } from './xml.js';
@@ -55,17 +55,13 @@ function describe(plan: PlanBuilder, view: View, options: FormatOptions): void {
     plan.text(`</${name}>`);
   }
   plan.text('</layer4><meta>');
-  if (view.has(X.helper)) plan.text('<helper-name>').write(writeHelper).text('</helper-name>');
+  if (view.has(X.helper)) describeString(plan, 'helper-name', X.helper);
   if (view.has(X.timeout)) plan.u32('<timeout>', X.timeout, '</timeout>');
   if (view.has(X.class)) plan.u32('<class>', X.class, '</class>');
   if (view.has(X.zone)) plan.u16('<zone>', X.zone, '</zone>');
   if (options.timestamp) plan.write(writeTime);
   for (const word of FLAGS) plan.choose32(X.flags, [word]);
   plan.text('</meta>').text(FLOW_CLOSE);
-}
-
-function writeHelper(out: ByteWriter, view: View): void {
-  writeString(out, view, X.helper);
 }
 
 function writeTime(out: ByteWriter, _view: View, _options: FormatOptions, clock: WallClock): void {

@@ -19,9 +19,10 @@ import {
   member,
   openEvent,
   textMember,
+  writeNetns,
 } from './json.js';
 import type { FormatOptions, WallClock } from './options.js';
-import { type Choice, type PlanBuilder, writePlanned } from './plan.js';
+import { type PlanBuilder, writePlanned } from './plan.js';
 import { entrySize, stateWords, writeLabelNames } from './shared.js';
 
 const STATES = stateWords('",');
@@ -30,7 +31,7 @@ const LABELS = token('"labels":[');
 const LABEL_NAMES = token('"labelNames":[');
 const QUOTE = token('"');
 const QUOTE_COMMA = token('",');
-const ROLES = DCCP_ROLES.map((role, number): Choice => [0xff, number, textMember('role', role)]);
+const ROLES = DCCP_ROLES.map((role) => textMember('role', role));
 const COMMA = 44;
 
 /** A label bit takes at most this many bytes: `1023,`. */
@@ -59,7 +60,7 @@ function describeMembers(plan: PlanBuilder, view: View): void {
   if (view.has(S.id)) plan.u32('"id":', S.id, ',');
   plan.text(kindMembers(view, protonum));
   const states = STATES[protonum];
-  if (states && view.has(states.slot)) plan.text('"state":"').choose8(states.slot, states.words, states.otherwise);
+  if (states && view.has(states.slot)) plan.text('"state":"').word8(states.slot, states.words);
   if (view.has(S.timeout)) plan.u32('"timeout":', S.timeout, ',');
   describeSide(plan, view, ORIGINAL, 'original', S.packetsOriginal, S.bytesOriginal, S.seqAdjOriginalPos);
   describeSide(plan, view, REPLY, 'reply', S.packetsReply, S.bytesReply, S.seqAdjReplyPos);
@@ -136,7 +137,7 @@ function describeProtocolMembers(plan: PlanBuilder, view: View): void {
   describeObject(plan, view, 'sctp', sctp, u32);
   if (view.has(S.dccpRole) || view.has(S.dccpHandshakeSeq)) {
     plan.text('"dccp":{');
-    if (view.has(S.dccpRole)) plan.choose8(S.dccpRole, ROLES, ROLES[0]![2]);
+    if (view.has(S.dccpRole)) plan.word8(S.dccpRole, ROLES);
     if (view.has(S.dccpHandshakeSeq)) plan.safe64('"handshakeSeq":', S.dccpHandshakeSeq, ',');
     describeEnd(plan);
   }
@@ -180,8 +181,4 @@ function writeLabels(out: ByteWriter, view: View, options: FormatOptions): void 
 
 function writeEvent(out: ByteWriter, view: View, options: FormatOptions, clock: WallClock): void {
   openEvent(out, view, options, clock, S.timestampEvent);
-}
-
-function writeNetns(out: ByteWriter, _view: View, options: FormatOptions): void {
-  options.netns!.writeJson(out);
 }

@@ -11,8 +11,8 @@ import type { View } from '../ctnetlink/view.js';
 import { type ByteWriter, type Token, token } from './byte-writer.js';
 import { writeOriginComment, writeUserspace } from './event-words.js';
 import { type FormatOptions, WallClock } from './options.js';
-import { type Choice, combinations, type PlanBuilder, writePlanned } from './plan.js';
-import { entrySize, hasDestination, hasSource, NEWLINE, SPACE, stateWords, writeDestination, writeSource } from './shared.js';
+import { combinations, type PlanBuilder, writePlanned } from './plan.js';
+import { entrySize, hasDestination, hasSource, NEWLINE, SPACE, stateWords } from './shared.js';
 
 const VERBS = { add: token('-A '), update: token('-U '), delete: token('-D ') } as const;
 /** By `eventType`. */
@@ -42,7 +42,7 @@ const STATUS = combinations(
 );
 const NO_STATUS = '-u UNSET ';
 const STATES = stateWords(' ');
-const ROLES = DCCP_ROLES.map((role, number): Choice => [0xff, number, `--role ${role} `]);
+const ROLES = DCCP_ROLES.map((role) => `--role ${role} `);
 /** A saved line tells no time. */
 const NO_CLOCK = new WallClock();
 
@@ -88,6 +88,18 @@ function writeReplyDestination(out: ByteWriter, view: View): void {
   out.token(snatAddress(view) ? SRC_NAT : REPLY_DST);
   writeDestination(out, view, REPLY);
   out.byte(SPACE);
+}
+
+/** The source address of the tuple at `base`, whichever family it has. */
+function writeSource(out: ByteWriter, view: View, base: number): void {
+  if (view.has(base + T.v4Src)) out.ipv4(view.data, view.offset(base + T.v4Src));
+  else if (view.has(base + T.v6Src)) out.ipv6(view.data, view.offset(base + T.v6Src));
+}
+
+/** The destination address of the tuple at `base`, whichever family it has. */
+function writeDestination(out: ByteWriter, view: View, base: number): void {
+  if (view.has(base + T.v4Dst)) out.ipv4(view.data, view.offset(base + T.v4Dst));
+  else if (view.has(base + T.v6Dst)) out.ipv6(view.data, view.offset(base + T.v6Dst));
 }
 
 function writeReplySourceWithPort(out: ByteWriter, view: View): void {
@@ -149,11 +161,11 @@ function describeProtocol(plan: PlanBuilder, view: View, number: number, full: b
       break;
   }
   const states = STATES[number];
-  if (states && view.has(states.slot)) plan.text('--state ').choose8(states.slot, states.words, states.otherwise);
+  if (states && view.has(states.slot)) plan.text('--state ').word8(states.slot, states.words);
   else if (states && full) plan.text(number === dccp.number ? '--state NONE --role client ' : '--state NONE ');
   if (view.has(S.sctpVtagOriginal)) describeVtag(plan, '--orig-vtag ', S.sctpVtagOriginal);
   if (view.has(S.sctpVtagReply)) describeVtag(plan, '--reply-vtag ', S.sctpVtagReply);
-  if (view.has(S.dccpRole)) plan.choose8(S.dccpRole, ROLES, ROLES[0]![2]);
+  if (view.has(S.dccpRole)) plan.word8(S.dccpRole, ROLES);
 }
 
 function describeVtag(plan: PlanBuilder, option: string, slot: number): void {
@@ -167,7 +179,7 @@ function describeVtag(plan: PlanBuilder, option: string, slot: number): void {
 function describeRest(plan: PlanBuilder, view: View): void {
   if (view.has(S.mark)) plan.write(writeMark);
   if (view.has(S.labels)) plan.text('--label-bits 0x').write(writeLabelBits);
-  if (view.has(S.helper)) plan.text('--helper ').write(writeHelper);
+  if (view.has(S.helper)) plan.string('--helper ', S.helper, ' ');
   if (view.has(MASTER + T.protonum)) {
     describeAddresses(plan, view, MASTER, '--master-src ', '--master-dst ');
     plan.u8('--master-proto ', MASTER + T.protonum, ' ');
@@ -194,11 +206,6 @@ function writeMark(out: ByteWriter, view: View): void {
 function writeLabelBits(out: ByteWriter, view: View): void {
   for (let word = (view.length(S.labels) >> 2) - 1; word >= 0; word--)
     for (let shift = 28; shift >= 0; shift -= 4) out.hex((view.labelWord(S.labels, word) >>> shift) & 15);
-  out.byte(SPACE);
-}
-
-function writeHelper(out: ByteWriter, view: View): void {
-  out.raw(view.bytes, view.offset(S.helper), view.stringLength(S.helper));
   out.byte(SPACE);
 }
 

@@ -47,7 +47,7 @@ function describe(plan: PlanBuilder, view: View, options: FormatOptions): void {
   if (view.has(ORIGINAL + T.protonum)) plan.text(`${protocolByNumber(protonum).name.padEnd(8)} ${protonum} `);
   if (view.has(S.timeout)) plan.u32('', S.timeout, ' ');
   const states = STATES[protonum];
-  if (states && view.has(states.slot)) plan.choose8(states.slot, states.words, states.otherwise);
+  if (states && view.has(states.slot)) plan.word8(states.slot, states.words);
   describeTuple(plan, view, ORIGINAL, 'zone-orig=');
   describeCounters(plan, view, S.packetsOriginal, S.bytesOriginal);
   if (view.has(S.status)) plan.choose32(S.status, UNREPLIED);
@@ -56,14 +56,14 @@ function describe(plan: PlanBuilder, view: View, options: FormatOptions): void {
   plan.choose32(S.status, STRONGEST);
   if (view.has(S.mark)) plan.u32('mark=', S.mark, ' ');
   if (view.has(S.secmark)) plan.u32('secmark=', S.secmark, ' ');
-  if (view.has(S.secctx)) plan.text('secctx=').write(writeSecctx);
+  if (view.has(S.secctx)) plan.string('secctx=', S.secctx, ' ');
   if (view.has(S.zone)) plan.u16('zone=', S.zone, ' ');
   if (view.has(S.timestampStart)) plan.text('delta-time=').write(writeDeltaTime);
   if (options.ktimestamp) {
     if (view.has(S.timestampStart)) plan.text('[start=').write(writeStart);
     if (view.has(S.timestampStop)) plan.text('[stop=').write(writeStop);
   }
-  if (view.has(S.helper)) plan.text('helper=').write(writeHelper);
+  if (view.has(S.helper)) plan.string('helper=', S.helper, ' ');
   if (view.has(S.use)) plan.u32('use=', S.use, ' ');
   if (options.id && view.has(S.id)) plan.u32('id=', S.id, ' ');
   if (options.labels && view.has(S.labels)) plan.write(writeLabels);
@@ -133,14 +133,6 @@ export function writeTimestamp(out: ByteWriter, seconds: number, microseconds: n
   out.byte(9); // tab
 }
 
-function writeSecctx(out: ByteWriter, view: View): void {
-  writeString(out, view, S.secctx);
-}
-
-function writeHelper(out: ByteWriter, view: View): void {
-  writeString(out, view, S.helper);
-}
-
 function writeDeltaTime(out: ByteWriter, view: View, _options: FormatOptions, clock: WallClock): void {
   const end = view.has(S.timestampStop) ? secondsOf(view, S.timestampStop) : clock.seconds;
   out.decimal(Math.max(0, end - secondsOf(view, S.timestampStart)));
@@ -181,9 +173,4 @@ function writeLabels(out: ByteWriter, view: View, options: FormatOptions): void 
   if (named === 0)
     out.length = start; // B19: a field without a name says nothing
   else out.bytes[out.length - 1] = SPACE; // over the last comma
-}
-
-function writeString(out: ByteWriter, view: View, slot: number): void {
-  out.raw(view.bytes, view.offset(slot), view.stringLength(slot));
-  out.byte(SPACE);
 }

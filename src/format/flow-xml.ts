@@ -10,11 +10,11 @@ import { entrySize, nanosecondsOf, secondsOf, stateWords, writeLabelNames } from
 import {
   describeAddresses,
   describeLayer4,
+  describeString,
   FLOW_CLOSE,
   layer3Tag,
   layer4Tag,
   writeFlowOpen,
-  writeString,
   writeWhen,
   xmlFrame,
 } from './xml.js';
@@ -51,7 +51,7 @@ function describe(plan: PlanBuilder, view: View, options: FormatOptions): void {
   describeIndependent(plan, view, options);
   plan.write(closeIndependent);
   if (options.event && options.timestamp) plan.write(writeEventTime);
-  if (view.has(S.helper)) plan.text('<helper>').write(writeHelper).text('</helper>');
+  if (view.has(S.helper)) describeString(plan, 'helper', S.helper);
   plan.text(FLOW_CLOSE);
 }
 
@@ -73,12 +73,12 @@ function describeDirection(plan: PlanBuilder, view: View, base: number, name: st
 
 function describeIndependent(plan: PlanBuilder, view: View, options: FormatOptions): void {
   const states = STATES[view.u8(ORIGINAL + T.protonum)];
-  if (states && view.has(states.slot)) plan.text('<state>').choose8(states.slot, states.words, states.otherwise).text('</state>');
+  if (states && view.has(states.slot)) plan.text('<state>').word8(states.slot, states.words).text('</state>');
   if (view.has(S.timeout)) plan.u32('<timeout>', S.timeout, '</timeout>');
   if (view.has(S.mark)) plan.u32('<mark>', S.mark, '</mark>');
   if (options.labels && view.has(S.labels)) plan.text('<labels>').write(writeLabels).text('</labels>');
   if (view.has(S.secmark)) plan.u32('<secmark>', S.secmark, '</secmark>');
-  if (view.has(S.secctx)) plan.text('<secctx>').write(writeSecctx).text('</secctx>');
+  if (view.has(S.secctx)) describeString(plan, 'secctx', S.secctx);
   if (view.has(S.zone)) plan.u16('<zone>', S.zone, '</zone>');
   if (view.has(S.use)) plan.u32('<use>', S.use, '</use>');
   if (view.has(S.id)) plan.u32('<id>', S.id, '</id>');
@@ -115,12 +115,4 @@ function writeLabels(out: ByteWriter, view: View, options: FormatOptions): void 
 
 function writeEventTime(out: ByteWriter, view: View, _options: FormatOptions, clock: WallClock): void {
   writeWhen(out, view.has(S.timestampEvent) ? secondsOf(view, S.timestampEvent) : clock.seconds, clock);
-}
-
-function writeSecctx(out: ByteWriter, view: View): void {
-  writeString(out, view, S.secctx);
-}
-
-function writeHelper(out: ByteWriter, view: View): void {
-  writeString(out, view, S.helper);
 }

@@ -1,11 +1,11 @@
 // Pieces of JSON that the writers share: members, objects, strings, 64-bit numbers, tuples, the envelope of an event.
 // What each member means, with units and ranges: docs/json.md.
 
+import { familyName } from '../ctnetlink/address.js';
 import { eventType } from '../ctnetlink/event-type.js';
 import { T } from '../ctnetlink/fields.js';
 import { protocolByNumber } from '../ctnetlink/protocols/index.js';
 import { bitName } from '../ctnetlink/status.js';
-import { AF_INET, AF_INET6 } from '../ctnetlink/uapi/in.js';
 import { ORIGIN_INITIAL, ORIGIN_KERNEL, type View } from '../ctnetlink/view.js';
 import { type ByteWriter, type Token, token } from './byte-writer.js';
 import type { FormatOptions, WallClock } from './options.js';
@@ -134,14 +134,12 @@ export function describeBits(plan: PlanBuilder, name: string, slot: number, word
   });
 }
 
-const FAMILIES: Readonly<Record<number, string>> = { [AF_INET]: 'ipv4', [AF_INET6]: 'ipv6' };
-
 /** The members `family` and `protocol`. */
 export function kindMembers(view: View, protonum: number): string {
-  return textMember('family', FAMILIES[view.family] ?? 'unknown') + textMember('protocol', protocolByNumber(protonum).name);
+  return textMember('family', familyName(view.family)) + textMember('protocol', protocolByNumber(protonum).name);
 }
 
-/** The members of the tuple at `base` that the kernel sent, and the end of the object. */
+/** The members of the tuple at `base` that the kernel sent. */
 export function describeTuple(plan: PlanBuilder, view: View, base: number): void {
   if (hasSource(view, base)) plan.address('"src":"', base + T.v4Src, base + T.v6Src, '",');
   if (hasDestination(view, base)) plan.address('"dst":"', base + T.v4Dst, base + T.v6Dst, '",');
@@ -199,4 +197,9 @@ export function openEvent(out: ByteWriter, view: View, options: FormatOptions, c
     }
   }
   if (view.origin !== ORIGIN_KERNEL) out.token(view.origin === ORIGIN_INITIAL ? INITIAL : RESYNC);
+}
+
+/** The member `netns`, where entries of several are written. */
+export function writeNetns(out: ByteWriter, _view: View, options: FormatOptions): void {
+  options.netns!.writeJson(out);
 }

@@ -36,7 +36,10 @@ const SAFE64 = 11;
 const STRIDE = 5;
 /** Numbers of a row of a choice: mask, wanted, begin and end of the text among the words, its size. */
 const ROW = 5;
-/** Plans kept for one layout. Entries of protocols that are not tracked are alike but for their number. */
+/**
+ * Plans kept for one layout: one for each protocol of which entries look like that. All that are not tracked do; where more of those
+ * come in turn, all plans are forgotten and made again, which takes time and no memory.
+ */
 const MOST_PLANS = 32;
 
 class Plan {
@@ -45,7 +48,8 @@ class Plan {
   readonly #kind: number;
   /** Another one for the same layout. */
   readonly next: Plan | undefined;
-  readonly count: number;
+  /** How many there are from this one on. */
+  readonly chainLength: number;
   readonly #steps: Int32Array;
   /** Text of the steps, in their order. */
   readonly #words: Float64Array;
@@ -58,7 +62,7 @@ class Plan {
     this.#options = options;
     this.#kind = kind;
     this.next = next;
-    this.count = next ? next.count + 1 : 1;
+    this.chainLength = next ? next.chainLength + 1 : 1;
     const builder = new PlanBuilder(view);
     describe(builder, view, options);
     const made = builder.end();
@@ -162,7 +166,10 @@ export function combinations<Name>(
   });
 }
 
-/** Appends the entry that `view` looks at, as `describe` has it. The plan is kept with the layout of the message. */
+/**
+ * Appends the entry that `view` looks at, as `describe` has it. The plan is kept with the layout of the message, and found again by
+ * `describe` and `options`: those are the same objects for all entries, and not changed meanwhile.
+ */
 export function writePlanned(out: ByteWriter, view: View, options: FormatOptions, clock: WallClock, describe: Describe): void {
   const kind =
     view.u8(ORIGINAL + T.protonum) |
@@ -173,7 +180,7 @@ export function writePlanned(out: ByteWriter, view: View, options: FormatOptions
   let plan = first;
   while (plan && !plan.isFor(describe, options, kind)) plan = plan.next;
   if (!plan) {
-    plan = new Plan(describe, view, options, kind, first && first.count < MOST_PLANS ? first : undefined);
+    plan = new Plan(describe, view, options, kind, first && first.chainLength < MOST_PLANS ? first : undefined);
     view.memo = plan;
   }
   plan.run(out, view, clock);
@@ -240,8 +247,16 @@ export class PlanBuilder {
     return this.#choose(CHOICE32, slot, choices, otherwise);
   }
 
-  choose8(slot: number, choices: readonly Choice[], otherwise = ''): this {
-    return this.#choose(CHOICE8, slot, choices, otherwise);
+  /** The word of an 8-bit number; the first for a number that has none. */
+  word8(slot: number, words: readonly string[]): this {
+    const choices = words.map((word, number): Choice => [0xff, number, word]);
+    return this.#choose(CHOICE8, slot, choices, words[0]!);
+  }
+
+  /** A string of the kernel, as it is. */
+  string(before: string, slot: number, after = ''): this {
+    this.text(before).write((out, view) => out.raw(view.bytes, view.offset(slot), view.stringLength(slot)));
+    return this.text(after);
   }
 
   write(write: Write): this {
@@ -249,7 +264,7 @@ export class PlanBuilder {
     return this;
   }
 
-  /** Takes back a character if it was said last. @returns whether that is known: not behind `choose` and `write` */
+  /** Takes back a character if it was said last. @returns whether that is known: not directly behind a step */
   takeBack(character: string): boolean {
     const known = this.#text !== '';
     if (this.#text.endsWith(character)) this.#text = this.#text.slice(0, -1);

@@ -8,22 +8,9 @@ import type { View } from '../ctnetlink/view.js';
 import { belowBillion, billions } from '../wire/bytes.js';
 import type { ByteWriter, Token } from './byte-writer.js';
 import type { NamespaceLabel } from './options.js';
-import type { Choice } from './plan.js';
 
 export const SPACE = 32;
 export const NEWLINE = 10;
-
-/** The source address of the tuple at `base`, whichever family it has. */
-export function writeSource(out: ByteWriter, view: View, base: number): void {
-  if (view.has(base + T.v4Src)) out.ipv4(view.data, view.offset(base + T.v4Src));
-  else if (view.has(base + T.v6Src)) out.ipv6(view.data, view.offset(base + T.v6Src));
-}
-
-/** The destination address of the tuple at `base`, whichever family it has. */
-export function writeDestination(out: ByteWriter, view: View, base: number): void {
-  if (view.has(base + T.v4Dst)) out.ipv4(view.data, view.offset(base + T.v4Dst));
-  else if (view.has(base + T.v6Dst)) out.ipv6(view.data, view.offset(base + T.v6Dst));
-}
 
 export function hasSource(view: View, base: number): boolean {
   return view.has(base + T.v4Src) || view.has(base + T.v6Src);
@@ -43,12 +30,10 @@ export function nanosecondsOf(view: View, slot: number): number {
   return belowBillion(view.high32(slot), view.low32(slot));
 }
 
-/** State words of a protocol. */
+/** State words of a protocol: an unknown number reads as the first, NONE. */
 export interface StateWords {
   readonly slot: number;
-  readonly words: readonly Choice[];
-  /** An unknown number reads as NONE. */
-  readonly otherwise: string;
+  readonly words: readonly string[];
 }
 
 /** For each protocol number its state words, `suffix` appended; absent for protocols without a state. */
@@ -56,11 +41,8 @@ export function stateWords(suffix: string): readonly (StateWords | undefined)[] 
   const table: (StateWords | undefined)[] = new Array(256).fill(undefined);
   for (const protocol of PROTOCOLS as readonly Protocol[]) {
     if (!protocol.state || !protocol.states) continue;
-    table[protocol.number] = {
-      slot: S[protocol.state as keyof typeof S],
-      words: protocol.states.map((word, number) => [0xff, number, word + suffix] as const),
-      otherwise: protocol.states[0]! + suffix,
-    };
+    const words = protocol.states.map((word) => word + suffix);
+    table[protocol.number] = { slot: S[protocol.state as keyof typeof S], words };
   }
   return table;
 }

@@ -1,9 +1,9 @@
 // Pieces of XML that flows and expectations share: document frame, elements, escaping, local time.
 
+import { familyName } from '../ctnetlink/address.js';
 import { eventType } from '../ctnetlink/event-type.js';
 import { T } from '../ctnetlink/fields.js';
 import { protocolByNumber } from '../ctnetlink/protocols/index.js';
-import { AF_INET, AF_INET6 } from '../ctnetlink/uapi/in.js';
 import type { View } from '../ctnetlink/view.js';
 import { type ByteWriter, token } from './byte-writer.js';
 import type { FormatOptions, WallClock } from './options.js';
@@ -38,11 +38,9 @@ export function writeFlowOpen(out: ByteWriter, view: View, options: FormatOption
   }
 }
 
-const LAYER3: Readonly<Record<number, string>> = { [AF_INET]: 'ipv4', [AF_INET6]: 'ipv6' };
-
 /** The start tag of the network layer, of the family that the message names. */
 export function layer3Tag(view: View): string {
-  return `<layer3 protonum="${view.family}" protoname="${LAYER3[view.family] ?? 'unknown'}">`;
+  return `<layer3 protonum="${view.family}" protoname="${familyName(view.family)}">`;
 }
 
 /** The `<src>` and `<dst>` of the tuple at `base`. */
@@ -83,8 +81,13 @@ const GREATER = token('&gt;');
 const QUOTE = token('&quot;');
 const QUESTION = 63;
 
-/** A string from the kernel as element content. What XML 1.0 cannot hold (control and non-ASCII bytes) becomes `?`. */
-export function writeString(out: ByteWriter, view: View, slot: number): void {
+/** An element whose content is a string of the kernel. What XML 1.0 cannot hold (control and non-ASCII bytes) becomes `?`. */
+export function describeString(plan: PlanBuilder, name: string, slot: number): void {
+  plan.text(`<${name}>`).write((out, view) => writeString(out, view, slot));
+  plan.text(`</${name}>`);
+}
+
+function writeString(out: ByteWriter, view: View, slot: number): void {
   const at = view.offset(slot);
   const length = view.stringLength(slot);
   for (let i = 0; i < length; i++) {
