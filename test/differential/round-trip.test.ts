@@ -59,6 +59,9 @@ const SPECIAL: readonly string[] = [
   '-I -s 192.0.2.50 -d 198.51.100.1 -p dccp --sport 0 --dport 0 --state NONE --role client -t 5000 -m 3',
 ];
 
+/** A saved line of a protocol that has ports where the kernel tracks it, and does not here. */
+const WITHOUT_PORTS = /-p (dccp|udplite)$/;
+
 suite('what was saved comes back', OURS, () => {
   const fill = async (): Promise<void> => {
     await table.fill([]);
@@ -171,24 +174,27 @@ suite('what was saved comes back', OURS, () => {
     const deleted = await table.run('-D -o save');
     assert.equal(deleted.status, '0', deleted.stderr);
     await table.fill(FLOWS.map((flow) => ({ ...flow, timeout: flow.timeout + 7 })));
-    const lines = deleted.stdout.trimEnd().split('\n');
+    const all = deleted.stdout.trimEnd().split('\n');
+    // B26: without its ports a line names no flow, and with no status it would select them all.
+    const lines = all.filter((text) => !(WITHOUT_PORTS.test(text) && text.includes(' -u UNSET ')));
     const outcome = await table.load(lines);
     assert.equal(outcome.status, '0', outcome.stderr);
-    assert.equal(outcome.stdout.trimEnd().split('\n').length, FLOWS.length);
-    assert.equal(await table.count(), 0);
+    assert.equal(outcome.stdout.trimEnd().split('\n').length, lines.length);
+    assert.equal(all.length, FLOWS.length);
+    assert.equal(await table.count(), all.length - lines.length);
   });
 
   test('-L -o save | -R - brings back what that form has', async () => {
     await fill();
     const lines = (await table.run('-L -o save')).stdout.trimEnd().split('\n');
-    const untracked = lines.some((text) => /-p dccp$/.test(text));
+    const untracked = lines.some((text) => WITHOUT_PORTS.test(text));
     const refused = await second.load(lines);
     assert.equal(
       refused.status,
       untracked ? '2' : '0',
-      `B26: DCCP that a kernel does not track has no ports in this form: ${refused.stderr}`,
+      `B26: what a kernel does not track has no ports in this form: ${refused.stderr}`,
     );
-    const loadable = lines.filter((text) => !/-p dccp$/.test(text));
+    const loadable = lines.filter((text) => !WITHOUT_PORTS.test(text));
     await second.fill([]);
     const outcome = await second.load(loadable);
     assert.equal(outcome.status, '0', outcome.stderr);
