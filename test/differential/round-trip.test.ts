@@ -171,6 +171,7 @@ suite('what was saved comes back', OURS, () => {
 
   test('-D -o save writes lines that delete the same flows again, whatever seconds are left (B53)', async () => {
     await table.fill(FLOWS);
+    const filled = await table.count(); // without their ports two flows are one
     const deleted = await table.run('-D -o save');
     assert.equal(deleted.status, '0', deleted.stderr);
     await table.fill(FLOWS.map((flow) => ({ ...flow, timeout: flow.timeout + 7 })));
@@ -180,7 +181,7 @@ suite('what was saved comes back', OURS, () => {
     const outcome = await table.load(lines);
     assert.equal(outcome.status, '0', outcome.stderr);
     assert.equal(outcome.stdout.trimEnd().split('\n').length, lines.length);
-    assert.equal(all.length, FLOWS.length);
+    assert.equal(all.length, filled);
     assert.equal(await table.count(), all.length - lines.length);
   });
 
