@@ -2,7 +2,7 @@
 // Capacity is reserved once per entry, so that `byte`, `token` and `decimal` need no check of their own.
 
 import { belowBillion, billions } from '../wire/bytes.js';
-import { DIGITS, putDecimal, putHex, putIpv4, putIpv6, putPadded } from './digits.js';
+import { DIGITS, putDecimal, putHex, putIpv4, putIpv6, putPadded, putWords } from './digits.js';
 
 /** How far a store may reach past the text: a word of eight bytes with one letter. */
 const OVERHANG = 7;
@@ -83,11 +83,8 @@ export class ByteWriter {
   /** Appends prebuilt text. */
   token(value: Token): void {
     const { words, size } = value;
-    const count = words.length;
-    const data = this.data;
-    const at = this.length;
-    for (let i = 0, to = at; i < count; i = (i + 1) | 0, to = (to + 8) | 0) data.setFloat64(to, words[i]!, true);
-    this.length = at + size;
+    putWords(this.data, this.length, words, 0, words.length);
+    this.length += size;
   }
 
   /** Appends any text, making room for it: for what is written once. */

@@ -1,5 +1,5 @@
-// Numbers and addresses as text: each function stores at `at` and returns where the text ends. A store may reach 3
-// bytes past that end. The table is an argument and has no named columns: a bundled program looks up each name of a module again and again.
+// Numbers and addresses as text: each function stores at `at` and returns where the text ends. A store may reach 3 bytes past that end.
+// The table is an argument and has no named columns: a bundled program looks up each name of a module again and again.
 
 import { zeroRun } from '../ctnetlink/address.js';
 
@@ -35,6 +35,12 @@ function learnZeroRun(digits: Int32Array, zeros: number): number {
   const run = zeroRun(zeros);
   digits[4 * zeros + 3]! |= run << 16;
   return run;
+}
+
+/** Constant text: words `from` to `to` of eight bytes. Does not say where the text ends, which may be within the last. */
+export function putWords(text: DataView, at: number, words: Float64Array, from: number, to: number): void {
+  for (let word = from, place = at; word < to; word = (word + 1) | 0, place = (place + 8) | 0)
+    text.setFloat64(place, words[word]!, true);
 }
 
 /** Unsigned 32 bits, given signed or not: a number of 2^31 and more, given signed, needs no object. */

@@ -9,13 +9,12 @@ import {
   bitTokens,
   describeBits,
   describeEnd,
+  describeEntry,
   describeString,
   describeTuple,
   endValue,
   kindMembers,
-  openEvent,
   textMember,
-  writeNetns,
 } from './json.js';
 import type { FormatOptions, WallClock } from './options.js';
 import { type PlanBuilder, writePlanned } from './plan.js';
@@ -32,11 +31,10 @@ export function writeExpectationJson(out: ByteWriter, view: View, options: Forma
 }
 
 function describe(plan: PlanBuilder, view: View, options: FormatOptions): void {
-  if (options.event) plan.write(writeEvent).text('"expectation":{');
-  else {
-    plan.text('{');
-    if (options.netns) plan.write(writeNetns);
-  }
+  describeEntry(plan, options, 'expectation', NO_KERNEL_TIME, () => describeMembers(plan, view));
+}
+
+function describeMembers(plan: PlanBuilder, view: View): void {
   if (view.has(X.id)) plan.u32('"id":', X.id, ',');
   plan.text(kindMembers(view, view.u8(EXPECTED_TUPLE + T.protonum)));
   if (view.has(X.timeout)) plan.u32('"timeout":', X.timeout, ',');
@@ -56,10 +54,4 @@ function describe(plan: PlanBuilder, view: View, options: FormatOptions): void {
   if (view.has(X.natDirection))
     plan.choose32(X.natDirection, [[-1, 0, textMember('natDirection', 'original')]], textMember('natDirection', 'reply'));
   if (view.has(X.fn)) describeString(plan, 'fn', X.fn);
-  describeEnd(plan);
-  if (options.event) describeEnd(plan);
-}
-
-function writeEvent(out: ByteWriter, view: View, options: FormatOptions, clock: WallClock): void {
-  openEvent(out, view, options, clock, NO_KERNEL_TIME);
 }

@@ -8,23 +8,22 @@ import type { ByteWriter } from './byte-writer.js';
 import { writeEventType, writeOrigin } from './event-words.js';
 import { describeTupleLayer4, writeNetns, writeTimestamp } from './flow-text.js';
 import type { FormatOptions, WallClock } from './options.js';
-import { combinations, type PlanBuilder, writePlanned } from './plan.js';
-import { entrySize, NEWLINE } from './shared.js';
+import { combinations, type PlanBuilder } from './plan.js';
+import { entrySize, writeLine } from './shared.js';
 
-const FLAGS: readonly (readonly [number, string])[] = [
-  [NF_CT_EXPECT_PERMANENT, 'PERMANENT'],
-  [NF_CT_EXPECT_INACTIVE, 'INACTIVE'],
-  [NF_CT_EXPECT_USERSPACE, 'USERSPACE'],
-];
-const FLAG_WORDS = combinations(FLAGS, (names) => `${names.join()} `);
+const FLAGS = combinations(
+  [
+    [NF_CT_EXPECT_PERMANENT, 'PERMANENT'],
+    [NF_CT_EXPECT_INACTIVE, 'INACTIVE'],
+    [NF_CT_EXPECT_USERSPACE, 'USERSPACE'],
+  ],
+  (names) => `${names.join()} `,
+);
 
 /** Appends one line. */
 export function writeExpectationText(out: ByteWriter, view: View, options: FormatOptions, clock: WallClock): void {
   out.reserve(entrySize(view, undefined, options.netns));
-  writePlanned(out, view, options, clock, describe);
-  out.dropLast(); // the space behind the last field
-  out.byte(NEWLINE);
-  out.endEntry();
+  writeLine(out, view, options, clock, describe);
 }
 
 function describe(plan: PlanBuilder, view: View, options: FormatOptions): void {
@@ -38,7 +37,7 @@ function describe(plan: PlanBuilder, view: View, options: FormatOptions): void {
   describeTuple(plan, EXPECTED_MASK, 'mask-', protonum);
   describeTuple(plan, EXPECTED_MASTER, 'master-', view.u8(EXPECTED_MASTER + T.protonum));
   if (view.has(X.zone)) plan.u16('zone=', X.zone, ' ');
-  plan.choose32(X.flags, FLAG_WORDS);
+  plan.choose32(X.flags, FLAGS);
   if (view.has(X.class)) plan.u32('class=', X.class, ' ');
   if (view.has(X.helper)) plan.string('helper=', X.helper, ' ');
   if (options.event) plan.write(writeOrigin);

@@ -10,12 +10,12 @@ import { type Choice, type PlanBuilder, writePlanned } from './plan.js';
 import { entrySize } from './shared.js';
 import {
   describeAddresses,
+  describeFlowOpen,
   describeLayer4,
   describeString,
   FLOW_CLOSE,
   layer3Tag,
   layer4Tag,
-  writeFlowOpen,
   writeWhen,
   xmlFrame,
 } from './xml.js';
@@ -42,7 +42,8 @@ function describe(plan: PlanBuilder, view: View, options: FormatOptions): void {
     ['mask', EXPECTED_MASK, protonum],
     ['master', EXPECTED_MASTER, view.u8(EXPECTED_MASTER + T.protonum)],
   ] as const;
-  plan.write(writeFlowOpen).text(layer3Tag(view));
+  describeFlowOpen(plan, options);
+  plan.text(layer3Tag(view));
   for (const [name, base] of tuples) {
     plan.text(`<${name}>`);
     describeAddresses(plan, base);

@@ -9,6 +9,7 @@ import {
   bitTokens,
   describeBits,
   describeEnd,
+  describeEntry,
   describeHex,
   describeString,
   describeTuple,
@@ -17,9 +18,8 @@ import {
   endValue,
   kindMembers,
   member,
-  openEvent,
   textMember,
-  writeNetns,
+  writeNumberMember,
 } from './json.js';
 import type { FormatOptions, WallClock } from './options.js';
 import { type PlanBuilder, writePlanned } from './plan.js';
@@ -45,14 +45,7 @@ export function writeFlowJson(out: ByteWriter, view: View, options: FormatOption
 }
 
 function describe(plan: PlanBuilder, view: View, options: FormatOptions): void {
-  if (options.event) plan.write(writeEvent).text('"flow":{');
-  else {
-    plan.text('{');
-    if (options.netns) plan.write(writeNetns);
-  }
-  describeMembers(plan, view);
-  describeEnd(plan);
-  if (options.event) describeEnd(plan);
+  describeEntry(plan, options, 'flow', S.timestampEvent, () => describeMembers(plan, view));
 }
 
 function describeMembers(plan: PlanBuilder, view: View): void {
@@ -152,11 +145,7 @@ function describeTriple(plan: PlanBuilder, view: View, slot: number, name: strin
   plan.write((out, entry) => {
     if (!entry.any32x3(slot)) return;
     out.token(open);
-    for (let i = 0; i < 3; i++) {
-      out.token(members[i]!);
-      out.decimal(entry.be32(slot + i));
-      out.byte(COMMA);
-    }
+    for (let i = 0; i < 3; i++) writeNumberMember(out, members[i]!, entry.be32(slot + i));
     endObject(out);
   });
 }
@@ -177,8 +166,4 @@ function writeLabels(out: ByteWriter, view: View, options: FormatOptions): void 
   out.token(LABEL_NAMES);
   writeLabelNames(out, view, options.labels, QUOTE, QUOTE_COMMA);
   endArray(out);
-}
-
-function writeEvent(out: ByteWriter, view: View, options: FormatOptions, clock: WallClock): void {
-  openEvent(out, view, options, clock, S.timestampEvent);
 }

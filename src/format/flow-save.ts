@@ -11,8 +11,8 @@ import type { View } from '../ctnetlink/view.js';
 import { type ByteWriter, type Token, token } from './byte-writer.js';
 import { writeOriginComment, writeUserspace } from './event-words.js';
 import { type FormatOptions, WallClock } from './options.js';
-import { combinations, type PlanBuilder, writePlanned } from './plan.js';
-import { entrySize, hasDestination, hasSource, NEWLINE, SPACE, stateWords } from './shared.js';
+import { combinations, type PlanBuilder } from './plan.js';
+import { entrySize, hasDestination, hasSource, icmpSlots, SPACE, stateWords, writeLine } from './shared.js';
 
 const VERBS = { add: token('-A '), update: token('-U '), delete: token('-D ') } as const;
 /** By `eventType`. */
@@ -51,10 +51,7 @@ export function writeFlowSave(out: ByteWriter, view: View, options: FormatOption
   out.reserve(entrySize(view, options.labels));
   if (options.event) writeOriginComment(out, view);
   out.token(options.event ? EVENT_VERBS[eventType(view)]! : VERBS[verb]);
-  writePlanned(out, view, options, NO_CLOCK, describe);
-  out.dropLast(); // the space behind the last word
-  out.byte(NEWLINE);
-  out.endEntry();
+  writeLine(out, view, options, NO_CLOCK, describe);
 }
 
 function describe(plan: PlanBuilder, view: View, options: FormatOptions): void {
@@ -80,26 +77,20 @@ function describeAddresses(plan: PlanBuilder, view: View, base: number, src: str
 
 function writeReplySource(out: ByteWriter, view: View): void {
   out.token(dnatAddress(view) ? DST_NAT : REPLY_SRC);
-  writeSource(out, view, REPLY);
+  writeAddress(out, view, REPLY + T.v4Src, REPLY + T.v6Src);
   out.byte(SPACE);
 }
 
 function writeReplyDestination(out: ByteWriter, view: View): void {
   out.token(snatAddress(view) ? SRC_NAT : REPLY_DST);
-  writeDestination(out, view, REPLY);
+  writeAddress(out, view, REPLY + T.v4Dst, REPLY + T.v6Dst);
   out.byte(SPACE);
 }
 
-/** The source address of the tuple at `base`, whichever family it has. */
-function writeSource(out: ByteWriter, view: View, base: number): void {
-  if (view.has(base + T.v4Src)) out.ipv4(view.data, view.offset(base + T.v4Src));
-  else if (view.has(base + T.v6Src)) out.ipv6(view.data, view.offset(base + T.v6Src));
-}
-
-/** The destination address of the tuple at `base`, whichever family it has. */
-function writeDestination(out: ByteWriter, view: View, base: number): void {
-  if (view.has(base + T.v4Dst)) out.ipv4(view.data, view.offset(base + T.v4Dst));
-  else if (view.has(base + T.v6Dst)) out.ipv6(view.data, view.offset(base + T.v6Dst));
+/** Whichever of the two the message has: one of them. */
+function writeAddress(out: ByteWriter, view: View, v4: number, v6: number): void {
+  if (view.has(v4)) out.ipv4(view.data, view.offset(v4));
+  else out.ipv6(view.data, view.offset(v6));
 }
 
 function writeReplySourceWithPort(out: ByteWriter, view: View): void {
@@ -114,13 +105,11 @@ function writeReplyDestinationWithPort(out: ByteWriter, view: View): void {
 
 /** `-n ADDR:PORT`, `-n [ADDR]:PORT`. */
 function writeWithPort(out: ByteWriter, view: View, option: Token, v4: number, v6: number, port: number): void {
+  const bracketed = !view.has(v4);
   out.token(option);
-  if (view.has(v4)) out.ipv4(view.data, view.offset(v4));
-  else {
-    out.byte(BRACKET_OPEN);
-    out.ipv6(view.data, view.offset(v6));
-    out.byte(BRACKET_CLOSE);
-  }
+  if (bracketed) out.byte(BRACKET_OPEN);
+  writeAddress(out, view, v4, v6);
+  if (bracketed) out.byte(BRACKET_CLOSE);
   out.byte(COLON);
   out.decimal(view.be16(port));
   out.byte(SPACE);
@@ -129,6 +118,12 @@ function writeWithPort(out: ByteWriter, view: View, option: Token, v4: number, v
 /** `full`: ports and state also where this kernel does not track the protocol, since loading demands them (B26). */
 function describeProtocol(plan: PlanBuilder, view: View, number: number, full: boolean): void {
   const { tuple, name, number: known } = protocolByNumber(number);
+  const u16 = (option: string, slot: number) => {
+    if (view.has(slot)) plan.u16(option, slot, ' ');
+  };
+  const u8 = (option: string, slot: number) => {
+    if (view.has(slot)) plan.u8(option, slot, ' ');
+  };
   plan.text(`-p ${known === number ? name : number} `);
   switch (tuple) {
     case 'ports':
@@ -136,27 +131,25 @@ function describeProtocol(plan: PlanBuilder, view: View, number: number, full: b
         plan.text('--sport 0 --dport 0 --reply-port-src 0 --reply-port-dst 0 ');
         break;
       }
-      if (view.has(ORIGINAL + T.sport)) plan.u16('--sport ', ORIGINAL + T.sport, ' ');
-      if (view.has(ORIGINAL + T.dport)) plan.u16('--dport ', ORIGINAL + T.dport, ' ');
-      if (view.has(REPLY + T.sport)) plan.u16('--reply-port-src ', REPLY + T.sport, ' ');
-      if (view.has(REPLY + T.dport)) plan.u16('--reply-port-dst ', REPLY + T.dport, ' ');
+      u16('--sport ', ORIGINAL + T.sport);
+      u16('--dport ', ORIGINAL + T.dport);
+      u16('--reply-port-src ', REPLY + T.sport);
+      u16('--reply-port-dst ', REPLY + T.dport);
       break;
     case 'keys':
-      if (view.has(ORIGINAL + T.sport)) plan.u16('--srckey ', ORIGINAL + T.sport, ' ');
-      if (view.has(ORIGINAL + T.dport)) plan.u16('--dstkey ', ORIGINAL + T.dport, ' ');
-      if (view.has(REPLY + T.sport)) plan.u16('--reply-key-src ', REPLY + T.sport, ' ');
-      if (view.has(REPLY + T.dport)) plan.u16('--reply-key-dst ', REPLY + T.dport, ' ');
+      u16('--srckey ', ORIGINAL + T.sport);
+      u16('--dstkey ', ORIGINAL + T.dport);
+      u16('--reply-key-src ', REPLY + T.sport);
+      u16('--reply-key-dst ', REPLY + T.dport);
       break;
     case 'icmp':
-      if (view.has(ORIGINAL + T.icmpType)) plan.u8('--icmp-type ', ORIGINAL + T.icmpType, ' ');
-      if (view.has(ORIGINAL + T.icmpCode)) plan.u8('--icmp-code ', ORIGINAL + T.icmpCode, ' ');
-      if (view.has(ORIGINAL + T.icmpId)) plan.u16('--icmp-id ', ORIGINAL + T.icmpId, ' ');
+    case 'icmpv6': {
+      const { type, code, id } = icmpSlots(tuple, ORIGINAL);
+      u8(`--${tuple}-type `, type);
+      u8(`--${tuple}-code `, code);
+      u16(`--${tuple}-id `, id);
       break;
-    case 'icmpv6':
-      if (view.has(ORIGINAL + T.icmpv6Type)) plan.u8('--icmpv6-type ', ORIGINAL + T.icmpv6Type, ' ');
-      if (view.has(ORIGINAL + T.icmpv6Code)) plan.u8('--icmpv6-code ', ORIGINAL + T.icmpv6Code, ' ');
-      if (view.has(ORIGINAL + T.icmpv6Id)) plan.u16('--icmpv6-id ', ORIGINAL + T.icmpv6Id, ' ');
-      break;
+    }
     case 'none':
       break;
   }

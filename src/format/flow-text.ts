@@ -1,21 +1,20 @@
 // The text line of a flow: `conntrack -L`, `-G`, `-E`. Order and spacing: cli.md 5.2, 5.3.
 
+import { familyName } from '../ctnetlink/address.js';
 import { ORIGINAL, REPLY, S, T } from '../ctnetlink/fields.js';
 import { protocolByNumber } from '../ctnetlink/protocols/index.js';
-import { AF_INET, AF_INET6 } from '../ctnetlink/uapi/in.js';
 import { IPS_ASSURED, IPS_HW_OFFLOAD, IPS_OFFLOAD, IPS_SEEN_REPLY } from '../ctnetlink/uapi/nf-conntrack-common.js';
 import type { View } from '../ctnetlink/view.js';
 import { type ByteWriter, token } from './byte-writer.js';
 import { writeEventType, writeOrigin, writeUserspace } from './event-words.js';
 import type { FormatOptions, WallClock } from './options.js';
-import { type Choice, type PlanBuilder, writePlanned } from './plan.js';
-import { entrySize, NEWLINE, nanosecondsOf, SPACE, secondsOf, stateWords, writeLabelNames } from './shared.js';
+import type { Choice, PlanBuilder } from './plan.js';
+import { entrySize, icmpSlots, nanosecondsOf, SPACE, secondsOf, stateWords, writeLabelNames, writeLine } from './shared.js';
 
 const CLOSE = token('] ');
 const LABELS = token('labels=');
 const COMMA = token(',');
 const NOTHING = token('');
-const LAYER3: Readonly<Record<number, string>> = { [AF_INET]: 'ipv4     2 ', [AF_INET6]: 'ipv6     10 ' };
 const STATES = stateWords(' ');
 const UNREPLIED: readonly Choice[] = [[IPS_SEEN_REPLY, 0, '[UNREPLIED] ']];
 /** Only the first that applies is shown. */
@@ -30,10 +29,7 @@ const MONTHS = 'Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec'.split(' ').map(
 /** Appends one line. */
 export function writeFlowText(out: ByteWriter, view: View, options: FormatOptions, clock: WallClock): void {
   out.reserve(entrySize(view, options.labels, options.netns));
-  writePlanned(out, view, options, clock, describe);
-  out.dropLast(); // the space behind the last field
-  out.byte(NEWLINE);
-  out.endEntry();
+  writeLine(out, view, options, clock, describe);
 }
 
 function describe(plan: PlanBuilder, view: View, options: FormatOptions): void {
@@ -42,7 +38,7 @@ function describe(plan: PlanBuilder, view: View, options: FormatOptions): void {
     if (options.timestamp) plan.write(writeEventTime);
     plan.write(writeEventType);
   }
-  if (options.layer3) plan.text(LAYER3[view.family] ?? `unknown  ${view.family} `);
+  if (options.layer3) plan.text(`${familyName(view.family).padEnd(8)} ${view.family} `);
   const protonum = view.u8(ORIGINAL + T.protonum);
   if (view.has(ORIGINAL + T.protonum)) plan.text(`${protocolByNumber(protonum).name.padEnd(8)} ${protonum} `);
   if (view.has(S.timeout)) plan.u32('', S.timeout, ' ');
@@ -79,7 +75,8 @@ function describeTuple(plan: PlanBuilder, view: View, base: number, zone: string
 
 /** Ports, keys or ICMP fields of the tuple at `base`, as protocol `protonum` has them. */
 export function describeTupleLayer4(plan: PlanBuilder, base: number, protonum: number): void {
-  switch (protocolByNumber(protonum).tuple) {
+  const { tuple } = protocolByNumber(protonum);
+  switch (tuple) {
     case 'ports':
       plan.u16('sport=', base + T.sport).u16(' dport=', base + T.dport, ' ');
       break;
@@ -87,17 +84,11 @@ export function describeTupleLayer4(plan: PlanBuilder, base: number, protonum: n
       plan.hex16('srckey=0x', base + T.sport).hex16(' dstkey=0x', base + T.dport, ' ');
       break;
     case 'icmp':
-      plan
-        .u8('type=', base + T.icmpType)
-        .u8(' code=', base + T.icmpCode)
-        .u16(' id=', base + T.icmpId, ' ');
+    case 'icmpv6': {
+      const { type, code, id } = icmpSlots(tuple, base);
+      plan.u8('type=', type).u8(' code=', code).u16(' id=', id, ' ');
       break;
-    case 'icmpv6':
-      plan
-        .u8('type=', base + T.icmpv6Type)
-        .u8(' code=', base + T.icmpv6Code)
-        .u16(' id=', base + T.icmpv6Id, ' ');
-      break;
+    }
     case 'none':
       break;
   }

@@ -9,12 +9,12 @@ import { type Choice, type PlanBuilder, writePlanned } from './plan.js';
 import { entrySize, nanosecondsOf, secondsOf, stateWords, writeLabelNames } from './shared.js';
 import {
   describeAddresses,
+  describeFlowOpen,
   describeLayer4,
   describeString,
   FLOW_CLOSE,
   layer3Tag,
   layer4Tag,
-  writeFlowOpen,
   writeWhen,
   xmlFrame,
 } from './xml.js';
@@ -44,7 +44,7 @@ export function writeFlowXml(out: ByteWriter, view: View, options: FormatOptions
 }
 
 function describe(plan: PlanBuilder, view: View, options: FormatOptions): void {
-  plan.write(writeFlowOpen);
+  describeFlowOpen(plan, options);
   describeDirection(plan, view, ORIGINAL, 'original', S.packetsOriginal, S.bytesOriginal);
   describeDirection(plan, view, REPLY, 'reply', S.packetsReply, S.bytesReply);
   plan.text(META_INDEPENDENT);

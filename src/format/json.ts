@@ -29,6 +29,13 @@ export function textMember(name: string, text: string): string {
   return `"${name}":"${text}",`;
 }
 
+/** A number between other members. */
+export function writeNumberMember(out: ByteWriter, name: Token, value: number): void {
+  out.token(name);
+  out.decimal(value);
+  out.byte(COMMA);
+}
+
 /** Ends an object that `{` began and to which members with their commas were added. */
 export function describeEnd(plan: PlanBuilder): void {
   if (!plan.takeBack(',')) plan.write(dropComma);
@@ -167,11 +174,31 @@ const INITIAL = token(textMember('origin', 'initial'));
 const RESYNC = token(textMember('origin', 'resync'));
 
 /**
- * Opens the object of an event: its type; when it happened, by the kernel, or with `options.timestamp` by our clock; the socket
- * that caused it and its program; whether a list supplied it. The entry follows as a member.
+ * The object of an entry; in the object of an event it is the member `name`.
  * @param kernelTime slot of the kernel's time of the event; negative when such messages have none
  */
-export function openEvent(out: ByteWriter, view: View, options: FormatOptions, clock: WallClock, kernelTime: number): void {
+export function describeEntry(
+  plan: PlanBuilder,
+  options: FormatOptions,
+  name: string,
+  kernelTime: number,
+  describeMembers: () => void,
+): void {
+  if (options.event) plan.write((out, view, given, clock) => openEvent(out, view, given, clock, kernelTime)).text(`"${name}":{`);
+  else {
+    plan.text('{');
+    if (options.netns) plan.write(writeNetns);
+  }
+  describeMembers();
+  describeEnd(plan);
+  if (options.event) describeEnd(plan);
+}
+
+/**
+ * Opens the object of an event: its type; when it happened, by the kernel, or with `options.timestamp` by our clock; the socket
+ * that caused it and its program; whether a list supplied it. The entry follows as a member.
+ */
+function openEvent(out: ByteWriter, view: View, options: FormatOptions, clock: WallClock, kernelTime: number): void {
   out.token(EVENT_OPEN[eventType(view)]!);
   options.netns?.writeJson(out);
   if (kernelTime >= 0 && view.has(kernelTime)) {
@@ -186,9 +213,7 @@ export function openEvent(out: ByteWriter, view: View, options: FormatOptions, c
     out.token(STRING_END);
   }
   if (view.portId !== 0) {
-    out.token(PORT_ID);
-    out.decimal(view.portId);
-    out.byte(COMMA);
+    writeNumberMember(out, PORT_ID, view.portId);
     const program = options.programName?.(view.portId);
     if (program) {
       out.token(PROGRAM);
@@ -200,6 +225,6 @@ export function openEvent(out: ByteWriter, view: View, options: FormatOptions, c
 }
 
 /** The member `netns`, where entries of several are written. */
-export function writeNetns(out: ByteWriter, _view: View, options: FormatOptions): void {
+function writeNetns(out: ByteWriter, _view: View, options: FormatOptions): void {
   options.netns!.writeJson(out);
 }

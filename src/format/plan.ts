@@ -5,7 +5,7 @@
 import { MASTER, ORIGINAL, REPLY, T } from '../ctnetlink/fields.js';
 import type { View } from '../ctnetlink/view.js';
 import { type ByteWriter, eights } from './byte-writer.js';
-import { DIGITS, putDecimal, putHex, putIpv4, putIpv6 } from './digits.js';
+import { DIGITS, putDecimal, putHex, putIpv4, putIpv6, putWords } from './digits.js';
 import type { FormatOptions, WallClock } from './options.js';
 
 /** Appends what no step can say. It must not make room: the entry has. */
@@ -91,7 +91,8 @@ class Plan {
     let word = 0;
     for (let step = 0; step < count; step = (step + stride) | 0) {
       const end = steps[step]!;
-      for (let to = at; word < end; word = (word + 1) | 0, to = (to + 8) | 0) text.setFloat64(to, words[word]!, true);
+      putWords(text, at, words, word, end);
+      word = end;
       at = (at + steps[(step + 1) | 0]!) | 0;
       const from = (start + steps[(step + 3) | 0]!) | 0;
       let value: number;
@@ -146,18 +147,15 @@ class Plan {
     const rows = this.#rows;
     let row = first;
     while ((value & rows[row]!) !== rows[(row + 1) | 0]!) row = (row + ROW) | 0;
-    const words = this.#rowWords;
-    const end = rows[(row + 3) | 0]!;
-    for (let word = rows[(row + 2) | 0]!, to = at; word < end; word = (word + 1) | 0, to = (to + 8) | 0)
-      text.setFloat64(to, words[word]!, true);
+    putWords(text, at, this.#rowWords, rows[(row + 2) | 0]!, rows[(row + 3) | 0]!);
     return (at + rows[(row + 4) | 0]!) | 0;
   }
 }
 
 /** Words for each set of bits that is not empty, in the order of the rows: which of them are set is looked at, and no other bit. */
-export function combinations<Name>(
-  rows: readonly (readonly [bit: number, name: Name])[],
-  text: (names: readonly Name[]) => string,
+export function combinations(
+  rows: readonly (readonly [bit: number, name: string])[],
+  text: (names: readonly string[]) => string,
 ): readonly Choice[] {
   const mask = rows.reduce((all, [bit]) => all | bit, 0);
   return Array.from({ length: (1 << rows.length) - 1 }, (_, n) => {

@@ -1,4 +1,4 @@
-// Pieces that several writers share: addresses, times, words of the protocols' states, labels, the room an entry takes.
+// Pieces that several writers share: addresses, times, words of the protocols' states, labels, lines, the room an entry takes.
 
 import { S, T } from '../ctnetlink/fields.js';
 import type { LabelMap } from '../ctnetlink/label.js';
@@ -7,7 +7,8 @@ import type { Protocol } from '../ctnetlink/schema.js';
 import type { View } from '../ctnetlink/view.js';
 import { belowBillion, billions } from '../wire/bytes.js';
 import type { ByteWriter, Token } from './byte-writer.js';
-import type { NamespaceLabel } from './options.js';
+import type { FormatOptions, NamespaceLabel, WallClock } from './options.js';
+import { type Describe, writePlanned } from './plan.js';
 
 export const SPACE = 32;
 export const NEWLINE = 10;
@@ -56,6 +57,21 @@ export function entrySize(view: View, labels: LabelMap | undefined, netns?: Name
 const FIXED_SIZE = 4096;
 /** A byte of a string becomes at most this many, as in `&quot;`. */
 const MAX_ESCAPE = 6;
+
+/** Appends a line as `describe` has it: each field of it has a space behind it, in whose place the last has a newline. */
+export function writeLine(out: ByteWriter, view: View, options: FormatOptions, clock: WallClock, describe: Describe): void {
+  writePlanned(out, view, options, clock, describe);
+  out.dropLast();
+  out.byte(NEWLINE);
+  out.endEntry();
+}
+
+/** Slots of what the tuple at `base` of an ICMP or ICMPv6 flow has: they have attributes of their own. */
+export function icmpSlots(tuple: 'icmp' | 'icmpv6', base: number): { type: number; code: number; id: number } {
+  return tuple === 'icmp'
+    ? { type: base + T.icmpType, code: base + T.icmpCode, id: base + T.icmpId }
+    : { type: base + T.icmpv6Type, code: base + T.icmpv6Code, id: base + T.icmpv6Id };
+}
 
 /** The labels that have a name, in bit order, each behind `before` and followed by `after`. @returns how many */
 export function writeLabelNames(out: ByteWriter, view: View, labels: LabelMap, before: Token, after: Token): number {

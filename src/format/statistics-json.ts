@@ -3,23 +3,16 @@
 import { statisticMember } from '../ctnetlink/statistics.js';
 import type { View } from '../ctnetlink/view.js';
 import { type ByteWriter, type Token, token } from './byte-writer.js';
-import { endObject, endValue, member } from './json.js';
+import { endObject, endValue, member, writeNumberMember } from './json.js';
 import type { NamespaceLabel } from './options.js';
 
 const OPEN = token('{');
 const CPU = member('cpu');
 const OBJECT_SIZE = 1024;
-const COMMA = 44;
 
 /** Names of the counters, slot by slot, for `writeStatisticsJson`. */
 export function statisticMembers(names: readonly string[]): readonly Token[] {
   return names.map((name) => member(statisticMember(name)));
-}
-
-function writeNumber(out: ByteWriter, name: Token, value: number): void {
-  out.token(name);
-  out.decimal(value);
-  out.byte(COMMA);
 }
 
 /** Appends one object with the counters that the kernel sent, without a newline behind it. */
@@ -27,8 +20,8 @@ export function writeStatisticsJson(out: ByteWriter, view: View, members: readon
   out.reserve(OBJECT_SIZE + (netns?.size ?? 0));
   out.token(OPEN);
   netns?.writeJson(out);
-  writeNumber(out, CPU, view.resourceId);
-  for (let slot = 0; slot < members.length; slot++) if (view.has(slot)) writeNumber(out, members[slot]!, view.be32(slot));
+  writeNumberMember(out, CPU, view.resourceId);
+  for (let slot = 0; slot < members.length; slot++) if (view.has(slot)) writeNumberMember(out, members[slot]!, view.be32(slot));
   endObject(out);
   endValue(out);
 }

@@ -8,6 +8,7 @@ import type { View } from '../ctnetlink/view.js';
 import { type ByteWriter, token } from './byte-writer.js';
 import type { FormatOptions, WallClock } from './options.js';
 import type { PlanBuilder } from './plan.js';
+import { icmpSlots } from './shared.js';
 
 const DECLARATION = '<?xml version="1.0" encoding="utf-8"?>\n';
 
@@ -22,20 +23,22 @@ export function xmlFrame(root: string): XmlFrame {
   return { open: `${DECLARATION}<${root}>\n`, close: `</${root}>\n` };
 }
 
-const FLOW_OPEN = token('<flow>');
 /** By origin, then by type of event. */
-const FLOW_EVENT_OPEN = ['', ' origin="initial"', ' origin="resync"'].map((origin) =>
+const EVENT_OPEN = ['', ' origin="initial"', ' origin="resync"'].map((origin) =>
   ['new', 'update', 'destroy'].map((type) => token(`<flow type="${type}"${origin}>`)),
 );
 export const FLOW_CLOSE = '</flow>\n';
 
 /** `<flow>`; of an event with its type, and origin when a list supplied it; of several network namespaces with the entry's. */
-export function writeFlowOpen(out: ByteWriter, view: View, options: FormatOptions): void {
-  out.token(options.event ? FLOW_EVENT_OPEN[view.origin]![eventType(view)]! : FLOW_OPEN);
-  if (options.netns) {
-    out.dropLast(); // the `>`
-    options.netns.writeAttribute(out);
-  }
+export function describeFlowOpen(plan: PlanBuilder, options: FormatOptions): void {
+  if (options.event) plan.write((out, view) => out.token(EVENT_OPEN[view.origin]![eventType(view)]!));
+  else plan.text('<flow>');
+  if (options.netns) plan.write(addNetns);
+}
+
+function addNetns(out: ByteWriter, _view: View, options: FormatOptions): void {
+  out.dropLast(); // the `>`
+  options.netns!.writeAttribute(out);
 }
 
 /** The start tag of the network layer, of the family that the message names. */
@@ -55,7 +58,8 @@ export function layer4Tag(protonum: number): string {
 
 /** The members of the tuple at `base` that protocol `protonum` uses. ICMP fields: B12, the C tool leaves them out. */
 export function describeLayer4(plan: PlanBuilder, base: number, protonum: number): void {
-  switch (protocolByNumber(protonum).tuple) {
+  const { tuple } = protocolByNumber(protonum);
+  switch (tuple) {
     case 'ports':
       plan.u16('<sport>', base + T.sport, '</sport>').u16('<dport>', base + T.dport, '</dport>');
       break;
@@ -63,13 +67,11 @@ export function describeLayer4(plan: PlanBuilder, base: number, protonum: number
       plan.hex16('<srckey>0x', base + T.sport, '</srckey>').hex16('<dstkey>0x', base + T.dport, '</dstkey>');
       break;
     case 'icmp':
-      plan.u8('<type>', base + T.icmpType, '</type>').u8('<code>', base + T.icmpCode, '</code>');
-      plan.u16('<id>', base + T.icmpId, '</id>');
+    case 'icmpv6': {
+      const { type, code, id } = icmpSlots(tuple, base);
+      plan.u8('<type>', type, '</type>').u8('<code>', code, '</code>').u16('<id>', id, '</id>');
       break;
-    case 'icmpv6':
-      plan.u8('<type>', base + T.icmpv6Type, '</type>').u8('<code>', base + T.icmpv6Code, '</code>');
-      plan.u16('<id>', base + T.icmpv6Id, '</id>');
-      break;
+    }
     case 'none':
       break;
   }
