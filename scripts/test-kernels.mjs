@@ -73,13 +73,6 @@ if (!values.built) {
     execFileSync(process.execPath, [script], { cwd: root, stdio: 'inherit' });
 }
 
-// Guests are stopped on `exit`, which a signal alone does not cause.
-for (const [signal, number] of [
-  ['SIGINT', 2],
-  ['SIGTERM', 15],
-])
-  process.once(signal, () => process.exit(128 + number));
-
 const results = new Array(wanted.length);
 let next = 0;
 await Promise.all(Array.from({ length: atOnce }, takeTurns));

@@ -3,7 +3,7 @@
 
 import { spawn } from 'node:child_process';
 import { chmodSync, closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, readSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { packInitrd } from './fetch.mjs';
 
@@ -13,6 +13,9 @@ const QEMU = 'qemu-system-x86_64';
 const EMULATED_CPU = 'Nehalem';
 /** How often the guest's output is looked at, in milliseconds. */
 const LOOK = 200;
+
+// A guest is stopped on `exit`, which a signal alone does not cause.
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(128 + constants.signals[signal]));
 
 /**
  * Boots, runs, and waits for the end.

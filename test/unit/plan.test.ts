@@ -1,28 +1,21 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { ORIGINAL, S, T } from '../ctnetlink/fields.js';
-import { createFlowView, type View } from '../ctnetlink/view.js';
-import { MessageWriter } from '../wire/message.js';
-import { ByteWriter, eights } from './byte-writer.js';
-import { type FormatOptions, WallClock } from './options.js';
-import { combinations, type Describe, writePlanned } from './plan.js';
-
-const OPTIONS: FormatOptions = {
-  layer3: false,
-  id: false,
-  ktimestamp: false,
-  timestamp: false,
-  labels: undefined,
-  full: false,
-  event: false,
-};
-const CTA_TUPLE_ORIG = 1;
-const CTA_STATUS = 3;
-const CTA_MARK = 8;
-const CTA_ID = 12;
-const CTA_TUPLE_PROTO = 2;
-const CTA_PROTO_NUM = 1;
+import { ORIGINAL, S, T } from '../../src/ctnetlink/fields.js';
+import {
+  CTA_ID,
+  CTA_MARK,
+  CTA_PROTO_NUM,
+  CTA_STATUS,
+  CTA_TUPLE_ORIG,
+  CTA_TUPLE_PROTO,
+} from '../../src/ctnetlink/uapi/nfnetlink-conntrack.js';
+import { createFlowView, type View } from '../../src/ctnetlink/view.js';
+import { ByteWriter, eights } from '../../src/format/byte-writer.js';
+import { WallClock } from '../../src/format/options.js';
+import { combinations, type Describe, writePlanned } from '../../src/format/plan.js';
+import { MessageWriter } from '../../src/wire/message.js';
+import { PLAIN } from '../support/format-options.js';
 
 /** A message with a protocol number, a status and a mark. */
 function message(protonum: number, status: number, mark: number, more = false): Uint8Array {
@@ -41,7 +34,7 @@ function message(protonum: number, status: number, mark: number, more = false): 
 }
 
 /** What `describe` makes of each message, one after the other with one view. */
-function written(describe: Describe, messages: readonly Uint8Array[], options = OPTIONS): string[] {
+function written(describe: Describe, messages: readonly Uint8Array[], options = PLAIN): string[] {
   const view = createFlowView();
   const clock = new WallClock();
   return messages.map((bytes) => {
@@ -113,10 +106,10 @@ test('another format and other options have a plan of their own', () => {
   const two: Describe = (plan) => plan.u32('two ', S.status, ';');
   out.reserve(1000);
   for (const [describe, options] of [
-    [one, OPTIONS],
-    [two, OPTIONS],
-    [one, { ...OPTIONS, id: true }],
-    [one, OPTIONS],
+    [one, PLAIN],
+    [two, PLAIN],
+    [one, { ...PLAIN, id: true }],
+    [one, PLAIN],
   ] as const)
     writePlanned(out, view, options, clock, describe);
   out.flush();
