@@ -39,7 +39,7 @@ await build({
   minify: true,
   logLevel: 'warning',
 });
-execFileSync(process.execPath, [`${root}/scripts/code-cache.cjs`, `${out}/conntrack.cjs`], { stdio: 'ignore' });
+execFileSync(process.execPath, [`${root}/scripts/code-cache.cjs`, `${out}/conntrack.cjs`], { stdio: 'pipe', encoding: 'utf8' });
 await writeGenerated();
 rmSync(dist, { recursive: true, force: true });
 renameSync(out, dist);

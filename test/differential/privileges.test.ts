@@ -223,7 +223,7 @@ suite('privileges', { skip: SELF_TEST ? 'what is tested is not in the reference'
         [
           'bin/conntrack',
           'dist/conntrack.cjs',
-          'dist/conntrack.cjs.cache',
+          'dist/conntrack.cjs.table.cache',
           `node_modules/@koromix/koffi-linux-${process.arch}/linux_${process.arch}/koffi.node`,
         ],
       );
