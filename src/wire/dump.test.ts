@@ -242,6 +242,29 @@ suite('dumps that share a thread', () => {
     assert.ok(scripts[1]!.onCaller > 1, 'nothing was received on the thread of the caller');
   });
 
+  test('the first that was begun has it, though its first part comes last', async () => {
+    const thread = new SharedThread();
+    const slow = new Script(500);
+    slow.sendAsync = async () => {
+      for (let turn = 0; turn < 30; turn++) await new Promise((resolve) => setImmediate(resolve));
+    };
+    const other = new Script(200);
+    const [first, second] = [collector(), collector()];
+    let meanwhile: readonly number[] | undefined;
+    const message = (bytes: Uint8Array, at: number) => {
+      meanwhile ??= [second.seen.length, other.onThread];
+      first.visitor.message(bytes, at);
+    };
+    await Promise.all([
+      dump(slow, new ReceiveBuffers(slow), { ...request, thread, large: true }, { message }),
+      dump(other, new ReceiveBuffers(other), { ...request, thread, large: true }, second.visitor),
+    ]);
+    assert.deepEqual([first.seen, second.seen], [numbers(500), numbers(200)]);
+    assert.ok(meanwhile![0]! > 10, 'the second waited for the first');
+    assert.equal(meanwhile![1], 1, 'more than the first part of the second was received on the thread');
+    assert.ok(slow.onThread > 10, 'the first did not have the thread');
+  });
+
   test('the thread is free again after a failure', async () => {
     const tally = { now: 0, most: 0 };
     const thread = new SharedThread();

@@ -47,10 +47,11 @@ export class SharedThread {
   #idle = false;
   #waiting: (() => void)[] = [];
 
-  /** @returns whether the thread was free */
+  /** To be given back by `release`. @returns whether the thread was free */
   take(): boolean {
     if (this.#busy) return false;
     this.#busy = true;
+    this.#idle = true;
     return true;
   }
 
@@ -94,6 +95,7 @@ class ReadAhead {
     this.#buffers = buffers;
     this.#sequence = lastSequence(request);
     this.#thread = request.thread;
+    this.#thread?.setIdle(false);
     this.#most = request.ahead ?? Number.POSITIVE_INFINITY;
     this.#receive();
   }
@@ -123,7 +125,6 @@ class ReadAhead {
     await this.#receiving;
     this.#buffers.give(part.buffer);
     for (const part of this.#arrived.splice(0)) this.#buffers.give(part.buffer);
-    this.#thread?.release();
   }
 
   #receive(): void {
@@ -178,16 +179,23 @@ export async function dump(
   const { large, thread } = request;
   const buffer = buffers.first;
   const sequence = lastSequence(request);
-  if (large) await socket.sendAsync(request.bytes, request.length);
-  else socket.send(request.bytes, request.length);
-  let count = large ? await socket.receiveAsync(buffer) : socket.receive(buffer);
-  for (;;) {
-    const part = partOf(buffer, count, sequence);
-    if (part.last) return visitPart(part, request, visitor);
-    if (!thread || thread.take()) return visitRest(part, new ReadAhead(socket, buffers, request), request, visitor);
-    await visitPart(part, request, visitor);
-    await thread.idle();
-    count = socket.receive(buffer);
+  // The dump that was begun first has the thread, not the one whose first part happens to be there first.
+  let threaded = !thread || thread.take();
+  try {
+    if (large) await socket.sendAsync(request.bytes, request.length);
+    else socket.send(request.bytes, request.length);
+    let count = large ? await socket.receiveAsync(buffer) : socket.receive(buffer);
+    for (;;) {
+      const part = partOf(buffer, count, sequence);
+      if (part.last) return await visitPart(part, request, visitor);
+      threaded ||= thread!.take();
+      if (threaded) return await visitRest(part, new ReadAhead(socket, buffers, request), request, visitor);
+      await visitPart(part, request, visitor);
+      await thread!.idle();
+      count = socket.receive(buffer);
+    }
+  } finally {
+    if (threaded) thread?.release();
   }
 }
 
