@@ -93,6 +93,29 @@ suite('package', () => {
     );
   });
 
+  test('the compiled code is taken, and has what a list calls', () => {
+    const hook = join(folder, 'hook.cjs');
+    writeFileSync(
+      hook,
+      `const vm = require('node:vm');
+      vm.Script = class extends vm.Script {
+        constructor(source, options) {
+          super(source, options);
+          console.error('compiled code:', options.cachedData.length, this.cachedDataRejected ? 'rejected' : 'taken');
+        }
+      };`,
+    );
+    const sizes = ['-V', '-L'].map((word) => {
+      // Refused before any table is looked at.
+      const argv = ['-r', hook, join(PROJECT, 'bin/conntrack'), word, '--no-such-option'];
+      const { stderr } = spawnSync(process.execPath, argv, { encoding: 'utf8' });
+      const [, size, verdict] = /^compiled code: (\d+) (\w+)$/m.exec(stderr) ?? assert.fail(stderr);
+      assert.equal(verdict, 'taken', word);
+      return Number(size);
+    });
+    assert.ok(sizes[1]! > sizes[0]! + 100_000, `${sizes}`);
+  });
+
   suite('installed', () => {
     /** Programs that installing and running may use. No compiler, no make, no Python. */
     let path: string;
