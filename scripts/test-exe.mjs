@@ -4,6 +4,7 @@
 //
 // --short is the part that `npm test` has. Needs root, as those tests do, and the build that scripts/test.mjs makes.
 
+import './help.mjs';
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -7,6 +7,7 @@
 // puts what was found into docs/kernels.md; --built: dist/ and build/ are up to date. With --at-once each kernel's output comes when
 // it is done.
 
+import './help.mjs';
 import { execFileSync, spawn } from 'node:child_process';
 import { parseArgs } from 'node:util';
 import { root } from './fresh.mjs';

@@ -4,6 +4,7 @@
 //
 // Everything runs from build/, which tsc makes from src/ and test/; the command under test is the bundle in dist/.
 
+import './help.mjs';
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';

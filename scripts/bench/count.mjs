@@ -10,6 +10,7 @@
 // repeat to within 5 % on one version of Node.js; their limits are a third above what Node.js 20 needs on x64, and are judged with
 // --instructions only.
 
+import '../help.mjs';
 import { spawnSync } from 'node:child_process';
 import { PerformanceObserver } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -1,6 +1,7 @@
 // What watching events costs, at a rate at which the reference keeps up: processor time of the watcher for a million events.
 // Run by itself (`node scripts/bench/events.mjs --seconds 600`) it is a soak: nothing may be lost and memory must stay flat.
 
+import '../help.mjs';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

@@ -10,6 +10,7 @@
 // --patience seconds in all. The kernel keeps the entries of all namespaces in one hash table, so nothing is measured until those
 // of others are gone. Exit status 1 when a limit is missed.
 
+import '../help.mjs';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

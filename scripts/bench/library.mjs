@@ -5,6 +5,7 @@
 //
 // Runs itself in a network namespace of its own. Exit status 1 when a limit is missed.
 
+import '../help.mjs';
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, get } from 'node:http';
