@@ -44,14 +44,13 @@ interface Part {
  */
 export class SharedThread {
   #busy = false;
-  #idle = false;
+  #idle = true;
   #waiting: (() => void)[] = [];
 
   /** To be given back by `release`. @returns whether the thread was free */
   take(): boolean {
     if (this.#busy) return false;
     this.#busy = true;
-    this.#idle = true;
     return true;
   }
 
@@ -84,18 +83,18 @@ class ReadAhead {
   readonly #socket: Transport;
   readonly #buffers: ReceiveBuffers;
   readonly #sequence: number;
-  readonly #thread: SharedThread | undefined;
+  readonly #thread: SharedThread;
   readonly #most: number;
   readonly #arrived: Part[] = [];
   #receiving: Promise<void> | undefined;
   #ended = false;
 
-  constructor(socket: Transport, buffers: ReceiveBuffers, request: DumpRequest) {
+  constructor(socket: Transport, buffers: ReceiveBuffers, request: DumpRequest, thread: SharedThread) {
     this.#socket = socket;
     this.#buffers = buffers;
     this.#sequence = lastSequence(request);
-    this.#thread = request.thread;
-    this.#thread?.setIdle(false);
+    this.#thread = thread;
+    this.#thread.setIdle(false);
     this.#most = request.ahead ?? Number.POSITIVE_INFINITY;
     this.#receive();
   }
@@ -104,10 +103,10 @@ class ReadAhead {
   async next(): Promise<Part> {
     while (this.#arrived.length === 0) {
       if (!this.#receiving) throw new Error('the receive buffers are in use by another dump');
-      this.#thread?.setIdle(true);
+      this.#thread.setIdle(true);
       await this.#receiving;
     }
-    this.#thread?.setIdle(false);
+    this.#thread.setIdle(false);
     const part = this.#arrived.shift()!;
     this.#receive();
     return part;
@@ -176,11 +175,11 @@ export async function dump(
   request: DumpRequest,
   visitor: DumpVisitor,
 ): Promise<void> {
-  const { large, thread } = request;
+  const { large, thread = new SharedThread() } = request;
   const buffer = buffers.first;
   const sequence = lastSequence(request);
   // The dump that was begun first has the thread, not the one whose first part happens to be there first.
-  let threaded = !thread || thread.take();
+  let threaded = thread.take();
   try {
     if (large) await socket.sendAsync(request.bytes, request.length);
     else socket.send(request.bytes, request.length);
@@ -188,14 +187,14 @@ export async function dump(
     for (;;) {
       const part = partOf(buffer, count, sequence);
       if (part.last) return await visitPart(part, request, visitor);
-      threaded ||= thread!.take();
-      if (threaded) return await visitRest(part, new ReadAhead(socket, buffers, request), request, visitor);
+      threaded ||= thread.take();
+      if (threaded) return await visitRest(part, new ReadAhead(socket, buffers, request, thread), request, visitor);
       await visitPart(part, request, visitor);
-      await thread!.idle();
+      await thread.idle();
       count = socket.receive(buffer);
     }
   } finally {
-    if (threaded) thread?.release();
+    if (threaded) thread.release();
   }
 }
 
