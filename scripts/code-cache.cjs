@@ -16,16 +16,19 @@ process.dlopen = (module) => {
   module.exports = koffi;
 };
 
+// The same text as in bin/conntrack: V8 compares it. The name is what stack traces show; not where it was built.
+const script = new Script(`(function (exports, require, module, __filename) {${source}\n})`, { filename: 'conntrack.cjs' });
+
 /** Entries of the layouts that are met most. */
-const lines = `${bundle}.lines`;
-const LINES = ['10.0.0.1 -d 192.0.2.10', '2001:db8::1 -d 2001:db8::10'].flatMap((addresses) => [
+const ENTRIES = ['10.0.0.1 -d 192.0.2.10', '2001:db8::1 -d 2001:db8::10'].flatMap((addresses) => [
   `-I -t 60 -u SEEN_REPLY,ASSURED -s ${addresses} -p tcp --sport 1000 --dport 80 --state ESTABLISHED`,
   `-I -t 60 -u SEEN_REPLY -s ${addresses} -p udp --sport 1000 --dport 53 -m 1`,
   `-I -t 60 -s ${addresses} -p udp --sport 1001 --dport 53`,
 ]);
+const loaded = `${bundle}.lines`;
 const START = ['-V', '-C'];
 const TABLE = [
-  `-R ${lines}`,
+  `-R ${loaded}`,
   '-L',
   '-L -o save',
   '-L -p tcp -s 10.0.0.1 -o id',
@@ -35,24 +38,20 @@ const TABLE = [
 ];
 
 (async () => {
-  writeFileSync(lines, `${LINES.join('\n')}\n`);
-  await write(`${bundle}.cache`, START);
-  await write(`${bundle}.table.cache`, [...START, ...TABLE]);
-  rmSync(lines);
+  writeFileSync(loaded, `${ENTRIES.join('\n')}\n`);
+  for (const command of START) await run(command);
+  writeFileSync(`${bundle}.cache`, script.createCachedData());
+  for (const command of TABLE) await run(command);
+  writeFileSync(`${bundle}.table.cache`, script.createCachedData());
+  rmSync(loaded);
   exit(0);
 })();
 
-/** Runs commands and keeps what was compiled for them. */
-async function write(cache, commands) {
-  // The same text as in bin/conntrack: V8 compares it. The name is what stack traces show; not where it was built.
-  const script = new Script(`(function (exports, require, module, __filename) {${source}\n})`, { filename: 'conntrack.cjs' });
-  for (const command of commands) {
-    process.argv = [process.argv0, 'conntrack', ...command.split(' ')];
-    const status = await new Promise((resolve) => {
-      process.exit = resolve;
-      script.runInThisContext()({}, require, {}, filename);
-    });
-    if (status !== 0) throw new Error(`conntrack ${command}: status ${status}`);
-  }
-  writeFileSync(cache, script.createCachedData());
+async function run(command) {
+  process.argv = [process.argv0, 'conntrack', ...command.split(' ')];
+  const status = await new Promise((resolve) => {
+    process.exit = resolve;
+    script.runInThisContext()({}, require, {}, filename);
+  });
+  if (status !== 0) throw new Error(`conntrack ${command}: status ${status}`);
 }

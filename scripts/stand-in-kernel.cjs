@@ -26,8 +26,8 @@ const MSG_IOV = 16;
 const MSG_LEN = 56;
 
 const table = [];
-/** Descriptor → datagrams that wait there. */
-const sockets = new Map();
+/** By descriptor: datagrams that wait there. */
+const sockets = [];
 /** Buffers whose address was asked for. */
 const memory = [];
 let nextAddress = 4096n;
@@ -67,14 +67,14 @@ function answer(request) {
 }
 
 function send(descriptor, bytes, length) {
-  const waiting = sockets.get(descriptor);
+  const waiting = sockets[descriptor];
   const datagram = Buffer.from(bytes.subarray(0, length));
   for (let at = 0; at < length; at += (datagram.readUInt32LE(at) + 3) & ~3) waiting.push(...answer(datagram.subarray(at)));
   return length;
 }
 
 function recvmmsg(descriptor, headers, count) {
-  const waiting = sockets.get(descriptor);
+  const waiting = sockets[descriptor];
   if (waiting.length === 0) return -1;
   const view = Buffer.from(headers.buffer, headers.byteOffset, headers.byteLength);
   let i = 0;
@@ -95,7 +95,7 @@ function find(address) {
 }
 
 const functions = {
-  socket: () => sockets.set(sockets.size, []).size - 1,
+  socket: () => sockets.push([]) - 1,
   send,
   recvmmsg,
 };
