@@ -22,7 +22,7 @@ export function ensureBuilt() {
 function isFresh() {
   if (missing(`${root}/dist/index.js`)) return false;
   const built = modified(`${root}/dist/conntrack.cjs`);
-  const scripts = ['build.mjs', 'code-cache.cjs', 'stand-in-kernel.cjs'].map((name) => `scripts/${name}`);
+  const scripts = ['build.mjs', 'bundle-module.cjs', 'code-cache.cjs', 'stand-in-kernel.cjs'].map((name) => `scripts/${name}`);
   const sources = ['package.json', 'tsconfig.json', 'tsconfig.build.json', ...scripts];
   return sources.every((name) => modified(`${root}/${name}`) <= built) && newest(`${root}/src`) <= built;
 }
