@@ -3,11 +3,7 @@
 import { readFileSync } from 'node:fs';
 
 if (process.argv.slice(2).some((word) => word === '--help' || word === '-h')) {
-  const lines = readFileSync(process.argv[1], 'utf8').split('\n');
-  const comment = lines.slice(
-    0,
-    lines.findIndex((line) => !line.startsWith('//')),
-  );
-  console.log(comment.map((line) => line.replace(/^\/\/ ?/, '')).join('\n'));
+  const [comment] = /^(\/\/.*\n)+/.exec(readFileSync(process.argv[1], 'utf8'));
+  console.log(comment.replace(/^\/\/ ?/gm, ''));
   process.exit(0);
 }

@@ -38,16 +38,21 @@ function written(describe: Describe, messages: readonly Uint8Array[], options = 
   const view = createFlowView();
   const clock = new WallClock();
   return messages.map((bytes) => {
-    let text = '';
-    const out = new ByteWriter((part, length) => {
-      text += Buffer.from(part.subarray(0, length)).toString('latin1');
-    });
     view.decode(bytes, 0, bytes.length);
-    out.reserve(1000);
-    writePlanned(out, view, options, clock, describe);
-    out.flush();
-    return text;
+    return collected((out) => writePlanned(out, view, options, clock, describe));
   });
+}
+
+/** What `write` appends. */
+function collected(write: (out: ByteWriter) => void): string {
+  let text = '';
+  const out = new ByteWriter((part, length) => {
+    text += Buffer.from(part.subarray(0, length)).toString('latin1');
+  });
+  out.reserve(1000);
+  write(out);
+  out.flush();
+  return text;
 }
 
 test('texts of any length and values of any size, again and again', () => {
@@ -98,21 +103,17 @@ test('another format and other options have a plan of their own', () => {
   const bytes = message(6, 5, 9);
   view.decode(bytes, 0, bytes.length);
   const clock = new WallClock();
-  let text = '';
-  const out = new ByteWriter((part, length) => {
-    text += Buffer.from(part.subarray(0, length)).toString('latin1');
-  });
   const one: Describe = (plan, _view, options) => plan.u32(options.id ? 'id ' : 'no ', S.mark, ';');
   const two: Describe = (plan) => plan.u32('two ', S.status, ';');
-  out.reserve(1000);
-  for (const [describe, options] of [
-    [one, PLAIN],
-    [two, PLAIN],
-    [one, { ...PLAIN, id: true }],
-    [one, PLAIN],
-  ] as const)
-    writePlanned(out, view, options, clock, describe);
-  out.flush();
+  const text = collected((out) => {
+    for (const [describe, options] of [
+      [one, PLAIN],
+      [two, PLAIN],
+      [one, { ...PLAIN, id: true }],
+      [one, PLAIN],
+    ] as const)
+      writePlanned(out, view, options, clock, describe);
+  });
   assert.equal(text, 'no 9;two 5;id 9;no 9;');
 });
 
