@@ -84,7 +84,7 @@ export function isMissing(error: unknown): error is KernelError {
   return error instanceof KernelError && error.code === 'ENOENT';
 }
 
-/** Native code cannot be loaded here: koffi has no binary for this platform, or it is not installed. */
+/** There is no kernel to talk to here: this is not Linux, or koffi has no binary for this processor, or it is not installed. */
 export class PlatformError extends ConntrackError {
   readonly code = 'PLATFORM';
 }

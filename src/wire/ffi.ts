@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { PlatformError, SystemError } from '../errors.js';
 import { EMFILE, errnoName, errnoReason } from './errno.js';
 import type { Libc } from './libc.js';
+import { requireLinux } from './platform.js';
 
 // koffi declares its functions as `any`-typed callables; this is the shape this file relies on.
 type Foreign = ((...args: unknown[]) => number) & { async(...args: unknown[]): void };
@@ -26,7 +27,10 @@ let loaded: Libc | undefined;
 
 /** libc; loaded at the first call, so that a usage error or `--help` never pays for it. @throws PlatformError */
 export function libc(): Libc {
-  loaded ??= declare(loadKoffi());
+  if (!loaded) {
+    requireLinux();
+    loaded = declare(loadKoffi());
+  }
   return loaded;
 }
 

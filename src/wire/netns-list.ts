@@ -3,6 +3,7 @@
 import { readdirSync, statSync } from 'node:fs';
 import { NamespaceError } from '../errors.js';
 import { NAME_FOLDERS, NetworkNamespace, notANamespace } from './netns.js';
+import { requireLinux } from './platform.js';
 
 /** What was found. */
 export interface NamespaceList {
@@ -17,8 +18,10 @@ export interface NamespaceList {
 /**
  * Network namespaces of `ip netns` and of all processes that /proc shows. Where one has a name it is listed by the name, else by
  * its lowest process id. One that is kept only by a mount elsewhere or by an open file is not found.
+ * @throws NamespaceError without /proc, PlatformError where this is not Linux
  */
 export function listNamespaces(): NamespaceList {
+  requireLinux();
   const found = new Map<number, NetworkNamespace>();
   const failures: { name: string; error: NamespaceError }[] = [];
   let hiddenProcesses = 0;

@@ -7,6 +7,7 @@ import { ClosedError, NamespaceError } from '../errors.js';
 import { EINVAL, EPERM, errnoName, errnoReason } from './errno.js';
 import { libc } from './ffi.js';
 import type { Libc } from './libc.js';
+import { requireLinux } from './platform.js';
 
 /** linux/sched.h */
 const CLONE_NEWNET = 0x40000000;
@@ -40,9 +41,10 @@ export class NetworkNamespace {
   /**
    * Opens a namespace by the name that `ip netns` gave it, by a path (with a `/`), or by the id of a process in it. Digits are a
    * process id unless there is such a name. Whether it is a network namespace shows when it is entered.
-   * @throws NamespaceError
+   * @throws NamespaceError; PlatformError where this is not Linux
    */
   static open(where: string | number): NetworkNamespace {
+    requireLinux();
     const name = String(where);
     const [path, isPid] = find(where);
     try {
