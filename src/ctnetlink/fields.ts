@@ -120,7 +120,11 @@ export const flowFields = {
 /** Slot of each field that is not part of a tuple. */
 export const S = slotsOf(3, flowFields);
 
+/** Compiled when it is first asked for, and never changed: what shows no flow does without. */
+let policy: Policy | undefined;
+
 /** The decode policy of flow messages. */
 export function flowPolicy(): Policy {
-  return compilePolicy([CTA_TUPLE_ORIG, CTA_TUPLE_REPLY, CTA_TUPLE_MASTER], flowFields);
+  policy ??= compilePolicy([CTA_TUPLE_ORIG, CTA_TUPLE_REPLY, CTA_TUPLE_MASTER], flowFields);
+  return policy;
 }

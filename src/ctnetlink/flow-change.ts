@@ -1,7 +1,7 @@
 // FlowChange: what an update asks for, of any number of flows, and its attributes for one of them.
 // Source: cli.md 4.7, ctnetlink.md 2.2, 3.4, 3.5.
 
-import { putHost32 } from '../wire/bytes.js';
+import { host32, putHost32 } from '../wire/bytes.js';
 import type { MessageWriter } from '../wire/message.js';
 import { putKeyOf } from './encode.js';
 import { ORIGINAL, S, T } from './fields.js';
@@ -81,13 +81,12 @@ function labelMask({ labelsSet = [], labelsClear = [] }: FlowChange): Uint8Array
   return labelBytes([...labelsSet, ...labelsClear]);
 }
 
-/** Label bits as the 16 bytes of CTA_LABELS: bit n in host-order word n / 32. */
-export function labelBytes(bits: readonly number[]): Uint8Array {
-  const bytes = new Uint8Array(LABEL_BITS / 8);
-  for (let word = 0; word < LABEL_BITS / 32; word++) {
-    let value = 0;
-    for (const bit of bits) if (bit >> 5 === word) value |= 1 << (bit & 31);
-    putHost32(bytes, word * 4, value);
+/** Label bits as the bytes of CTA_LABELS, 16 for all that kernels store: bit n in host-order word n / 32. */
+export function labelBytes(bits: readonly number[], size = LABEL_BITS / 8): Uint8Array {
+  const bytes = new Uint8Array(size);
+  for (const bit of bits) {
+    const word = (bit >> 5) * 4;
+    putHost32(bytes, word, host32(bytes, word) | (1 << (bit & 31)));
   }
   return bytes;
 }

@@ -149,13 +149,7 @@ export function putFlow(message: MessageWriter, flow: FlowSpec): void {
   if (flow.master) putTuple(message, CTA_TUPLE_MASTER, flow.master);
   if (flow.seqAdjOriginal) putSequenceAdjustment(message, CTA_SEQ_ADJ_ORIG, flow.seqAdjOriginal);
   if (flow.seqAdjReply) putSequenceAdjustment(message, CTA_SEQ_ADJ_REPLY, flow.seqAdjReply);
-  if (flow.synproxy) {
-    const nest = message.nest(CTA_SYNPROXY);
-    message.be32(CTA_SYNPROXY_ISN, flow.synproxy.isn);
-    message.be32(CTA_SYNPROXY_ITS, flow.synproxy.its);
-    message.be32(CTA_SYNPROXY_TSOFF, flow.synproxy.tsoff);
-    message.endNest(nest);
-  }
+  if (flow.synproxy) putSynproxy(message, flow.synproxy);
 }
 
 /** Appends CTA_PROTOINFO. */
@@ -198,10 +192,20 @@ function putNat(message: MessageWriter, type: number, nat: NatSpec): void {
   message.endNest(nest);
 }
 
-function putSequenceAdjustment(message: MessageWriter, type: number, adjustment: SequenceAdjustment): void {
+/** Appends CTA_SEQ_ADJ_ORIG or CTA_SEQ_ADJ_REPLY. */
+export function putSequenceAdjustment(message: MessageWriter, type: number, adjustment: SequenceAdjustment): void {
   const nest = message.nest(type);
   message.be32(CTA_SEQADJ_CORRECTION_POS, adjustment.correctionPos);
   message.be32(CTA_SEQADJ_OFFSET_BEFORE, adjustment.offsetBefore);
   message.be32(CTA_SEQADJ_OFFSET_AFTER, adjustment.offsetAfter);
+  message.endNest(nest);
+}
+
+/** Appends CTA_SYNPROXY. */
+export function putSynproxy(message: MessageWriter, { isn, its, tsoff }: NonNullable<FlowSpec['synproxy']>): void {
+  const nest = message.nest(CTA_SYNPROXY);
+  message.be32(CTA_SYNPROXY_ISN, isn);
+  message.be32(CTA_SYNPROXY_ITS, its);
+  message.be32(CTA_SYNPROXY_TSOFF, tsoff);
   message.endNest(nest);
 }

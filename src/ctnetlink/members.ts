@@ -10,7 +10,8 @@ export const MAX_U32 = 0xffffffff;
 export class Members {
   readonly #object: Readonly<Record<string, unknown>>;
   readonly #path: string;
-  readonly #known = new Set<string>();
+  /** Members that were asked for, some of them twice: keeping them costs less than a set. */
+  readonly #known: string[] = [];
 
   /**
    * @param path where the object stands, for messages; '' for the outermost
@@ -33,7 +34,7 @@ export class Members {
   }
 
   get(name: string): unknown {
-    this.#known.add(name);
+    this.#known.push(name);
     return this.#object[name];
   }
 
@@ -62,6 +63,24 @@ export class Members {
     if (typeof value !== 'string' || value.length > longest || !/^[\x21-\x7e]+$/.test(value))
       throw new ValueError(`${this.at(name)} must be a name of 1 to ${longest} characters without blanks, not ${show(value)}`);
     return value;
+  }
+
+  /** A string of the kernel: any characters but NUL. */
+  string(name: string): string | undefined {
+    const value = this.get(name);
+    if (value === undefined) return undefined;
+    if (typeof value !== 'string' || value.includes('\0'))
+      throw new ValueError(`${this.at(name)} must be a string without NUL, not ${show(value)}`);
+    return value;
+  }
+
+  /** Bytes as pairs of hexadecimal digits. */
+  hex(name: string): Uint8Array | undefined {
+    const value = this.get(name);
+    if (value === undefined) return undefined;
+    if (typeof value !== 'string' || !/^(?:[0-9a-f]{2})*$/i.test(value))
+      throw new ValueError(`${this.at(name)} must be pairs of hexadecimal digits, not ${show(value)}`);
+    return Uint8Array.from({ length: value.length / 2 }, (_, i) => Number.parseInt(value.slice(2 * i, 2 * i + 2), 16));
   }
 
   oneOf<W extends string>(name: string, words: readonly W[]): W | undefined {
@@ -93,8 +112,8 @@ export class Members {
   /** Refuses members that nobody asked for, but for `ignored` ones: a misspelled one would be passed over. */
   end(ignored: readonly string[] = []): void {
     for (const name of Object.keys(this.#object))
-      if (!this.#known.has(name) && !ignored.includes(name))
-        throw new ValueError(`${this.at(name)} is not known here`, { hint: `known are ${[...this.#known].join(', ')}` });
+      if (!this.#known.includes(name) && !ignored.includes(name))
+        throw new ValueError(`${this.at(name)} is not known here`, { hint: `known are ${[...new Set(this.#known)].join(', ')}` });
   }
 }
 

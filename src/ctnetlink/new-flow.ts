@@ -238,25 +238,29 @@ function readSide(members: Members, name: 'original' | 'reply'): Side | undefine
   return { tuple: readTuple(side, ['packets', 'bytes']), seqAdj };
 }
 
-/** @throws ValueError also for members that a tuple has not, except for `ignored` */
-export function readTuple(tuple: Members, ignored: readonly string[] = []): TupleSpec {
-  const icmpType = tuple.number('icmpType', MAX_U8);
-  const zero = icmpType === undefined ? undefined : 0;
-  const spec: TupleSpec = {
+/** The members of a tuple, as they are. @throws ValueError */
+export function tupleMembers(tuple: Members): TupleSpec {
+  return {
     src: tuple.address('src'),
     dst: tuple.address('dst'),
     protonum: tuple.number('protonum', MAX_U8),
     sport: tuple.number('sport', MAX_U16),
     dport: tuple.number('dport', MAX_U16),
-    icmpType,
-    icmpCode: tuple.number('icmpCode', MAX_U8) ?? zero,
-    icmpId: tuple.number('icmpId', MAX_U16) ?? zero,
+    icmpType: tuple.number('icmpType', MAX_U8),
+    icmpCode: tuple.number('icmpCode', MAX_U8),
+    icmpId: tuple.number('icmpId', MAX_U16),
     zone: tuple.number('zone', MAX_U16),
   };
+}
+
+/** A tuple for a request. @throws ValueError also for members that a tuple has not, except for `ignored` */
+export function readTuple(tuple: Members, ignored: readonly string[] = []): TupleSpec {
+  const given = tupleMembers(tuple);
   tuple.end(ignored);
-  if (spec.src && spec.dst && spec.src.length !== spec.dst.length)
+  if (given.src && given.dst && given.src.length !== given.dst.length)
     throw new ValueError(`${tuple.at('src')} and ${tuple.at('dst')} are of different families`);
-  return spec;
+  const zero = given.icmpType === undefined ? undefined : 0;
+  return { ...given, icmpCode: given.icmpCode ?? zero, icmpId: given.icmpId ?? zero };
 }
 
 /** The protocol number, from `protocol` or a tuple. `unknown` stands for the number in the tuple. */
@@ -364,7 +368,7 @@ function readProtocolState(members: Members, protonum: number): ProtocolState | 
 }
 
 /** Three 32-bit numbers that belong together; `undefined` also when all are 0. */
-function readTriple(members: Members, name: string, names: readonly [string, string, string]): number[] | undefined {
+export function readTriple(members: Members, name: string, names: readonly [string, string, string]): number[] | undefined {
   const triple = members.members(name, false);
   if (!triple) return undefined;
   const numbers = names.map((each) => {

@@ -1,0 +1,234 @@
+// A flow as an object → the message that the kernel sends of it in a dump, so that views, filters and writers, which know messages only,
+// serve flows from anywhere: kept, copied, sent between threads, read from JSON. The way back is FlowReader.
+// Order of attributes: as the kernel sends them (net/netfilter/nf_conntrack_netlink.c, ctnetlink_fill_info).
+
+import { ValueError } from '../errors.js';
+import type { MessageWriter } from '../wire/message.js';
+import { NLM_F_MULTI } from '../wire/uapi/netlink.js';
+import { NFNL_SUBSYS_CTNETLINK } from '../wire/uapi/nfnetlink.js';
+import { putTuple, type TupleSpec } from './encode.js';
+import type { Flow, FlowJson } from './flow.js';
+import { labelBytes } from './flow-change.js';
+import { LABEL_BITS, type ProtocolState, putProtocol, putSequenceAdjustment, putSynproxy, type TcpFlags } from './flow-spec.js';
+import { MAX_U8, MAX_U16, MAX_U32, Members } from './members.js';
+import { readProtonum, readTriple, tupleMembers } from './new-flow.js';
+import { readFamily, readLabels, readState, readStatus } from './protocol-input.js';
+import { DCCP_ROLES, dccp } from './protocols/dccp.js';
+import { sctp } from './protocols/sctp.js';
+import { tcp } from './protocols/tcp.js';
+import { AF_UNSPEC } from './uapi/in.js';
+import {
+  CTA_COUNTERS_BYTES,
+  CTA_COUNTERS_ORIG,
+  CTA_COUNTERS_PACKETS,
+  CTA_COUNTERS_REPLY,
+  CTA_HELP,
+  CTA_HELP_INFO,
+  CTA_HELP_NAME,
+  CTA_ID,
+  CTA_LABELS,
+  CTA_MARK,
+  CTA_SECCTX,
+  CTA_SECCTX_NAME,
+  CTA_SECMARK,
+  CTA_SEQ_ADJ_ORIG,
+  CTA_SEQ_ADJ_REPLY,
+  CTA_STATUS,
+  CTA_TIMEOUT,
+  CTA_TIMESTAMP,
+  CTA_TIMESTAMP_START,
+  CTA_TIMESTAMP_STOP,
+  CTA_TUPLE_MASTER,
+  CTA_TUPLE_ORIG,
+  CTA_TUPLE_REPLY,
+  CTA_USE,
+  CTA_ZONE,
+  IPCTNL_MSG_CT_NEW,
+} from './uapi/nfnetlink-conntrack.js';
+
+/** What stands in front of the attributes. */
+export interface FlowMessageHeader {
+  /** nlmsg_type. Default: an entry, as in a dump. */
+  readonly type?: number;
+  /** nlmsg_flags. Default: as in a dump. */
+  readonly flags?: number;
+  readonly sequence?: number;
+}
+
+/** The highest label bit that an attribute has room for. Kernels store 128. */
+const MAX_LABEL = 0x3ffe * 32 - 1;
+
+/**
+ * Appends the message of a flow: one that was read, a copy of it, or its JSON. Members that a flow has not are passed over; those
+ * that are all 0 and then absent in a flow (`seqAdj`, `synproxy`) may be left out.
+ * @throws ValueError when it is not a flow; the message is then to be thrown away
+ */
+export function putFlowMessage(message: MessageWriter, flow: Flow | FlowJson, header: FlowMessageHeader = {}): void {
+  const { type = (NFNL_SUBSYS_CTNETLINK << 8) | IPCTNL_MSG_CT_NEW, flags = NLM_F_MULTI, sequence = 0 } = header;
+  const members = new Members(flow, '', false);
+  const original = sideOf(members, 'original');
+  const reply = sideOf(members, 'reply');
+  const protonum = readProtonum(members, protonumOf(original));
+  message.begin(type, flags, sequence, familyOf(members));
+  putTuple(message, CTA_TUPLE_ORIG, tupleMembers(original));
+  putTuple(message, CTA_TUPLE_REPLY, completeTuple(reply));
+  u16(message, CTA_ZONE, members, 'zone');
+  const status = readStatus(members);
+  if (status !== undefined) message.be32(CTA_STATUS, status);
+  u32(message, CTA_MARK, members, 'mark');
+  u32(message, CTA_SECMARK, members, 'secmark');
+  putSecurityContext(message, members);
+  u32(message, CTA_ID, members, 'id');
+  u32(message, CTA_USE, members, 'use');
+  const master = members.members('master', false);
+  if (master) putTuple(message, CTA_TUPLE_MASTER, completeTuple(master));
+  u32(message, CTA_TIMEOUT, members, 'timeout');
+  const protocol = protocolState(members, protonum);
+  if (protocol) putProtocol(message, protocol);
+  putCounters(message, CTA_COUNTERS_ORIG, original);
+  putCounters(message, CTA_COUNTERS_REPLY, reply);
+  putTimestamp(message, members);
+  putHelper(message, members);
+  putLabels(message, members);
+  putSeqAdj(message, CTA_SEQ_ADJ_ORIG, original);
+  putSeqAdj(message, CTA_SEQ_ADJ_REPLY, reply);
+  const synproxy = readTriple(members, 'synproxy', ['isn', 'its', 'tsoff']);
+  if (synproxy) putSynproxy(message, { isn: synproxy[0]!, its: synproxy[1]!, tsoff: synproxy[2]! });
+  message.end();
+}
+
+/** `unknown` is a family whose number nobody kept. */
+function familyOf(members: Members): number {
+  if (members.get('family') === 'unknown') return AF_UNSPEC;
+  const family = readFamily(members);
+  if (family === undefined) throw notAFlow(members.at('family'));
+  return family;
+}
+
+/** A flow has both directions: of one that was listed with a choice of members they may not have been read. */
+function sideOf(members: Members, name: 'original' | 'reply'): Members {
+  const side = members.members(name, false);
+  if (!side) throw notAFlow(members.at(name));
+  return side;
+}
+
+function notAFlow(member: string): ValueError {
+  return new ValueError(`${member} is missing`, { hint: 'a whole flow is needed, not some members of it' });
+}
+
+function protonumOf(tuple: Members): number {
+  const protonum = tuple.number('protonum', MAX_U8);
+  if (protonum === undefined) throw notAFlow(tuple.at('protonum'));
+  return protonum;
+}
+
+function completeTuple(tuple: Members): TupleSpec {
+  return { ...tupleMembers(tuple), protonum: protonumOf(tuple) };
+}
+
+function u16(message: MessageWriter, type: number, members: Members, name: string): void {
+  const value = members.number(name, MAX_U16);
+  if (value !== undefined) message.be16(type, value);
+}
+
+function u32(message: MessageWriter, type: number, members: Members, name: string): void {
+  const value = members.number(name, MAX_U32);
+  if (value !== undefined) message.be32(type, value);
+}
+
+function u64(message: MessageWriter, type: number, value: bigint | undefined): void {
+  if (value !== undefined) message.be64(type, value);
+}
+
+function putCounters(message: MessageWriter, type: number, side: Members): void {
+  const packets = side.number64('packets');
+  const bytes = side.number64('bytes');
+  if (packets === undefined && bytes === undefined) return;
+  const nest = message.nest(type);
+  u64(message, CTA_COUNTERS_PACKETS, packets);
+  u64(message, CTA_COUNTERS_BYTES, bytes);
+  message.endNest(nest);
+}
+
+function putTimestamp(message: MessageWriter, members: Members): void {
+  const times = members.members('timestamp', false);
+  if (!times) return;
+  const nest = message.nest(CTA_TIMESTAMP);
+  u64(message, CTA_TIMESTAMP_START, times.number64('start'));
+  u64(message, CTA_TIMESTAMP_STOP, times.number64('stop'));
+  message.endNest(nest);
+}
+
+function putSecurityContext(message: MessageWriter, members: Members): void {
+  const secctx = members.string('secctx');
+  if (secctx === undefined) return;
+  const nest = message.nest(CTA_SECCTX);
+  message.string(CTA_SECCTX_NAME, secctx);
+  message.endNest(nest);
+}
+
+function putHelper(message: MessageWriter, members: Members): void {
+  const name = members.string('helper');
+  const info = members.hex('helperInfo');
+  if (name === undefined && !info) return;
+  const nest = message.nest(CTA_HELP);
+  if (name !== undefined) message.string(CTA_HELP_NAME, name);
+  if (info) message.raw(CTA_HELP_INFO, info);
+  message.endNest(nest);
+}
+
+/** As many words as the kernel sends, more only where a bit needs them. */
+function putLabels(message: MessageWriter, members: Members): void {
+  const labels = readLabels(members, 'labels', MAX_LABEL);
+  if (!labels) return;
+  const highest = labels.reduce((highest, bit) => Math.max(highest, bit), LABEL_BITS - 1);
+  message.raw(CTA_LABELS, labelBytes(labels, ((highest >> 5) + 1) * 4));
+}
+
+function putSeqAdj(message: MessageWriter, type: number, side: Members): void {
+  const numbers = readTriple(side, 'seqAdj', ['correctionPos', 'offsetBefore', 'offsetAfter']);
+  if (!numbers) return;
+  putSequenceAdjustment(message, type, { correctionPos: numbers[0]!, offsetBefore: numbers[1]!, offsetAfter: numbers[2]! });
+}
+
+/** The state belongs to the flow's protocol; the other members are put wherever they stand. */
+function protocolState(members: Members, protonum: number): ProtocolState | undefined {
+  const state = readState(members, protonum);
+  const tcpPart = members.members('tcp', false);
+  const sctpPart = members.members('sctp', false);
+  const dccpPart = members.members('dccp', false);
+  if (state === undefined && !tcpPart && !sctpPart && !dccpPart) return undefined;
+  const stateOf = (number: number) => (number === protonum ? state : undefined);
+  const role = dccpPart?.oneOf('role', DCCP_ROLES);
+  return {
+    ...((tcpPart || protonum === tcp.number) && {
+      tcp: {
+        state: stateOf(tcp.number),
+        wscaleOriginal: tcpPart?.number('wscaleOriginal', MAX_U8),
+        wscaleReply: tcpPart?.number('wscaleReply', MAX_U8),
+        flagsOriginal: sentTcpFlags(tcpPart, 'flagsOriginal'),
+        flagsReply: sentTcpFlags(tcpPart, 'flagsReply'),
+      },
+    }),
+    ...((sctpPart || protonum === sctp.number) && {
+      sctp: {
+        state: stateOf(sctp.number),
+        vtagOriginal: sctpPart?.number('vtagOriginal', MAX_U32),
+        vtagReply: sctpPart?.number('vtagReply', MAX_U32),
+      },
+    }),
+    ...((dccpPart || protonum === dccp.number) && {
+      dccp: {
+        state: stateOf(dccp.number),
+        role: role === undefined ? undefined : DCCP_ROLES.indexOf(role),
+        handshakeSeq: dccpPart?.number64('handshakeSeq'),
+      },
+    }),
+  };
+}
+
+/** The kernel sends a mask of 0 beside the flags. */
+function sentTcpFlags(tcpPart: Members | undefined, name: string): TcpFlags | undefined {
+  const flags = tcpPart?.number(name, MAX_U8);
+  return flags === undefined ? undefined : { flags, mask: 0 };
+}
