@@ -1,11 +1,11 @@
 // The words after `conntrack` → an Invocation, or a UsageError for the first mistake in the order of cli.md 1.5. No I/O of its own.
 
 import type { Protocol } from '../ctnetlink/schema.js';
+import { didYouMean } from '../nearest.js';
 import { OptionNames, OptionReader, type Token } from './getopt.js';
 import { helpTopic } from './help.js';
 import type { CommandLetter, Invocation, OptionValues, Table } from './invocation.js';
 import { checkLegality, checkNamespace, needOf } from './legality.js';
-import { didYouMean } from './nearest.js';
 import {
   COMMANDS,
   type CommandRow,

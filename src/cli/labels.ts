@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { LABEL_FILE, LabelMap } from '../ctnetlink/label.js';
-import { didYouMean } from './nearest.js';
+import { didYouMean } from '../nearest.js';
 import { quoted, UsageError } from './usage-error.js';
 
 /** Reads a map at most once, and only when it is asked for. A file that cannot be used is told to `warn`; the command goes on. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ConntrackError } from '../errors.js';
-import { didYouMean, nearest } from './nearest.js';
+import { didYouMean, nearest } from '../nearest.js';
 import { quoted, UsageError } from './usage-error.js';
 
 test('a usage error has code USAGE and exit status 2 unless told otherwise', () => {

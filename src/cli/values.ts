@@ -14,8 +14,8 @@ import {
   IPS_OFFLOAD,
   IPS_SEEN_REPLY,
 } from '../ctnetlink/uapi/nf-conntrack-common.js';
+import { didYouMean } from '../nearest.js';
 import type { AddressValue, NatValue, OutputModes, StatusValue } from './invocation.js';
-import { didYouMean } from './nearest.js';
 import { quoted, UsageError, type UsageStatus } from './usage-error.js';
 
 /** Takes a sentence for standard error; the command still runs. */

@@ -1,6 +1,7 @@
 // Checked reading of objects that callers wrote or that came out of JSON: every mistake is a ValueError that names the member.
 
 import { ValueError } from '../errors.js';
+import { suggest } from '../nearest.js';
 import { type AddressBytes, parseAddress } from './address.js';
 
 export const MAX_U8 = 0xff;
@@ -113,7 +114,7 @@ export class Members {
   end(ignored: readonly string[] = []): void {
     for (const name of Object.keys(this.#object))
       if (!this.#known.includes(name) && !ignored.includes(name))
-        throw new ValueError(`${this.at(name)} is not known here`, { hint: `known are ${[...new Set(this.#known)].join(', ')}` });
+        throw new ValueError(`${this.at(name)} is not known here`, { hint: suggest(name, [...new Set(this.#known)]) });
   }
 }
 

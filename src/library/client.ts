@@ -11,6 +11,16 @@ import { type FlowKeyInput, type FlowUpdate, type NewFlow, toFlowChange, toFlowK
 import { CPU_STATISTICS } from '../ctnetlink/statistics.js';
 import type { View } from '../ctnetlink/view.js';
 import { type ConntrackError, isMissing, KernelError, ValueError } from '../errors.js';
+import {
+  CREATE_OPTIONS,
+  checkIterable,
+  checkOptions,
+  FAMILY_OPTIONS,
+  FLOW_EVENT_OPTIONS,
+  LIST_OPTIONS,
+  OPEN_OPTIONS,
+  WATCH_OPTIONS,
+} from './check-options.js';
 import { type EncodedFlows, FlowEncoder } from './encoded-flows.js';
 import { type EventQueueOptions, EventStream } from './event-stream.js';
 import { Expectations } from './expectations.js';
@@ -88,9 +98,10 @@ export class Conntrack implements AsyncDisposable {
 
   /**
    * Opens the table.
-   * @throws SystemError when there is no netlink, PlatformError when native code cannot be loaded, NamespaceError
+   * @throws ValueError, SystemError when there is no netlink, PlatformError when native code cannot be loaded, NamespaceError
    */
   static async open(options: ConntrackOptions = {}): Promise<Conntrack> {
+    checkOptions(options, OPEN_OPTIONS);
     return new Conntrack(ConntrackTable.open(options));
   }
 
@@ -100,6 +111,7 @@ export class Conntrack implements AsyncDisposable {
    * @throws ValueError at once; KernelError, ClosedError, the signal's reason while iterating
    */
   list<const F extends FlowField = FlowField>(filter: Filter = {}, options: ListOptions<F> = {}): Listing<FlowPart<F>> {
+    checkOptions(options, LIST_OPTIONS);
     const { table } = this.#session;
     const wanted = toFlowFilter(filter);
     const fields = fieldSet(options.fields);
@@ -139,9 +151,8 @@ export class Conntrack implements AsyncDisposable {
    * @throws ValueError; KernelError, with `code` EEXIST when it is there
    */
   create(flow: NewFlow, options: CallOptions & { readonly mayExist?: boolean } = {}): Promise<void> {
-    return this.#session.run(options, () =>
-      this.#session.table.create(toFlowSpec(flow), { mayExist: options.mayExist ?? false }),
-    );
+    const work = () => this.#session.table.create(toFlowSpec(flow), { mayExist: options.mayExist ?? false });
+    return this.#session.run(options, work, CREATE_OPTIONS);
   }
 
   /**
@@ -153,7 +164,8 @@ export class Conntrack implements AsyncDisposable {
     flows: Iterable<NewFlow> | AsyncIterable<NewFlow>,
     options: CallOptions & { readonly mayExist?: boolean } = {},
   ): Promise<CreateResult> {
-    return this.#session.run(options, async () => {
+    const work = async () => {
+      checkIterable(flows, 'flows');
       const creator = new Creator(this.#session.table, options.mayExist ?? false);
       const { pause } = this.#session.patience(options);
       for await (const flow of flows) {
@@ -163,7 +175,8 @@ export class Conntrack implements AsyncDisposable {
         await pause();
       }
       return creator.finish();
-    });
+    };
+    return this.#session.run(options, work, CREATE_OPTIONS);
   }
 
   /**
@@ -197,6 +210,7 @@ export class Conntrack implements AsyncDisposable {
    */
   deleteMany(keys: Iterable<FlowKeyInput> | AsyncIterable<FlowKeyInput>, options: CallOptions = {}): Promise<DeleteResult> {
     return this.#session.run(options, async () => {
+      checkIterable(keys, 'keys');
       const { pause } = this.#session.patience(options);
       const result = emptyResult();
       const batch: FlowKey[] = [];
@@ -226,6 +240,7 @@ export class Conntrack implements AsyncDisposable {
    * @throws ValueError, SystemError, ClosedError; while iterating, the signal's reason
    */
   events(filter: Filter = {}, options: FlowEventsOptions = {}): EventStream<FlowEvent> {
+    checkOptions(options, FLOW_EVENT_OPTIONS);
     const { types, initial = false, resync = false } = options;
     const groups = types && groupsOf(types);
     const reader = new FlowReader();
@@ -250,6 +265,7 @@ export class Conntrack implements AsyncDisposable {
    * @throws ValueError, SystemError, KernelError, ClosedError, the signal's reason
    */
   async watch(filter: Filter = {}, options: WatchOptions = {}): Promise<LiveFlows> {
+    checkOptions(options, WATCH_OPTIONS);
     const wanted = toFlowFilter(filter);
     if (!isConstant(wanted))
       throw new ValueError(
@@ -271,7 +287,7 @@ export class Conntrack implements AsyncDisposable {
 
   /** Empties the table, or drops all flows of one family. Matches `-F`. @throws KernelError */
   flush(options: CallOptions & { readonly family?: Family | undefined } = {}): Promise<void> {
-    return this.#session.run(options, () => this.#session.table.flush(familyNumber(options.family)));
+    return this.#session.run(options, () => this.#session.table.flush(familyNumber(options.family)), FAMILY_OPTIONS);
   }
 
   /**
@@ -280,7 +296,7 @@ export class Conntrack implements AsyncDisposable {
    */
   count(filter?: Filter, options: CallOptions = {}): Promise<TableCount> {
     return this.#session.run(options, async () => {
-      if (!filter) return this.#session.table.count();
+      if (filter === undefined) return this.#session.table.count();
       let entries = 0;
       const visitor = { entry: () => entries++, ...this.#session.patience(options) };
       await this.#session.table.scan(toFlowFilter(filter), visitor, { background: true });
@@ -309,13 +325,7 @@ export class Conntrack implements AsyncDisposable {
 
 /** The multicast groups of some types of events. */
 function groupsOf(types: readonly EventType[]): number {
-  let groups = 0;
-  for (const type of types) {
-    const index = EVENT_TYPES.indexOf(type);
-    if (index < 0) throw new RangeError(`there are no events of type ${type}`);
-    groups |= 1 << index;
-  }
-  return groups;
+  return types.reduce((groups, type) => groups | (1 << EVENT_TYPES.indexOf(type)), 0);
 }
 
 /** Creates flows a batch at a time. */

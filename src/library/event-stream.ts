@@ -11,7 +11,8 @@ import type { EventWatch } from './event-watch.js';
  * - `drop-oldest`, `drop-newest`: these are dropped; `dropped` counts them.
  * - `fail`: the stream ends with an OverflowError.
  */
-export type OverflowPolicy = 'pause' | 'drop-oldest' | 'drop-newest' | 'fail';
+export type OverflowPolicy = (typeof OVERFLOW_POLICIES)[number];
+export const OVERFLOW_POLICIES = ['pause', 'drop-oldest', 'drop-newest', 'fail'] as const;
 
 /** How events wait for the program. */
 export interface EventQueueOptions {
@@ -59,7 +60,6 @@ export class EventStream<T> implements AsyncIterableIterator<T, undefined, undef
     make: (view: View) => T | undefined,
     { highWaterMark = HIGH_WATER_MARK, overflow = 'pause', onLost }: EventQueueOptions,
   ) {
-    if (!(highWaterMark >= 1)) throw new RangeError(`highWaterMark must be at least 1, not ${highWaterMark}`);
     this.#watch = watch;
     this.#mark = highWaterMark;
     this.#policy = overflow;

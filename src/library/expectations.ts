@@ -11,6 +11,7 @@ import {
 } from '../ctnetlink/new-expectation.js';
 import { EXPECTATION_STATISTICS } from '../ctnetlink/statistics.js';
 import { isMissing } from '../errors.js';
+import { checkOptions, EVENT_OPTIONS, FAMILY_OPTIONS } from './check-options.js';
 import { type EventQueueOptions, EventStream } from './event-stream.js';
 import type { DeleteResult } from './results.js';
 import { type CallOptions, Listing, type Session } from './session.js';
@@ -26,13 +27,15 @@ export class Expectations {
     this.#session = session;
   }
 
-  /** The expectations, of one family or both. Matches `-L expect`. @throws KernelError, ClosedError, the signal's reason while iterating */
+  /** The expectations, of one family or both. Matches `-L expect`. @throws ValueError at once; KernelError, ClosedError, the signal's reason while iterating */
   list(options: CallOptions & { readonly family?: Family | undefined } = {}): Listing<Expectation> {
+    checkOptions(options, FAMILY_OPTIONS);
     const { table } = this.#session;
+    const family = familyNumber(options.family);
     return new Listing(() => {
       const reader = new ExpectationReader();
       return this.#session.iterate(
-        (visitor) => table.scanExpectations(familyNumber(options.family), visitor, true),
+        (visitor) => table.scanExpectations(family, visitor, true),
         (view) => reader.read(view),
         options,
       );
@@ -75,7 +78,7 @@ export class Expectations {
     });
   }
 
-  /** Expectations that begin and end, from now on. Matches `-E expect`. @throws SystemError, ClosedError; while iterating, the signal's reason */
+  /** Expectations that begin and end, from now on. Matches `-E expect`. @throws ValueError, SystemError, ClosedError; while iterating, the signal's reason */
   events(
     options: CallOptions &
       EventQueueOptions & {
@@ -84,6 +87,7 @@ export class Expectations {
         readonly resync?: boolean | undefined;
       } = {},
   ): EventStream<ExpectationEvent> {
+    checkOptions(options, EVENT_OPTIONS);
     const { receiveBuffer, initial = false, resync = false } = options;
     const reader = new ExpectationReader();
     const watch = this.#session.watch(options, { table: 'expect', receiveBuffer, initial, resync });
@@ -99,12 +103,13 @@ export class Expectations {
 
   /** How many there are, of one family or both. Matches `-C expect`. @throws KernelError */
   count(options: CallOptions & { readonly family?: Family | undefined } = {}): Promise<number> {
-    return this.#session.run(options, async () => {
+    const work = async () => {
       let entries = 0;
       const visitor = { entry: () => entries++, ...this.#session.patience(options) };
       await this.#session.table.scanExpectations(familyNumber(options.family), visitor, true);
       return entries;
-    });
+    };
+    return this.#session.run(options, work, FAMILY_OPTIONS);
   }
 
   /** Counters of each CPU. Matches `-S expect`. @throws KernelError */

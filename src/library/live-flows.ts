@@ -6,6 +6,7 @@ import { compileFilter } from '../ctnetlink/filter.js';
 import { type Filter, toFlowFilter } from '../ctnetlink/filter-input.js';
 import { type Flow, FlowReader } from '../ctnetlink/flow.js';
 import { createFlowView, type View } from '../ctnetlink/view.js';
+import { checkListener } from './check-options.js';
 import type { EventLoss } from './event-source.js';
 import type { EventWatch } from './event-watch.js';
 
@@ -101,8 +102,9 @@ export class LiveFlows implements Iterable<Flow>, AsyncDisposable {
     return count;
   }
 
-  /** Calls `listener` with every change from now on. @returns what ends that */
+  /** Calls `listener` with every change from now on. @returns what ends that. @throws ValueError */
   subscribe(listener: LiveListener): () => void {
+    checkListener(listener);
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
   }

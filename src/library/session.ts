@@ -2,6 +2,7 @@
 
 import type { View } from '../ctnetlink/view.js';
 import { ClosedError } from '../errors.js';
+import { CALL_OPTIONS, checkOptions, type OptionRows } from './check-options.js';
 import { EventWatch, type EventWatchOptions } from './event-watch.js';
 import { hinted, withHint } from './hints.js';
 import { ScanIterator } from './scan-iterator.js';
@@ -38,8 +39,12 @@ export class Session {
     this.table = table;
   }
 
-  /** Runs something that uses the table. @throws ClosedError, the signal's reason; refusals of the kernel with a hint */
-  async run<T>(options: CallOptions, work: () => T | Promise<T>): Promise<T> {
+  /**
+   * Runs something that uses the table; `known` are the rows of its options.
+   * @throws ValueError, ClosedError, the signal's reason; refusals of the kernel with a hint
+   */
+  async run<T>(options: CallOptions, work: () => T | Promise<T>, known: OptionRows = CALL_OPTIONS): Promise<T> {
+    checkOptions(options, known);
     this.#check(options.signal);
     const running = hinted(work);
     this.#running.add(running);

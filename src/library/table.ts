@@ -56,7 +56,8 @@ interface DumpPlan {
 }
 
 /** Lists of entries the kernel keeps: the table itself, entries that owe a DESTROY event, entries of packets still on their way. */
-export type FlowList = 'conntrack' | 'dying' | 'unconfirmed';
+export type FlowList = (typeof FLOW_LISTS)[number];
+export const FLOW_LISTS = ['conntrack', 'dying', 'unconfirmed'] as const;
 
 /** What a scan calls. Views are borrowed: copy what is to be kept. */
 export interface ScanVisitor {

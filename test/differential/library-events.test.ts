@@ -74,8 +74,8 @@ suite('library events', { skip: SELF_TEST ? 'the reference has no library' : fal
         ['DESTROY', 2],
       ],
     );
-    assert.throws(() => conntrack.events({}, { types: ['GONE' as never] }), RangeError);
-    assert.throws(() => conntrack.events({}, { highWaterMark: 0 }), RangeError);
+    assert.throws(() => conntrack.events({}, { types: ['GONE' as never] }), ValueError);
+    assert.throws(() => conntrack.events({}, { highWaterMark: 0 }), ValueError);
   });
 
   test('with initial, what is there comes first', async () => {

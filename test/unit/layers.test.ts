@@ -10,13 +10,14 @@ const SRC = fileURLToPath(new URL('../../../src/', import.meta.url));
 /** Layer → what it may import besides itself. `node:` stands for Node's own modules, a folder for all its files. */
 const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   errors: [],
+  nearest: [],
   wire: ['errors', 'node:', 'bun:'],
-  ctnetlink: ['errors', 'wire/bytes', 'wire/attribute', 'wire/message', 'wire/uapi/'],
+  ctnetlink: ['errors', 'nearest', 'wire/bytes', 'wire/attribute', 'wire/message', 'wire/uapi/'],
   format: ['ctnetlink/', 'wire/bytes'],
-  library: ['errors', 'wire/', 'ctnetlink/'],
+  library: ['errors', 'nearest', 'wire/', 'ctnetlink/'],
   testing: ['errors', 'wire/', 'node:'],
   index: ['errors', 'library/', 'ctnetlink/'],
-  cli: ['errors', 'library/', 'format/', 'ctnetlink/', 'wire/errno', 'wire/writable', 'node:'],
+  cli: ['errors', 'nearest', 'library/', 'format/', 'ctnetlink/', 'wire/errno', 'wire/writable', 'node:'],
   top: ['errors', 'library/', 'format/', 'ctnetlink/', 'node:'],
   web: ['errors', 'library/', 'format/', 'ctnetlink/', 'node:'],
   metrics: ['errors', 'library/', 'format/', 'ctnetlink/', 'node:'],

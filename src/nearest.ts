@@ -24,6 +24,12 @@ export function didYouMean(word: string, candidates: Iterable<string>, prefix = 
   return name === undefined ? '' : `; did you mean ${prefix}${name}?`;
 }
 
+/** For a hint about an unknown name: the one that was meant, or all there are. */
+export function suggest(word: string, names: Iterable<string>): string {
+  const name = nearest(word, names);
+  return name === undefined ? `known are ${[...names].join(', ')}` : `did you mean ${name}?`;
+}
+
 /** Optimal string alignment distance. */
 function distance(a: string, b: string): number {
   let before: number[] = [];
