@@ -6,19 +6,19 @@ import { EAGAIN } from '../wire/errno.js';
 import type { DescriptorWatch } from '../wire/libc.js';
 import { NetlinkSocket } from '../wire/socket.js';
 import type { OpenTransport, Transport, TransportOptions } from '../wire/transport.js';
-import { formatStep, HEADER, type Step } from './recording.js';
+import { formatStep, HEADER, RecordingError, type Step } from './recording.js';
 
 /** Takes each line of a recording, with its newline. */
 export type LineSink = (line: string) => void;
 
 /**
- * Records what goes through the transports that it opens.
+ * Records what goes through the transports that it opens, all in one network namespace.
  *
  * ```ts
  * const recorder = Recorder.toFile('table.ndjson');
- * const conntrack = Conntrack.open({ transport: recorder.open });
+ * const conntrack = await Conntrack.open({ transport: recorder.open });
  * // … what shall be replayed …
- * conntrack.close();
+ * await conntrack.close();
  * recorder.close();
  * ```
  */
@@ -27,6 +27,8 @@ export class Recorder {
   readonly #inner: OpenTransport;
   readonly #start = performance.now();
   #opened = 0;
+  /** The namespace of the first transport. */
+  #place: string | undefined;
   #fd: number | undefined;
 
   /** `inner` opens what really carries the datagrams. */
@@ -44,13 +46,18 @@ export class Recorder {
     return recorder;
   }
 
-  /** For the option `transport`. */
+  /** For the option `transport`. @throws RecordingError for a second network namespace: it has other answers to the same requests */
   readonly open: OpenTransport = (options: TransportOptions): Transport => {
+    const { namespace, groups = 0, filter } = options;
+    const place = namespace ? `${namespace.device}:${namespace.inode}` : 'own';
+    this.#place ??= place;
+    if (place !== this.#place)
+      throw new RecordingError('a recording is of one network namespace', { hint: 'use a recorder for each of them' });
     const inner = this.#inner(options);
     const transport = this.#opened++;
     const write = (step: Unplaced) =>
       this.#sink(formatStep({ at: Math.round(performance.now() - this.#start), transport, ...step } as Step));
-    write({ kind: 'open', groups: options.groups ?? 0, portId: inner.portId });
+    write({ kind: 'open', groups, portId: inner.portId, ...(filter ? { filter } : {}) });
     return new RecordingTransport(inner, write);
   };
 

@@ -19,7 +19,15 @@ export interface Header {
 
 /** What happened on one transport. `at`: milliseconds since the recording began. Bytes are Base64. */
 export type Step =
-  | { readonly at: number; readonly transport: number; readonly kind: 'open'; readonly groups: number; readonly portId: number }
+  /** `filter`: a program that let only some of what came to the groups through; absent when all of it came. */
+  | {
+      readonly at: number;
+      readonly transport: number;
+      readonly kind: 'open';
+      readonly groups: number;
+      readonly portId: number;
+      readonly filter?: Uint8Array;
+    }
   | { readonly at: number; readonly transport: number; readonly kind: 'send'; readonly bytes: Uint8Array }
   | { readonly at: number; readonly transport: number; readonly kind: 'receive'; readonly bytes: Uint8Array }
   /** A receive failed with this errno, such as 105 for ENOBUFS. */
@@ -31,7 +39,8 @@ export const HEADER: Header = { format: 'conntrack-recording', version: 1, byteO
 
 /** A line, with its newline. */
 export function formatStep(step: Step): string {
-  return `${JSON.stringify('bytes' in step ? { ...step, bytes: toBase64(step.bytes) } : step)}\n`;
+  const members = Object.entries(step).map(([name, value]) => [name, value instanceof Uint8Array ? toBase64(value) : value]);
+  return `${JSON.stringify(Object.fromEntries(members))}\n`;
 }
 
 /** The steps of a recording. @throws RecordingError that names the line */
@@ -73,11 +82,12 @@ function toStep(value: Record<string, unknown>, line: number): Step {
     throw new RecordingError(`line ${line} of the recording: unknown kind ${JSON.stringify(value['kind'])}`);
   for (const key of ['at', 'transport', ...NUMBERS[kind]])
     if (!Number.isSafeInteger(value[key])) throw new RecordingError(`line ${line} of the recording: ${key} is no whole number`);
-  if (kind !== 'send' && kind !== 'receive') return value as unknown as Step;
-  const text = value['bytes'];
+  const name = kind === 'send' || kind === 'receive' ? 'bytes' : kind === 'open' && value['filter'] !== undefined ? 'filter' : '';
+  if (name === '') return value as unknown as Step;
+  const text = value[name];
   if (typeof text !== 'string' || !BASE64.test(text))
-    throw new RecordingError(`line ${line} of the recording: bytes are not in Base64`);
-  return { ...(value as unknown as Step), bytes: fromBase64(text) } as Step;
+    throw new RecordingError(`line ${line} of the recording: ${name} is not in Base64`);
+  return { ...value, [name]: fromBase64(text) } as unknown as Step;
 }
 
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;

@@ -99,6 +99,65 @@ suite('replay', () => {
     assert.throws(() => send(transport, message(3, 1, 1)), ReplayError);
   });
 
+  /** CT_NEW and CT_GET. */
+  const [NEW, GET] = [0x100, 0x101];
+  const changing = recording(
+    ['open', 0],
+    ['send', 0, message(GET, 50, 1)],
+    ['receive', 0, message(9, 50, 10)],
+    ['send', 0, message(NEW, 51, 2)],
+    ['receive', 0, message(9, 51, 20)],
+    ['send', 0, message(GET, 52, 1)],
+    ['receive', 0, message(9, 52, 11)],
+    ['send', 0, message(GET, 53, 3)],
+    ['receive', 0, message(9, 53, 30)],
+    ['send', 0, message(NEW, 54, 4)],
+    ['receive', 0, message(9, 54, 40)],
+    ['send', 0, message(NEW, 55, 2)],
+    ['receive', 0, message(9, 55, 21)],
+  );
+
+  test('an answer that shows a change comes behind that change only', () => {
+    const transport = Replay.fromText(changing).open({});
+    assert.throws(() => send(transport, message(GET, 1, 3)), /behind a change that has not been made/);
+    send(transport, message(GET, 1, 1));
+    assert.throws(() => send(transport, message(GET, 2, 1)), /behind a change that has not been made/);
+    send(transport, message(NEW, 3, 2));
+    assert.throws(() => send(transport, message(NEW, 4, 2)), /behind a change that has not been made/);
+    send(transport, message(GET, 5, 1));
+    send(transport, message(GET, 6, 3));
+    send(transport, message(NEW, 7, 4));
+    send(transport, message(NEW, 8, 2));
+    assert.deepEqual(take(transport), ['1:10', '3:20', '5:11', '6:30', '7:40', '8:21']);
+  });
+
+  test('with repeat the answer before a change comes again until the change is made', () => {
+    const transport = Replay.fromText(changing, { repeat: true }).open({});
+    assert.throws(() => send(transport, message(GET, 1, 3)), ReplayError);
+    for (const sequence of [1, 2, 3]) send(transport, message(GET, sequence, 1));
+    send(transport, message(NEW, 4, 2));
+    for (const sequence of [5, 6]) send(transport, message(GET, sequence, 1));
+    assert.deepEqual(take(transport), ['1:10', '2:10', '3:10', '4:20', '5:11', '6:11']);
+  });
+
+  test('changes have no order, nor has what was asked while one was under way or behind a loss', () => {
+    const text = recording(
+      ['open', 0],
+      ['open', 1],
+      ['send', 0, message(NEW, 50, 1)],
+      ['send', 1, message(GET, 51, 2)], // the change may be in the answer or not
+      ['receive', 0, message(9, 50, 10)],
+      ['send', 0, message(NEW, 52, 3)],
+      ['fail', 0, OVERRUN],
+      ['send', 1, message(GET, 53, 4)],
+    );
+    const transport = Replay.fromText(text).open({});
+    send(transport, message(GET, 1, 4));
+    send(transport, message(GET, 2, 2));
+    send(transport, message(NEW, 3, 3));
+    send(transport, message(NEW, 4, 1));
+  });
+
   test('events come behind the requests that had been sent before them', () => {
     const replay = Replay.fromText(text);
     const listener = replay.open({ groups: 7 });
@@ -148,6 +207,16 @@ suite('replay', () => {
     const replay = Replay.fromText(text);
     replay.open({ groups: 7 });
     assert.throws(() => replay.open({ groups: 7 }), /nothing more was listened to/);
+  });
+
+  test('events that went through a filter are given to listeners with the same filter only', () => {
+    const filtered = text.replace('"groups":7', '"groups":7,"filter":"AQID"');
+    const listen = (recorded: string, filter?: Uint8Array) => () => Replay.fromText(recorded).open({ groups: 7, filter });
+    listen(filtered, Uint8Array.of(1, 2, 3))();
+    for (const filter of [undefined, Uint8Array.of(1, 2), Uint8Array.of(1, 2, 4)])
+      assert.throws(listen(filtered, filter), /another filter than in the recording/);
+    // All events are in the recording, those of the filter too.
+    listen(text, Uint8Array.of(1, 2, 3))();
   });
 
   test('it can be asked whether everything recorded was used', () => {
@@ -204,6 +273,11 @@ suite('replay', () => {
       /line 2 .*unknown kind "toString"/,
     ],
     ['a missing number', `${JSON.stringify(HEADER)}\n{"at":0,"transport":0,"kind":"fail"}`, /line 2 .*errno/],
+    [
+      'a bad filter',
+      `${JSON.stringify(HEADER)}\n{"at":0,"transport":0,"kind":"open","groups":1,"portId":1,"filter":5}`,
+      /filter/,
+    ],
     ['bad bytes', `${JSON.stringify(HEADER)}\n\n{"at":0,"transport":0,"kind":"send","bytes":"%"}`, /line 3 .*Base64/],
   ] as const)
     test(`${what} is refused`, () => {

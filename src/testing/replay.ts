@@ -1,15 +1,22 @@
 // Replay: a transport that answers from a recording. The code above it is the real one: same requests, same decoder.
-// Requests find their answers by what they ask, not by their place, except that the same request asked again gets the next answer.
+// Requests find their answers by what they ask, not by their place, except that the same request asked again gets the next
+// answer, and that no answer comes before the changes that it shows.
 
 import { readFileSync } from 'node:fs';
-import { ClosedError, ConntrackError } from '../errors.js';
+import {
+  IPCTNL_MSG_CT_DELETE,
+  IPCTNL_MSG_CT_GET_CTRZERO,
+  IPCTNL_MSG_CT_NEW,
+  IPCTNL_MSG_EXP_DELETE,
+  IPCTNL_MSG_EXP_NEW,
+} from '../ctnetlink/uapi/nfnetlink-conntrack.js';
+import { ConntrackError } from '../errors.js';
 import { host16, host32, putHost32 } from '../wire/bytes.js';
-import { Datagrams } from '../wire/datagrams.js';
-import { EAGAIN } from '../wire/errno.js';
-import type { DescriptorWatch } from '../wire/libc.js';
 import { align4, messageLength } from '../wire/message.js';
 import type { OpenTransport, Transport, TransportOptions } from '../wire/transport.js';
 import { NLMSG_HDRLEN } from '../wire/uapi/netlink.js';
+import { NFNL_SUBSYS_CTNETLINK, NFNL_SUBSYS_CTNETLINK_EXP } from '../wire/uapi/nfnetlink.js';
+import { type Arrival, QueuedTransport } from './queued-transport.js';
 import { parseRecording, type Step } from './recording.js';
 
 /** The code under test asked for something that is not in the recording, or did not ask for all that is. */
@@ -23,24 +30,27 @@ const SEQUENCE = 8;
 
 /** How a recording is replayed. */
 export interface ReplayOptions {
-  /** A request beyond those recorded gets the last answer to it again, if it ever had one. Default: it is an error. */
+  /**
+   * A request that is made more often than it was recorded, or again before the next answer is due, gets the last answer to it
+   * once more, if it ever had one. Default: it is an error.
+   */
   readonly repeat?: boolean;
 }
-
-/** A datagram, or the errno of a receive that failed. */
-type Arrival = Uint8Array | number;
 
 /** A request and what came of it. */
 interface Exchange {
   /** Of its first message. */
   readonly sequence: number;
   readonly answers: Arrival[];
+  /** How many of the recorded changes, in the order in which they were answered, the answer comes behind. */
+  readonly behind: number;
   used: boolean;
 }
 
 /** What one listening transport heard: each arrival, and how many requests had been sent before it. */
 interface Hearing {
   readonly groups: number;
+  readonly filter: Uint8Array | undefined;
   readonly arrivals: { readonly after: number; readonly arrival: Arrival }[];
   readonly drops: number[];
 }
@@ -50,15 +60,18 @@ interface Hearing {
  *
  * ```ts
  * const replay = Replay.fromFile('table.ndjson');
- * const conntrack = Conntrack.open({ transport: replay.open });
+ * const conntrack = await Conntrack.open({ transport: replay.open });
  * ```
  *
- * A transport that joins groups gets the events of the next recorded one that did. They come as soon as all requests that had been
- * sent before them are sent again.
+ * A request is what goes to the kernel. An answer that shows a change comes behind that change only. A transport that joins groups
+ * gets the events of the next recorded one that did, each as soon as all requests that had been sent before it are sent again.
  */
 export class Replay {
   /** By request, in the order of the recording. */
   readonly #exchanges = new Map<string, Exchange[]>();
+  /** Changes in the order in which they were answered, and how many at their beginning have been made. */
+  readonly #changes: Exchange[] = [];
+  #made = 0;
   readonly #hearings: Hearing[] = [];
   readonly #repeat: boolean;
   readonly #listeners = new Set<() => void>();
@@ -70,26 +83,39 @@ export class Replay {
     this.#repeat = repeat;
     const current = new Map<number, Exchange>();
     const listening = new Map<number, Hearing>();
+    /** Sent and not answered yet. */
+    const changing = new Set<Exchange>();
+    let lossy = false;
     for (const step of steps) {
       const hearing = listening.get(step.transport);
       if (step.kind === 'open') {
         if (step.groups === 0) continue;
-        const heard: Hearing = { groups: step.groups, arrivals: [], drops: [] };
+        const heard: Hearing = { groups: step.groups, filter: step.filter, arrivals: [], drops: [] };
         listening.set(step.transport, heard);
         this.#hearings.push(heard);
       } else if (step.kind === 'send') {
-        const exchange = { sequence: host32(step.bytes, SEQUENCE), answers: [], used: false };
-        current.set(step.transport, exchange);
         const key = keyOf(step.bytes);
-        const same = this.#exchanges.get(key);
-        if (same) same.push(exchange);
-        else this.#exchanges.set(key, [exchange]);
+        const same = this.#exchanges.get(key) ?? [];
+        const change = isChange(step.bytes);
+        // A change that is made for the first time shows no other, and behind a loss the table is listed when there is time for it.
+        const free = lossy || (change && same.length === 0);
+        const behind = free ? 0 : this.#changes.length;
+        const exchange: Exchange = { sequence: host32(step.bytes, SEQUENCE), answers: [], behind, used: false };
+        current.set(step.transport, exchange);
+        this.#exchanges.set(key, same);
+        same.push(exchange);
+        if (change) changing.add(exchange);
         this.#recorded++;
       } else if (step.kind === 'drops') hearing?.drops.push(step.count);
       else {
         const arrival = step.kind === 'receive' ? step.bytes : step.errno;
+        const exchange = current.get(step.transport);
+        if (step.kind === 'fail') lossy = true;
         if (hearing) hearing.arrivals.push({ after: this.#recorded, arrival });
-        else current.get(step.transport)?.answers.push(arrival);
+        else if (exchange) {
+          exchange.answers.push(arrival);
+          if (changing.delete(exchange)) this.#changes.push(exchange);
+        }
       }
     }
   }
@@ -107,11 +133,16 @@ export class Replay {
   /** For the option `transport`. */
   readonly open: OpenTransport = (options: TransportOptions): Transport => {
     const portId = this.#portId++;
-    if (!options.groups) return new ReplayTransport(portId, (request) => this.#answer(request));
+    if (!options.groups) return new QueuedTransport(portId, { answer: (request) => this.#answer(request) });
     const hearing = this.#hearings.shift();
     if (!hearing) throw new ReplayError('nothing more was listened to in this recording', { hint: RECORD_AGAIN });
     if (hearing.groups !== options.groups)
       throw new ReplayError(`groups ${options.groups} are listened to, but the recording has groups ${hearing.groups}`, {
+        hint: RECORD_AGAIN,
+      });
+    // All events have those of any filter among them, and the code above looks for them itself.
+    if (hearing.filter && !sameBytes(hearing.filter, options.filter))
+      throw new ReplayError('events are listened to with another filter than in the recording, which has those of its own only', {
         hint: RECORD_AGAIN,
       });
     return this.#listen(portId, hearing);
@@ -126,23 +157,25 @@ export class Replay {
 
   #answer(request: Uint8Array): readonly Arrival[] {
     const same = this.#exchanges.get(keyOf(request)) ?? [];
-    const exchange = same.find((one) => !one.used) ?? (this.#repeat ? same.at(-1) : undefined);
-    if (!exchange)
-      throw new ReplayError(
-        same.length > 0
-          ? `the recording has ${same.length} answers to this request, and it is made once more`
-          : `the recording has no answer to this request: type 0x${host16(request, TYPE).toString(16)}, ${request.length} bytes`,
-        { hint: same.length > 0 ? 'record again, or replay with { repeat: true }' : RECORD_AGAIN },
-      );
+    const given = same.filter((one) => one.used).length;
+    const next = same[given];
+    const exchange = next && next.behind <= this.#made ? next : this.#repeat ? same[given - 1] : undefined;
+    if (!exchange) throw refusal(request, same.length, next !== undefined);
     if (!exchange.used) this.#sent++;
     exchange.used = true;
+    while (this.#changes[this.#made]?.used) this.#made++;
     for (const listener of this.#listeners) listener();
     const shift = host32(request, SEQUENCE) - exchange.sequence;
     return exchange.answers.map((answer) => (typeof answer === 'number' ? answer : renumbered(answer, shift)));
   }
 
   #listen(portId: number, hearing: Hearing): Transport {
-    const transport = new ReplayTransport(portId, (request) => this.#answer(request), hearing.drops);
+    let lastDrops = 0;
+    const drops = () => {
+      lastDrops = hearing.drops.shift() ?? lastDrops;
+      return lastDrops;
+    };
+    const transport = new QueuedTransport(portId, { answer: (request) => this.#answer(request), drops });
     const deliver = () => {
       while (hearing.arrivals.length > 0 && hearing.arrivals[0]!.after <= this.#sent)
         transport.arrive(hearing.arrivals.shift()!.arrival);
@@ -155,100 +188,36 @@ export class Replay {
 
 const RECORD_AGAIN = 'the code under test does something else than when it was recorded: record it again';
 
-/** A transport whose datagrams are put into it. */
-class ReplayTransport implements Transport {
-  readonly portId: number;
-  readonly receiveBuffer = 0;
-  readonly #answer: (request: Uint8Array) => readonly Arrival[];
-  readonly #drops: number[];
-  readonly #queue: Arrival[] = [];
-  #lastDrops = 0;
-  #ready: ((status: number) => void) | undefined;
-  #scheduled = false;
-  #closed = false;
-
-  constructor(portId: number, answer: (request: Uint8Array) => readonly Arrival[], drops: number[] = []) {
-    this.portId = portId;
-    this.#answer = answer;
-    this.#drops = drops;
-  }
-
-  get drops(): number {
-    this.#lastDrops = this.#drops.shift() ?? this.#lastDrops;
-    return this.#lastDrops;
-  }
-
-  createDatagrams(slots: number, slotSize: number): Datagrams {
-    return new Datagrams(slots, slotSize);
-  }
-
-  send(bytes: Uint8Array, length: number): void {
-    this.#check();
-    this.#queue.push(...this.#answer(bytes.subarray(0, length)));
-  }
-
-  async sendAsync(bytes: Uint8Array, length: number): Promise<void> {
-    this.send(bytes, length);
-  }
-
-  receive(into: Datagrams): number {
-    this.#check();
-    const [first] = this.#queue;
-    if (first === undefined) return -EAGAIN;
-    if (typeof first === 'number') {
-      this.#queue.shift();
-      return -first;
-    }
-    let count = 0;
-    for (let next = this.#queue[0]; count < into.slots && next instanceof Uint8Array; next = this.#queue[0]) {
-      into.put(count++, next);
-      this.#queue.shift();
-    }
-    return count;
-  }
-
-  async receiveAsync(into: Datagrams): Promise<number> {
-    return this.receive(into);
-  }
-
-  watch(ready: (status: number) => void): DescriptorWatch {
-    const start = () => {
-      this.#ready = ready;
-      this.#schedule();
-    };
-    const stop = () => {
-      this.#ready = undefined;
-    };
-    start();
-    return { start, stop, close: stop };
-  }
-
-  close(): void {
-    this.#closed = true;
-    this.#ready = undefined;
-  }
-
-  /** Something has come. */
-  arrive(arrival: Arrival): void {
-    this.#queue.push(arrival);
-    this.#schedule();
-  }
-
-  /** Calls as poll(2) would: again and again while something is there. */
-  #schedule(): void {
-    if (this.#scheduled || !this.#ready || this.#queue.length === 0) return;
-    this.#scheduled = true;
-    setImmediate(() => {
-      this.#scheduled = false;
-      if (this.#queue.length > 0) this.#ready?.(0);
-      this.#schedule();
+/** Why a request has no answer. `given`: how many the recording has to it; `early`: the next of them is not due. */
+function refusal(request: Uint8Array, given: number, early: boolean): ReplayError {
+  const what = `type 0x${host16(request, TYPE).toString(16)}, ${request.length} bytes`;
+  if (given === 0) return new ReplayError(`the recording has no answer to this request: ${what}`, { hint: RECORD_AGAIN });
+  if (early)
+    return new ReplayError(`the recording answers this request behind a change that has not been made: ${what}`, {
+      hint: 'the code under test leaves out a change, or asks earlier: record again, or replay with { repeat: true }',
     });
-  }
-
-  #check(): void {
-    if (this.#closed) throw new ClosedError('the replay transport is closed');
-  }
+  return new ReplayError(`the recording has ${given} answers to this request, and it is made once more: ${what}`, {
+    hint: 'record again, or replay with { repeat: true }',
+  });
 }
+
+function sameBytes(a: Uint8Array, b: Uint8Array | undefined): boolean {
+  return b !== undefined && a.length === b.length && a.every((byte, i) => byte === b[i]);
+}
+
+/** Whether a datagram changes the table. */
+function isChange(datagram: Uint8Array): boolean {
+  let change = false;
+  eachMessage(datagram, (at) => {
+    change ||= CHANGES.has(host16(datagram, at + TYPE));
+  });
+  return change;
+}
+
+const CHANGES: ReadonlySet<number> = new Set([
+  ...[IPCTNL_MSG_CT_NEW, IPCTNL_MSG_CT_DELETE, IPCTNL_MSG_CT_GET_CTRZERO].map((type) => (NFNL_SUBSYS_CTNETLINK << 8) | type),
+  ...[IPCTNL_MSG_EXP_NEW, IPCTNL_MSG_EXP_DELETE].map((type) => (NFNL_SUBSYS_CTNETLINK_EXP << 8) | type),
+]);
 
 /** Calls `work` with the place of each message of a datagram. */
 function eachMessage(datagram: Uint8Array, work: (at: number) => void): void {

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { KernelError } from '../../src/errors.js';
-import { Conntrack } from '../../src/index.js';
+import { Conntrack, type Filter } from '../../src/index.js';
 import { ALL_FLOW_EVENTS, EventSource } from '../../src/library/event-source.js';
 import { Recorder, Replay } from '../../src/testing/index.js';
 import {
@@ -121,6 +121,89 @@ suite('testing kit', { skip: SELF_TEST ? 'a part of our own library' : false }, 
     const sorted = (lines: readonly string[]) => [...lines].sort((a, b) => Number(a < 'f') - Number(b < 'f'));
     assert.deepEqual(sorted(again), sorted(seen));
     replay.assertDone();
+  });
+
+  suite('what was never asked is not answered', () => {
+    const key = (sport: number) => ({ protocol: 'udp', original: { ...flow(sport).original } }) as const;
+    let there: Namespace;
+    before(async () => {
+      there = await Namespace.create('asked');
+      await there.sysctl({ 'net.netfilter.nf_conntrack_events': 1 });
+    });
+    after(() => there.close());
+
+    /** Records what `work` does to an empty table. @returns the recording */
+    const record = async (work: (conntrack: Conntrack) => Promise<unknown>): Promise<string> => {
+      let text = '';
+      const recorder = new Recorder((line) => {
+        text += line;
+      });
+      await using conntrack = await Conntrack.open({ netns: there.pid, transport: recorder.open });
+      await conntrack.flush();
+      await work(conntrack);
+      return text;
+    };
+
+    test('a list behind a change that is not made', async () => {
+      const text = await record(async (conntrack) => {
+        await conntrack.list().toArray();
+        await conntrack.create({ ...key(1), timeout: 100 });
+        await conntrack.list().toArray();
+      });
+      const replay = Replay.fromText(text);
+      await using conntrack = await Conntrack.open({ transport: replay.open });
+      await conntrack.flush();
+      assert.equal((await conntrack.list().toArray()).length, 0);
+      await assert.rejects(conntrack.list().toArray(), { code: 'REPLAY' });
+      await conntrack.create({ ...key(1), timeout: 100 });
+      assert.equal((await conntrack.list().toArray()).length, 1);
+      replay.assertDone();
+    });
+
+    test('a flow that is created a second time without being deleted', async () => {
+      const text = await record(async (conntrack) => {
+        await conntrack.create({ ...key(1), timeout: 100 });
+        await conntrack.deleteMany([key(1)]);
+        await conntrack.create({ ...key(1), timeout: 100 });
+      });
+      await using conntrack = await Conntrack.open({ transport: Replay.fromText(text).open });
+      await conntrack.flush();
+      await conntrack.create({ ...key(1), timeout: 100 });
+      await assert.rejects(conntrack.create({ ...key(1), timeout: 100 }), { code: 'REPLAY' });
+    });
+
+    test('events that the recorded filter kept away', async () => {
+      const listen = async (conntrack: Conntrack, filter: Filter) => {
+        const events = conntrack.events(filter);
+        await conntrack.create({ ...key(1), timeout: 100 });
+        await conntrack.create({ ...key(2), timeout: 100 });
+        const { value } = await events.next();
+        events.close();
+        return value?.flow.original.sport;
+      };
+      const narrow: Filter = { protocol: 'udp', original: { sport: 2 } };
+      for (const [recorded, replayed, expected] of [
+        [narrow, narrow, 2],
+        [narrow, {}, undefined],
+        [narrow, { protocol: 'tcp' }, undefined],
+        [{}, narrow, 2],
+      ] as const) {
+        const text = await record((conntrack) => listen(conntrack, recorded));
+        await using conntrack = await Conntrack.open({ transport: Replay.fromText(text).open });
+        await conntrack.flush();
+        if (expected === undefined) await assert.rejects(listen(conntrack, replayed), { code: 'REPLAY' });
+        else assert.equal(await listen(conntrack, replayed), expected);
+      }
+    });
+
+    test('another network namespace', async () => {
+      await using other = await Namespace.create('other');
+      const recorder = new Recorder(() => {});
+      await using first = await Conntrack.open({ netns: there.pid, transport: recorder.open });
+      await using again = await Conntrack.open({ netns: `/proc/${there.pid}/ns/net`, transport: recorder.open });
+      await Promise.all([first.count(), again.count()]);
+      await assert.rejects(Conntrack.open({ netns: other.pid, transport: recorder.open }), { code: 'RECORDING' });
+    });
   });
 
   test('a replay needs neither root nor native code', () => {

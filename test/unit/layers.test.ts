@@ -15,7 +15,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   ctnetlink: ['errors', 'nearest', 'wire/bytes', 'wire/attribute', 'wire/message', 'wire/uapi/'],
   format: ['ctnetlink/', 'wire/bytes'],
   library: ['errors', 'nearest', 'wire/', 'ctnetlink/'],
-  testing: ['errors', 'wire/', 'node:'],
+  testing: ['errors', 'wire/', 'ctnetlink/', 'node:'],
   index: ['errors', 'library/', 'ctnetlink/'],
   cli: ['errors', 'nearest', 'library/', 'format/', 'ctnetlink/', 'wire/errno', 'wire/writable', 'node:'],
   top: ['errors', 'library/', 'format/', 'ctnetlink/', 'node:'],

@@ -1,0 +1,118 @@
+// QueuedTransport: a transport without a kernel. What is received is what somebody put into its queue.
+
+import { ClosedError } from '../errors.js';
+import { Datagrams } from '../wire/datagrams.js';
+import { EAGAIN } from '../wire/errno.js';
+import type { DescriptorWatch } from '../wire/libc.js';
+import type { Transport } from '../wire/transport.js';
+
+/** A datagram, or the errno of a receive that fails. */
+export type Arrival = Uint8Array | number;
+
+/** Who stands in for the kernel. */
+export interface QueueOwner {
+  /** Does what a datagram asks. It may be overwritten afterwards. @returns the answers */
+  readonly answer: (request: Uint8Array) => readonly Arrival[];
+  /** How many datagrams have been lost until now. */
+  readonly drops?: () => number;
+  /** The transport is closed: no more arrivals. */
+  readonly closed?: () => void;
+}
+
+export class QueuedTransport implements Transport {
+  readonly portId: number;
+  readonly receiveBuffer: number;
+  readonly #owner: QueueOwner;
+  readonly #queue: Arrival[] = [];
+  #ready: ((status: number) => void) | undefined;
+  #scheduled = false;
+  #closed = false;
+
+  constructor(portId: number, owner: QueueOwner, receiveBuffer = 0) {
+    this.portId = portId;
+    this.receiveBuffer = receiveBuffer;
+    this.#owner = owner;
+  }
+
+  get drops(): number {
+    return this.#owner.drops?.() ?? 0;
+  }
+
+  /** How many arrivals wait. */
+  get waiting(): number {
+    return this.#queue.length;
+  }
+
+  createDatagrams(slots: number, slotSize: number): Datagrams {
+    return new Datagrams(slots, slotSize);
+  }
+
+  send(bytes: Uint8Array, length: number): void {
+    this.#check();
+    for (const answer of this.#owner.answer(bytes.subarray(0, length))) this.arrive(answer);
+  }
+
+  async sendAsync(bytes: Uint8Array, length: number): Promise<void> {
+    this.send(bytes, length);
+  }
+
+  receive(into: Datagrams): number {
+    this.#check();
+    const [first] = this.#queue;
+    if (typeof first === 'number') {
+      this.#queue.shift();
+      return -first;
+    }
+    let count = 0;
+    for (let next: Arrival | undefined = first; count < into.slots && next instanceof Uint8Array; next = this.#queue[count])
+      into.put(count++, next);
+    this.#queue.splice(0, count);
+    return count === 0 ? -EAGAIN : count;
+  }
+
+  async receiveAsync(into: Datagrams): Promise<number> {
+    return this.receive(into);
+  }
+
+  watch(ready: (status: number) => void): DescriptorWatch {
+    const start = () => {
+      this.#ready = ready;
+      this.#schedule();
+    };
+    const stop = () => {
+      this.#ready = undefined;
+    };
+    start();
+    return { start, stop, close: stop };
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#ready = undefined;
+    this.#queue.length = 0;
+    this.#owner.closed?.();
+  }
+
+  /** Something has come. */
+  arrive(arrival: Arrival): void {
+    if (this.#closed) return;
+    this.#queue.push(arrival);
+    this.#schedule();
+  }
+
+  /** Calls as poll(2) would: again and again while something is there. */
+  #schedule(): void {
+    if (this.#scheduled || !this.#ready || this.waiting === 0) return;
+    this.#scheduled = true;
+    setImmediate(() => {
+      this.#scheduled = false;
+      if (this.waiting > 0) this.#ready?.(0);
+      this.#schedule();
+    });
+  }
+
+  #check(): void {
+    if (this.#closed) throw new ClosedError('the transport is closed');
+  }
+}

@@ -1,0 +1,89 @@
+// The examples in doc comments and in the pages compile as they stand: names are imported for them, nothing else is added.
+
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { after, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import * as library from '../../src/index.js';
+import * as testing from '../../src/testing/index.js';
+import * as netlink from '../../src/wire/index.js';
+
+const PROJECT = fileURLToPath(new URL('../../../', import.meta.url));
+const FOLDER = `${PROJECT}build/doc-examples`;
+/** What examples leave to the reader. */
+const READERS = `
+declare function yourCode(conntrack: import('conntrack').Conntrack): Promise<void>;
+`;
+const TYPES = ['Filter', 'Flow', 'FlowEvent'];
+
+interface Example {
+  readonly where: string;
+  readonly text: string;
+}
+
+function examples(): Example[] {
+  const sources = readdirSync(`${PROJECT}src`, { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith('.ts'));
+  const pages = readdirSync(`${PROJECT}docs`).filter((path) => path.endsWith('.md'));
+  return ['README.md', ...pages.map((path) => `docs/${path}`), ...sources.map((path) => `src/${path}`)].flatMap((path) => {
+    const text = readFileSync(PROJECT + path, 'utf8');
+    return Array.from(text.matchAll(/^( \* | {3}\* )?```ts\n([\s\S]*?)^( \* | {3}\* )?```$/gm), ([block, , body], i) => ({
+      where: `${path.replace(/\W/g, '-')}-${i}`,
+      text: block.startsWith('```') ? body! : body!.replace(/^ +\* ?/gm, ''),
+    }));
+  });
+}
+
+/** The example as a module. */
+function moduleOf({ text }: Example): string {
+  const lines: string[] = [];
+  const uses = (name: string) => new RegExp(`\\b${name}\\b`).test(text) && !new RegExp(`import[^;]*\\b${name}\\b`).test(text);
+  for (const [entry, names] of [
+    ['conntrack', [...Object.keys(library), ...TYPES]],
+    ['conntrack/testing', Object.keys(testing)],
+    ['conntrack/netlink', Object.keys(netlink).filter((name) => !(name in library))],
+  ] as const)
+    for (const name of names)
+      if (uses(name)) lines.push(`import { ${TYPES.includes(name) ? 'type ' : ''}${name} } from '${entry}';`);
+  const declared = /\b(?:const|using) conntrack\b/.test(text);
+  if (uses('conntrack') && !declared) lines.push("declare const conntrack: import('conntrack').Conntrack;");
+  // A forgotten `await` is an error also where nothing is done with the promise.
+  const check = /^(?:const|await using) conntrack\b/m.test(text)
+    ? "\n(conntrack satisfies import('conntrack').Conntrack);\n"
+    : '';
+  return `${lines.join('\n')}\n${READERS}${text}${check}\nexport {};\n`;
+}
+
+/** What the compiler says about some examples. */
+function compile(all: readonly Example[]): string {
+  rmSync(FOLDER, { recursive: true, force: true });
+  mkdirSync(FOLDER, { recursive: true });
+  for (const example of all) writeFileSync(`${FOLDER}/${example.where}.ts`, moduleOf(example));
+  const paths = {
+    conntrack: ['../../src/index.ts'],
+    'conntrack/testing': ['../../src/testing/index.ts'],
+    'conntrack/netlink': ['../../src/wire/index.ts'],
+  };
+  writeFileSync(
+    `${FOLDER}/tsconfig.json`,
+    JSON.stringify({
+      extends: '../../tsconfig.json',
+      compilerOptions: { noEmit: true, rootDir: '../..', paths, noUnusedLocals: false, noUnusedParameters: false },
+      include: ['*.ts'],
+      exclude: [],
+    }),
+  );
+  return spawnSync(process.execPath, [`${PROJECT}node_modules/typescript/bin/tsc`, '-p', FOLDER], { encoding: 'utf8' }).stdout;
+}
+
+after(() => rmSync(FOLDER, { recursive: true, force: true }));
+
+test('every example compiles', () => {
+  const all = examples();
+  assert.ok(all.length > 8, `${all.length}`);
+  assert.equal(compile(all), '');
+});
+
+test('a forgotten await does not compile', () => {
+  assert.match(compile([{ where: 'one', text: 'const conntrack = Conntrack.open();\n' }]), /Promise<Conntrack>/);
+});
