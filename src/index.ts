@@ -5,6 +5,7 @@ export type { EventInfo, EventType, ExpectationEvent, FlowEvent } from './ctnetl
 export type { Expectation, ExpectationJson } from './ctnetlink/expectation.js';
 export type { Filter, NatMatch, OriginalMatch, TupleMatch } from './ctnetlink/filter-input.js';
 export {
+  type DccpFlow,
   type DccpInfo,
   type Family,
   FLOW_FIELDS,
@@ -14,10 +15,20 @@ export {
   type FlowSide,
   type FlowState,
   type FlowTimestamp,
+  type GreFlow,
+  type IcmpFlow,
+  type IcmpSide,
+  type MaybePortSide,
+  type PortSide,
+  type SctpFlow,
   type SctpInfo,
   type SeqAdj,
   type SynproxyInfo,
+  type TcpFlow,
   type TcpInfo,
+  type UdpFlow,
+  type UdpliteFlow,
+  type UnknownFlow,
 } from './ctnetlink/flow.js';
 export { LabelMap } from './ctnetlink/label.js';
 export type { ExpectationKeyInput, NewExpectation } from './ctnetlink/new-expectation.js';
@@ -30,6 +41,7 @@ export type {
   SideInput,
   TupleInput,
 } from './ctnetlink/new-flow.js';
+export { type Json, toJson } from './ctnetlink/plain.js';
 export type { ProtocolInput } from './ctnetlink/protocol-input.js';
 export { DCCP_STATES, type DccpRole, type DccpState } from './ctnetlink/protocols/dccp.js';
 export type { ProtocolName } from './ctnetlink/protocols/index.js';
@@ -49,10 +61,11 @@ export {
   SystemError,
   ValueError,
 } from './errors.js';
-export { Conntrack, type FlowEventsOptions, type FlowPart, type ListOptions, type WatchOptions } from './library/client.js';
+export { Conntrack, type FlowEventsOptions, type ListOptions, type WatchOptions } from './library/client.js';
 export type { EventLoss } from './library/event-source.js';
 export { type EventQueueOptions, EventStream, OverflowError, type OverflowPolicy } from './library/event-stream.js';
 export type { Expectations } from './library/expectations.js';
+export type { AllFlowFields, FlowPart, ListedFlow, PartialFlow } from './library/flow-part.js';
 export { type LiveChange, LiveFlows, type LiveListener } from './library/live-flows.js';
 export { listNamespaces, type NamespaceList, NetworkNamespace } from './library/namespaces.js';
 export type { CreateResult, DeleteResult, UpdateResult } from './library/results.js';

@@ -38,6 +38,28 @@ export interface FlowSide extends Tuple {
   readonly seqAdj?: SeqAdj | undefined;
 }
 
+/** A direction of a protocol that every kernel tracks by its ports. */
+export interface PortSide extends MaybePortSide {
+  readonly sport: number;
+  readonly dport: number;
+}
+
+/** A direction of a protocol with ports or keys; they are absent where the kernel has no tracker for it. */
+export interface MaybePortSide extends FlowSide {
+  readonly icmpType?: undefined;
+  readonly icmpCode?: undefined;
+  readonly icmpId?: undefined;
+}
+
+/** A direction of ICMP or ICMPv6. */
+export interface IcmpSide extends FlowSide {
+  readonly sport?: undefined;
+  readonly dport?: undefined;
+  readonly icmpType: number;
+  readonly icmpCode: number;
+  readonly icmpId: number;
+}
+
 /** Times of a flow, in nanoseconds since the epoch. Kept only with sysctl net.netfilter.nf_conntrack_timestamp. */
 export interface FlowTimestamp {
   /** Birth of the entry. */
@@ -80,12 +102,8 @@ export interface SynproxyInfo {
   readonly tsoff: number;
 }
 
-/**
- * A tracked connection: an entry of the kernel's table, as it was when it was read. Plain data that belongs to the caller.
- * What the kernel did not send is `undefined`, never 0; whether a member is absent depends on sysctls, protocol and kernel.
- * Source: enum ctattr_type in linux/netfilter/nfnetlink_conntrack.h.
- */
-export interface Flow {
+/** The members of a flow, whatever its protocol: `Flow` says which of them it can have. */
+export interface FlowMembers {
   /** Identifier of the entry, 0 to 2^32 - 1: a keyed hash, the same as long as the entry lives, not unique over time. CTA_ID. */
   readonly id?: number | undefined;
   /** `unknown` for families other than IPv4 and IPv6, which kernels before 4.19 track. */
@@ -133,6 +151,85 @@ export interface Flow {
   /** The same as `-o json` of the command prints; see docs/json.md. Absent members are left out. */
   toJSON(): FlowJson;
 }
+
+/** A flow of a protocol whose tracker keeps no state. */
+interface StatelessFlow extends FlowMembers {
+  readonly state?: undefined;
+  readonly tcp?: undefined;
+  readonly sctp?: undefined;
+  readonly dccp?: undefined;
+}
+
+/** A TCP connection. */
+export interface TcpFlow extends FlowMembers {
+  readonly protocol: 'tcp';
+  readonly original: PortSide;
+  readonly reply: PortSide;
+  readonly state?: TcpState | undefined;
+  readonly sctp?: undefined;
+  readonly dccp?: undefined;
+}
+
+/** UDP between two ports. */
+export interface UdpFlow extends StatelessFlow {
+  readonly protocol: 'udp';
+  readonly original: PortSide;
+  readonly reply: PortSide;
+}
+
+/** An SCTP association. */
+export interface SctpFlow extends FlowMembers {
+  readonly protocol: 'sctp';
+  readonly original: MaybePortSide;
+  readonly reply: MaybePortSide;
+  readonly state?: SctpState | undefined;
+  readonly tcp?: undefined;
+  readonly dccp?: undefined;
+}
+
+/** A DCCP connection. */
+export interface DccpFlow extends FlowMembers {
+  readonly protocol: 'dccp';
+  readonly original: MaybePortSide;
+  readonly reply: MaybePortSide;
+  readonly state?: DccpState | undefined;
+  readonly tcp?: undefined;
+  readonly sctp?: undefined;
+}
+
+/** UDP-Lite between two ports. */
+export interface UdpliteFlow extends StatelessFlow {
+  readonly protocol: 'udplite';
+  readonly original: MaybePortSide;
+  readonly reply: MaybePortSide;
+}
+
+/** GRE between two call keys, which are in `sport` and `dport`. */
+export interface GreFlow extends StatelessFlow {
+  readonly protocol: 'gre';
+  readonly original: MaybePortSide;
+  readonly reply: MaybePortSide;
+}
+
+/** An ICMP or ICMPv6 query and its answers. */
+export interface IcmpFlow extends StatelessFlow {
+  readonly protocol: 'icmp' | 'icmpv6';
+  readonly original: IcmpSide;
+  readonly reply: IcmpSide;
+}
+
+/** Two hosts that speak a protocol which has no tracker of its own. */
+export interface UnknownFlow extends StatelessFlow {
+  readonly protocol: 'unknown';
+}
+
+/**
+ * A tracked connection: an entry of the kernel's table, as it was when it was read. Plain data that belongs to the caller.
+ * What the kernel did not send is `undefined`, never 0; whether a member is absent depends on sysctls, protocol and kernel.
+ * `protocol` tells which members a flow can have: behind `if (flow.protocol === 'tcp')` its ports are numbers and its `state` is
+ * one of TCP. Source: enum ctattr_type in linux/netfilter/nfnetlink_conntrack.h.
+ */
+export type Flow = TcpFlow | UdpFlow | UdpliteFlow | SctpFlow | DccpFlow | GreFlow | IcmpFlow | UnknownFlow;
 
 /** A flow in JSON: a `bigint` is a number up to 2^53 - 1, above a string of its digits. */
 export type FlowJson = Json<Flow>;
@@ -213,7 +310,7 @@ export class FlowReader {
 
   /** The flow in a view, with all its members or those of a set; the others are absent. */
   read(view: View, fields: FlowFieldSet = ALL): Flow {
-    return new FlowObject(view, fields, this);
+    return new FlowObject(view, fields, this) as Flow;
   }
 
   /** Flows of a list share few different statuses. */
@@ -284,7 +381,7 @@ class FlowObject {
   }
 
   toJSON(): FlowJson {
-    return toJson<Flow>(this);
+    return toJson(this as Flow);
   }
 
   [INSPECT](): object {

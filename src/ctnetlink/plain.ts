@@ -14,7 +14,11 @@ export type Json<T> = T extends bigint
 /** As Node.js looks for it when an object is printed. */
 export const INSPECT = Symbol.for('nodejs.util.inspect.custom');
 
-/** The object as JSON has it. */
+/**
+ * A flow, expectation or event as JSON has it: what their `toJSON()` gives, and what `-o json` of the command prints. Copies of them
+ * have lost that method, when they were made by spreading, `structuredClone()` or `postMessage()`, and `JSON.stringify` refuses the
+ * `bigint` in them: `JSON.stringify(toJson(copy))` does not. Lists of them will do as well.
+ */
 export function toJson<T extends object>(value: T): Json<T> {
   return copy(value, jsonNumber) as Json<T>;
 }

@@ -4,7 +4,7 @@ import { EVENT_TYPES, type EventType, type FlowEvent } from '../ctnetlink/event.
 import { isOfType } from '../ctnetlink/event-type.js';
 import { isConstant, MATCH_ALL } from '../ctnetlink/filter.js';
 import { type Filter, toFlowFilter } from '../ctnetlink/filter-input.js';
-import { type Family, type Flow, type FlowField, type FlowJson, FlowReader, fieldSet } from '../ctnetlink/flow.js';
+import { type Family, type Flow, type FlowField, FlowReader, fieldSet } from '../ctnetlink/flow.js';
 import type { FlowSpec } from '../ctnetlink/flow-spec.js';
 import { requiredConditions } from '../ctnetlink/kernel-filter.js';
 import { type FlowKeyInput, type FlowUpdate, type NewFlow, toFlowChange, toFlowKey, toFlowSpec } from '../ctnetlink/new-flow.js';
@@ -25,6 +25,7 @@ import { type EncodedFlows, FlowEncoder } from './encoded-flows.js';
 import { type EventQueueOptions, EventStream } from './event-stream.js';
 import { Expectations } from './expectations.js';
 import { countFailure, ERRORS_KEPT, emptyResult } from './flow-changes.js';
+import type { AllFlowFields, ListedFlow } from './flow-part.js';
 import { withHint } from './hints.js';
 import { LiveFlows, toFlowEvent } from './live-flows.js';
 import { BATCH_SIZE } from './pending-flows.js';
@@ -43,9 +44,12 @@ import {
 import { WaitingFlows } from './waiting-flows.js';
 
 /** How flows are listed. */
-export interface ListOptions<F extends FlowField = FlowField> extends CallOptions {
-  /** Read only these members; the others are absent. Faster, above all without `original` and `reply`. Default: all. */
-  readonly fields?: readonly F[];
+export interface ListOptions<F extends readonly FlowField[] = readonly FlowField[]> extends CallOptions {
+  /**
+   * Read only these members; the others are absent. Faster, above all without `original` and `reply`. Default: all.
+   * Names that stand in the call are known to the compiler; of a `FlowField[]` it knows nothing, so every member may be absent.
+   */
+  readonly fields?: F;
   /**
    * `conntrack` is the table itself; `dying` has entries whose DESTROY event could not be delivered yet, `unconfirmed` those of
    * packets that are still on their way (kernels up to 6.17 or so). Default `conntrack`.
@@ -70,11 +74,6 @@ export interface FlowEventsOptions extends WatchOptions, EventQueueOptions {
   /** After a loss, list the table and make up for it with events of `origin` `resync`. Default false. */
   readonly resync?: boolean | undefined;
 }
-
-/** A flow of which only some members were read. */
-export type FlowPart<F extends FlowField> = FlowField extends F
-  ? Flow
-  : Pick<Flow, F> & { toJSON(): Pick<FlowJson, F & keyof FlowJson> };
 
 /**
  * The connection tracking table of one network namespace. Needs CAP_NET_ADMIN there. Reading leaves the event loop free
@@ -110,7 +109,10 @@ export class Conntrack implements AsyncDisposable {
    * there throughout come once, others perhaps. Nothing is read before it is iterated over. Matches `-L`.
    * @throws ValueError at once; KernelError, ClosedError, the signal's reason while iterating
    */
-  list<const F extends FlowField = FlowField>(filter: Filter = {}, options: ListOptions<F> = {}): Listing<FlowPart<F>> {
+  list<const F extends readonly FlowField[] = AllFlowFields>(
+    filter: Filter = {},
+    options: ListOptions<F> = {},
+  ): Listing<ListedFlow<F>> {
     checkOptions(options, LIST_OPTIONS);
     const { table } = this.#session;
     const wanted = toFlowFilter(filter);
@@ -120,7 +122,7 @@ export class Conntrack implements AsyncDisposable {
       const reader = new FlowReader();
       return this.#session.iterate(
         (visitor) => table.scan(wanted, visitor, { list, zero, background: true }),
-        (view) => reader.read(view, fields) as FlowPart<F>,
+        (view) => reader.read(view, fields) as ListedFlow<F>,
         options,
       );
     });

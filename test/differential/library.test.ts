@@ -3,7 +3,17 @@
 import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';
 import { inspect } from 'node:util';
-import { ClosedError, Conntrack, type Flow, KernelError, type NewFlow, ValueError } from '../../src/index.js';
+import {
+  ClosedError,
+  Conntrack,
+  DCCP_STATES,
+  type Flow,
+  KernelError,
+  type NewFlow,
+  SCTP_STATES,
+  TCP_STATES,
+  ValueError,
+} from '../../src/index.js';
 import { entryLines } from '../support/entries.js';
 import { expectationText, flowText } from '../support/json-text.js';
 import { manyFlows } from '../support/many.js';
@@ -73,6 +83,43 @@ suite('library', { skip: SELF_TEST ? 'the reference has no library' : false }, (
         some.map((flow) => JSON.stringify(flow)),
         all.map(chosen),
       );
+    });
+
+    test('flows have what the type of their protocol says, and nothing else', async () => {
+      const PORTS = ['sport', 'dport'];
+      const ICMP = ['icmpType', 'icmpCode', 'icmpId'];
+      // What must be there in each direction, what may be, and the members of the flow that may be.
+      const rules: Record<Flow['protocol'], readonly [must: string[], may: string[], members: string[]]> = {
+        tcp: [PORTS, [], ['state', 'tcp']],
+        udp: [PORTS, [], []],
+        udplite: [[], PORTS, []],
+        sctp: [[], PORTS, ['state', 'sctp']],
+        dccp: [[], PORTS, ['state', 'dccp']],
+        gre: [[], PORTS, []],
+        icmp: [ICMP, [], []],
+        icmpv6: [ICMP, [], []],
+        unknown: [[], [], []],
+      };
+      const STATES = { tcp: TCP_STATES, sctp: SCTP_STATES, dccp: DCCP_STATES };
+      const has = (value: object, names: readonly string[]) => names.filter((name) => Object(value)[name] !== undefined);
+      const seen = new Set<string>();
+      for await (const flow of conntrack.list()) {
+        const { protocol } = flow;
+        const [must, may, members] = rules[protocol];
+        seen.add(protocol);
+        for (const side of [flow.original, flow.reply]) {
+          const found = has(side, [...PORTS, ...ICMP]);
+          assert.deepEqual(
+            found.filter((name) => !may.includes(name)),
+            must,
+            inspect(flow),
+          );
+        }
+        for (const name of has(flow, ['state', 'tcp', 'sctp', 'dccp'])) assert.ok(members.includes(name), inspect(flow));
+        if (flow.state !== undefined)
+          assert.ok((STATES[protocol as keyof typeof STATES] as readonly string[]).includes(flow.state), inspect(flow));
+      }
+      for (const protocol of ['tcp', 'udp', 'sctp', 'gre', 'icmp', 'icmpv6', 'unknown']) assert.ok(seen.has(protocol), protocol);
     });
 
     test('get() finds a flow by either tuple, and only the one with its id', async () => {

@@ -38,7 +38,7 @@ for (const { name, bytes } of fixtures)
     const flow = read(bytes);
     if (!isWhole(flow)) return assert.throws(() => encode(flow), ValueError);
     assert.deepEqual(members(read(encode(flow))), members(flow));
-    const plain: Flow = { ...flow, original: { ...flow.original }, reply: { ...flow.reply } };
+    const plain = { ...flow, original: { ...flow.original }, reply: { ...flow.reply } } as Flow;
     for (const copy of [plain, structuredClone(flow), flow.toJSON(), JSON.parse(JSON.stringify(flow))])
       assert.deepEqual(members(read(encode(copy))), members(flow));
   });

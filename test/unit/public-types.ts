@@ -2,14 +2,39 @@
 
 import {
   Conntrack,
+  type DccpInfo,
+  type DccpState,
   type DeleteResult,
+  type Expectation,
+  type ExpectationJson,
   type Filter,
+  FLOW_FIELDS,
   type Flow,
+  type FlowEvent,
+  type FlowField,
   type FlowJson,
+  type FlowPart,
+  type FlowSide,
+  type FlowState,
   type FlowUpdate,
+  type GreFlow,
+  type IcmpFlow,
+  type Json,
+  type ListOptions,
   type NewFlow,
+  type PartialFlow,
+  type ProtocolName,
+  type SctpInfo,
+  type SctpState,
   type StatusName,
   type TableCount,
+  type TcpFlow,
+  type TcpInfo,
+  type TcpState,
+  toJson,
+  type UdpFlow,
+  type UdpliteFlow,
+  type UnknownFlow,
 } from '../../src/index.js';
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
@@ -25,12 +50,15 @@ export async function rightUse(): Promise<void> {
     same<typeof flow.mark, number | undefined>(true);
     same<typeof flow.status, readonly StatusName[] | undefined>(true);
   }
+  for await (const flow of conntrack.list({}, { fields: FLOW_FIELDS })) same<typeof flow, Flow>(true);
   for await (const part of conntrack.list({}, { fields: ['original', 'state'] })) {
     same<keyof typeof part, 'original' | 'state' | 'toJSON'>(true);
     part.original.sport?.toFixed();
     // @ts-expect-error: not read
     part.reply;
   }
+  for await (const part of conntrack.list({}, { fields: ['protocol', 'state'] }))
+    if (part.protocol === 'tcp') same<typeof part.state, TcpState | undefined>(true);
   const found = await conntrack.get({ protocol: 'udp', original: { src: '192.0.2.1', dst: '192.0.2.2', sport: 1, dport: 2 } });
   same<typeof found, Flow | undefined>(true);
   if (found) {
@@ -43,6 +71,130 @@ export async function rightUse(): Promise<void> {
   same<Awaited<ReturnType<typeof conntrack.delete>>, DeleteResult>(true);
   same<Awaited<ReturnType<typeof conntrack.count>>, TableCount>(true);
   await conntrack.update({ protocol: 'tcp', not: { status: ['ASSURED'] } }, { state: 'CLOSE', mark: { value: 1, mask: 0xff } });
+}
+
+export function narrowing(flow: Flow): void {
+  // Before the protocol is known, a flow has everything that some flow has.
+  same<typeof flow.state, FlowState | undefined>(true);
+  same<typeof flow.original.sport, number | undefined>(true);
+  same<typeof flow.reply.icmpType, number | undefined>(true);
+  same<typeof flow.tcp, TcpInfo | undefined>(true);
+  same<typeof flow.protocol, ProtocolName>(true);
+  const side: FlowSide = flow.original;
+  const key: FlowField[] = ['id', 'protocol', 'tcp'];
+  if (flow.tcp) same<typeof flow, TcpFlow>(true);
+  switch (flow.protocol) {
+    case 'tcp':
+      same<typeof flow, TcpFlow>(true);
+      same<typeof flow.state, TcpState | undefined>(true);
+      same<typeof flow.original.sport, number>(true);
+      same<typeof flow.reply.dport, number>(true);
+      // @ts-expect-error: a state of SCTP
+      flow.state === 'COOKIE_WAIT';
+      // @ts-expect-error: SCTP only
+      flow.sctp?.vtagOriginal;
+      // @ts-expect-error: ICMP only
+      flow.original.icmpType + 1;
+      break;
+    case 'udp':
+      same<typeof flow, UdpFlow>(true);
+      same<typeof flow.original.sport, number>(true);
+      same<typeof flow.state, undefined>(true);
+      // @ts-expect-error: UDP has no states
+      flow.state?.length;
+      // @ts-expect-error: TCP only
+      flow.tcp?.wscaleReply;
+      break;
+    case 'sctp':
+      same<typeof flow.state, SctpState | undefined>(true);
+      same<typeof flow.sctp, SctpInfo | undefined>(true);
+      // Not every kernel tracks it.
+      same<typeof flow.original.sport, number | undefined>(true);
+      // @ts-expect-error: DCCP only
+      flow.dccp?.role;
+      break;
+    case 'dccp':
+      same<typeof flow.state, DccpState | undefined>(true);
+      same<typeof flow.dccp, DccpInfo | undefined>(true);
+      same<typeof flow.original.sport, number | undefined>(true);
+      break;
+    case 'udplite':
+    case 'gre':
+      same<typeof flow, UdpliteFlow | GreFlow>(true);
+      same<typeof flow.original.sport, number | undefined>(true);
+      same<typeof flow.state, undefined>(true);
+      break;
+    case 'icmp':
+    case 'icmpv6':
+      same<typeof flow, IcmpFlow>(true);
+      same<typeof flow.original.icmpType, number>(true);
+      same<typeof flow.original.sport, undefined>(true);
+      // @ts-expect-error: ICMP has no ports
+      flow.reply.dport + 1;
+      // @ts-expect-error: nor states
+      flow.state?.length;
+      break;
+    case 'unknown':
+      same<typeof flow, UnknownFlow>(true);
+      same<typeof flow.original, FlowSide>(true);
+      break;
+    default:
+      same<typeof flow, never>(true); // those were all
+  }
+  const json = flow.toJSON();
+  if (json.protocol === 'tcp') same<typeof json.state, TcpState | undefined>(true);
+  void [side, key];
+}
+
+export async function chosenMembers(conntrack: Conntrack, names: FlowField[], one: 'id' | 'mark'): Promise<void> {
+  for await (const part of conntrack.list({}, { fields: names })) {
+    same<typeof part, PartialFlow>(true);
+    same<typeof part.mark, number | undefined>(true);
+    part.original?.src.length;
+    // @ts-expect-error: perhaps not read
+    part.original.src;
+    // @ts-expect-error: perhaps not read
+    const whole: Flow = part;
+    void whole;
+  }
+  // As well where options are made elsewhere.
+  const options: ListOptions = { fields: names };
+  // @ts-expect-error: perhaps not read
+  for await (const part of conntrack.list({}, options)) part.family.length;
+  const some: ('original' | 'reply')[] = ['original'];
+  for await (const part of conntrack.list({}, { fields: some })) {
+    part.original?.src.length;
+    // @ts-expect-error: perhaps not read
+    part.reply.src;
+    // @ts-expect-error: not read
+    part.mark;
+  }
+  for await (const part of conntrack.list({}, { fields: [one, 'original'] })) {
+    part.mark?.toFixed();
+    // @ts-expect-error: what is certain of one choice is not known of several
+    part.original.src;
+  }
+  const two = ['family', 'protocol'] as const;
+  for await (const part of conntrack.list({}, { fields: two })) {
+    same<typeof part, FlowPart<'family' | 'protocol'>>(true);
+    part.family.length;
+  }
+}
+
+export function copies(flow: Flow, event: FlowEvent, expectation: Expectation): void {
+  same<ReturnType<typeof toJson<Flow>>, FlowJson>(true);
+  same<ReturnType<typeof toJson<Expectation>>, ExpectationJson>(true);
+  const { toJSON: _, ...copy } = flow;
+  const json = toJson(copy);
+  same<typeof json.timestamp, FlowJson['timestamp']>(true);
+  same<typeof json.original.bytes, number | string | undefined>(true);
+  same<ReturnType<typeof event.toJSON>, Json<FlowEvent>>(true);
+  toJson({ ...event, flow: { ...flow } }).flow.original.src.length;
+  toJson([expectation]).map(({ tuple }) => tuple.src);
+  // @ts-expect-error: no object
+  toJson('flow');
+  // @ts-expect-error: counters are numbers and strings in JSON
+  json.original.bytes === 1n;
 }
 
 export async function wrongUse(conntrack: Conntrack, flow: Flow): Promise<void> {
