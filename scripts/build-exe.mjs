@@ -1,8 +1,9 @@
-// `npm run build:exe`: the command as one file that needs no Node.js, dist-exe/conntrack. The same sources, with Bun's foreign
-// function interface in place of koffi (src/wire/ffi-bun.ts), compiled by Bun, which is fetched into build/ when it is not there.
+// `npm run build:exe`: the command with all its words as one file that needs no Node.js, dist-exe/conntrack. The same sources, with
+// Bun's foreign function interface in place of koffi (src/wire/ffi-bun.ts), compiled by Bun, which is fetched into build/ when it is
+// not there.
 
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
@@ -14,7 +15,7 @@ const outfile = `${root}/dist-exe/conntrack`;
 
 mkdirSync(work, { recursive: true });
 await build({
-  entryPoints: [`${root}/src/cli/main.ts`],
+  stdin: { contents: await entry(), resolveDir: `${root}/src` },
   outfile: bundle,
   bundle: true,
   platform: 'node',
@@ -40,7 +41,19 @@ rmSync(`${root}/dist-exe`, { recursive: true, force: true });
 execFileSync(bun, ['build', '--compile', '--minify', '--bytecode', '--format=cjs', bundle, '--outfile', outfile], {
   stdio: ['ignore', 'ignore', 'inherit'],
 });
-console.log(outfile);
+console.log(`${outfile}: ${(statSync(outfile).size / 2 ** 20).toFixed(1)} MiB`);
+
+/** What bin/conntrack does: a word runs its own file, everything else is the command of letters. Only what runs is evaluated. */
+async function entry() {
+  const rows = await build({ entryPoints: [`${root}/src/words/words.ts`], format: 'esm', write: false });
+  const { words } = await import(`data:text/javascript,${encodeURIComponent(rows.outputFiles[0].text)}`);
+  const cases = words().map(
+    ({ name }) =>
+      `case '${name}': Promise.all([import('./words/${name}.ts'), import('./words/run-word.ts'), import('./words/words.ts')])
+        .then(([{ word }, { runWord }, { wordByName }]) => runWord(wordByName('${name}'), word)); break;`,
+  );
+  return `switch (process.argv[2]) { ${cases.join('\n')} default: import('./cli/main.ts'); }`;
+}
 
 /** The compiler: BUN in the environment, one of the right version on the PATH, or fetched. */
 function findBun() {

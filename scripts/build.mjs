@@ -1,6 +1,6 @@
-// Compiles src/ to dist/ (library, ES modules with declarations) and bundles the command into dist/conntrack.cjs.
-// Completions and the manual page are made from the option rows.
-// One CommonJS file, because that is what starts fastest: an ES module graph costs several milliseconds per start.
+// Compiles src/ to dist/ (library, ES modules with declarations) and bundles the command into dist/conntrack.cjs and each word into
+// dist/words/. Completions and the manual page are made from the rows.
+// One CommonJS file each, because that is what starts fastest: an ES module graph costs several milliseconds per start.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -22,29 +22,41 @@ execFileSync(
 );
 const { makeJsonSchema } = await import(`${out}/format/json-schema.js`);
 writeFileSync(`${out}/conntrack.schema.json`, `${JSON.stringify(makeJsonSchema().schema, undefined, 2)}\n`);
-await build({
-  entryPoints: [`${root}/src/cli/main.ts`],
-  outfile: `${out}/conntrack.cjs`,
-  bundle: true,
-  platform: 'node',
-  format: 'cjs',
-  target: 'node20',
-  external: ['koffi', '@koromix/*'],
-  alias: { 'node:module': `${root}/scripts/bundle-module.cjs` },
-  banner: {
-    js: "const importMetaUrl = 'file://' + __filename, importMetaDirname = __filename.slice(0, -'/conntrack.cjs'.length);",
-  },
-  define: { 'import.meta.url': 'importMetaUrl', 'import.meta.dirname': 'importMetaDirname' },
-  // Smaller is faster to read at every start.
-  minify: true,
-  logLevel: 'warning',
-});
-execFileSync(process.execPath, [`${root}/scripts/code-cache.cjs`, `${out}/conntrack.cjs`], { stdio: 'pipe', encoding: 'utf8' });
+// The command of letters, and a bundle of its own for each word.
+await bundle({ entryPoints: [`${root}/src/cli/main.ts`] }, 'conntrack.cjs');
+const { words } = await import(`${out}/words/words.js`);
+for (const { name } of words()) {
+  const contents = `import { word } from './${name}.ts'; import { runWord } from './run-word.ts'; import { wordByName } from './words.ts';
+    runWord(wordByName('${name}'), word);`;
+  await bundle({ stdin: { contents, resolveDir: `${root}/src/words` } }, `words/${name}.cjs`);
+}
+execFileSync(process.execPath, [`${root}/scripts/code-cache.cjs`, out], { stdio: 'pipe', encoding: 'utf8' });
 await writeGenerated();
 rmSync(dist, { recursive: true, force: true });
 renameSync(out, dist);
 
-/** Completions and the manual page, from the option rows. */
+/** One CommonJS file below dist/. */
+function bundle(entry, path) {
+  return build({
+    ...entry,
+    outfile: `${out}/${path}`,
+    bundle: true,
+    platform: 'node',
+    format: 'cjs',
+    target: 'node20',
+    external: ['koffi', '@koromix/*'],
+    alias: { 'node:module': `${root}/scripts/bundle-module.cjs` },
+    banner: {
+      js: `const importMetaUrl = 'file://' + __filename, importMetaDirname = __filename.slice(0, -'/${path}'.length);`,
+    },
+    define: { 'import.meta.url': 'importMetaUrl', 'import.meta.dirname': 'importMetaDirname' },
+    // Smaller is faster to read at every start.
+    minify: true,
+    logLevel: 'warning',
+  });
+}
+
+/** Completions and the manual page, from the rows. */
 async function writeGenerated() {
   const { generatedFiles } = await import(`${out}/cli/docs/index.js`);
   const { version } = JSON.parse(readFileSync(`${root}/package.json`, 'utf8'));

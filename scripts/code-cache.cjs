@@ -1,23 +1,20 @@
-// node scripts/code-cache.cjs BUNDLE: writes the compiled code of the bundled command for bin/conntrack. A cache holds the functions
-// that have been called, so commands are run first, with a stand-in for the kernel; their output goes nowhere. There are two: what
+// node scripts/code-cache.cjs DIST: writes the compiled code of the bundled commands for bin/conntrack. A cache holds the functions
+// that have been called, so commands are run first, with a stand-in for the kernel; their output goes nowhere. Letters have two: what
 // a command does not call makes its cache slower to read, and the short commands are those where the start takes the time.
-// - BUNDLE.cache: for commands of which little more than the start is seen
-// - BUNDLE.table.cache: for those that list and change entries
+// - conntrack.cjs.cache: for commands of which little more than the start is seen
+// - conntrack.cjs.table.cache: for those that list and change entries
+// - words/WORD.cjs.cache
 'use strict';
-const { readFileSync, rmSync, writeFileSync } = require('node:fs');
+const { readdirSync, readFileSync, rmSync, writeFileSync } = require('node:fs');
+const { basename, resolve } = require('node:path');
 const { Script } = require('node:vm');
 const { koffi } = require('./stand-in-kernel.cjs');
 
-const bundle = process.argv[2];
-const filename = require('node:path').resolve(bundle);
-const source = readFileSync(filename, 'latin1');
+const dist = resolve(process.argv[2]);
 const exit = process.exit;
 process.dlopen = (module) => {
   module.exports = koffi;
 };
-
-// The same text as in bin/conntrack: V8 compares it. The name is what stack traces show; not where it was built.
-const script = new Script(`(function (exports, require, module, __filename) {${source}\n})`, { filename: 'conntrack.cjs' });
 
 /** Entries of the layouts that are met most. */
 const ENTRIES = ['10.0.0.1 -d 192.0.2.10', '2001:db8::1 -d 2001:db8::10'].flatMap((addresses) => [
@@ -25,7 +22,7 @@ const ENTRIES = ['10.0.0.1 -d 192.0.2.10', '2001:db8::1 -d 2001:db8::10'].flatMa
   `-I -t 60 -u SEEN_REPLY -s ${addresses} -p udp --sport 1000 --dport 53 -m 1`,
   `-I -t 60 -s ${addresses} -p udp --sport 1001 --dport 53`,
 ]);
-const loaded = `${bundle}.lines`;
+const loaded = `${dist}/conntrack.cjs.lines`;
 const START = ['-V', '-C'];
 const TABLE = [
   `-R ${loaded}`,
@@ -36,22 +33,40 @@ const TABLE = [
   '-U -p udp -m 2',
   '-D -p udp',
 ];
+/** What a word does most, besides its help. */
+const WORDS = { help: ['help', 'help update'] };
 
 (async () => {
   writeFileSync(loaded, `${ENTRIES.join('\n')}\n`);
-  for (const command of START) await run(command);
-  writeFileSync(`${bundle}.cache`, script.createCachedData());
-  for (const command of TABLE) await run(command);
-  writeFileSync(`${bundle}.table.cache`, script.createCachedData());
+  const letters = bundled('conntrack.cjs');
+  for (const command of START) await letters.run(command);
+  letters.write('.cache');
+  for (const command of TABLE) await letters.run(command);
+  letters.write('.table.cache');
   rmSync(loaded);
+  for (const file of readdirSync(`${dist}/words`).filter((name) => name.endsWith('.cjs'))) {
+    const name = basename(file, '.cjs');
+    const word = bundled(`words/${file}`);
+    for (const command of [`${name} --help`, ...(WORDS[name] ?? [])]) await word.run(command);
+    word.write('.cache');
+  }
   exit(0);
 })();
 
-async function run(command) {
-  process.argv = [process.argv0, 'conntrack', ...command.split(' ')];
-  const status = await new Promise((resolve) => {
-    process.exit = resolve;
-    script.runInThisContext()({}, require, {}, filename);
-  });
-  if (status !== 0) throw new Error(`conntrack ${command}: status ${status}`);
+function bundled(path) {
+  const filename = `${dist}/${path}`;
+  const source = readFileSync(filename, 'latin1');
+  // The same text as in bin/conntrack: V8 compares it. The name is what stack traces show; not where it was built.
+  const script = new Script(`(function (exports, require, module, __filename) {${source}\n})`, { filename: basename(path) });
+  return {
+    async run(command) {
+      process.argv = [process.argv0, 'conntrack', ...command.split(' ')];
+      const status = await new Promise((ended) => {
+        process.exit = ended;
+        script.runInThisContext()({}, require, {}, filename);
+      });
+      if (status !== 0) throw new Error(`conntrack ${command}: status ${status}`);
+    },
+    write: (ending) => writeFileSync(filename + ending, script.createCachedData()),
+  };
 }

@@ -54,11 +54,11 @@ test('every command has its short and long names', () => {
 test('no command: help without options, an error with options', () => {
   const help = { command: 'h', table: 'conntrack', values: {}, warnings: [] };
   assert.deepEqual(parse(), help);
-  assert.deepEqual(parse('foo'), help);
+  assert.deepEqual(parse('foo'), { ...help, word: 'foo' });
   assert.deepEqual(parse(''), help);
-  assert.deepEqual(parse('foo', 'expect', '-'), help);
-  assert.deepEqual(parse('--'), help);
-  assert.deepEqual(parse('--', '-L', '-p'), help);
+  assert.deepEqual(parse('foo', 'expect', '-'), { ...help, word: 'foo' });
+  assert.deepEqual(parse('--'), { ...help, word: '--' });
+  assert.deepEqual(parse('--', '-L', '-p'), { ...help, word: '--' });
   refuses(['-p', 'udp'], /-p \(--proto\) needs a command/);
   refuses(['-z'], /needs a command/);
   refuses(['-a', 'x'], /needs a command/);

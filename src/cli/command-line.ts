@@ -3,7 +3,7 @@
 import type { Protocol } from '../ctnetlink/schema.js';
 import { didYouMean } from '../nearest.js';
 import { OptionNames, OptionReader, type Token } from './getopt.js';
-import { helpTopic } from './help.js';
+import { helpTopic, helpTopics } from './help.js';
 import type { CommandLetter, Invocation, OptionValues, Table } from './invocation.js';
 import { checkLegality, checkNamespace, needOf } from './legality.js';
 import {
@@ -40,7 +40,8 @@ export function parseCommandLine(argv: readonly string[], env: ParseEnvironment)
   // 1.8: the first two words decide.
   if ((first === '-R' || first === '--load-file') && file !== undefined)
     return { command: 'R', table: 'conntrack', values: loadOptions(argv.slice(2)), file, warnings: [] };
-  return parseWords(argv, env) ?? { command: 'h', table: 'conntrack', values: {}, warnings: [] };
+  const help: Invocation = { command: 'h', table: 'conntrack', values: {}, warnings: [] };
+  return parseWords(argv, env) ?? (first ? { ...help, word: first } : help);
 }
 
 /** An option whose value stands in a word of its own. */
@@ -255,8 +256,12 @@ function tableOf(word: string): Table | undefined {
 }
 
 function unknownTable(word: string, command: CommandRow): UsageError {
-  if (command.letter === 'h')
-    return new UsageError(`no help on ${quoted(word)}; name a command (such as update), a protocol (such as tcp) or expect`);
+  if (command.letter === 'h') {
+    const near = didYouMean(word, helpTopics());
+    return new UsageError(
+      `no help on ${quoted(word)}${near || '; name a command (such as update), a protocol (such as tcp) or expect'}`,
+    );
+  }
   const suggestion = didYouMean(word, TABLES) || `; the tables are ${command.tables.join(', ')}`;
   return new UsageError(`${commandName(command)}: unknown table ${quoted(word)}${suggestion}`);
 }

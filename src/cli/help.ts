@@ -1,36 +1,41 @@
-// `conntrack -h`: the manual at the prompt, made from the command and option rows. At most 100 columns wide.
-// Topics: a command (`-h update`, `-h U`), a protocol (`-h tcp`, `-h -p tcp`), the table `expect`; words that are none of these
-// stay an error, as in the reference tool.
+// `conntrack -h`: the manual at the prompt, made from the rows of words, commands and options. At most 100 columns wide.
+// Topics: a word (`-h help`), a command (`-h update`, `-h U`), a protocol (`-h tcp`, `-h -p tcp`), the table `expect`; whatever is
+// none of these stays an error, as in the reference tool.
 
 import { PROTOCOLS, protocolByName } from '../ctnetlink/protocols/index.js';
 import type { Protocol } from '../ctnetlink/schema.js';
+import { wordHelp, wordLine } from '../words/word-help.js';
+import { wordByName, words } from '../words/words.js';
+import { entry, examples, finish, UNBREAKABLE, wrap } from './help-layout.js';
 import type { Table } from './invocation.js';
 import { needOf } from './legality.js';
 import { COMMANDS, type CommandRow, GROUPS, OPTIONS, type OptionRow, type OptionRows } from './options.js';
 import { protocolOptions } from './protocol-options.js';
 
-const WIDTH = 100;
-/** Column of the help text of an option or a command. */
-const TEXT = 32;
-/** Column of the explanation of an example. */
-const EXAMPLE_TEXT = 52;
-/** A space at which no line is broken, until `finish`. */
-const UNBREAKABLE = '\u00a0';
-
 /** The topic a word after `-h` names, spelled as `helpText` takes it; `undefined` if none. Table names are the caller's. */
 export function helpTopic(word: string): string | undefined {
-  return commandOf(word)?.names[0] ?? protocolByName(word)?.name;
+  return wordByName(word)?.name ?? commandOf(word)?.names[0] ?? protocolByName(word)?.name;
 }
 
-function commandOf(word: string): CommandRow | undefined {
+/** Every topic that has a name of its own. */
+export function helpTopics(): string[] {
+  return [...words(), ...COMMANDS.map((row) => ({ name: row.names[0] })), ...PROTOCOLS, { name: 'expect' }].map(
+    ({ name }) => name,
+  );
+}
+
+/** The command of a letter or a long name. */
+export function commandOf(word: string): CommandRow | undefined {
   const wanted = word === 'list' ? 'dump' : word === 'load' ? 'load-file' : word;
   return COMMANDS.find((row) => row.letter === wanted || row.names.includes(wanted));
 }
 
-/** The help, ending in a newline. A topic that is no command and not `expect` is a protocol, known to have options or not. */
+/** The help, ending in a newline. A topic that is no word, no command and not `expect` is a protocol, known to have options or not. */
 export function helpText(topic?: string): string {
   if (topic === undefined) return generalHelp();
   if (topic === 'expect') return expectHelp();
+  const word = wordByName(topic);
+  if (word) return wordHelp(word);
   const command = commandOf(topic);
   return command ? commandHelp(command) : protocolHelp(topic);
 }
@@ -40,7 +45,11 @@ function generalHelp(): string {
     'conntrack: list, watch and change the connection tracking tables of the Linux kernel',
     '',
     'Usage: conntrack COMMAND [TABLE] [OPTION...]',
-    '       conntrack -h COMMAND | PROTOCOL | expect      what one command, protocol or table takes',
+    '       conntrack WORD [OPTION...]',
+    '       conntrack -h WORD | COMMAND | PROTOCOL | expect      what one of them takes',
+    '',
+    'Words (the first word of the command line; details: conntrack WORD --help):',
+    ...words().flatMap(wordLine),
     '',
     'Commands (exactly one; several letters may share a word, as in -Lpudp):',
     ...COMMANDS.flatMap(commandLine),
@@ -239,42 +248,4 @@ function longNames(rows: OptionRows): string {
   return Object.values(rows)
     .map((row) => `--${row.names[0]}`)
     .join(' ');
-}
-
-function examples(list: readonly (readonly [string, string])[]): string[] {
-  return list.flatMap(([words, meaning]) => {
-    const line = `  conntrack ${words}`;
-    if (line.length < EXAMPLE_TEXT - 1) return entry(line, meaning, EXAMPLE_TEXT);
-    const breakable = words.replace(/ (?!-)/g, UNBREAKABLE); // an option stays with its value
-    return [...wrap(`conntrack ${breakable}`, '  ', '      ', ' \\'), `      ${meaning}`];
-  });
-}
-
-/** A term and its text, in two columns. */
-function entry(term: string, text: string, column = TEXT): string[] {
-  const indent = ' '.repeat(column);
-  const lines = wrap(text, indent);
-  if (term.length + 2 > column) return [term, ...lines];
-  return [term.padEnd(column) + (lines[0] ?? '').trimStart(), ...lines.slice(1)];
-}
-
-/** Breaks a text into lines; `tail` ends all but the last. */
-function wrap(text: string, first: string, next = first, tail = ''): string[] {
-  const lines: string[] = [];
-  let line = first;
-  let empty = true;
-  for (const word of text.split(' ')) {
-    if (!empty && line.length + 1 + word.length + tail.length > WIDTH) {
-      lines.push(line + tail);
-      line = next;
-      empty = true;
-    }
-    line += empty ? word : ` ${word}`;
-    empty = false;
-  }
-  return [...lines, line];
-}
-
-function finish(lines: readonly string[]): string {
-  return `${lines.map((line) => line.trimEnd()).join('\n')}\n`.replaceAll(UNBREAKABLE, ' ');
 }

@@ -148,6 +148,8 @@ export interface Invocation {
   readonly file?: string;
   /** `-h`: what help is asked about, when a word or `-p` named it. */
   readonly topic?: string;
+  /** The first word of a command line that has no command, and so asks for help. */
+  readonly word?: string;
   /** Bits of all labels named in `labels`, `labelAdd`, `labelDel`, when the parser was given a way to look them up. */
   readonly labelBits?: ReadonlyMap<string, number>;
   /** Warnings for standard error, such as for a deprecated option; the command still runs. */

@@ -1,15 +1,14 @@
 // The command: words → invocation → exit status. The only file that touches `process`.
 
 import { readFileSync } from 'node:fs';
-import { ConntrackError, NamespaceError } from '../errors.js';
+import { type ConntrackError, NamespaceError } from '../errors.js';
 import type { ByteWriter } from '../format/byte-writer.js';
 import { parseCommandLine } from './command-line.js';
 import { CLOSING_PREFIX, type Context, invocationContext, outputTo } from './context.js';
-import { fileReason } from './file-reason.js';
 import { type CommandLetter, type Invocation, isJson } from './invocation.js';
 import { LabelSource } from './labels.js';
-import { explain, failureJson, failureLines } from './messages.js';
-import { OutputError, writeAll } from './output.js';
+import { explain } from './messages.js';
+import { err, report, tell } from './report.js';
 import { oneTable, type Tables } from './tables.js';
 import { UsageError } from './usage-error.js';
 
@@ -18,8 +17,6 @@ type Command = (context: Context) => Promise<number>;
 const STDOUT = 1;
 const STDERR = 2;
 const ENDING_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-/** What a shell reports for a program that SIGPIPE ended. */
-const BROKEN_PIPE_STATUS = 141;
 
 /** Each command's module is evaluated only when it runs. */
 const COMMANDS: Readonly<Partial<Record<CommandLetter, () => Promise<Command>>>> = {
@@ -49,7 +46,8 @@ async function main(argv: readonly string[]): Promise<number> {
     for (const warning of invocation.warnings) warn(warning, isJson(invocation.values.output));
     return await run(invocation, labelSource);
   } catch (error) {
-    return report(error, invocation, saysJson(argv, invocation));
+    const explained = (known: ConntrackError) => (invocation ? explain(known, invocation) : known);
+    return report(error, saysJson(argv, invocation), explained);
   }
 }
 
@@ -113,46 +111,10 @@ async function tablesFor(invocation: Invocation, out: ByteWriter): Promise<Table
     failed: (error, name) => {
       out.flush();
       const { message, hint } = explain(error, invocation);
-      tell(error.code, error instanceof NamespaceError ? message : `netns ${name}: ${message}`, hint, json);
+      tell(error.code, { message: error instanceof NamespaceError ? message : `netns ${name}: ${message}`, hint }, json);
     },
     warning: (text) => warn(text, json),
   });
-}
-
-/** Tells what went wrong, in one line and perhaps a hint. @returns the exit status */
-function report(error: unknown, invocation: Invocation | undefined, json: boolean): number {
-  if (error instanceof OutputError && error.code === 'EPIPE') return BROKEN_PIPE_STATUS; // the reader has seen enough
-  if (error instanceof UsageError) {
-    tell(error.code, error.message, error.hint, json);
-    return error.exitStatus;
-  }
-  if (error instanceof ConntrackError) {
-    const { message, hint } = invocation ? explain(error, invocation) : error;
-    tell(error.code, message, hint, json);
-    return 1;
-  }
-  const { code, errno, syscall, path } = error as NodeJS.ErrnoException;
-  if (code !== undefined && errno !== undefined && syscall !== undefined) {
-    // What the system refuses to Node is no defect.
-    tell(code, `${syscall}${path === undefined ? '' : ` ${path}`}: ${fileReason(error)}`, undefined, json);
-    return 1;
-  }
-  const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  tell('INTERNAL', `internal error: ${detail}`, 'this is a defect of conntrack: please report it with the command line', json);
-  return 1;
-}
-
-function tell(code: string, message: string, hint: string | undefined, json: boolean): void {
-  for (const line of json ? [failureJson(code, message, hint)] : failureLines(message, hint)) err(line);
-}
-
-function err(line: string): void {
-  const bytes = new TextEncoder().encode(`${line}\n`);
-  try {
-    writeAll(STDERR, bytes, bytes.length);
-  } catch {
-    // Nobody can be told that standard error is gone.
-  }
 }
 
 /** The protocol database; '' where there is none. */

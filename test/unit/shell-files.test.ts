@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { suite, test } from 'node:test';
 import { shellOptions } from '../../src/cli/docs/model.js';
 import { COMMANDS } from '../../src/cli/options.js';
+import { words } from '../../src/words/words.js';
 import { PROJECT, readProjectFile } from '../support/project.js';
 
 const file = (path: string) => join(PROJECT, 'dist', path);
@@ -54,6 +55,11 @@ const CASES: readonly (readonly [words: string[], offered: string[], not: string
   [['-L', '-o', 'xml,ti'], ['xml,timestamp'], ['xml,xml']],
   [['-L', '--netns', 'a'], ['all'], []],
   [['-R', '/etc/host'], ['/etc/hosts'], ['--src']],
+  [['he'], ['help'], ['-L']],
+  [['help', 'up'], ['update'], ['tcp']],
+  [['help', 'he'], ['help'], []],
+  [['help', '--'], ['--help'], ['--src', '--dump']],
+  [['-L', 'he'], [], ['help']],
   [['-L', '--labelmap', '/etc/host'], ['/etc/hosts'], []],
 ];
 
@@ -127,6 +133,7 @@ suite('manual page', () => {
 
   test('it has every command and option', () => {
     const plain = source.replaceAll('\\-', '-').replaceAll('\\fB', '').replaceAll('\\fR', '');
+    for (const word of words()) assert.ok(plain.includes(`conntrack ${word.name}`), word.name);
     for (const command of COMMANDS) for (const name of command.names) assert.ok(plain.includes(`--${name}`), name);
     for (const option of shellOptions()) for (const name of option.names) assert.ok(plain.includes(name), name);
   });

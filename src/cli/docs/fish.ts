@@ -1,7 +1,7 @@
 // Completion for fish, from the rows.
 
 import { COMMANDS } from '../options.js';
-import { firstSentence, type ShellOption, shellOptions, topicsOf } from './model.js';
+import { firstSentence, type ShellOption, type ShellWord, shellOptions, shellWords, topicsOf } from './model.js';
 
 /** The file, for example for ~/.config/fish/completions/conntrack.fish. */
 export function fishCompletion(): string {
@@ -52,8 +52,26 @@ function __conntrack_protocol
     or string match -qi -- "* --proto*=$argv[1] *" (string join ' ' -- (commandline -opc))' '
 end
 
+# Whether the first word is $argv[1]; without it, whether there is none yet.
+function __conntrack_word
+    set -l tokens (commandline -opc)
+    if test (count $argv) -eq 0
+        test (count $tokens) -eq 1
+    else
+        test (count $tokens) -gt 1; and test $tokens[2] = $argv[1]
+    end
+end
+
+function __conntrack_in_word
+    set -l tokens (commandline -opc)
+    test (count $tokens) -gt 1; and contains -- $tokens[2] ${shellWords()
+      .map((word) => word.name)
+      .join(' ')}
+end
+
 complete -c conntrack -f
-${COMMANDS.map((row) => `complete -c conntrack -n 'not __conntrack_command >/dev/null' -s ${row.letter} ${row.names.map((name) => `-l ${name}`).join(' ')} -d ${quote(firstSentence(row.help))}`).join('\n')}
+${shellWords().flatMap(wordLines).join('\n')}
+${COMMANDS.map((row) => `complete -c conntrack -n 'not __conntrack_command >/dev/null; and not __conntrack_in_word' -s ${row.letter} ${row.names.map((name) => `-l ${name}`).join(' ')} -d ${quote(firstSentence(row.help))}`).join('\n')}
 ${COMMANDS.filter((row) => topicsOf(row).length > 0)
   .map((row) => `complete -c conntrack -n '__conntrack_follows ${row.letter}' -a ${quote(topicsOf(row).join(' '))}`)
   .join('\n')}
@@ -62,9 +80,23 @@ ${shellOptions().map(line).join('\n')}
 `;
 }
 
+function wordLines({ name, help, options, operands }: ShellWord): string[] {
+  const within = quote(`__conntrack_word ${name}`);
+  return [
+    `complete -c conntrack -n __conntrack_word -a ${name} -d ${quote(help)}`,
+    ...(operands.length > 0 ? [`complete -c conntrack -n ${within} -a ${quote(operands.join(' '))}`] : []),
+    ...options.map((option) => `complete -c conntrack -n ${within} ${spec(option)}`),
+  ];
+}
+
 function line(option: ShellOption): string {
-  const { names, arg, kind, words, help, protocol } = option;
-  const condition = `__conntrack_takes '${option.conntrack}' '${option.expect}'${protocol ? `; and __conntrack_protocol ${protocol}` : ''}`;
+  const { conntrack, expect, protocol } = option;
+  const condition = `__conntrack_takes '${conntrack}' '${expect}'${protocol ? `; and __conntrack_protocol ${protocol}` : ''}`;
+  return `complete -c conntrack -n ${quote(condition)} ${spec(option)}`;
+}
+
+/** Names, value and help of an option. */
+function spec({ names, arg, kind, words, help }: ShellWord['options'][number]): string {
   const spelled = names.map((name) => (name.startsWith('--') ? `-l ${name.slice(2)}` : `-s ${name.slice(1)}`)).join(' ');
   const value =
     kind === 'words'
@@ -76,7 +108,7 @@ function line(option: ShellOption): string {
           : '';
   // What is not required is no value to fish: it would offer nothing else behind the option.
   const required = arg !== 'required' ? '' : kind === 'file' ? ' -r -F' : ' -x';
-  return `complete -c conntrack -n ${quote(condition)} ${spelled}${required}${value} -d ${quote(help)}`;
+  return `${spelled}${required}${value} -d ${quote(help)}`;
 }
 
 function quote(text: string): string {

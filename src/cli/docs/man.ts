@@ -1,6 +1,8 @@
 // The manual page conntrack(8), from the rows: man(7) macros, which every system can show.
 
 import { PROTOCOLS } from '../../ctnetlink/protocols/index.js';
+import { optionText } from '../../words/word-help.js';
+import { type WordRow, words } from '../../words/words.js';
 import type { Table } from '../invocation.js';
 import { needOf } from '../legality.js';
 import { COMMANDS, type CommandRow, GROUPS, OPTIONS, type OptionRow } from '../options.js';
@@ -26,6 +28,7 @@ export function manualPage({ version, date }: Edition): string {
       `.B conntrack ${text(`-${row.letter}`)}`,
       ...(row.synopsis === '' ? [] : [text(row.synopsis)]),
     ]),
+    ...words().flatMap((row) => ['.br', `.B conntrack ${row.name}`, text(row.synopsis)]),
     '.SH DESCRIPTION',
     ...lines(
       'conntrack shows and changes the entries that the kernel keeps of each connection that passes through or ends at this machine. ' +
@@ -37,6 +40,9 @@ export function manualPage({ version, date }: Edition): string {
     ),
     '.SH COMMANDS',
     ...COMMANDS.flatMap(command),
+    '.SH WORDS',
+    ...lines('A word is the first word of the command line. Its options are long, and stand in any order.'),
+    ...words().flatMap(word),
     '.SH TABLES',
     ...entry('.B conntrack', ['The tracked connections. The default.']),
     ...entry('.B expect', ['Connections that helpers such as ftp or sip are waiting for.']),
@@ -66,7 +72,7 @@ export function manualPage({ version, date }: Edition): string {
     ...entry('.I /etc/protocols', ['Names of protocols for -p.']),
     ...entry('.I /run/netns', ['Names of network namespaces for --netns.']),
     '.SH EXAMPLES',
-    ...COMMANDS.flatMap((row) =>
+    ...[...COMMANDS, ...words()].flatMap((row) =>
       row.examples.flatMap(([words, meaning]) => entry(`.B ${text(`conntrack ${words}`)}`, [meaning])),
     ),
     '.SH "SEE ALSO"',
@@ -80,6 +86,21 @@ export function manualPage({ version, date }: Edition): string {
 function command(row: CommandRow): string[] {
   const names = commandNames(row).map(text).join(', ');
   return entry(`.BR ${quoted(names)}`, [row.help, ...row.about]);
+}
+
+function word(row: WordRow): string[] {
+  return [
+    ...entry(`.B ${quoted(`${row.name} ${row.synopsis}`)}`, [row.help, ...row.about]),
+    ...Object.entries(row.options).flatMap(([name, it]) => {
+      const names = [...(it.short === undefined ? [] : [`-${it.short}`]), `--${name}`];
+      const value = it.value === undefined ? '' : ` \\fI${text(it.value)}\\fR`;
+      return [
+        '.RS',
+        ...entry(`${names.map((spelled) => `\\fB${text(spelled)}\\fR`).join(', ')}${value}`, [optionText(it)]),
+        '.RE',
+      ];
+    }),
+  ];
 }
 
 function option(row: OptionRow): string[] {

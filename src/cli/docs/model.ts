@@ -1,6 +1,8 @@
 // What the completions and the manual page are made of: the option rows, as a shell can use them. Nothing here is in the command.
 
 import { PROTOCOLS } from '../../ctnetlink/protocols/index.js';
+import { type WordRow, words } from '../../words/words.js';
+import { helpTopics } from '../help.js';
 import type { Table } from '../invocation.js';
 import { needOf } from '../legality.js';
 import { COMMANDS, type CommandRow, OPTIONS, type OptionRow } from '../options.js';
@@ -82,5 +84,38 @@ export function commandNames(command: CommandRow): string[] {
 /** Words that may follow a command. */
 export function topicsOf(command: CommandRow): readonly string[] {
   if (command.letter !== 'h') return command.tables;
-  return ['expect', ...COMMANDS.map((row) => row.names[0]), ...PROTOCOLS.map((protocol) => protocol.name)];
+  return helpTopics();
+}
+
+/** A word as a shell sees it. */
+export interface ShellWord {
+  readonly name: string;
+  /** First sentence of the help. */
+  readonly help: string;
+  readonly options: readonly Pick<ShellOption, 'names' | 'arg' | 'value' | 'kind' | 'words' | 'help'>[];
+  /** What may stand behind it, besides options. */
+  readonly operands: readonly string[];
+}
+
+export function shellWords(): ShellWord[] {
+  return words().map((row) => ({
+    name: row.name,
+    help: firstSentence(row.help),
+    options: [
+      ...wordOptions(row),
+      { names: ['-h', '--help'], arg: 'none', value: '', kind: 'none', words: [], help: 'Show help' },
+    ],
+    operands: row.operands?.kind === 'topic' ? helpTopics() : [],
+  }));
+}
+
+function wordOptions(row: WordRow): ShellWord['options'] {
+  return Object.entries(row.options).map(([name, { short, value, choices, help }]) => ({
+    names: [...(short === undefined ? [] : [`-${short}`]), `--${name}`],
+    arg: value === undefined ? 'none' : 'required',
+    value: value ?? '',
+    kind: value === undefined ? 'none' : choices ? 'words' : value === 'FILE' ? 'file' : name === 'netns' ? 'netns' : 'text',
+    words: choices ?? [],
+    help: firstSentence(help),
+  }));
 }

@@ -1,7 +1,7 @@
 // Completion for zsh, from the rows.
 
 import { COMMANDS } from '../options.js';
-import { commandNames, firstSentence, type ShellOption, shellOptions, topicsOf } from './model.js';
+import { commandNames, firstSentence, type ShellOption, type ShellWord, shellOptions, shellWords, topicsOf } from './model.js';
 
 /** The file `_conntrack`, for a folder in $fpath. */
 export function zshCompletion(): string {
@@ -19,6 +19,11 @@ _conntrack() {
   local command= table=conntrack protocol= word last=
   local -i i at=0 count=0
   local -a specs
+  if ((CURRENT > 2)); then
+    case $words[2] in
+${shellWords().map(wordSection).join('\n')}
+    esac
+  fi
   for ((i = 2; i < CURRENT; i++)); do
     word=$words[i]
     if [[ $last == command && $word != -* ]]; then
@@ -38,6 +43,11 @@ ${COMMANDS.map((row) => `      (${[`-${row.letter}*`, ...row.names.map((name) =>
     specs=(
 ${COMMANDS.map((row) => `      ${commandSpec(row)}`).join('\n')}
     )
+    if ((CURRENT == 2)) && [[ $PREFIX != -* ]]; then
+      compadd ${shellWords()
+        .map((word) => word.name)
+        .join(' ')}
+    fi
     _arguments -s : $specs
     return
   fi
@@ -68,6 +78,17 @@ ${protocolSections(options).join('\n')}
 
 _conntrack "$@"
 `;
+}
+
+function wordSection(word: ShellWord): string {
+  const operands = word.operands.length > 0 ? [quote(`*: :(${word.operands.join(' ')})`)] : [];
+  return [
+    `      (${word.name})`,
+    '        shift words',
+    '        ((CURRENT--))',
+    `        _arguments -s : ${[...word.options.flatMap(specs), ...operands].join(' ')}`,
+    '        return ;;',
+  ].join('\n');
 }
 
 function commandSpec(row: (typeof COMMANDS)[number]): string {
@@ -105,7 +126,7 @@ function section(pattern: string, assign: string, options: readonly ShellOption[
 }
 
 /** One for each name: `'--src[Source address]:ADDR: '`. */
-function specs({ names, arg, value, kind, words, help }: ShellOption): string[] {
+function specs({ names, arg, value, kind, words, help }: ShellWord['options'][number]): string[] {
   const action = {
     none: '',
     text: ' ',

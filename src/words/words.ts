@@ -1,0 +1,61 @@
+// The words: commands that are no letters, such as `conntrack help`. One row each; dispatch, help, manual page and completions read
+// the rows. A word's own file beside this one (`help.ts` for `help`) runs it, in a bundle of its own.
+
+/** How a shell completes the words behind a word. */
+export type OperandKind = 'topic';
+
+/** An option of a word, under its long name. */
+export interface WordOptionRow {
+  /** Its letter. */
+  readonly short?: string;
+  /** What its value is called, such as `NUMBER`; a switch has none. */
+  readonly value?: string;
+  /** The only values there are. */
+  readonly choices?: readonly string[];
+  /** May be given several times. */
+  readonly repeated?: boolean;
+  /** One line. */
+  readonly help: string;
+}
+
+/** A word. */
+export interface WordRow {
+  /** Lower-case letters and hyphens. */
+  readonly name: string;
+  /** What follows it, in the synopsis. */
+  readonly synopsis: string;
+  /** One line. */
+  readonly help: string;
+  /** Paragraphs for the word's own help. */
+  readonly about: readonly string[];
+  /** By long name, without dashes. `--help` and `-h` are every word's. */
+  readonly options: Readonly<Record<string, WordOptionRow>>;
+  /** What may stand behind the options; absent: nothing. */
+  readonly operands?: { readonly kind: OperandKind; readonly most: number };
+  /** Command lines without the program's name, and what they do. */
+  readonly examples: readonly (readonly [string, string])[];
+}
+
+/** Every word, in the order of the help. A function, so that commands of letters do not pay for it at their start. */
+export function words(): readonly WordRow[] {
+  return [
+    {
+      name: 'help',
+      synopsis: '[WORD | COMMAND | PROTOCOL | expect]',
+      help: 'Show help on everything, or on one word, command, protocol or table.',
+      about: ['A command is named by its letter or its long name, with or without dashes: L, -L, dump and --dump are the same.'],
+      options: {},
+      operands: { kind: 'topic', most: 1 },
+      examples: [
+        ['help', 'everything at a glance'],
+        ['help update', 'what -U takes'],
+        ['help tcp', 'options of TCP entries'],
+      ],
+    },
+  ];
+}
+
+/** The row of a word; `undefined` when there is no such word. */
+export function wordByName(name: string): WordRow | undefined {
+  return words().find((row) => row.name === name);
+}
