@@ -23,7 +23,8 @@ execFileSync(
 const { makeJsonSchema } = await import(`${out}/format/json-schema.js`);
 writeFileSync(`${out}/conntrack.schema.json`, `${JSON.stringify(makeJsonSchema().schema, undefined, 2)}\n`);
 // The command of letters, and a bundle of its own for each word.
-await bundle({ entryPoints: [`${root}/src/cli/main.ts`] }, 'conntrack.cjs');
+const { briefWords } = await import(`${out}/cli/command-rows.js`);
+await bundle({ entryPoints: [`${root}/src/cli/main.ts`] }, 'conntrack.cjs', `//${briefWords().join(' ')}\n`);
 const { words } = await import(`${out}/words/words.js`);
 for (const { name } of words()) {
   const contents = `import { word } from './${name}.ts'; import { runWord } from './run-word.ts'; import { wordByName } from './words.ts';
@@ -35,8 +36,8 @@ await writeGenerated();
 rmSync(dist, { recursive: true, force: true });
 renameSync(out, dist);
 
-/** One CommonJS file below dist/. */
-function bundle(entry, path) {
+/** One CommonJS file below dist/, with `head` for bin/conntrack to read. */
+function bundle(entry, path, head = '') {
   return build({
     ...entry,
     outfile: `${out}/${path}`,
@@ -47,7 +48,7 @@ function bundle(entry, path) {
     external: ['koffi', '@koromix/*'],
     alias: { 'node:module': `${root}/scripts/bundle-module.cjs` },
     banner: {
-      js: `const importMetaUrl = 'file://' + __filename, importMetaDirname = __filename.slice(0, -'/${path}'.length);`,
+      js: `${head}const importMetaUrl = 'file://' + __filename, importMetaDirname = __filename.slice(0, -'/${path}'.length);`,
     },
     define: { 'import.meta.url': 'importMetaUrl', 'import.meta.dirname': 'importMetaDirname' },
     // Smaller is faster to read at every start.

@@ -3,8 +3,9 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { PROTOCOLS, protocolByName } from '../ctnetlink/protocols/index.js';
 import { type ParseEnvironment, parseCommandLine, parseLoadLine, unloadable } from './command-line.js';
+import { COMMANDS } from './command-rows.js';
 import type { Invocation, Table } from './invocation.js';
-import { COMMANDS, OPTIONS, type OptionRow } from './options.js';
+import { OPTIONS, type OptionRow } from './options.js';
 import { protocolOptions } from './protocol-options.js';
 import { UsageError, type UsageStatus } from './usage-error.js';
 

@@ -2,21 +2,12 @@
 
 import type { Protocol } from '../ctnetlink/schema.js';
 import { didYouMean } from '../nearest.js';
+import { COMMANDS, type CommandRow, commandName, commandRow, isLoadable } from './command-rows.js';
 import { OptionNames, OptionReader, type Token } from './getopt.js';
 import { helpTopic, helpTopics } from './help.js';
 import type { CommandLetter, Invocation, OptionValues, Table } from './invocation.js';
 import { checkLegality, checkNamespace, needOf } from './legality.js';
-import {
-  COMMANDS,
-  type CommandRow,
-  commandName,
-  commandRow,
-  type Draft,
-  OPTIONS,
-  type OptionRow,
-  type OptionRows,
-  optionName,
-} from './options.js';
+import { type Draft, OPTIONS, type OptionRow, type OptionRows, optionName } from './options.js';
 import { protocolOptions, protocolsWithOption } from './protocol-options.js';
 import { quoted, UsageError } from './usage-error.js';
 
@@ -67,15 +58,20 @@ export function parseLoadLine(
 }
 
 function noLoadCommand(): UsageError {
-  return new UsageError(`no command; a line takes one of ${LOADABLE.map((letter) => `-${letter}`).join(', ')}`);
+  return new UsageError(`no command; a line takes one of ${loadable()}`);
 }
 
-const LOADABLE: readonly CommandLetter[] = ['I', 'A', 'U', 'D', 'F'];
+/** `-D, -I, -A, -U, -F` */
+function loadable(): string {
+  return COMMANDS.filter(isLoadable)
+    .map((row) => `-${row.letter}`)
+    .join(', ');
+}
 
 /** Why a load file must not contain this; to be told once every line is parsed. */
 export function unloadable({ command, table, values }: Invocation): UsageError | undefined {
-  if (!LOADABLE.includes(command))
-    return new UsageError(`-${command} cannot be used in a load file; it takes ${LOADABLE.map((l) => `-${l}`).join(', ')}`);
+  if (!isLoadable(commandRow(command)))
+    return new UsageError(`-${command} cannot be used in a load file; it takes ${loadable()}`);
   if (table !== 'conntrack') return new UsageError(`a load file works on table conntrack only, not on ${table}`);
   if (values.netns !== undefined)
     return new UsageError('--netns cannot be used in a load file: all of it goes to one network namespace', {
@@ -181,7 +177,7 @@ function namesFor(tracker: Protocol | undefined, command: CommandLetter | undefi
       addOptions(names, rowsBehind(behind));
     } else {
       names = new OptionNames();
-      for (const row of COMMANDS) if (row.letter !== 'R') addCommand(names, row);
+      for (const row of COMMANDS) if (row.target !== 'file') addCommand(names, row);
       addOptions(names, rowsBehind(undefined));
     }
     NAMES.set(key, names);

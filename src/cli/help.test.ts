@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { PROTOCOLS } from '../ctnetlink/protocols/index.js';
 import { type ParseEnvironment, parseCommandLine } from './command-line.js';
+import { COMMANDS } from './command-rows.js';
 import { helpText, helpTopic } from './help.js';
 import { needOf } from './legality.js';
-import { COMMANDS, OPTIONS, type OptionRow } from './options.js';
+import { OPTIONS, type OptionRow } from './options.js';
 import { protocolOptions } from './protocol-options.js';
 
 const env: ParseEnvironment = { readProtocols: () => '' };

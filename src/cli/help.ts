@@ -6,10 +6,11 @@ import { PROTOCOLS, protocolByName } from '../ctnetlink/protocols/index.js';
 import type { Protocol } from '../ctnetlink/schema.js';
 import { wordHelp, wordLine } from '../words/word-help.js';
 import { wordByName, words } from '../words/words.js';
+import { COMMANDS, type CommandRow } from './command-rows.js';
 import { entry, examples, finish, UNBREAKABLE, wrap } from './help-layout.js';
 import type { Table } from './invocation.js';
 import { needOf } from './legality.js';
-import { COMMANDS, type CommandRow, GROUPS, OPTIONS, type OptionRow, type OptionRows } from './options.js';
+import { GROUPS, OPTIONS, type OptionRow, type OptionRows } from './options.js';
 import { protocolOptions } from './protocol-options.js';
 
 /** The topic a word after `-h` names, spelled as `helpText` takes it; `undefined` if none. Table names are the caller's. */
@@ -117,7 +118,7 @@ function commandHelp(command: CommandRow): string {
 
 /** Tables whose options are worth telling apart. */
 function tablesOf(command: CommandRow): ('conntrack' | 'expect')[] {
-  if (command.letter === 'h' || command.letter === 'R') return ['conntrack'];
+  if (command.target === 'nothing' || command.target === 'file') return ['conntrack'];
   return (['conntrack', 'expect'] as const).filter(
     (table) => command.tables.includes(table) && optionsOf(command, table).length > 0,
   );
@@ -135,7 +136,8 @@ function tableHelp(command: CommandRow, table: 'conntrack' | 'expect'): string[]
     const rows = optionsOf(command, table).filter((row) => needOf(row, command.letter, table) === need);
     if (rows.length > 0) out.push('', title(heading), ...rows.flatMap((row) => optionLines(row, '', table)));
   }
-  const protocols = command.letter === 'h' ? [] : PROTOCOLS.flatMap((protocol) => protocolSummary(protocol, command, table));
+  const protocols =
+    command.target === 'nothing' ? [] : PROTOCOLS.flatMap((protocol) => protocolSummary(protocol, command, table));
   if (protocols.length > 0)
     out.push('', title('After -p (* is required, + one pair; details: conntrack -h PROTOCOL)'), ...protocols);
   return out;
@@ -185,13 +187,15 @@ function expectHelp(): string {
   const out = [
     'Table expect: connections that a helper (ftp, sip, ...) announced and the kernel is waiting for',
     '',
-    ...COMMANDS.filter((row) => row.tables.includes('expect') && !'Vh'.includes(row.letter)).flatMap(commandLine),
+    ...COMMANDS.filter((row) => row.tables.includes('expect') && row.target !== 'nothing').flatMap(commandLine),
   ];
-  for (const letter of ['L', 'G', 'D', 'I', 'E'] as const) {
-    const rows = Object.values<OptionRow>(OPTIONS).filter((row) => !row.everywhere && needOf(row, letter, 'expect'));
-    const marked = rows.map((row) => `${shortOrLong(row)}${needOf(row, letter, 'expect') === 'must' ? '*' : ''}`);
-    out.push(...(letter === 'L' ? ['', 'Options (* is required; details: conntrack -h COMMAND):'] : []));
-    out.push(...entry(`  -${letter} expect`, marked.join(' '), 16));
+  out.push('', 'Options (* is required; details: conntrack -h COMMAND):');
+  for (const command of COMMANDS) {
+    if (command.target === 'nothing') continue;
+    const marked = optionsOf(command, 'expect').map(
+      (row) => `${shortOrLong(row)}${needOf(row, command.letter, 'expect') === 'must' ? '*' : ''}`,
+    );
+    if (marked.length > 0) out.push(...entry(`  -${command.letter} expect`, marked.join(' '), 16));
   }
   out.push(
     '',

@@ -4,9 +4,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { protocolByName } from '../ctnetlink/protocols/index.js';
 import { type ParseEnvironment, parseCommandLine } from './command-line.js';
+import { COMMANDS, commandRow } from './command-rows.js';
 import type { CommandLetter, Table } from './invocation.js';
 import { needOf } from './legality.js';
-import { COMMANDS, commandRow, type Need, OPTIONS, type OptionRow } from './options.js';
+import { type Need, OPTIONS, type OptionRow } from './options.js';
 import { protocolOptions } from './protocol-options.js';
 import { UsageError } from './usage-error.js';
 

@@ -2,18 +2,9 @@
 // in which they are checked (cli.md 1.5, 2), and the few rules that a row cannot say.
 
 import type { Protocol } from '../ctnetlink/schema.js';
+import { COMMANDS, type CommandRow, commandName } from './command-rows.js';
 import { type CommandLetter, isJson, type Table } from './invocation.js';
-import {
-  COMMANDS,
-  type CommandRow,
-  commandName,
-  type Draft,
-  type Need,
-  OPTIONS,
-  type OptionRow,
-  type OptionRows,
-  optionName,
-} from './options.js';
+import { type Draft, type Need, OPTIONS, type OptionRow, type OptionRows, optionName } from './options.js';
 import { protocolOptions } from './protocol-options.js';
 import { namesOneFlow } from './tuples.js';
 import { UsageError } from './usage-error.js';
@@ -49,20 +40,17 @@ export function checkLegality(draft: Draft, command: CommandRow, table: Table): 
 
 /** The word for every network namespace. */
 export const ALL_NAMESPACES = 'all';
-/** What is meant for one namespace. */
-const ONE_NAMESPACE: ReadonlySet<CommandLetter> = new Set(['I', 'A', 'R']);
-
 /** `--netns all` is for commands that look or select. @throws UsageError */
 export function checkNamespace({ values, given }: Draft, command: CommandRow, table: Table): void {
   if (values.netns !== ALL_NAMESPACES) return;
-  const { letter } = command;
-  if (ONE_NAMESPACE.has(letter) || (letter === 'F' && table === 'expect'))
+  if (command.oneNamespace?.includes(table))
     throw new UsageError(
       `${where(command, table)} works in one network namespace at a time, so --netns takes no ${ALL_NAMESPACES} there`,
     );
   if (values.output?.save)
     throw new UsageError('-o save does not say which network namespace a line belongs to; give --netns a single one');
-  const everything = letter === 'F' || (letter === 'D' && ![...given.keys()].some(selectsEntries));
+  const { empties } = command;
+  const everything = empties === 'always' || (empties === 'unfiltered' && ![...given.keys()].some(selectsEntries));
   if (everything && values.max === undefined && !values.dryRun)
     throw new UsageError(`${commandName(command)} with --netns all would empty the tables of every namespace and container`, {
       hint: 'look with --dry-run, then say with --max NUMBER how many entries that may be',
@@ -139,12 +127,9 @@ function checkRows(draft: Draft, rows: OptionRows, tracker: Protocol | undefined
 /** What no row says: combinations that the reference finds while running, and those it should not have run (B1, B32). */
 function checkLate(draft: Draft, command: CommandRow, table: Table): void {
   const { values, given } = draft;
-  const { letter } = command;
-  if (values.output && !isJson(values.output) && (JSON_ONLY[table] ?? '').includes(letter))
+  if (values.output && !isJson(values.output) && command.onlyJson?.includes(table))
     throw new UsageError(`${where(command, table)} takes no other output mode than json and ndjson`, { hint: hint(command) });
   if (table === 'expect') return;
-  const selects = letter === 'L' || letter === 'D';
-
   if (values.output?.full && !values.output.save) throw new UsageError('-o full goes with -o save: write -o save,full');
   if (values.zero && table === 'conntrack') {
     const filter = UNZEROED.find((key) => given.has(key));
@@ -153,21 +138,25 @@ function checkLate(draft: Draft, command: CommandRow, table: Table): void {
         `-z (--zero) resets every entry, so it cannot be combined with ${optionName(OPTIONS[filter])}; list without -z`,
       );
   }
-  if (selects || letter === 'U' || letter === 'E') {
+  if (command.target === 'filter') {
     if (draft.masks.src && !values.src) throw new UsageError('--mask-src needs the address it is for: give --src');
     if (draft.masks.dst && !values.dst) throw new UsageError('--mask-dst needs the address it is for: give --dst');
   }
   // The status of a flow that a loaded line deletes by its name is not compared (B53).
-  const named = draft.loading && letter === 'D' && namesOneFlow(values);
-  if (selects && !named && values.status && values.status.set === 0 && values.status.clear === 0)
+  const named = draft.loading && command.empties === 'unfiltered' && namesOneFlow(values);
+  if (
+    command.target === 'filter' &&
+    !command.sets &&
+    !named &&
+    values.status &&
+    values.status.set === 0 &&
+    values.status.clear === 0
+  )
     throw new UsageError(
       `-u (--status) selects nothing here, so ${commandName(command)} would take every entry; name a bit that is set, or '!BIT' for one that is not`,
     );
-  if ((letter === 'I' || letter === 'A') && draft.tracker) checkDirections(draft, draft.tracker, command);
+  if (command.creates && draft.tracker) checkDirections(draft, draft.tracker, command);
 }
-
-/** Commands of a table whose output has a form of its own in JSON only. */
-const JSON_ONLY: Readonly<Partial<Record<Table, string>>> = { conntrack: 'CS', expect: 'CSGD' };
 
 /** Filters that `-L -z` refuses, since the kernel resets what it lists before a filter is applied (cli.md 4.2, 4.4). */
 const UNZEROED = [

@@ -4,6 +4,7 @@ import type { FlowSpec } from '../ctnetlink/flow-spec.js';
 import { IPS_EXPECTED } from '../ctnetlink/uapi/nf-conntrack-common.js';
 import { RequestEncoder } from '../library/encoded-flows.js';
 import { type OptionValue, type ParseEnvironment, parseLoadLine, unloadable } from './command-line.js';
+import { commandRow } from './command-rows.js';
 import { flowSpec } from './flow-spec.js';
 import type { Invocation } from './invocation.js';
 import { LineTemplate, shapeOf, signature, type ValueWord } from './load-template.js';
@@ -42,8 +43,7 @@ export class LoadRequests {
     if (words.length === 0) return undefined;
     const values = new Map<number, OptionValue>();
     const invocation = parseLoadLine(words, this.#env, values);
-    const creates = invocation.command === 'I' || invocation.command === 'A';
-    if (plain && creates && !unloadable(invocation) && invocation.warnings.length === 0)
+    if (plain && commandRow(invocation.command).creates && !unloadable(invocation) && invocation.warnings.length === 0)
       this.#learn(text, valueWords(plain, values), invocation);
     return invocation;
   }

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { type ConntrackError, NamespaceError } from '../errors.js';
 import type { ByteWriter } from '../format/byte-writer.js';
 import { parseCommandLine } from './command-line.js';
+import { commandRow } from './command-rows.js';
 import { CLOSING_PREFIX, type Context, invocationContext, outputTo } from './context.js';
 import { type CommandLetter, type Invocation, isJson } from './invocation.js';
 import { LabelSource } from './labels.js';
@@ -105,7 +106,7 @@ async function run(invocation: Invocation, labelSource: LabelSource): Promise<nu
 async function tablesFor(invocation: Invocation, out: ByteWriter): Promise<Tables> {
   const { netns, output } = invocation.values;
   const json = isJson(output);
-  if (netns === undefined || 'Vh'.includes(invocation.command)) return oneTable();
+  if (netns === undefined || commandRow(invocation.command).target === 'nothing') return oneTable();
   const { tablesOf } = await import('./namespaces.js');
   return tablesOf(netns, {
     failed: (error, name) => {

@@ -3,27 +3,11 @@
 
 import { type ConntrackError, KernelError, NoAnswerError, SystemError } from '../errors.js';
 import { errnoReason } from '../wire/errno.js';
+import { commandRow } from './command-rows.js';
 import type { Invocation } from './invocation.js';
 
 const NEEDS_ROOT = 'run it as root, or with the capability CAP_NET_ADMIN in this network namespace';
 const NO_CONNTRACK = 'load the module with "modprobe nf_conntrack_netlink", or use a kernel built with CONFIG_NF_CT_NETLINK';
-
-/** What each command tries, for "cannot …". */
-const ATTEMPTS: Readonly<Record<Invocation['command'], string>> = {
-  L: 'list',
-  G: 'get',
-  D: 'delete',
-  I: 'create',
-  A: 'add',
-  U: 'update',
-  E: 'watch',
-  F: 'flush',
-  C: 'count',
-  S: 'read the statistics of',
-  R: 'load',
-  V: 'show the version',
-  h: 'show help',
-};
 
 const OBJECTS: Readonly<Record<Invocation['table'], readonly [one: string, many: string]>> = {
   conntrack: ['the flow', 'flows'],
@@ -32,10 +16,6 @@ const OBJECTS: Readonly<Record<Invocation['table'], readonly [one: string, many:
   unconfirmed: ['the unconfirmed flow', 'unconfirmed flows'],
 };
 
-/** The commands that mean a single entry. */
-const SINGLE = new Set(['G', 'I', 'A']);
-
-const CHANGING: ReadonlySet<string> = new Set(['D', 'I', 'A', 'U', 'F', 'R']);
 const LOOK_FIRST = 'what was to be changed may be changed all the same: look with conntrack -L before trying again';
 
 /** Message and hint for a failure of a command; `undefined` as hint where nothing helps. */
@@ -47,12 +27,13 @@ export function explain(
   if (!(lost || error instanceof KernelError || error instanceof SystemError))
     return { message: error.message, hint: error.hint };
   const [one, many] = OBJECTS[invocation.table];
-  const attempt = `cannot ${ATTEMPTS[invocation.command]} ${SINGLE.has(invocation.command) ? one : many}`;
+  const command = commandRow(invocation.command);
+  const attempt = `cannot ${command.attempt} ${command.target === 'entry' ? one : many}`;
   if (lost) {
     const why = error instanceof SystemError ? ` (${errnoReason(error.errno)})` : '';
     return {
       message: `${attempt}: the answer of the kernel is lost${why}`,
-      hint: CHANGING.has(invocation.command) ? LOOK_FIRST : 'try again',
+      hint: command.changes ? LOOK_FIRST : 'try again',
     };
   }
   const { reason, hint } = reasonOf(error, invocation);

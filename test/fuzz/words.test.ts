@@ -4,12 +4,12 @@
 
 import assert from 'node:assert/strict';
 import { parseCommandLine } from '../../src/cli/command-line.js';
+import { COMMANDS } from '../../src/cli/command-rows.js';
 import { flowFilter } from '../../src/cli/flow-filter.js';
 import { helpText } from '../../src/cli/help.js';
 import { parseJsonLine } from '../../src/cli/load-json.js';
 import { LoadRequests } from '../../src/cli/load-requests.js';
-
-import { COMMANDS, OPTIONS, type OptionRow } from '../../src/cli/options.js';
+import { OPTIONS, type OptionRow } from '../../src/cli/options.js';
 import { protocolOptions } from '../../src/cli/protocol-options.js';
 import { UsageError } from '../../src/cli/usage-error.js';
 import { eventFilter } from '../../src/ctnetlink/event-filter.js';

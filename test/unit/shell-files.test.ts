@@ -4,8 +4,8 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { suite, test } from 'node:test';
+import { COMMANDS } from '../../src/cli/command-rows.js';
 import { shellOptions } from '../../src/cli/docs/model.js';
-import { COMMANDS } from '../../src/cli/options.js';
 import { words } from '../../src/words/words.js';
 import { PROJECT, readProjectFile } from '../support/project.js';
 

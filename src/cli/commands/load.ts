@@ -8,6 +8,7 @@ import { ConntrackError, KernelError, PlatformError } from '../../errors.js';
 import { type EncodedFlows, FlowEncoder } from '../../library/encoded-flows.js';
 import { WaitingFlows } from '../../library/waiting-flows.js';
 import { unloadable } from '../command-line.js';
+import { commandRow } from '../command-rows.js';
 import { type Context, invocationContext } from '../context.js';
 import { fileReason } from '../file-reason.js';
 import { flowChange } from '../flow-spec.js';
@@ -127,7 +128,7 @@ function* stepsOf(context: Context, source: Source, first: number, forbidden?: (
       const text = lines.text();
       if (source.parseJson) request = within(source, text, line, () => jsonRequest(source, requests, text));
       else invocation = parseLine(requests, source, text, line, forbidden);
-      if (invocation?.command === 'I' || invocation?.command === 'A')
+      if (invocation && commandRow(invocation.command).creates)
         request = within(source, text, line, () => requests.encodeLine(invocation!));
       else if (invocation?.command === 'U')
         within(source, text, line, () => flowChange(invocation!.values, invocation!.labelBits));

@@ -1,7 +1,7 @@
 // Completion for bash, from the rows. Works with bash alone: the package bash-completion is not needed.
 
-import { COMMANDS } from '../options.js';
-import { commandNames, type ShellOption, type ShellWord, shellOptions, shellWords, topicsOf } from './model.js';
+import { COMMANDS, commandNames } from '../command-rows.js';
+import { type ShellOption, type ShellWord, shellOptions, shellWords, topicsOf } from './model.js';
 
 /** The file, for example for /usr/share/bash-completion/completions/conntrack. */
 export function bashCompletion(): string {

@@ -1,6 +1,6 @@
 // Completion for fish, from the rows.
 
-import { COMMANDS } from '../options.js';
+import { COMMANDS } from '../command-rows.js';
 import { firstSentence, type ShellOption, type ShellWord, shellOptions, shellWords, topicsOf } from './model.js';
 
 /** The file, for example for ~/.config/fish/completions/conntrack.fish. */

@@ -3,11 +3,11 @@
 import { PROTOCOLS } from '../../ctnetlink/protocols/index.js';
 import { optionText } from '../../words/word-help.js';
 import { type WordRow, words } from '../../words/words.js';
+import { COMMANDS, type CommandRow, commandNames } from '../command-rows.js';
 import type { Table } from '../invocation.js';
 import { needOf } from '../legality.js';
-import { COMMANDS, type CommandRow, GROUPS, OPTIONS, type OptionRow } from '../options.js';
+import { GROUPS, OPTIONS, type OptionRow } from '../options.js';
 import { protocolOptions } from '../protocol-options.js';
-import { commandNames } from './model.js';
 
 /** What the page says of itself: the package's version, and the day it was made, as YYYY-MM-DD. */
 export interface Edition {

@@ -2,10 +2,11 @@
 
 import { PROTOCOLS } from '../../ctnetlink/protocols/index.js';
 import { type WordRow, words } from '../../words/words.js';
+import { COMMANDS, type CommandRow } from '../command-rows.js';
 import { helpTopics } from '../help.js';
 import type { Table } from '../invocation.js';
 import { needOf } from '../legality.js';
-import { COMMANDS, type CommandRow, OPTIONS, type OptionRow } from '../options.js';
+import { OPTIONS, type OptionRow } from '../options.js';
 import { protocolOptions } from '../protocol-options.js';
 
 /** How a value is completed. `list`: words with commas between them. */
@@ -60,7 +61,7 @@ function shellOption(key: string, row: OptionRow, protocol: string): ShellOption
 
 /** -R names no table, and works on that of the flows. */
 function takes(command: CommandRow, table: Table): boolean {
-  return command.tables.includes(table) || (command.letter === 'R' && table === 'conntrack');
+  return command.tables.includes(table) || (command.target === 'file' && table === 'conntrack');
 }
 
 function completionOf(key: string, row: OptionRow): readonly [ValueKind, readonly string[]] {
@@ -74,11 +75,6 @@ function completionOf(key: string, row: OptionRow): readonly [ValueKind, readonl
 /** Up to the first full stop, colon or semicolon that ends something; without it. */
 export function firstSentence(text: string): string {
   return text.replace(/[.:;](?: .*)?$/s, '').replace(/[.:;] .*$/s, '');
-}
-
-/** With dashes: `-L`, `--dump`. */
-export function commandNames(command: CommandRow): string[] {
-  return [`-${command.letter}`, ...command.names.map((name) => `--${name}`)];
 }
 
 /** Words that may follow a command. */

@@ -1,7 +1,7 @@
 // Completion for zsh, from the rows.
 
-import { COMMANDS } from '../options.js';
-import { commandNames, firstSentence, type ShellOption, type ShellWord, shellOptions, shellWords, topicsOf } from './model.js';
+import { COMMANDS, commandNames } from '../command-rows.js';
+import { firstSentence, type ShellOption, type ShellWord, shellOptions, shellWords, topicsOf } from './model.js';
 
 /** The file `_conntrack`, for a folder in $fpath. */
 export function zshCompletion(): string {
