@@ -30,7 +30,9 @@ export {
   type UdpliteFlow,
   type UnknownFlow,
 } from './ctnetlink/flow.js';
+export { flowKey } from './ctnetlink/flow-key.js';
 export { LabelMap } from './ctnetlink/label.js';
+export { matcher, matches } from './ctnetlink/matches.js';
 export type { ExpectationKeyInput, NewExpectation } from './ctnetlink/new-expectation.js';
 export type {
   FlowKeyInput,
@@ -47,6 +49,7 @@ export { DCCP_STATES, type DccpRole, type DccpState } from './ctnetlink/protocol
 export type { ProtocolName } from './ctnetlink/protocols/index.js';
 export { SCTP_STATES, type SctpState } from './ctnetlink/protocols/sctp.js';
 export { TCP_STATES, type TcpState } from './ctnetlink/protocols/tcp.js';
+export { reverse } from './ctnetlink/reverse.js';
 export { type ExpectationFlagName, STATUS_NAMES, type StatusName } from './ctnetlink/status.js';
 export type { Tuple } from './ctnetlink/tuple.js';
 export {
@@ -66,6 +69,7 @@ export type { EventLoss } from './library/event-source.js';
 export { type EventQueueOptions, EventStream, OverflowError, type OverflowPolicy } from './library/event-stream.js';
 export type { Expectations } from './library/expectations.js';
 export type { AllFlowFields, FlowPart, ListedFlow, PartialFlow } from './library/flow-part.js';
+export { type FlowFormat, type FlowFormatOptions, flowFormatter, formatFlow } from './library/format-flow.js';
 export { type LiveChange, LiveFlows, type LiveListener } from './library/live-flows.js';
 export { listNamespaces, type NamespaceList, NetworkNamespace } from './library/namespaces.js';
 export type { CreateResult, DeleteResult, UpdateResult } from './library/results.js';

@@ -3,7 +3,7 @@
 // Order of attributes: as the kernel sends them (net/netfilter/nf_conntrack_netlink.c, ctnetlink_fill_info).
 
 import { ValueError } from '../errors.js';
-import type { MessageWriter } from '../wire/message.js';
+import { MessageWriter } from '../wire/message.js';
 import { NLM_F_MULTI } from '../wire/uapi/netlink.js';
 import { NFNL_SUBSYS_CTNETLINK } from '../wire/uapi/nfnetlink.js';
 import { putTuple, type TupleSpec } from './encode.js';
@@ -45,6 +45,7 @@ import {
   CTA_ZONE,
   IPCTNL_MSG_CT_NEW,
 } from './uapi/nfnetlink-conntrack.js';
+import { createFlowView, type View } from './view.js';
 
 /** What stands in front of the attributes. */
 export interface FlowMessageHeader {
@@ -231,4 +232,18 @@ function protocolState(members: Members, protonum: number): ProtocolState | unde
 function sentTcpFlags(tcpPart: Members | undefined, name: string): TcpFlags | undefined {
   const flags = tcpPart?.number(name, MAX_U8);
   return flags === undefined ? undefined : { flags, mask: 0 };
+}
+
+/** Looks at flows as at messages, one after another in the same memory. */
+export class FlowViews {
+  readonly #message = new MessageWriter();
+  readonly #view = createFlowView();
+
+  /** A view of the flow, valid until the next call. @throws ValueError when it is not a flow */
+  of(flow: Flow | FlowJson): View {
+    this.#message.reset();
+    putFlowMessage(this.#message, flow);
+    this.#view.decode(this.#message.bytes, 0, this.#message.length);
+    return this.#view;
+  }
 }

@@ -172,6 +172,9 @@ export interface FlowKeySpec {
   readonly id: number | undefined;
 }
 
+/** What a flow has, and what is only for people. */
+const KEY_PASSED_OVER: readonly string[] = [...FLOW_FIELDS, 'labelNames'];
+
 /** @throws ValueError */
 export function toFlowKey(key: FlowKeyInput): FlowKeySpec {
   const members = new Members(key, '', false);
@@ -182,7 +185,7 @@ export function toFlowKey(key: FlowKeyInput): FlowKeySpec {
     throw new ValueError('a flow is named by a complete tuple', { hint: 'give original.src, original.dst and the ports' });
   const zone = members.number('zone', MAX_U16);
   const id = members.number('id', MAX_U32);
-  members.end(FLOW_FIELDS);
+  members.end(KEY_PASSED_OVER);
   return { family: familyOf(tuple.src), ...(original ? { original: tuple } : { reply: tuple }), zone, id };
 }
 

@@ -7,17 +7,22 @@ import { protocolByNumber } from './protocols/index.js';
 
 /** The tuple of the answer: ends swapped, the ICMP type turned round where it has an answer. */
 export function inverse(tuple: TupleSpec): TupleSpec {
-  const types = protocolByNumber(tuple.protonum ?? 0).tuple === 'icmpv6' ? ICMPV6_INVERSE : ICMP_INVERSE;
+  const { icmpType } = tuple;
   return {
     src: tuple.dst,
     dst: tuple.src,
     protonum: tuple.protonum,
     sport: tuple.dport,
     dport: tuple.sport,
-    icmpType: tuple.icmpType === undefined ? undefined : (types.get(tuple.icmpType) ?? tuple.icmpType),
+    icmpType: icmpType === undefined ? undefined : (inverseIcmpType(tuple.protonum ?? 0, icmpType) ?? icmpType),
     icmpCode: tuple.icmpCode,
     icmpId: tuple.icmpId,
   };
+}
+
+/** The type of the answer to an ICMP or ICMPv6 type, or of the query to an answer; `undefined` for types without one. */
+export function inverseIcmpType(protonum: number, type: number): number | undefined {
+  return (protocolByNumber(protonum).tuple === 'icmpv6' ? ICMPV6_INVERSE : ICMP_INVERSE).get(type);
 }
 
 /** `tuple`, with what it lacks from `other`. */

@@ -3,6 +3,9 @@
 import type { LabelMap } from '../ctnetlink/label.js';
 import type { ByteWriter } from './byte-writer.js';
 
+/** The forms in which one flow can be printed; `text` is what is printed without `-o`. */
+export const FLOW_FORMATS = ['text', 'extended', 'save', 'xml', 'json'] as const;
+
 /** Choices of `-o` that change what an entry looks like. */
 export interface FormatOptions {
   /** Network layer name and number first (`extended`). Text only. */

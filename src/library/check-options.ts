@@ -2,12 +2,15 @@
 
 import { EVENT_TYPES } from '../ctnetlink/event.js';
 import { FLOW_FIELDS } from '../ctnetlink/flow.js';
+import { LabelMap } from '../ctnetlink/label.js';
 import { show } from '../ctnetlink/members.js';
 import { ValueError } from '../errors.js';
+import { FLOW_FORMATS } from '../format/options.js';
 import { suggest } from '../nearest.js';
 import { NetworkNamespace } from '../wire/netns.js';
 import type { FlowEventsOptions, ListOptions, WatchOptions } from './client.js';
 import { type EventQueueOptions, OVERFLOW_POLICIES } from './event-stream.js';
+import type { FlowFormatOptions } from './format-flow.js';
 import type { CallOptions } from './session.js';
 import { type ConntrackOptions, FLOW_LISTS } from './table.js';
 
@@ -66,6 +69,14 @@ export const FLOW_EVENT_OPTIONS = {
   ...EVENT_OPTIONS,
   types: someOf(EVENT_TYPES, 1),
 } as const satisfies RowsOf<FlowEventsOptions>;
+/** Of what is printed. */
+export const FORMAT_OPTIONS = {
+  id: BOOLEAN,
+  ktimestamp: BOOLEAN,
+  full: BOOLEAN,
+  labels: must('be a LabelMap', (value) => value instanceof LabelMap),
+  now: must('be milliseconds since the epoch', (value) => Number.isFinite(value) && (value as number) >= 0),
+} as const satisfies RowsOf<FlowFormatOptions>;
 
 /** @throws ValueError for an option that is not known, or whose value it cannot have */
 export function checkOptions(options: unknown, rows: OptionRows): void {
@@ -86,11 +97,17 @@ export function checkListener(listener: unknown): void {
   CALLBACK(listener, 'the listener');
 }
 
+/** @throws ValueError for a form in which flows are not printed */
+export function checkFormat(format: unknown): void {
+  FORMAT(format, 'format');
+}
+
 /** @throws ValueError for flows or keys that cannot be iterated over */
 export function checkIterable(items: unknown, name: string): void {
   ITERABLE(items, name);
 }
 
+const FORMAT = oneOf(FLOW_FORMATS);
 const ITERABLE = must(
   'be an array, or another iterable or async iterable',
   (value) => isFunction(memberOf(value, Symbol.asyncIterator)) || isFunction(memberOf(value, Symbol.iterator)),

@@ -8,8 +8,12 @@ import {
   Conntrack,
   DCCP_STATES,
   type Flow,
+  flowKey,
+  formatFlow,
   KernelError,
+  matcher,
   type NewFlow,
+  reverse,
   SCTP_STATES,
   TCP_STATES,
   ValueError,
@@ -20,7 +24,7 @@ import { manyFlows } from '../support/many.js';
 import { Namespace } from '../support/namespace.js';
 import { message } from '../support/netlink.js';
 import { populate } from '../support/population.js';
-import { REFERENCE, requirePrerequisites, SELF_TEST } from '../support/project.js';
+import { REFERENCE, requirePrerequisites, SELF_TEST, UNDER_TEST } from '../support/project.js';
 
 const FLUSH = message(0x102, 5, 0);
 const MANY = 40_000;
@@ -73,7 +77,41 @@ suite('library', { skip: SELF_TEST ? 'the reference has no library' : false }, (
         const flows = await conntrack.list(filter).toArray();
         assert.deepEqual(flows.map((flow) => still(flowText(flow.toJSON()))).sort(), expected.sort());
         assert.deepEqual(await conntrack.count(filter), { entries: expected.length, maxEntries: undefined });
+        const all = await conntrack.list().toArray();
+        const ids = (some: readonly Flow[]) => some.map(({ id }) => id).sort();
+        assert.deepEqual(ids(all.filter(matcher(filter))), ids(flows));
       });
+
+    for (const [line, form, options] of [
+      ['', 'text', {}],
+      [' -o extended,id', 'extended', { id: true }],
+      [' -o save', 'save', {}],
+    ] as const)
+      test(`formatFlow(flow, '${form}') is a line of -L${line}`, async () => {
+        const command = [UNDER_TEST, ...`-L${line}`.split(' ')];
+        const expected = entryLines((await ns.must(command)).toString()).map(still);
+        const flows = await conntrack.list().toArray();
+        // In save, seconds are behind -t.
+        const seconds = (text: string) => text.replace(/^-A -t \d+/, '-A -t *');
+        assert.deepEqual(
+          flows.map((flow) => seconds(still(formatFlow(structuredClone(flow), form, options)))).sort(),
+          expected.map(seconds).sort(),
+        );
+      });
+
+    test('no two flows of a table have one key, and the reply of one that is not translated answers its original', async () => {
+      const flows = await conntrack.list().toArray();
+      assert.equal(new Set(flows.map(flowKey)).size, flows.length);
+      let answers = 0;
+      for (const { original, reply, status } of flows) {
+        if (status?.includes('SRC_NAT_DONE') || status?.includes('DST_NAT_DONE')) continue;
+        if (reply.src.startsWith('203.0.113.') || reply.dst.startsWith('203.0.113.')) continue; // was made with another reply
+        const { packets: _, bytes: __, seqAdj: ___, zone: ____, ...answer } = JSON.parse(JSON.stringify(reply));
+        assert.deepEqual(reverse(original), answer);
+        answers++;
+      }
+      assert.ok(answers > 30);
+    });
 
     test('chosen members are the same as without choice, and the only ones', async () => {
       const all = await conntrack.list({ protocol: 'tcp' }).toArray();

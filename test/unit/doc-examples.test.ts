@@ -11,9 +11,10 @@ import * as netlink from '../../src/wire/index.js';
 
 const PROJECT = fileURLToPath(new URL('../../../', import.meta.url));
 const FOLDER = `${PROJECT}build/doc-examples`;
-/** What examples leave to the reader. */
+/** What examples leave to the reader. Global, so that an example may declare it itself. */
 const READERS = `
 declare function yourCode(conntrack: import('conntrack').Conntrack): Promise<void>;
+declare const flow: import('conntrack').Flow;
 `;
 const TYPES = ['Filter', 'Flow', 'FlowEvent'];
 
@@ -51,7 +52,7 @@ function moduleOf({ text }: Example): string {
   const check = /^(?:const|await using) conntrack\b/m.test(text)
     ? "\n(conntrack satisfies import('conntrack').Conntrack);\n"
     : '';
-  return `${lines.join('\n')}\n${READERS}${text}${check}\nexport {};\n`;
+  return `${lines.join('\n')}\n${text}${check}\nexport {};\n`;
 }
 
 /** What the compiler says about some examples. */
@@ -59,6 +60,7 @@ function compile(all: readonly Example[]): string {
   rmSync(FOLDER, { recursive: true, force: true });
   mkdirSync(FOLDER, { recursive: true });
   for (const example of all) writeFileSync(`${FOLDER}/${example.where}.ts`, moduleOf(example));
+  writeFileSync(`${FOLDER}/readers.d.ts`, READERS);
   const paths = {
     conntrack: ['../../src/index.ts'],
     'conntrack/testing': ['../../src/testing/index.ts'],

@@ -14,7 +14,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   wire: ['errors', 'node:', 'bun:'],
   ctnetlink: ['errors', 'nearest', 'wire/bytes', 'wire/attribute', 'wire/message', 'wire/uapi/'],
   format: ['ctnetlink/', 'wire/bytes'],
-  library: ['errors', 'nearest', 'wire/', 'ctnetlink/'],
+  library: ['errors', 'nearest', 'wire/', 'ctnetlink/', 'format/'],
   testing: ['errors', 'wire/', 'ctnetlink/', 'node:'],
   index: ['errors', 'library/', 'ctnetlink/'],
   cli: [

@@ -11,15 +11,15 @@ import { Listing } from '../../src/library/session.js';
 
 const VALUES = `
   ClosedError Conntrack ConntrackError DCCP_STATES DecodeError EventStream FLOW_FIELDS KernelError LabelMap LiveFlows NamespaceError
-  NetworkNamespace NoAnswerError OverflowError PlatformError SCTP_STATES STATUS_NAMES SystemError TCP_STATES ValueError formatAddress listNamespaces parseAddress
-  toJson
+  NetworkNamespace NoAnswerError OverflowError PlatformError SCTP_STATES STATUS_NAMES SystemError TCP_STATES ValueError
+  flowFormatter flowKey formatAddress formatFlow listNamespaces matcher matches parseAddress reverse toJson
 `;
 const TYPES = `
   AllFlowFields DccpFlow GreFlow IcmpFlow IcmpSide Json ListedFlow MaybePortSide PartialFlow PortSide SctpFlow TcpFlow UdpFlow
   UdpliteFlow UnknownFlow
   CallOptions ConntrackOptions CpuStatistics CreateResult DccpInfo DccpRole DccpState DeleteResult ErrorJson EventInfo EventLoss
   EventQueueOptions EventType Expectation ExpectationEvent FlowEvent FlowEventsOptions LiveChange LiveListener OverflowPolicy WatchOptions
-  ExpectationFlagName ExpectationJson ExpectationKeyInput ExpectationStatistics Expectations Family Filter Flow FlowField FlowJson
+  ExpectationFlagName ExpectationJson ExpectationKeyInput ExpectationStatistics Expectations Family Filter Flow FlowField FlowFormat FlowFormatOptions FlowJson
   FlowKeyInput FlowList FlowPart FlowSide FlowState FlowTimestamp FlowUpdate ListOptions Listing NamespaceList NatInput NatMatch
   NewExpectation NewFlow Number64 OriginalMatch ProtocolInput ProtocolName SctpInfo SctpState SeqAdj SideInput StatusName
   SynproxyInfo TableCount TcpInfo TcpState Tuple TupleInput TupleMatch UpdateResult
