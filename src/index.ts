@@ -1,4 +1,8 @@
-// Public API. Named re-exports and nothing else.
+/**
+ * The public API. Named re-exports and nothing else.
+ *
+ * @module conntrack
+ */
 
 export { formatAddress, parseAddress } from './ctnetlink/address.js';
 export type { EventInfo, EventType, ExpectationEvent, FlowEvent } from './ctnetlink/event.js';

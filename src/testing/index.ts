@@ -1,4 +1,8 @@
-// The testing kit as public API (`conntrack/testing`): run your code on the real library without a kernel and without root.
+/**
+ * The testing kit: run your code on the real library without a kernel and without root.
+ *
+ * @module conntrack/testing
+ */
 
 export { type LineSink, Recorder } from './recorder.js';
 export { RecordingError } from './recording.js';

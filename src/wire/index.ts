@@ -1,4 +1,8 @@
-// The netlink layer as public API (`conntrack/netlink`). It has never heard of conntrack.
+/**
+ * The netlink layer, which has never heard of conntrack.
+ *
+ * @module conntrack/netlink
+ */
 
 export type { AnswerVisitor, VisitMessage } from './answers.js';
 export { Datagrams } from './datagrams.js';
