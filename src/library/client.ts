@@ -283,6 +283,7 @@ export class Conntrack implements AsyncDisposable {
       receiveBuffer,
       initial: true,
       resync: true,
+      onlyKnown: true,
     });
     return LiveFlows.start(watch, (live) => this.#session.attach(live, options));
   }

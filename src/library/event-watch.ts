@@ -36,6 +36,8 @@ export interface EventWatchOptions {
   readonly initial?: boolean;
   /** After a loss, list the table and show what was missed. */
   readonly resync?: boolean;
+  /** No end and no update of an entry that was not told of: as in TableTracker. Of use with `initial` and `resync`. */
+  readonly onlyKnown?: boolean;
 }
 
 /** How often `finish` tries to repair losses of events that go on. */
@@ -187,11 +189,12 @@ export class EventWatch {
   }
 
   #track(wanted: FlowPredicate | undefined): TableTracker {
-    const { table, filter = MATCH_ALL } = this.#options;
+    const { table, filter = MATCH_ALL, onlyKnown } = this.#options;
     const tracked = table === 'expect' ? expectationTable(this.#conntrack) : flowTable(this.#conntrack, requiredFamily(filter));
-    return new TableTracker(tracked, wanted, (view) => {
+    const show = (view: View) => {
       if (!this.#closed) this.#visitor.event(view);
-    });
+    };
+    return new TableTracker(tracked, wanted, show, onlyKnown);
   }
 
   #lost(loss: EventLoss): void {

@@ -47,6 +47,7 @@ export class TableTracker {
   readonly #table: TrackedTable;
   readonly #wanted: FlowPredicate | undefined;
   readonly #show: (view: View) => void;
+  readonly #onlyKnown: boolean;
   readonly #store = new EntryStore();
   readonly #before: View;
   #list: ListReason | undefined;
@@ -56,8 +57,12 @@ export class TableTracker {
   /** Events shown that the kernel did not send, since the last list ended. */
   #supplied = 0;
 
-  /** `show` gets every event that the watcher shall see. */
-  constructor(table: TrackedTable, wanted: FlowPredicate | undefined, show: (view: View) => void) {
+  /**
+   * `show` gets every event that the watcher shall see. With `onlyKnown` an entry whose beginning the watcher was not told of has no
+   * end, and its first update is its beginning: for those who keep what they are told. Without it what the kernel sends is shown.
+   */
+  constructor(table: TrackedTable, wanted: FlowPredicate | undefined, show: (view: View) => void, onlyKnown = false) {
+    this.#onlyKnown = onlyKnown;
     this.#table = table;
     this.#wanted = wanted;
     this.#show = show;
@@ -116,7 +121,7 @@ export class TableTracker {
   /** An update of an entry that the watcher has not been told of is its beginning, where a list is there to tell beginnings. */
   #beginning(view: View): void {
     if (this.#list === 'initial') view.becomeEvent(0, ORIGIN_INITIAL);
-    else if (this.#missed || this.#list === 'resync') {
+    else if (this.#missed || this.#onlyKnown || this.#list === 'resync') {
       view.becomeEvent(0, ORIGIN_RESYNC);
       this.#supplied++;
     }
@@ -126,7 +131,7 @@ export class TableTracker {
     if (this.#list) this.#mark(record !== 0 ? record : this.#keep(view), GONE);
     else if (known) this.#store.remove(record);
     // Before the watcher was told of it by the list, an entry that is gone never was.
-    if (known || (wanted && this.#list !== 'initial')) this.#show(view);
+    if (known || (wanted && !this.#onlyKnown && this.#list !== 'initial')) this.#show(view);
   }
 
   /**

@@ -198,6 +198,27 @@ suite('library events', { skip: SELF_TEST ? 'the reference has no library' : fal
     assert.ok(live.bytes < 4 * 2 ** 20);
   });
 
+  test('subscribers of a view are not told of the end of a flow that they were not told of', async () => {
+    await using conntrack = await open();
+    await namespace.nft(
+      'table inet quiet { chain out { type filter hook output priority 0; udp dport 9 ct event set destroy; }; }',
+    );
+    try {
+      await using events = conntrack.events();
+      await using live = await conntrack.watch();
+      const told: string[] = [];
+      live.subscribe((change) => told.push(change.type === 'LOST' ? 'LOST' : `${change.type} ${change.flow.original.dport}`));
+      await namespace.must(['bash', '-c', 'echo > /dev/udp/127.0.0.1/9']);
+      await conntrack.create(flow(1));
+      await conntrack.delete({});
+      await take(events, 3);
+      assert.deepEqual(told.sort(), ['DESTROY 53', 'NEW 53'], 'of port 9 the kernel tells the end only');
+      assert.equal(live.size, 0);
+    } finally {
+      await namespace.nft('delete table inet quiet');
+    }
+  });
+
   test('a live view ends with its table', async () => {
     const conntrack = await open();
     await conntrack.create(flow(1));
