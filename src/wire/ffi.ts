@@ -1,9 +1,10 @@
 // The only import of koffi: the libc calls a netlink client needs, each returning its result or the negative errno.
 
+import { closeSync, openSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { PlatformError, SystemError } from '../errors.js';
-import { EMFILE, errnoName, errnoReason } from './errno.js';
+import { EIO, EMFILE, errnoName, errnoReason } from './errno.js';
 import type { Libc } from './libc.js';
 import { requireLinux } from './platform.js';
 
@@ -44,14 +45,22 @@ function loadKoffi(): Koffi {
   for (const flavour of ['linux', 'musl'])
     for (const folder of MODULE_FOLDERS)
       try {
-        process.dlopen(module, `${HERE}/${folder}/@koromix/koffi-linux-${process.arch}/${flavour}_${process.arch}/koffi.node`);
+        process.dlopen(
+          module,
+          `${HERE}/${folder}/@koromix/koffi-linux-${process.arch}/${flavour}_${process.arch}/koffi.node`,
+          RTLD_LAZY | RTLD_NODELETE,
+        );
         return module.exports;
       } catch (error) {
         // Not there, or not for this C library: the next place decides.
         noDescriptor ||= /too many open files/i.test(String(error));
       }
   try {
-    return createRequire(import.meta.url)('koffi') as Koffi;
+    const require = createRequire(import.meta.url);
+    const koffi = require('koffi') as Koffi;
+    const dlopen = koffi.load(null).func('void *dlopen(const char *path, int flags)');
+    for (const path of Object.keys(require.cache)) if (path.endsWith('/koffi.node')) dlopen(path, RTLD_LAZY | RTLD_NODELETE);
+    return koffi;
   } catch (cause) {
     if (noDescriptor) throw new SystemError('dlopen', EMFILE, errnoName(EMFILE), errnoReason(EMFILE));
     throw new PlatformError(`cannot load the native library interface (koffi) on ${process.platform}-${process.arch}`, {
@@ -61,6 +70,16 @@ function loadKoffi(): Koffi {
   }
 }
 
+/**
+ * bits/dlfcn.h. When a worker thread ends, Node.js unloads what that thread has loaded, and after that libuv calls back to say that
+ * the handles of watches are closed: that code must still be there. The same on glibc and musl; os.constants lacks the second.
+ */
+const RTLD_LAZY = 1;
+const RTLD_NODELETE = 0x1000;
+
+/** asm-generic/fcntl.h, on all machines that koffi is for. */
+const O_CLOEXEC = 0o2000000;
+
 /** The folder of this file. Node.js before 20.11 does not know `import.meta.dirname`; a URL takes half a millisecond. */
 const HERE = import.meta.dirname ?? fileURLToPath(new URL('.', import.meta.url));
 
@@ -69,6 +88,9 @@ const HERE = import.meta.dirname ?? fileURLToPath(new URL('.', import.meta.url))
  * inside this package, or beside it.
  */
 const MODULE_FOLDERS = ['../node_modules', '../..', '../../node_modules', '../../..'];
+
+/** Whether this is a worker thread: there Node.js puts a stub in this place. node:worker_threads says it too, and takes 2 ms to load. */
+const IN_WORKER = 'disabled' in process.chdir;
 
 function declare(koffi: Koffi): Libc {
   const c = koffi.load(null);
@@ -81,12 +103,17 @@ function declare(koffi: Koffi): Libc {
   const send = c.func('intptr_t send(int fd, void *bytes, size_t length, int flags)');
   const recvmmsg = c.func('int recvmmsg(int fd, void *headers, unsigned int count, int flags, void *timeout)');
   const close = c.func('int close(int fd)');
+  const plain = {
+    socket: (domain: number, type: number, protocol: number) => result(socket(domain, type, protocol)),
+    close: (fd: number) => result(close(fd)),
+  };
   // Declaring a function takes time at each start: these are needed by few.
   const poll = later(() => c.func('int poll(void *requests, unsigned long count, int timeout)'));
+  const dup3 = later(() => c.func('int dup3(int from, int to, int flags)'));
   const setns = later(() => c.func('int setns(int fd, int type)'));
   const exit = later(() => c.func('void _exit(int status)'));
   return {
-    socket: (domain, type, protocol) => result(socket(domain, type, protocol)),
+    ...(IN_WORKER ? endedWithThread(plain, (from, to) => result(dup3()(from, to, O_CLOEXEC))) : plain),
     bind: (fd, address, length) => result(bind(fd, address, length)),
     getsockname: (fd, address, length) => result(getsockname(fd, address, length)),
     setsockopt: (fd, level, name, value, length) => result(setsockopt(fd, level, name, value, length)),
@@ -97,7 +124,6 @@ function declare(koffi: Koffi): Libc {
     recvmmsg: (fd, headers, count, flags) => result(recvmmsg(fd, headers, count, flags, null)),
     recvmmsgAsync: (fd, headers, count, flags, done) =>
       recvmmsg.async(fd, headers, count, flags, null, (_: unknown, value: number) => done(result(value))),
-    close: (fd) => result(close(fd)),
     pollNow: (request) => result(poll()(request, 1, 0)),
     watch: (fd, direction, ready) => {
       if (process.versions['bun'] !== undefined)
@@ -114,6 +140,40 @@ function declare(koffi: Koffi): Libc {
     address: (bytes) => BigInt(koffi.address(bytes)),
     pointerSize: koffi.sizeof('void *'),
   };
+}
+
+type Sockets = Pick<Libc, 'socket' | 'close'>;
+
+/**
+ * Sockets that Node.js closes when the worker thread ends, however it ends: as it does with what node:fs has opened there. So each
+ * takes the place of a file that was opened for this.
+ */
+function endedWithThread({ socket, close }: Sockets, dup3: (from: number, to: number) => number): Sockets {
+  return {
+    socket: (...which) => {
+      const made = socket(...which);
+      if (made < 0) return made;
+      const fd = resultOf(() => openSync('/', 'r'));
+      const moved = fd < 0 ? fd : dup3(made, fd);
+      close(made);
+      if (moved < 0 && fd >= 0) closeSync(fd);
+      return moved;
+    },
+    close: (fd) =>
+      resultOf(() => {
+        closeSync(fd);
+        return 0;
+      }),
+  };
+}
+
+/** What a function of node:fs returns, or `-errno`. */
+function resultOf(call: () => number): number {
+  try {
+    return call();
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).errno ?? -EIO;
+  }
 }
 
 /** Makes something at its first use. */
