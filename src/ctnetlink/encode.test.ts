@@ -133,7 +133,7 @@ test('a family comes from a condition, an address or a translation', () => {
   assert.equal(requiredFamily({ kind: 'not', of: { kind: 'family', family: 10 } }), 0);
 });
 
-test('a complete tuple with a zone is a key, anything less is not', () => {
+test('a complete tuple with a zone or an id is a key, anything less is not', () => {
   const tuple: FlowFilter[] = [
     { kind: 'protocol', protonum: 17 },
     { kind: 'address', side: 'original', end: 'src', address: a('192.0.2.1') },
@@ -146,6 +146,16 @@ test('a complete tuple with a zone is a key, anything less is not', () => {
   assert.equal(exactKey({ kind: 'all', of: [...tuple, { kind: 'zone', side: 'original', zone: 5 }] })?.tuple.zone, 5);
   assert.equal(exactKey({ kind: 'all', of: tuple }), undefined, 'another zone may have the same tuple');
   assert.equal(exactKey({ kind: 'all', of: [...tuple, { kind: 'zone', zone: 0 }] }), undefined);
+  const id: FlowFilter = { kind: 'id', id: 7 };
+  const pins: readonly FlowFilter[] = [zone, id];
+  assert.deepEqual(
+    [
+      exactKey({ kind: 'all', of: [...tuple, id] })?.orElsewhere,
+      exactKey({ kind: 'all', of: [...tuple, id, zone] })?.orElsewhere,
+    ],
+    [true, false],
+  );
   for (let i = 0; i < tuple.length; i++)
-    assert.equal(exactKey({ kind: 'all', of: [...tuple.filter((_, j) => j !== i), zone] }), undefined);
+    for (const pinned of pins)
+      assert.equal(exactKey({ kind: 'all', of: [...tuple.filter((_, j) => j !== i), pinned] }), undefined);
 });

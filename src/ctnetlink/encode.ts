@@ -21,6 +21,7 @@ import {
   CTA_TUPLE_IP,
   CTA_TUPLE_ORIG,
   CTA_TUPLE_PROTO,
+  CTA_TUPLE_REPLY,
   CTA_TUPLE_ZONE,
   CTA_ZONE,
 } from './uapi/nfnetlink-conntrack.js';
@@ -63,6 +64,23 @@ export function putTuple(message: MessageWriter, type: number, tuple: TupleSpec)
   }
   if (tuple.zone !== undefined) message.be16(CTA_TUPLE_ZONE, tuple.zone);
   message.endNest(nest);
+}
+
+/** How one entry is named. One of the tuples must be complete; `original` wins when both are given. */
+export interface FlowKey {
+  readonly family: number;
+  readonly original?: TupleSpec | undefined;
+  readonly reply?: TupleSpec | undefined;
+  readonly zone?: number | undefined;
+  /** Means this entry only: whoever asks or changes has to see to it, but for a DELETE. */
+  readonly id?: number | undefined;
+}
+
+/** Appends the tuple and the zone of a key. Without a tuple a DELETE would empty the table. */
+export function putFlowKey(message: MessageWriter, { original, reply, zone }: FlowKey): void {
+  if (original) putTuple(message, CTA_TUPLE_ORIG, original);
+  else putTuple(message, CTA_TUPLE_REPLY, reply!);
+  if (zone !== undefined) message.be16(CTA_ZONE, zone);
 }
 
 /** Appends the original tuple and the zone of the flow in the view: the key it is found by again. */

@@ -2,12 +2,9 @@
 
 import { ValueError } from '../errors.js';
 import { type AddressBytes, formatAddress } from './address.js';
-import type { TupleSpec } from './encode.js';
 import { type FlowKeyInput, toFlowKey } from './new-flow.js';
 import { generic } from './protocols/generic.js';
 import { protocolByNumber } from './protocols/index.js';
-import { tcp } from './protocols/tcp.js';
-import { udp } from './protocols/udp.js';
 import { AF_INET6 } from './uapi/in.js';
 
 /**
@@ -29,27 +26,16 @@ import { AF_INET6 } from './uapi/in.js';
 export function flowKey(flow: FlowKeyInput): string {
   const { family, original, zone } = toFlowKey(flow);
   if (!original) throw new ValueError('a flow is told by its original tuple', { hint: 'give original' });
-  const { src, dst, icmpType, icmpCode, icmpId } = original;
+  const { src, dst, sport, dport, icmpType, icmpCode, icmpId } = original;
   const protonum = original.protonum!;
   const { name, tuple } = protocolByNumber(protonum);
-  const [sport, dport] = tuple === 'ports' || tuple === 'keys' ? portsOf(original, name) : [];
+  const ports = tuple === 'ports' || tuple === 'keys';
   const end = (address: AddressBytes, port: number | undefined) => {
     const text = formatAddress(address);
-    return (family === AF_INET6 ? `[${text}]` : text) + (port === undefined ? '' : `:${port}`);
+    return (family === AF_INET6 ? `[${text}]` : text) + (ports && port !== undefined ? `:${port}` : '');
   };
   let key = `${name === generic.name ? protonum : name} ${end(src!, sport)}>${end(dst!, dport)}`;
-  if (tuple === 'icmp' || tuple === 'icmpv6') {
-    if (icmpType === undefined) throw new ValueError(`original.icmpType is missing: ${name} flows differ by it`);
-    key += ` type=${icmpType} code=${icmpCode} id=${icmpId}`;
-  }
+  if (tuple === 'icmp' || tuple === 'icmpv6') key += ` type=${icmpType} code=${icmpCode} id=${icmpId}`;
   const inZone = zone || original.zone;
   return inZone ? `${key} zone=${inZone}` : key;
-}
-
-/** Both ports; none of a protocol that the kernel may not track: there its flows differ by their addresses only. */
-function portsOf({ sport, dport }: TupleSpec, name: string): (number | undefined)[] {
-  if (sport === undefined && dport === undefined && name !== tcp.name && name !== udp.name) return [];
-  for (const [end, port] of Object.entries({ sport, dport }))
-    if (port === undefined) throw new ValueError(`original.${end} is missing: ${name} flows differ by it`);
-  return [sport, dport];
 }

@@ -165,20 +165,24 @@ export interface ExactKey {
   readonly tuple: TupleSpec;
   /** CTA_ZONE; absent when the zone belongs to one direction (`tuple.zone`) or is 0. */
   readonly zone?: number;
+  /** The zone is not known, but the id is: an entry of zone 0 that the filter wants is the only one, and else it may be elsewhere. */
+  readonly orElsewhere: boolean;
 }
 
 /**
  * The key that a filter pins down, if it does: then one GET answers it, ten thousand times cheaper than a dump. A zone must be
  * given, and not 0: without one the same tuple may exist in several zones, and `-w 0` means entries with a zone in one
- * direction too.
+ * direction too. Or an id, which one of them has: nearly all tables have no zones, so it is looked for in zone 0 first.
  */
 export function exactKey(filter: FlowFilter): ExactKey | undefined {
   const conditions = requiredConditions(filter);
   const tuple: MutableTuple = {};
   let zone: number | undefined;
   let zoned = false;
+  let named = false;
   for (const c of conditions) {
-    if (c.kind === 'protocol') tuple.protonum = c.protonum;
+    if (c.kind === 'id') named = true;
+    else if (c.kind === 'protocol') tuple.protonum = c.protonum;
     else if (c.kind === 'address' && c.side === 'original' && !c.mask) tuple[c.end] = c.address;
     else if (c.kind === 'port' && c.side === 'original') tuple[c.end === 'src' ? 'sport' : 'dport'] = c.port;
     else if (c.kind === 'icmp') tuple[ICMP_MEMBER[c.field]] = c.value;
@@ -188,9 +192,9 @@ export function exactKey(filter: FlowFilter): ExactKey | undefined {
       else if (c.side === undefined) zone = c.zone;
     }
   }
-  if (!zoned || !tuple.src || !tuple.dst || tuple.protonum === undefined || !complete(tuple)) return undefined;
+  if (!(zoned || named) || !tuple.src || !tuple.dst || tuple.protonum === undefined || !complete(tuple)) return undefined;
   if (zone !== undefined && tuple.zone !== undefined) return undefined; // contradictory: nothing has both; a dump says so
-  return zone === undefined ? { tuple } : { tuple, zone };
+  return { tuple, orElsewhere: !zoned, ...(zone !== undefined && { zone }) };
 }
 
 function complete(tuple: TupleSpec): boolean {

@@ -2,7 +2,7 @@
 
 import { ValueError } from '../errors.js';
 import { familyOf } from './address.js';
-import type { TupleSpec } from './encode.js';
+import type { FlowKey, TupleSpec } from './encode.js';
 import { readMarkAndMask, readNat } from './filter-input.js';
 import { type Family, FLOW_FIELDS, type FlowState } from './flow.js';
 import { exactTcpFlags, type FlowChange, labelBytes, tcpState } from './flow-change.js';
@@ -10,9 +10,12 @@ import { type FlowSpec, LABEL_BITS, type NatSpec, type ProtocolState, type Seque
 import { addressOf, MAX_U8, MAX_U16, MAX_U32, Members } from './members.js';
 import { type ProtocolInput, readFamily, readLabels, readProtocol, readState, readStatus } from './protocol-input.js';
 import { DCCP_ROLES, type DccpRole, dccp } from './protocols/dccp.js';
+import { icmp } from './protocols/icmp.js';
+import { icmpv6 } from './protocols/icmpv6.js';
 import { protocolByNumber } from './protocols/index.js';
 import { sctp } from './protocols/sctp.js';
 import { tcp } from './protocols/tcp.js';
+import { udp } from './protocols/udp.js';
 import type { StatusName } from './status.js';
 import { filled, inverse } from './tuple-spec.js';
 import {
@@ -163,30 +166,41 @@ export interface FlowKeyInput {
   readonly id?: number | undefined;
 }
 
-/** A key for requests: exactly one of the tuples. */
-export interface FlowKeySpec {
-  readonly family: number;
-  readonly original?: TupleSpec;
-  readonly reply?: TupleSpec;
-  readonly zone: number | undefined;
-  readonly id: number | undefined;
-}
-
 /** What a flow has, and what is only for people. */
 const KEY_PASSED_OVER: readonly string[] = [...FLOW_FIELDS, 'labelNames'];
 
-/** @throws ValueError */
-export function toFlowKey(key: FlowKeyInput): FlowKeySpec {
+/** The key for requests: it has exactly one of the tuples. @throws ValueError */
+export function toFlowKey(key: FlowKeyInput): FlowKey {
   const members = new Members(key, '', false);
   const original = readSide(members, 'original')?.tuple;
   const reply = readSide(members, 'reply')?.tuple;
   const tuple = withProtocol(original ?? reply, readProtonum(members, (original ?? reply)?.protonum));
   if (!tuple.src || !tuple.dst)
     throw new ValueError('a flow is named by a complete tuple', { hint: 'give original.src, original.dst and the ports' });
+  checkComplete(tuple, original ? 'original' : 'reply');
   const zone = members.number('zone', MAX_U16);
   const id = members.number('id', MAX_U32);
   members.end(KEY_PASSED_OVER);
   return { family: familyOf(tuple.src), ...(original ? { original: tuple } : { reply: tuple }), zone, id };
+}
+
+/** What flows of a protocol differ by, besides their addresses. */
+const DIFFER_BY = {
+  ports: ['sport', 'dport'],
+  keys: ['sport', 'dport'],
+  icmp: ['icmpType'],
+  icmpv6: ['icmpType'],
+  none: [],
+} as const;
+/** Protocols that every kernel tracks; flows of the others may differ by their addresses only. */
+const ALWAYS_TRACKED: ReadonlySet<string> = new Set([tcp.name, udp.name, icmp.name, icmpv6.name]);
+
+/** @throws ValueError for a tuple that names no single flow */
+function checkComplete(tuple: TupleSpec, side: string): void {
+  const { name, tuple: shape } = protocolByNumber(tuple.protonum!);
+  const missing = DIFFER_BY[shape].filter((member) => tuple[member] === undefined);
+  if (missing.length === 0 || (missing.length === DIFFER_BY[shape].length && !ALWAYS_TRACKED.has(name))) return;
+  throw new ValueError(`${side}.${missing[0]} is missing: flows of ${name} differ by it`);
 }
 
 /** New values of an update; absent is unchanged. A member whose value is `undefined` is refused. */

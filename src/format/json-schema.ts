@@ -267,7 +267,7 @@ export function makeJsonSchema(): { readonly schema: Schema; readonly rows: Read
       deleteResult: changeResult('deleted', {}),
       updateResult: changeResult('updated', {
         unchanged: described(number, 'Had the new values already.'),
-        withoutLabelRoom: described(number, 'Could not get labels.'),
+        withoutLabelRoom: described(number, 'Could not get labels; what else was asked for, they got.'),
       }),
       error: object(
         'An error: the code is stable, the message for people, the hint says what to do.',

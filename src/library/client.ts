@@ -5,6 +5,7 @@ import { isOfType } from '../ctnetlink/event-type.js';
 import { isConstant, MATCH_ALL } from '../ctnetlink/filter.js';
 import { type Filter, toFlowFilter } from '../ctnetlink/filter-input.js';
 import { type Family, type Flow, type FlowField, FlowReader, fieldSet } from '../ctnetlink/flow.js';
+import type { FlowChange } from '../ctnetlink/flow-change.js';
 import type { FlowSpec } from '../ctnetlink/flow-spec.js';
 import { requiredConditions } from '../ctnetlink/kernel-filter.js';
 import { type FlowKeyInput, type FlowUpdate, type NewFlow, toFlowChange, toFlowKey, toFlowSpec } from '../ctnetlink/new-flow.js';
@@ -35,7 +36,6 @@ import { type CpuStatistics, toStatistics } from './statistics.js';
 import {
   type ConntrackOptions,
   ConntrackTable,
-  type FlowKey,
   type FlowList,
   familyNumber,
   type TableCount,
@@ -195,6 +195,31 @@ export class Conntrack implements AsyncDisposable {
   }
 
   /**
+   * Gives flows that are named one by one new values, a hundred in one send: flows of a list, or keys. One that has an `id` is changed
+   * only if the flow there has that id a moment before: the kernel cannot be told to look, and a newer flow with the same tuple may
+   * have the same id. `state` is one of each key's own protocol. @throws ValueError for the first that is no key, and those before it
+   * may be changed; KernelError, such as EPERM, when the kernel refuses a send of several as a whole
+   */
+  updateMany(
+    keys: Iterable<FlowKeyInput> | AsyncIterable<FlowKeyInput>,
+    change: FlowUpdate,
+    options: CallOptions = {},
+  ): Promise<UpdateResult> {
+    return this.#session.run(options, async () => {
+      const changes = new ChangesByProtocol(change);
+      const result = emptyResult();
+      const read = (key: FlowKeyInput) => {
+        const named = toFlowKey(key);
+        return { ...named, change: changes.of((named.original ?? named.reply)!.protonum!) };
+      };
+      await this.#inBatches(keys, options, read, (batch) =>
+        this.#session.table.updateKeys(batch, (index) => batch[index]!.change, result),
+      );
+      return toUpdateResult(result);
+    });
+  }
+
+  /**
    * Deletes every flow that matches; `{}` is every flow, for which `flush` is faster. A flow is deleted by tuple and id, so that
    * a newer one with the same tuple stays. Matches `-D`. @throws ValueError, KernelError
    */
@@ -212,11 +237,8 @@ export class Conntrack implements AsyncDisposable {
    */
   deleteMany(keys: Iterable<FlowKeyInput> | AsyncIterable<FlowKeyInput>, options: CallOptions = {}): Promise<DeleteResult> {
     return this.#session.run(options, async () => {
-      checkIterable(keys, 'keys');
-      const { pause } = this.#session.patience(options);
       const result = emptyResult();
-      const batch: FlowKey[] = [];
-      const send = async () => {
+      await this.#inBatches(keys, options, toFlowKey, async (batch) => {
         let refused = 0;
         await this.#session.table.deleteKeys(batch, (_, error) => {
           refused++;
@@ -224,14 +246,7 @@ export class Conntrack implements AsyncDisposable {
         });
         result.matched += batch.length;
         result.changed += batch.length - refused;
-        batch.length = 0;
-      };
-      for await (const key of keys) {
-        if (batch.push(toFlowKey(key)) < BATCH_SIZE) continue;
-        await send();
-        await pause();
-      }
-      if (batch.length > 0) await send();
+      });
       return toDeleteResult(result);
     });
   }
@@ -323,6 +338,47 @@ export class Conntrack implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /** Reads items and sends them, a batch at a time. */
+  async #inBatches<I, T>(
+    items: Iterable<I> | AsyncIterable<I>,
+    options: CallOptions,
+    read: (item: I) => T,
+    send: (batch: readonly T[]) => Promise<void>,
+  ): Promise<void> {
+    checkIterable(items, 'keys');
+    const { pause } = this.#session.patience(options);
+    let batch: T[] = [];
+    for await (const item of items) {
+      if (batch.push(read(item)) < BATCH_SIZE) continue;
+      await send(batch);
+      batch = [];
+      await pause();
+    }
+    if (batch.length > 0) await send(batch);
+  }
+}
+
+/** What an update asks of flows of each protocol: the words of states mean other numbers in each. */
+class ChangesByProtocol {
+  readonly #update: FlowUpdate;
+  readonly #byProtocol = new Map<number, FlowChange>();
+
+  /** @throws ValueError at once for what suits no flow; a state is looked at when the protocol is known */
+  constructor(update: FlowUpdate) {
+    this.#update = update;
+    if (update?.state === undefined) toFlowChange(update, undefined);
+  }
+
+  /** @throws ValueError */
+  of(protonum: number): FlowChange {
+    let change = this.#byProtocol.get(protonum);
+    if (!change) {
+      change = toFlowChange(this.#update, protonum);
+      this.#byProtocol.set(protonum, change);
+    }
+    return change;
   }
 }
 

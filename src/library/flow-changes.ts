@@ -1,12 +1,12 @@
 // Deleting and updating the flows that a filter wants: the dump goes on while batches of changes are sent on another socket.
 // Every change names one complete tuple, its zone and, where the kernel heeds it, its id. Nothing here can flush.
 
-import { copyValue, putKeyOf } from '../ctnetlink/encode.js';
+import { copyValue, type FlowKey, putFlowKey, putKeyOf } from '../ctnetlink/encode.js';
 import { S } from '../ctnetlink/fields.js';
-import { type FlowChange, putFlowChange } from '../ctnetlink/flow-change.js';
+import { changesFlow, type FlowChange, putFlowChange } from '../ctnetlink/flow-change.js';
 import { CTA_ID, IPCTNL_MSG_CT_DELETE, IPCTNL_MSG_CT_GET, IPCTNL_MSG_CT_NEW } from '../ctnetlink/uapi/nfnetlink-conntrack.js';
 import { createFlowView, type View } from '../ctnetlink/view.js';
-import { isMissing, type KernelError } from '../errors.js';
+import { isMissing, type KernelError, NoAnswerError } from '../errors.js';
 import { ENOENT, ENOSPC, ETIME } from '../wire/errno.js';
 import { type Channel, ctnetlink } from './channel.js';
 import { BATCH_SIZE, PendingFlows } from './pending-flows.js';
@@ -20,7 +20,7 @@ export interface ChangeResult {
   alreadyGone: number;
   /** Already had what an update asks for. */
   unchanged: number;
-  /** Could not get labels: no ruleset used labels when these flows began. */
+  /** Could not get labels: no ruleset used labels when these flows began. The kernel looks at them last, so the rest was changed. */
   withoutLabelRoom: number;
   /** Refused by the kernel; the first few errors tell why. */
   failed: number;
@@ -182,6 +182,56 @@ export function flowUpdater(
       }
     });
   });
+}
+
+/**
+ * Updates flows that are named by their keys, no more than a batch of them, in the background; `changeOf` says how each. Each is asked
+ * for first: the kernel does not look at the id of an update, and takes status bits and tags as a whole.
+ */
+export async function updateKeys(
+  channel: Channel,
+  result: ChangeResult,
+  keys: readonly FlowKey[],
+  changeOf: (index: number) => FlowChange,
+): Promise<void> {
+  const answer = createFlowView();
+  const changing = new PendingFlows();
+  const changes: FlowChange[] = [];
+  let answered = 0;
+  for (const key of keys) channel.addToBatch(ctnetlink(IPCTNL_MSG_CT_GET), 0, key.family, (message) => putFlowKey(message, key));
+  await channel.sendBatch(
+    'CT_GET',
+    (bytes, at, end, index) => {
+      answer.decode(bytes, at, end);
+      answered++;
+      const { id } = keys[index]!;
+      const change = changeOf(index);
+      if (id !== undefined && id !== answer.be32(S.id)) result.alreadyGone++;
+      else if (!changesFlow(answer, change)) result.unchanged++;
+      else {
+        changing.add(answer);
+        changes.push(change);
+      }
+    },
+    (_, error) => {
+      answered++;
+      countFailure(result, error);
+    },
+    true,
+  );
+  result.matched += keys.length;
+  if (answered !== keys.length) throw new NoAnswerError(`CT_GET: the kernel answered ${answered} of ${keys.length} questions`);
+  changes.forEach((change, i) => {
+    const view = changing.at(i);
+    channel.addToBatch(ctnetlink(IPCTNL_MSG_CT_NEW), 0, view.family, (message) => putFlowChange(message, view, change));
+  });
+  let refused = 0;
+  const failed = (_: number, error: KernelError) => {
+    refused++;
+    countFailure(result, error);
+  };
+  await channel.sendBatch('CT_NEW', undefined, failed, true);
+  result.changed += changes.length - refused;
 }
 
 /** Counts a flow that could not be changed, by what the kernel said. */

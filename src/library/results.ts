@@ -16,16 +16,16 @@ export interface DeleteResult {
   readonly errors?: readonly KernelError[];
 }
 
-/** What updating came to. `matched` is the sum of the numbers behind it. */
+/** What updating came to. `matched` is the sum of the numbers behind it. Of `updateMany`, flows are the keys that were given. */
 export interface UpdateResult {
-  /** Flows that the filter wants. */
+  /** Flows that were to be updated. */
   readonly matched: number;
   readonly updated: number;
   /** Ended, or made room for another flow with the same tuple, between being found and being updated. */
   readonly alreadyGone: number;
   /** Had what the update asks for, and were not touched. */
   readonly unchanged: number;
-  /** Could not get labels: no ruleset used labels when these flows began. */
+  /** Could not get labels: no ruleset used labels when these flows began. What else was asked for, they got. */
   readonly withoutLabelRoom: number;
   /** Refused by the kernel; `errors` has the first few reasons. */
   readonly failed: number;

@@ -1,6 +1,6 @@
 // ConntrackTable: the connection tracking table of one network namespace, as borrowed views. What the command and the public API use.
 
-import { putTuple, type TupleSpec } from '../ctnetlink/encode.js';
+import { type FlowKey, putFlowKey, putTuple, type TupleSpec } from '../ctnetlink/encode.js';
 import { type ExpectationSpec, putExpectation } from '../ctnetlink/expectation-spec.js';
 import { S } from '../ctnetlink/fields.js';
 import { compileFilter, type FlowFilter } from '../ctnetlink/filter.js';
@@ -13,9 +13,6 @@ import { AF_INET, AF_INET6, AF_UNSPEC } from '../ctnetlink/uapi/in.js';
 import {
   CTA_EXPECT_TUPLE,
   CTA_ID,
-  CTA_TUPLE_ORIG,
-  CTA_TUPLE_REPLY,
-  CTA_ZONE,
   IPCTNL_MSG_CT_DELETE,
   IPCTNL_MSG_CT_GET,
   IPCTNL_MSG_CT_GET_CTRZERO,
@@ -43,7 +40,7 @@ import { NLM_F_CREATE, NLM_F_EXCL } from '../wire/uapi/netlink.js';
 import { BoundaryDuplicates } from './boundary-duplicates.js';
 import { Channel, ctnetlink, expectations } from './channel.js';
 import type { EncodedFlows, SingleRequest } from './encoded-flows.js';
-import { type ChangeResult, emptyResult, flowDeleter, flowUpdater } from './flow-changes.js';
+import { type ChangeResult, emptyResult, flowDeleter, flowUpdater, updateKeys } from './flow-changes.js';
 
 /** One dump of those a list is made of. */
 interface DumpPlan {
@@ -78,16 +75,6 @@ export interface ScanOptions {
   readonly background?: boolean;
   /** How many threads can run at the same time. Default: as many as the process may use. For tests. @internal */
   readonly processors?: number;
-}
-
-/** How one entry is named. One of the tuples must be complete; ORIGINAL wins when both are given. */
-export interface FlowKey {
-  readonly family: number;
-  readonly original?: TupleSpec | undefined;
-  readonly reply?: TupleSpec | undefined;
-  readonly zone?: number | undefined;
-  /** Deletes this entry only, not a newer one with the same tuple. */
-  readonly id?: number | undefined;
 }
 
 /** How a change of many flows is run. */
@@ -168,18 +155,23 @@ export class ConntrackTable {
     const key = options.zero ? undefined : exactKey(filter);
     if (key && family !== AF_UNSPEC) {
       await visitor.beginBatch?.();
-      try {
-        this.get({ family, original: key.tuple, zone: key.zone }, filter, (view) => {
-          withoutOwnReference(view);
-          visitor.entry(view);
-        });
-      } catch (error) {
-        if (!isMissing(error)) throw error; // a list without entries is no error
-      }
-      return;
+      if (this.#visitEntry({ family, original: key.tuple, zone: key.zone }, filter, visitor) || !key.orElsewhere) return;
     }
     if (family === AF_UNSPEC && this.count().entries >= TWO_DUMPS_FROM) await this.#dumpFamilies(filter, visitor, options);
     else await this.#dumpFlows(filter, visitor, options, { family, trusted: await this.#trusted(family) });
+  }
+
+  /** As `scan`, of the one entry that has this key. @returns whether it is there and wanted: a list without entries is no error */
+  #visitEntry(key: FlowKey, filter: FlowFilter, visitor: ScanVisitor): boolean {
+    try {
+      return this.get(key, filter, (view) => {
+        withoutOwnReference(view);
+        visitor.entry(view);
+      });
+    } catch (error) {
+      if (isMissing(error)) return false;
+      throw error;
+    }
   }
 
   /**
@@ -193,11 +185,7 @@ export class ConntrackTable {
     const wanted = compileFilter(filter);
     const view = createFlowView();
     let found = false;
-    const build = (message: MessageWriter) => {
-      if (key.original) putTuple(message, CTA_TUPLE_ORIG, key.original);
-      else if (key.reply) putTuple(message, CTA_TUPLE_REPLY, key.reply);
-      if (key.zone !== undefined) message.be16(CTA_ZONE, key.zone);
-    };
+    const build = (message: MessageWriter) => putFlowKey(message, key);
     this.#transact('CT_GET', ctnetlink(IPCTNL_MSG_CT_GET), key.family, build, (bytes, at, end) => {
       view.decode(bytes, at, end);
       if (wanted && !wanted(view)) return;
@@ -273,16 +261,22 @@ export class ConntrackTable {
    */
   deleteKeys(keys: readonly FlowKey[], failed: (index: number, error: KernelError) => void): Promise<void> {
     return this.#with((channel) => {
-      for (const { family, original, reply, zone, id } of keys)
-        channel.addToBatch(ctnetlink(IPCTNL_MSG_CT_DELETE), 0, family, (message) => {
-          // Without a tuple the kernel would empty the table.
-          if (original) putTuple(message, CTA_TUPLE_ORIG, original);
-          else putTuple(message, CTA_TUPLE_REPLY, reply!);
-          if (zone !== undefined) message.be16(CTA_ZONE, zone);
-          if (id !== undefined) message.be32(CTA_ID, id);
+      for (const key of keys)
+        channel.addToBatch(ctnetlink(IPCTNL_MSG_CT_DELETE), 0, key.family, (message) => {
+          putFlowKey(message, key);
+          if (key.id !== undefined) message.be32(CTA_ID, key.id);
         });
       return channel.sendBatch('CT_DELETE', undefined, failed, true);
     });
+  }
+
+  /**
+   * Updates flows by their keys, no more than a batch of them, on another thread. Each is asked for first, since the kernel sets status
+   * bits and tags as a whole and does not look at ids: what has another id by then is left alone.
+   * @internal
+   */
+  updateKeys(keys: readonly FlowKey[], changeOf: (index: number) => FlowChange, result: ChangeResult): Promise<void> {
+    return this.#with((channel) => updateKeys(channel, result, keys, changeOf));
   }
 
   /**

@@ -80,6 +80,7 @@ const SESSIONS: readonly Session[] = [
   { name: 'createMany', changes: true, run: (c) => c.createMany(range(250).map((n) => udp(n))) },
   { name: 'createMany of some that exist', changes: true, run: (c) => c.createMany([...range(5).map(existing), udp(1)]) },
   { name: 'update', changes: true, run: (c) => c.update({ original: { src: '10.9.1.0/24' } }, { mark: 77 }) },
+  { name: 'updateMany', changes: true, run: (c) => c.updateMany(range(150, MANY - 120).map(key), { mark: 77 }) },
   { name: 'delete', changes: true, run: (c) => c.delete({ original: { src: '10.9.1.0/24' } }) },
   { name: 'deleteMany', changes: true, run: (c) => c.deleteMany(range(150, MANY - 120).map(key)) },
   { name: 'flush', changes: true, run: (c) => c.flush() },

@@ -209,7 +209,7 @@ suite('labels', OURS, () => {
     assert.match(beyond.stderr, /bit 200/);
     assert.deepEqual(await labels(), ['web', 'eth0-in,last', '', 'web,eth0-in']);
   });
-  test('flows without room for labels are left alone, and told', async () => {
+  test('flows without room for labels are told', async () => {
     await using bare = await Table.create('bare', { labels: false });
     await bare.fill([udp(1), udp(2)]);
     const outcome = await bare.run('-U --label-add web');

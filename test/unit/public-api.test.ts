@@ -28,7 +28,7 @@ const METHODS: readonly (readonly [string, object, string])[] = [
   [
     'Conntrack',
     Conntrack.prototype,
-    'close count create createMany delete deleteMany events flush get list statistics update watch',
+    'close count create createMany delete deleteMany events flush get list statistics update updateMany watch',
   ],
   ['Expectations', Expectations.prototype, 'count create delete events flush get list statistics'],
   ['EventStream', EventStream.prototype, 'close dropped fail lost next onEnd return'],

@@ -155,7 +155,7 @@ function tellFailures(context: Context, netns: string | undefined, result: Chang
   const where = netns === undefined ? '' : `netns ${netns}: `;
   if (result.withoutLabelRoom > 0)
     for (const line of failureLines(
-      `${where}${result.withoutLabelRoom} flows have no room for labels and were left alone`,
+      `${where}${result.withoutLabelRoom} flows have no room for labels and got none`,
       'labels must be in use, as with "ct label" in an nftables rule, when a flow begins',
     ))
       context.err(line);
