@@ -45,7 +45,7 @@ export class SystemError extends ConntrackError {
 /**
  * The kernel refused a request (NLMSG_ERROR, or NLMSG_DONE with a result).
  * `detail` is the kernel's own text and `offset` the place of the attribute it means, from the start of the request;
- * both only when the kernel sent an extended acknowledgement. Source: ctnetlink.md 1.3, 1.6.
+ * both only when the kernel sent an extended acknowledgement. Source: docs/kernel.md 1.3, 1.6.
  */
 export class KernelError extends ConntrackError {
   readonly code: string;

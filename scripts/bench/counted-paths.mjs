@@ -214,7 +214,7 @@ function makeTable(names, entries) {
   return { bytes, starts, ends };
 }
 
-/** Different addresses and ports, at the places that a kernel message has them (ctnetlink.md 3.12). */
+/** Different addresses and ports, at the places that a kernel message has them (docs/kernel.md 3.12). */
 function vary(bytes, start, i) {
   const v6 = bytes[start + 16] === 10;
   for (const [place, size] of v6

@@ -28,7 +28,7 @@ function refuses(words: readonly string[], pattern?: RegExp, exitStatus: UsageSt
 
 const v4 = (...bytes: number[]) => Uint8Array.from(bytes);
 
-// ---- commands (1.1) ----
+// ---- commands: docs/behaviour.md 1.1 ----
 
 test('every command has its short and long names', () => {
   const names: [string, string[]][] = [
@@ -91,7 +91,7 @@ test('-R is recognised as the first word, with a file name after it', () => {
   refuses(['x', '-R', 'f'], /first word/);
 });
 
-// ---- tables (1.2) ----
+// ---- tables: docs/behaviour.md 1.2 ----
 
 const TABLE_CASES: [words: string[], table: Table][] = [
   [['-L'], 'conntrack'],
@@ -166,7 +166,7 @@ test('the table is checked at its word, before later mistakes', () => {
   refuses(['-L', 'contrack', '-w', 'x'], /did you mean conntrack/);
 });
 
-// ---- getopt behaviour (1.3) ----
+// ---- getopt behaviour: docs/behaviour.md 1.3 ----
 
 test('short options bundle', () => {
   assert.equal(parse('-Lpudp').values.protonum, 17);
@@ -349,7 +349,7 @@ test('protocol options come after -p and change which abbreviations are unique',
   refuses(['-L', '-p', 'esp', '--sport', '1'], /belongs to/);
 });
 
-test('every protocol has the long names of cli.md 1.6', () => {
+test('every protocol has the long names of docs/behaviour.md 1.6', () => {
   const ports =
     'sport orig-port-src dport orig-port-dst reply-port-src reply-port-dst mask-port-src mask-port-dst tuple-port-src tuple-port-dst';
   const keys =
@@ -382,7 +382,7 @@ test('unknown options are named, also within a bundle', () => {
   refuses(['-L', '--stauts', 'x'], /did you mean --status\?/);
 });
 
-// ---- values and their accumulation (1.4, 3) ----
+// ---- values and their accumulation: docs/behaviour.md 1.4, 3 ----
 
 test('every short option reads its value', () => {
   const { values } = parse(
@@ -603,7 +603,7 @@ test('help is asked about a command, a protocol or expect', () => {
   refuses(['-V', '-p', 'tcp'], /does not take -p/);
 });
 
-// ---- load files (4.13) ----
+// ---- load files: docs/behaviour.md 4.13 ----
 
 test('a line of a load file has the same grammar, and must have a command', () => {
   const line = (text: string) => parseLoadLine(text.split(' '), env);

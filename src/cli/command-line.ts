@@ -1,4 +1,4 @@
-// The words after `conntrack` → an Invocation, or a UsageError for the first mistake in the order of cli.md 1.5. No I/O of its own.
+// The words after `conntrack` → an Invocation, or a UsageError for the first mistake, in the order of docs/behaviour.md 1.5. No I/O.
 
 import type { Protocol } from '../ctnetlink/schema.js';
 import { didYouMean } from '../nearest.js';
@@ -28,7 +28,7 @@ export interface ParseEnvironment {
 /** Parses `argv` (without node and script). No words, or operands only, ask for help. @throws UsageError */
 export function parseCommandLine(argv: readonly string[], env: ParseEnvironment): Invocation {
   const [first, file] = argv;
-  // 1.8: the first two words decide.
+  // The first two words decide: docs/behaviour.md 1.8.
   if ((first === '-R' || first === '--load-file') && file !== undefined)
     return { command: 'R', table: 'conntrack', values: loadOptions(argv.slice(2)), file, warnings: [] };
   const help: Invocation = { command: 'h', table: 'conntrack', values: {}, warnings: [] };
@@ -44,7 +44,7 @@ export interface OptionValue {
 }
 
 /**
- * Parses one line of a load file, already split into words (cli.md 4.13). Whether -R may run it: `unloadable`.
+ * Parses one line of a load file, already split into words (docs/behaviour.md 4.13). Whether -R may run it: `unloadable`.
  * `valuePositions` gets the options whose values are words of their own, by the position of the value. @throws UsageError
  */
 export function parseLoadLine(
@@ -130,7 +130,7 @@ function readWords(
   let { tracker } = draft;
   let command: CommandRow | undefined;
   for (let token = reader.next(); token; token = reader.next()) {
-    if (token.kind === 'operand') continue; // left-over words are ignored (1.3)
+    if (token.kind === 'operand') continue; // left-over words are ignored: docs/behaviour.md 1.3
     if (token.kind !== 'option') throw mistake(token, reader, chosen);
     if ('command' in token.option) chosen = choose(token.option.command, token.spelled, token.value, token.glued, chosen);
     else {
@@ -214,7 +214,7 @@ function takeOption(key: string, row: OptionRow, name: string, value: string | u
   draft.given.set(key, name);
 }
 
-/** A command and the table word that may follow it (cli.md 1.2). */
+/** A command and the table word that may follow it (docs/behaviour.md 1.2). */
 function choose(
   command: CommandRow,
   spelled: string,
@@ -262,7 +262,7 @@ function unknownTable(word: string, command: CommandRow): UsageError {
   return new UsageError(`${commandName(command)}: unknown table ${quoted(word)}${suggestion}`);
 }
 
-/** Steps 2 to 5 of cli.md 1.5, and the result. */
+/** Steps 2 to 5 of docs/behaviour.md 1.5, and the result. */
 function finish(draft: Draft, chosen: Chosen | undefined, env: ParseEnvironment): Invocation {
   const { values, warnings } = draft;
   const { labels, labelAdd, labelDel } = values;

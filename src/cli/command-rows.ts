@@ -1,5 +1,5 @@
 // Command rows: names, tables, and what a command is. Parser, legality checks, messages, help and completions read them.
-// Source: cli.md 1.1, 1.4.
+// Source: docs/behaviour.md 1.1, 1.4.
 
 import type { Arity } from './getopt.js';
 import type { CommandLetter, Table } from './invocation.js';
@@ -209,7 +209,7 @@ export const COMMANDS: readonly CommandRow[] = [
   {
     letter: 'C',
     names: ['count', 'counter'],
-    short: 'optional', // as the reference still does it (1.3): `-Cexpect` is not a bundle
+    short: 'optional', // `-Cexpect` is not a bundle: docs/behaviour.md 1.3
     long: 'optional',
     tables: ENTRIES,
     target: 'table',
@@ -241,7 +241,7 @@ export const COMMANDS: readonly CommandRow[] = [
     names: ['load-file'],
     short: 'none',
     long: 'none',
-    tables: [], // never registered with the parser: recognised as the first word only (1.8)
+    tables: [], // unknown to the parser, which sees it as the first word only: docs/behaviour.md 1.8
     target: 'file',
     changes: true,
     oneNamespace: ENTRIES,

@@ -6,7 +6,7 @@ import type { Table } from './tables.js';
 
 const EVENT_MODE = '/proc/sys/net/netfilter/nf_conntrack_events';
 
-/** Warns of events that the kernel will not send, where it says so (ctnetlink.md 7.3). */
+/** Warns of events that the kernel will not send, where it says so (docs/kernel.md 7.3). */
 export function warnOfEventMode(context: Context, table: Table): void {
   const mode = table.readText(EVENT_MODE)?.trim();
   if (mode === '0') {

@@ -1,4 +1,4 @@
-// Options → FlowSpec and FlowChange, for the commands that make and change flows. Derivation of the other direction: cli.md 3.13.
+// Options → FlowSpec and FlowChange, for the commands that make and change flows. The other direction: docs/behaviour.md 3.13.
 
 import type { TupleSpec } from '../ctnetlink/encode.js';
 import { exactTcpFlags, type FlowChange, labelBytes, tcpState } from '../ctnetlink/flow-change.js';
@@ -103,7 +103,7 @@ function labelBitsOf(names: readonly string[] | undefined, labels: LabelBits): n
 
 /**
  * A translation. The port is the one given with it, else that of the reply direction where it differs from the original one:
- * so `-o save` lines, which state the translated port only there, bring the translation back (B24).
+ * so `-o save` lines, which give the translated port there only, bring the translation back (docs/differences.md B24).
  */
 function natSpec(
   value: NatValue | undefined,

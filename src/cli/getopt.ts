@@ -1,5 +1,5 @@
 // Words of a command line → options and operands, by the rules of getopt_long(3). Knows nothing of conntrack.
-// Beyond getopt: an optional value may also be the next word, and long options may be added while reading. Rules: cli.md 1.3.
+// Beyond getopt: an optional value may be the next word, and long options may join while reading. Rules: docs/behaviour.md 1.3.
 
 /**
  * Whether an option takes a value.

@@ -1,4 +1,4 @@
-// The label map of a command line: which file, and what to say when it is not there. Behaviour: cli.md 3.10.
+// The label map of a command line: which file, and what to say when it is missing. Behaviour: docs/behaviour.md 3.10.
 
 import { readFileSync } from 'node:fs';
 import { LABEL_FILE, LabelMap } from '../ctnetlink/label.js';

@@ -1,7 +1,8 @@
-// The tables of cli.md 2.1 and 2.3, typed in, against the rows (needOf) and against whole command lines.
+// The tables of docs/behaviour.md 2.1 and 2.3 against the rows (needOf) and against whole command lines.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { codeBlocks, page } from '../../test/support/pages.js';
 import { protocolByName } from '../ctnetlink/protocols/index.js';
 import { type ParseEnvironment, parseCommandLine } from './command-line.js';
 import { COMMANDS, commandRow } from './command-rows.js';
@@ -11,47 +12,9 @@ import { type Need, OPTIONS, type OptionRow } from './options.js';
 import { protocolOptions } from './protocol-options.js';
 import { UsageError } from './usage-error.js';
 
-/** cli.md 2.1. */
-const MATRIX = `
-                 s d r q p t u z e [ ] { } a m i f n g o c b j w l < > ( ) M
-conntrack  -L    o o o o o - o o - - - o o . o - o o o o o - o o o - - o o o
-           -G    P P P P M - - - - - - - - . - o - - - o - - - - o - - - - -
-           -D    o o o o o o o - - - - o o . o o o o o o - - - o o - - o o o
-           -I    P P P P M M o - - - - - - . o - - o o - - - - o - o - o o -
-           -A    P P P P M M o - - - - - - . o - - o o - - - - o - o - o o -
-           -U    o o o o o o o - - - - o o . o o o o o o - - - - o o o - - o
-           -E    o o o o o - - - o - - o o . o - o o o o o o o o o - - o o o
-           -F    - - - - - - - - - - - - - . - - o - - - - - - - - - - - - -
-           -C    - - - - - - - - - - - - - . - - - - - - - - - - - - - - - -
-           -S    - - - - - - - - - - - - - . - - - - - - - - - - - - - - - -
-expect     -L    - - - - - - - - - - - - - . - - o - - o - - - - - - - - - -
-           -G    M M o o M - - - - - - - - . - - - - - - - - - - - - - - - -
-           -D    M M o o M - - - - - - - - . - - - - - - - - - - - - - - - -
-           -I    M M o o M M o - - M M M M . - - - - - - - - - - - - - - - -
-           -E    - - - - - - - - - - - - - . - - - - - o - - - - - - - - - -
-           -F    - - - - - - - - - - - - - . - - - - - - - - - - - - - - - -
-           -C    - - - - - - - - - - - - - . - - - - - - - - - - - - - - - -
-           -S    - - - - - - - - - - - - - . - - - - - - - - - - - - - - - -
-any        -V    - - - - - - - - - - - - - . - - - - - - - - - - - - - - - -
-           -h    - - - - o - - - - - - - - . - - - - - - - - - - - - - - - -
-`;
-
-/** Where the new tool takes more, and why. */
-const MORE = new Set([
-  'conntrack -G w', // B33: -G can name a zone
-  'conntrack -U w', // B53: replay of -E -o save
-  'conntrack -U (',
-  'conntrack -U )',
-  // JSON of what has no other form.
-  'conntrack -C o',
-  'conntrack -S o',
-  'expect -G o',
-  'expect -D o',
-  'expect -C o',
-  'expect -S o',
-]);
-/** Those of them that take no other output mode. */
-const JSON_ONLY = new Set([...MORE].filter((it) => it.endsWith(' o')));
+/** The tables of the page, which say what every command takes. */
+const [MATRIX = ''] = codeBlocks(page('docs/behaviour.md').sections.get('2.1')!);
+const [PROTOCOL_MATRICES = ''] = codeBlocks(page('docs/behaviour.md').sections.get('2.3')!);
 
 interface Cell {
   readonly table: Table;
@@ -71,23 +34,22 @@ function cells(): Cell[] {
     const letter = words.shift()!.slice(1) as CommandLetter;
     assert.equal(words.length, shorts.length, line);
     const tables: Table[] = table === 'any' ? ['conntrack', 'expect'] : [table as Table];
-    for (const it of tables)
-      for (const [i, cell] of words.entries())
-        out.push({ table: it, letter, short: shorts[i]!, cell: wanted(it, letter, shorts[i]!, cell) });
-    if (table === 'conntrack' && letter === 'L')
-      for (const it of ['dying', 'unconfirmed'] as const)
-        for (const [i, cell] of words.entries()) out.push({ table: it, letter, short: shorts[i]!, cell });
+    if (table === 'conntrack' && letter === 'L') tables.push('dying', 'unconfirmed');
+    for (const it of tables) for (const [i, cell] of words.entries()) out.push({ table: it, letter, short: shorts[i]!, cell });
   }
   return out;
 }
 
-function wanted(table: Table, letter: CommandLetter, short: string, cell: string): string {
-  if (!MORE.has(`${table} -${letter} ${short}`)) return cell;
-  assert.equal(cell, '-');
-  return 'o';
-}
-
-const NEEDS: Record<string, Need | undefined> = { o: 'may', M: 'must', P: 'pair', '.': 'may', '-': undefined };
+const NEEDS: Record<string, Need | undefined> = {
+  o: 'may',
+  M: 'must',
+  P: 'pair',
+  '.': 'may',
+  '-': undefined,
+  // What the C tool refuses.
+  '+': 'may',
+  J: 'may',
+};
 
 const env: ParseEnvironment = { readProtocols: () => '' };
 
@@ -174,7 +136,7 @@ for (const { table, letter, short, cell } of cells()) {
       accepts(line([...needed.filter((it) => !'sd'.includes(it)), 'r', 'q']));
       refuses(line(needed.filter((it) => it !== ('sr'.includes(short) ? 's' : 'd'))), /needs both/);
     } else {
-      if (JSON_ONLY.has(`${table} -${letter} ${short}`)) {
+      if (cell === 'J') {
         refuses(line([...needed, short]), /no other output mode than json/);
         for (const mode of ['json', 'ndjson']) accepts([...line(needed), '-o', mode]);
         return;
@@ -186,7 +148,7 @@ for (const { table, letter, short, cell } of cells()) {
   });
 }
 
-// ---- pair rules (2.2) ----
+// ---- pair rules: docs/behaviour.md 2.2 ----
 
 for (const letter of ['I', 'A', 'G']) {
   const rest = letter === 'G' ? ['-p', '89'] : ['-p', '89', '-t', '1'];
@@ -202,59 +164,46 @@ for (const letter of ['I', 'A', 'G']) {
   });
 }
 
-// ---- protocols (2.3) ----
+// ---- protocols: docs/behaviour.md 2.3 ----
 
 const PORT_PROTOCOLS = ['tcp', 'udp', 'udplite', 'sctp', 'dccp', 'gre'];
-const KEYS = [
-  'sport',
-  'dport',
-  'replySport',
-  'replyDport',
-  'maskSport',
-  'maskDport',
-  'state',
-  'tupleSport',
-  'tupleDport',
-  'origVtag',
-  'replyVtag',
-  'role',
-];
+/** Keys of the rows, as the table heads them. */
+const KEY_OF: Readonly<Record<string, string>> = {
+  sp: 'sport',
+  dp: 'dport',
+  rsp: 'replySport',
+  rdp: 'replyDport',
+  msp: 'maskSport',
+  mdp: 'maskDport',
+  state: 'state',
+  tsp: 'tupleSport',
+  tdp: 'tupleDport',
+  'orig-vtag': 'origVtag',
+  'reply-vtag': 'replyVtag',
+  role: 'role',
+  type: 'icmpType',
+  code: 'icmpCode',
+  id: 'icmpId',
+};
+const KEYS = Object.values(KEY_OF).filter((key) => !key.startsWith('icmp'));
 
-/** cli.md 2.3, with -D -G expect not needing reply ports (2.3 →) and -D taking vtags and role (B53). */
-const PORT_MATRIX = `
-conntrack L D E   o  o  o   o   -   -   o     -   -   -         -          -
-conntrack D       o  o  o   o   -   -   o     -   -   o         o          o
-conntrack U       o  o  o   o   -   -   o     -   -   o         o          o
-conntrack G       P  P  P   P   -   -   o     -   -   o         o          o
-conntrack I A     P  P  P   P   -   -   M     -   -   M         M          M
-expect    I       M  M  -   -   M   M   -     M   M   M         M          M
-expect    D G     M  M  o   o   -   -   -     -   -   -         -          -
-`;
-
-const ICMP_MATRIX = `
-conntrack L D U E    o    o    o
-conntrack G I A      M    M    o
-expect    G D I      -    -    -
-`;
-
-function protocolCells(text: string, keys: readonly string[]): Map<string, string> {
-  const out = new Map<string, string>();
-  for (const line of text.trim().split('\n')) {
+const PROTOCOL_CELLS = new Map<string, string>();
+for (const matrix of PROTOCOL_MATRICES.trim().split('\n\n')) {
+  const [head, ...lines] = matrix.trim().split('\n');
+  const keys = head!.trim().split(/ +/);
+  for (const line of lines) {
     const words = line.trim().split(/ +/);
     const table = words.shift()!;
     const values = words.splice(-keys.length);
-    for (const letter of words) for (const [i, cell] of values.entries()) out.set(`${table} ${letter} ${keys[i]}`, cell); // a later line wins
+    for (const letter of words)
+      for (const [i, cell] of values.entries()) PROTOCOL_CELLS.set(`${table} ${letter} ${KEY_OF[keys[i]!]}`, cell);
   }
-  return out;
 }
 
-const PORT_CELLS = protocolCells(PORT_MATRIX, KEYS);
-const ICMP_CELLS = protocolCells(ICMP_MATRIX, ['icmpType', 'icmpCode', 'icmpId']);
-
 function protocolCell(name: string, table: string, letter: string, key: string): string {
-  // The exception of 2.3: gre -I expect needs all eight keys.
+  // -I expect -p gre needs all eight keys.
   if (name === 'gre' && table === 'expect' && letter === 'I' && key.startsWith('reply')) return 'M';
-  return (name.startsWith('icmp') ? ICMP_CELLS : PORT_CELLS).get(`${table} ${letter} ${key}`)!;
+  return PROTOCOL_CELLS.get(`${table} ${letter} ${key}`)!;
 }
 
 const EXTRA_KEYS: Record<string, string[]> = {
@@ -319,7 +268,7 @@ test('a protocol without a tracker needs nothing', () => {
   accepts(['-I', '-s', '1.1.1.1', '-d', '2.2.2.2', '-t', '1', '-p', '50']);
 });
 
-// ---- order of the checks (1.5) ----
+// ---- order of the checks: docs/behaviour.md 1.5 ----
 
 test('the first offence in the order of the check is reported', () => {
   refuses(['-I', '-s', '1.1.1.1', '-t', '3'], /needs -p/);
@@ -380,7 +329,7 @@ test('-L -z takes no filter but family and NAT, except where it has no effect', 
   for (const short of ['f', 'n', 'g', 'j', 'o', 'M', 'a']) accepts(['-L', '-z', ...option(short)]);
 });
 
-test('a mask needs its address, on every list (B40)', () => {
+test('a mask needs its address, on every list (docs/differences.md B40)', () => {
   for (const letter of ['L', 'D', 'U', 'E']) {
     refuses([`-${letter}`, '--mask-src', '255.0.0.0'], /--src/);
     refuses([`-${letter}`, '--mask-dst', '255.0.0.0', '-s', '1.1.1.1'], /--dst/);
@@ -397,7 +346,7 @@ test('-L and -D refuse a status that selects nothing, others take it', () => {
   accepts(['-I', '-s', '1.1.1.1', '-d', '2.2.2.2', '-p', '89', '-t', '1', '-u', 'UNSET']);
 });
 
-test('-I and -A refuse ports of the direction that has no addresses (B32)', () => {
+test('-I and -A refuse ports of the direction that has no addresses (docs/differences.md B32)', () => {
   const original = ['-s', '1.1.1.1', '-d', '2.2.2.2'];
   const reply = ['-r', '2.2.2.2', '-q', '1.1.1.1'];
   const rest = ['-t', '1', '-p', 'udp'];

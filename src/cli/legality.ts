@@ -1,5 +1,5 @@
 // Whether a command takes the options it was given, and has those it needs. The facts are in the option rows; here is the order
-// in which they are checked (cli.md 1.5, 2), and the few rules that a row cannot say.
+// in which they are checked (docs/behaviour.md 1.5, 2), and the few rules that a row cannot say.
 
 import type { Protocol } from '../ctnetlink/schema.js';
 import { COMMANDS, type CommandRow, commandName } from './command-rows.js';
@@ -124,7 +124,7 @@ function checkRows(draft: Draft, rows: OptionRows, tracker: Protocol | undefined
   );
 }
 
-/** What no row says: combinations that the reference finds while running, and those it should not have run (B1, B32). */
+/** What no row says: combinations that the C tool finds while running, or runs though it should not (docs/differences.md B1, B32). */
 function checkLate(draft: Draft, command: CommandRow, table: Table): void {
   const { values, given } = draft;
   if (values.output && !isJson(values.output) && command.onlyJson?.includes(table))
@@ -142,7 +142,7 @@ function checkLate(draft: Draft, command: CommandRow, table: Table): void {
     if (draft.masks.src && !values.src) throw new UsageError('--mask-src needs the address it is for: give --src');
     if (draft.masks.dst && !values.dst) throw new UsageError('--mask-dst needs the address it is for: give --dst');
   }
-  // The status of a flow that a loaded line deletes by its name is not compared (B53).
+  // Where a loaded line deletes a flow by both tuples, its status does not count: docs/differences.md B53.
   const named = draft.loading && command.empties === 'unfiltered' && namesOneFlow(values);
   if (
     command.target === 'filter' &&
@@ -158,7 +158,7 @@ function checkLate(draft: Draft, command: CommandRow, table: Table): void {
   if (command.creates && draft.tracker) checkDirections(draft, draft.tracker, command);
 }
 
-/** Filters that `-L -z` refuses, since the kernel resets what it lists before a filter is applied (cli.md 4.2, 4.4). */
+/** Filters that `-L -z` refuses: the kernel resets whatever it lists, before a filter sees it (docs/behaviour.md 4.2, 4.4). */
 const UNZEROED = [
   'src',
   'dst',
@@ -174,7 +174,7 @@ const UNZEROED = [
   'replyZone',
 ] as const satisfies readonly (keyof typeof OPTIONS)[];
 
-/** Addresses of one direction alone go with the ports of that direction: the other one is derived from both (B32). */
+/** Addresses of one direction need its ports: the other direction is derived from both (docs/differences.md B32). */
 function checkDirections({ given }: Draft, protocol: Protocol, command: CommandRow): void {
   if (protocol.tuple !== 'ports' && protocol.tuple !== 'keys') return;
   const rows = protocolOptions(protocol);

@@ -56,7 +56,7 @@ export class LoadRequests {
   /** The request of a line that creates; valid until the next call. @throws UsageError */
   encodeLine({ command, values, labelBits }: Invocation): Uint8Array {
     const flow = flowSpec(values, labelBits);
-    // The kernel sets EXPECTED itself and refuses it from others, though saved lines have it (B27).
+    // Saved lines may have EXPECTED, which only the kernel may set: docs/differences.md B27.
     const status = flow.status === undefined ? undefined : flow.status & ~IPS_EXPECTED;
     return this.#encoder.encode({ ...flow, status }, command === 'A');
   }

@@ -1,4 +1,4 @@
-// One line of a load file → words. Quoting rules: cli.md 4.13.
+// One line of a load file → words. Quoting rules: docs/behaviour.md 4.13.
 
 import { UsageError } from './usage-error.js';
 

@@ -8,7 +8,7 @@ type Subject = Pick<Invocation, 'command' | 'table'>;
 const refusal = (code: string, request = 'CT_NEW') => new KernelError(request, 1, code, 'plain reason');
 
 suite('messages', () => {
-  // ctnetlink.md 5: what the kernel can answer to each command.
+  // docs/kernel.md 5: what the kernel can answer to each command.
   const CATALOGUE: readonly (readonly [subject: Subject, codes: string])[] = [
     [{ command: 'I', table: 'conntrack' }, 'EPERM ENOENT EEXIST EINVAL EBUSY EOPNOTSUPP ENOMEM ENOSPC ERANGE ETIME'],
     [{ command: 'A', table: 'conntrack' }, 'EPERM ENOENT EEXIST EINVAL EBUSY EOPNOTSUPP ENOMEM ENOSPC ERANGE ETIME'],

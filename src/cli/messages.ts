@@ -1,5 +1,5 @@
 // Every sentence about a failure that a user can see: what was tried, why it failed, what to do about it.
-// Reasons by command and errno: ctnetlink.md 5, cli.md 4.15. Wording is ours; closing lines are in the commands.
+// Reasons by command and errno: docs/kernel.md 5, docs/behaviour.md 4.15. Wording is ours; closing lines are in the commands.
 
 import { type ConntrackError, KernelError, NoAnswerError, SystemError } from '../errors.js';
 import { errnoReason } from '../wire/errno.js';

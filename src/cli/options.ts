@@ -1,6 +1,6 @@
 // Option rows: names, values, help, and which command takes which option. Parser, legality checks, help and completions read them;
 // nothing of this is said a second time. Commands: command-rows.ts. Options of single protocols: protocol-options.ts.
-// Source: cli.md 1.1, 1.4, 2.1; a new option is a new row (and a field in OptionValues).
+// Source: docs/behaviour.md 1.1, 1.4, 2.1; a new option is a new row (and a field in OptionValues).
 
 import { type AddressBytes, familyOf } from '../ctnetlink/address.js';
 import type { Protocol } from '../ctnetlink/schema.js';
@@ -32,7 +32,7 @@ import {
   type Warn,
 } from './values.js';
 
-/** `may`: allowed. `must`: required. `pair`: one of the two pairs of such options is required (cli.md 2.2). Not named: refused. */
+/** `may`: allowed. `must`: required. `pair`: one of the two such pairs is required (docs/behaviour.md 2.2). Not named: refused. */
 export type Need = 'may' | 'must' | 'pair';
 export type Legality = { readonly [letter in CommandLetter]?: Need };
 
@@ -69,7 +69,7 @@ interface OptionFacts {
   readonly expect?: Legality;
   /** Every command takes it. */
   readonly everywhere?: true;
-  /** Not in the reference tool: abbreviations that fit one of its names keep meaning that (cli.md 1.3). */
+  /** Not in the C tool: abbreviations that fit one of its names keep meaning that (docs/behaviour.md 1.3). */
   readonly isNew?: true;
   /** The name is also a command's: it means this option behind this command only. */
   readonly behind?: CommandLetter;
@@ -113,7 +113,7 @@ const ANY_FILTER = { L: 'may', D: 'may', U: 'may', E: 'may' } as const;
 const SELECTOR = { I: 'must', D: 'must', G: 'must' } as const;
 const IGNORED_REPLY = { I: 'may', D: 'may', G: 'may' } as const;
 
-/** Options of every protocol, in the order in which they are checked (cli.md 2.1). */
+/** Options of every protocol, in the order in which they are checked (docs/behaviour.md 2.1). */
 export const OPTIONS = {
   src: {
     names: ['src', 'orig-src'],
@@ -450,7 +450,7 @@ export const OPTIONS = {
     value: 'ZONE',
     group: 'entry',
     help: 'Conntrack zone, 0 to 65535.',
-    // More than the reference: -G (B33) and -U (B53).
+    // The C tool refuses -G (docs/differences.md B33) and -U (docs/differences.md B53).
     conntrack: { L: 'may', G: 'may', D: 'may', I: 'may', A: 'may', U: 'may', E: 'may' },
     read: number('zone', 'zone'),
   },
@@ -501,7 +501,7 @@ export const OPTIONS = {
     value: 'ZONE',
     group: 'entry',
     help: 'Zone of the original direction alone.',
-    // More than the reference: -U (B53).
+    // The C tool refuses -U (docs/differences.md B53).
     conntrack: { L: 'may', D: 'may', I: 'may', A: 'may', U: 'may', E: 'may' },
     read: number('origZone', 'zone'),
   },
@@ -758,7 +758,10 @@ export function number(key: KeysOf<number>, kind: NumberKind): (draft: Draft, na
   };
 }
 
-/** An address whose prefix counts as --mask-src or --mask-dst (cli.md 2.1). quirk: 1.4, a later address keeps that mask. */
+/**
+ * An address whose prefix counts as --mask-src or --mask-dst (docs/behaviour.md 2.1).
+ * quirk: docs/behaviour.md 1.4, a later address keeps that mask.
+ */
 function network(key: 'src' | 'dst' | 'tupleSrc' | 'tupleDst', end: 'src' | 'dst') {
   return (draft: Draft, name: string, text: string): void => {
     const { address, mask } = parseNetwork(text, name);
@@ -803,7 +806,7 @@ function nat(key: 'srcNat' | 'dstNat' | 'anyNat') {
   };
 }
 
-/** All addresses of a command line, and -f, are of one family: the first sets it (cli.md 3.2). */
+/** All addresses of a command line, and -f, are of one family, which the first sets (docs/behaviour.md 3.2). */
 function claimFamily(draft: Draft, family: number, name: string, text: string): void {
   const before = draft.values.family;
   if (before === undefined) {

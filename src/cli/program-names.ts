@@ -37,7 +37,7 @@ export class ProgramNames {
   }
 }
 
-/** Socket of the port id → process that has it open → its name (cli.md 5.2, row 27). */
+/** Socket of the port id → process that has it open → its name (docs/behaviour.md 5.2 row 27). */
 function lookUp(portId: number, sockets: string): Uint8Array | undefined {
   const inode = inodeOf(portId, sockets);
   if (inode === undefined) return undefined;

@@ -1,5 +1,5 @@
 // Option rows of the single protocols: they are known once `-p` has named the protocol. All take a value, none has a letter.
-// Source: cli.md 1.6, 2.3; the order of each list is the order in which legality is checked.
+// Source: docs/behaviour.md 1.6, 2.3; the order of each list is the order in which legality is checked.
 
 import { PROTOCOLS } from '../ctnetlink/protocols/index.js';
 import type { Protocol } from '../ctnetlink/schema.js';
@@ -14,7 +14,7 @@ const IGNORED: Legality = { D: 'may', G: 'may' };
 /** What only `-I expect` takes. */
 const CREATE: Legality = { I: 'must' };
 const STATE: Legality = { L: 'may', G: 'may', D: 'may', I: 'must', A: 'must', U: 'may', E: 'may' };
-/** -D is more than the reference takes: `-E -o save` writes such lines (B53). */
+/** The C tool refuses them with -D, yet its `-E -o save` writes such lines (docs/differences.md B53). */
 const TRACKER: Legality = { G: 'may', D: 'may', I: 'must', A: 'must', U: 'may' };
 const ICMP: Legality = { L: 'may', G: 'must', D: 'may', I: 'must', A: 'must', U: 'may', E: 'may' };
 const ICMP_ID: Legality = { L: 'may', G: 'may', D: 'may', I: 'may', A: 'may', U: 'may', E: 'may' };

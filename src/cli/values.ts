@@ -1,5 +1,5 @@
-// The text of an option's value → the value: every grammar of cli.md 3. Pure. `option` is how messages name the option.
-// A wrong value is a UsageError, with exit status 2 unless its row says 1 (cli.md 2.4).
+// The text of an option's value → the value: the grammars of docs/behaviour.md 3. Pure. `option` is how messages name the option.
+// A wrong value is a UsageError, with exit status 2 unless its row says 1 (docs/behaviour.md 2.4).
 
 import { type AddressBytes, parseAddress, prefixMask } from '../ctnetlink/address.js';
 import { DCCP_ROLES } from '../ctnetlink/protocols/dccp.js';
@@ -21,7 +21,7 @@ import { quoted, UsageError, type UsageStatus } from './usage-error.js';
 /** Takes a sentence for standard error; the command still runs. */
 export type Warn = (warning: string) => void;
 
-// ---- numbers (3.1) ----
+// ---- numbers: docs/behaviour.md 3.1 ----
 
 interface NumberRow {
   /** What the number is, for the message. */
@@ -98,7 +98,10 @@ function plainDecimal(text: string): number {
   return number;
 }
 
-/** `VALUE[/MASK]` (3.8); all ones without a mask. Stricter than the reference: an empty mask is refused, a wide one not cut (B38). */
+/**
+ * `VALUE[/MASK]` (docs/behaviour.md 3.8); without a mask, all ones. Unlike the C tool it refuses an empty mask and one that is too
+ * wide (docs/differences.md B38).
+ */
 export function parseMark(text: string, option: string): { value: number; mask: number } {
   const slash = text.indexOf('/');
   const value = readNumber(slash < 0 ? text : text.slice(0, slash), 'auto', U32);
@@ -115,7 +118,7 @@ export function parseMark(text: string, option: string): { value: number; mask: 
   return { value, mask };
 }
 
-// ---- addresses, family (3.2, 3.3) ----
+// ---- addresses, family: docs/behaviour.md 3.2, 3.3 ----
 
 /** An address without a prefix. */
 export function parsePlainAddress(text: string, option: string): AddressBytes {
@@ -152,7 +155,7 @@ export function parseFamily(text: string, option: string): number {
   throw new UsageError(`${option}: unknown family ${quoted(text)}; it is ipv4 or ipv6`);
 }
 
-/** `ADDR`, `ADDR:PORT` for IPv4, `[ADDR]:PORT` (3.11). */
+/** `ADDR`, `ADDR:PORT` for IPv4, `[ADDR]:PORT` (docs/behaviour.md 3.11). */
 export function parseNat(text: string, option: string): NatValue {
   const bracketed = /^\[([^\]]*)\]:(.*)$/s.exec(text);
   if (!bracketed && text.startsWith('['))
@@ -200,7 +203,7 @@ export function parseUnsigned64(text: string, option: string): bigint {
   return value;
 }
 
-// ---- protocol, states, role (3.4, 3.12) ----
+// ---- protocol, states, role: docs/behaviour.md 3.4, 3.12 ----
 
 /** A layer-4 protocol. `tracker` is absent for a protocol, or a way to name it, that brings no options of its own. */
 export interface ProtocolValue {
@@ -212,7 +215,7 @@ export interface ProtocolValue {
 
 /**
  * A tracker's name in any case, a number, or an exact name or alias of the protocol database, which is read only then.
- * quirk: 3.4, a database alias of a tracked protocol (`ipv6-icmp`) means the number without the protocol's options.
+ * quirk: docs/behaviour.md 3.4, a database alias of a tracked protocol (`ipv6-icmp`) means its number, without its options.
  */
 export function parseProtocol(text: string, option: string, readProtocols: () => string): ProtocolValue {
   const named = protocolByName(text);
@@ -250,14 +253,14 @@ export function parseState(text: string, option: string, protocol: Protocol): nu
   throw new UsageError(`${option}: ${quoted(text)} is not a state of ${protocol.name}${suggestion}`);
 }
 
-/** DCCP role: 0 client, 1 server; any abbreviation in any case. quirk: 3.12, nothing at all means client. */
+/** DCCP role: 0 client, 1 server; any abbreviation in any case. quirk: docs/behaviour.md 3.12, nothing at all means client. */
 export function parseRole(text: string, option: string): number {
   const role = DCCP_ROLES.findIndex((name) => name.startsWith(text.toLowerCase()));
   if (role < 0) throw new UsageError(`${option}: ${quoted(text)} is not a role; it is client or server`);
   return role;
 }
 
-// ---- lists of words (3.5, 3.6, 3.7, 3.10) ----
+// ---- lists of words: docs/behaviour.md 3.5, 3.6, 3.7, 3.10 ----
 
 /** Words of `-u` and the kernel's bits, in the order in which abbreviations are tried. */
 const STATUS_BITS = {
@@ -293,12 +296,12 @@ export const OUTPUT_WORDS = [
   'ndjson',
 ] as const satisfies readonly (keyof OutputModes)[];
 
-/** Status items (3.5), added to those of an earlier `-u`. */
+/** Status items (docs/behaviour.md 3.5), added to those of an earlier `-u`. */
 export function parseStatus(text: string, option: string, before: StatusValue | undefined, warn: Warn): StatusValue {
   let set = before?.set ?? 0;
   let clear = before?.clear ?? 0;
   for (const item of text.split(',')) {
-    // quirk: 3.5, unlike the others this word has no abbreviation and no lower case, and may be longer.
+    // quirk: docs/behaviour.md 3.5, unlike the others this word must be in full and in upper case, and may go on.
     if (item.startsWith('UNREPLIED')) {
       clear |= IPS_SEEN_REPLY;
       continue;
@@ -313,7 +316,7 @@ export function parseStatus(text: string, option: string, before: StatusValue | 
   return { set, clear };
 }
 
-/** Event types (3.6) as multicast group bits, added to those of an earlier `-e`. */
+/** Event types (docs/behaviour.md 3.6) as multicast group bits, added to those of an earlier `-e`. */
 export function parseEvents(text: string, option: string, before: number | undefined, warn: Warn): number {
   let mask = before ?? 0;
   for (const item of text.split(',')) {
@@ -333,7 +336,7 @@ export function parseDuration(text: string, option: string): number {
 
 const LONGEST_DURATION = 2_147_483;
 
-/** Output modes (3.7), added to those of an earlier `-o`. */
+/** Output modes (docs/behaviour.md 3.7), added to those of an earlier `-o`. */
 export function parseOutput(text: string, option: string, before: OutputModes | undefined, warn: Warn): OutputModes {
   const modes = { ...(before ?? NO_OUTPUT_MODES) };
   for (const item of text.split(',')) {
@@ -383,7 +386,7 @@ function pickWord<W extends string>(
   const wanted = item.toUpperCase();
   if (wanted === '')
     throw new UsageError(`${option}: an item of the ${what} list is empty; it takes ${[...words, ...more].join(', ')}`);
-  // quirk: B47, the legacy words are tried first.
+  // quirk: docs/differences.md B47, the legacy words are tried first.
   for (const [legacy, instead] of Object.entries(LEGACY)) {
     if (!legacy.startsWith(wanted)) continue;
     const meant = words.find((word) => word.toUpperCase().startsWith(wanted));

@@ -1,4 +1,4 @@
-// IP addresses as bytes: parse the spellings conntrack(8) takes, format canonically. Spellings: cli.md 3.2.
+// IP addresses as bytes: parse the spellings conntrack(8) takes, format canonically. Spellings: docs/behaviour.md 3.2.
 
 import { be16 } from '../wire/bytes.js';
 import { AF_INET, AF_INET6 } from './uapi/in.js';

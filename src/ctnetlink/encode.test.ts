@@ -1,4 +1,4 @@
-// Requests compared with the reference bytes of ctnetlink.md 2.5, each accepted by the kernel as shown there.
+// Requests compared with the reference bytes of docs/kernel.md 2.5, each accepted by the kernel as shown there.
 
 import assert from 'node:assert/strict';
 import { endianness } from 'node:os';

@@ -1,4 +1,4 @@
-// Meaning → request attributes: tuples and the zone they are looked up in. Source: ctnetlink.md 3.2, 3.3.
+// Meaning → request attributes: tuples and the zone they are looked up in. Source: docs/kernel.md 3.2, 3.3.
 
 import type { MessageWriter } from '../wire/message.js';
 import type { AddressBytes } from './address.js';

@@ -1,5 +1,5 @@
 // The part of a FlowFilter that a socket filter can do before an event takes room in the queue: family, protocol, and addresses
-// and ports of the original direction, which stand at fixed offsets (ctnetlink.md 3.12, 6.6). As with kernel-filter.ts it is a
+// and ports of the original direction, which stand at fixed offsets (docs/kernel.md 3.12, 6.6). As with kernel-filter.ts it is a
 // pre-filter only: what it cannot judge it lets through, and every event is checked again.
 
 import { be16, be32, putHost16 } from '../wire/bytes.js';

@@ -1,4 +1,4 @@
-// What kind of event a message is. Source: cli.md 4.11; ctnetlink.md 2.4.
+// What kind of event a message is. Source: docs/behaviour.md 4.11; docs/kernel.md 2.4.
 
 import { IPCTNL_MSG_CT_DELETE } from './uapi/nfnetlink-conntrack.js';
 import type { View } from './view.js';

@@ -1,4 +1,4 @@
-// Every field of an expectation message, and their slots. Source: enum ctattr_expect, ctnetlink.md 3.10.
+// Every field of an expectation message, and their slots. Source: enum ctattr_expect, docs/kernel.md 3.10.
 
 import { compilePolicy, type Policy, slotsOf } from './policy.js';
 import type { Fields } from './schema.js';

@@ -1,4 +1,4 @@
-// ExpectationSpec → request attributes. Source: enum ctattr_expect, ctnetlink.md 2.3, 3.10.
+// ExpectationSpec → request attributes. Source: enum ctattr_expect, docs/kernel.md 2.3, 3.10.
 
 import type { MessageWriter } from '../wire/message.js';
 import { putTuple, type TupleSpec } from './encode.js';

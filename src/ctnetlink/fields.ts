@@ -1,5 +1,5 @@
 // Every field of a flow message: the rows that are not a protocol's, the protocols' rows, and their slots.
-// Source: linux/netfilter/nfnetlink_conntrack.h (enum ctattr_type), ctnetlink.md 3.1.
+// Source: linux/netfilter/nfnetlink_conntrack.h (enum ctattr_type), docs/kernel.md 3.1.
 
 import { compilePolicy, type Policy, slotsOf } from './policy.js';
 import { dccpFields } from './protocols/dccp.js';

@@ -48,7 +48,7 @@ export type FlowCondition =
   | { readonly kind: 'secmark'; readonly value: number }
   /** Equal to the entry's zone, or to that of one direction; absent is 0. */
   | { readonly kind: 'zone'; readonly side?: Side; readonly zone: number }
-  /** The entry is translated, and to this address and port where they are given. Rules: cli.md 4.3 with B6 to B8 mended. */
+  /** The entry is translated, to this address and port where they are given. Rules: docs/behaviour.md 4.3. */
   | { readonly kind: 'nat'; readonly nat: 'src' | 'dst' | 'any'; readonly address?: AddressBytes; readonly port?: number }
   | { readonly kind: 'id'; readonly id: number }
   /** Exactly this many seconds are left. */

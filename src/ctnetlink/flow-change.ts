@@ -1,5 +1,5 @@
 // FlowChange: what an update asks for, of any number of flows, and its attributes for one of them.
-// Source: cli.md 4.7, ctnetlink.md 2.2, 3.4, 3.5.
+// Source: docs/behaviour.md 4.7, docs/kernel.md 2.2, 3.4, 3.5.
 
 import { host32, putHost32 } from '../wire/bytes.js';
 import type { MessageWriter } from '../wire/message.js';
@@ -110,7 +110,7 @@ function protocolState(view: View, change: FlowChange): ProtocolState | undefine
 
 /**
  * A TCP state set by hand, with the flags that keep the tracker from judging the packets that follow by windows it never saw:
- * SACK permitted and liberal, and for closing states that a FIN was sent. Source: cli.md 4.6.
+ * SACK permitted and liberal, and for closing states that a FIN was sent. Source: docs/behaviour.md 4.6.
  */
 export function tcpState(state: number): NonNullable<ProtocolState['tcp']> {
   const flags = SACK_PERM | BE_LIBERAL | (CLOSING_STATES.has(state) ? CLOSE_INIT : 0);

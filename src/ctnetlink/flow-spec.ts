@@ -1,5 +1,5 @@
-// FlowSpec → request attributes: what an entry shall be (create) or become (update). Order of attributes: cli.md 4.6.
-// Source: linux/netfilter/nfnetlink_conntrack.h; which attribute is taken when: ctnetlink.md 2.2, 3.4 to 3.9.
+// FlowSpec → request attributes: what an entry shall be (create) or become (update). Their order: docs/behaviour.md 4.6.
+// Source: linux/netfilter/nfnetlink_conntrack.h; which attribute is taken when: docs/kernel.md 2.2, 3.4 to 3.9.
 
 import type { MessageWriter } from '../wire/message.js';
 import type { AddressBytes } from './address.js';

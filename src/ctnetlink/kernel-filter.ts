@@ -1,6 +1,6 @@
 // The part of a FlowFilter that the kernel can do before it sends anything. It is a pre-filter only: it may let more through
 // than the filter wants, never less, and every entry is checked again. So a kernel that ignores a condition (older ones do, in
-// silence) costs time, not answers. What the kernel gets wrong is never sent. Source: ctnetlink.md 4.
+// silence) costs time, not answers. What the kernel gets wrong is never sent. Source: docs/kernel.md 4.
 
 import type { MessageWriter } from '../wire/message.js';
 import { familyOf } from './address.js';

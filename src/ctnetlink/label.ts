@@ -1,4 +1,4 @@
-// Connection labels: the map between bit numbers and names that connlabel.conf holds. Grammar: cli.md 3.10.
+// Connection labels: the map between bit numbers and names that connlabel.conf holds. Grammar: docs/behaviour.md 3.10.
 
 /** Where the system keeps its label names. */
 export const LABEL_FILE = '/etc/xtables/connlabel.conf';

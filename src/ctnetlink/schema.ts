@@ -25,7 +25,7 @@ export interface Field {
   readonly names?: readonly string[];
   /** One sentence for the reference pages. */
   readonly doc: string;
-  /** An attribute of this number and zero length is padding, not a value (ctnetlink.md 3.1). */
+  /** An attribute of this number and zero length is padding, not a value (docs/kernel.md 3.1). */
   readonly emptyIsPadding?: true;
 }
 

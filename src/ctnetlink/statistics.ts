@@ -1,4 +1,4 @@
-// Statistics messages: one per CPU, counters by attribute number. Source: ctnetlink.md 3.11; printed names: cli.md 5.9.
+// Statistics messages: one per CPU, counters by attribute number. Source: docs/kernel.md 3.11; printed names: docs/behaviour.md 5.9.
 
 import { compilePolicy } from './policy.js';
 import type { Field, Fields } from './schema.js';

@@ -1,4 +1,4 @@
-// What the two directions of a flow have to do with each other. Derivation of one from the other: cli.md 3.13.
+// What the two directions of a flow have to do with each other. Derivation of one from the other: docs/behaviour.md 3.13.
 
 import type { TupleSpec } from './encode.js';
 import { ICMP_INVERSE } from './protocols/icmp.js';

@@ -1,6 +1,6 @@
 // View: the one decode pass over a conntrack message, and typed reads of what it found. Everything else asks the view.
 //
-// The kernel writes the attributes of like entries in the same order and sizes (ctnetlink.md 3.12). So what a walk finds is
+// The kernel writes the attributes of like entries in the same order and sizes (docs/kernel.md 3.12). So what a walk finds is
 // kept as a layout, a few for each message size: a message whose attribute headers are the same, word for word, has its values
 // in the same places, and comparing some 25 words is ten times cheaper than walking. Any difference means a walk.
 

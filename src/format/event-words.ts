@@ -1,5 +1,5 @@
 // What is said of an event besides the entry: its type, who caused it, and that it stands for one that was not seen.
-// Order and spacing: cli.md 5.2, 5.3.
+// Order and spacing: docs/behaviour.md 5.2, 5.3.
 
 import { eventType } from '../ctnetlink/event-type.js';
 import { ORIGIN_INITIAL, ORIGIN_KERNEL, type View } from '../ctnetlink/view.js';

@@ -1,4 +1,4 @@
-// The text line of an expectation: `conntrack -L expect`, `-G expect`, `-E expect`. Order: cli.md 5.6.
+// The text line of an expectation: `conntrack -L expect`, `-G expect`, `-E expect`. Order: docs/behaviour.md 5.6.
 
 import { EXPECTED_MASK, EXPECTED_MASTER, EXPECTED_TUPLE, X } from '../ctnetlink/expectation-fields.js';
 import { T } from '../ctnetlink/fields.js';

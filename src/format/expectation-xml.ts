@@ -1,4 +1,4 @@
-// The XML element of an expectation. Order: cli.md 5.7.
+// The XML element of an expectation. Order: docs/behaviour.md 5.7.
 
 import { EXPECTED_MASK, EXPECTED_MASTER, EXPECTED_TUPLE, X } from '../ctnetlink/expectation-fields.js';
 import { T } from '../ctnetlink/fields.js';

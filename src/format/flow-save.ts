@@ -1,4 +1,4 @@
-// `-o save`: a flow as the command line that makes it again with `conntrack -R`. Order: cli.md 5.4.
+// `-o save`: a flow as the command line that makes it again with `conntrack -R`. Order: docs/behaviour.md 5.4.
 
 import { eventType } from '../ctnetlink/event-type.js';
 import { MASTER, ORIGINAL, REPLY, S, T } from '../ctnetlink/fields.js';
@@ -46,7 +46,7 @@ const ROLES = DCCP_ROLES.map((role) => `--role ${role} `);
 /** A saved line tells no time. */
 const NO_CLOCK = new WallClock();
 
-/** Appends one line. Mark, labels, helper and NAT ports are part of it only with `options.full` (B23). */
+/** Appends one line; with `options.full` mark, labels, helper, NAT ports and more too (docs/differences.md B23). */
 export function writeFlowSave(out: ByteWriter, view: View, options: FormatOptions, verb: SaveVerb = 'add'): void {
   out.reserve(entrySize(view, options.labels));
   if (options.event) writeOriginComment(out, view);
@@ -115,7 +115,7 @@ function writeWithPort(out: ByteWriter, view: View, option: Token, v4: number, v
   out.byte(SPACE);
 }
 
-/** `full`: ports and state also where this kernel does not track the protocol, since loading demands them (B26). */
+/** `full`: ports and state even where the kernel does not track the protocol: loading demands them (docs/differences.md B26). */
 function describeProtocol(plan: PlanBuilder, view: View, number: number, full: boolean): void {
   const { tuple, name, number: known } = protocolByNumber(number);
   const u16 = (option: string, slot: number) => {

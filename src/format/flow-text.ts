@@ -1,4 +1,4 @@
-// The text line of a flow: `conntrack -L`, `-G`, `-E`. Order and spacing: cli.md 5.2, 5.3.
+// The text line of a flow: `conntrack -L`, `-G`, `-E`. Order and spacing: docs/behaviour.md 5.2, 5.3.
 
 import { familyName } from '../ctnetlink/address.js';
 import { ORIGINAL, REPLY, S, T } from '../ctnetlink/fields.js';
@@ -162,6 +162,6 @@ function writeLabels(out: ByteWriter, view: View, options: FormatOptions): void 
   out.token(LABELS);
   const named = writeLabelNames(out, view, options.labels!, NOTHING, COMMA);
   if (named === 0)
-    out.length = start; // B19: a field without a name says nothing
+    out.length = start; // a field without a name says nothing: docs/differences.md B19
   else out.bytes[out.length - 1] = SPACE; // over the last comma
 }

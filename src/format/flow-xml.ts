@@ -1,4 +1,4 @@
-// The XML element of a flow. Order and elements: cli.md 5.5.
+// The XML element of a flow. Order and elements: docs/behaviour.md 5.5.
 
 import { ORIGINAL, REPLY, S, T } from '../ctnetlink/fields.js';
 import { IPS_ASSURED, IPS_EXPECTED, IPS_HW_OFFLOAD, IPS_OFFLOAD, IPS_SEEN_REPLY } from '../ctnetlink/uapi/nf-conntrack-common.js';
@@ -27,7 +27,7 @@ const LABEL_OPEN = token('<label>');
 const LABEL_CLOSE = token('</label>');
 
 const STATES = stateWords('');
-/** Assured and unreplied as the C tool has them; the others are ours (B12). */
+/** The C tool has assured and unreplied; the others are ours (docs/differences.md B12). */
 const STATUS: readonly Choice[] = [
   [IPS_ASSURED, IPS_ASSURED, '<assured/>'],
   [IPS_SEEN_REPLY, 0, '<unreplied/>'],
@@ -95,7 +95,7 @@ function describeTimes(plan: PlanBuilder, view: View, options: FormatOptions): v
   plan.text('<deltatime>').write(writeAge).text('</deltatime>');
 }
 
-/** With a stop time the difference is taken in nanoseconds and cut, unlike in text (B13). */
+/** With a stop time the difference is taken in nanoseconds and then cut, unlike in text (docs/differences.md B13). */
 function writeAge(out: ByteWriter, view: View, _options: FormatOptions, clock: WallClock): void {
   const stopped = view.has(S.timestampStop);
   let age = (stopped ? secondsOf(view, S.timestampStop) : clock.seconds) - secondsOf(view, S.timestampStart);

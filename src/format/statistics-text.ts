@@ -1,4 +1,4 @@
-// A line of `conntrack -S`. Layout: cli.md 5.9; the space behind the last counter is part of it.
+// A line of `conntrack -S`. Layout: docs/behaviour.md 5.9; the blank behind the last counter belongs to it.
 
 import type { View } from '../ctnetlink/view.js';
 import { type ByteWriter, type Token, token } from './byte-writer.js';

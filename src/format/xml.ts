@@ -56,7 +56,7 @@ export function layer4Tag(protonum: number): string {
   return `<layer4 protonum="${protonum}" protoname="${protocolByNumber(protonum).name}">`;
 }
 
-/** The members of the tuple at `base` that protocol `protonum` uses. ICMP fields: B12, the C tool leaves them out. */
+/** The members of the tuple at `base` that protocol `protonum` uses. The C tool leaves ICMP fields out: docs/differences.md B12. */
 export function describeLayer4(plan: PlanBuilder, base: number, protonum: number): void {
   const { tuple } = protocolByNumber(protonum);
   switch (tuple) {

@@ -1,7 +1,7 @@
 // Drops the duplicates that a dump of a changing table can contain. When the entry at which a datagram ended is deleted before
 // the next one is made, the kernel goes through that entry's hash bucket again: the repeats stand at the start of the next
 // datagram and were among the last of the one before. So only those few are remembered and compared, which costs nothing
-// measurable. Repeats by a resize of the hash table during the dump are not found this way (ctnetlink.md 6.4).
+// measurable. Repeats by a resize of the hash table during the dump are not found this way (docs/kernel.md 6.4).
 
 import { S } from '../ctnetlink/fields.js';
 import type { View } from '../ctnetlink/view.js';

@@ -118,7 +118,7 @@ export class EncodedFlows {
     return this.#without(index, NOTHING);
   }
 
-  /** Request `index` alone, without what only new flows take: what one that exists can still take (cli.md B50). */
+  /** Request `index` alone, with only what a flow that exists can still take (docs/differences.md B50). */
   withoutFixedParts(index: number, timeout: 'with timeout' | 'without timeout'): SingleRequest {
     return this.#without(index, timeout === 'with timeout' ? FIXED_PARTS : FIXED_PARTS_AND_TIMEOUT);
   }

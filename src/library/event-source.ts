@@ -18,7 +18,7 @@ import { NetlinkSocket } from '../wire/socket.js';
 import type { OpenTransport, Transport } from '../wire/transport.js';
 import { NLMSG_HDRLEN, NLMSG_MIN_TYPE } from '../wire/uapi/netlink.js';
 
-/** Multicast groups of flows. Source: ctnetlink.md 2.4. */
+/** Multicast groups of flows. Source: docs/kernel.md 2.4. */
 export const ALL_FLOW_EVENTS = NF_NETLINK_CONNTRACK_NEW | NF_NETLINK_CONNTRACK_UPDATE | NF_NETLINK_CONNTRACK_DESTROY;
 /** Those of expectations; the kernel sends no update of them. */
 export const ALL_EXPECTATION_EVENTS = NF_NETLINK_CONNTRACK_EXP_NEW | NF_NETLINK_CONNTRACK_EXP_DESTROY;

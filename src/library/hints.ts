@@ -1,4 +1,4 @@
-// What the kernel's refusals mean to a program, and what to do about them. Reasons: ctnetlink.md 5.
+// What the kernel's refusals mean to a program, and what to do about them. Reasons: docs/kernel.md 5.
 
 import { KernelError } from '../errors.js';
 

@@ -2,7 +2,7 @@
 
 import { createFlowView, type View } from '../ctnetlink/view.js';
 
-/** Entries that are changed together: more in one send gains nothing (ctnetlink.md 6.1), and their failures must fit the queue. */
+/** Entries changed together: more in one send gain nothing (docs/kernel.md 6.1), and their failures must fit the queue. */
 export const BATCH_SIZE = 100;
 
 export class PendingFlows {

@@ -3,7 +3,7 @@
 //
 // Why a list cannot contradict events: before a batch of a dump is looked at, all events that were sent until then are applied
 // (`beginBatch`). So what the events of this list's time say of an entry is as new as the batch, or newer, and the batch is heeded
-// only for entries of which they say nothing. Entries that the dump does not show, and no event either, are gone (ctnetlink.md 6.4).
+// only for entries of which they say nothing. Entries that the dump does not show, and no event either, are gone (docs/kernel.md 6.4).
 
 import { eventType } from '../ctnetlink/event-type.js';
 import type { FlowPredicate } from '../ctnetlink/filter.js';

@@ -350,7 +350,7 @@ export class ConntrackTable {
   }
 
   /**
-   * Empties the table, or drops all flows of one family. Source: ctnetlink.md 4.4.
+   * Empties the table, or drops all flows of one family. Source: docs/kernel.md 4.4.
    * Kernels before 5.3 empty the table whatever the family: there the flows of the family are deleted one by one.
    */
   async flush(family: number = AF_UNSPEC): Promise<void> {

@@ -1,5 +1,5 @@
 // The answers to a request: whose they are, where they end, and what the kernel says in them. Knows netlink framing and nothing of
-// conntrack. Rules: ctnetlink.md 1.3 (finish on DONE or NLMSG_ERROR with our sequence number, never on a missing MULTI), 1.6.
+// conntrack. It finishes on DONE or NLMSG_ERROR with our sequence number, never on a missing MULTI: docs/kernel.md 1.3, 1.6.
 
 import { DecodeError, KernelError, NoAnswerError, SystemError } from '../errors.js';
 import { host16, host32, hostSigned32 } from './bytes.js';
@@ -118,7 +118,7 @@ function checkResult(bytes: Uint8Array, at: number, end: number, type: number, r
   request.failed(index, error);
 }
 
-/** The kernel's own words about an error, where it sent some. Source: ctnetlink.md 1.6. */
+/** The kernel's own words about an error, where it sent some. Source: docs/kernel.md 1.6. */
 function extendedAck(bytes: Uint8Array, message: number, end: number): { detail?: string; offset?: number } {
   const found: { detail?: string; offset?: number } = {};
   const flags = host16(bytes, message + 6);

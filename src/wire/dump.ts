@@ -1,4 +1,4 @@
-// Multipart dumps: received part by part, ahead of what is done with the entries. Rules: ctnetlink.md 1.3, 1.8 (buffers), 9.
+// Multipart dumps: received part by part, ahead of what is done with the entries. Rules: docs/kernel.md 1.3, 1.8.
 
 import { type AnswerVisitor, checkCount, holdsEnd, lastSequence, walkSlot } from './answers.js';
 import type { Datagrams } from './datagrams.js';

@@ -37,7 +37,7 @@ export function libc(): Libc {
 
 /**
  * The native part of koffi. Opening its file directly takes about 1 ms; the package's own loader, which looks at the
- * executable first, takes 12 ms. It stays as the way for platforms and layouts not known here (ctnetlink.md 8.3).
+ * executable first, takes 12 ms. It stays as the way for platforms and layouts not known here (docs/kernel.md 8.2).
  */
 function loadKoffi(): Koffi {
   const module = { exports: {} as Koffi };

@@ -19,7 +19,7 @@ export interface Libc {
   /**
    * Calls `ready` from the event loop whenever `fd` can be read (or written), again and again until that has changed. `status` is
    * 0, or negative when the descriptor has an error pending: then nothing is called any more until `start`. One watch for a descriptor
-   * at a time; close it before the descriptor (ctnetlink.md 8.1).
+   * at a time; close it before the descriptor (docs/kernel.md 8.1).
    */
   watch(fd: number, direction: 'readable' | 'writable', ready: (status: number) => void): DescriptorWatch;
   /** setns(2): moves the calling thread only. */

@@ -3,7 +3,7 @@
 import type { Datagrams } from './datagrams.js';
 import type { Transport } from './transport.js';
 
-/** The kernel never makes a dump datagram larger than this (ctnetlink.md 1.8). */
+/** The kernel never makes a dump datagram larger than this (docs/kernel.md 1.8). */
 const DATAGRAM_SIZE = 32768;
 /** Datagrams taken at once during a dump: about 4,000 entries, or 10 to 20 ms of the kernel's time on a thread. */
 const DUMP_SLOTS = 32;

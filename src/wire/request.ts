@@ -8,7 +8,7 @@ import type { Transport } from './transport.js';
 
 /**
  * A request ready to be sent, or several in one datagram. `name` stands in errors. Of several, each has its own sequence number
- * and only the last needs NLM_F_ACK: the kernel reports every failure (ctnetlink.md 6.1).
+ * and only the last needs NLM_F_ACK: the kernel reports every failure (docs/kernel.md 6.1).
  */
 export interface Request {
   readonly name: string;

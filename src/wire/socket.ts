@@ -81,7 +81,7 @@ export class NetlinkSocket implements Transport {
     return new Datagrams(slots, slotSize, this.#libc);
   }
 
-  /** The largest buffer `receive` may get is the largest ever used: the kernel sizes dump datagrams by it (ctnetlink.md 1.8). */
+  /** The largest buffer `receive` may get is the largest ever used: the kernel sizes dump datagrams by it (docs/kernel.md 1.8). */
   send(bytes: Uint8Array, length: number): void {
     this.#check();
     let sent: number;

@@ -1,5 +1,5 @@
 // Everything in which commands that change the table differ from Debian's conntrack 1.4.7 on purpose, one row each, and what is
-// right instead: for change-sessions.test.ts. Numbers as in cli.md 6 and 7 and docs/differences.md. The right answer is made
+// right instead: for change-sessions.test.ts. Ids are rows of docs/differences.md, or of docs/behaviour.md 6. The right answer is made
 // with the reference itself, asked in other words or one entry at a time, or with requests of our own (support/netlink.ts): so
 // the reference's table is afterwards what ours has to be.
 

@@ -431,7 +431,7 @@ export class Changes {
     if (!random.chance(0.4)) return [];
     const items = ['id', 'extended', 'save', 'xml', 'labels', 'ktimestamp', 'extended,id', 'xml,id', 'timestamp'];
     const item = random.pick(items);
-    // B12 of ICMP entries: reading tests have it.
+    // What XML says of ICMP entries (docs/differences.md B12) is for the reading tests.
     return item.includes('xml') && (proto === undefined || proto === 1 || proto === 58) ? [] : [['output', item]];
   }
 

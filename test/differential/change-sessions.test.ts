@@ -141,7 +141,8 @@ const quoteForFile = (word: string) => (word === '' || /[\s"#]/.test(word) ? `"$
 /** What the reference saves, loaded by each of both into an empty table. */
 async function saved(twins: Twins, log: Log): Promise<void> {
   const text = (await twins.reference.must([REFERENCE, '-L', '-o', 'save'])).toString();
-  if (text === '' || text.includes('(null)') || (/ -g /.test(text) && / -n /.test(text)) || text.includes('EXPECTED')) return; // B24, B25, B27
+  // docs/differences.md B24, B25, B27.
+  if (text === '' || text.includes('(null)') || (/ -g /.test(text) && / -n /.test(text)) || text.includes('EXPECTED')) return;
   log.lines.push('conntrack -F', 'conntrack -R - <<END', ...text.trimEnd().split('\n'), 'END');
   await twins.reset();
   const [reference, actual] = await twins.loadFile(text);

@@ -1,5 +1,5 @@
 // Command lines that watch: every event mask, output and filter of -E in combinations made from a seed. What the reference is known
-// to filter wrongly (cli.md 7) is left out here; events.test.ts has a row for each of those.
+// to filter wrongly (docs/differences.md) is left out here; events.test.ts has a row for each of those.
 
 import { PROTOCOL_OPTIONS } from '../support/argv.js';
 import type { Random } from '../support/random.js';
@@ -100,7 +100,7 @@ function combination(random: Random): string[] {
   if (random.chance(0.6)) words.push(...protocolFilter(random));
   if (random.chance(0.4)) {
     const other = random.pick(OTHERS);
-    // B7: -j with others. NAT addresses are IPv4 here, and a second family is refused.
+    // Not -j with others: docs/differences.md B7. NAT addresses are IPv4 here, and a second family is refused.
     const nat = other[0] === '-n' || other[0] === '-g' || other[0] === '-j';
     if (!nat || (family !== 6 && other[0] !== '-j')) words.push(...other);
   }

@@ -106,7 +106,7 @@ function difference(argv: readonly string[], reference: Outcome, actual: Outcome
   return undefined;
 }
 
-/** B14: the reference cuts an event at 1023 bytes, and adds what caused it. */
+/** The reference cuts an event at 1023 bytes, and then adds what caused it: docs/differences.md B14. */
 function isCut(reference: string, actual: string): boolean {
   if (SELF_TEST || !reference.startsWith('<flow') || reference.includes('</flow>')) return false;
   const rest = reference.replace(/ \[USERSPACE\].*$/, '').replace(/<when>(?!.*<\/when>).*$/, '');
@@ -219,7 +219,7 @@ test('expectations', async () => {
   await using namespace = await create('expect-events', { accounting: true, timestamps: true });
   await watchBoth(namespace, EXPECT_LINES, async (watchers) => {
     await handmade(namespace, watchers);
-    // B17 shows in the first tenth of a second.
+    // docs/differences.md B17 shows in the first tenth of a second.
     await send(namespace, watchers, [newFlow(FTP)]);
     await sleep(1000 - (Date.now() % 1000));
     await send(namespace, watchers, [newExpectation(EXPECTATIONS[0]!)[0]!, FLUSH]);
@@ -333,7 +333,7 @@ test('commands that end cause the same events, but for their names', async () =>
   ]) // biome-ignore format: a list
     await namespace.must([REFERENCE, ...line.split(' ')]);
   const outcomes = await watchers.end();
-  // Whether such a program still runs when its name is looked up is chance (cli.md 5.2, row 27).
+  // Whether such a program still runs when its name is looked up is chance (docs/behaviour.md 5.2 row 27).
   const nameless = (outcome: Outcome) => ({ ...outcome, stdout: outcome.stdout.replaceAll(' progname=conntrack', '') });
   for (let n = 0; n < outcomes.length; n += 2)
     assert.equal(difference(['-E'], nameless(outcomes[n]!), nameless(outcomes[n + 1]!), 'same'), undefined);

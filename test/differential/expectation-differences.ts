@@ -1,4 +1,5 @@
-// In what commands that change expectations differ from Debian's conntrack 1.4.7, and what is right instead (cli.md 4.14, 6, 7).
+// How commands that change expectations differ from Debian's conntrack 1.4.7, and what is right instead. Ids are rows of
+// docs/differences.md, or of docs/behaviour.md 6.
 
 import { type CommandLine, has } from '../support/argv.js';
 import { rebuild } from '../support/entries.js';

@@ -35,7 +35,7 @@ suite('hostile files', { skip: SELF_TEST ? 'the reference takes other files' : f
   };
   const refused = async (text: string | Uint8Array, pattern: RegExp, ...more: readonly string[]) => {
     const outcome = await load(text, ...more);
-    // 1 is for the few wrong values for which the reference has it (cli.md 2.4).
+    // 1 is for the few wrong values of docs/behaviour.md 2.4.
     assert.match(outcome.status, /^[12]$/, `${outcome.stderr}${outcome.stdout}`);
     assert.match(outcome.stderr, pattern);
     assert.doesNotMatch(outcome.stderr, /internal error|password/);

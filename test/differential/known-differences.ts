@@ -1,7 +1,7 @@
 // Everything in which this tool differs from Debian's conntrack 1.4.7 on purpose, as far as reading goes: one row each, with
-// the number it has in cli.md 6 and 7 (or the section that tells it) and in docs/differences.md. A row says on which command
-// lines it may show and turns what the reference shows into what is right; the comparison is then exact. A row that no case
-// shows any more fails the run (read-cases.test.ts).
+// the number of its row in docs/differences.md, or in docs/behaviour.md 6. A row says on which command lines it may show, and turns
+// what the reference shows into what is right; the comparison is then exact. A row that no case shows any more fails the run
+// (read-cases.test.ts).
 
 import { kernelIsAtLeast } from '../../src/wire/kernel.js';
 import {
@@ -68,7 +68,7 @@ const gluedNothing: KnownDifference = {
 
 const idNeedsValue: KnownDifference = {
   id: 'B44',
-  reason: '--id takes its value as the next word, as -i does; the reference crashes (6.2)',
+  reason: '--id takes its value as the next word, as -i does; the reference crashes (docs/behaviour.md 6.2)',
   applies: (line) => line.argv.some((word) => /^--id?$/.test(word)),
   rewrite: (line) => line.argv.map((word) => (/^--id?$/.test(word) ? '-i' : word)),
 };

@@ -1,4 +1,4 @@
-// `-R`: its grammar, all or nothing for mistakes, and that what was saved comes back. Behaviour: cli.md 4.13, issue 3.
+// `-R`: its grammar, all or nothing for mistakes, and that what was saved comes back. Behaviour: docs/behaviour.md 4.13.
 
 import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';
@@ -140,7 +140,7 @@ suite('mistakes', OURS, () => {
     assert.equal(await table.count(), 3);
   });
 
-  test('each line has its own values (B20, B21)', async () => {
+  test('each line has its own values (docs/differences.md B20, B21)', async () => {
     await table.fill([]);
     const outcome = await table.load([
       line(1, ' --label-add web'),
@@ -157,7 +157,7 @@ suite('mistakes', OURS, () => {
   });
 });
 
-suite('over a live table (B50)', OURS, () => {
+suite('over a live table (docs/differences.md B50)', OURS, () => {
   const flow = '-s 192.0.2.1 -d 198.51.100.1 -p udp --sport 1 --dport 53';
   const entry = async () => /mark=\d+/.exec((await table.list())[0]!)![0];
   test('entries that are there get the rest of their values, and the last line of each has the last word', async () => {

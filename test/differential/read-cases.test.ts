@@ -198,7 +198,7 @@ test('-z in two namespaces that were filled alike', async () => {
     '-L --zero -o id',
   ]) {
     for (const namespace of [first, second]) await datagrams(namespace);
-    // B12 asks the reference again, which is too late for counters; they are in the text.
+    // docs/differences.md B12 asks the reference again, which is too late for counters; they are in the text.
     await same(first, line, { second, slack: 5 }, 'counters');
     const left = toOutcome(await first.run([REFERENCE, '-L']));
     const right = toOutcome(await second.run([REFERENCE, '-L']));
@@ -373,13 +373,13 @@ suite('the label file', () => {
 test('microseconds of expectations, early in a second', async () => {
   await using namespace = await Namespace.create('micros');
   await populate(namespace, { accounting: true, timestamps: true, traffic: 'none' });
-  // B17 shows in the first tenth of a second: it is met at the latest when starting a program takes a second.
+  // docs/differences.md B17 shows in the first tenth of a second: it is met at the latest when starting a program takes a second.
   for (let n = 0; n < 40; n++) {
     await sleep(1000 - ((Date.now() + 40 * n) % 1000));
     const verdict = await same(namespace, '-L expect -f ipv4 -o timestamp', {}, 'early in a second');
     if (SELF_TEST || verdict.differences.includes('B17')) return;
   }
-  assert.fail('B17 does not show');
+  assert.fail('docs/differences.md B17 does not show');
 });
 
 suite('known differences', () => {

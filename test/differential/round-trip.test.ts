@@ -1,5 +1,5 @@
 // What was saved comes back: `-o save,full`, `-o ndjson`, `-o save`, onto itself, in another order and after a flush, with every
-// attribute that the kernel tells. Behaviour: cli.md 4.13, issue 3.
+// attribute that the kernel tells. Behaviour: docs/behaviour.md 4.13.
 
 import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';
@@ -169,13 +169,13 @@ suite('what was saved comes back', OURS, () => {
     assert.equal(await second.count(), 1);
   });
 
-  test('-D -o save writes lines that delete the same flows again, whatever seconds are left (B53)', async () => {
+  test('-D -o save writes lines that delete the same flows again, whatever seconds are left (docs/differences.md B53)', async () => {
     await table.fill(FLOWS);
     const deleted = await table.run('-D -o save');
     assert.equal(deleted.status, '0', deleted.stderr);
     await table.fill(FLOWS.map((flow) => ({ ...flow, timeout: flow.timeout + 7 })));
     const all = deleted.stdout.trimEnd().split('\n');
-    // B26: without its ports a line of UDP-Lite names no flow: it selects, by seconds and status as well.
+    // Without its ports a line of UDP-Lite names no flow: it selects, by seconds and status as well (docs/differences.md B26).
     const lines = all.filter((text) => !/-p udplite$/.test(text));
     const outcome = await table.load(lines);
     assert.equal(outcome.status, '0', outcome.stderr);
@@ -192,7 +192,7 @@ suite('what was saved comes back', OURS, () => {
     assert.equal(
       refused.status,
       untracked ? '2' : '0',
-      `B26: what a kernel does not track has no ports in this form: ${refused.stderr}`,
+      `docs/differences.md B26: what a kernel does not track has no ports in this form: ${refused.stderr}`,
     );
     const loadable = lines.filter((text) => !WITHOUT_PORTS.test(text));
     await second.fill([]);

@@ -80,7 +80,7 @@ export async function deleteWanted(
 
 const statusBits = ({ saved }: Listed) => new Set((word(saved, '-u') ?? '').split(','));
 
-/** cli.md 4.3 for entries of the sessions, where every translation changes an address, to a network of its own. */
+/** docs/behaviour.md 4.3 for entries of the sessions, where every translation changes an address, to one in a network of its own. */
 function translated({ saved }: Listed, option: 'src-nat' | 'dst-nat', value: string | undefined): boolean {
   const address = word(saved, option === 'src-nat' ? '-n' : '-g');
   if (address === undefined) return false;

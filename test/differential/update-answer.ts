@@ -1,4 +1,4 @@
-// What `-U` has to do, from cli.md 3.8, 3.10, 4.7 and 7: with requests of our own, since the packaged reference cannot update
+// What `-U` has to do, from docs/behaviour.md 3.8, 3.10, 4.7: with requests of our own, since the packaged reference cannot update
 // every entry on current kernels. The reference only says which entries there are, and prints them.
 
 import { type CommandLine, cNumber, has, lastValue, outputItems, readCommandLine, values } from '../support/argv.js';

@@ -1,4 +1,4 @@
-// `-U`, against cli.md 3.8, 4.7 and 7: the packaged reference 1.4.7 cannot update on current kernels unless a family is implied.
+// `-U`, against docs/behaviour.md 3.8, 4.7: the packaged reference 1.4.7 can update on current kernels only where a family is implied.
 
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, suite, test } from 'node:test';
@@ -110,7 +110,7 @@ suite('status, timeout, state', OURS, () => {
     assert.match(outcome.stderr, /2 of 2 flows were refused.*\n +hint: /);
   });
 
-  test('-t sets the seconds of entries that match; 0 ends them and is counted (B29)', async () => {
+  test('-t sets the seconds of entries that match; 0 ends them and is counted (docs/differences.md B29)', async () => {
     await table.fill([udp(1), udp(2), udp(3)]);
     updated(await table.run('-U -p udp --sport 1 -t 5000'), 1);
     assert.match((await table.run('-L -p udp --sport 1')).stdout, /^udp +17 (5000|4999|4998) /);
@@ -131,7 +131,7 @@ suite('status, timeout, state', OURS, () => {
     updated(await table.run('-U -p udp -m 9'), 4);
   });
 
-  test('every TCP state; -m alone leaves the tracker alone (B30), --state turns window checks off', async () => {
+  test('every TCP state; -m alone leaves the tracker alone (docs/differences.md B30), --state turns window checks off', async () => {
     await table.fill([{ proto: 6, original: side(A, B, 1, 80), timeout: 100000, tcpState: TCP.SYN_SENT }]);
     await table.namespace.netlink([
       withTcpFlags({ proto: 6, original: side(A, B, 2, 80), timeout: 100000, tcpState: TCP.SYN_SENT }, 0),
@@ -173,7 +173,7 @@ suite('labels', OURS, () => {
     [...(await fields(/ labels=(\S+)/, '-o', 'labels'))].sort(([a], [b]) => a - b).map(([, names]) => names);
   beforeEach(() => table.fill(LABELLED));
 
-  test('--label-add adds what is named and leaves the rest; what has it already is not counted (B52)', async () => {
+  test('--label-add adds what is named and leaves the rest; what has it already is not counted (docs/differences.md B52)', async () => {
     updated(await table.run('-U --label-add web'), 2);
     assert.deepEqual(await labels(), ['web', 'web,eth0-in,last', 'web', 'web,eth0-in']);
     updated(await table.run('-U --label-add web'), 0);
@@ -219,7 +219,7 @@ suite('labels', OURS, () => {
   });
 });
 
-suite('zones (B28)', OURS, () => {
+suite('zones (docs/differences.md B28)', OURS, () => {
   const ZONED = [
     udp(1),
     udp(1, { zone: 5 }),

@@ -1,4 +1,4 @@
-// Conditions that a kernel may check before it sends a dump. Each is sent as ctnetlink.md 4 says, to a table that has entries
+// Conditions that a kernel may check before it sends a dump. Each is sent as docs/kernel.md 4 says, to a table that has entries
 // on both sides of it, and given to the command under test in words, which must get it right whatever the kernel does.
 
 import {

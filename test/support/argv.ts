@@ -1,7 +1,7 @@
-// What a command line says, by the grammar of cli.md 1 (1.4.9): own code, so that which differences are expected does not
+// What a command line says, by the grammar of docs/behaviour.md 1 (1.4.9): own code, so that which differences are expected does not
 // depend on the parser under test. Values stay text; legality is not judged.
 
-/** An option as it was met. `name` is the first alias of cli.md 1.4 or 1.6 (ports: `sport`, keys: `srckey`, …). */
+/** An option as it was met. `name` is the first alias of docs/behaviour.md 1.4 or 1.6 (ports: `sport`, keys: `srckey`, …). */
 export interface GivenOption {
   readonly name: string;
   readonly value: string | undefined;
@@ -33,7 +33,7 @@ export const COMMANDS: Readonly<Record<string, string>> = {
   dump: 'L', create: 'I', add: 'A', delete: 'D', update: 'U', get: 'G', flush: 'F', event: 'E', counter: 'C', count: 'C', stats: 'S', version: 'V', help: 'h',
 }; // biome-ignore format: a table
 
-/** The options of cli.md 1.4, by index. */
+/** The options of docs/behaviour.md 1.4, by index. */
 export const OPTIONS: readonly (readonly [short: string, names: readonly string[], argument: Argument])[] = [
   ['s', ['src', 'orig-src'], 'required'],
   ['d', ['dst', 'orig-dst'], 'required'],
@@ -283,7 +283,7 @@ export function splitWords(line: string): string[] {
 
 const STATUS_WORDS = ['ASSURED', 'SEEN_REPLY', 'UNSET', 'FIXED_TIMEOUT', 'EXPECTED', 'OFFLOAD', 'HW_OFFLOAD'];
 
-/** Bits that must be set and that must not, as cli.md 3.5 recommends to read `-u`. */
+/** Bits that must be set and that must not, as docs/behaviour.md 3.5 reads `-u`. */
 export function statusSets(line: CommandLine): { set: Set<string>; clear: Set<string> } {
   const set = new Set<string>();
   const clear = new Set<string>();

@@ -22,7 +22,7 @@ export interface Situation {
  * those that mean it to the reference. Or the same request is answered otherwise: `correct` gives the right answer.
  */
 export interface KnownDifference {
-  /** B3, 6.4, 3.11: as in cli.md and docs/differences.md. */
+  /** A row of docs/differences.md, or of docs/behaviour.md 6. */
   readonly id: string;
   readonly reason: string;
   /** Command lines that may show it. Rewriting has been done when a correction is asked. */

@@ -1,4 +1,4 @@
-// The netlink request that a legal `-I` or `-A` line stands for (cli.md 3.13, 4.6; ctnetlink.md 3.8), made from its words by
+// The netlink request that a legal `-I` or `-A` line stands for (docs/behaviour.md 3.13, 4.6; docs/kernel.md 3.8), made from its words by
 // code of the tests: the right answer where the reference does something else.
 
 import { type CommandLine, cNumber, has, lastValue, protocolWithOptions } from './argv.js';
@@ -106,7 +106,7 @@ function prefixMask(address: string, length: number): string {
   return v6 ? parts.map((part) => part.toString(16)).join(':') : parts.join('.');
 }
 
-/** What a state set by hand comes with (cli.md 4.6): also that a FIN was sent, where it closes. */
+/** What a state set by hand comes with (docs/behaviour.md 4.6): also that a FIN was sent, where it closes. */
 function tcpFlags(state: number): number {
   return ([TCP.TIME_WAIT, TCP.CLOSE, TCP.SYN_SENT2] as number[]).includes(state) ? 0x0e : 0x0a;
 }
@@ -216,11 +216,11 @@ function definedOnly<T extends object>(object: T): Partial<T> {
 const DCCP_WORDS = ['NONE', 'REQUEST', 'RESPOND', 'PARTOPEN', 'OPEN', 'CLOSEREQ', 'CLOSING', 'TIMEWAIT'];
 
 export const tcpState = (word: string): number => TCP[(word === 'LISTEN' ? 'SYN_SENT2' : word) as keyof typeof TCP];
-/** `(null)`: how the reference saves a state that it has no word for (B25). */
+/** `(null)`: how the reference saves a state that it has no word for (docs/differences.md B25). */
 export const sctpState = (word: string): number =>
   word === 'HEARTBEAT_ACKED' ? 9 : word === '(null)' ? SCTP.HEARTBEAT_SENT : SCTP[word as keyof typeof SCTP];
 
-/** Tags are given byte by byte the wrong way round (cli.md 3.12). */
+/** Tags are given byte by byte the wrong way round (docs/behaviour.md 3.12). */
 export function swapped(tag: number): number {
   const bytes = Buffer.alloc(4);
   bytes.writeUInt32BE(tag);

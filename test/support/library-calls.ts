@@ -135,7 +135,7 @@ const vtag = (value: number | undefined) => (value === undefined ? undefined : s
 function newFlow(values: OptionValues, labelBits: readonly number[] | undefined): NewFlow {
   const ports = protocolByNumber(values.protonum ?? 0).tuple === 'ports';
   const original = { sport: values.sport ?? values.replyDport, dport: values.dport ?? values.replySport };
-  // A translation takes its port from the reply where that has another one: B24.
+  // A translation takes its port from the reply where that has another one: docs/differences.md B24.
   const nat = (value: NatValue | undefined, replyPort: number | undefined, originalPort: number | undefined) =>
     value?.address && {
       address: formatAddress(value.address),

@@ -1,5 +1,5 @@
 // Entries and expectations put into the kernel byte by byte, for set-up only: it can make what neither the reference nor the
-// tool under test can (helpers, every protocol state, flags). Independent of src/ on purpose. Source: ctnetlink.md 2 and 3.
+// tool under test can (helpers, every protocol state, flags). Independent of src/ on purpose. Source: docs/kernel.md 2 and 3.
 
 import { AF_INET, AF_INET6, AF_NETLINK, addressBytes, libc, NETLINK_NETFILTER, SOCK_CLOEXEC, SOCK_RAW } from './libc.js';
 

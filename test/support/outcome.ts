@@ -43,7 +43,7 @@ const PREFIX = /^conntrack v[0-9][0-9.]* \(conntrack-tools\): /;
 const CLOSING =
   /^(\d+ (flow entries|expectations) have been \w+\.|\d+ (flow|expectation) events have been shown\.|(connection tracking|expectation) table has been emptied\.)$/;
 
-/** The closing lines of standard error without their prefix (cli.md 4.16): the part of it that scripts read. */
+/** The closing lines of standard error without their prefix (docs/behaviour.md 4.16): the part of it that scripts read. */
 export function closingLines(stderr: string): string {
   return stderr
     .split('\n')
@@ -86,7 +86,7 @@ const TICKING: readonly Mask[] = [
   { pattern: /(?<=<timeout>)\d+(?=<)/g, seconds: Number },
   { pattern: /(?<= delta-time=)\d+/g, seconds: Number },
   { pattern: /(?<=<deltatime>)\d+(?=<)/g, seconds: Number },
-  // -o timestamp; compared with itself, the reference misprints both (B17)
+  // -o timestamp; compared with itself, the reference misprints both (docs/differences.md B17)
   { pattern: SELF_TEST ? /(?<=^\[)\d+\.[\d ]{6}(?=\]\t)/g : /(?<=^\[)\d+\.\d{6}(?=\]\t)/g, seconds: Number },
   { pattern: /(?<=<when>).*?(?=<\/when>)/g, seconds: clock },
 ];

@@ -17,7 +17,7 @@ import {
 } from './netlink.js';
 import { REFERENCE } from './project.js';
 
-/** Names of label bits, with what the grammar of the file allows and refuses (cli.md 3.10). */
+/** Names of label bits, with what the grammar of the file allows and refuses (docs/behaviour.md 3.10). */
 export const LABELS = `# connlabel.conf of the tests
 0	zero
 1 web

@@ -33,7 +33,7 @@ export interface Oracle {
   run(argv: readonly string[]): Promise<Outcome>;
   /** Sends a request. @returns its errno */
   send(message: Buffer): Promise<number>;
-  /** Within a load file: entries that are there already take the rest of their values (B50). */
+  /** Within a load file: entries that are there already take the rest of their values (docs/differences.md B50). */
   readonly inFile: boolean;
 }
 
@@ -116,7 +116,7 @@ export class Twins {
         list(this.reference, UNDER_TEST, form),
       ]);
       faults.push(...differences(`tables by the reference, ${words}`, expected, other, started));
-      // (null): B25; lone `labels`: B19
+      // (null): docs/differences.md B25; lone `labels`: docs/differences.md B19
       const ours = expected.replaceAll('--state (null)', '--state HEARTBEAT_SENT').replaceAll(/ labels$/gm, '');
       faults.push(...differences(`its own table by the command under test, ${words}`, ours, own, started));
       faults.push(...differences(`the table of the reference by the command under test, ${words}`, ours, ofReference, started));

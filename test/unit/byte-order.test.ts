@@ -81,7 +81,7 @@ describe('a message of a machine of the other order', () => {
       const here = KINDS.flow.create();
       here.decode(bytes, 0, bytes.length);
       for (const form of ['text', 'save', 'xml', 'json'] as const) {
-        // quirk B35: saved verification tags are in the order of the host.
+        // quirk: docs/differences.md B35, saved verification tags are in the order of the host.
         const text = (line: string) => (form === 'save' ? line.replace(/--(orig|reply)-vtag \d+/g, '') : line);
         assert.equal(text(await written(other, form, view)), text(await written(own, form, here)), form);
       }

@@ -1,4 +1,4 @@
-// Messages about flows as the kernel writes them, for unit tests: built byte by byte, apart from src/. Layout: ctnetlink.md 3.12.
+// Messages about flows as the kernel writes them, for unit tests: built byte by byte, apart from src/. Layout: docs/kernel.md 3.12.
 
 export interface TestFlow {
   readonly protonum: number;

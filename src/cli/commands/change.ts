@@ -38,7 +38,7 @@ export async function changeFlows(context: Context, command: FlowChangeCommand):
   const { output, dryRun, max, okIfNone, protectSsh } = invocation.values;
   const filter: FlowFilter = protectSsh ? { kind: 'all', of: [command.filter, notThisSsh()] } : command.filter;
   if (max !== undefined) await refuseMoreThan(context, max, filter, command);
-  // Times are no part of what these commands print (cli.md 5.1).
+  // These commands print no times: docs/behaviour.md 5.1.
   const shown = output && { ...output, timestamp: false, ktimestamp: false };
   const writer = await flowWriter(out, shown, {
     labels: command.labels,

@@ -1,5 +1,5 @@
 // `-R`: the commands of a file. All lines are checked before the first one is run. What they create is kept encoded, up to a
-// limit; beyond it lines are read a second time. So a file of any size takes bounded memory. Behaviour: cli.md 4.13.
+// limit; beyond it lines are read a second time. So a file of any size takes bounded memory. Behaviour: docs/behaviour.md 4.13.
 
 import { closeSync, fstatSync, openSync } from 'node:fs';
 import type { FlowSpec } from '../../ctnetlink/flow-spec.js';
@@ -208,8 +208,8 @@ function columnOf(text: string, word = 1): number {
 }
 
 /**
- * What a line that updates or deletes means, when it may be an event that was saved: `-D -t 117 -u ASSURED` and both tuples tells what
- * the flow was like at its end, and names it without that (B53); EXPECTED is the kernel's to set (B27).
+ * What a line that updates or deletes means, when it may be a saved event: `-D -t 117 -u ASSURED` with both tuples tells what the flow was
+ * like at its end, which does not name it (docs/differences.md B53); EXPECTED is the kernel's to set (docs/differences.md B27).
  */
 function replayable({ command, values }: Invocation): OptionValues {
   if (command === 'D' && namesOneFlow(values)) {

@@ -1,5 +1,5 @@
 // DCCP (protocol 33): states and the role of the original direction. Kernels up to 6.12 track it.
-// Source: linux/netfilter/nf_conntrack_dccp.h, nfnetlink_conntrack.h (enum ctattr_protoinfo_dccp); printed names: cli.md 3.12.
+// Source: linux/netfilter/nf_conntrack_dccp.h, nfnetlink_conntrack.h (enum ctattr_protoinfo_dccp); names: docs/behaviour.md 3.12.
 
 import type { Fields, Protocol } from '../schema.js';
 import { IPPROTO_DCCP } from '../uapi/in.js';

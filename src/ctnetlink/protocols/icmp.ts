@@ -3,7 +3,7 @@
 import type { Protocol } from '../schema.js';
 import { IPPROTO_ICMP } from '../uapi/in.js';
 
-/** Request types that have a reply, and the reverse. Others cannot be tracked. Source: nf_conntrack_proto_icmp.c, cli.md 3.12. */
+/** Request types that have a reply, and the reverse; others cannot be tracked. Source: nf_conntrack_proto_icmp.c, docs/kernel.md 3.3. */
 export const ICMP_INVERSE: ReadonlyMap<number, number> = new Map([
   [0, 8],
   [8, 0],

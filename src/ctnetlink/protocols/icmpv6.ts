@@ -3,7 +3,7 @@
 import type { Protocol } from '../schema.js';
 import { IPPROTO_ICMPV6 } from '../uapi/in.js';
 
-/** Request types that have a reply, and the reverse. Others cannot be tracked. Source: nf_conntrack_proto_icmpv6.c, cli.md 3.12. */
+/** Request types that have a reply, and the reverse; others cannot be tracked. Source: nf_conntrack_proto_icmpv6.c, docs/kernel.md 3.3. */
 export const ICMPV6_INVERSE: ReadonlyMap<number, number> = new Map([
   [128, 129],
   [129, 128],

@@ -1,5 +1,5 @@
 // SCTP (protocol 132): states and verification tags.
-// Source: linux/netfilter/nf_conntrack_sctp.h, nfnetlink_conntrack.h (enum ctattr_protoinfo_sctp); printed names: cli.md 3.12.
+// Source: linux/netfilter/nf_conntrack_sctp.h, nfnetlink_conntrack.h (enum ctattr_protoinfo_sctp); names: docs/behaviour.md 3.12.
 
 import { networkToHost32 } from '../../wire/bytes.js';
 import type { Fields, Protocol } from '../schema.js';
@@ -50,7 +50,7 @@ export const sctp = {
 
 /**
  * A verification tag as saved lines and options write it, and back: a number with its bytes in host order.
- * quirk: B35, files saved by the C tool have it so.
+ * quirk: docs/differences.md B35, files saved by the C tool have it so.
  */
 export function savedVtag(tag: number): number {
   return networkToHost32(tag);

@@ -1,5 +1,5 @@
 // TCP (protocol 6): states, window scale, tracker flags.
-// Source: linux/netfilter/nf_conntrack_tcp.h, nfnetlink_conntrack.h (enum ctattr_protoinfo_tcp); printed names: cli.md 3.12.
+// Source: linux/netfilter/nf_conntrack_tcp.h, nfnetlink_conntrack.h (enum ctattr_protoinfo_tcp); names: docs/behaviour.md 3.12.
 
 import type { Fields, Protocol } from '../schema.js';
 import { IPPROTO_TCP } from '../uapi/in.js';

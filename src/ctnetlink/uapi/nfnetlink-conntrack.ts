@@ -172,7 +172,7 @@ export const CTA_STATS_EXP_DELETE = 3;
 export const CTA_FILTER_ORIG_FLAGS = 1;
 export const CTA_FILTER_REPLY_FLAGS = 2;
 
-/** Bits of CTA_FILTER_*_FLAGS. Source: net/netfilter/nf_conntrack_netlink.c, ctnetlink.md 4.2. */
+/** Bits of CTA_FILTER_*_FLAGS. Source: net/netfilter/nf_conntrack_netlink.c, docs/kernel.md 4.2. */
 export const CTA_FILTER_F_CTA_IP_SRC = 0x001;
 export const CTA_FILTER_F_CTA_IP_DST = 0x002;
 export const CTA_FILTER_F_CTA_TUPLE_ZONE = 0x004;
