@@ -5,9 +5,19 @@
  */
 
 export { formatAddress, parseAddress } from './ctnetlink/address.js';
+export type { AddressTuple, IcmpTuple, NumberedTuple, PortTuple } from './ctnetlink/complete-tuple.js';
 export type { EventInfo, EventType, ExpectationEvent, FlowEvent } from './ctnetlink/event.js';
 export type { Expectation, ExpectationJson } from './ctnetlink/expectation.js';
-export type { Filter, NatMatch, OriginalMatch, TupleMatch } from './ctnetlink/filter-input.js';
+export type {
+  AddressMatch,
+  AddressNatMatch,
+  Filter,
+  IcmpMatch,
+  NatMatch,
+  OriginalMatch,
+  TupleMatch,
+  WatchFilter,
+} from './ctnetlink/filter-input.js';
 export {
   type DccpFlow,
   type DccpInfo,
@@ -39,6 +49,7 @@ export { LabelMap } from './ctnetlink/label.js';
 export { matcher, matches } from './ctnetlink/matches.js';
 export type { ExpectationKeyInput, NewExpectation } from './ctnetlink/new-expectation.js';
 export type {
+  FlowCopy,
   FlowKeyInput,
   FlowUpdate,
   NatInput,

@@ -5,14 +5,17 @@ import { type AddressBytes, familyOf, prefixMask } from './address.js';
 import type { End, FlowCondition, FlowFilter, Side } from './filter.js';
 import type { Family, FlowState } from './flow.js';
 import { addressOf, MAX_U8, MAX_U16, MAX_U32, Members, numberOf, show } from './members.js';
-import { type ProtocolInput, readFamily, readLabels, readProtocol, readState, readStatus } from './protocol-input.js';
-import { DCCP_ROLES, type DccpRole } from './protocols/dccp.js';
+import { nameOf, type ProtocolInput, readFamily, readLabels, readProtocol, readState, readStatus } from './protocol-input.js';
+import { DCCP_ROLES, type DccpRole, type DccpState, dccp } from './protocols/dccp.js';
 import { icmp } from './protocols/icmp.js';
 import { icmpv6 } from './protocols/icmpv6.js';
+import { type SctpState, sctp } from './protocols/sctp.js';
+import type { TcpState } from './protocols/tcp.js';
+import type { Protocol } from './schema.js';
 import type { StatusName } from './status.js';
 
-/** What a direction must be like. */
-export interface TupleMatch {
+/** What a direction must be like, the original one. Which members go together depends on the protocol. */
+export interface OriginalMatch {
   /** Source address, or a network: `192.0.2.7`, `192.0.2.0/24`, `2001:db8::/32`, `10.0.0.1/255.0.0.255`. */
   readonly src?: string;
   /** Destination address or network. */
@@ -21,36 +24,51 @@ export interface TupleMatch {
   readonly sport?: number;
   /** Destination port or GRE key, 0 to 65535. */
   readonly dport?: number;
+  /** ICMP and ICMPv6, original direction: 0 to 255. */
+  readonly icmpType?: number;
+  /** As `icmpType`. */
+  readonly icmpCode?: number;
+  /** ICMP and ICMPv6, original direction: 0 to 65535. */
+  readonly icmpId?: number;
   /** Zone of this direction only, 0 to 65535; an entry without one has 0. */
   readonly zone?: number;
 }
 
-/** As `TupleMatch`, with the ICMP fields: they need `protocol` icmp or icmpv6. */
-export interface OriginalMatch extends TupleMatch {
-  /** 0 to 255. */
-  readonly icmpType?: number;
-  /** 0 to 255. */
-  readonly icmpCode?: number;
-  /** 0 to 65535. */
-  readonly icmpId?: number;
+/** What a direction must be like, for protocols with ports or keys, and where no protocol is named. */
+export interface TupleMatch extends OriginalMatch {
+  readonly icmpType?: never;
+  readonly icmpCode?: never;
+  readonly icmpId?: never;
+}
+
+/** What the original direction must be like, for ICMP and ICMPv6. */
+export interface IcmpMatch extends OriginalMatch {
+  readonly sport?: never;
+  readonly dport?: never;
+}
+
+/** What the reply direction must be like, for ICMP and ICMPv6. */
+export interface AddressMatch extends TupleMatch {
+  readonly sport?: never;
+  readonly dport?: never;
 }
 
 /** Translated at all, to this address, or to this address and port. */
 export type NatMatch = true | string | { readonly address?: string; readonly port?: number };
 
-/**
- * Which flows are meant. Every member that is given must hold; `{}` means all flows. A member whose value is `undefined`, and one
- * that does not exist, is refused with a `ValueError`, so that a slip never means more flows than were meant.
- */
-export interface Filter {
+/** As `NatMatch`, for protocols without ports. */
+export type AddressNatMatch = true | string | { readonly address?: string; readonly port?: never };
+
+/** The members of a filter. Which of them go together depends on the protocol. */
+interface FilterMembers {
   readonly family?: Family;
   /** Layer-4 protocol. Matches `-p`. */
   readonly protocol?: ProtocolInput;
-  /** Matches `-s`, `-d`, `--sport`, `--dport`, `--orig-zone`. */
+  /** Matches `-s`, `-d`, `--sport`, `--dport`, `--icmp-type` and its kin, `--orig-zone`. */
   readonly original?: OriginalMatch;
   /** Matches `-r`, `-q`, `--reply-port-src`, `--reply-port-dst`, `--reply-zone`. */
   readonly reply?: TupleMatch;
-  /** State of the tracker; needs `protocol`. Matches `--state`. */
+  /** State of the tracker; needs `protocol` tcp, sctp or dccp. Matches `--state`. */
   readonly state?: FlowState;
   /** The ctmark is this, or `(mark & mask) === value`. A flow without marks has 0. Matches `-m`. */
   readonly mark?: number | { readonly value: number; readonly mask: number };
@@ -72,9 +90,9 @@ export interface Filter {
   readonly dstNat?: NatMatch;
   /** Translated in any way. Matches `-j`. */
   readonly anyNat?: NatMatch;
-  /** Verification tags. Matches `--orig-vtag`, `--reply-vtag`. */
+  /** Verification tags of SCTP. Matches `--orig-vtag`, `--reply-vtag`. */
   readonly sctp?: { readonly vtagOriginal?: number; readonly vtagReply?: number };
-  /** Role of the original direction. Matches `--role`. */
+  /** Role of the original direction of DCCP. Matches `--role`. */
   readonly dccp?: { readonly role?: DccpRole };
   /** All of these hold as well. */
   readonly all?: readonly Filter[];
@@ -83,6 +101,89 @@ export interface Filter {
   /** This does not hold. */
   readonly not?: Filter;
 }
+
+/** Of every protocol, so without a state. */
+interface AnyFilter extends FilterMembers {
+  readonly protocol?: never;
+  readonly original?: TupleMatch;
+  readonly state?: never;
+}
+
+interface TcpFilter extends FilterMembers {
+  readonly protocol: 'tcp';
+  readonly original?: TupleMatch;
+  readonly state?: TcpState;
+  readonly sctp?: never;
+  readonly dccp?: never;
+}
+
+interface SctpFilter extends FilterMembers {
+  readonly protocol: 'sctp';
+  readonly original?: TupleMatch;
+  readonly state?: SctpState;
+  readonly dccp?: never;
+}
+
+interface DccpFilter extends FilterMembers {
+  readonly protocol: 'dccp';
+  readonly original?: TupleMatch;
+  readonly state?: DccpState;
+  readonly sctp?: never;
+}
+
+interface StatelessFilter extends FilterMembers {
+  readonly protocol: 'udp' | 'udplite' | 'gre';
+  readonly original?: TupleMatch;
+  readonly state?: never;
+  readonly sctp?: never;
+  readonly dccp?: never;
+}
+
+interface IcmpFilter extends FilterMembers {
+  readonly protocol: 'icmp' | 'icmpv6';
+  readonly original?: IcmpMatch;
+  readonly reply?: AddressMatch;
+  readonly state?: never;
+  readonly srcNat?: AddressNatMatch;
+  readonly dstNat?: AddressNatMatch;
+  readonly anyNat?: AddressNatMatch;
+  readonly sctp?: never;
+  readonly dccp?: never;
+}
+
+/** The compiler cannot tell which members suit a number. */
+interface NumberFilter extends FilterMembers {
+  readonly protocol: number;
+}
+
+/**
+ * Which flows are meant. Every member that is given must hold; `{}` means all flows. A member whose value is `undefined`, one that
+ * does not exist, and one that flows of this protocol have not, such as a port of icmp or a state of udp, is refused with a
+ * `ValueError`, so that a slip never means more flows than were meant. The compiler refuses them too, `undefined` only with
+ * `exactOptionalPropertyTypes`.
+ */
+export type Filter = AnyFilter | TcpFilter | SctpFilter | DccpFilter | StatelessFilter | IcmpFilter | NumberFilter;
+
+/** Nothing that changes while a flow lives. */
+interface Lasting {
+  readonly state?: never;
+  readonly mark?: never;
+  readonly status?: never;
+  readonly labels?: never;
+  readonly timeout?: never;
+  readonly secmark?: never;
+  readonly sctp?: never;
+  readonly dccp?: never;
+  readonly all?: readonly WatchFilter[];
+  readonly any?: readonly WatchFilter[];
+  readonly not?: WatchFilter;
+}
+
+/**
+ * A `Filter` about what never changes in a flow: protocol, addresses, ports, zone, id, translation; not mark, status, state,
+ * labels, times. A flow that matches once matches as long as it lives.
+ */
+export type WatchFilter = Filter & Lasting;
 
 /** @throws ValueError */
 export function toFlowFilter(filter: Filter, path = ''): FlowFilter {
@@ -114,10 +215,10 @@ export function toFlowFilter(filter: Filter, path = ''): FlowFilter {
     ['dstNat', 'dst'],
     ['anyNat', 'any'],
   ] as const) {
-    const condition = natCondition(members, name, nat);
+    const condition = natCondition(members, name, nat, protonum);
     if (condition) of.push(condition);
   }
-  of.push(...protocolConditions(members));
+  of.push(...protocolConditions(members, protonum));
   const list = (name: string) => members.list(name)?.map((item, i) => toFlowFilter(item as Filter, members.at(`${name}[${i}]`)));
   of.push(...(list('all') ?? []));
   const any = list('any');
@@ -144,7 +245,9 @@ function tupleConditions(members: Members, side: Side, protonum: number | undefi
     ['dst', 'dport'],
   ] as const) {
     const port = tuple.number(name, MAX_U16);
-    if (port !== undefined) of.push({ kind: 'port', side, end, port });
+    if (port === undefined) continue;
+    refusePort(tuple.at(name), protonum);
+    of.push({ kind: 'port', side, end, port });
   }
   if (side === 'original')
     for (const [field, name, max] of [
@@ -162,6 +265,12 @@ function tupleConditions(members: Members, side: Side, protonum: number | undefi
   if (zone !== undefined) of.push({ kind: 'zone', side, zone });
   tuple.end();
   return of;
+}
+
+/** A protocol without a tracker of its own may have ports in kernels to come. */
+function refusePort(path: string, protonum: number | undefined): void {
+  if (protonum === icmp.number || protonum === icmpv6.number)
+    throw new ValueError(`${path}: ${nameOf(protonum)} has no ports`, { hint: 'its flows have icmpType, icmpCode and icmpId' });
 }
 
 /** `ADDRESS`, `ADDRESS/BITS`, `ADDRESS/MASK`. */
@@ -196,12 +305,18 @@ export function readMarkAndMask(mark: Members): { value: number; mask: number } 
   return { value, mask };
 }
 
-function natCondition(members: Members, name: string, nat: 'src' | 'dst' | 'any'): FlowCondition | undefined {
+function natCondition(
+  members: Members,
+  name: string,
+  nat: 'src' | 'dst' | 'any',
+  protonum: number | undefined,
+): FlowCondition | undefined {
   const value = members.get(name);
   if (value === undefined) return undefined;
   if (value === true) return { kind: 'nat', nat };
   if (typeof value === 'string') return { kind: 'nat', nat, address: addressOf(value, members.at(name)) };
   const { address, port } = readNat(members.members(name, true)!);
+  if (port !== undefined) refusePort(`${members.at(name)}.port`, protonum);
   return { kind: 'nat', nat, ...(address ? { address } : {}), ...(port === undefined ? {} : { port }) };
 }
 
@@ -213,20 +328,28 @@ export function readNat(nat: Members): { address: AddressBytes | undefined; port
   return { address, port };
 }
 
-function protocolConditions(members: Members): FlowCondition[] {
+function protocolConditions(members: Members, protonum: number | undefined): FlowCondition[] {
   const of: FlowCondition[] = [];
-  const sctp = members.members('sctp', true);
+  const tags = membersOf(members, sctp, protonum);
   for (const [name, side] of [
     ['vtagOriginal', 'original'],
     ['vtagReply', 'reply'],
   ] as const) {
-    const tag = sctp?.number(name, MAX_U32);
+    const tag = tags?.number(name, MAX_U32);
     if (tag !== undefined) of.push({ kind: 'vtag', side, tag });
   }
-  sctp?.end();
-  const dccp = members.members('dccp', true);
-  const role = dccp?.oneOf('role', DCCP_ROLES);
+  tags?.end();
+  const roles = membersOf(members, dccp, protonum);
+  const role = roles?.oneOf('role', DCCP_ROLES);
   if (role !== undefined) of.push({ kind: 'role', role: DCCP_ROLES.indexOf(role) });
-  dccp?.end();
+  roles?.end();
   return of;
+}
+
+/** What only flows of one protocol have, in a member of its name. */
+function membersOf(members: Members, { name, number }: Protocol, protonum: number | undefined): Members | undefined {
+  const part = members.members(name, true);
+  if (part && protonum !== undefined && protonum !== number)
+    throw new ValueError(`${members.at(name)}: only ${name} has this, and the protocol is ${nameOf(protonum)}`);
+  return part;
 }

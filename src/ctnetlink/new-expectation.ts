@@ -2,6 +2,15 @@
 
 import { ValueError } from '../errors.js';
 import { familyOf } from './address.js';
+import {
+  type AddressTuple,
+  type IcmpProtocol,
+  type IcmpTuple,
+  type NumberedTuple,
+  type PortProtocol,
+  type PortTuple,
+  requireComplete,
+} from './complete-tuple.js';
 import type { TupleSpec } from './encode.js';
 import type { ExpectationSpec } from './expectation-spec.js';
 import type { Family } from './flow.js';
@@ -9,8 +18,24 @@ import { MAX_U32, Members } from './members.js';
 import { readFamilyOf, readProtonum, readTuple, type TupleInput, withProtocol } from './new-flow.js';
 import type { ProtocolInput } from './protocol-input.js';
 
-/** An expectation to create. What an `Expectation` has beside these members is the kernel's own and passed over. */
-export interface NewExpectation extends ExpectationKeyInput {
+/** What names an expectation. `ExpectationKeyInput` says what of it is needed. */
+interface ExpectationKeyMembers {
+  /** Needed, unless `tuple.protonum` has it. */
+  readonly protocol?: ProtocolInput | 'unknown' | undefined;
+  /** What is expected. */
+  readonly tuple: TupleInput;
+}
+
+/** How one expectation is named: by what is expected, exactly as it is listed. An `Expectation` will do. */
+export type ExpectationKeyInput = ExpectationKeyMembers &
+  (
+    | { readonly tuple: NumberedTuple }
+    | { readonly protocol: number; readonly tuple: AddressTuple }
+    | { readonly protocol: IcmpProtocol; readonly tuple: IcmpTuple }
+    | { readonly protocol: PortProtocol; readonly tuple: PortTuple }
+  );
+
+interface NewExpectationMembers {
   readonly family?: Family | 'unknown' | undefined;
   /** Which bits of `tuple` count: `255.255.255.255` is the whole address, 65535 the whole port. */
   readonly mask: TupleInput;
@@ -20,13 +45,8 @@ export interface NewExpectation extends ExpectationKeyInput {
   readonly timeout?: number | undefined;
 }
 
-/** How one expectation is named: by what is expected, exactly as it is listed. An `Expectation` will do. */
-export interface ExpectationKeyInput {
-  /** Needed, unless `tuple.protonum` has it. */
-  readonly protocol?: ProtocolInput | 'unknown' | undefined;
-  /** What is expected. */
-  readonly tuple: TupleInput;
-}
+/** An expectation to create. What an `Expectation` has beside these members is the kernel's own and passed over. */
+export type NewExpectation = ExpectationKeyInput & NewExpectationMembers;
 
 const PASSED_OVER = ['id', 'zone', 'flags', 'class', 'helper', 'natDirection', 'fn'];
 
@@ -61,5 +81,6 @@ function readExpected(members: Members): { tuple: TupleSpec; protonum: number } 
   const tuple = readTuple(found);
   if (!tuple.src || !tuple.dst) throw new ValueError('tuple needs src and dst');
   const protonum = readProtonum(members, tuple.protonum);
+  requireComplete({ ...tuple, protonum }, 'tuple', tuple.protonum);
   return { tuple: withProtocol(tuple, protonum), protonum };
 }

@@ -2,6 +2,15 @@
 
 import { ValueError } from '../errors.js';
 import { familyOf } from './address.js';
+import {
+  type AddressTuple,
+  type IcmpProtocol,
+  type IcmpTuple,
+  type NumberedTuple,
+  type PortProtocol,
+  type PortTuple,
+  requireComplete,
+} from './complete-tuple.js';
 import type { FlowKey, TupleSpec } from './encode.js';
 import { readMarkAndMask, readNat } from './filter-input.js';
 import { type Family, FLOW_FIELDS, type FlowState } from './flow.js';
@@ -10,12 +19,9 @@ import { type FlowSpec, LABEL_BITS, type NatSpec, type ProtocolState, type Seque
 import { addressOf, MAX_U8, MAX_U16, MAX_U32, Members } from './members.js';
 import { type ProtocolInput, readFamily, readLabels, readProtocol, readState, readStatus } from './protocol-input.js';
 import { DCCP_ROLES, type DccpRole, dccp } from './protocols/dccp.js';
-import { icmp } from './protocols/icmp.js';
-import { icmpv6 } from './protocols/icmpv6.js';
-import { protocolByNumber } from './protocols/index.js';
+import { type ProtocolName, protocolByNumber } from './protocols/index.js';
 import { sctp } from './protocols/sctp.js';
 import { tcp } from './protocols/tcp.js';
-import { udp } from './protocols/udp.js';
 import type { StatusName } from './status.js';
 import { filled, inverse } from './tuple-spec.js';
 import {
@@ -58,15 +64,12 @@ export interface SideInput extends TupleInput {
 /** A translation: to an address, or to an address and port. */
 export type NatInput = string | { readonly address: string; readonly port?: number | undefined };
 
-/**
- * A flow to create. One direction is enough, the other is derived. A `Flow` that was listed, or its JSON, will do as it is: what
- * was translated is translated again, and what the kernel keeps itself (id, counters, times, security context) is passed over.
- */
-export interface NewFlow {
+/** The members of a flow to create. `FlowCopy` and `NewFlow` say which are needed. */
+interface NewFlowMembers {
   readonly family?: Family | 'unknown' | undefined;
   /** Needed, unless `original.protonum` has it. */
   readonly protocol?: ProtocolInput | 'unknown' | undefined;
-  /** Seconds. */
+  /** Seconds that the flow shall live. Needed: a flow of a DESTROY event may not have it. */
   readonly timeout?: number | undefined;
   readonly original?: SideInput | undefined;
   readonly reply?: SideInput | undefined;
@@ -107,6 +110,22 @@ export interface NewFlow {
   readonly labelNames?: readonly string[] | undefined;
 }
 
+/**
+ * A flow to create as another was: a `Flow` that was listed, a copy of it, or its JSON. What was translated is translated again, and
+ * what the kernel keeps itself (id, counters, times, security context) is passed over.
+ */
+export interface FlowCopy extends NewFlowMembers {
+  readonly family: Family | 'unknown';
+  readonly protocol: ProtocolName;
+  readonly original: SideInput & NumberedTuple;
+  readonly reply: SideInput & NumberedTuple;
+}
+
+/** A flow to create. One direction is enough, the other is derived. A `FlowCopy` will do as well. */
+export interface NewFlow extends NewFlowMembers {
+  readonly timeout: number;
+}
+
 /** What the kernel keeps itself, and what is only for people. */
 const PASSED_OVER = ['id', 'helperInfo', 'secmark', 'secctx', 'use', 'timestamp', 'labelNames'];
 const SETTABLE = IPS_SEEN_REPLY | IPS_ASSURED | IPS_FIXED_TIMEOUT;
@@ -115,7 +134,7 @@ const SETTABLE = IPS_SEEN_REPLY | IPS_ASSURED | IPS_FIXED_TIMEOUT;
 const HELPER_NAME = 15;
 
 /** @throws ValueError */
-export function toFlowSpec(flow: NewFlow): FlowSpec {
+export function toFlowSpec(flow: FlowCopy | NewFlow): FlowSpec {
   const members = new Members(flow, '', false);
   const original = readSide(members, 'original');
   const reply = readSide(members, 'reply');
@@ -124,6 +143,7 @@ export function toFlowSpec(flow: NewFlow): FlowSpec {
   const first = filled(given.original, inverse(given.reply));
   if (!first.src || !first.dst)
     throw new ValueError('a flow needs the addresses of one direction', { hint: 'give original.src and original.dst' });
+  requireComplete(first, 'original', original?.tuple.protonum ?? reply?.tuple.protonum);
   const timeout = members.number('timeout', MAX_U32);
   if (timeout === undefined) throw new ValueError('timeout is missing', { hint: 'give the seconds that the flow shall live' });
   const status = readStatus(members);
@@ -153,8 +173,8 @@ export function toFlowSpec(flow: NewFlow): FlowSpec {
   return spec;
 }
 
-/** How one flow is named: by a complete tuple, its zone, and its id where only this very entry is meant. A `Flow` will do. */
-export interface FlowKeyInput {
+/** What names a flow. `FlowKeyInput` says what of it is needed. */
+interface FlowKeyMembers {
   /** Needed, unless the tuple has `protonum`. */
   readonly protocol?: ProtocolInput | 'unknown' | undefined;
   /** The tuple of either direction; `original` wins when both are given. */
@@ -166,6 +186,22 @@ export interface FlowKeyInput {
   readonly id?: number | undefined;
 }
 
+type EitherSide<T> =
+  | { readonly original?: undefined; readonly reply: T }
+  | { readonly original: T; readonly reply?: TupleInput | undefined };
+
+/**
+ * How one flow is named: by a complete tuple, its zone, and its id where only this very entry is meant. A `Flow` will do. Ports belong
+ * to the tuple where the protocol has them, the type to that of ICMP.
+ */
+export type FlowKeyInput = FlowKeyMembers &
+  (
+    | EitherSide<NumberedTuple>
+    | ({ readonly protocol: number } & EitherSide<AddressTuple>)
+    | ({ readonly protocol: IcmpProtocol } & EitherSide<IcmpTuple>)
+    | ({ readonly protocol: PortProtocol } & EitherSide<PortTuple>)
+  );
+
 /** What a flow has, and what is only for people. */
 const KEY_PASSED_OVER: readonly string[] = [...FLOW_FIELDS, 'labelNames'];
 
@@ -174,37 +210,19 @@ export function toFlowKey(key: FlowKeyInput): FlowKey {
   const members = new Members(key, '', false);
   const original = readSide(members, 'original')?.tuple;
   const reply = readSide(members, 'reply')?.tuple;
-  const tuple = withProtocol(original ?? reply, readProtonum(members, (original ?? reply)?.protonum));
+  const given = original ?? reply;
+  const tuple = withProtocol(given, readProtonum(members, given?.protonum));
   if (!tuple.src || !tuple.dst)
     throw new ValueError('a flow is named by a complete tuple', { hint: 'give original.src, original.dst and the ports' });
-  checkComplete(tuple, original ? 'original' : 'reply');
+  requireComplete(tuple, original ? 'original' : 'reply', given?.protonum);
   const zone = members.number('zone', MAX_U16);
   const id = members.number('id', MAX_U32);
   members.end(KEY_PASSED_OVER);
   return { family: familyOf(tuple.src), ...(original ? { original: tuple } : { reply: tuple }), zone, id };
 }
 
-/** What flows of a protocol differ by, besides their addresses. */
-const DIFFER_BY = {
-  ports: ['sport', 'dport'],
-  keys: ['sport', 'dport'],
-  icmp: ['icmpType'],
-  icmpv6: ['icmpType'],
-  none: [],
-} as const;
-/** Protocols that every kernel tracks; flows of the others may differ by their addresses only. */
-const ALWAYS_TRACKED: ReadonlySet<string> = new Set([tcp.name, udp.name, icmp.name, icmpv6.name]);
-
-/** @throws ValueError for a tuple that names no single flow */
-function checkComplete(tuple: TupleSpec, side: string): void {
-  const { name, tuple: shape } = protocolByNumber(tuple.protonum!);
-  const missing = DIFFER_BY[shape].filter((member) => tuple[member] === undefined);
-  if (missing.length === 0 || (missing.length === DIFFER_BY[shape].length && !ALWAYS_TRACKED.has(name))) return;
-  throw new ValueError(`${side}.${missing[0]} is missing: flows of ${name} differ by it`);
-}
-
-/** New values of an update; absent is unchanged. A member whose value is `undefined` is refused. */
-export interface FlowUpdate {
+/** The members of an update. `FlowUpdate` has at least one. */
+interface FlowUpdateMembers {
   /** Seconds; 0 ends the flow. */
   readonly timeout?: number;
   /** The new mark; with a mask `new = (old & ~mask) ^ value`, computed by the kernel. */
@@ -213,11 +231,16 @@ export interface FlowUpdate {
   readonly status?: readonly StatusName[];
   /** State of the tracker; the filter must name the protocol. */
   readonly state?: FlowState;
-  /** Verification tags; those of the flow where absent. */
-  readonly sctp?: { readonly vtagOriginal?: number; readonly vtagReply?: number };
+  /** Verification tags; those of the flow where absent. The filter must name the protocol, sctp. */
+  readonly sctp?: AtLeastOne<{ readonly vtagOriginal: number; readonly vtagReply: number }>;
   /** Label bits to set and to clear, 0 to 127; the others stay. */
-  readonly labels?: { readonly set?: readonly number[]; readonly clear?: readonly number[] | 'all' };
+  readonly labels?: AtLeastOne<{ readonly set: readonly number[]; readonly clear: readonly number[] | 'all' }>;
 }
+
+type AtLeastOne<T> = { [K in keyof T]-?: Required<Pick<T, K>> & Partial<Omit<T, K>> }[keyof T];
+
+/** New values of an update, one at least; absent is unchanged. A member whose value is `undefined` is refused. */
+export type FlowUpdate = AtLeastOne<FlowUpdateMembers>;
 
 /** `protonum` is that of the flows concerned, where it is known. @throws ValueError */
 export function toFlowChange(update: FlowUpdate, protonum: number | undefined): FlowChange {
@@ -239,6 +262,15 @@ export function toFlowChange(update: FlowUpdate, protonum: number | undefined): 
   };
   for (const part of [vtags, labels, members]) part?.end();
   if (Object.keys(update).length === 0) throw new ValueError('an update needs at least one new value');
+  if (vtags && (change.vtagOriginal ?? change.vtagReply) === undefined)
+    throw new ValueError('sctp needs a new value', { hint: 'give vtagOriginal, vtagReply or both' });
+  if (vtags && protonum !== sctp.number)
+    throw new ValueError(
+      'sctp: only flows of sctp have verification tags',
+      protonum === undefined ? { hint: 'give the protocol in the filter' } : {},
+    );
+  if (labels && (change.labelsSet ?? change.labelsClear) === undefined)
+    throw new ValueError('labels needs a new value', { hint: 'give set, clear or both' });
   return change;
 }
 

@@ -3,6 +3,7 @@
 import { ValueError } from '../errors.js';
 import type { Family, FlowState } from './flow.js';
 import { MAX_U8, type Members, numberOf, show } from './members.js';
+import { generic } from './protocols/generic.js';
 import { PROTOCOLS, type ProtocolName, protocolByName, protocolByNumber } from './protocols/index.js';
 import { bitOfName, STATUS_NAMES } from './status.js';
 import { AF_INET, AF_INET6 } from './uapi/in.js';
@@ -20,6 +21,12 @@ export function readProtocol(members: Members, name = 'protocol'): number | unde
   throw new ValueError(`${members.at(name)} must be a number from 0 to 255 or one of ${names}, not ${show(value)}`);
 }
 
+/** A protocol for a message: its name, or its number. */
+export function nameOf(protonum: number): string {
+  const { name } = protocolByNumber(protonum);
+  return name === generic.name ? `protocol ${protonum}` : name;
+}
+
 const FAMILIES: readonly Family[] = ['ipv4', 'ipv6'];
 
 export function readFamily(members: Members): number | undefined {
@@ -31,11 +38,12 @@ export function readFamily(members: Members): number | undefined {
 export function readState(members: Members, protonum: number | undefined): number | undefined {
   const state = members.get('state') as FlowState | undefined;
   if (state === undefined) return undefined;
-  const { states } = protocolByNumber(protonum ?? -1);
-  if (!states)
+  if (protonum === undefined)
     throw new ValueError(`${members.at('state')} needs a protocol that has states: tcp, sctp or dccp`, {
       hint: 'give the protocol beside it',
     });
+  const { states } = protocolByNumber(protonum);
+  if (!states) throw new ValueError(`${members.at('state')}: ${nameOf(protonum)} has no states; tcp, sctp and dccp have`);
   return states.indexOf(members.oneOf('state', states as readonly FlowState[])!);
 }
 

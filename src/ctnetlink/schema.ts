@@ -40,6 +40,8 @@ export interface Protocol {
   readonly name: string;
   readonly number: number;
   readonly tuple: TupleShape;
+  /** Not every kernel has its tracker; entries of one that has not differ by their addresses only. */
+  readonly optional?: true;
   /** Words of the tracker's state by value; absent when the protocol has no state. */
   readonly states?: readonly string[];
   /** Name of the field row that holds the state. */

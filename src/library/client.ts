@@ -3,12 +3,20 @@
 import { EVENT_TYPES, type EventType, type FlowEvent } from '../ctnetlink/event.js';
 import { isOfType } from '../ctnetlink/event-type.js';
 import { isConstant, MATCH_ALL } from '../ctnetlink/filter.js';
-import { type Filter, toFlowFilter } from '../ctnetlink/filter-input.js';
+import { type Filter, toFlowFilter, type WatchFilter } from '../ctnetlink/filter-input.js';
 import { type Family, type Flow, type FlowField, FlowReader, fieldSet } from '../ctnetlink/flow.js';
 import type { FlowChange } from '../ctnetlink/flow-change.js';
 import type { FlowSpec } from '../ctnetlink/flow-spec.js';
 import { requiredConditions } from '../ctnetlink/kernel-filter.js';
-import { type FlowKeyInput, type FlowUpdate, type NewFlow, toFlowChange, toFlowKey, toFlowSpec } from '../ctnetlink/new-flow.js';
+import {
+  type FlowCopy,
+  type FlowKeyInput,
+  type FlowUpdate,
+  type NewFlow,
+  toFlowChange,
+  toFlowKey,
+  toFlowSpec,
+} from '../ctnetlink/new-flow.js';
 import { CPU_STATISTICS } from '../ctnetlink/statistics.js';
 import type { View } from '../ctnetlink/view.js';
 import { type ConntrackError, isMissing, KernelError, ValueError } from '../errors.js';
@@ -152,7 +160,7 @@ export class Conntrack implements AsyncDisposable {
    * Creates a flow; with `mayExist` one that is there is updated. Matches `-I`, `-A`.
    * @throws ValueError; KernelError, with `code` EEXIST when it is there
    */
-  create(flow: NewFlow, options: CallOptions & { readonly mayExist?: boolean } = {}): Promise<void> {
+  create(flow: FlowCopy | NewFlow, options: CallOptions & { readonly mayExist?: boolean } = {}): Promise<void> {
     const work = () => this.#session.table.create(toFlowSpec(flow), { mayExist: options.mayExist ?? false });
     return this.#session.run(options, work, CREATE_OPTIONS);
   }
@@ -163,7 +171,7 @@ export class Conntrack implements AsyncDisposable {
    * KernelError, such as EPERM, when the kernel refuses a send of several as a whole
    */
   createMany(
-    flows: Iterable<NewFlow> | AsyncIterable<NewFlow>,
+    flows: Iterable<FlowCopy | NewFlow> | AsyncIterable<FlowCopy | NewFlow>,
     options: CallOptions & { readonly mayExist?: boolean } = {},
   ): Promise<CreateResult> {
     const work = async () => {
@@ -281,7 +289,7 @@ export class Conntrack implements AsyncDisposable {
    * by mark, status, state and labels as well.
    * @throws ValueError, SystemError, KernelError, ClosedError, the signal's reason
    */
-  async watch(filter: Filter = {}, options: WatchOptions = {}): Promise<LiveFlows> {
+  async watch(filter: WatchFilter = {}, options: WatchOptions = {}): Promise<LiveFlows> {
     checkOptions(options, WATCH_OPTIONS);
     const wanted = toFlowFilter(filter);
     if (!isConstant(wanted))
@@ -365,10 +373,10 @@ class ChangesByProtocol {
   readonly #update: FlowUpdate;
   readonly #byProtocol = new Map<number, FlowChange>();
 
-  /** @throws ValueError at once for what suits no flow; a state is looked at when the protocol is known */
+  /** @throws ValueError at once for what suits no flow; states and tags are looked at when the protocol is known */
   constructor(update: FlowUpdate) {
     this.#update = update;
-    if (update?.state === undefined) toFlowChange(update, undefined);
+    if (update?.state === undefined && update?.sctp === undefined) toFlowChange(update, undefined);
   }
 
   /** @throws ValueError */
@@ -405,7 +413,7 @@ class Creator {
   }
 
   /** @returns a promise to be waited for when a batch is sent */
-  add(flow: NewFlow): Promise<void> | undefined {
+  add(flow: FlowCopy | NewFlow): Promise<void> | undefined {
     const spec = toFlowSpec(flow);
     const index = this.#given++;
     const batch = this.#batch ?? this.#begin();

@@ -26,9 +26,10 @@ const MOST_STEPS = Number(process.env['FAULT_STEPS'] ?? 4);
 
 /** More than two datagrams of 32 KiB, so that a list goes on in the second kind of buffer. */
 const MANY = 400;
+const tuple = (n: number) => ({ src: `10.9.${n >> 8}.${n & 255}`, dst: '198.51.100.1', sport: 1024 + n, dport: 53 });
 const raw = (n: number): RawFlow => ({
   proto: 17,
-  original: { src: `10.9.${n >> 8}.${n & 255}`, dst: '198.51.100.1', sport: 1024 + n, dport: 53 },
+  original: tuple(n),
   timeout: 100_000,
   status: IPS_SEEN_REPLY,
 });
@@ -154,9 +155,8 @@ const SESSIONS: readonly Session[] = [
   },
 ];
 
-function key(n: number): NewFlow {
-  const { original } = raw(n);
-  return { protocol: 'udp', original };
+function key(n: number) {
+  return { protocol: 'udp', original: tuple(n) } as const;
 }
 function existing(n: number): NewFlow {
   return { ...key(n), timeout: 10 };

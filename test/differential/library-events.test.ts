@@ -9,9 +9,10 @@ import { Namespace } from '../support/namespace.js';
 import { requirePrerequisites, SELF_TEST } from '../support/project.js';
 import { Random, seedFromEnvironment } from '../support/random.js';
 
+const key = (sport: number) =>
+  ({ protocol: 'udp', original: { src: '192.0.2.1', dst: '198.51.100.1', sport, dport: 53 } }) as const;
 const flow = (sport: number, more: Partial<NewFlow> = {}): NewFlow => ({
-  protocol: 'udp',
-  original: { src: '192.0.2.1', dst: '198.51.100.1', sport, dport: 53 },
+  ...key(sport),
   timeout: 10_000,
   ...more,
 });
@@ -178,17 +179,17 @@ suite('library events', { skip: SELF_TEST ? 'the reference has no library' : fal
         Array.from({ length: 40 }, () => flow(port(), { mark: random.pick([0, 1, 0x80]) })),
         { mayExist: true },
       );
-      await conntrack.deleteMany(Array.from({ length: 20 }, () => flow(port())));
+      await conntrack.deleteMany(Array.from({ length: 20 }, () => key(port())));
       await sleep(random.below(3));
     }
     await conntrack.delete({ mark: { value: 0x80, mask: 0x80 } });
-    await assert.rejects(conntrack.watch({ mark: 1 }), ValueError);
-    const key = (each: { original: { sport?: number | undefined }; mark?: number | undefined }) =>
+    await assert.rejects(conntrack.watch({ mark: 1 } as never), ValueError);
+    const keyAndMark = (each: { original: { sport?: number | undefined }; mark?: number | undefined }) =>
       `${each.original.sport} ${each.mark ?? 0}`;
-    const table = (await conntrack.list().toArray()).map(key).sort();
+    const table = (await conntrack.list().toArray()).map(keyAndMark).sort();
     // Events are told within milliseconds, repairs within a second of each other.
-    for (let n = 0; n < 50 && [...live].map(key).sort().join() !== table.join(); n++) await sleep(100);
-    assert.deepEqual([...live].map(key).sort(), table);
+    for (let n = 0; n < 50 && [...live].map(keyAndMark).sort().join() !== table.join(); n++) await sleep(100);
+    assert.deepEqual([...live].map(keyAndMark).sort(), table);
     assert.equal(live.size, table.length);
     assert.equal(live.count({ mark: 1 }), table.filter((text) => text.endsWith(' 1')).length);
     assert.equal([...live.list({ mark: 1 })].length, live.count({ mark: 1 }));

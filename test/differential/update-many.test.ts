@@ -10,7 +10,7 @@ import { closingLines } from '../support/outcome.js';
 import { requirePrerequisites, SELF_TEST } from '../support/project.js';
 import { Table } from '../support/table.js';
 
-const side = (src: string, dst: string, sport: number, dport: number): Side => ({ src, dst, sport, dport });
+const side = (src: string, dst: string, sport: number, dport: number) => ({ src, dst, sport, dport }) satisfies Side;
 const ends = (sport: number) => side('192.0.2.1', '198.51.100.1', sport, 53);
 const udp = (sport: number, more: Partial<NewFlow> = {}): NewFlow => ({
   proto: 17,
@@ -18,7 +18,7 @@ const udp = (sport: number, more: Partial<NewFlow> = {}): NewFlow => ({
   timeout: 100000,
   ...more,
 });
-const key = (sport: number, more: Partial<FlowKeyInput> = {}): FlowKeyInput => ({
+const key = (sport: number, more: { zone?: number } = {}): FlowKeyInput => ({
   protocol: 'udp',
   original: ends(sport),
   ...more,
@@ -133,7 +133,10 @@ suite('updates of flows that are named', { skip: SELF_TEST ? 'the reference has 
       assert.equal((await conntrack.get(keys[0]))?.state, 'ESTABLISHED');
       const association = await conntrack.get(keys[1]);
       assert.deepEqual([association?.state, association?.sctp], ['ESTABLISHED', { vtagOriginal: 7, vtagReply: 8 }]);
-      await assert.rejects(conntrack.updateMany([key(1000)], { state: 'ESTABLISHED' }), /state needs a protocol that has states/);
+      await conntrack.updateMany([keys[1]], { sctp: { vtagReply: 9 } });
+      assert.deepEqual((await conntrack.get(keys[1]))?.sctp, { vtagOriginal: 7, vtagReply: 9 });
+      await assert.rejects(conntrack.updateMany([key(1000)], { state: 'ESTABLISHED' }), /udp has no states/);
+      await assert.rejects(conntrack.updateMany(keys, { sctp: { vtagReply: 9 } }), /only flows of sctp have verification tags/);
     });
 
     test('one with another id is left alone, and so is nobody', async () => {
@@ -174,7 +177,9 @@ suite('updates of flows that are named', { skip: SELF_TEST ? 'the reference has 
         () => conntrack.updateMany([], { marc: 1 } as never),
         () => conntrack.updateMany([], null as never),
         () =>
-          conntrack.updateMany([key(1000), { protocol: 'udp', original: { src: '192.0.2.1', dst: '192.0.2.2' } }], { mark: 1 }),
+          conntrack.updateMany([key(1000), { protocol: 'udp', original: { src: '192.0.2.1', dst: '192.0.2.2' } } as never], {
+            mark: 1,
+          }),
         () => conntrack.updateMany([key(1000), { ...key(1001), prot: 6 } as never], { mark: 1 }),
       ])
         await assert.rejects(wrong, ValueError);

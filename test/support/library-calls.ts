@@ -144,7 +144,7 @@ function newFlow(values: OptionValues, labelBits: readonly number[] | undefined)
   return {
     family: familyOf(values) ?? 'ipv4',
     protocol: values.protonum,
-    timeout: values.timeout,
+    timeout: values.timeout!,
     original: {
       src: address(values.src),
       dst: address(values.dst),

@@ -200,7 +200,7 @@ test('a key is what its documentation shows', () => {
     ['icmp 192.0.2.1>198.51.100.7 type=8 code=0 id=77', { protocol: 'icmp', original: { ...v4, icmpType: 8, icmpId: 77 } }],
     ['gre 192.0.2.1:1>198.51.100.7:2', { protocol: 'gre', original: { ...v4, sport: 1, dport: 2 } }],
     ['50 192.0.2.1>198.51.100.7', { protocol: 50, original: v4 }],
-    ['dccp 192.0.2.1>198.51.100.7', { protocol: 'dccp', original: v4 }],
+    ['dccp 192.0.2.1>198.51.100.7', { protocol: 'dccp', original: { ...v4, protonum: 33 } }],
     ['50 192.0.2.1>198.51.100.7 zone=7', { protocol: 50, original: { ...v4, zone: 7 } }],
     ['50 192.0.2.1>198.51.100.7', { protocol: 50, zone: 0, original: v4 }],
   ] as const)
@@ -249,13 +249,14 @@ test('what does not tell a flow from others is no key', () => {
     [{ protocol: 'tcp', original }, /original\.sport is missing/],
     [{ protocol: 'udp', original: { ...original, sport: 1 } }, /original\.dport is missing/],
     [{ protocol: 'sctp', original: { ...original, dport: 1 } }, /original\.sport is missing/],
+    [{ protocol: 'dccp', original }, /original\.sport is missing/],
     [{ protocol: 'icmp', original }, /original\.icmpType is missing/],
     [{ protocol: 'tcp', original: { src: '192.0.2.1', sport: 1, dport: 2 } }, /complete tuple/],
     [{ protocol: 'tcp', reply: { ...original, sport: 1, dport: 2 } }, /original tuple/],
     [{ original: { ...original, sport: 1, dport: 2 } }, /protocol is missing/],
   ] as const)
     assert.throws(
-      () => flowKey(key),
+      () => flowKey(key as never),
       (error) => error instanceof ValueError && message.test(error.message),
     );
 });

@@ -23,6 +23,7 @@ import {
   type ListOptions,
   type NewFlow,
   type PartialFlow,
+  type ProtocolInput,
   type ProtocolName,
   type SctpInfo,
   type SctpState,
@@ -35,6 +36,7 @@ import {
   type UdpFlow,
   type UdpliteFlow,
   type UnknownFlow,
+  type WatchFilter,
 } from '../../src/index.js';
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
@@ -195,6 +197,154 @@ export function copies(flow: Flow, event: FlowEvent, expectation: Expectation): 
   toJson('flow');
   // @ts-expect-error: counters are numbers and strings in JSON
   json.original.bytes === 1n;
+}
+
+export async function filters(conntrack: Conntrack, given: Filter, lasting: WatchFilter, protocol: ProtocolInput): Promise<void> {
+  // Right: what flows of the protocol have, or of any.
+  conntrack.list({ protocol: 'tcp', state: 'ESTABLISHED', original: { src: '192.0.2.0/24', dport: 443 } });
+  conntrack.list({ protocol: 'sctp', state: 'COOKIE_WAIT', sctp: { vtagReply: 1 } });
+  conntrack.list({ protocol: 'dccp', state: 'REQUEST', dccp: { role: 'client' } });
+  conntrack.list({ protocol: 'gre', original: { sport: 1 } });
+  conntrack.list({ protocol: 'icmp', original: { icmpType: 8 }, reply: { src: '192.0.2.1' }, srcNat: '203.0.113.1' });
+  conntrack.list({ original: { dport: 53 }, sctp: { vtagReply: 1 } });
+  // Of a number the compiler knows nothing.
+  conntrack.list({ protocol: 6, state: 'ESTABLISHED', original: { dport: 443 } });
+  conntrack.list({ protocol, mark: 1, original: { src: '192.0.2.1' } });
+  conntrack.list({ ...given, mark: 1 });
+  conntrack.list(lasting);
+  for (const name of ['tcp', 'udp', 'icmp'] as const) await conntrack.count({ protocol: name });
+  await conntrack.watch(lasting);
+  await conntrack.watch({ protocol: 'udp', original: { dport: 53 }, any: [{ zone: 1 }, { not: { srcNat: true } }], id: 5 });
+  await conntrack.watch({ protocol: 'icmp', original: { icmpType: 8 } });
+  await conntrack.watch({ protocol });
+
+  // @ts-expect-error: UDP has no states
+  conntrack.list({ protocol: 'udp', state: 'ESTABLISHED' });
+  const slip = { protocol: 'udp', state: 'ESTABLISHED' } as const;
+  // @ts-expect-error: also where it is not written in the call
+  conntrack.list(slip);
+  // @ts-expect-error: a state of SCTP
+  conntrack.list({ protocol: 'tcp', state: 'COOKIE_WAIT' });
+  // @ts-expect-error: a state of TCP
+  conntrack.list({ protocol: 'sctp', state: 'SYN_SENT' });
+  // @ts-expect-error: a state of TCP
+  conntrack.list({ protocol: 'dccp', state: 'SYN_SENT' });
+  // @ts-expect-error: a state needs a protocol
+  conntrack.list({ state: 'ESTABLISHED' });
+  // @ts-expect-error: ICMP has no ports
+  conntrack.list({ protocol: 'icmp', original: { dport: 53 } });
+  // @ts-expect-error: ICMP has no ports
+  conntrack.list({ protocol: 'icmpv6', reply: { sport: 53 } });
+  // @ts-expect-error: ICMP has no ports
+  conntrack.list({ protocol: 'icmp', anyNat: { port: 53 } });
+  // @ts-expect-error: TCP has no ICMP types
+  conntrack.list({ protocol: 'tcp', original: { icmpType: 8 } });
+  // @ts-expect-error: an ICMP type needs a protocol
+  conntrack.list({ original: { icmpType: 8 } });
+  // @ts-expect-error: ICMP members are told of the original direction
+  conntrack.list({ protocol: 'icmp', reply: { icmpType: 0 } });
+  // @ts-expect-error: SCTP only
+  conntrack.list({ protocol: 'tcp', sctp: { vtagReply: 1 } });
+  // @ts-expect-error: DCCP only
+  conntrack.list({ protocol: 'udp', dccp: { role: 'client' } });
+  // @ts-expect-error: the same in what is combined
+  conntrack.list({ all: [{ protocol: 'udp', state: 'ESTABLISHED' }] });
+  // @ts-expect-error: undefined would let everything match
+  conntrack.list({ protocol: 'tcp', state: undefined });
+  // @ts-expect-error: undefined would let everything match
+  conntrack.list({ not: { original: { dst: undefined } } });
+
+  // @ts-expect-error: a mark changes
+  await conntrack.watch({ mark: 1 });
+  // @ts-expect-error: a status changes
+  await conntrack.watch({ status: ['ASSURED'] });
+  // @ts-expect-error: a state changes
+  await conntrack.watch({ protocol: 'tcp', state: 'ESTABLISHED' });
+  // @ts-expect-error: labels change
+  await conntrack.watch({ labels: [1] });
+  // @ts-expect-error: time passes
+  await conntrack.watch({ timeout: 1 });
+  // @ts-expect-error: also in what is combined
+  await conntrack.watch({ any: [{ not: { mark: 1 } }] });
+  // @ts-expect-error: it may be about what changes
+  await conntrack.watch(given);
+  // @ts-expect-error: ICMP has no ports
+  await conntrack.watch({ protocol: 'icmp', original: { dport: 53 } });
+}
+
+export async function keys(conntrack: Conntrack, flow: Flow, port: number | undefined): Promise<void> {
+  const ends = { src: '192.0.2.1', dst: '192.0.2.2' };
+  const ports = { ...ends, sport: 1, dport: 2 };
+  // Right: complete tuples, and what was listed.
+  await conntrack.get({ protocol: 'udp', original: ports, zone: 1, id: 5 });
+  await conntrack.get({ protocol: 'tcp', reply: ports });
+  await conntrack.get({ protocol: 'icmp', original: { ...ends, icmpType: 8 } });
+  await conntrack.get({ protocol: 50, original: ends });
+  await conntrack.get({ protocol: flow.protocol, reply: flow.reply, zone: flow.zone });
+  await conntrack.get({ original: flow.original });
+  await conntrack.get({ ...flow, id: 5 });
+  await conntrack.get(flow.toJSON());
+  await conntrack.deleteMany([flow, { protocol: 'sctp', original: ports }]);
+  await conntrack.deleteMany(conntrack.list());
+  await conntrack.deleteMany(conntrack.list({}, { fields: ['protocol', 'original', 'zone', 'id'] }));
+  await conntrack.deleteMany(conntrack.list({}, { fields: ['reply', 'zone'] }));
+  await conntrack.expectations.get({ protocol: 'tcp', tuple: ports });
+  for await (const expectation of conntrack.expectations.list()) await conntrack.expectations.delete(expectation);
+
+  // @ts-expect-error: flows of UDP differ by their ports
+  await conntrack.get({ protocol: 'udp', original: ends });
+  // @ts-expect-error: flows of TCP differ by both ports
+  await conntrack.get({ protocol: 'tcp', original: { ...ends, dport: 2 } });
+  // @ts-expect-error: perhaps none
+  await conntrack.get({ protocol: 'tcp', original: { ...ports, dport: port } });
+  // @ts-expect-error: flows of SCTP differ by their ports
+  await conntrack.deleteMany([{ protocol: 'sctp', reply: ends }]);
+  // @ts-expect-error: flows of DCCP differ by their ports
+  await conntrack.deleteMany([{ protocol: 'dccp', original: ends }]);
+  // @ts-expect-error: flows of ICMP differ by type
+  await conntrack.get({ protocol: 'icmp', original: ports });
+  // @ts-expect-error: a protocol is needed
+  await conntrack.get({ original: ports });
+  // @ts-expect-error: a tuple is needed
+  await conntrack.get({ protocol: 'udp' });
+  // @ts-expect-error: a tuple has both addresses
+  await conntrack.get({ protocol: 50, original: { src: '192.0.2.1' } });
+  // @ts-expect-error: not read
+  await conntrack.deleteMany(conntrack.list({}, { fields: ['protocol', 'id'] }));
+  // @ts-expect-error: expectations are named by both ports
+  await conntrack.expectations.get({ protocol: 'tcp', tuple: { ...ends, dport: 2 } });
+}
+
+export async function changes(conntrack: Conntrack, flow: Flow, event: FlowEvent): Promise<void> {
+  const original = { src: '192.0.2.1', dst: '192.0.2.2', sport: 1, dport: 2 };
+  // Right: what was listed, copies and JSON of it, and what is written with a timeout.
+  await conntrack.create(flow);
+  await conntrack.create({ ...flow, mark: 1 });
+  await conntrack.create(flow.toJSON());
+  await conntrack.createMany([flow, event.flow, { protocol: 'udp', timeout: 60, original }]);
+  await conntrack.createMany(conntrack.list());
+  const udp = (more: Partial<NewFlow> = {}): NewFlow => ({ protocol: 'udp', timeout: 60, original, ...more });
+  await conntrack.create(udp({ mark: 1 }), { mayExist: true });
+  await conntrack.update({}, { mark: 1 });
+  await conntrack.update({}, { labels: { clear: 'all' }, timeout: 5 });
+  await conntrack.update({ protocol: 'sctp' }, { sctp: { vtagReply: 1 } });
+  const both: FlowUpdate = { mark: { value: 1, mask: 1 }, status: ['ASSURED'] };
+  await conntrack.update({}, both);
+
+  // @ts-expect-error: how long shall it live?
+  await conntrack.create({ protocol: 'udp', original });
+  // @ts-expect-error: undefined is none
+  await conntrack.create({ protocol: 'udp', timeout: undefined, original });
+  // @ts-expect-error: how long shall it live?
+  await conntrack.createMany([{ protocol: 'udp', original }]);
+  // @ts-expect-error: changes nothing
+  await conntrack.update({}, {});
+  // @ts-expect-error: changes nothing
+  await conntrack.update({}, { mark: undefined });
+  // @ts-expect-error: changes nothing
+  await conntrack.update({}, { labels: {} });
+  // @ts-expect-error: changes nothing
+  await conntrack.update({}, { sctp: {} });
 }
 
 export async function wrongUse(conntrack: Conntrack, flow: Flow): Promise<void> {

@@ -44,6 +44,7 @@ export const dccp = {
   name: 'dccp',
   number: IPPROTO_DCCP,
   tuple: 'ports',
+  optional: true,
   states: DCCP_STATES,
   state: 'dccpState',
 } as const satisfies Protocol;

@@ -3,4 +3,4 @@
 import type { Protocol } from '../schema.js';
 import { IPPROTO_GRE } from '../uapi/in.js';
 
-export const gre = { name: 'gre', number: IPPROTO_GRE, tuple: 'keys' } as const satisfies Protocol;
+export const gre = { name: 'gre', number: IPPROTO_GRE, tuple: 'keys', optional: true } as const satisfies Protocol;

@@ -44,6 +44,7 @@ export const sctp = {
   name: 'sctp',
   number: IPPROTO_SCTP,
   tuple: 'ports',
+  optional: true,
   states: SCTP_STATES,
   state: 'sctpState',
 } as const satisfies Protocol;

@@ -3,4 +3,4 @@
 import type { Protocol } from '../schema.js';
 import { IPPROTO_UDPLITE } from '../uapi/in.js';
 
-export const udplite = { name: 'udplite', number: IPPROTO_UDPLITE, tuple: 'ports' } as const satisfies Protocol;
+export const udplite = { name: 'udplite', number: IPPROTO_UDPLITE, tuple: 'ports', optional: true } as const satisfies Protocol;
