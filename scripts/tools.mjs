@@ -16,6 +16,8 @@ const PACKAGES = {
   nc: 'netcat-openbsd',
   // Makes system calls fail, and tells which files are opened.
   strace: 'strace',
+  // Makes a terminal.
+  script: 'bsdutils',
   setcap: 'libcap2-bin',
   // The manual page and the completions are tried with these.
   mandoc: 'mandoc',

@@ -27,6 +27,8 @@ export interface Context {
   readonly stdout: number;
   /** The descriptor of standard error, likewise. */
   readonly stderr: number;
+  /** Whether somebody reads standard error on a terminal. */
+  isTerminal(): boolean;
   /** Calls back for each signal that asks to end (SIGINT, SIGTERM, SIGHUP), which then does not end the process. */
   onSignal(callback: () => void): void;
   /** One line to standard error. */

@@ -1,6 +1,7 @@
 // The command: words → invocation → exit status. The only file that touches `process`.
 
-import { readFileSync } from 'node:fs';
+import { fstatSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { type ConntrackError, NamespaceError } from '../errors.js';
 import type { ByteWriter } from '../format/byte-writer.js';
 import { parseCommandLine } from './command-line.js';
@@ -90,6 +91,7 @@ async function run(invocation: Invocation, labelSource: LabelSource): Promise<nu
       out,
       stdout: STDOUT,
       stderr: STDERR,
+      isTerminal,
       onSignal: (callback) => {
         for (const signal of ENDING_SIGNALS) process.on(signal, callback);
       },
@@ -116,6 +118,16 @@ async function tablesFor(invocation: Invocation, out: ByteWriter): Promise<Table
     },
     warning: (text) => warn(text, json),
   });
+}
+
+/** Whether somebody reads standard error on a terminal. Loading node:tty takes milliseconds: most descriptors are no devices. */
+function isTerminal(): boolean {
+  try {
+    if (!fstatSync(STDERR).isCharacterDevice()) return false;
+  } catch {
+    return false; // closed
+  }
+  return createRequire(import.meta.url)('node:tty').isatty(STDERR);
 }
 
 /** The protocol database; '' where there is none. */

@@ -1,6 +1,9 @@
 // What a kernel offers besides filters: found out by asking it, and the command under test must cope with the answer.
 
+import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
+import { ConntrackTable } from '../../src/library/table.js';
+import { isTracking } from '../../src/library/tracking.js';
 import {
   AF_NETLINK,
   libc,
@@ -376,6 +379,32 @@ export const FEATURE_ROWS: readonly FeatureRow[] = [
       return status === 0 && listed.includes('zone=7') ? undefined : `-U -w 7: ${status} ${stderr}`;
     },
     otherwise: '-',
+  },
+  {
+    name: 'list of hooks',
+    kernel: () => {
+      try {
+        dumpBy(message(0xc00, DUMP_FLAGS, 2, be32(1, 0)));
+        return 'yes';
+      } catch {
+        return 'no';
+      }
+    },
+    tool: async (_, listed) => {
+      const table = ConntrackTable.open({});
+      const nft = (rules: string) => execFileSync('nft', ['-f', '-'], { input: rules });
+      try {
+        const before = await isTracking(table);
+        nft('table inet probe { chain in { type filter hook input priority 0; ct state new accept; }; }');
+        const after = await isTracking(table);
+        nft('delete table inet probe');
+        const [wantedBefore, wantedAfter] = listed === 'yes' ? [false, true] : [undefined, undefined];
+        return before === wantedBefore && after === wantedAfter ? undefined : `without a rule ${before}, with one ${after}`;
+      } finally {
+        table.close();
+      }
+    },
+    otherwise: '`-L` of an empty table on a terminal says that there may be no rule that tracks',
   },
   {
     name: 'an attribute that is too short',

@@ -5,6 +5,7 @@ import type { View } from '../../ctnetlink/view.js';
 import type { Context } from '../context.js';
 import { flowFilter } from '../flow-filter.js';
 import { type EntryWriter, expectationWriter, flowWriter } from '../flow-writer.js';
+import { isJson } from '../invocation.js';
 
 /** @returns exit status 0, with or without entries; 1 when one of several namespaces failed */
 export async function list(context: Context): Promise<number> {
@@ -25,8 +26,20 @@ export async function list(context: Context): Promise<number> {
   });
   writer.end();
   out.flush();
+  if (counter.count() === 0 && complete && isPlain(context) && context.isTerminal()) await tellWhyEmpty(context);
   context.close(`${counter.count()} ${table === 'expect' ? 'expectations' : 'flow entries'} have been shown.`);
   return complete ? 0 : 1;
+}
+
+/** The whole table of one namespace was asked for, as text. */
+function isPlain({ invocation: { table, values }, tables }: Context): boolean {
+  const selects = Object.keys(values).some((key) => key !== 'output' && key !== 'netns');
+  return table === 'conntrack' && !selects && !tables.several && !isJson(values.output);
+}
+
+async function tellWhyEmpty(context: Context): Promise<void> {
+  const { aboutEmptyTable } = await import('../empty-table.js');
+  for (const line of await aboutEmptyTable(context.conntrack())) context.err(line);
 }
 
 /** Writes each entry, counts it, and looks at the clock once a batch. */

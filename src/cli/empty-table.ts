@@ -1,0 +1,16 @@
+// What to tell somebody at a terminal who sees an empty table: often nothing is tracked there, since no rule asks for it.
+
+import type { ConntrackTable } from '../library/table.js';
+import { isTracking } from '../library/tracking.js';
+
+/** Lines for standard error about a table that has no entries. @throws SystemError, DecodeError */
+export async function aboutEmptyTable(table: ConntrackTable): Promise<readonly string[]> {
+  const tracking = await isTracking(table);
+  if (tracking) return [];
+  return [
+    tracking === false
+      ? 'conntrack: nothing is tracked here: no rule of this network namespace uses connection tracking'
+      : 'conntrack: the table is empty: either nothing connects, or no rule of this network namespace uses connection tracking',
+    '  hint: a firewall or NAT rule starts it, such as one with "ct state"; conntrack help shows what else there is',
+  ];
+}

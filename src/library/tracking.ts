@@ -1,0 +1,46 @@
+// Whether packets of a network namespace are tracked at all. They are from the first rule on that needs it.
+
+import { createHookView, isTracker } from '../ctnetlink/hook.js';
+import { AF_INET, AF_INET6 } from '../ctnetlink/uapi/in.js';
+import {
+  NF_INET_PRE_ROUTING,
+  NFNL_MSG_HOOK_GET,
+  NFNL_SUBSYS_HOOK,
+  NFNLA_HOOK_HOOKNUM,
+} from '../ctnetlink/uapi/nfnetlink-hook.js';
+import { KernelError } from '../errors.js';
+import { Channel } from './channel.js';
+import type { ConntrackTable } from './table.js';
+
+/**
+ * Whether the kernel tracks packets of either family where this table is. `undefined` where it does not tell: before Linux 5.14, or
+ * built without CONFIG_NETFILTER_NETLINK_HOOK or without names of functions. @throws SystemError, DecodeError
+ */
+export async function isTracking({ place }: ConntrackTable): Promise<boolean | undefined> {
+  const view = createHookView();
+  let found = false;
+  let named = true;
+  const message = (bytes: Uint8Array, at: number, end: number) => {
+    view.decode(bytes, at, end);
+    const tracker = isTracker(view);
+    if (tracker) found = true;
+    if (tracker === undefined) named = false;
+  };
+  const channel = new Channel(place.transport({ namespace: place.namespace }));
+  try {
+    for (const family of [AF_INET, AF_INET6])
+      await channel.dump(
+        'HOOK_GET',
+        (NFNL_SUBSYS_HOOK << 8) | NFNL_MSG_HOOK_GET,
+        family,
+        (out) => out.be32(NFNLA_HOOK_HOOKNUM, NF_INET_PRE_ROUTING),
+        { message },
+      );
+  } catch (error) {
+    if (error instanceof KernelError) return undefined;
+    throw error;
+  } finally {
+    channel.close();
+  }
+  return found || (named ? false : undefined);
+}
