@@ -1,4 +1,4 @@
-// The safety options, which the C tool does not have: --dry-run, --max, --ok-if-none, --protect-ssh. Issue 3.
+// The safety options, which the C tool does not have: --dry-run, --max, --ok-if-none, --protect-ssh.
 
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, suite, test } from 'node:test';
