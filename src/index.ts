@@ -1,3 +1,5 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+
 /**
  * The public API. Named re-exports and nothing else.
  *
@@ -88,6 +90,6 @@ export { type FlowFormat, type FlowFormatOptions, flowFormatter, formatFlow } fr
 export { type LiveChange, LiveFlows, type LiveListener } from './library/live-flows.js';
 export { listNamespaces, type NamespaceList, NetworkNamespace } from './library/namespaces.js';
 export type { CreateResult, DeleteResult, UpdateResult } from './library/results.js';
-export type { CallOptions, Listing } from './library/session.js';
+export type { CallOptions, Listing, ListingIterator } from './library/session.js';
 export type { CpuStatistics, ExpectationStatistics } from './library/statistics.js';
 export type { ConntrackOptions, FlowList, TableCount } from './library/table.js';

@@ -93,7 +93,7 @@ export interface FlowEventsOptions extends WatchOptions, EventQueueOptions {
  * for await (const flow of conntrack.list({ protocol: 'tcp', original: { dport: 443 } })) console.log(flow.original.src);
  * ```
  */
-export class Conntrack implements AsyncDisposable {
+export class Conntrack implements AsyncDisposable, Disposable {
   /** What helpers wait for. */
   readonly expectations: Expectations;
   readonly #session: Session;
@@ -342,6 +342,11 @@ export class Conntrack implements AsyncDisposable {
   /** Closes the table. Idempotent. What is under way ends with a ClosedError; settles when all of it has. */
   close(): Promise<void> {
     return this.#session.close();
+  }
+
+  /** Closes the table, and waits for nothing: `await using` does. */
+  [Symbol.dispose](): void {
+    void this.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {

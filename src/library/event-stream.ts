@@ -37,7 +37,7 @@ type Waiting<T> = {
 };
 
 /** Events from the moment on that it was made. Leaving the loop, `close` or `await using` ends it. */
-export class EventStream<T> implements AsyncIterableIterator<T, undefined, undefined>, AsyncDisposable {
+export class EventStream<T> implements AsyncIterableIterator<T>, AsyncDisposable, Disposable {
   /** Settles when the first list is complete: at once without `initial` and `resync`. */
   readonly ready: Promise<void>;
   readonly #watch: EventWatch;
@@ -123,6 +123,10 @@ export class EventStream<T> implements AsyncIterableIterator<T, undefined, undef
     this.#queue = [];
     this.#next = 0;
     this.#end();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

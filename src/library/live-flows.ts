@@ -21,7 +21,7 @@ export type LiveListener = (change: LiveChange) => void;
  * again. Flows are kept as the kernel's messages, outside the JavaScript heap, in about 300 bytes each; objects are made when they
  * are asked for. Timeouts and counters are as the last event told them, which is not the present.
  */
-export class LiveFlows implements Iterable<Flow>, AsyncDisposable {
+export class LiveFlows implements Iterable<Flow>, AsyncDisposable, Disposable {
   readonly #watch: EventWatch;
   readonly #reader = new FlowReader();
   readonly #listeners = new Set<LiveListener>();
@@ -115,6 +115,10 @@ export class LiveFlows implements Iterable<Flow>, AsyncDisposable {
     this.#ended = true;
     this.#watch.close();
     for (const callback of this.#onEnd.splice(0)) callback();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -16,7 +16,7 @@ type Waiting<T> = {
   readonly reject: (reason: unknown) => void;
 };
 
-export class ScanIterator<T> implements AsyncIterableIterator<T, undefined, undefined> {
+export class ScanIterator<T> implements AsyncIterableIterator<T> {
   readonly #scan: (visitor: ScanVisitor) => Promise<void>;
   readonly #make: (view: View) => T;
   /** Throws when the scan shall not go on: it was aborted, or the table closed. */

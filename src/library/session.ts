@@ -6,13 +6,14 @@ import { CALL_OPTIONS, checkOptions, type OptionRows } from './check-options.js'
 import { EventWatch, type EventWatchOptions } from './event-watch.js';
 import { hinted, withHint } from './hints.js';
 import { ScanIterator } from './scan-iterator.js';
+import type { Signal } from './signal.js';
 import type { ConntrackTable, ScanVisitor } from './table.js';
 import { TimeSlice } from './time-slice.js';
 
 /** What every call takes. */
 export interface CallOptions {
   /** Ends the call with the signal's reason. What was already changed stays changed. */
-  readonly signal?: AbortSignal | undefined;
+  readonly signal?: Signal | undefined;
 }
 
 /** The parts of a visitor that a long run needs. */
@@ -124,6 +125,13 @@ function closedError(): ClosedError {
   return new ClosedError('this Conntrack is closed');
 }
 
+/** What a list has, one after the other. Leaving the loop, `return()` and `await using` end the reading. */
+export interface ListingIterator<T> extends AsyncIterableIterator<T>, AsyncDisposable {
+  next(): Promise<IteratorResult<T, undefined>>;
+  return(): Promise<IteratorResult<T, undefined>>;
+  [Symbol.asyncIterator](): ListingIterator<T>;
+}
+
 /** Something that can be iterated over, each time from the beginning. */
 export class Listing<T> implements AsyncIterable<T> {
   readonly #begin: () => ScanIterator<T>;
@@ -134,7 +142,7 @@ export class Listing<T> implements AsyncIterable<T> {
   }
 
   /** Reads the kernel's list. `break` ends the reading. */
-  [Symbol.asyncIterator](): AsyncIterableIterator<T, undefined, undefined> {
+  [Symbol.asyncIterator](): ListingIterator<T> {
     return this.#begin();
   }
 

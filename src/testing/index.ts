@@ -1,3 +1,5 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+
 /**
  * The testing kit: run your code on the real library without a kernel and without root.
  *

@@ -22,7 +22,7 @@ export type LineSink = (line: string) => void;
  * recorder.close();
  * ```
  */
-export class Recorder {
+export class Recorder implements Disposable {
   readonly #sink: LineSink;
   readonly #inner: OpenTransport;
   readonly #start = performance.now();
@@ -65,6 +65,10 @@ export class Recorder {
   close(): void {
     if (this.#fd !== undefined) closeSync(this.#fd);
     this.#fd = undefined;
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
   }
 }
 

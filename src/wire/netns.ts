@@ -23,7 +23,7 @@ const OPEN_FLAGS = constants.O_RDONLY | constants.O_NONBLOCK;
  * A network namespace, held open: it stays the same one, and stays there, until `close`, whatever becomes of its name or of the
  * process it was found by.
  */
-export class NetworkNamespace {
+export class NetworkNamespace implements Disposable {
   /** What it was asked for by: a name, a path or a process id. `--netns` takes it. */
   readonly name: string;
   /** Device and number of the file: the same for each way to one namespace. The device is the same for all namespaces. */
@@ -85,6 +85,10 @@ export class NetworkNamespace {
     if (this.#closed) return;
     this.#closed = true;
     closeSync(this.#fd);
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
   }
 }
 

@@ -4,7 +4,16 @@
 import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ClosedError, Conntrack, type FlowEvent, type NewFlow, OverflowError, ValueError } from '../../src/index.js';
+import {
+  ClosedError,
+  Conntrack,
+  type EventStream,
+  type FlowEvent,
+  type LiveFlows,
+  type NewFlow,
+  OverflowError,
+  ValueError,
+} from '../../src/index.js';
 import { Namespace } from '../support/namespace.js';
 import { requirePrerequisites, SELF_TEST } from '../support/project.js';
 import { Random, seedFromEnvironment } from '../support/random.js';
@@ -59,6 +68,23 @@ suite('library events', { skip: SELF_TEST ? 'the reference has no library' : fal
     assert.equal(JSON.parse(JSON.stringify(told[1])).flow.mark, 7);
     // Leaving the loop has ended the stream.
     assert.deepEqual(await events.next(), { value: undefined, done: true });
+  });
+
+  test('using ends a stream, a view and a table', async () => {
+    let ended: { conntrack: Conntrack; live: LiveFlows; events: EventStream<FlowEvent> };
+    await using other = await open();
+    {
+      using conntrack = await Conntrack.open({ netns: namespace.pid });
+      using live = await conntrack.watch();
+      using events = conntrack.events();
+      ended = { conntrack, live, events };
+    }
+    await other.create(flow(1));
+    assert.deepEqual(await ended.events.next(), { value: undefined, done: true });
+    await sleep(50);
+    assert.equal(ended.live.size, 0);
+    assert.equal(ended.live.failure, undefined); // ended before the table was
+    await assert.rejects(ended.conntrack.count(), ClosedError);
   });
 
   test('filter and types', async () => {

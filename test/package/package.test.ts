@@ -10,6 +10,7 @@ import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/co
 import { publint } from 'publint';
 import { formatMessage } from 'publint/utils';
 import { PROJECT, readProjectFile } from '../support/project.js';
+import { SIGNAL_OF_DOM, SLIPS, USER } from './user-programs.js';
 
 const manifest = JSON.parse(readProjectFile('package.json')) as { exports: Record<string, unknown>; version: string };
 /** `conntrack`, `conntrack/netlink`, …: what code can be imported from. */
@@ -158,22 +159,65 @@ suite('package', () => {
       assert.equal(must('node', ['-e', source], { cwd: project, path }), 'ERR_PACKAGE_PATH_NOT_EXPORTED\n');
     });
 
-    test('the strictest user of the declarations needs no other package', () => {
-      const source = ENTRIES.map((entry, i) => `import * as e${i} from '${entry}';\nexport const all${i} = e${i};\n`).join('');
-      writeFileSync(join(project, 'user.ts'), source);
-      const options = {
-        strict: true,
-        exactOptionalPropertyTypes: true,
-        noUncheckedIndexedAccess: true,
-        skipLibCheck: false,
-        noEmit: true,
-        module: 'NodeNext',
-        target: 'ES2022',
-        lib: ['ES2023', 'DOM', 'ESNext.Disposable'],
-        types: [],
+    suite('declarations', () => {
+      const own = join(PROJECT, 'node_modules/typescript');
+      before(() => {
+        const entries = ENTRIES.map((entry, i) => `import * as e${i} from '${entry}';\nexport const all${i} = e${i};\n`).join('');
+        writeFileSync(join(project, 'entries.ts'), entries);
+        writeFileSync(join(project, 'user.ts'), USER);
+        writeFileSync(join(project, 'signal.ts'), SIGNAL_OF_DOM);
+        writeFileSync(join(project, 'slips.ts'), SLIPS);
+      });
+
+      /** Compiles the programs as a user has them, without @types/node, and writes their declarations. @returns what is wrong */
+      const compile = (typescript: string, lib: readonly string[], options: object, files = programs(lib)): string => {
+        const compilerOptions = {
+          ...{ target: 'ES2022', lib, types: [], skipLibCheck: false, declaration: true, outDir: 'out' },
+          ...options,
+        };
+        writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions, files }));
+        const { status, stdout } = spawnSync(process.execPath, [join(typescript, 'bin/tsc'), '-p', project], {
+          encoding: 'utf8',
+        });
+        return status === 0 ? stdout : `${status}: ${stdout}`;
       };
-      writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions: options, files: ['user.ts'] }));
-      must(process.execPath, [join(PROJECT, 'node_modules/typescript/bin/tsc'), '-p', project], { cwd: project });
+      const programs = (lib: readonly string[]) => ['entries.ts', 'user.ts', ...(lib.includes('DOM') ? ['signal.ts'] : [])];
+      const MODULES = [
+        { module: 'NodeNext' },
+        { module: 'Node16', moduleResolution: 'Node16' },
+        { module: 'ESNext', moduleResolution: 'Bundler' },
+      ];
+      const STRICTNESS = [
+        { strict: false },
+        { strict: true },
+        { strict: true, exactOptionalPropertyTypes: true, noUncheckedIndexedAccess: true },
+      ];
+      const LIBRARIES = [['ES2022'], ['ES2022', 'DOM']];
+
+      for (const lib of LIBRARIES)
+        test(`need no other package and no library but ${lib.join(' and ')}`, () => {
+          for (const module of MODULES)
+            for (const strictness of STRICTNESS)
+              assert.equal(compile(own, lib, { ...module, ...strictness }), '', JSON.stringify({ module, strictness }));
+        });
+
+      test('refuse undefined where the compiler can', () => {
+        const slips = (options: object) =>
+          compile(own, ['ES2022'], { module: 'NodeNext', strict: true, ...options }, ['slips.ts']).match(/error/g);
+        assert.equal(slips({}), null);
+        assert.equal(slips({ exactOptionalPropertyTypes: true })?.length, 2);
+      });
+
+      test('are read by the oldest compiler that knows using', (t) => {
+        const older = join(folder, 'older');
+        mkdirSync(older);
+        writeFileSync(join(older, 'package.json'), '{ "private": true }');
+        const args = [npm, 'install', '--prefer-offline', '--no-audit', '--no-fund', 'typescript@5.2'];
+        if (spawnSync(process.execPath, args, { cwd: older }).status !== 0)
+          return t.skip('the registry of npm cannot be reached');
+        for (const lib of LIBRARIES)
+          assert.equal(compile(join(older, 'node_modules/typescript'), lib, { ...MODULES[0], ...STRICTNESS[2] }), '');
+      });
     });
   });
 });
