@@ -36,15 +36,17 @@ export function explain(
       hint: command.changes ? LOOK_FIRST : 'try again',
     };
   }
-  const { reason, hint } = reasonOf(error, invocation);
+  const { reason, hint, attempt: part } = reasonOf(error, invocation);
   const detail = error instanceof KernelError && error.detail ? ` (the kernel says: ${error.detail})` : '';
-  return { message: `${attempt}: ${reason}${detail}`, hint };
+  return { message: `${part ?? attempt}: ${reason}${detail}`, hint };
 }
 
 interface Reason {
   readonly reason: string;
   /** What to do about it. */
   readonly hint: string | undefined;
+  /** What cannot be done, where that is not what the command is for. */
+  readonly attempt?: string;
 }
 
 const WITHOUT_HELPER: Reason = {
@@ -68,7 +70,8 @@ const ONLY_NEW: Reason = {
   hint: 'leave out -n, -g and such, or delete the flow first with -D',
 };
 const NO_ROOM_FOR_LABELS: Reason = {
-  reason: 'the flow has no room for labels',
+  attempt: 'cannot set the labels',
+  reason: 'the flow entry is there, but has no room for them',
   hint: 'labels must be in use, as with "ct label" in an nftables rule, when a flow begins',
 };
 const OUT_OF_RANGE: Reason = {

@@ -91,6 +91,15 @@ export function labelBytes(bits: readonly number[], size = LABEL_BITS / 8): Uint
   return bytes;
 }
 
+/** Whether the flow in the view has the labels that CTA_LABELS and its mask ask for. */
+export function hasLabels(view: View, labels: Uint8Array, mask: Uint8Array | undefined): boolean {
+  for (let word = 0; 4 * word < labels.length; word++) {
+    const bits = mask ? host32(mask, 4 * word) : -1;
+    if ((view.labelWord(S.labels, word) & bits) !== (host32(labels, 4 * word) & bits)) return false;
+  }
+  return true;
+}
+
 function protocolState(view: View, change: FlowChange): ProtocolState | undefined {
   const { state, vtagOriginal, vtagReply } = change;
   const protonum = view.u8(ORIGINAL + T.protonum);

@@ -158,7 +158,7 @@ export class Conntrack implements AsyncDisposable, Disposable {
 
   /**
    * Creates a flow; with `mayExist` one that is there is updated. Matches `-I`, `-A`.
-   * @throws ValueError; KernelError, with `code` EEXIST when it is there
+   * @throws ValueError; KernelError, with `code` EEXIST when it is there, ENOSPC when it is there now and lacks nothing but its labels
    */
   create(flow: FlowCopy | NewFlow, options: CallOptions & { readonly mayExist?: boolean } = {}): Promise<void> {
     const work = () => this.#session.table.create(toFlowSpec(flow), { mayExist: options.mayExist ?? false });
@@ -410,6 +410,7 @@ class Creator {
   #batch: EncodedFlows | undefined;
   #given = 0;
   #partly = 0;
+  #withoutLabelRoom = 0;
   #failed = 0;
 
   constructor(table: ConntrackTable, mayExist: boolean) {
@@ -439,12 +440,17 @@ class Creator {
   async finish(): Promise<CreateResult> {
     if (this.#batch) await this.#send(this.#batch);
     const missing = new KernelError('CT_NEW', 2, 'ENOENT', 'no such entry');
-    this.#waiting.create(this.#table, (index, error = missing) => this.#fail(index, error));
+    this.#waiting.create(
+      this.#table,
+      (index, error = missing) => this.#fail(index, error),
+      () => this.#withoutLabelRoom++,
+    );
     const errors = this.#errors.sort((a, b) => a.index - b.index);
     return {
       given: this.#given,
       created: this.#given - this.#failed,
       partly: this.#partly,
+      withoutLabelRoom: this.#withoutLabelRoom,
       failed: this.#failed,
       ...(errors.length > 0 ? { errors } : {}),
     };
@@ -455,7 +461,7 @@ class Creator {
     const failed = (i: number, error: KernelError) => {
       if (!this.#waiting.keep(batch, i, error)) this.#fail(batch.tag(i), error);
     };
-    this.#partly += await this.#table.createEncoded(batch, failed, { background: true });
+    this.#partly += await this.#table.createEncoded(batch, failed, () => this.#withoutLabelRoom++, { background: true });
     // The requests that wait are encoded in memory that the next batch would use.
     if (this.#waiting.count > 0) batch.seal();
   }

@@ -1,8 +1,11 @@
 // Flows to create, encoded as they are read: what a load keeps in memory between checking its lines and sending them.
 
+import { hasLabels } from '../ctnetlink/flow-change.js';
 import { type FlowSpec, putFlow } from '../ctnetlink/flow-spec.js';
 import {
   CTA_HELP,
+  CTA_LABELS,
+  CTA_LABELS_MASK,
   CTA_NAT_DST,
   CTA_NAT_SRC,
   CTA_STATUS,
@@ -11,9 +14,10 @@ import {
   CTA_ZONE,
   IPCTNL_MSG_CT_NEW,
 } from '../ctnetlink/uapi/nfnetlink-conntrack.js';
+import type { View } from '../ctnetlink/view.js';
 import { host16, host32, putHost16, putHost32 } from '../wire/bytes.js';
 import { align4, MessageWriter } from '../wire/message.js';
-import { NLA_TYPE_MASK, NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST } from '../wire/uapi/netlink.js';
+import { NLA_HDRLEN, NLA_TYPE_MASK, NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST } from '../wire/uapi/netlink.js';
 import { NFNL_ATTRS } from '../wire/uapi/nfnetlink.js';
 import { ctnetlink } from './channel.js';
 import { BATCH_SIZE } from './pending-flows.js';
@@ -113,14 +117,25 @@ export class EncodedFlows {
     return this.#find(index, CTA_TUPLE_MASTER) > 0;
   }
 
+  /** Whether request `index` is about labels. */
+  hasLabels(index: number): boolean {
+    return this.#find(index, CTA_LABELS) > 0;
+  }
+
+  /** Whether the flow in the view has the labels that request `index` asks for. */
+  labelled(index: number, view: View): boolean {
+    return hasLabels(view, this.#value(index, CTA_LABELS)!, this.#value(index, CTA_LABELS_MASK));
+  }
+
   /** Request `index` alone, to be sent again. */
   single(index: number): SingleRequest {
-    return this.#without(index, NOTHING);
+    return this.#request(index, () => true);
   }
 
   /** Request `index` alone, with only what a flow that exists can still take (docs/differences.md B50). */
   withoutFixedParts(index: number, timeout: 'with timeout' | 'without timeout'): SingleRequest {
-    return this.#without(index, timeout === 'with timeout' ? FIXED_PARTS : FIXED_PARTS_AND_TIMEOUT);
+    const fixed = timeout === 'with timeout' ? FIXED_PARTS : FIXED_PARTS_AND_TIMEOUT;
+    return this.#request(index, (type) => !fixed.has(type));
   }
 
   /** The slot of request `index`: the one of an earlier request for the same flow, else a free one. Slots hold an index plus one. */
@@ -158,11 +173,17 @@ export class EncodedFlows {
     return 0;
   }
 
+  #value(index: number, type: number): Uint8Array | undefined {
+    const at = this.#find(index, type);
+    return at > 0 ? this.bytes.subarray(at + NLA_HDRLEN, at + host16(this.bytes, at)) : undefined;
+  }
+
   #start(index: number): number {
     return this.#index[2 * index]!;
   }
 
-  #without(index: number, types: ReadonlySet<number>): SingleRequest {
+  /** With the attributes that `taken` says. */
+  #request(index: number, taken: (type: number) => boolean): SingleRequest {
     const start = this.#start(index);
     const end = start + host32(this.bytes, start);
     return {
@@ -171,7 +192,7 @@ export class EncodedFlows {
       put: (message) => {
         for (let at = start + NFNL_ATTRS; at < end; at += align4(host16(this.bytes, at))) {
           const type = host16(this.bytes, at + 2);
-          if (!types.has(type & NLA_TYPE_MASK)) message.copy(type, this.bytes, at + 4, host16(this.bytes, at) - 4);
+          if (taken(type & NLA_TYPE_MASK)) message.copy(type, this.bytes, at + 4, host16(this.bytes, at) - 4);
         }
       },
     };
@@ -206,7 +227,6 @@ export interface SingleRequest {
   put(message: MessageWriter): void;
 }
 
-const NOTHING: ReadonlySet<number> = new Set();
 const FIXED_PARTS: ReadonlySet<number> = new Set([CTA_STATUS, CTA_NAT_SRC, CTA_NAT_DST, CTA_HELP, CTA_TUPLE_MASTER]);
 const FIXED_PARTS_AND_TIMEOUT: ReadonlySet<number> = new Set([...FIXED_PARTS, CTA_TIMEOUT]);
 

@@ -39,6 +39,8 @@ export interface CreateResult {
   readonly created: number;
   /** Of `created`: were there, and kept NAT, helper, master, status or a fixed timeout, which only new flows take. */
   readonly partly: number;
+  /** Of `created`: could not get their labels, since no ruleset used labels when they began. */
+  readonly withoutLabelRoom: number;
   readonly failed: number;
   /** The first few refusals, with the position of the flow among those given, from 0. */
   readonly errors?: readonly { readonly index: number; readonly error: ConntrackError }[];

@@ -5,7 +5,7 @@ import { type ExpectationSpec, putExpectation } from '../ctnetlink/expectation-s
 import { S } from '../ctnetlink/fields.js';
 import { compileFilter, type FlowFilter } from '../ctnetlink/filter.js';
 import type { Family } from '../ctnetlink/flow.js';
-import { changesFlow, type FlowChange } from '../ctnetlink/flow-change.js';
+import { changesFlow, type FlowChange, hasLabels } from '../ctnetlink/flow-change.js';
 import { type FlowSpec, putFlow } from '../ctnetlink/flow-spec.js';
 import { exactKey, filtersByTuple, putKernelFilter, requiredFamily, type TupleFilter } from '../ctnetlink/kernel-filter.js';
 import { CPU_STATISTICS, createStatisticsView, EXPECTATION_STATISTICS, GLOBAL_STATISTICS } from '../ctnetlink/statistics.js';
@@ -31,7 +31,7 @@ import { ClosedError, isMissing, KernelError, NoAnswerError } from '../errors.js
 import type { VisitMessage } from '../wire/answers.js';
 import { putBe32 } from '../wire/bytes.js';
 import { type DumpVisitor, SharedThread } from '../wire/dump.js';
-import { EBUSY, EINVAL, EOPNOTSUPP, EPERM } from '../wire/errno.js';
+import { EBUSY, EINVAL, ENOSPC, EOPNOTSUPP, EPERM, errnoName, errnoReason } from '../wire/errno.js';
 import type { MessageWriter } from '../wire/message.js';
 import { NetworkNamespace } from '../wire/netns.js';
 import { NetlinkSocket } from '../wire/socket.js';
@@ -305,15 +305,21 @@ export class ConntrackTable {
     return result;
   }
 
-  /** Creates a flow, or with `mayExist` updates the one that is there. @throws KernelError, with `code` EEXIST when it is there */
+  /**
+   * Creates a flow, or with `mayExist` updates the one that is there.
+   * @throws KernelError, with `code` EEXIST when it is there, ENOSPC when it is there now and lacks nothing but its labels
+   */
   create(flow: FlowSpec, options: { readonly mayExist?: boolean } = {}): void {
     const flags = NLM_F_CREATE | (options.mayExist ? 0 : NLM_F_EXCL);
     const build = (message: MessageWriter) => putFlow(message, flow);
     this.#transact('CT_NEW', ctnetlink(IPCTNL_MSG_CT_NEW), flow.family, build, undefined, { flags });
+    const { labels } = flow;
+    if (labels && !this.#isLabelled(flow.family, build, (view) => hasLabels(view, labels, flow.labelsMask))) throw noLabelRoom();
   }
 
   /**
-   * Creates many flows in one send. `failed` gets each refusal with the flow's index; the others are in the table.
+   * Creates many flows in one send. `failed` gets each refusal with the flow's index; the others are in the table, but those that
+   * `unlabelled` gets lack their labels.
    * A flow that exists and may be updated, but not in its NAT, status, helper, master or fixed timeout, gets the rest of its values.
    * @returns how many flows got only that
    * @internal
@@ -321,32 +327,96 @@ export class ConntrackTable {
   async createEncoded(
     flows: EncodedFlows,
     failed: (index: number, error: KernelError) => void,
+    unlabelled: (index: number) => void,
     { background = false }: Pick<ScanOptions, 'background'> = {},
   ): Promise<number> {
     const again = new Map<number, 'with timeout' | 'without timeout'>();
-    const refused = (index: number, error: KernelError) => {
-      if (flows.mayExist(index) && FIXED_PART_ERRORS.has(error.errno))
-        again.set(index, error.errno === EPERM ? 'without timeout' : 'with timeout');
-      else failed(index, error);
-    };
-    await this.#with((channel) => channel.sendEncoded('CT_NEW', flows, refused, background));
+    const done = new Set<number>();
+    await this.#with(async (channel) => {
+      const refused = (index: number, error: KernelError) => {
+        done.add(index);
+        if (error.errno === ENOSPC && flows.hasLabels(index)) unlabelled(index);
+        else if (flows.mayExist(index) && FIXED_PART_ERRORS.has(error.errno))
+          again.set(index, error.errno === EPERM ? 'without timeout' : 'with timeout');
+        else failed(index, error);
+      };
+      await channel.sendEncoded('CT_NEW', flows, refused, background);
+      await this.#checkLabels(channel, flows, (index) => !done.has(index), unlabelled, background);
+    });
     let partly = 0;
     for (const [index, timeout] of again) {
       try {
-        this.createSingle({ ...flows.withoutFixedParts(index, timeout), flags: 0 });
-        partly++;
+        this.#sendSingle({ ...flows.withoutFixedParts(index, timeout), flags: 0 });
       } catch (error) {
         if (!(error instanceof KernelError)) throw error;
-        failed(index, error);
+        if (error.errno !== ENOSPC) {
+          failed(index, error);
+          continue;
+        }
+        unlabelled(index);
       }
+      partly++;
     }
     return partly;
   }
 
-  /** Creates one flow out of an encoded batch. @throws KernelError @internal */
-  createSingle(request: SingleRequest): void {
-    const { flags } = request;
-    this.#transact('CT_NEW', ctnetlink(IPCTNL_MSG_CT_NEW), request.family, request.put, undefined, { flags });
+  /** Creates one flow out of an encoded batch. @returns false when it lacks its labels @throws KernelError @internal */
+  createSingle(flows: EncodedFlows, index: number): boolean {
+    const { family, flags, put } = flows.single(index);
+    this.#sendSingle({ family, flags, put });
+    return !flows.hasLabels(index) || this.#isLabelled(family, put, (view) => flows.labelled(index, view));
+  }
+
+  #sendSingle({ family, flags, put }: SingleRequest): void {
+    this.#transact('CT_NEW', ctnetlink(IPCTNL_MSG_CT_NEW), family, put, undefined, { flags });
+  }
+
+  /** Asks for a flow that was just created, by the request for it: a GET looks at its key alone. One that is gone is as it should be. */
+  #isLabelled(family: number, build: (message: MessageWriter) => void, labelled: (view: View) => boolean): boolean {
+    const view = createFlowView();
+    let found = true;
+    const visit = decodeThen(view, () => {
+      found = labelled(view);
+    });
+    try {
+      this.#transact('CT_GET', ctnetlink(IPCTNL_MSG_CT_GET), family, build, visit);
+    } catch (error) {
+      if (!isMissing(error)) throw error;
+    }
+    return found;
+  }
+
+  /**
+   * Asks for those of the flows that shall have labels: to new ones the kernel gives none where no ruleset uses labels, and does not say
+   * so. `unlabelled` gets those that lack theirs.
+   */
+  async #checkLabels(
+    channel: Channel,
+    flows: EncodedFlows,
+    created: (index: number) => boolean,
+    unlabelled: (index: number) => void,
+    background: boolean,
+  ): Promise<void> {
+    const asked: number[] = [];
+    for (let index = 0; index < flows.count; index++) {
+      if (!flows.hasLabels(index) || !created(index)) continue;
+      const { family, put } = flows.single(index);
+      channel.addToBatch(ctnetlink(IPCTNL_MSG_CT_GET), 0, family, put);
+      asked.push(index);
+    }
+    const view = createFlowView();
+    await channel.sendBatch(
+      'CT_GET',
+      (bytes, at, end, i) => {
+        view.decode(bytes, at, end);
+        const index = asked[i]!;
+        if (!flows.labelled(index, view)) unlabelled(index);
+      },
+      (_, error) => {
+        if (!isMissing(error)) throw error; // those have ended by themselves
+      },
+      background,
+    );
   }
 
   /**
@@ -522,6 +592,11 @@ export function familyNumber(family: Family | undefined): number {
 /** Waits for one thing and then another, if there is anything to wait for. */
 function both(first: Promise<void> | undefined, then: (() => Promise<void> | undefined) | undefined): Promise<void> | undefined {
   return first ? first.then(then) : then?.();
+}
+
+/** As the kernel refuses labels to a flow that exists. New ones it creates without, and says nothing. */
+export function noLabelRoom(): KernelError {
+  return new KernelError('CT_NEW', ENOSPC, errnoName(ENOSPC), errnoReason(ENOSPC));
 }
 
 function decodeThen(view: View, visit: (view: View) => void): VisitMessage {

@@ -1,11 +1,11 @@
 // Flows whose master was not in the table when they were sent. It may come later: a saved table is in no order.
 
 import { isMissing, KernelError } from '../errors.js';
-import type { EncodedFlows, SingleRequest } from './encoded-flows.js';
+import type { EncodedFlows } from './encoded-flows.js';
 import type { ConntrackTable } from './table.js';
 
 export class WaitingFlows {
-  #waiting: { readonly tag: number; readonly request: SingleRequest }[] = [];
+  #waiting: { readonly batch: EncodedFlows; readonly index: number }[] = [];
 
   get count(): number {
     return this.#waiting.length;
@@ -14,32 +14,36 @@ export class WaitingFlows {
   /** Keeps flow `index` of a batch, if `error` says that it lacks its master; the batch's memory must stay. @returns whether it did */
   keep(batch: EncodedFlows, index: number, error: KernelError): boolean {
     if (!isMissing(error) || !batch.hasMaster(index)) return false;
-    this.#waiting.push({ tag: batch.tag(index), request: batch.single(index) });
+    this.#waiting.push({ batch, index });
     return true;
   }
 
   /**
-   * Creates them, in rounds, until all are there or no more of them can be. `failed` gets the tags of the others, and what the
-   * kernel said: nothing of those that still lack their master.
+   * Creates them, in rounds, until all are there or no more of them can be. `unlabelled` gets the tags of those that lack their labels,
+   * `failed` those of the others, and what the kernel said: nothing of those that still lack their master.
    * @returns how many were created
    */
-  create(table: ConntrackTable, failed: (tag: number, error: KernelError | undefined) => void): number {
+  create(
+    table: ConntrackTable,
+    failed: (tag: number, error: KernelError | undefined) => void,
+    unlabelled: (tag: number) => void,
+  ): number {
     let created = 0;
     for (let before = Number.POSITIVE_INFINITY; this.#waiting.length > 0 && this.#waiting.length < before; ) {
       before = this.#waiting.length;
-      this.#waiting = this.#waiting.filter(({ tag, request }) => {
+      this.#waiting = this.#waiting.filter(({ batch, index }) => {
         try {
-          table.createSingle(request);
+          if (!table.createSingle(batch, index)) unlabelled(batch.tag(index));
           created++;
         } catch (error) {
           if (!(error instanceof KernelError)) throw error;
           if (isMissing(error)) return true;
-          failed(tag, error);
+          failed(batch.tag(index), error);
         }
         return false;
       });
     }
-    for (const { tag } of this.#waiting.splice(0)) failed(tag, undefined);
+    for (const { batch, index } of this.#waiting.splice(0)) failed(batch.tag(index), undefined);
     return created;
   }
 }

@@ -219,6 +219,7 @@ suite('library', { skip: SELF_TEST ? 'the reference has no library' : false }, (
           given: 3,
           created: 2,
           partly: 0,
+          withoutLabelRoom: 0,
           failed: 1,
           errors: [[0, 'EEXIST']],
         },
@@ -254,10 +255,34 @@ suite('library', { skip: SELF_TEST ? 'the reference has no library' : false }, (
         yield master;
       }
       const result = await conntrack.createMany(flows());
-      assert.deepEqual(result, { given: 292, created: 292, partly: 0, failed: 0 });
+      assert.deepEqual(result, { given: 292, created: 292, partly: 0, withoutLabelRoom: 0, failed: 0 });
       const [expected] = await conntrack.list({ original: { sport: 1 } }).toArray();
       assert.equal(expected?.master?.sport, 9);
       assert.equal((await conntrack.delete({})).deleted, 292);
+    });
+
+    test('what cannot get its labels is told', async () => {
+      await using bare = await Namespace.create('lib-bare');
+      await using other = await Conntrack.open({ netns: bare.pid });
+      const labelled = udp(1, { labels: [1, 100] });
+      const roomless = (error: unknown) =>
+        error instanceof KernelError && error.code === 'ENOSPC' && /no room for labels/.test(error.hint!);
+      await assert.rejects(other.create(labelled), roomless);
+      await assert.rejects(other.create(labelled, { mayExist: true }), roomless);
+      assert.equal(
+        (await other.get({ protocol: 'udp', original: { src: '192.0.2.1', dst: '198.51.100.1', sport: 1, dport: 53 } }))?.labels,
+        undefined,
+      );
+      const flows = [labelled, udp(2), udp(3, { labels: [] }), udp(4, { labels: [7], mark: 5 })];
+      for (let time = 0; time < 2; time++)
+        assert.deepEqual(await other.createMany(flows, { mayExist: true }), {
+          given: 4,
+          created: 4,
+          partly: 0,
+          withoutLabelRoom: 2,
+          failed: 0,
+        });
+      assert.equal((await other.count({ mark: 5 })).entries, 1);
     });
 
     test('wrong values are refused before anything is sent', async () => {

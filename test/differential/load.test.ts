@@ -157,6 +157,90 @@ suite('mistakes', OURS, () => {
   });
 });
 
+suite('labels where no ruleset uses any', OURS, () => {
+  let bare: Table;
+  before(async () => {
+    bare = await Table.create('load-bare', { labels: false });
+  });
+  after(() => bare?.[Symbol.asyncDispose]());
+  const flow = (sport: number, more = '') => line(sport, more).replace('-I', '-A');
+  const NONE = /: cannot set the labels: the flow entry is there, but has no room for them$/gm;
+
+  test('every line that asks for some is told and counts as an error, the others are loaded, and so it is every time', async () => {
+    const lines = [
+      flow(1),
+      flow(2, ' --label-bits 0x6'),
+      flow(3, ' --label-add web -m 5'),
+      // Its master comes later.
+      flow(4, ' --label-bits 0x1 --master-src 192.0.2.1 --master-dst 198.51.100.1 --master-proto 17 --master-ports 9,53'),
+      ...Array.from({ length: 150 }, (_, n) => flow(100 + n)),
+      flow(9),
+      flow(10, ' --label-bits 0x8 -n 203.0.113.5'),
+    ];
+    const [first, second, third] = [await bare.load(lines), await bare.load(lines), await bare.load(lines)];
+    const told = (text: string) => text.replace(/^.* were there already .*\n/m, '');
+    assert.deepEqual([first.status, second.status, third.status], ['1', '1', '1']);
+    assert.match(
+      first.stderr,
+      new RegExp(
+        `^${[2, 3, 4, 156].map((n) => `conntrack: standard input:${n}${NONE.source.slice(0, -1)}\n`).join('')}` +
+          'conntrack: standard input: 4 flow entries lack their labels\n +hint: labels must be in use.*\n$',
+      ),
+    );
+    assert.deepEqual([told(second.stderr), told(third.stderr)], [first.stderr, first.stderr]);
+    assert.equal(await bare.count(), 156);
+    assert.equal((await bare.list('-m', '5')).length, 1);
+  });
+
+  test('ten of many lines are told', async () => {
+    await bare.fill([]);
+    const outcome = await bare.load(Array.from({ length: 250 }, (_, n) => flow(1 + n, ' --label-bits 0x2')));
+    assert.equal(outcome.status, '1');
+    assert.equal(outcome.stderr.match(NONE)?.length, 10);
+    assert.match(outcome.stderr, /: 250 flow entries lack their labels \(240 of them not shown\)\n/);
+    assert.equal(await bare.count(), 250);
+  });
+
+  test('lines of JSON likewise', async () => {
+    await bare.fill([]);
+    const json = {
+      protocol: 'udp',
+      timeout: 1000,
+      original: { src: '192.0.2.1', dst: '198.51.100.1', sport: 1, dport: 53 },
+      labels: [1],
+    };
+    for (let time = 0; time < 2; time++) {
+      const outcome = await bare.load([JSON.stringify(json)], '--format', 'ndjson');
+      assert.deepEqual([outcome.status, outcome.stderr.match(NONE)?.length], ['1', 1]);
+    }
+  });
+
+  test('-I and -A likewise', async () => {
+    await bare.fill([]);
+    for (const command of [line(1, ' --label-add web'), flow(2, ' --label-add web'), flow(2, ' --label-add web')]) {
+      const outcome = await bare.run(command);
+      assert.equal(outcome.status, '1', command);
+      assert.match(
+        outcome.stderr,
+        /^conntrack: cannot set the labels: the flow entry is there, but has no room for them\n +hint: .*\n$/,
+      );
+    }
+    assert.equal(await bare.count(), 2);
+  });
+
+  test('labels that can be given are, with a mask beside those that are there', async () => {
+    await table.fill([]);
+    for (const [bits, labels] of [
+      ['0x2', 'web'],
+      ['0x4', 'web,eth0-in'],
+    ]) {
+      const outcome = await table.load([flow(1, ` --label-bits ${bits}`), flow(2), flow(3, ` --label-bits ${bits}`)]);
+      assert.equal(outcome.status, '0', outcome.stderr);
+      assert.equal((await table.list('-o', 'labels')).filter((text) => text.endsWith(` labels=${labels}`)).length, 2);
+    }
+  });
+});
+
 suite('over a live table (docs/differences.md B50)', OURS, () => {
   const flow = '-s 192.0.2.1 -d 198.51.100.1 -p udp --sport 1 --dport 53';
   const entry = async () => /mark=\d+/.exec((await table.list())[0]!)![0];

@@ -6,6 +6,7 @@ import type { FlowSpec } from '../../ctnetlink/flow-spec.js';
 import { IPS_EXPECTED } from '../../ctnetlink/uapi/nf-conntrack-common.js';
 import { ConntrackError, KernelError, PlatformError } from '../../errors.js';
 import { type EncodedFlows, FlowEncoder } from '../../library/encoded-flows.js';
+import { noLabelRoom } from '../../library/table.js';
 import { WaitingFlows } from '../../library/waiting-flows.js';
 import { unloadable } from '../command-line.js';
 import { commandRow } from '../command-rows.js';
@@ -233,6 +234,8 @@ class Runner {
     readonly error: ConntrackError;
   }[] = [];
   readonly #waiting = new WaitingFlows();
+  /** Lines of flows that lack their labels. */
+  readonly #unlabelled: number[] = [];
   #created = 0;
   #partly = 0;
   #lastLine = 0;
@@ -254,15 +257,18 @@ class Runner {
     const { err, out } = this.#context;
     // Without any there may be no table: a dry run opens none.
     if (this.#failures.length === 0 && this.#waiting.count > 0)
-      this.#created += this.#waiting.create(this.#context.conntrack(), (line, error) =>
-        this.#fail(line, error ?? NO_MASTER, 'A'),
+      this.#created += this.#waiting.create(
+        this.#context.conntrack(),
+        (line, error) => this.#fail(line, error ?? NO_MASTER, 'A'),
+        (line) => this.#unlabelled.push(line),
       );
     out.flush();
     const { dryRun } = this.#context.invocation.values;
     if (dryRun) err(`conntrack: ${this.#name}: every line is correct; ${this.#created} flow entries would be created`);
     if (this.#partly > 0)
       err(`conntrack: ${this.#name}: ${this.#partly} flow entries were there already and kept what only new ones can be given`);
-    if (this.#failures.length === 0) return 0;
+    this.#tellUnlabelled();
+    if (this.#failures.length === 0) return this.#unlabelled.length > 0 ? 1 : 0;
     for (const { line, invocation, error } of this.#failures.slice(0, FAILURES_TOLD)) {
       const { message, hint } = explain(error, invocation);
       for (const text of failureLines(`${this.#name}:${line}: ${message}`, hint)) err(text);
@@ -273,6 +279,21 @@ class Runner {
         `${this.#failures.length} lines failed${more > 0 ? ` (${more} of them not shown)` : ''}; later lines were not run`,
     );
     return 1;
+  }
+
+  /** Flows that lack their labels are no reason to stop: the others of a saved table shall be there. */
+  #tellUnlabelled(): void {
+    const { err } = this.#context;
+    const lines = this.#unlabelled.sort((a, b) => a - b);
+    if (lines.length === 0) return;
+    const { message, hint } = explain(noLabelRoom(), { command: 'A', table: 'conntrack' });
+    for (const line of lines.slice(0, FAILURES_TOLD)) err(`conntrack: ${this.#name}:${line}: ${message}`);
+    const more = lines.length - FAILURES_TOLD;
+    for (const text of failureLines(
+      `${this.#name}: ${lines.length} flow entries lack their labels${more > 0 ? ` (${more} of them not shown)` : ''}`,
+      hint,
+    ))
+      err(text);
   }
 
   /** As `#create`. When it is not known what became of a batch, says what is known. */
@@ -295,10 +316,14 @@ class Runner {
     const before = this.#failures.length;
     const waiting = this.#waiting.count;
     if (!this.#context.invocation.values.dryRun)
-      this.#partly += await this.#context.conntrack().createEncoded(flows, (index, error) => {
-        if (this.#waiting.keep(flows, index, error)) return;
-        this.#fail(flows.tag(index), error, flows.mayExist(index) ? 'A' : 'I');
-      });
+      this.#partly += await this.#context.conntrack().createEncoded(
+        flows,
+        (index, error) => {
+          if (this.#waiting.keep(flows, index, error)) return;
+          this.#fail(flows.tag(index), error, flows.mayExist(index) ? 'A' : 'I');
+        },
+        (index) => this.#unlabelled.push(flows.tag(index)),
+      );
     this.#created += flows.count - (this.#failures.length - before) - (this.#waiting.count - waiting);
   }
 
