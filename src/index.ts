@@ -14,6 +14,7 @@ export type {
   AddressMatch,
   AddressNatMatch,
   Filter,
+  FilterMembers,
   IcmpMatch,
   NatMatch,
   OriginalMatch,
@@ -28,6 +29,7 @@ export {
   type Flow,
   type FlowField,
   type FlowJson,
+  type FlowMembers,
   type FlowSide,
   type FlowState,
   type FlowTimestamp,
@@ -49,11 +51,18 @@ export {
 export { flowKey } from './ctnetlink/flow-key.js';
 export { LabelMap } from './ctnetlink/label.js';
 export { matcher, matches } from './ctnetlink/matches.js';
-export type { ExpectationKeyInput, NewExpectation } from './ctnetlink/new-expectation.js';
+export type {
+  ExpectationKeyInput,
+  ExpectationKeyMembers,
+  NewExpectation,
+  NewExpectationMembers,
+} from './ctnetlink/new-expectation.js';
 export type {
   FlowCopy,
   FlowKeyInput,
+  FlowKeyMembers,
   FlowUpdate,
+  FlowUpdateMembers,
   NatInput,
   NewFlow,
   Number64,

@@ -59,8 +59,8 @@ export type NatMatch = true | string | { readonly address?: string; readonly por
 /** As `NatMatch`, for protocols without ports. */
 export type AddressNatMatch = true | string | { readonly address?: string; readonly port?: never };
 
-/** The members of a filter. Which of them go together depends on the protocol. */
-interface FilterMembers {
+/** The members of a filter. Which of them go together depends on the protocol: `Filter` says it. */
+export interface FilterMembers {
   readonly family?: Family;
   /** Layer-4 protocol. Matches `-p`. */
   readonly protocol?: ProtocolInput;
@@ -157,10 +157,10 @@ interface NumberFilter extends FilterMembers {
 }
 
 /**
- * Which flows are meant. Every member that is given must hold; `{}` means all flows. A member whose value is `undefined`, one that
- * does not exist, and one that flows of this protocol have not, such as a port of icmp or a state of udp, is refused with a
- * `ValueError`, so that a slip never means more flows than were meant. The compiler refuses them too, `undefined` only with
- * `exactOptionalPropertyTypes`.
+ * Which flows are meant, by {@link FilterMembers}. Every member that is given must hold; `{}` means all flows. A member whose value is
+ * `undefined`, one that does not exist, and one that flows of this protocol have not, such as a port of icmp or a state of udp, are
+ * refused with a `ValueError`, so that a slip never means more flows than were meant. The compiler refuses them too, `undefined` only
+ * with `exactOptionalPropertyTypes`.
  */
 export type Filter = AnyFilter | TcpFilter | SctpFilter | DccpFilter | StatelessFilter | IcmpFilter | NumberFilter;
 

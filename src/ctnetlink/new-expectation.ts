@@ -19,14 +19,14 @@ import { readFamilyOf, readProtonum, readTuple, type TupleInput, withProtocol } 
 import type { ProtocolInput } from './protocol-input.js';
 
 /** What names an expectation. `ExpectationKeyInput` says what of it is needed. */
-interface ExpectationKeyMembers {
+export interface ExpectationKeyMembers {
   /** Needed, unless `tuple.protonum` has it. */
   readonly protocol?: ProtocolInput | 'unknown' | undefined;
   /** What is expected. */
   readonly tuple: TupleInput;
 }
 
-/** How one expectation is named: by what is expected, exactly as it is listed. An `Expectation` will do. */
+/** How one expectation is named, by {@link ExpectationKeyMembers}: what is expected, exactly as it is listed. An `Expectation` will do. */
 export type ExpectationKeyInput = ExpectationKeyMembers &
   (
     | { readonly tuple: NumberedTuple }
@@ -35,7 +35,8 @@ export type ExpectationKeyInput = ExpectationKeyMembers &
     | { readonly protocol: PortProtocol; readonly tuple: PortTuple }
   );
 
-interface NewExpectationMembers {
+/** The members of an expectation to create, beside those that name it. */
+export interface NewExpectationMembers {
   readonly family?: Family | 'unknown' | undefined;
   /** Which bits of `tuple` count: `255.255.255.255` is the whole address, 65535 the whole port. */
   readonly mask: TupleInput;
@@ -45,7 +46,10 @@ interface NewExpectationMembers {
   readonly timeout?: number | undefined;
 }
 
-/** An expectation to create. What an `Expectation` has beside these members is the kernel's own and passed over. */
+/**
+ * An expectation to create, with {@link NewExpectationMembers}. What an `Expectation` has beside these members is the kernel's own and
+ * passed over.
+ */
 export type NewExpectation = ExpectationKeyInput & NewExpectationMembers;
 
 const PASSED_OVER = ['id', 'zone', 'flags', 'class', 'helper', 'natDirection', 'fn'];

@@ -174,7 +174,7 @@ export function toFlowSpec(flow: FlowCopy | NewFlow): FlowSpec {
 }
 
 /** What names a flow. `FlowKeyInput` says what of it is needed. */
-interface FlowKeyMembers {
+export interface FlowKeyMembers {
   /** Needed, unless the tuple has `protonum`. */
   readonly protocol?: ProtocolInput | 'unknown' | undefined;
   /** The tuple of either direction; `original` wins when both are given. */
@@ -191,8 +191,8 @@ type EitherSide<T> =
   | { readonly original: T; readonly reply?: TupleInput | undefined };
 
 /**
- * How one flow is named: by a complete tuple, its zone, and its id where only this very entry is meant. A `Flow` will do. Ports belong
- * to the tuple where the protocol has them, the type to that of ICMP.
+ * How one flow is named, by {@link FlowKeyMembers}: a complete tuple, its zone, and its id where only this very entry is meant. A
+ * `Flow` will do. Ports belong to the tuple where the protocol has them, the type to that of ICMP.
  */
 export type FlowKeyInput = FlowKeyMembers &
   (
@@ -222,7 +222,7 @@ export function toFlowKey(key: FlowKeyInput): FlowKey {
 }
 
 /** The members of an update. `FlowUpdate` has at least one. */
-interface FlowUpdateMembers {
+export interface FlowUpdateMembers {
   /** Seconds; 0 ends the flow. */
   readonly timeout?: number;
   /** The new mark; with a mask `new = (old & ~mask) ^ value`, computed by the kernel. */
@@ -239,7 +239,7 @@ interface FlowUpdateMembers {
 
 type AtLeastOne<T> = { [K in keyof T]-?: Required<Pick<T, K>> & Partial<Omit<T, K>> }[keyof T];
 
-/** New values of an update, one at least; absent is unchanged. A member whose value is `undefined` is refused. */
+/** New values of an update, at least one of {@link FlowUpdateMembers}; absent is unchanged. A member whose value is `undefined` is refused. */
 export type FlowUpdate = AtLeastOne<FlowUpdateMembers>;
 
 /** `protonum` is that of the flows concerned, where it is known. @throws ValueError */

@@ -15,7 +15,7 @@ const VALUES = `
   flowFormatter flowKey formatAddress formatFlow listNamespaces matcher matches parseAddress reverse toJson
 `;
 const TYPES = `
-  AddressMatch AddressNatMatch AddressTuple FlowCopy IcmpMatch IcmpTuple ListingIterator NumberedTuple PortTuple WatchFilter
+  AddressMatch AddressNatMatch AddressTuple ExpectationKeyMembers FilterMembers FlowCopy FlowKeyMembers FlowMembers FlowUpdateMembers NewExpectationMembers IcmpMatch IcmpTuple ListingIterator NumberedTuple PortTuple WatchFilter
   AllFlowFields DccpFlow GreFlow IcmpFlow IcmpSide Json ListedFlow MaybePortSide PartialFlow PortSide SctpFlow TcpFlow UdpFlow
   UdpliteFlow UnknownFlow
   CallOptions ConntrackOptions CpuStatistics CreateResult DccpInfo DccpRole DccpState DeleteResult ErrorJson EventInfo EventLoss
