@@ -42,6 +42,7 @@ const LIMITS = {
   'flow objects, 3 members': { bytes: 680, collections: Number.POSITIVE_INFINITY, instructions: 8800 },
   'events, text': { bytes: NOTHING, collections: 0, instructions: 9600 },
   'events, ndjson': { bytes: NOTHING, collections: 0, instructions: 12_500 },
+  'events, tracked': { bytes: NOTHING, collections: 0, instructions: 8000 },
 };
 
 const { values: options } = parseArgs({

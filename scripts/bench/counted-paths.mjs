@@ -29,6 +29,7 @@ const EVENTS = ['event-new', 'event-update', 'event-destroy', 'event-new-packet'
 
 const at = (path) => import(`${root}/dist/${path}.js`);
 const { createFlowView } = await at('ctnetlink/view');
+const { S } = await at('ctnetlink/fields');
 const { compileFilter } = await at('ctnetlink/filter');
 const { FlowReader, fieldSet } = await at('ctnetlink/flow');
 const { LabelMap } = await at('ctnetlink/label');
@@ -40,6 +41,7 @@ const { writeFlowJson } = await at('format/flow-json');
 const { writeFlowXml } = await at('format/flow-xml');
 const { EventSource } = await at('library/event-source');
 const { FlowEncoder } = await at('library/encoded-flows');
+const { TableTracker } = await at('library/table-tracker');
 const { LineReader } = await at('cli/load-lines');
 const { LoadRequests } = await at('cli/load-requests');
 const { Datagrams } = await at('wire/datagrams');
@@ -99,6 +101,7 @@ export function makePaths(entries) {
       out.byte(NEWLINE);
       out.endEntry();
     }),
+    'events, tracked': trackEvents(entries),
   };
 }
 
@@ -190,6 +193,33 @@ function watchEvents(entries, write) {
       left = entries;
       source.drain();
       if (left !== 0) throw new Error('events are left');
+    };
+  };
+}
+
+/** Flows that begin and end, as `--resync` and live views follow them: 500 of them are alive at a time. */
+function trackEvents(entries) {
+  const alive = 500;
+  const flows = entries / 2;
+  const begun = makeTable(['event-new', 'event-new-packet', 'event-new'], flows);
+  const { starts, ends } = begun;
+  const half = begun.bytes.length & ~3;
+  const bytes = new Uint8Array(2 * half);
+  for (const at of [0, half]) bytes.set(begun.bytes.subarray(0, half), at);
+  for (const start of starts) bytes.set([2, 1, 0, 0], half + start + 4); // IPCTNL_MSG_CT_DELETE, no flags
+  return (also) => {
+    const table = { id: S.id, key: (seen) => seen.be16(S.zone), createView: createFlowView };
+    const tracker = new TableTracker(table, undefined, () => also());
+    const event = (from, to) => {
+      view.decode(bytes, from, to);
+      tracker.event(view);
+    };
+    return () => {
+      for (let i = 0; i < flows + alive; i++) {
+        if (i < flows) event(starts[i], ends[i]);
+        if (i >= alive) event(half + starts[i - alive], half + ends[i - alive]);
+      }
+      if (tracker.size !== 0) throw new Error(`${tracker.size} flows are left`);
     };
   };
 }

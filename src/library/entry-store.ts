@@ -1,45 +1,72 @@
-// EntryStore: the last message known of each entry, by a number of the owner's choice (a zone) and its first tuple. Messages lie in
-// large pages outside the collector's reach; the index is one Int32Array. An entry of 200 bytes takes about 270 bytes here.
+// EntryStore: the last message known of each entry, by a number of the owner's choice (a zone) and its first attribute: the original
+// tuple of a flow, the expected one of an expectation. Messages lie in large pages outside the collector's reach, as does the index
+// (entry-index.ts). An entry of 200 bytes takes about 280 bytes here.
 
-import { host16, host32, putHost32 } from '../wire/bytes.js';
+import { host16, machineWords } from '../wire/bytes.js';
 import { NFNL_ATTRS } from '../wire/uapi/nfnetlink.js';
+import { EntryIndex, type RecordRef } from './entry-index.js';
+import type { HashKey } from './hash-key.js';
 
 /** Bytes in a page, and in the unit that records are allocated in. */
 const PAGE = 1 << 20;
 const UNIT_BITS = 6;
 const UNIT = 1 << UNIT_BITS;
 const UNITS_PER_PAGE_BITS = 20 - UNIT_BITS;
-/** Record: hash, message size, mark (free for the owner), the owner's part of the key, the entry's id; then the message. */
+/** Record, in words: hash, size of the message in bytes, mark (free for the owner), the owner's number, the entry's id; the message. */
 const HASH = 0;
-const SIZE = 4;
-const MARK = 8;
-const KEY = 12;
-const ID = 16;
-const MESSAGE = 20;
+const SIZE = 1;
+const MARK = 2;
+const NUMBER = 3;
+const ID = 4;
+const MESSAGE = 5;
+/** From the beginning of a message to its first attribute, in words. */
+const NAME = NFNL_ATTRS >> 2;
 
-const EMPTY = 0;
-const FIRST_CAPACITY = 1024;
-
-/** A record: the number of its unit, plus 1. 0 is none. */
-export type RecordRef = number;
+/** A record is the number of its unit, plus 1. */
+const NONE: RecordRef = 0;
 
 export class EntryStore {
-  #index = new Int32Array(FIRST_CAPACITY);
-  #size = 0;
+  readonly #index: EntryIndex;
+  /** Each page as bytes and as words. */
   readonly #pages: Uint8Array[] = [];
+  readonly #words: Int32Array[] = [];
   /** Units used of the last page. */
   #used = 1 << UNITS_PER_PAGE_BITS;
   /** Heads of the lists of free records, by size in units; the next one stands at HASH. */
   readonly #free: RecordRef[] = [];
+  /** The memory that a message was given in last, as words. */
+  #given: Uint8Array = new Uint8Array(0);
+  #givenWords = machineWords(this.#given);
+
+  /** `newKey`: for tests. */
+  constructor(newKey?: () => HashKey) {
+    this.#index = new EntryIndex(
+      {
+        isNamed: (record, number, words, from, count) => {
+          const own = this.#wordsOf(record);
+          const at = this.#at(record);
+          return own[at + NUMBER] === number && sameWords(own, at + MESSAGE + NAME, words, from, count);
+        },
+        hashUnder: (key, record) => {
+          const at = this.#at(record);
+          const words = this.#wordsOf(record);
+          return key.hash(words[at + NUMBER]!, words, at + MESSAGE + NAME, nameSize(this.page(record), this.start(record)));
+        },
+        hash: (record) => this.#read(record, HASH),
+        setHash: (record, hash) => this.#write(record, HASH, hash),
+      },
+      newKey,
+    );
+  }
 
   /** Entries. */
   get size(): number {
-    return this.#size;
+    return this.#index.size;
   }
 
   /** Bytes of memory for pages and index. */
   get bytes(): number {
-    return this.#pages.length * PAGE + this.#index.byteLength;
+    return this.#pages.length * PAGE + this.#index.bytes;
   }
 
   /** The page that holds a record, for `View.decode` with `start` and `end`. */
@@ -49,122 +76,109 @@ export class EntryStore {
 
   /** Where the message of a record begins in its page. */
   start(record: RecordRef): number {
-    return this.#at(record) + MESSAGE;
+    return (this.#at(record) + MESSAGE) << 2;
   }
 
   end(record: RecordRef): number {
-    return this.start(record) + host32(this.page(record), this.#at(record) + SIZE);
+    return this.start(record) + this.#read(record, SIZE);
   }
 
   /** A number that the owner keeps with a record. */
   mark(record: RecordRef): number {
-    return host32(this.page(record), this.#at(record) + MARK);
+    return this.#read(record, MARK) >>> 0;
   }
 
   setMark(record: RecordRef, mark: number): void {
-    putHost32(this.page(record), this.#at(record) + MARK, mark);
+    this.#write(record, MARK, mark);
   }
 
   /** The entry's id, as it was given to `put`. */
   id(record: RecordRef): number {
-    return host32(this.page(record), this.#at(record) + ID);
+    return this.#read(record, ID) >>> 0;
   }
 
-  /** The record of `key` and the first attribute of the message at `at`, 0 when there is none. */
-  find(bytes: Uint8Array, at: number, key: number): RecordRef {
-    return this.#index[this.#slot(bytes, at, key, hashKey(bytes, at, key))]!;
+  /** The record of `number` and the first attribute of the message at `at`, 0 when there is none. */
+  find(bytes: Uint8Array, at: number, number: number): RecordRef {
+    const words = this.#asWords(bytes);
+    return this.#index.find(number | 0, words, (at >> 2) + NAME, nameSize(bytes, at));
   }
 
-  /** Keeps a copy of the message at `at` to `end`, in place of what was known under its key. @returns the record, mark 0 */
-  put(bytes: Uint8Array, at: number, end: number, key: number, id: number): RecordRef {
-    const hash = hashKey(bytes, at, key);
-    const slot = this.#slot(bytes, at, key, hash);
+  /** Keeps a copy of the message at `at` to `end`, in place of what was known under its name. @returns the record, mark 0 */
+  put(bytes: Uint8Array, at: number, end: number, number: number, id: number): RecordRef {
     const size = end - at;
-    let record = this.#index[slot]!;
-    if (record !== EMPTY && unitsFor(size) !== this.#units(record)) {
-      this.#release(record);
-      record = EMPTY;
-      this.#size--;
+    const units = unitsFor(size);
+    let record = this.find(bytes, at, number);
+    const known = record !== NONE && unitsFor(this.#read(record, SIZE)) === units;
+    if (!known) {
+      if (record !== NONE) this.remove(record);
+      record = this.#allocate(units);
     }
-    if (record === EMPTY) {
-      record = this.#allocate(unitsFor(size));
-      this.#index[slot] = record;
-      this.#size++;
-    }
-    const page = this.page(record);
-    const to = this.#at(record);
-    putHost32(page, to + HASH, hash);
-    putHost32(page, to + SIZE, size);
-    putHost32(page, to + MARK, 0);
-    putHost32(page, to + KEY, key);
-    putHost32(page, to + ID, id);
-    page.set(bytes.subarray(at, end), to + MESSAGE);
-    if (this.#size * 2 > this.#index.length) this.#grow();
+    this.#write(record, SIZE, size);
+    this.#write(record, MARK, 0);
+    this.#write(record, NUMBER, number);
+    this.#write(record, ID, id);
+    copyWords(this.#wordsOf(record), this.#at(record) + MESSAGE, this.#asWords(bytes), at >> 2, (size + 3) >> 2);
+    if (!known) this.#index.add(record);
     return record;
   }
 
   /** Forgets a record. */
   remove(record: RecordRef): void {
-    const page = this.page(record);
-    const at = this.#at(record);
-    const mask = this.#index.length - 1;
-    let hole = this.#slot(page, at + MESSAGE, host32(page, at + KEY), host32(page, at + HASH));
+    this.#index.remove(record);
     this.#release(record);
-    this.#size--;
-    // Close the gap, so that a search never ends too early: entries behind it that could stand in it move up.
-    for (let next = (hole + 1) & mask; ; next = (next + 1) & mask) {
-      const moved = this.#index[next]!;
-      if (moved === EMPTY) break;
-      const home = host32(this.page(moved), this.#at(moved) + HASH) & mask;
-      if (((next - home) & mask) < ((next - hole) & mask)) continue;
-      this.#index[hole] = moved;
-      hole = next;
-    }
-    this.#index[hole] = EMPTY;
   }
 
   /** The records there are now. Each may be gone, or be another entry's, by the time it is looked at: see `isInUse`. */
   records(): Int32Array {
-    const records = new Int32Array(this.#size);
-    let count = 0;
-    for (const record of this.#index) if (record !== EMPTY) records[count++] = record;
-    return records;
+    return this.#index.records();
   }
 
   /** Whether an entry is kept in a record. */
   isInUse(record: RecordRef): boolean {
-    return host32(this.page(record), this.#at(record) + SIZE) !== 0;
+    return this.#read(record, SIZE) !== 0;
   }
 
+  /** How many places are looked at until each record is found. For tests. */
+  searches(): number[] {
+    return this.#index.searches();
+  }
+
+  #wordsOf(record: RecordRef): Int32Array {
+    return this.#words[(record - 1) >> UNITS_PER_PAGE_BITS]!;
+  }
+
+  /** Where a record begins in its page, in words. */
   #at(record: RecordRef): number {
-    return ((record - 1) & ((1 << UNITS_PER_PAGE_BITS) - 1)) << UNIT_BITS;
+    return ((record - 1) & ((1 << UNITS_PER_PAGE_BITS) - 1)) << (UNIT_BITS - 2);
   }
 
-  #units(record: RecordRef): number {
-    return unitsFor(host32(this.page(record), this.#at(record) + SIZE));
+  #read(record: RecordRef, field: number): number {
+    return this.#wordsOf(record)[this.#at(record) + field]!;
   }
 
-  /** Where the entry stands in the index, or the empty place for it. */
-  #slot(bytes: Uint8Array, at: number, key: number, hash: number): number {
-    const mask = this.#index.length - 1;
-    for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
-      const record = this.#index[slot]!;
-      if (record === EMPTY) return slot;
-      const page = this.page(record);
-      const own = this.#at(record);
-      if (host32(page, own + HASH) !== hash || host32(page, own + KEY) !== key) continue;
-      if (sameKey(page, own + MESSAGE, bytes, at)) return slot;
+  #write(record: RecordRef, field: number, value: number): void {
+    this.#wordsOf(record)[this.#at(record) + field] = value;
+  }
+
+  /** The memory of a message, which begins at a multiple of 4 as every message of netlink does. */
+  #asWords(bytes: Uint8Array): Int32Array {
+    if (bytes !== this.#given) {
+      this.#given = bytes;
+      this.#givenWords = machineWords(bytes);
     }
+    return this.#givenWords;
   }
 
   #allocate(units: number): RecordRef {
-    const free = this.#free[units] ?? EMPTY;
-    if (free !== EMPTY) {
-      this.#free[units] = host32(this.page(free), this.#at(free) + HASH);
+    const free = this.#free[units] ?? NONE;
+    if (free !== NONE) {
+      this.#free[units] = this.#read(free, HASH);
       return free;
     }
     if (this.#used + units > 1 << UNITS_PER_PAGE_BITS) {
-      this.#pages.push(new Uint8Array(PAGE));
+      const page = new Uint8Array(PAGE);
+      this.#pages.push(page);
+      this.#words.push(machineWords(page));
       this.#used = 0;
     }
     const record = ((this.#pages.length - 1) << UNITS_PER_PAGE_BITS) + this.#used + 1;
@@ -173,41 +187,27 @@ export class EntryStore {
   }
 
   #release(record: RecordRef): void {
-    const units = this.#units(record);
-    putHost32(this.page(record), this.#at(record) + HASH, this.#free[units] ?? EMPTY);
-    putHost32(this.page(record), this.#at(record) + SIZE, 0);
+    const units = unitsFor(this.#read(record, SIZE));
+    this.#write(record, HASH, this.#free[units] ?? NONE);
+    this.#write(record, SIZE, 0);
     this.#free[units] = record;
-  }
-
-  #grow(): void {
-    const old = this.#index;
-    this.#index = new Int32Array(old.length * 2);
-    const mask = this.#index.length - 1;
-    for (const record of old) {
-      if (record === EMPTY) continue;
-      let slot = host32(this.page(record), this.#at(record) + HASH) & mask;
-      while (this.#index[slot] !== EMPTY) slot = (slot + 1) & mask;
-      this.#index[slot] = record;
-    }
   }
 }
 
 function unitsFor(size: number): number {
-  return (size + MESSAGE + UNIT - 1) >> UNIT_BITS;
+  return (size + 4 * MESSAGE + UNIT - 1) >> UNIT_BITS;
 }
 
-/** FNV-1a over the owner's part and the first attribute: the original tuple of a flow, the expected one of an expectation. */
-function hashKey(bytes: Uint8Array, at: number, key: number): number {
-  let hash = 0x811c9dc5 ^ key;
-  const from = at + NFNL_ATTRS;
-  const end = from + host16(bytes, from);
-  for (let i = from; i + 4 <= end; i += 4) hash = Math.imul(hash ^ host32(bytes, i), 0x01000193);
-  return (hash ^ (hash >>> 15)) >>> 0;
+/** Words of the first attribute of the message at `at`: it has others in it, so that its size is a multiple of 4. */
+function nameSize(bytes: Uint8Array, at: number): number {
+  return host16(bytes, at + NFNL_ATTRS) >> 2;
 }
 
-/** Whether two messages begin with the same attribute. */
-function sameKey(a: Uint8Array, aAt: number, b: Uint8Array, bAt: number): boolean {
-  const size = host16(b, bAt + NFNL_ATTRS);
-  for (let i = 0; i < size; i++) if (a[aAt + NFNL_ATTRS + i] !== b[bAt + NFNL_ATTRS + i]) return false;
+function sameWords(a: Int32Array, aAt: number, b: Int32Array, bAt: number, count: number): boolean {
+  for (let i = 0; i < count; i = (i + 1) | 0) if (a[(aAt + i) | 0] !== b[(bAt + i) | 0]) return false;
   return true;
+}
+
+function copyWords(to: Int32Array, toAt: number, from: Int32Array, fromAt: number, count: number): void {
+  for (let i = 0; i < count; i = (i + 1) | 0) to[(toAt + i) | 0] = from[(fromAt + i) | 0]!;
 }

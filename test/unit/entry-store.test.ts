@@ -1,9 +1,13 @@
-// The store of entries against a Map that does the same, and what it must give back: memory.
+// The store of entries against a Map that does the same, what it must give back: memory, and tuples chosen by somebody who wants it to
+// be slow.
 
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { suite, test } from 'node:test';
 import fc from 'fast-check';
+import { LONGEST_SEARCH } from '../../src/library/entry-index.js';
 import { EntryStore } from '../../src/library/entry-store.js';
+import { HashKey } from '../../src/library/hash-key.js';
+import { machineWords } from '../../src/wire/bytes.js';
 import { flowMessage } from './event-messages.js';
 
 interface Known {
@@ -156,4 +160,138 @@ test('entries of one tuple and two zones are two, also where their hashes meet',
     assert.equal(record === 0, key % 3 === 0);
     if (record !== 0) assert.equal(store.id(record), 1000 + key);
   }
+});
+
+/** Messages of UDP flows from one host to another, which differ in their ports. */
+class ChosenTuples {
+  readonly message = flowMessage('listed', {
+    protonum: 17,
+    src: [10, 0, 0, 1],
+    dst: [198, 51, 100, 1],
+    sport: 1,
+    dport: 2,
+    id: 1,
+  });
+  readonly #words = machineWords(this.message);
+
+  set(sport: number, dport: number): Uint8Array {
+    this.message.set([sport >> 8, sport], 60);
+    this.message.set([dport >> 8, dport], 68);
+    return this.message;
+  }
+
+  /** The first attribute's words, from its header to the destination port. */
+  hashUnder(key: HashKey): number {
+    return key.hash(0, this.#words, 5, 13);
+  }
+
+  /** FNV-1a, word by word, with the upper half folded into the lower. */
+  fnv(): number {
+    let hash = 0x811c9dc5;
+    for (let word = 5; word < 18; word++) hash = Math.imul(hash ^ this.#words[word]!, 0x01000193);
+    return hash ^ (hash >>> 15);
+  }
+}
+
+/** So many pairs of ports whose hash puts them into `places` neighbouring ones of a table of `capacity`. */
+function chosenFor(hash: (tuples: ChosenTuples) => number, count: number, capacity: number, places: number): [number, number][] {
+  const tuples = new ChosenTuples();
+  const chosen: [number, number][] = [];
+  for (let sport = 1024; chosen.length < count; sport++)
+    for (let dport = 1; dport < 65_536 && chosen.length < count; dport++) {
+      tuples.set(sport, dport);
+      if ((hash(tuples) & (capacity - 1)) < places) chosen.push([sport, dport]);
+    }
+  return chosen;
+}
+
+const NO_KEY = new HashKey(0, 0);
+const ALL_ONES = new HashKey(-1, -1);
+const COUNT = 2000;
+const CAPACITY = 4096;
+const PLACES = 8;
+
+/** Sets of tuples that a sender of packets may choose. */
+const CHOSEN: Readonly<Record<string, () => [number, number][]>> = {
+  'chosen for FNV': () => chosenFor((tuples) => tuples.fnv(), COUNT, CAPACITY, PLACES),
+  'chosen for this hash with a key of zeros': () => chosenFor((tuples) => tuples.hashUnder(NO_KEY), COUNT, CAPACITY, PLACES),
+  'chosen for this hash with a key of ones': () => chosenFor((tuples) => tuples.hashUnder(ALL_ONES), COUNT, CAPACITY, PLACES),
+  'ports one after another': () => Array.from({ length: COUNT }, (_, n) => [1024 + n, 53]),
+  'ports that differ in one bit or two': () =>
+    Array.from({ length: 16 * 16 * 16 }, (_, n): [number, number] => [
+      (1 << (n & 15)) ^ (1 << ((n >> 4) & 15)),
+      1 << ((n >> 8) & 15),
+    ]).filter(([a, b], n, all) => all.findIndex(([c, d]) => a === c && b === d) === n),
+  "ports that are each other's, turned round": () =>
+    Array.from({ length: COUNT }, (_, n) => (n & 1 ? [1 + n, n] : [n + 1, n + 2])),
+};
+
+function put(store: EntryStore, pairs: readonly (readonly [number, number])[]): void {
+  const tuples = new ChosenTuples();
+  for (const [sport, dport] of pairs) store.put(tuples.set(sport, dport), 0, tuples.message.length, 0, 1);
+}
+
+/** Places looked at to find every entry once, for each entry. */
+function meanSearch(store: EntryStore): number {
+  return store.searches().reduce((all, steps) => all + steps, 0) / store.size;
+}
+
+suite('tuples that somebody chose', () => {
+  for (const [name, choose] of Object.entries(CHOSEN)) {
+    test(`${name} are found as fast as any`, () => {
+      const pairs = choose();
+      assert.ok(pairs.length > 1000);
+      for (const newKey of [undefined, () => new HashKey(1, 2), () => new HashKey(0x12345678, 0)]) {
+        const store = new EntryStore(newKey);
+        put(store, pairs);
+        assert.equal(store.size, pairs.length);
+        assert.ok(Math.max(...store.searches()) <= LONGEST_SEARCH);
+        assert.ok(meanSearch(store) < 2, `${meanSearch(store)} places an entry`);
+      }
+    });
+  }
+
+  test('tuples whose differences cancel in multiplicative hashes whatever their seed, neither', () => {
+    // The uppermost bit of two words, or of four, six or eight: a product with an odd number keeps it, and the next word takes it away.
+    const store = new EntryStore();
+    for (let n = 0; n < 4096; n++) {
+      const address = new Array<number>(32).fill(0);
+      let parity = 0;
+      for (let word = 0; word < 7; word++) {
+        if (((n >> word) & 1) === 0) continue;
+        parity ^= 1;
+        address[4 * word + 3] = 0x80;
+      }
+      if (parity) address[31] = 0x80;
+      const message = flowMessage('listed', {
+        protonum: 17,
+        src: address.slice(0, 16),
+        dst: address.slice(16),
+        sport: n >> 7,
+        dport: 53,
+        id: n,
+      });
+      store.put(message, 0, message.length, 0, n);
+    }
+    assert.equal(store.size, 4096);
+    assert.ok(meanSearch(store) < 2, `${meanSearch(store)} places an entry`);
+  });
+
+  test('whoever knows the key gets a new one to know, and little else', () => {
+    const pairs = CHOSEN['chosen for this hash with a key of zeros']!();
+    const keys: HashKey[] = [];
+    const store = new EntryStore(() => {
+      keys.push(keys.length === 0 ? NO_KEY : new HashKey(keys.length, 3));
+      return keys.at(-1)!;
+    });
+    put(store, pairs.slice(0, LONGEST_SEARCH - 10));
+    assert.equal(keys.length, 1);
+    assert.ok(meanSearch(store) > LONGEST_SEARCH / 3, 'these are chosen well');
+    put(store, pairs);
+    assert.equal(keys.length, 2);
+    assert.equal(store.size, pairs.length);
+    assert.ok(meanSearch(store) < 2, `${meanSearch(store)} places an entry`);
+    const tuples = new ChosenTuples();
+    for (const [sport, dport] of pairs) assert.ok(store.find(tuples.set(sport, dport), 0, 0) !== 0);
+  });
 });
