@@ -37,16 +37,18 @@ const STRIDE = 5;
 /** Numbers of a row of a choice: mask, wanted, begin and end of the text among the words, its size. */
 const ROW = 5;
 /**
- * Plans kept for one layout: one for each protocol of which entries look like that. All that are not tracked do; where more of those
- * come in turn, all plans are forgotten and made again, which takes time and no memory.
+ * Plans of a layout are kept in so many chains, by protocol number: entries of all protocols that are not tracked look alike, and who
+ * sends packets may send some of each, in turn. Making a plan takes a hundred times as long as using one.
  */
+const CHAINS = 16;
+/** Plans in a chain: twice as many as it has protocols. Where more kinds than that come in turn, they are forgotten and made again. */
 const MOST_PLANS = 32;
 
 class Plan {
   readonly #describe: Describe;
   readonly #options: FormatOptions;
   readonly #kind: number;
-  /** Another one for the same layout. */
+  /** Another one in the same chain. */
   readonly next: Plan | undefined;
   /** How many there are from this one on. */
   readonly chainLength: number;
@@ -174,14 +176,21 @@ export function writePlanned(out: ByteWriter, view: View, options: FormatOptions
     (view.u8(REPLY + T.protonum) << 8) |
     (view.u8(MASTER + T.protonum) << 16) |
     (view.family << 24);
-  const first = view.memo as Plan | undefined;
+  const chains = (view.memo as (Plan | undefined)[] | undefined) ?? addChains(view);
+  const first = chains[kind & (CHAINS - 1)];
   let plan = first;
   while (plan && !plan.isFor(describe, options, kind)) plan = plan.next;
   if (!plan) {
     plan = new Plan(describe, view, options, kind, first && first.chainLength < MOST_PLANS ? first : undefined);
-    view.memo = plan;
+    chains[kind & (CHAINS - 1)] = plan;
   }
   plan.run(out, view, clock);
+}
+
+function addChains(view: View): (Plan | undefined)[] {
+  const chains = new Array<Plan | undefined>(CHAINS).fill(undefined);
+  view.memo = chains;
+  return chains;
 }
 
 /** Collects the steps of a plan. A value that a message does not have is 0. */

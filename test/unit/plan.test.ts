@@ -87,14 +87,30 @@ test('messages of one layout share a plan only if their protocols do', () => {
     '17 4',
   ]);
   assert.equal(described, 2);
-  // More protocols than plans are kept.
-  const many = Array.from({ length: 600 }, (_, n) => n % 200);
+  // All protocols in turn, as a sender of packets may have it.
+  described = 0;
+  const many = Array.from({ length: 1024 }, (_, n) => n % 256);
   assert.deepEqual(
     written(
       describe,
       many.map((protonum, n) => message(protonum, 0, n)),
     ),
     many.map((protonum, n) => `${protonum} ${n}`),
+  );
+  assert.equal(described, 256);
+});
+
+test('more kinds than plans are kept are described again', () => {
+  const describe: Describe = (plan, view: View) => plan.text(`${view.family} ${view.u8(ORIGINAL + T.protonum)} `).u32('', S.mark);
+  const many = Array.from({ length: 600 }, (_, n) => [n % 200, n % 3] as const);
+  const messages = many.map(([family, protonum], n) => {
+    const bytes = message(16 * protonum, 0, n);
+    bytes[16] = family;
+    return bytes;
+  });
+  assert.deepEqual(
+    written(describe, messages),
+    many.map(([family, protonum], n) => `${family} ${16 * protonum} ${n}`),
   );
 });
 
