@@ -6,6 +6,8 @@
  * @module conntrack/testing
  */
 
+export { type FlowInit, type FlowOf, makeFlow } from './flow-factory.js';
+export { MemoryTable, type MemoryTableOptions, type TrafficCounters, type TrafficUpdate } from './memory-table.js';
 export { type LineSink, Recorder } from './recorder.js';
 export { RecordingError } from './recording.js';
 export { Replay, ReplayError, type ReplayOptions } from './replay.js';

@@ -24,6 +24,8 @@ export class QueuedTransport implements Transport {
   readonly receiveBuffer: number;
   readonly #owner: QueueOwner;
   readonly #queue: Arrival[] = [];
+  /** The errno that the next receive fails with. */
+  #failure: number | undefined;
   #ready: ((status: number) => void) | undefined;
   #scheduled = false;
   #closed = false;
@@ -38,9 +40,9 @@ export class QueuedTransport implements Transport {
     return this.#owner.drops?.() ?? 0;
   }
 
-  /** How many arrivals wait. */
+  /** How many arrivals and failures wait. */
   get waiting(): number {
-    return this.#queue.length;
+    return this.#queue.length + (this.#failure === undefined ? 0 : 1);
   }
 
   createDatagrams(slots: number, slotSize: number): Datagrams {
@@ -58,13 +60,22 @@ export class QueuedTransport implements Transport {
 
   receive(into: Datagrams): number {
     this.#check();
+    if (this.#failure !== undefined) {
+      const failure = this.#failure;
+      this.#failure = undefined;
+      return -failure;
+    }
     const [first] = this.#queue;
     if (typeof first === 'number') {
       this.#queue.shift();
       return -first;
     }
     let count = 0;
-    for (let next: Arrival | undefined = first; count < into.slots && next instanceof Uint8Array; next = this.#queue[count])
+    for (
+      let next: Arrival | undefined = first;
+      count < into.slots && next !== undefined && typeof next !== 'number';
+      next = this.#queue[count]
+    )
       into.put(count++, next);
     this.#queue.splice(0, count);
     return count === 0 ? -EAGAIN : count;
@@ -91,6 +102,7 @@ export class QueuedTransport implements Transport {
     this.#closed = true;
     this.#ready = undefined;
     this.#queue.length = 0;
+    this.#failure = undefined;
     this.#owner.closed?.();
   }
 
@@ -98,6 +110,13 @@ export class QueuedTransport implements Transport {
   arrive(arrival: Arrival): void {
     if (this.#closed) return;
     this.#queue.push(arrival);
+    this.#schedule();
+  }
+
+  /** The next receive fails, before what waits is taken. */
+  fail(errno: number): void {
+    if (this.#closed) return;
+    this.#failure = errno;
     this.#schedule();
   }
 

@@ -1,10 +1,12 @@
-// The examples in doc comments and in the pages compile as they stand: names are imported for them, nothing else is added.
+// The examples in doc comments and in the pages compile as they stand: names are imported for them, nothing else is added. Those on
+// a table in memory are run, and print what they say that they print.
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { transform } from 'esbuild';
 import * as library from '../../src/index.js';
 import * as testing from '../../src/testing/index.js';
 import * as netlink from '../../src/wire/index.js';
@@ -16,6 +18,12 @@ const READERS = `
 declare function yourCode(conntrack: import('conntrack').Conntrack): Promise<void>;
 declare const flow: import('conntrack').Flow;
 `;
+/** The compiled entries. */
+const ENTRIES: Readonly<Record<string, string>> = {
+  '/library': '../src/index.js',
+  '/testing': '../src/testing/index.js',
+  '/netlink': '../src/wire/index.js',
+};
 const TYPES = ['Filter', 'Flow', 'FlowEvent'];
 
 interface Example {
@@ -84,6 +92,30 @@ test('every example compiles', () => {
   const all = examples();
   assert.ok(all.length > 8, `${all.length}`);
   assert.equal(compile(all), '');
+});
+
+test('every example on a table in memory runs', async () => {
+  const all = examples().filter(({ text }) => /MemoryTable|makeFlow/.test(text));
+  assert.ok(all.length > 3, `${all.length}`);
+  mkdirSync(FOLDER, { recursive: true });
+  for (const example of all) {
+    const { code } = await transform(moduleOf(example), { loader: 'ts', format: 'esm', target: 'node20' });
+    const file = `${FOLDER}/${example.where}.mjs`;
+    const doing = 'const yourCode = (conntrack) => conntrack.update({}, { mark: 7 });\n';
+    writeFileSync(
+      file,
+      doing +
+        code.replace(/(from ")conntrack(\/\w+)?(")/g, (_, from, entry = '/library', quote) => from + ENTRIES[entry] + quote),
+    );
+    const { status, stdout, stderr } = spawnSync(process.execPath, [file], { encoding: 'utf8' });
+    assert.equal(status, 0, `${example.where}: ${stderr}`);
+    const said = Array.from(example.text.matchAll(/^console\.log\(.*\); \/\/ (.*)$/gm), ([, words]) => words);
+    assert.deepEqual(
+      stdout.split('\n').filter((line) => line !== ''),
+      said,
+      example.where,
+    );
+  }
 });
 
 test('a forgotten await does not compile', () => {

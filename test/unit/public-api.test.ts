@@ -8,6 +8,7 @@ import * as api from '../../src/index.js';
 import { Conntrack, EventStream, LiveFlows } from '../../src/index.js';
 import { Expectations } from '../../src/library/expectations.js';
 import { Listing } from '../../src/library/session.js';
+import * as testing from '../../src/testing/index.js';
 
 const VALUES = `
   ClosedError Conntrack ConntrackError DCCP_STATES DecodeError EventStream FLOW_FIELDS KernelError LabelMap LiveFlows NamespaceError
@@ -25,6 +26,10 @@ const TYPES = `
   NewExpectation NewFlow Number64 OriginalMatch ProtocolInput ProtocolName SctpInfo SctpState SeqAdj SideInput StatusName
   SynproxyInfo TableCount TcpInfo TcpState Tuple TupleInput TupleMatch UpdateResult
 `;
+/** As VALUES and TYPES, of `conntrack/testing`. */
+const TESTING_VALUES = 'MemoryTable Recorder RecordingError Replay ReplayError makeFlow';
+const TESTING_TYPES = 'FlowInit FlowOf LineSink MemoryTableOptions ReplayOptions TrafficCounters TrafficUpdate';
+
 const METHODS: readonly (readonly [string, object, string])[] = [
   [
     'Conntrack',
@@ -35,23 +40,45 @@ const METHODS: readonly (readonly [string, object, string])[] = [
   ['EventStream', EventStream.prototype, 'close dropped fail lost next onEnd return'],
   ['LiveFlows', LiveFlows.prototype, 'bytes close count fail failure list lost onEnd size subscribe'],
   ['Listing', Listing.prototype, 'toArray'],
+  ['MemoryTable', testing.MemoryTable.prototype, 'add advance change delivered expire flows loseEvents now'],
 ];
 
 const words = (text: string) => text.trim().split(/\s+/).sort();
 const source = (path: string) => readFileSync(fileURLToPath(new URL(`../../../src/${path}`, import.meta.url)), 'utf8');
 
-test('the package exports these values', () => assert.deepEqual(Object.keys(api).sort(), words(VALUES)));
+const ENTRIES = [
+  { name: 'conntrack', path: 'index.ts', values: api, VALUES, TYPES },
+  { name: 'conntrack/testing', path: 'testing/index.ts', values: testing, VALUES: TESTING_VALUES, TYPES: TESTING_TYPES },
+];
 
-test('the package exports these types', () => {
-  const names = Array.from(source('index.ts').matchAll(/export (type )?\{([^}]*)\}/g)).flatMap(([, type, list]) =>
-    list!
-      .split(',')
-      .map((name) => name.trim())
-      .filter((name) => name !== '' && (type || name.startsWith('type ')))
-      .map((name) => name.replace(/^type /, '')),
-  );
-  assert.deepEqual(names.sort(), words(TYPES));
-});
+for (const { name, path, values, VALUES, TYPES } of ENTRIES) {
+  test(`${name} exports these values`, () => assert.deepEqual(Object.keys(values).sort(), words(VALUES)));
+
+  test(`${name} exports these types`, () => {
+    const names = Array.from(source(path).matchAll(/export (type )?\{([^}]*)\}/g)).flatMap(([, type, list]) =>
+      list!
+        .split(',')
+        .map((name) => name.trim())
+        .filter((name) => name !== '' && (type || name.startsWith('type ')))
+        .map((name) => name.replace(/^type /, '')),
+    );
+    assert.deepEqual(names.sort(), words(TYPES));
+  });
+
+  test(`every declaration that ${name} exports has docs`, () => {
+    const files = Array.from(source(path).matchAll(/from '\.\/(.*)\.js'/g), ([, file]) => path.replace('index', file!));
+    const exported = new Set([...words(VALUES), ...words(TYPES)]);
+    const bare: string[] = [];
+    for (const file of files) {
+      const text = source(file);
+      for (const match of text.matchAll(/^export (?:abstract )?(?:class|interface|type|function|const) (\w+)/gm)) {
+        if (!exported.has(match[1]!)) continue;
+        if (!text.slice(0, match.index).trimEnd().endsWith('*/')) bare.push(`${file}: ${match[1]}`);
+      }
+    }
+    assert.deepEqual(bare, []);
+  });
+}
 
 for (const [name, prototype, methods] of METHODS)
   test(`${name} has these methods`, () => {
@@ -62,17 +89,3 @@ for (const [name, prototype, methods] of METHODS)
       words(methods),
     );
   });
-
-test('every exported declaration has docs', () => {
-  const files = Array.from(source('index.ts').matchAll(/from '\.\/(.*)\.js'/g), ([, path]) => `${path}.ts`);
-  const exported = new Set([...words(VALUES), ...words(TYPES)]);
-  const bare: string[] = [];
-  for (const file of files) {
-    const text = source(file);
-    for (const match of text.matchAll(/^export (?:abstract )?(?:class|interface|type|function|const) (\w+)/gm)) {
-      if (!exported.has(match[1]!)) continue;
-      if (!text.slice(0, match.index).trimEnd().endsWith('*/')) bare.push(`${file}: ${match[1]}`);
-    }
-  }
-  assert.deepEqual(bare, []);
-});

@@ -1,0 +1,194 @@
+// makeFlow: flows for tests, complete from little. They are made by the rules by which the kernel creates flows, and then given what
+// only the kernel and packets can give: any status, counters, times.
+
+import { familyOf as addressFamily } from '../ctnetlink/address.js';
+import { type Family, type Flow, FlowReader, type FlowState, type FlowTimestamp } from '../ctnetlink/flow.js';
+import { FlowViews } from '../ctnetlink/flow-message.js';
+import { putFlow } from '../ctnetlink/flow-spec.js';
+import { MAX_U8, MAX_U32, Members } from '../ctnetlink/members.js';
+import {
+  type NatInput,
+  type NewFlow,
+  type Number64,
+  readProtonum,
+  type SideInput,
+  type TupleInput,
+  toFlowSpec,
+} from '../ctnetlink/new-flow.js';
+import { type ProtocolInput, readStatus } from '../ctnetlink/protocol-input.js';
+import type { DccpRole } from '../ctnetlink/protocols/dccp.js';
+import { icmpv6 } from '../ctnetlink/protocols/icmpv6.js';
+import type { ProtocolName } from '../ctnetlink/protocols/index.js';
+import { tcp } from '../ctnetlink/protocols/tcp.js';
+import type { StatusName } from '../ctnetlink/status.js';
+import { KernelError, ValueError } from '../errors.js';
+import { errnoName, errnoReason } from '../wire/errno.js';
+import { MessageWriter } from '../wire/message.js';
+import { completeSide, withDefaults } from './flow-defaults.js';
+import { createFlow, type FlowTable } from './flow-rules.js';
+import type { MemoryFlow } from './memory-flow.js';
+import { Refusal } from './netlink-answers.js';
+import { flowRequest } from './table-request.js';
+import { FLOW, TableState } from './table-state.js';
+
+/**
+ * A flow for tests: any member of a flow. What is left out is as in a flow of this protocol to which both sides have spoken, from
+ * a client to a server with addresses for documentation. A flow that was read will do, and a copy of one with other members.
+ */
+export interface FlowInit<P extends ProtocolInput | 'unknown' = ProtocolInput | 'unknown'> {
+  /** Default `tcp`. */
+  readonly protocol?: P | undefined;
+  /** Default: that of the addresses, and without them `ipv4`. */
+  readonly family?: Family | 'unknown' | undefined;
+  /** Default: a hash of the original tuple and its zone. */
+  readonly id?: number | undefined;
+  readonly state?: FlowState | undefined;
+  /** Seconds. Default: what the kernel gives a flow of this protocol and state. */
+  readonly timeout?: number | undefined;
+  readonly original?: SideInput | undefined;
+  /** Default: the answer to `original`, translated where `srcNat` or `dstNat` says so. */
+  readonly reply?: SideInput | undefined;
+  /** Any bits. Those that follow from other members are added: CONFIRMED, and those of NAT, `helper`, `master` and `seqAdj`. */
+  readonly status?: readonly StatusName[] | undefined;
+  /** Default 0. */
+  readonly mark?: number | undefined;
+  readonly zone?: number | undefined;
+  readonly labels?: readonly number[] | undefined;
+  readonly helper?: string | undefined;
+  readonly helperInfo?: string | undefined;
+  readonly master?: TupleInput | undefined;
+  readonly secmark?: number | undefined;
+  readonly secctx?: string | undefined;
+  /** Default 1. */
+  readonly use?: number | undefined;
+  readonly timestamp?: FlowTimestamp | undefined;
+  /** The source is translated to this address, or address and port. */
+  readonly srcNat?: NatInput | undefined;
+  readonly dstNat?: NatInput | undefined;
+  readonly tcp?: NewFlow['tcp'];
+  readonly sctp?: NewFlow['sctp'];
+  readonly dccp?: { readonly role?: DccpRole | undefined; readonly handshakeSeq?: Number64 | undefined } | undefined;
+  readonly synproxy?: NewFlow['synproxy'];
+}
+
+/** The type of flows of a protocol. */
+export type FlowOf<P> = P extends ProtocolName ? FlowWith<P, Flow> : Flow;
+type FlowWith<P, F> = F extends { readonly protocol: infer Q } ? (P extends Q ? F : never) : never;
+
+/**
+ * A complete flow, as the library would have read it from the kernel. For tests of what a program does with flows. The same call
+ * gives the same flow.
+ * @throws ValueError when a member is wrong; KernelError EINVAL for what begins no flow, such as an ICMP error
+ *
+ * ```ts
+ * const flow = makeFlow({ protocol: 'udp', original: { src: '10.0.0.1', dport: 53 }, mark: 7 });
+ * const translated = makeFlow({ srcNat: '203.0.113.1' });
+ * const later = makeFlow({ ...flow, timeout: 1 });
+ * ```
+ */
+export function makeFlow<const P extends ProtocolInput | 'unknown' = 'tcp'>(flow: FlowInit<P> = {}): FlowOf<P> {
+  const state = new TableState({ maxEntries: 1, accounting: false, timestamps: false, labels: true, epoch: 0n });
+  const made = new FlowMaker().add(flow, state);
+  return new FlowReader().read(new FlowViews().of(made.toFlow('entry', 0) as Flow)) as FlowOf<P>;
+}
+
+/** Puts flows into tables, one after another. */
+export class FlowMaker {
+  readonly #request = flowRequest();
+  readonly #message = new MessageWriter();
+
+  /**
+   * Puts a flow into a table as if packets had made it: helper and master need not be known.
+   * @throws ValueError; KernelError EEXIST when it is there, ENOMEM when the table is full
+   */
+  add(init: FlowInit, table: FlowTable): MemoryFlow {
+    const members = new Members(init, '', false);
+    const given = { ...init, protocol: init.protocol ?? tcp.name };
+    const protonum = readProtonum(new Members(given, '', false), init.original?.protonum ?? init.reply?.protonum);
+    const side = init.original ?? (init.reply ? undefined : {});
+    const original = side && completeSide(side, protonum, familyOf(init, protonum));
+    const spec = toFlowSpec(withDefaults({ ...given, original }, protonum));
+    if (spec.family !== addressFamily(spec.original.src!))
+      throw new ValueError(`family is ${init.family}, but the addresses are not`);
+    const message = this.#message;
+    message.reset();
+    message.begin(FLOW, 0, 0, spec.family);
+    putFlow(message, spec);
+    message.end();
+    this.#request.readFrom(message);
+    const unchecked = readUnchecked(members);
+    const flow = refusing(() => createFlow(this.#request, table, 'by packets'));
+    setUnchecked(flow, unchecked);
+    return flow;
+  }
+}
+
+/** What no request can set, as far as it is said. @throws ValueError */
+function readUnchecked(members: Members) {
+  const times = members.members('timestamp', false);
+  const tracker = members.members('tcp', false);
+  const counted = (name: string): Counted => {
+    const side = members.members(name, false);
+    return { packets: side?.number64('packets'), bytes: side?.number64('bytes') };
+  };
+  return {
+    id: members.number('id', MAX_U32),
+    use: members.number('use', MAX_U32),
+    status: readStatus(members),
+    secmark: members.number('secmark', MAX_U32),
+    secctx: members.string('secctx'),
+    helperInfo: members.hex('helperInfo') && members.string('helperInfo'),
+    timestamp: times && { start: times.number64('start'), stop: times.number64('stop') },
+    counted: { original: counted('original'), reply: counted('reply') },
+    flags: { original: tracker?.number('flagsOriginal', MAX_U8), reply: tracker?.number('flagsReply', MAX_U8) },
+    scales: { original: tracker?.number('wscaleOriginal', MAX_U8), reply: tracker?.number('wscaleReply', MAX_U8) },
+  };
+}
+
+function setUnchecked(flow: MemoryFlow, said: ReturnType<typeof readUnchecked>): void {
+  flow.id = said.id ?? flow.id;
+  flow.use = said.use ?? flow.use;
+  flow.status = (flow.status | (said.status ?? 0)) >>> 0;
+  flow.secmark = said.secmark;
+  flow.secctx = said.secctx;
+  flow.helperInfo = said.helperInfo;
+  flow.timestamp = said.timestamp ?? flow.timestamp;
+  for (const side of ['original', 'reply'] as const) {
+    setCounters(flow, side, said.counted[side]);
+    flow.tcpFlags[side] = said.flags[side] ?? flow.tcpFlags[side];
+    flow.tcpScales[side] = said.scales[side] ?? flow.tcpScales[side];
+  }
+}
+
+/** Packets and bytes of a direction; absent is not said. */
+export interface Counted {
+  readonly packets: bigint | undefined;
+  readonly bytes: bigint | undefined;
+}
+
+/** Gives a direction the counters that are said; the other has none yet. */
+export function setCounters(flow: MemoryFlow, side: 'original' | 'reply', { packets, bytes }: Counted): void {
+  if (packets === undefined && bytes === undefined) return;
+  const before = flow.counters ?? { original: NONE, reply: NONE };
+  const now = { packets: packets ?? before[side].packets, bytes: bytes ?? before[side].bytes };
+  flow.counters = { ...before, [side]: now };
+}
+
+const NONE = { packets: 0n, bytes: 0n };
+
+function familyOf({ family, original, reply }: FlowInit, protonum: number): Family {
+  const address = original?.src ?? original?.dst ?? reply?.src ?? reply?.dst;
+  if (address !== undefined) return address.includes(':') ? 'ipv6' : 'ipv4';
+  if (family === 'ipv4' || family === 'ipv6') return family;
+  return protonum === icmpv6.number ? 'ipv6' : 'ipv4';
+}
+
+/** Throws a refusal of the rules as the library would. */
+export function refusing<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    throw new KernelError('CT_NEW', error.errno, errnoName(error.errno), errnoReason(error.errno));
+  }
+}
