@@ -36,7 +36,7 @@ export function readFamily(members: Members): number | undefined {
 
 /** The kernel's number of a state, which needs a protocol that has states. */
 export function readState(members: Members, protonum: number | undefined): number | undefined {
-  const state = members.get('state') as FlowState | undefined;
+  const state = members.get('state');
   if (state === undefined) return undefined;
   if (protonum === undefined)
     throw new ValueError(`${members.at('state')} needs a protocol that has states: tcp, sctp or dccp`, {
@@ -44,7 +44,10 @@ export function readState(members: Members, protonum: number | undefined): numbe
     });
   const { states } = protocolByNumber(protonum);
   if (!states) throw new ValueError(`${members.at('state')}: ${nameOf(protonum)} has no states; tcp, sctp and dccp have`);
-  return states.indexOf(members.oneOf('state', states as readonly FlowState[])!);
+  const index = states.indexOf(state as FlowState);
+  if (index < 0)
+    throw new ValueError(`${members.at('state')} of ${nameOf(protonum)} must be one of ${states.join(', ')}, not ${show(state)}`);
+  return index;
 }
 
 /** Status bits by name. */
