@@ -3,6 +3,10 @@
 import { Conntrack } from 'conntrack';
 
 const [address, port] = process.argv.slice(2);
+if (address === undefined || !(Number(port) > 0)) {
+  console.error('usage: node stale-udp.mjs ADDRESS PORT');
+  process.exit(2);
+}
 const conntrack = await Conntrack.open();
 const { matched, deleted, alreadyGone } = await conntrack.delete({
   protocol: 'udp',

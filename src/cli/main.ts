@@ -4,6 +4,7 @@ import { fstatSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { type ConntrackError, NamespaceError } from '../errors.js';
 import type { ByteWriter } from '../format/byte-writer.js';
+import { WritableDescriptor } from '../wire/writable.js';
 import { parseCommandLine } from './command-line.js';
 import { commandRow } from './command-rows.js';
 import { CLOSING_PREFIX, type Context, invocationContext, outputTo } from './context.js';
@@ -94,6 +95,7 @@ async function run(invocation: Invocation, labelSource: LabelSource): Promise<nu
       isTerminal,
       onSignal: (callback) => {
         for (const signal of ENDING_SIGNALS) process.on(signal, callback);
+        process.on('SIGPIPE', endByBrokenPipe);
       },
       ...messages(err),
       messages,
@@ -103,6 +105,16 @@ async function run(invocation: Invocation, labelSource: LabelSource): Promise<nu
   } finally {
     tables.close();
   }
+}
+
+/**
+ * Node.js ignores SIGPIPE, which the kernel also sends for each write to a pipe that nobody reads: standard output reports that as an
+ * error, and a watch outlives the reader of its messages. One that somebody else sent ends the process, as it ends any other.
+ */
+function endByBrokenPipe(): void {
+  if (new WritableDescriptor(STDERR).broken) return;
+  process.off('SIGPIPE', endByBrokenPipe); // back to what the signal does by itself
+  process.kill(process.pid, 'SIGPIPE');
 }
 
 async function tablesFor(invocation: Invocation, out: ByteWriter): Promise<Tables> {

@@ -42,6 +42,7 @@ export function libc(): Libc {
 function loadKoffi(): Koffi {
   const module = { exports: {} as Koffi };
   let noDescriptor = false;
+  let forbidden = false;
   for (const flavour of ['linux', 'musl'])
     for (const folder of MODULE_FOLDERS)
       try {
@@ -54,15 +55,21 @@ function loadKoffi(): Koffi {
       } catch (error) {
         // Not there, or not for this C library: the next place decides.
         noDescriptor ||= /too many open files/i.test(String(error));
+        forbidden ||= (error as NodeJS.ErrnoException).code === 'ERR_DLOPEN_DISABLED';
       }
   try {
-    const require = createRequire(import.meta.url);
+    const require = makeRequire();
     const koffi = require('koffi') as Koffi;
     const dlopen = koffi.load(null).func('void *dlopen(const char *path, int flags)');
     for (const path of Object.keys(require.cache)) if (path.endsWith('/koffi.node')) dlopen(path, RTLD_LAZY | RTLD_NODELETE);
     return koffi;
   } catch (cause) {
     if (noDescriptor) throw new SystemError('dlopen', EMFILE, errnoName(EMFILE), errnoReason(EMFILE));
+    if (forbidden)
+      throw new PlatformError('Node.js has been told not to load native code, which talking to the kernel needs', {
+        cause,
+        hint: 'take --no-addons (or the permission model) out of NODE_OPTIONS and the command line of node',
+      });
     throw new PlatformError(`cannot load the native library interface (koffi) on ${process.platform}-${process.arch}`, {
       cause,
       hint: 'run "npm install" again with optional dependencies enabled; koffi ships binaries for Linux on x64, arm64, arm, ia32, riscv64, loong64 and ppc64',
@@ -80,8 +87,16 @@ const RTLD_NODELETE = 0x1000;
 /** asm-generic/fcntl.h, on all machines that koffi is for. */
 const O_CLOEXEC = 0o2000000;
 
+/** Where others have bundled this file as CommonJS, `import.meta` is empty, and these are there instead. */
+declare const __dirname: string | undefined;
+declare const require: NodeJS.Require | undefined;
+
 /** The folder of this file. Node.js before 20.11 does not know `import.meta.dirname`; a URL takes half a millisecond. */
-const HERE = import.meta.dirname ?? fileURLToPath(new URL('.', import.meta.url));
+const HERE = import.meta.dirname ?? (typeof __dirname === 'string' ? __dirname : fileURLToPath(new URL('.', import.meta.url)));
+
+function makeRequire(): NodeJS.Require {
+  return typeof require === 'function' ? require : createRequire(import.meta.url);
+}
 
 /**
  * Where node_modules lies, seen from this file: from dist/ (the bundled command) and from dist/wire/ (the library), with koffi

@@ -136,7 +136,7 @@ function cannotOpen(name: string, path: string, isPid: boolean, cause: unknown):
       },
     );
   if (code === 'EACCES' || code === 'EPERM')
-    return new NamespaceError(`cannot open the network namespace of ${what}: permission denied`, code, {
+    return new NamespaceError(`cannot open ${isPid ? `the network namespace of ${what}` : what}: permission denied`, code, {
       cause,
       hint: NEEDS_ADMIN,
     });

@@ -3,7 +3,7 @@
 import { libc } from './ffi.js';
 import type { DescriptorWatch } from './libc.js';
 import { pollAnswer, pollRequest } from './pollfd.js';
-import { POLLOUT } from './uapi/poll.js';
+import { POLLERR, POLLOUT } from './uapi/poll.js';
 
 export class WritableDescriptor {
   readonly #fd: number;
@@ -18,6 +18,11 @@ export class WritableDescriptor {
   /** Whether a write of PIPE_BUF (4096) bytes would not wait: it succeeds, or fails at once. */
   get ready(): boolean {
     return libc().pollNow(this.#request) !== 0 && pollAnswer(this.#request) !== 0;
+  }
+
+  /** Whether nobody can read any more what is written. */
+  get broken(): boolean {
+    return libc().pollNow(this.#request) !== 0 && (pollAnswer(this.#request) & POLLERR) !== 0;
   }
 
   /** Calls `callback` from the event loop, once, when the descriptor has become ready. For descriptors that are not ready now. */

@@ -204,6 +204,14 @@ suite('faults of the command', { skip: SELF_TEST ? 'the words of messages are ou
         assert.equal((await run([command, '-L', '-o', 'json'])).stderr.includes('"code":"PLATFORM"'), true);
       });
 
+    test('it is forbidden', async () => {
+      for (const argv of [
+        ['env', 'NODE_OPTIONS=--no-addons', UNDER_TEST],
+        [process.execPath, '--no-addons', UNDER_TEST],
+      ])
+        told(await run([...argv, '-C']), /^conntrack: Node.js has been told not to load native code.*\n +hint: .*--no-addons/);
+    });
+
     test('a bundle that cannot be read', async () => {
       const place = copy();
       rmSync(join(place, 'dist/conntrack.cjs'));
@@ -212,6 +220,14 @@ suite('faults of the command', { skip: SELF_TEST ? 'the words of messages are ou
   });
 
   suite('reading and writing', () => {
+    test('standard input that is closed is no empty file', async () => {
+      const load = (input: string) => run(['sh', '-c', `"$1" -R - ${input}`, 'sh', UNDER_TEST]);
+      const closed = await load('<&-');
+      assert.equal(closed.status, '2');
+      assert.match(closed.stderr, /^conntrack: cannot read standard input: /);
+      for (const empty of ['</dev/null', '<<END\nEND']) assert.equal((await load(empty)).status, '0', empty);
+    });
+
     for (const errno of ['EIO', 'EDQUOT', 'ENOSPC', 'EFBIG'])
       test(`${errno} of standard output`, async () => {
         await table.fill(range(3).map(udp));

@@ -181,6 +181,13 @@ suite('watching', { skip: SELF_TEST ? 'what is tested is not in the reference' :
   });
 
   suite('ends', { concurrency: 3 }, () => {
+    test('SIGPIPE from outside ends it as it ends any program', async () => {
+      await using namespace = await create('sigpipe');
+      const watchers = await Watchers.start(namespace, [[UNDER_TEST, '-E']]);
+      const [{ status }] = (await watchers.end('SIGPIPE')) as [Outcome];
+      assert.equal(status, 'SIGPIPE');
+    });
+
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
       test(`${signal} prints the closing count`, async () => {
         await using namespace = await create('signal');

@@ -71,6 +71,13 @@ suite('examples', { skip: SELF_TEST ? 'the reference has no library' : false }, 
     await namespace.must(['conntrack', '-F']);
   });
 
+  test('stale UDP flows of nothing', async () => {
+    for (const words of [[], ['192.0.2.10'], ['192.0.2.10', 'sip']]) {
+      const { status, stderr } = toOutcome(await namespace.run([process.execPath, program('stale-udp'), ...words]));
+      assert.deepEqual([status, stderr], ['2', 'usage: node stale-udp.mjs ADDRESS PORT\n']);
+    }
+  });
+
   test('NAT log', async () => {
     await namespace.netlink([
       newFlow(udp('192.0.2.1', 4, { sourceNat: { address: '203.0.113.5' } })),

@@ -16,7 +16,7 @@ import { schemaFault } from '../support/json-schema.js';
 import { Namespace } from '../support/namespace.js';
 import { type NewFlow, newFlow } from '../support/netlink.js';
 import { closingLines, toOutcome } from '../support/outcome.js';
-import { PROJECT, requirePrerequisites, SELF_TEST, UNDER_TEST } from '../support/project.js';
+import { AS_NOBODY, PROJECT, requirePrerequisites, SELF_TEST, UNDER_TEST } from '../support/project.js';
 
 const { schema } = makeJsonSchema();
 
@@ -161,6 +161,19 @@ ip netns exec blue "$1" -I -s 192.0.2.9 -d 192.0.2.8 -p udp --sport 1 --dport 2 
       assert.equal(result.status, '1');
       assert.equal(result.stdout, '');
       assert.match(result.stderr, /permission denied\n {2}hint: .*CAP_SYS_ADMIN/);
+    });
+
+    test('what may not be opened is named once', async () => {
+      const ask = async (where: string) => toOutcome(await here.run([...AS_NOBODY, UNDER_TEST, '-C', '--netns', where]));
+      const path = `/proc/${there.pid}/ns/net`;
+      assert.match(
+        (await ask(path)).stderr,
+        new RegExp(`^conntrack: cannot open network namespace ${path}: permission denied\n`),
+      );
+      assert.match(
+        (await ask(String(there.pid))).stderr,
+        new RegExp(`^conntrack: cannot open the network namespace of process ${there.pid}: permission denied\n`),
+      );
     });
 
     test('what /proc tells without CAP_NET_ADMIN is told of that namespace', async () => {

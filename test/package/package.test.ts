@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core';
+import { build } from 'esbuild';
 import { publint } from 'publint';
 import { formatMessage } from 'publint/utils';
 import { PROJECT, readProjectFile } from '../support/project.js';
@@ -142,6 +143,27 @@ suite('package', () => {
     test('the command talks to the kernel', () => {
       const namespaces = process.getuid?.() === 0 ? ['--net'] : ['--user', '--map-root-user', '--net'];
       assert.equal(must(which('unshare'), [...namespaces, command, '-C'], { cwd: project, path }), '0\n');
+    });
+
+    test('a global installation has the command and its manual page', () => {
+      const prefix = join(folder, 'global');
+      const flags = ['--global', '--prefix', prefix, '--prefer-offline', '--no-audit', '--no-fund'];
+      must(process.execPath, [npm, 'install', ...flags, tarball], { cwd: folder, path });
+      assert.equal(must(join(prefix, 'bin/conntrack'), ['-V'], { cwd: folder, path }), 'conntrack v1.4.9 (conntrack-tools)\n');
+      assert.match(readFileSync(join(prefix, 'share/man/man8/conntrack.8'), 'utf8'), /^\.TH CONNTRACK 8 /m);
+    });
+
+    test('a program that bundles it as CommonJS loads and asks the kernel', async () => {
+      const source =
+        "import { Conntrack } from 'conntrack'; Conntrack.open().then(async (it) => console.log((await it.count()).entries, it.close()[0]));";
+      const outfile = join(project, 'bundled.cjs');
+      const { warnings } = await build({
+        stdin: { contents: source, resolveDir: project },
+        ...{ outfile, bundle: true, platform: 'node', format: 'cjs', external: ['koffi'], logLevel: 'silent' },
+      });
+      assert.ok(warnings.every(({ id }) => id === 'empty-import-meta'));
+      const namespaces = process.getuid?.() === 0 ? ['--net'] : ['--user', '--map-root-user', '--net'];
+      assert.match(must(which('unshare'), [...namespaces, 'node', outfile], { cwd: project, path: `${path}:/usr/bin` }), /^0 /);
     });
 
     test('every entry can be imported, and required where Node.js can require ES modules', () => {

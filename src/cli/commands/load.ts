@@ -1,7 +1,7 @@
 // `-R`: the commands of a file. All lines are checked before the first one is run. What they create is kept encoded, up to a
 // limit; beyond it lines are read a second time. So a file of any size takes bounded memory. Behaviour: docs/behaviour.md 4.13.
 
-import { closeSync, fstatSync, openSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readFileSync, readlinkSync } from 'node:fs';
 import type { FlowSpec } from '../../ctnetlink/flow-spec.js';
 import { IPS_EXPECTED } from '../../ctnetlink/uapi/nf-conntrack-common.js';
 import { ConntrackError, KernelError, PlatformError } from '../../errors.js';
@@ -75,6 +75,7 @@ interface Source {
 /** A descriptor that can be read from its start more than once. */
 function open(file: string): number {
   try {
+    if (file === '-' && standardInputIsClosed()) throw new UsageError('cannot read standard input: it is closed');
     const fd = file === '-' ? 0 : openSync(file, 'r');
     if (fd !== 0 && fstatSync(fd).isFile()) return fd;
     try {
@@ -85,6 +86,20 @@ function open(file: string): number {
   } catch (error) {
     if (error instanceof ConntrackError) throw error;
     throw new UsageError(`cannot read ${quoted(file)}: ${fileReason(error)}`);
+  }
+}
+
+/**
+ * Whether descriptor 0 was closed when the process began: Node.js puts /dev/null in the place of such a one, open for writing too, as
+ * nobody opens what is to be read. Without /proc nobody can tell.
+ */
+function standardInputIsClosed(): boolean {
+  try {
+    if (readlinkSync('/proc/self/fd/0') !== '/dev/null') return false;
+    const flags = /^flags:\s+(\d+)$/m.exec(readFileSync('/proc/self/fdinfo/0', 'latin1'))?.[1] ?? '0';
+    return (Number.parseInt(flags, 8) & constants.O_RDWR) !== 0;
+  } catch {
+    return false;
   }
 }
 

@@ -2,3 +2,4 @@
 
 export const POLLIN = 1;
 export const POLLOUT = 4;
+export const POLLERR = 8;
