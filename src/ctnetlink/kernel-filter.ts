@@ -72,6 +72,19 @@ export function putKernelFilter(message: MessageWriter, filter: FlowFilter, fami
   return trusted !== 'nothing' && family !== AF_UNSPEC && putTupleFilter(message, conditions, family, trusted);
 }
 
+/** What the kernel filters by in any dump, and by CTA_FILTER in a dump of one family. */
+const BY_VALUE: ReadonlySet<FlowCondition['kind']> = new Set(['mark', 'status', 'zone']);
+const BY_TUPLE: ReadonlySet<FlowCondition['kind']> = new Set([...BY_VALUE, 'protocol', 'port', 'icmp']);
+
+/**
+ * The part of a filter without an address that decides which entries the kernel sends, AF_UNSPEC being both families. For estimates:
+ * ports of some protocols, the zone 0, and what older kernels cannot do are taken for filtered.
+ */
+export function kernelPart(filter: FlowFilter, family: number): FlowFilter {
+  const kinds = family !== AF_UNSPEC && filtersByTuple(filter) ? BY_TUPLE : BY_VALUE;
+  return { kind: 'all', of: requiredConditions(filter).filter(({ kind }) => kinds.has(kind)) };
+}
+
 /** Whether the kernel could filter by tuple, had the dump a family. */
 export function filtersByTuple(filter: FlowFilter): boolean {
   return requiredConditions(filter).some(({ kind }) => kind === 'protocol'); // ports and ICMP fields count with a protocol only

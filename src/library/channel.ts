@@ -1,8 +1,8 @@
 // Channel: a socket with its buffers and sequence numbers; what the library sends goes through one.
 
 import type { KernelError } from '../errors.js';
-import type { VisitMessage } from '../wire/answers.js';
-import { type DumpRequest, type DumpVisitor, dump } from '../wire/dump.js';
+import type { AnswerVisitor, VisitMessage } from '../wire/answers.js';
+import { beginDump, type DumpRequest, type DumpVisitor, dump } from '../wire/dump.js';
 import { MessageWriter } from '../wire/message.js';
 import { ReceiveBuffers } from '../wire/receive-buffers.js';
 import { type Request, transact, transactAsync } from '../wire/request.js';
@@ -71,6 +71,20 @@ export class Channel {
     this.#inDump = true;
     await dump(this.#socket, this.#buffers, request, visitor);
     this.#inDump = false;
+  }
+
+  /** Begins a dump of everything and visits its first part. Nothing can be done with the channel then but to close it. */
+  async beginDump(
+    name: string,
+    type: number,
+    family: number,
+    visitor: AnswerVisitor,
+    { large }: Pick<DumpRequest, 'large'>,
+  ): Promise<void> {
+    this.#begin(type, NLM_F_REQUEST | NLM_F_ACK | NLM_F_DUMP, family, undefined);
+    const { bytes, length } = this.#message;
+    this.#inDump = true;
+    await beginDump(this.#socket, this.#buffers, { large, name, sequence: this.#sequence, bytes, length }, visitor);
   }
 
   /** As `transact`, for a request that keeps the kernel busy: it does so on another thread. */

@@ -7,7 +7,7 @@ import { compileFilter, type FlowFilter } from '../ctnetlink/filter.js';
 import type { Family } from '../ctnetlink/flow.js';
 import { changesFlow, type FlowChange, hasLabels } from '../ctnetlink/flow-change.js';
 import { type FlowSpec, putFlow } from '../ctnetlink/flow-spec.js';
-import { exactKey, filtersByTuple, putKernelFilter, requiredFamily, type TupleFilter } from '../ctnetlink/kernel-filter.js';
+import { exactKey, putKernelFilter, requiredFamily, type TupleFilter } from '../ctnetlink/kernel-filter.js';
 import { CPU_STATISTICS, createStatisticsView, EXPECTATION_STATISTICS, GLOBAL_STATISTICS } from '../ctnetlink/statistics.js';
 import { AF_INET, AF_INET6, AF_UNSPEC } from '../ctnetlink/uapi/in.js';
 import {
@@ -30,7 +30,7 @@ import { createExpectationView, createFlowView, type View } from '../ctnetlink/v
 import { ClosedError, isMissing, KernelError, NoAnswerError } from '../errors.js';
 import type { VisitMessage } from '../wire/answers.js';
 import { putBe32 } from '../wire/bytes.js';
-import { type DumpVisitor, SharedThread } from '../wire/dump.js';
+import { type DumpRequest, type DumpVisitor, SharedThread } from '../wire/dump.js';
 import { EBUSY, EINVAL, ENOSPC, EOPNOTSUPP, EPERM, errnoName, errnoReason } from '../wire/errno.js';
 import type { MessageWriter } from '../wire/message.js';
 import { NetworkNamespace } from '../wire/netns.js';
@@ -39,17 +39,14 @@ import type { OpenTransport } from '../wire/transport.js';
 import { NLM_F_CREATE, NLM_F_EXCL } from '../wire/uapi/netlink.js';
 import { BoundaryDuplicates } from './boundary-duplicates.js';
 import { Channel, ctnetlink, expectations } from './channel.js';
+import { type DumpPlan, type DumpPurpose, type PlannedDump, planDumps, Sampler, type TableSample } from './dump-plan.js';
 import type { EncodedFlows, SingleRequest } from './encoded-flows.js';
 import { type ChangeResult, emptyResult, flowDeleter, flowUpdater, updateKeys } from './flow-changes.js';
 
-/** One dump of those a list is made of. */
-interface DumpPlan {
-  readonly family: number;
+/** How one dump of those a list is made of is run. */
+interface DumpWay extends Pick<DumpRequest, 'large' | 'thread'> {
   /** What the kernel may filter; `undefined`: nothing at all. */
   readonly trusted: TupleFilter | undefined;
-  /** As in `DumpRequest`. */
-  readonly large?: boolean;
-  readonly thread?: SharedThread | undefined;
 }
 
 /** Lists of entries the kernel keeps: the table itself, entries that owe a DESTROY event, entries of packets still on their way. */
@@ -92,9 +89,6 @@ const FIXED_PART_ERRORS: ReadonlySet<number> = new Set([EBUSY, EOPNOTSUPP, EPERM
 
 /** Sockets kept open for what comes next: two dumps and a change. Each keeps two megabytes of receive buffers. */
 const IDLE_KEPT = 3;
-
-/** From this many entries on, each family may be dumped by itself; below, the kernel's order is kept. */
-const TWO_DUMPS_FROM = 32768;
 
 const GET_BY_LIST: Readonly<Record<FlowList, readonly [number, string]>> = {
   conntrack: [IPCTNL_MSG_CT_GET, 'CT_GET'],
@@ -149,16 +143,21 @@ export class ConntrackTable {
    * @internal
    */
   async scan(filter: FlowFilter, visitor: ScanVisitor, options: ScanOptions = {}): Promise<void> {
-    const list = options.list ?? 'conntrack';
+    const { list = 'conntrack', zero = false, background = false } = options;
     const family = requiredFamily(filter);
-    if (list !== 'conntrack') return this.#dumpFlows(filter, visitor, options, { family, trusted: undefined });
-    const key = options.zero ? undefined : exactKey(filter);
+    if (list !== 'conntrack') return this.#dumpFlows({ family }, filter, visitor, options, { trusted: undefined });
+    const key = zero ? undefined : exactKey(filter);
     if (key && family !== AF_UNSPEC) {
       await visitor.beginBatch?.();
       if (this.#visitEntry({ family, original: key.tuple, zone: key.zone }, filter, visitor) || !key.orElsewhere) return;
     }
-    if (family === AF_UNSPEC && this.count().entries >= TWO_DUMPS_FROM) await this.#dumpFamilies(filter, visitor, options);
-    else await this.#dumpFlows(filter, visitor, options, { family, trusted: await this.#trusted(family) });
+    const purpose = { filter, zero, background };
+    const plan = await planDumps(purpose, {
+      entries: () => this.count().entries,
+      processors: async () => options.processors ?? (await import('../wire/processors.js')).processors(),
+      sample: () => this.#sample(purpose),
+    });
+    await this.#dumpPlanned(plan, filter, visitor, options);
   }
 
   /** As `scan`, of the one entry that has this key. @returns whether it is there and wanted: a list without entries is no error */
@@ -475,8 +474,46 @@ export class ConntrackTable {
     return kernelIsAtLeast(7, 3) ? 'everything' : 'noIpv6Address';
   }
 
-  async #dumpFlows(filter: FlowFilter, visitor: ScanVisitor, options: ScanOptions, plan: DumpPlan): Promise<void> {
-    const { family, trusted, thread } = plan;
+  /** Looks at the first part of a dump, and asks for no more of it. */
+  async #sample(purpose: DumpPurpose): Promise<TableSample> {
+    const sampler = new Sampler(purpose);
+    const view = createFlowView();
+    const message = (bytes: Uint8Array, at: number, end: number) => {
+      if (sampler.full) return;
+      view.decode(bytes, at, end);
+      sampler.add(view);
+    };
+    const way = { large: purpose.background };
+    const channel = this.#take();
+    try {
+      await channel.beginDump('CT_GET', ctnetlink(IPCTNL_MSG_CT_GET), AF_UNSPEC, { message }, way);
+    } finally {
+      channel.close();
+    }
+    return sampler;
+  }
+
+  /** Visits the entries of all dumps of a list. */
+  async #dumpPlanned(plan: DumpPlan, filter: FlowFilter, visitor: ScanVisitor, options: ScanOptions): Promise<void> {
+    const { dumps, order } = plan;
+    const trusted = await Promise.all(dumps.map(({ family }) => this.#trusted(family)));
+    const thread = order === 'shared thread' ? new SharedThread() : undefined;
+    // They begin in this order: the first has the thread.
+    const run = (dump: PlannedDump, n: number) =>
+      this.#dumpFlows(dump, filter, visitor, options, { trusted: trusted[n], large: dumps.length > 1, thread });
+    if (order === 'in turn') for (const [n, dump] of dumps.entries()) await run(dump, n);
+    else await allSettledFirstError(dumps.map(run));
+  }
+
+  /** Visits the entries of one dump. */
+  async #dumpFlows(
+    { family }: PlannedDump,
+    filter: FlowFilter,
+    visitor: ScanVisitor,
+    options: ScanOptions,
+    way: DumpWay,
+  ): Promise<void> {
+    const { trusted, thread } = way;
     // The other lists cannot be reset: there `zero` is without effect, as in the C tool.
     const [message, name] =
       options.zero && (options.list ?? 'conntrack') === 'conntrack'
@@ -502,7 +539,7 @@ export class ConntrackTable {
     const build = (tuple: TupleFilter | undefined) => (out: MessageWriter) => {
       if (tuple && !options.zero) filtered = putKernelFilter(out, filter, family, tuple);
     };
-    const large = plan.large || options.background;
+    const large = way.large || options.background;
     // What has been received has been reset: no more than needed, in case that nobody looks at it.
     const ahead = options.zero ? 1 : undefined;
     await this.#with(async (channel) => {
@@ -515,24 +552,6 @@ export class ConntrackTable {
         await channel.dump(name, ctnetlink(message), family, build('nothing'), each, { large, thread, ahead });
       }
     });
-  }
-
-  /**
-   * Both families. Two dumps at the same time are faster where there is a processor for each and one for visiting; with two
-   * processors, where the caller's thread may receive as well. Elsewhere one dump is as fast, unless the kernel can filter: that it
-   * does by tuple only for one family.
-   */
-  async #dumpFamilies(filter: FlowFilter, visitor: ScanVisitor, options: ScanOptions): Promise<void> {
-    const processors = options.processors ?? (await import('../wire/processors.js')).processors();
-    const dumpOf = (family: number, plan: Omit<DumpPlan, 'family' | 'trusted'>) =>
-      this.#dumpFlows(filter, visitor, options, { ...plan, family, trusted: 'noIpv6Address' });
-    if (processors > 2 || (processors === 2 && !options.background)) {
-      const plan = { large: true, thread: processors === 2 ? new SharedThread() : undefined };
-      await allSettledFirstError([dumpOf(AF_INET, plan), dumpOf(AF_INET6, plan)]);
-    } else if (filtersByTuple(filter)) {
-      await dumpOf(AF_INET, { large: true });
-      await dumpOf(AF_INET6, { large: true });
-    } else await dumpOf(AF_UNSPEC, {});
   }
 
   #transact(...request: Parameters<Channel['transact']>): void {

@@ -5,7 +5,7 @@ import { suite, test } from 'node:test';
 import { ClosedError, NoAnswerError, SystemError } from '../errors.js';
 import { putHost16, putHost32 } from './bytes.js';
 import { Datagrams } from './datagrams.js';
-import { dump, SharedThread } from './dump.js';
+import { beginDump, dump, SharedThread } from './dump.js';
 import { ReceiveBuffers } from './receive-buffers.js';
 import type { Request } from './request.js';
 import type { Transport } from './transport.js';
@@ -219,6 +219,28 @@ suite('dump', () => {
       await assert.rejects(dump(...started(new Script(500, failure)), visitor), expected);
       assert.deepEqual(seen, numbers(500));
     });
+});
+
+suite('a dump that is only begun', () => {
+  for (const large of [false, true])
+    test(`visits the first part and receives no other, ${large ? 'on' : 'without'} a thread`, async () => {
+      const script = new Script(500);
+      const { seen, visitor } = collector();
+      await beginDump(script, new ReceiveBuffers(script), { ...request, large }, visitor);
+      assert.deepEqual(seen, [0, 1]);
+      assert.deepEqual([script.onCaller, script.onThread, script.made], large ? [0, 1, 0] : [1, 0, 0]);
+    });
+
+  test('may have ended by then, or failed', async () => {
+    const empty = new Script(0);
+    const { seen, visitor } = collector();
+    await beginDump(...started(empty), visitor);
+    assert.deepEqual(seen, []);
+    await assert.rejects(beginDump(...started(new Script(0, () => -EBADF)), visitor), {
+      constructor: SystemError,
+      code: 'EBADF',
+    });
+  });
 });
 
 suite('dumps that share a thread', () => {

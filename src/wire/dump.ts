@@ -1,6 +1,6 @@
 // Multipart dumps: received part by part, ahead of what is done with the entries. Rules: docs/kernel.md 1.3, 1.8.
 
-import { type AnswerVisitor, checkCount, holdsEnd, lastSequence, walkSlot } from './answers.js';
+import { type AnswerVisitor, checkCount, holdsEnd, lastSequence, walkBatch, walkSlot } from './answers.js';
 import type { Datagrams } from './datagrams.js';
 import type { ReceiveBuffers } from './receive-buffers.js';
 import type { Request } from './request.js';
@@ -175,15 +175,13 @@ export async function dump(
   request: DumpRequest,
   visitor: DumpVisitor,
 ): Promise<void> {
-  const { large, thread = new SharedThread() } = request;
+  const { thread = new SharedThread() } = request;
   const buffer = buffers.first;
   const sequence = lastSequence(request);
   // The dump that was begun first has the thread, not the one whose first part happens to be there first.
   let threaded = thread.take();
   try {
-    if (large) await socket.sendAsync(request.bytes, request.length);
-    else socket.send(request.bytes, request.length);
-    let count = large ? await socket.receiveAsync(buffer) : socket.receive(buffer);
+    let count = await receiveFirst(socket, buffer, request);
     for (;;) {
       const part = partOf(buffer, count, sequence);
       if (part.last) return await visitPart(part, request, visitor);
@@ -196,6 +194,29 @@ export async function dump(
   } finally {
     if (threaded) thread.release();
   }
+}
+
+/**
+ * As `dump`, but visits the first part only, about 300 entries: a sample. The socket is in the middle of the dump then, and must be closed.
+ */
+export async function beginDump(
+  socket: Transport,
+  buffers: ReceiveBuffers,
+  request: DumpRequest,
+  visitor: AnswerVisitor,
+): Promise<void> {
+  const count = await receiveFirst(socket, buffers.first, request);
+  walkBatch(buffers.first, checkCount(count, request), request, visitor);
+}
+
+/** Sends the request. @returns how many datagrams of the answer were received, or `-errno` */
+async function receiveFirst(socket: Transport, buffer: Datagrams, request: DumpRequest): Promise<number> {
+  if (!request.large) {
+    socket.send(request.bytes, request.length);
+    return socket.receive(buffer);
+  }
+  await socket.sendAsync(request.bytes, request.length);
+  return socket.receiveAsync(buffer);
 }
 
 /** Visits a part and all that come behind it. */

@@ -1,0 +1,118 @@
+// Which dumps a list is made of. For every dump the kernel walks its whole hash table, past the entries of all network namespaces, and
+// makes a message of each entry that its filter lets through; that keeps one processor busy. Two dumps, one a family, share out the
+// messages and let the kernel filter by tuple, but walk twice. A wrong choice costs time, never an entry.
+
+import { compileFilter, type FlowFilter, type FlowPredicate } from '../ctnetlink/filter.js';
+import { filtersByTuple, kernelPart, requiredFamily } from '../ctnetlink/kernel-filter.js';
+import { AF_INET, AF_INET6, AF_UNSPEC } from '../ctnetlink/uapi/in.js';
+import type { View } from '../ctnetlink/view.js';
+
+/** One of the dumps of a list. Each entry that is wanted comes in exactly one of them. */
+export interface PlannedDump {
+  readonly family: number;
+}
+
+/** All dumps of a list. */
+export interface DumpPlan {
+  /** The one that should take longest comes first. */
+  readonly dumps: readonly PlannedDump[];
+  /** One after another; at the same time, each on a thread; or at the same time, on one thread and that of the caller. */
+  readonly order: 'in turn' | 'threads' | 'shared thread';
+}
+
+/** What the list is for. */
+export interface DumpPurpose {
+  readonly filter: FlowFilter;
+  /** Reset the counters of all entries that are dumped: the kernel filters by family alone. */
+  readonly zero: boolean;
+  /** The caller's thread receives nothing. */
+  readonly background: boolean;
+}
+
+/** How to find out what decides, the cheapest first. */
+export interface TableFacts {
+  /** Entries of this namespace. */
+  readonly entries: () => number;
+  /** How many threads can run at the same time. */
+  readonly processors: () => Promise<number>;
+  readonly sample: () => Promise<TableSample>;
+}
+
+/** Some entries of the table. The kernel lists them in the order of a hash, so the first ones are like the others. */
+export interface TableSample {
+  readonly entries: number;
+  readonly ipv4: FamilySample;
+  readonly ipv6: FamilySample;
+}
+
+/** How many entries of a family the kernel sends. */
+export interface FamilySample {
+  /** In a dump of both families, which it filters by mark, status and zone. */
+  both: number;
+  /** In a dump of this family, which it filters by tuple as well. */
+  alone: number;
+}
+
+/** With fewer entries there is little to gain, and the kernel's order is kept. */
+export const SEVERAL_DUMPS_FROM = 32768;
+
+/** To make a message of an entry takes the kernel as long as to walk past so many: 2 µs to 0.25. */
+const MESSAGE = 8;
+
+/** What a second walk at the same time adds to the first: both wait for the same memory, and other work may want the processor. */
+const SECOND_WALK = 0.5;
+
+/** Two dumps must take less than this part of the time of one. */
+const WORTH_IT = 0.9;
+
+/** Entries in a sample. A third of the table is a fifth to a half of it. More cost too much: code that is new needs 10 µs for each. */
+const SAMPLED = 128;
+
+const ONE: DumpPlan = { dumps: [{ family: AF_UNSPEC }], order: 'in turn' };
+
+/** Chooses the dumps of a list of the table. Asks for nothing that does not matter. */
+export async function planDumps({ filter, zero, background }: DumpPurpose, facts: TableFacts): Promise<DumpPlan> {
+  const family = requiredFamily(filter);
+  if (family !== AF_UNSPEC) return { dumps: [{ family }], order: 'in turn' };
+  if (facts.entries() < SEVERAL_DUMPS_FROM) return ONE;
+  const processors = await facts.processors();
+  // One processor for each dump, and one for visiting. Of two, the one that visits can receive as well, if the caller permits.
+  const together = processors > 2 || (processors === 2 && !background);
+  if (!together && (zero || !filtersByTuple(filter))) return ONE;
+  const { entries, ipv4, ipv6 } = await facts.sample();
+  const one = entries + MESSAGE * (ipv4.both + ipv6.both);
+  const two = together
+    ? (1 + SECOND_WALK) * entries + MESSAGE * Math.max(ipv4.alone, ipv6.alone)
+    : 2 * entries + MESSAGE * (ipv4.alone + ipv6.alone);
+  if (two >= WORTH_IT * one) return ONE;
+  const families = ipv6.alone > ipv4.alone ? [AF_INET6, AF_INET] : [AF_INET, AF_INET6];
+  const order = !together ? 'in turn' : processors === 2 ? 'shared thread' : 'threads';
+  return { dumps: families.map((family) => ({ family })), order };
+}
+
+/** Makes a sample of the entries it is given. */
+export class Sampler implements TableSample {
+  readonly #both: FlowPredicate | undefined;
+  readonly #alone: FlowPredicate | undefined;
+  entries = 0;
+  readonly ipv4: FamilySample = { both: 0, alone: 0 };
+  readonly ipv6: FamilySample = { both: 0, alone: 0 };
+
+  constructor({ filter, zero }: DumpPurpose) {
+    this.#both = zero ? undefined : compileFilter(kernelPart(filter, AF_UNSPEC));
+    this.#alone = zero ? undefined : compileFilter(kernelPart(filter, AF_INET));
+  }
+
+  /** Whether it has as many as it takes. */
+  get full(): boolean {
+    return this.entries === SAMPLED;
+  }
+
+  add(view: View): this {
+    this.entries++;
+    const sample = view.family === AF_INET6 ? this.ipv6 : this.ipv4;
+    if (!this.#both || this.#both(view)) sample.both++;
+    if (!this.#alone || this.#alone(view)) sample.alone++;
+    return this;
+  }
+}
