@@ -10,6 +10,7 @@ const PACKAGES = {
   nft: 'nftables',
   unshare: 'util-linux',
   nsenter: 'util-linux',
+  taskset: 'util-linux',
   setpriv: 'util-linux',
   sysctl: 'procps',
   ping: 'iputils-ping',

@@ -1,7 +1,7 @@
 // `npm run bench`: how long the command takes, against the reference tool on the same table in the same minute.
 //
-//   node scripts/bench/index.mjs [--only reading,changing,events,exe,growth,library,counts] [--flows 200000] [--pairs 11]
-//                                [--start-pairs 41] [--patience SECONDS] [--million] [--json FILE]
+//   node scripts/bench/index.mjs [--only reading,changing,events,exe,shapes,growth,library,counts] [--flows 200000]
+//                                [--pairs 11] [--start-pairs 41] [--patience SECONDS] [--million] [--json FILE]
 //   node scripts/bench/index.mjs --count: no times, but what is allocated (count.mjs, with its options)
 //
 // FLOWS, PAIRS, START_PAIRS and PATIENCE in the environment do the same. A table is loaded into a network namespace of its
@@ -23,6 +23,7 @@ import { measureChanging } from './changing.mjs';
 import { measureEvents } from './events.mjs';
 import { compare } from './pairs.mjs';
 import { measureList, measureReading, measureReadingMemory } from './reading.mjs';
+import { measureShapes } from './shapes.mjs';
 import { load, REFERENCE, waitForQuietTable, writeFlows } from './table.mjs';
 
 const SELF = fileURLToPath(import.meta.url);
@@ -30,7 +31,7 @@ const MAX = '/proc/sys/net/netfilter/nf_conntrack_max';
 const MILLION = 1_000_000;
 /** Those that need the table of `--flows`, and those that have their own. */
 const TABLE_PARTS = ['reading', 'changing', 'events'];
-const PARTS = [...TABLE_PARTS, 'exe', 'growth', 'library', 'counts'];
+const PARTS = [...TABLE_PARTS, 'exe', 'shapes', 'growth', 'library', 'counts'];
 /** From the first size to the second, a list may take so much more than in proportion. */
 const GROWTH = { from: 100_000, to: MILLION, limit: 1.1 };
 const EXE_START_LIMIT = 0.7;
@@ -73,7 +74,7 @@ async function outside() {
     console.error(`unknown part "${unknown}": some of ${PARTS.join(', ')}`);
     process.exit(2);
   }
-  requireCommands([...(REFERENCE === 'conntrack' ? ['conntrack'] : []), 'unshare']);
+  requireCommands([...(REFERENCE === 'conntrack' ? ['conntrack'] : []), 'unshare', 'nsenter', 'taskset']);
   ensureBuilt();
   const busy = loadavg()[0];
   if (busy > 0.7)
@@ -92,6 +93,8 @@ async function outside() {
       result.memory.push(...large.memory);
     }
     if (parts.includes('exe') && !interrupted) result.cases.push(measureExecutable());
+    // Behind `exe`, which builds the executable.
+    if (parts.includes('shapes') && !interrupted) result.cases.push(...(await measureShapeTables(work)));
     if (parts.includes('growth') && !interrupted) result.growth = [await measureGrowth(work)];
     if (parts.includes('library') && !interrupted) result.library = measureLibrary(work);
     if (parts.includes('counts') && !interrupted) result.counts = countAllocations();
@@ -138,6 +141,10 @@ function measureExecutable() {
     reference: { argv: within(process.execPath, ['-e', '0']) },
     ours: { argv: within(exe, ['-C']) },
   });
+}
+
+async function measureShapeTables(work) {
+  return (await runInside(work, ['--flows', `${flows}`, '--measure', 'shapes'])).cases;
 }
 
 /** Two tables, one after the other, each in a namespace of its own. */
@@ -243,14 +250,14 @@ function judge({ environment, cases, ratios, updates, kernelOnly, memory, counts
     `\n${flows.toLocaleString('en')} flows, ${pairs} pairs; ${reference}; Node.js ${node}; Linux ${kernel}; ${environment.cpus} CPUs`,
   );
   console.log(
-    `\n${'case'.padEnd(40)}${'reference'.padStart(11)}${'ours'.padStart(11)}${'ratio'.padStart(8)}${'limit'.padStart(7)}`,
+    `\n${'case'.padEnd(46)}${'reference'.padStart(11)}${'ours'.padStart(11)}${'ratio'.padStart(8)}${'limit'.padStart(7)}`,
   );
   for (const { name, unit, reference: theirs, ours: own, ratio, limit, kept } of ratios) {
     const number = (value, digits) => (value === undefined ? '' : value.toFixed(digits));
     const figures = `${number(theirs, 1).padStart(11)}${number(own, 1).padStart(11)}${number(ratio, 2).padStart(8)}${`${limit}`.padStart(7)}`;
     const disturbed = cases.find((c) => c.name === name)?.disturbed ?? 0;
     const note = `${unit === 'ms' ? '' : `  (${unit})`}${disturbed > 0 ? `  (${disturbed} disturbed pairs left out)` : ''}`;
-    console.log(`${name.padEnd(40)}${figures}  ${verdict(name, kept)}${note}`);
+    console.log(`${name.padEnd(46)}${figures}  ${verdict(name, kept)}${note}`);
   }
   if (updates) console.log(`\n${updates.name}: ${updates.median.toFixed(1)} ms; the reference cannot update on this kernel`);
   if (kernelOnly)
@@ -280,10 +287,7 @@ async function inside(target) {
   const work = mkdtempSync(`${tmpdir()}/conntrack-bench-`);
   try {
     await waitForQuietTable();
-    const file = `${work}/flows`;
-    console.error(`loading ${flows.toLocaleString('en')} flows`);
-    writeFlows(file, flows);
-    writeFileSync(target, JSON.stringify(await measure(work, file)));
+    writeFileSync(target, JSON.stringify(await measure(work, `${work}/flows`)));
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
@@ -296,12 +300,15 @@ function tell(error) {
 }
 
 async function measure(work, file) {
+  const patience = (Number(options.patience) * 1000) / parts.length;
+  if (options.measure === 'shapes') return { cases: await measureShapes({ file, flows, pairs, patience }) };
+  console.error(`loading ${flows.toLocaleString('en')} flows`);
+  writeFlows(file, flows);
   if (options.measure === 'memory') {
     load(file);
     return { memory: measureReadingMemory(work, flows) };
   }
   if (options.measure === 'list') return { list: measureList(file) };
-  const patience = (Number(options.patience) * 1000) / parts.length;
   const few = Math.min(pairs, FEWER_PAIRS);
   const reading = parts.includes('reading')
     ? measureReading({ work, file, flows, pairs, startPairs: Number(options['start-pairs']), patience })

@@ -17,15 +17,26 @@ export function ours(args) {
   return [process.execPath, [OURS, ...args]];
 }
 
-/** Two thirds IPv4, one third IPv6; 80 % TCP, 20 % UDP; most are established and assured. */
-export function writeFlows(path, count) {
-  const lines = [];
-  for (let i = 0; i < count - 2; i++) lines.push(flowLine(i, i % 3 === 2, i % 5 === 4));
-  lines.push(flowLine(0, false, false, ONE_V4), flowLine(2, true, false, ONE_V6));
-  writeFileSync(path, `${lines.join('\n')}\n`);
+/** What flow `i` of a table is. Mixed: two thirds IPv4, four fifths TCP. The others have most of that in common. */
+const mixed = (i) => ({ v6: i % 3 === 2, udp: i % 5 === 4 });
+const SHAPES = {
+  mixed,
+  ipv4: (i) => ({ ...mixed(i), v6: false }),
+  ipv6: (i) => ({ ...mixed(i), v6: true }),
+  udp: (i) => ({ ...mixed(i), udp: true }),
+  snat: (i) => ({ ...mixed(i), v6: false, snat: true }),
+  /** One in ten has mark 1, one in a hundred mark 2. */
+  marked: (i) => ({ ...mixed(i), mark: i % 100 === 1 ? 2 : i % 10 === 0 ? 1 : 0 }),
+};
+
+/** Writes the lines of a table; most flows are established and assured. A mixed table has one flow of each address of its own. */
+export function writeFlows(path, count, shape = 'mixed') {
+  const own = shape === 'mixed' ? [flowLine(0, {}, ONE_V4), flowLine(2, { v6: true }, ONE_V6)] : [];
+  const lines = Array.from({ length: count - own.length }, (_, i) => flowLine(i, SHAPES[shape](i)));
+  writeFileSync(path, `${[...lines, ...own].join('\n')}\n`);
 }
 
-function flowLine(i, v6, udp, source) {
+function flowLine(i, { v6 = false, udp = false, snat = false, mark = 0 }, source) {
   // A client has 64 ports in use; servers are few, as they are behind a router.
   const client = i >> 6;
   const server = (i * 7919) % 1000;
@@ -41,8 +52,12 @@ function flowLine(i, v6, udp, source) {
   const status = alone ? '' : udp && i % 2 === 0 ? ' -u SEEN_REPLY' : ' -u SEEN_REPLY,ASSURED';
   const protocol = udp ? '-p udp' : '-p tcp';
   const state = udp ? '' : ` --state ${alone ? 'SYN_SENT' : i % 11 === 0 ? 'TIME_WAIT' : 'ESTABLISHED'}`;
+  // Behind few addresses, as a gateway has them.
+  const replyDst = snat ? `198.51.100.${1 + (client % 200)}` : src;
+  const translated = snat ? ` -n ${replyDst}` : '';
+  const marked = mark === 0 ? '' : ` -m ${mark}`;
   const ports = `--sport ${sport} --dport ${dport} --reply-port-src ${dport} --reply-port-dst ${sport}`;
-  return `-I -t 3600${status} -s ${src} -d ${dst} -r ${dst} -q ${src} ${protocol} ${ports}${state}`;
+  return `-I -t 3600${status}${marked} -s ${src} -d ${dst} -r ${dst} -q ${replyDst}${translated} ${protocol} ${ports}${state}`;
 }
 
 /** Makes the table of this namespace what `path` says, through the reference's own -R: neither tool has made what both read. */

@@ -1,0 +1,107 @@
+// Lists of tables of other shapes than the mixed one, each against the reference; where it says more, also against a process that dumps
+// the table and discards it, and against `-L -f ipv4`. The executable takes part where it has been built.
+
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { root } from '../fresh.mjs';
+import { compare } from './pairs.mjs';
+import { closingCount, flush, load, ours, REFERENCE, waitForQuietTable, writeFlows } from './table.mjs';
+
+const EXECUTABLE = `${root}/dist-exe/conntrack`;
+/** What else a list is measured against. */
+const DISCARD = { name: 'dump and discard', argv: [process.execPath, [`${root}/scripts/bench/dump.mjs`]] };
+const ONE_FAMILY = { name: '-L -f ipv4', argv: ours(['-L', '-f', 'ipv4']) };
+
+/**
+ * `limit`: the largest ratio to the reference that passes; `executable`: the same for the executable, if it is another. `against`: the
+ * largest ratio to something else.
+ */
+const CASES = [
+  {
+    name: '-L, IPv4 only',
+    shape: 'ipv4',
+    args: ['-L'],
+    limit: 0.9,
+    against: [
+      [DISCARD, 1.1],
+      [ONE_FAMILY, 1.03],
+    ],
+  },
+  { name: '-L, IPv6 only', shape: 'ipv6', args: ['-L'], limit: 0.9, against: [[DISCARD, 1.1]] },
+  { name: '-L, all SNAT', shape: 'snat', args: ['-L'], limit: 0.9, against: [[DISCARD, 1.1]] },
+  { name: '-L, all UDP', shape: 'udp', args: ['-L'], limit: 0.5 },
+  { name: '-L, one processor', shape: 'marked', args: ['-L'], limit: 1, against: [[DISCARD, 1.6]], processor: true },
+  { name: '-L -u ASSURED (85 %)', shape: 'marked', args: ['-L', '-u', 'ASSURED'], limit: 0.6 },
+  { name: '-L -m 1 (10 %)', shape: 'marked', args: ['-L', '-m', '1'], limit: 1.15, executable: 1.1 },
+  { name: '-L -m 2 (1 %)', shape: 'marked', args: ['-L', '-m', '2'], limit: 1.5, executable: 1.1 },
+  { name: '-L -u EXPECTED (none)', shape: 'marked', args: ['-L', '-u', 'EXPECTED'], limit: 1.5, executable: 1.1 },
+];
+/** A list of few flows, while another namespace has all the others. */
+const SMALL = { name: '-L, small beside large', shape: 'mixed', args: ['-L'], limit: 1.6, executable: 1.1 };
+const SMALL_FLOWS = 30;
+
+/** @returns cases, as `compare` makes them */
+export async function measureShapes({ file, flows, pairs, patience }) {
+  const measured = { count: pairs, patience: patience / (CASES.length * 2) };
+  const cases = [];
+  let loaded;
+  for (const row of CASES) {
+    if (row.shape !== loaded) {
+      console.error(`loading ${flows.toLocaleString('en')} flows: ${row.shape}`);
+      writeFlows(file, flows, row.shape);
+      load(file);
+      loaded = row.shape;
+    }
+    cases.push(...compareCase(row, measured));
+  }
+  flush();
+  await waitForQuietTable();
+  const away = await loadElsewhere(file, flows);
+  try {
+    writeFlows(file, SMALL_FLOWS, SMALL.shape);
+    load(file);
+    cases.push(...compareCase(SMALL, measured));
+  } finally {
+    away();
+  }
+  return cases;
+}
+
+/** One list against all that it is measured against. */
+function compareCase({ name, args, limit, executable = limit, against = [], processor = false }, measured) {
+  const reference = [REFERENCE, args];
+  const list = ours(args);
+  const commands = [{ name, limit, argv: list }];
+  if (existsSync(EXECUTABLE)) commands.push({ name: `${name}, executable`, limit: executable, argv: [EXECUTABLE, args] });
+  for (const { argv } of commands) checkCount(name, reference, argv);
+  const on = ([command, args]) => ({ argv: processor ? ['taskset', ['-c', '0', command, ...args]] : [command, args] });
+  return [
+    ...commands.map(({ name, limit, argv }) => compare({ ...measured, name, limit, reference: on(reference), ours: on(argv) })),
+    ...against.map(([other, limit]) =>
+      compare({ ...measured, name: `${name}, against ${other.name}`, limit, reference: on(other.argv), ours: on(list) }),
+    ),
+  ];
+}
+
+/** Both must list the same number of entries, or their times say nothing. */
+function checkCount(name, reference, argv) {
+  const [expected, count] = [reference, argv].map((command) => closingCount(...command));
+  if (count !== expected) throw new Error(`${name}: the reference shows ${expected} entries and we show ${count}`);
+}
+
+/** Fills the table of a namespace of its own. @returns what empties it and lets it go */
+async function loadElsewhere(file, flows) {
+  console.error(`loading ${flows.toLocaleString('en')} flows into another namespace`);
+  const keeper = spawn('unshare', ['--net', 'sh', '-c', 'echo ready && exec cat'], { stdio: ['pipe', 'pipe', 'inherit'] });
+  await new Promise((resolve) => keeper.stdout.once('data', resolve));
+  const within = (args) => spawnSync('nsenter', [`--net=/proc/${keeper.pid}/ns/net`, REFERENCE, ...args], { encoding: 'utf8' });
+  writeFlows(file, flows);
+  const letGo = () => {
+    within(['-F']);
+    keeper.kill();
+  };
+  const { status, stderr } = within(['-R', file]);
+  if (status === 0) return letGo;
+  letGo();
+  throw new Error(`the reference cannot load the other table: ${stderr}`);
+}
