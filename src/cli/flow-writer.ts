@@ -28,8 +28,8 @@ export interface WriterOptions {
   /** Entries are events. */
   readonly event?: boolean;
   readonly verb?: SaveVerb;
-  /** Name of the program that owns a netlink port id, for events. */
-  readonly programName?: (portId: number) => Uint8Array | undefined;
+  /** The program that owns a netlink port id, for events. */
+  readonly program?: FormatOptions['program'];
   /** Entries of several network namespaces: each tells its own. */
   readonly netns?: boolean;
   /** What a JSON document is: an array of entries unless told, one entry or null, or a result with its entries. */
@@ -99,7 +99,7 @@ function formatOptions(modes: OutputModes, options: WriterOptions): FormatOption
     labels: options.labels,
     full: modes.full,
     event: options.event ?? false,
-    programName: options.programName,
+    program: options.program,
     netns: options.netns ? new NamespaceLabel() : undefined,
   };
 }

@@ -1,8 +1,7 @@
 // The tables that a command works on: that of its own network namespace, that of `--netns`, or with `--netns all` every one.
 
-import { readFileSync } from 'node:fs';
-import { ConntrackError, NamespaceError } from '../errors.js';
-import type { NetworkNamespace } from '../library/namespaces.js';
+import { ConntrackError } from '../errors.js';
+import { type NetworkNamespace, readIn } from '../library/namespaces.js';
 import { ConntrackTable } from '../library/table.js';
 import { OutputError } from './output.js';
 import { UsageError } from './usage-error.js';
@@ -53,13 +52,7 @@ class LazyTable implements Table {
   }
 
   readText(path: string): string | undefined {
-    const read = () => readFileSync(path, 'utf8');
-    try {
-      return this.#namespace ? this.#namespace.run(read) : read();
-    } catch (error) {
-      if (error instanceof NamespaceError) throw error;
-      return undefined;
-    }
+    return readIn(this.#namespace, path);
   }
 
   /** Closes the sockets; they are opened again when asked for. */

@@ -17,6 +17,13 @@ export interface EventInfo {
   readonly timestamp?: bigint | undefined;
   /** Netlink port id of the program whose request caused it, 1 to 2^32 - 1. Absent for what packets and time caused. */
   readonly portId?: number | undefined;
+  /**
+   * Name of the program that has that socket, up to 15 bytes that it chose itself: text from outside. Only where it was asked for, and
+   * absent when the program has ended, is of another network namespace, or look-ups have taken too long.
+   */
+  readonly program?: string | undefined;
+  /** Process id of that program. Absent as `program`. */
+  readonly pid?: number | undefined;
   /** Absent for events of the kernel. `initial`: was there when the watch began. `resync`: stands for events that were lost. */
   readonly origin?: 'initial' | 'resync' | undefined;
 }
@@ -36,16 +43,26 @@ export interface ExpectationEvent extends EventInfo {
   toJSON(): Json<ExpectationEvent>;
 }
 
+/** Who caused an event. */
+export interface EventProgram {
+  readonly name: Uint8Array;
+  readonly pid: number;
+}
+
 abstract class Base implements EventInfo {
   readonly type: EventType;
   readonly timestamp: bigint | undefined;
   readonly portId: number | undefined;
+  readonly program: string | undefined;
+  readonly pid: number | undefined;
   readonly origin: 'initial' | 'resync' | undefined;
 
-  constructor(view: View, timestamp: bigint | undefined) {
+  constructor(view: View, timestamp: bigint | undefined, program: EventProgram | undefined) {
     this.type = EVENT_TYPES[eventType(view)]!;
     this.timestamp = timestamp;
     this.portId = view.portId === 0 ? undefined : view.portId;
+    this.program = program && new TextDecoder().decode(program.name);
+    this.pid = program?.pid;
     this.origin = view.origin === ORIGIN_KERNEL ? undefined : view.origin === ORIGIN_INITIAL ? 'initial' : 'resync';
   }
 
@@ -57,8 +74,8 @@ abstract class Base implements EventInfo {
 class FlowEventObject extends Base implements FlowEvent {
   readonly flow: Flow;
 
-  constructor(view: View, timestamp: bigint | undefined, flow: Flow) {
-    super(view, timestamp);
+  constructor(view: View, timestamp: bigint | undefined, flow: Flow, program: EventProgram | undefined) {
+    super(view, timestamp, program);
     this.flow = flow;
   }
 
@@ -70,8 +87,8 @@ class FlowEventObject extends Base implements FlowEvent {
 class ExpectationEventObject extends Base implements ExpectationEvent {
   readonly expectation: Expectation;
 
-  constructor(view: View, expectation: Expectation) {
-    super(view, undefined);
+  constructor(view: View, expectation: Expectation, program: EventProgram | undefined) {
+    super(view, undefined, program);
     this.expectation = expectation;
   }
 
@@ -81,11 +98,11 @@ class ExpectationEventObject extends Base implements ExpectationEvent {
 }
 
 /** The event in a view whose flow was read. `timestamp`: CTA_TIMESTAMP_EVENT. */
-export function flowEvent(view: View, timestamp: bigint | undefined, flow: Flow): FlowEvent {
-  return new FlowEventObject(view, timestamp, flow);
+export function flowEvent(view: View, timestamp: bigint | undefined, flow: Flow, program?: EventProgram): FlowEvent {
+  return new FlowEventObject(view, timestamp, flow, program);
 }
 
 /** The event in a view whose expectation was read. */
-export function expectationEvent(view: View, expectation: Expectation): ExpectationEvent {
-  return new ExpectationEventObject(view, expectation);
+export function expectationEvent(view: View, expectation: Expectation, program?: EventProgram): ExpectationEvent {
+  return new ExpectationEventObject(view, expectation, program);
 }

@@ -24,10 +24,10 @@ export function writeUserspace(out: ByteWriter, view: View, options: FormatOptio
   if (view.portId === 0) return;
   out.token(USERSPACE);
   out.decimal(view.portId);
-  const name = options.programName?.(view.portId);
-  if (name) {
+  const program = options.program?.(view.portId);
+  if (program) {
     out.token(PROGNAME);
-    out.raw(name, 0, name.length);
+    out.raw(program.name, 0, program.name.length);
   }
   out.byte(SPACE);
 }

@@ -201,6 +201,7 @@ export function makeJsonSchema(): { readonly schema: Schema; readonly rows: Read
         timestamp: flow('timestampEvent'),
         portId: integer(U32, 'Netlink socket whose request caused it; absent for packets and timeouts.'),
         program: { type: 'string', description: 'Name of the program that has that socket, where it is known.' },
+        pid: described(number, 'Process id of that program.'),
         origin: { enum: ['initial', 'resync'], description: 'A list supplied the event; absent when the kernel sent it.' },
         [name]: ref(name),
       },

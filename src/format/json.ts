@@ -169,6 +169,7 @@ const TIMESTAMP = member('timestamp');
 const TIMESTAMP_TEXT = token('"timestamp":"');
 const PORT_ID = member('portId');
 const PROGRAM = token('"program":"');
+const PID = member('pid');
 const STRING_END = token('",');
 const INITIAL = token(textMember('origin', 'initial'));
 const RESYNC = token(textMember('origin', 'resync'));
@@ -214,11 +215,12 @@ function openEvent(out: ByteWriter, view: View, options: FormatOptions, clock: W
   }
   if (view.portId !== 0) {
     writeNumberMember(out, PORT_ID, view.portId);
-    const program = options.programName?.(view.portId);
+    const program = options.program?.(view.portId);
     if (program) {
       out.token(PROGRAM);
-      writeEscaped(out, program, 0, program.length);
+      writeEscaped(out, program.name, 0, program.name.length);
       out.token(STRING_END);
+      writeNumberMember(out, PID, program.pid);
     }
   }
   if (view.origin !== ORIGIN_KERNEL) out.token(view.origin === ORIGIN_INITIAL ? INITIAL : RESYNC);

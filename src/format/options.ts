@@ -1,5 +1,6 @@
 // What writers are told: which fields are wanted, and the time.
 
+import type { EventProgram } from '../ctnetlink/event.js';
 import type { LabelMap } from '../ctnetlink/label.js';
 import type { ByteWriter } from './byte-writer.js';
 
@@ -20,8 +21,8 @@ export interface FormatOptions {
   readonly labels: LabelMap | undefined;
   /** Everything that can be restored, and translated ports (`save,full`). Saved lines only. */
   readonly full: boolean;
-  /** Name of the program that owns a netlink port id, for events. Absent, or `undefined` for a port: only the number is shown. */
-  readonly programName?: ((portId: number) => Uint8Array | undefined) | undefined;
+  /** The program that owns a netlink port id, for events. Absent, or `undefined` for a port: only the number is shown. */
+  readonly program?: ((portId: number) => EventProgram | undefined) | undefined;
   /** Entries are events: their type is shown. */
   readonly event: boolean;
   /** Shown in front of each entry, when entries of several network namespaces are written. */

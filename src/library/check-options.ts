@@ -64,6 +64,7 @@ export const EVENT_OPTIONS = {
   ...QUEUE_OPTIONS,
   initial: BOOLEAN,
   resync: BOOLEAN,
+  program: BOOLEAN,
 } as const satisfies OptionRows;
 export const FLOW_EVENT_OPTIONS = {
   ...EVENT_OPTIONS,

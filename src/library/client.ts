@@ -81,6 +81,11 @@ export interface FlowEventsOptions extends WatchOptions, EventQueueOptions {
   readonly initial?: boolean | undefined;
   /** After a loss, list the table and make up for it with events of `origin` `resync`. Default false. */
   readonly resync?: boolean | undefined;
+  /**
+   * Look for the program behind the `portId` of each event: its name and process id are then members of the event. The first look-up
+   * of a port id in a second reads /proc on the JavaScript thread, in the worst case of every process. Default false.
+   */
+  readonly program?: boolean | undefined;
 }
 
 /**
@@ -266,7 +271,7 @@ export class Conntrack implements AsyncDisposable, Disposable {
    */
   events(filter: Filter = {}, options: FlowEventsOptions = {}): EventStream<FlowEvent> {
     checkOptions(options, FLOW_EVENT_OPTIONS);
-    const { types, initial = false, resync = false } = options;
+    const { types, initial = false, resync = false, program = false } = options;
     const groups = types && groupsOf(types);
     const reader = new FlowReader();
     const watch = this.#session.watch(options, {
@@ -277,7 +282,8 @@ export class Conntrack implements AsyncDisposable, Disposable {
       initial,
       resync,
     });
-    const make = (view: View) => (isOfType(view, groups) ? toFlowEvent(view, reader) : undefined);
+    const programOf = this.#session.programs(program);
+    const make = (view: View) => (isOfType(view, groups) ? toFlowEvent(view, reader, programOf(view)) : undefined);
     const stream = new EventStream(watch, make, options);
     this.#session.attach(stream, options);
     return stream;

@@ -85,13 +85,15 @@ export class Expectations {
         readonly receiveBuffer?: number | undefined;
         readonly initial?: boolean | undefined;
         readonly resync?: boolean | undefined;
+        readonly program?: boolean | undefined;
       } = {},
   ): EventStream<ExpectationEvent> {
     checkOptions(options, EVENT_OPTIONS);
-    const { receiveBuffer, initial = false, resync = false } = options;
+    const { receiveBuffer, initial = false, resync = false, program = false } = options;
+    const programOf = this.#session.programs(program);
     const reader = new ExpectationReader();
     const watch = this.#session.watch(options, { table: 'expect', receiveBuffer, initial, resync });
-    const stream = new EventStream(watch, (view) => expectationEvent(view, reader.read(view)), options);
+    const stream = new EventStream(watch, (view) => expectationEvent(view, reader.read(view), programOf(view)), options);
     this.#session.attach(stream, options);
     return stream;
   }

@@ -1,6 +1,6 @@
 // LiveFlows: the flows of a table, always as they are now, with notifications of every change.
 
-import { type FlowEvent, flowEvent } from '../ctnetlink/event.js';
+import { type EventProgram, type FlowEvent, flowEvent } from '../ctnetlink/event.js';
 import { S } from '../ctnetlink/fields.js';
 import { compileFilter } from '../ctnetlink/filter.js';
 import { type Filter, toFlowFilter } from '../ctnetlink/filter-input.js';
@@ -155,6 +155,6 @@ export class LiveFlows implements Iterable<Flow>, AsyncDisposable, Disposable {
 }
 
 /** The event in a view. */
-export function toFlowEvent(view: View, reader: FlowReader): FlowEvent {
-  return flowEvent(view, view.has(S.timestampEvent) ? view.be64(S.timestampEvent) : undefined, reader.read(view));
+export function toFlowEvent(view: View, reader: FlowReader, program?: EventProgram): FlowEvent {
+  return flowEvent(view, view.has(S.timestampEvent) ? view.be64(S.timestampEvent) : undefined, reader.read(view), program);
 }

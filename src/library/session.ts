@@ -2,9 +2,11 @@
 
 import type { View } from '../ctnetlink/view.js';
 import { ClosedError } from '../errors.js';
+import { NetlinkSocket } from '../wire/socket.js';
 import { CALL_OPTIONS, checkOptions, type OptionRows } from './check-options.js';
 import { EventWatch, type EventWatchOptions } from './event-watch.js';
 import { hinted, withHint } from './hints.js';
+import { type Program, ProgramNames } from './program-names.js';
 import { ScanIterator } from './scan-iterator.js';
 import type { Signal } from './signal.js';
 import type { ConntrackTable, ScanVisitor } from './table.js';
@@ -91,6 +93,17 @@ export class Session {
   watch(call: CallOptions, options: Omit<EventWatchOptions, 'namespace' | 'transport'>): EventWatch {
     this.#check(call.signal);
     return EventWatch.open({ ...options, ...this.table.place }, () => this.table);
+  }
+
+  /**
+   * Who is behind the port id of an event, when that is asked for. Where something stands in for the kernel, port ids are not of this
+   * system.
+   */
+  programs(wanted: boolean): (view: View) => Program | undefined {
+    const { namespace, transport } = this.table.place;
+    if (!wanted || transport !== NetlinkSocket.open) return () => undefined;
+    const names = ProgramNames.in(namespace);
+    return ({ portId }) => (portId === 0 ? undefined : names.find(portId));
   }
 
   /** Ties something that runs by itself to this session and a signal: it ends with them. @throws ClosedError, the signal's reason */

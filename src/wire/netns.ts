@@ -2,7 +2,7 @@
 // setns(2) moves the calling thread only. The thread that runs JavaScript goes there, does one synchronous thing and comes back;
 // nothing else runs on it meanwhile, and no thread is started there, which would stay.
 
-import { closeSync, constants, existsSync, fstatSync, openSync, writeSync } from 'node:fs';
+import { closeSync, constants, existsSync, fstatSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { ClosedError, NamespaceError } from '../errors.js';
 import { EINVAL, EPERM, errnoName, errnoReason } from './errno.js';
 import { libc } from './ffi.js';
@@ -89,6 +89,17 @@ export class NetworkNamespace implements Disposable {
 
   [Symbol.dispose](): void {
     this.close();
+  }
+}
+
+/** A file below /proc as a network namespace sees it; `undefined` where it cannot be read: the caller has a better error than that. */
+export function readIn(namespace: NetworkNamespace | undefined, path: string): string | undefined {
+  const text = () => readFileSync(path, 'utf8');
+  try {
+    return namespace ? namespace.run(text) : text();
+  } catch (error) {
+    if (error instanceof NamespaceError) throw error;
+    return undefined;
   }
 }
 

@@ -2,6 +2,7 @@
 // view is the table.
 
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { after, before, suite, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
@@ -15,7 +16,7 @@ import {
   ValueError,
 } from '../../src/index.js';
 import { Namespace } from '../support/namespace.js';
-import { requirePrerequisites, SELF_TEST } from '../support/project.js';
+import { PROJECT, requirePrerequisites, SELF_TEST } from '../support/project.js';
 import { Random, seedFromEnvironment } from '../support/random.js';
 
 const key = (sport: number) =>
@@ -103,6 +104,53 @@ suite('library events', { skip: SELF_TEST ? 'the reference has no library' : fal
     );
     assert.throws(() => conntrack.events({}, { types: ['GONE' as never] }), ValueError);
     assert.throws(() => conntrack.events({}, { highWaterMark: 0 }), ValueError);
+  });
+
+  test('with program, who caused it', async () => {
+    await using conntrack = await open();
+    await using events = conntrack.events({}, { program: true });
+    await using plain = conntrack.events();
+    const { title } = process;
+    try {
+      process.title = 'x\n-F\n#'; // the kernel keeps what a program calls itself
+      await conntrack.create(flow(1));
+      const [own] = await take(events, 1);
+      assert.deepEqual([own?.program, own?.pid], ['x\n-F\n#', process.pid]);
+      assert.deepEqual(JSON.parse(JSON.stringify(own)), {
+        type: 'NEW',
+        portId: own!.portId,
+        program: 'x\n-F\n#',
+        pid: process.pid,
+        flow: own!.flow.toJSON(),
+      });
+      const [unasked] = await take(plain, 1);
+      assert.deepEqual([unasked?.portId, unasked?.program, unasked?.pid], [own!.portId, undefined, undefined]);
+    } finally {
+      process.title = title;
+    }
+  });
+
+  test('with program, of another process, and of the kernel none', async () => {
+    await using conntrack = await open();
+    await using events = conntrack.events({}, { program: true });
+    // One that still runs when it is looked for.
+    const program = `import { Conntrack } from 'conntrack';
+      const conntrack = await Conntrack.open({ netns: ${namespace.pid} });
+      await conntrack.create(${JSON.stringify(flow(1, { timeout: 1 }))});
+      setInterval(() => {}, 1000);`;
+    const child = spawn(process.execPath, ['--input-type=module', '-e', program], { cwd: PROJECT, stdio: 'inherit' });
+    const told: FlowEvent[] = [];
+    const looking = setInterval(() => conntrack.count({}).catch(() => {}), 200); // which sees that the flow is over
+    for await (const event of events) if (told.push(event) === 2) break;
+    clearInterval(looking);
+    child.kill();
+    assert.deepEqual(
+      told.map(({ type, pid, portId }) => [type, pid, portId !== undefined]),
+      [
+        ['NEW', child.pid, true],
+        ['DESTROY', undefined, false],
+      ],
+    );
   });
 
   test('with initial, what is there comes first', async () => {

@@ -3,7 +3,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseCommandLine } from '../../src/cli/command-line.js';
-import { ProgramNames } from '../../src/cli/program-names.js';
 import { UsageError } from '../../src/cli/usage-error.js';
 
 const parse = (line: string) => parseCommandLine(line.split(' '), { readProtocols: () => '' });
@@ -35,17 +34,4 @@ test('--for, --initial and --resync', () => {
     '-E --initial=1',
   ])
     assert.throws(() => parse(line), UsageError, line);
-});
-
-test('a name is looked up once a second for a port', () => {
-  let now = 0;
-  let reads = 0;
-  const names = new ProgramNames({ readText: () => { reads++; return ''; } }, () => now); // biome-ignore format: a line
-  for (let n = 0; n < 100; n++) assert.equal(names.find(4711), undefined);
-  assert.equal(reads, 1);
-  names.find(4712);
-  assert.equal(reads, 2);
-  now = 1001;
-  names.find(4711);
-  assert.equal(reads, 3);
 });

@@ -5,13 +5,13 @@ import { ORIGIN_RESYNC } from '../../ctnetlink/view.js';
 import { ByteWriter } from '../../format/byte-writer.js';
 import { ALL_FLOW_EVENTS } from '../../library/event-source.js';
 import { EventWatch } from '../../library/event-watch.js';
+import { ProgramNames } from '../../library/program-names.js';
 import type { Context } from '../context.js';
 import { EventRecord, warnOfEventMode } from '../event-record.js';
 import { flowFilter } from '../flow-filter.js';
 import { expectationWriter, flowWriter } from '../flow-writer.js';
 import { PacedMessages } from '../paced-messages.js';
 import { PacedOutput } from '../paced-output.js';
-import { ProgramNames } from '../program-names.js';
 
 /** How long a reader that has stopped is waited for after a signal, in milliseconds. */
 const LAST_CHANCE = 1000;
@@ -42,7 +42,7 @@ export async function events(context: Context): Promise<number> {
         resync: values.resync ?? false,
       } as const;
       const watch = EventWatch.open(options, () => each.conntrack());
-      watchings.push({ netns: each.netns, watch, names: new ProgramNames(each), resynced: 0 });
+      watchings.push({ netns: each.netns, watch, names: ProgramNames.in(each.namespace), resynced: 0 });
       if (values.bufferSize !== undefined)
         context.err(`conntrack: the receive buffer of the events has ${watch.receiveBuffer} bytes`);
       warnOfEventMode(context, each);
@@ -67,8 +67,8 @@ async function show(context: Context, watchings: readonly Watching[], output: Pa
   const limit = values.eventCount ?? Number.POSITIVE_INFINITY;
   const out = new ByteWriter((bytes, length) => output.write(bytes, length));
   let current: Watching | undefined;
-  const programName = (portId: number) => current?.names.find(portId);
-  const options = { labels: context.labels, event: true, programName, netns: context.tables.several };
+  const program = (portId: number) => current?.names.find(portId);
+  const options = { labels: context.labels, event: true, program, netns: context.tables.several };
   const writer = await (table === 'expect' ? expectationWriter : flowWriter)(out, values.output, options);
   // A watch that lists gets every kind of event, wanted or not.
   const groups = table === 'expect' ? undefined : (values.eventMask ?? ALL_FLOW_EVENTS);

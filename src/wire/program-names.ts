@@ -1,0 +1,119 @@
+// The programs behind netlink port ids, from /proc. A look-up may visit every process, so an answer holds for a second, and all of them
+// together take a quarter of the time at most: whoever may change flows can do so from any number of sockets.
+
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { type NetworkNamespace, readIn } from './netns.js';
+
+const NETLINK_NETFILTER = '12';
+/** How long an answer holds, in milliseconds: port ids are used again. */
+const LIFETIME = 1000;
+const MOST_KEPT = 1024;
+/** The part of the time that look-ups may take, and the milliseconds they may take at once after a rest. */
+const SHARE = 0.25;
+const MOST_SAVED = 1000;
+
+/** A process that has a socket open. */
+export interface Program {
+  /** Its name as the kernel has it: up to 15 bytes, of its own choice. */
+  readonly name: Uint8Array;
+  readonly pid: number;
+}
+
+interface Answer {
+  readonly program: Program | undefined;
+  readonly until: number;
+}
+
+export class ProgramNames {
+  readonly #answers = new Map<number, Answer>();
+  readonly #sockets: () => string;
+  readonly #now: () => number;
+  #saved = MOST_SAVED;
+  #last: number;
+
+  /**
+   * @param sockets reads /proc/net/netlink of the network namespace that the port ids are of
+   * @param now milliseconds of a clock that nobody sets
+   */
+  constructor(sockets: () => string, now = () => performance.now()) {
+    this.#sockets = sockets;
+    this.#now = now;
+    this.#last = now();
+  }
+
+  /** Names of the sockets of a namespace; absent: of the one the process is in. */
+  static in(namespace: NetworkNamespace | undefined): ProgramNames {
+    return new ProgramNames(() => readIn(namespace, '/proc/net/netlink') ?? '');
+  }
+
+  /** `undefined` when it has ended, belongs to another network namespace, or too much time went into looking. */
+  find(portId: number): Program | undefined {
+    const known = this.#answers.get(portId);
+    const now = this.#now();
+    if (known && known.until > now) return known.program;
+    this.#saved = Math.min(MOST_SAVED, this.#saved + (now - this.#last) * SHARE);
+    this.#last = now;
+    if (this.#saved <= 0) return undefined;
+    if (this.#answers.size >= MOST_KEPT) this.#answers.clear();
+    const program = lookUp(portId, this.#sockets());
+    this.#answers.set(portId, { program, until: now + LIFETIME });
+    this.#saved -= this.#now() - now;
+    return program;
+  }
+}
+
+/** Socket of the port id → process that has it open (docs/behaviour.md 5.2 row 27). */
+function lookUp(portId: number, sockets: string): Program | undefined {
+  const inode = inodeOf(portId, sockets);
+  if (inode === undefined) return undefined;
+  const link = `socket:[${inode}]`;
+  // The first socket of a process has the process's own number.
+  const own = `${portId}`;
+  if (hasOpen(own, link)) return programOf(own);
+  for (const process of entries('/proc')) if (/^\d+$/.test(process) && hasOpen(process, link)) return programOf(process);
+  return undefined;
+}
+
+function inodeOf(portId: number, sockets: string): string | undefined {
+  for (const line of sockets.split('\n')) {
+    const columns = line.trim().split(/\s+/);
+    if (columns[1] === NETLINK_NETFILTER && columns[2] === `${portId}`) return columns[9];
+  }
+  return undefined;
+}
+
+function hasOpen(process: string, link: string): boolean {
+  const folder = `/proc/${process}/fd`;
+  return entries(folder).some((fd) => {
+    try {
+      return readlinkSync(`${folder}/${fd}`) === link;
+    } catch {
+      return false; // closed meanwhile
+    }
+  });
+}
+
+/** The second field of /proc/PID/stat, up to the first parenthesis that closes. */
+function programOf(process: string): Program | undefined {
+  const stat = read(`/proc/${process}/stat`);
+  const start = stat.indexOf('(') + 1;
+  const end = stat.indexOf(')');
+  return start > 0 && end > start ? { name: new Uint8Array(stat.subarray(start, end)), pid: Number(process) } : undefined;
+}
+
+/** Processes come and go, and those of others may not be looked into: what cannot be read is empty. */
+function read(path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch {
+    return Buffer.alloc(0);
+  }
+}
+
+function entries(path: string): string[] {
+  try {
+    return readdirSync(path);
+  } catch {
+    return [];
+  }
+}
