@@ -14,7 +14,8 @@ interface Helper {
   readonly timeout: number;
 }
 
-const HELPERS: ReadonlyMap<string, Helper> = new Map<string, Helper>([
+/** By name. */
+export const HELPERS: ReadonlyMap<string, Helper> = new Map<string, Helper>([
   ['H.245', { protocols: [IPPROTO_UDP], most: 18, timeout: 240 }],
   ['Q.931', { protocols: [IPPROTO_TCP], most: 20, timeout: 240 }],
   ['RAS', { protocols: [IPPROTO_UDP], most: 32, timeout: 240 }],
