@@ -5,6 +5,7 @@ import { closeSync, constants, fstatSync, openSync, readFileSync, readlinkSync }
 import type { FlowSpec } from '../../ctnetlink/flow-spec.js';
 import { IPS_EXPECTED } from '../../ctnetlink/uapi/nf-conntrack-common.js';
 import { ConntrackError, KernelError, PlatformError } from '../../errors.js';
+import { ByteWriter } from '../../format/byte-writer.js';
 import { type EncodedFlows, FlowEncoder } from '../../library/encoded-flows.js';
 import { noLabelRoom } from '../../library/table.js';
 import { WaitingFlows } from '../../library/waiting-flows.js';
@@ -18,6 +19,8 @@ import { LineReader, spool } from '../load-lines.js';
 import { LoadRequests } from '../load-requests.js';
 import { splitLoadLine } from '../load-words.js';
 import { explain, failureLines } from '../messages.js';
+import { writeAll } from '../output.js';
+import { grouped, Progress } from '../progress.js';
 import { notThisSsh } from '../ssh.js';
 import { namesOneFlow } from '../tuples.js';
 import { quoted, UsageError } from '../usage-error.js';
@@ -45,8 +48,9 @@ export async function load(context: Context): Promise<number> {
     fd: open(file),
     parseJson: json?.parseJsonLine,
   };
+  const progress = new Progress(context);
   try {
-    const plan = check(context, source);
+    const plan = check(context, source, progress);
     if (values.max !== undefined && plan.creates > values.max)
       throw new UsageError(
         `${source.name} creates ${plan.creates} flow entries, but --max allows ${values.max}; nothing was changed`,
@@ -54,14 +58,31 @@ export async function load(context: Context): Promise<number> {
           exitStatus: 1,
         },
       );
-    const runner = new Runner(context, source.name);
-    for (const step of plan.kept) if (!(await runner.run(step))) return runner.report();
-    if (plan.readAgainFrom !== undefined)
-      for (const step of stepsOf(context, source, plan.readAgainFrom)) if (!(await runner.run(step))) return runner.report();
+    const runner = new Runner(besides(progress, context), source.name);
+    for (const step of stepsAfter(context, source, plan)) {
+      if (!(await runner.run(step))) break;
+      progress.show(() => `conntrack: ${source.name}: ${grouped(runner.line)} of ${grouped(plan.lines)} lines`);
+    }
     return runner.report();
   } finally {
+    progress.end();
     closeSync(source.fd);
   }
+}
+
+/** A context in which whatever is written takes the line of progress away first. */
+function besides(progress: Progress, context: Context): Context {
+  return {
+    ...context,
+    out: new ByteWriter((bytes, length) => {
+      progress.end();
+      writeAll(context.stdout, bytes, length);
+    }),
+    err: (line) => {
+      progress.end();
+      context.err(line);
+    },
+  };
 }
 
 interface Source {
@@ -103,9 +124,21 @@ function standardInputIsClosed(): boolean {
   }
 }
 
+/** A file of which every line is known to be correct. */
+interface Checked {
+  readonly kept: readonly Step[];
+  /** Flows that it creates. */
+  readonly creates: number;
+  /** Number of its last line that does something. */
+  readonly lines: number;
+  /** The first line that is not among the kept ones, if they are not all. */
+  readonly readAgainFrom: number | undefined;
+}
+
 /** Reads and checks every line; keeps what fits. */
-function check(context: Context, source: Source): { kept: Step[]; creates: number; readAgainFrom: number | undefined } {
+function check(context: Context, source: Source, progress: Progress): Checked {
   const kept: Step[] = [];
+  let last = 0;
   let bytes = 0;
   let creates = 0;
   let readAgainFrom: number | undefined;
@@ -114,6 +147,8 @@ function check(context: Context, source: Source): { kept: Step[]; creates: numbe
     forbidden ??= error;
   });
   for (const step of steps) {
+    last = lastLineOf(step);
+    progress.show(() => `conntrack: ${source.name}: ${grouped(last)} lines checked`);
     if ('flows' in step) creates += step.flows.count;
     if (bytes >= KEPT_BYTES) readAgainFrom ??= step.line;
     else {
@@ -123,7 +158,17 @@ function check(context: Context, source: Source): { kept: Step[]; creates: numbe
   }
   // Only once every line is known to be well-formed.
   if (forbidden) throw forbidden;
-  return { kept, creates, readAgainFrom };
+  return { kept, creates, lines: last, readAgainFrom };
+}
+
+/** What is to be run: the kept steps, then those that are read again. */
+function* stepsAfter(context: Context, source: Source, { kept, readAgainFrom }: Checked): Generator<Step> {
+  yield* kept;
+  if (readAgainFrom !== undefined) yield* stepsOf(context, source, readAgainFrom);
+}
+
+function lastLineOf(step: Step): number {
+  return 'flows' in step ? step.flows.tag(step.flows.count - 1) : step.line;
 }
 
 /** The steps of the lines from `first` on. `forbidden` takes commands that a file may not hold; else they are thrown. */
@@ -252,6 +297,8 @@ class Runner {
   /** Lines of flows that lack their labels. */
   readonly #unlabelled: number[] = [];
   #created = 0;
+  /** Lines that did something else. */
+  #ran = 0;
   #partly = 0;
   #lastLine = 0;
 
@@ -260,8 +307,14 @@ class Runner {
     this.#name = name;
   }
 
+  /** Number of the last line that was run. */
+  get line(): number {
+    return this.#lastLine;
+  }
+
   /** @returns whether the next step shall be run */
   async run(step: Step): Promise<boolean> {
+    this.#lastLine = lastLineOf(step);
     if ('flows' in step) await this.#createOrTell(step.flows);
     else await this.#runLine(step.invocation, step.line);
     return this.#failures.length === 0;
@@ -283,6 +336,7 @@ class Runner {
     if (this.#partly > 0)
       err(`conntrack: ${this.#name}: ${this.#partly} flow entries were there already and kept what only new ones can be given`);
     this.#tellUnlabelled();
+    if (this.#failures.length === 0 && !dryRun) this.#summarize();
     if (this.#failures.length === 0) return this.#unlabelled.length > 0 ? 1 : 0;
     for (const { line, invocation, error } of this.#failures.slice(0, FAILURES_TOLD)) {
       const { message, hint } = explain(error, invocation);
@@ -294,6 +348,14 @@ class Runner {
         `${this.#failures.length} lines failed${more > 0 ? ` (${more} of them not shown)` : ''}; later lines were not run`,
     );
     return 1;
+  }
+
+  /** What was done, for somebody at a terminal: scripts get nothing, as from the C tool. */
+  #summarize(): void {
+    const { err, isTerminal } = this.#context;
+    if (!isTerminal()) return;
+    const others = this.#ran === 0 ? '' : `, ${grouped(this.#ran)} other lines run`;
+    err(`conntrack: ${this.#name}: ${grouped(this.#created)} flow entries created or updated${others}`);
   }
 
   /** Flows that lack their labels are no reason to stop: the others of a saved table shall be there. */
@@ -327,7 +389,6 @@ class Runner {
 
   /** Lines that create are sent together: when one fails, those behind it in the same batch have been run too. */
   async #create(flows: EncodedFlows): Promise<void> {
-    this.#lastLine = flows.tag(flows.count - 1);
     const before = this.#failures.length;
     const waiting = this.#waiting.count;
     if (!this.#context.invocation.values.dryRun)
@@ -347,7 +408,6 @@ class Runner {
   }
 
   async #runLine(invocation: Invocation, line: number): Promise<void> {
-    this.#lastLine = line;
     const { dryRun, max, protectSsh, labelMap } = this.#context.invocation.values;
     const values: OptionValues = {
       ...(max === undefined ? {} : { max }),
@@ -365,6 +425,7 @@ class Runner {
     const command = { D: deleteEntries, U: update, F: flush }[invocation.command as 'D' | 'U' | 'F'];
     try {
       const status = await command(context);
+      this.#ran++;
       if (status !== 0) throw new UsageError('the kernel refused some of the changes', { exitStatus: 1 });
     } catch (error) {
       if (!(error instanceof ConntrackError)) throw error;
