@@ -56,8 +56,8 @@ const WORDS = { help: ['help', 'help update'] };
 function bundled(path) {
   const filename = `${dist}/${path}`;
   const source = readFileSync(filename, 'latin1');
-  // The same text as in bin/conntrack: V8 compares it. The name is what stack traces show; not where it was built.
-  const script = new Script(`(function (exports, require, module, __filename) {${source}\n})`, { filename: basename(path) });
+  // The name is what stack traces show; not where it was built.
+  const script = new Script(source, { filename: basename(path) });
   return {
     async run(command) {
       process.argv = [process.argv0, 'conntrack', ...command.split(' ')];

@@ -36,14 +36,12 @@ export function isResident(argv: readonly string[]): boolean {
   return !readCommandLine(words).commands.includes('E') && !words.some((word) => /^--(netns|protect-ssh)/.test(word));
 }
 
-type Bundle = (exports: object, require: unknown, module: object, filename: string, process: object) => void;
+type Bundle = (process: object) => (exports: object, require: unknown, module: object, filename: string) => void;
 let compiled: Bundle | undefined;
 let runs = 0;
 
 function bundle(): Bundle {
-  compiled ??= new Script(`(function (exports, require, module, __filename, process) {${fs.readFileSync(BUNDLE, 'latin1')}\n})`, {
-    filename: BUNDLE,
-  }).runInThisContext() as Bundle;
+  compiled ??= new Script(`(process) => ${fs.readFileSync(BUNDLE, 'latin1')}`, { filename: BUNDLE }).runInThisContext() as Bundle;
   return compiled;
 }
 
@@ -72,7 +70,7 @@ export async function runResident({ argv, environment, input }: ResidentRun): Pr
         exit: { value: exit },
       });
       const module = { exports: {} };
-      bundle()(module.exports, (name: string) => (name === 'node:fs' ? files : require(name)), module, BUNDLE, own);
+      bundle()(own)(module.exports, (name: string) => (name === 'node:fs' ? files : require(name)), module, BUNDLE);
     });
     return { status, stdout: Buffer.concat(written[1]!), stderr: Buffer.concat(written[2]!) };
   } finally {
