@@ -38,9 +38,13 @@ await build({
 });
 const bun = findBun();
 rmSync(`${root}/dist-exe`, { recursive: true, force: true });
-execFileSync(bun, ['build', '--compile', '--minify', '--bytecode', '--format=cjs', bundle, '--outfile', outfile], {
-  stdio: ['ignore', 'ignore', 'inherit'],
-});
+// Else Bun obeys files in the folder that root happens to be in: bunfig.toml can name code to run first.
+const nothingFromHere = ['--no-compile-autoload-dotenv', '--no-compile-autoload-bunfig'];
+execFileSync(
+  bun,
+  ['build', '--compile', ...nothingFromHere, '--minify', '--bytecode', '--format=cjs', bundle, '--outfile', outfile],
+  { stdio: ['ignore', 'ignore', 'inherit'] },
+);
 console.log(`${outfile}: ${(statSync(outfile).size / 2 ** 20).toFixed(1)} MiB`);
 
 /** What bin/conntrack does: a word runs its own file, everything else is the command of letters. Only what runs is evaluated. */
