@@ -27,6 +27,9 @@ const LATER = 10;
 /** So many looks in vain make it LATER. */
 const PATIENCE = 100;
 
+/** As in ffi.ts. */
+export const CALLS_ON_THREADS: boolean = false;
+
 let loaded: Libc | undefined;
 
 /** libc; loaded at the first call. */

@@ -24,6 +24,9 @@ interface KoffiPoll {
   close(): void;
 }
 
+/** `sendAsync` and `recvmmsgAsync` leave the caller's thread alone. */
+export const CALLS_ON_THREADS = true;
+
 let loaded: Libc | undefined;
 
 /** libc; loaded at the first call, so that a usage error or `--help` never pays for it. @throws PlatformError */
