@@ -13,6 +13,18 @@ const flow = (sport) => ({
 });
 const TIME_LIMIT = 10_000;
 
+/** In a process of its own, which must outlive the thread. */
+const ENDING_WORKER = `
+  const { Worker } = require('node:worker_threads');
+  const worker = new Worker(\`
+    import('${root}/dist/index.js').then(async ({ Conntrack }) => {
+      (await Conntrack.open()).events();
+      require('node:worker_threads').parentPort.postMessage('up');
+    });
+  \`, { eval: true });
+  worker.once('message', () => worker.terminate().then(() => console.log('ended')));
+`;
+
 const PARTS = {
   'native library': async ({ conntrack }) => (await conntrack.count()).entries === 0,
   'create and list': async ({ conntrack }) => {
@@ -56,6 +68,10 @@ const PARTS = {
     } finally {
       socket.close();
     }
+  },
+  'a worker thread that ends while it watches': () => {
+    const { status, stdout } = spawnSync(process.execPath, ['-e', ENDING_WORKER], { encoding: 'utf8', timeout: TIME_LIMIT });
+    return status === 0 && stdout === 'ended\n';
   },
   'the command': () => {
     const { status, stdout } = spawnSync(process.execPath, [`${root}/bin/conntrack`, '-C'], { encoding: 'utf8' });

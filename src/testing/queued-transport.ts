@@ -94,7 +94,8 @@ export class QueuedTransport implements Transport {
       this.#ready = undefined;
     };
     start();
-    return { start, stop, close: stop };
+    const nothing = () => {}; // a queue keeps no process from ending
+    return { start, stop, unref: nothing, ref: nothing, close: stop };
   }
 
   close(): void {

@@ -2,9 +2,8 @@
 // Bun has neither calls on other threads nor readiness of descriptors for it: the first run at once, the second is asked for.
 
 import { dlopen, ptr, read } from 'bun:ffi';
-import type { DescriptorWatch, Libc } from './libc.js';
-import { pollRequest } from './pollfd.js';
-import { POLLIN, POLLOUT } from './uapi/poll.js';
+import type { Libc } from './libc.js';
+import { watchByLooking } from './watch-by-looking.js';
 
 const SYMBOLS = {
   socket: { args: ['i32', 'i32', 'i32'], returns: 'i32' },
@@ -20,12 +19,6 @@ const SYMBOLS = {
   _exit: { args: ['i32'], returns: 'void' },
   __errno_location: { args: [], returns: 'ptr' },
 } as const;
-
-/** Between two looks at a descriptor, in milliseconds: when something came lately, and when nothing did. */
-const SOON = 1;
-const LATER = 10;
-/** So many looks in vain make it LATER. */
-const PATIENCE = 100;
 
 /** As in ffi.ts. */
 export const CALLS_ON_THREADS: boolean = false;
@@ -52,7 +45,7 @@ function declare(): Libc {
     recvmmsg: (fd, headers, count, flags) => result(c.recvmmsg(fd, headers, count, flags, null)),
     close: (fd) => result(c.close(fd)),
     pollNow,
-    watch: (fd, direction, ready) => watchByLooking(pollNow, fd, direction === 'readable' ? POLLIN : POLLOUT, ready),
+    watch: (fd, direction, ready) => watchByLooking(pollNow, fd, direction, ready),
     setns: (fd, type) => result(c.setns(fd, type)),
     exit: (status) => c._exit(status),
     address: (bytes) => BigInt(ptr(bytes)),
@@ -63,29 +56,4 @@ function declare(): Libc {
     sendAsync: (fd, bytes, length, flags, done) => void setImmediate(() => done(own.send(fd, bytes, length, flags))),
     recvmmsgAsync: (fd, headers, count, flags, done) => void setImmediate(() => done(own.recvmmsg(fd, headers, count, flags))),
   };
-}
-
-function watchByLooking(
-  pollNow: (request: Uint8Array) => number,
-  fd: number,
-  events: number,
-  ready: (status: number) => void,
-): DescriptorWatch {
-  const request = pollRequest(fd, events);
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  let vain = 0;
-  const look = () => {
-    timer = setTimeout(look, vain < PATIENCE ? SOON : LATER);
-    if (pollNow(request) > 0) {
-      vain = 0;
-      ready(0);
-    } else vain++;
-  };
-  const stop = () => clearTimeout(timer);
-  const start = () => {
-    stop();
-    timer = setTimeout(look, 0);
-  };
-  start();
-  return { start, stop, close: stop };
 }

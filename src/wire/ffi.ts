@@ -7,6 +7,7 @@ import { PlatformError, SystemError } from '../errors.js';
 import { EIO, EMFILE, errnoName, errnoReason } from './errno.js';
 import type { Libc } from './libc.js';
 import { requireLinux } from './platform.js';
+import { watchByLooking } from './watch-by-looking.js';
 
 // koffi declares its functions as `any`-typed callables; this is the shape this file relies on.
 type Foreign = ((...args: unknown[]) => number) & { async(...args: unknown[]): void };
@@ -21,6 +22,8 @@ interface Koffi {
 interface KoffiPoll {
   start(events: object, callback: (status: number) => void): void;
   stop(): void;
+  unref(): void;
+  ref(): void;
   close(): void;
 }
 
@@ -49,11 +52,7 @@ function loadKoffi(): Koffi {
   for (const flavour of ['linux', 'musl'])
     for (const folder of MODULE_FOLDERS)
       try {
-        process.dlopen(
-          module,
-          `${HERE}/${folder}/@koromix/koffi-linux-${process.arch}/${flavour}_${process.arch}/koffi.node`,
-          RTLD_LAZY | RTLD_NODELETE,
-        );
+        process.dlopen(module, `${HERE}/${folder}/@koromix/koffi-linux-${process.arch}/${flavour}_${process.arch}/koffi.node`);
         return module.exports;
       } catch (error) {
         // Not there, or not for this C library: the next place decides.
@@ -61,11 +60,7 @@ function loadKoffi(): Koffi {
         forbidden ||= (error as NodeJS.ErrnoException).code === 'ERR_DLOPEN_DISABLED';
       }
   try {
-    const require = makeRequire();
-    const koffi = require('koffi') as Koffi;
-    const dlopen = koffi.load(null).func('void *dlopen(const char *path, int flags)');
-    for (const path of Object.keys(require.cache)) if (path.endsWith('/koffi.node')) dlopen(path, RTLD_LAZY | RTLD_NODELETE);
-    return koffi;
+    return makeRequire()('koffi') as Koffi;
   } catch (cause) {
     if (noDescriptor) throw new SystemError('dlopen', EMFILE, errnoName(EMFILE), errnoReason(EMFILE));
     if (forbidden)
@@ -79,13 +74,6 @@ function loadKoffi(): Koffi {
     });
   }
 }
-
-/**
- * bits/dlfcn.h. When a worker thread ends, Node.js unloads what that thread has loaded, and after that libuv calls back to say that
- * the handles of watches are closed: that code must still be there. The same on glibc and musl; os.constants lacks the second.
- */
-const RTLD_LAZY = 1;
-const RTLD_NODELETE = 0x1000;
 
 /** asm-generic/fcntl.h, on all machines that koffi is for. */
 const O_CLOEXEC = 0o2000000;
@@ -127,6 +115,7 @@ function declare(koffi: Koffi): Libc {
   };
   // Declaring a function takes time at each start: these are needed by few.
   const poll = later(() => c.func('int poll(void *requests, unsigned long count, int timeout)'));
+  const pollNow = (request: Uint8Array) => result(poll()(request, 1, 0));
   const dup3 = later(() => c.func('int dup3(int from, int to, int flags)'));
   const setns = later(() => c.func('int setns(int fd, int type)'));
   const exit = later(() => c.func('void _exit(int status)'));
@@ -142,21 +131,46 @@ function declare(koffi: Koffi): Libc {
     recvmmsg: (fd, headers, count, flags) => result(recvmmsg(fd, headers, count, flags, null)),
     recvmmsgAsync: (fd, headers, count, flags, done) =>
       recvmmsg.async(fd, headers, count, flags, null, (_: unknown, value: number) => done(result(value))),
-    pollNow: (request) => result(poll()(request, 1, 0)),
-    watch: (fd, direction, ready) => {
-      if (process.versions['bun'] !== undefined)
-        // Bun ends the process when koffi asks it for uv_poll_init_socket.
-        throw new PlatformError('descriptors cannot be watched under Bun', {
-          hint: 'use Node.js for events, or the executable that "npm run build:exe" makes',
-        });
-      const events = { [direction]: true };
-      const handle = koffi.node.poll(fd, events, ready);
-      return { start: () => handle.start(events, ready), stop: () => handle.stop(), close: () => handle.close() };
-    },
+    pollNow,
+    // Bun ends the process when koffi asks it for uv_poll_init_socket.
+    watch:
+      IN_WORKER || process.versions['bun'] !== undefined
+        ? (fd, direction, ready) => watchByLooking(pollNow, fd, direction, ready)
+        : watchByEventLoop(koffi),
     setns: (fd, type) => result(setns()(fd, type)),
     exit: (status) => void exit()(status),
     address: (bytes) => BigInt(koffi.address(bytes)),
     pointerSize: koffi.sizeof('void *'),
+  };
+}
+
+/**
+ * koffi ends the process when its handle is called back while JavaScript cannot run any more, which happens when a thread ends while
+ * something is there to read. So all watches are stopped right before that. A worker thread may be terminated without notice: there
+ * nothing of this is used.
+ */
+function watchByEventLoop(koffi: Koffi): Libc['watch'] {
+  const open = new Set<KoffiPoll>();
+  let atExit = false;
+  return (fd, direction, ready) => {
+    const events = { [direction]: true };
+    const handle = koffi.node.poll(fd, events, ready);
+    open.add(handle);
+    if (!atExit)
+      process.once('exit', () => {
+        for (const handle of open) handle.stop();
+      });
+    atExit = true;
+    return {
+      start: () => handle.start(events, ready),
+      stop: () => handle.stop(),
+      unref: () => handle.unref(),
+      ref: () => handle.ref(),
+      close: () => {
+        open.delete(handle);
+        handle.close();
+      },
+    };
   };
 }
 
@@ -169,12 +183,12 @@ type Sockets = Pick<Libc, 'socket' | 'close'>;
 function endedWithThread({ socket, close }: Sockets, dup3: (from: number, to: number) => number): Sockets {
   return {
     socket: (...which) => {
-      const made = socket(...which);
-      if (made < 0) return made;
       const fd = resultOf(() => openSync('/', 'r'));
-      const moved = fd < 0 ? fd : dup3(made, fd);
-      close(made);
-      if (moved < 0 && fd >= 0) closeSync(fd);
+      if (fd < 0) return fd;
+      const made = socket(...which);
+      const moved = made < 0 ? made : dup3(made, fd);
+      if (made >= 0) close(made);
+      if (moved < 0) closeSync(fd);
       return moved;
     },
     close: (fd) =>

@@ -37,5 +37,9 @@ export interface DescriptorWatch {
   /** Begins again after `stop` or an error. */
   start(): void;
   stop(): void;
+  /** The process may end while this runs. */
+  unref(): void;
+  /** The process goes on as long as this runs: so it begins. */
+  ref(): void;
   close(): void;
 }

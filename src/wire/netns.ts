@@ -4,6 +4,7 @@
 
 import { closeSync, constants, existsSync, fstatSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { ClosedError, NamespaceError } from '../errors.js';
+import { Descriptor } from './descriptor.js';
 import { EINVAL, EPERM, errnoName, errnoReason } from './errno.js';
 import { libc } from './ffi.js';
 import type { Libc } from './libc.js';
@@ -29,12 +30,11 @@ export class NetworkNamespace implements Disposable {
   /** Device and number of the file: the same for each way to one namespace. The device is the same for all namespaces. */
   readonly device: number;
   readonly inode: number;
-  readonly #fd: number;
-  #closed = false;
+  readonly #descriptor: Descriptor;
 
   private constructor(name: string, fd: number) {
     this.name = name;
-    this.#fd = fd;
+    this.#descriptor = new Descriptor(this, fd, closeSync);
     ({ dev: this.device, ino: this.inode } = fstatSync(fd));
   }
 
@@ -60,14 +60,14 @@ export class NetworkNamespace implements Disposable {
    * @throws NamespaceError with `code` EPERM without CAP_SYS_ADMIN, EINVAL when this is no network namespace
    */
   run<T>(work: () => T extends PromiseLike<unknown> ? never : T): T {
-    if (this.#closed) throw new ClosedError(`the network namespace ${this.name} is closed`);
+    if (this.#descriptor.closed) throw new ClosedError(`the network namespace ${this.name} is closed`);
     const c = libc();
     const own = openOwn(this.name);
     try {
       // A process may be allowed to leave and not to return: in a user namespace of its own, but not in a network namespace of it.
       const back = c.setns(own, CLONE_NEWNET);
       if (back < 0) throw cannotEnter(this.name, -back);
-      const there = c.setns(this.#fd, CLONE_NEWNET);
+      const there = c.setns(this.#descriptor.number, CLONE_NEWNET);
       if (there < 0) throw cannotEnter(this.name, -there);
       try {
         return work();
@@ -80,11 +80,9 @@ export class NetworkNamespace implements Disposable {
     }
   }
 
-  /** Idempotent. What was opened in the namespace stays open. */
+  /** Idempotent. What was opened in the namespace stays open. One that nobody can reach any more is closed as well, some time later. */
   close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    closeSync(this.#fd);
+    this.#descriptor.close();
   }
 
   [Symbol.dispose](): void {

@@ -3,6 +3,7 @@
 import { ClosedError, SystemError } from '../errors.js';
 import { host32, putHost16, putHost32, putPointer } from './bytes.js';
 import { Datagrams } from './datagrams.js';
+import { Descriptor } from './descriptor.js';
 import { EAFNOSUPPORT, EINTR, EPERM, EPROTONOSUPPORT, errnoName, errnoReason } from './errno.js';
 import { libc } from './ffi.js';
 import type { DescriptorWatch, Libc } from './libc.js';
@@ -34,13 +35,12 @@ export class NetlinkSocket implements Transport {
   /** The kernel's name for this socket, unsigned; the sender of our requests in events. */
   readonly portId: number;
   readonly #libc: Libc;
-  readonly #fd: number;
-  #closed = false;
+  readonly #descriptor: Descriptor;
   #watch: DescriptorWatch | undefined;
 
   private constructor(libc: Libc, fd: number, portId: number) {
     this.#libc = libc;
-    this.#fd = fd;
+    this.#descriptor = new Descriptor(this, fd, libc.close);
     this.portId = portId;
   }
 
@@ -83,19 +83,23 @@ export class NetlinkSocket implements Transport {
 
   /** The largest buffer `receive` may get is the largest ever used: the kernel sizes dump datagrams by it (docs/kernel.md 1.8). */
   send(bytes: Uint8Array, length: number): void {
-    this.#check();
+    const fd = this.#fd;
     let sent: number;
-    do sent = this.#libc.send(this.#fd, bytes, length, 0);
+    do sent = this.#libc.send(fd, bytes, length, 0);
     while (sent === -EINTR);
     if (sent < 0) throw systemError('send', -sent);
   }
 
   /** As `send`, on a thread of the pool. `bytes` must not change until it settles. */
   async sendAsync(bytes: Uint8Array, length: number): Promise<void> {
+    const { sendAsync } = this.#libc;
     this.#check();
-    let sent: number;
-    do sent = await new Promise<number>((resolve) => this.#libc.sendAsync(this.#fd, bytes, length, 0, resolve));
-    while (sent === -EINTR);
+    const sent = await this.#descriptor.lend(async (fd) => {
+      for (;;) {
+        const result = await new Promise<number>((resolve) => sendAsync(fd, bytes, length, 0, resolve));
+        if (result !== -EINTR) return result;
+      }
+    });
     if (sent < 0) throw systemError('send', -sent);
   }
 
@@ -104,9 +108,9 @@ export class NetlinkSocket implements Transport {
    * @returns how many datagrams, or `-errno` (`-EAGAIN`: none)
    */
   receive(into: Datagrams): number {
-    this.#check();
+    const fd = this.#fd;
     let count: number;
-    do count = this.#libc.recvmmsg(this.#fd, into.headers, into.slots, MSG_DONTWAIT);
+    do count = this.#libc.recvmmsg(fd, into.headers, into.slots, MSG_DONTWAIT);
     while (count === -EINTR);
     return count;
   }
@@ -114,13 +118,15 @@ export class NetlinkSocket implements Transport {
   /** As `receive`, on a thread of the pool: the kernel fills the next part of a dump meanwhile. `into` is busy until it settles. */
   receiveAsync(into: Datagrams): Promise<number> {
     this.#check();
-    return new Promise((resolve) => {
-      const attempt = () =>
-        this.#libc.recvmmsgAsync(this.#fd, into.headers, into.slots, MSG_DONTWAIT, (count) =>
-          count === -EINTR ? attempt() : resolve(count),
-        );
-      attempt();
-    });
+    const receive = (fd: number) =>
+      new Promise<number>((resolve) => {
+        const attempt = () =>
+          this.#libc.recvmmsgAsync(fd, into.headers, into.slots, MSG_DONTWAIT, (count) =>
+            count === -EINTR ? attempt() : resolve(count),
+          );
+        attempt();
+      });
+    return this.#descriptor.lend(receive);
   }
 
   /** Bytes in the receive buffer, as the kernel counts them: twice what was asked for. */
@@ -130,40 +136,37 @@ export class NetlinkSocket implements Transport {
 
   /** Datagrams lost since the socket was opened because its receive buffer was full. Source: SO_MEMINFO, Linux 4.12. */
   get drops(): number {
-    this.#check();
+    const fd = this.#fd;
     const info = new Uint8Array(4 * SK_MEMINFO_VARS);
     const length = new Uint8Array(4);
     putHost32(length, 0, info.length);
-    const result = this.#libc.getsockopt(this.#fd, SOL_SOCKET, SO_MEMINFO, info, length);
+    const result = this.#libc.getsockopt(fd, SOL_SOCKET, SO_MEMINFO, info, length);
     if (result < 0) throw systemError('getsockopt', -result);
     return host32(info, 4 * SK_MEMINFO_DROPS);
   }
 
   /** Calls `ready` from the event loop while datagrams or an error are waiting: see `Libc.watch`. The socket closes the watch. */
   watch(ready: (status: number) => void): DescriptorWatch {
-    this.#check();
+    const fd = this.#fd;
     if (this.#watch) throw new ClosedError('the netlink socket is watched already');
-    this.#watch = this.#libc.watch(this.#fd, 'readable', ready);
+    this.#watch = this.#libc.watch(fd, 'readable', ready);
     return this.#watch;
   }
 
   /** Idempotent. A dump that is still running is abandoned by this. */
   close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
     this.#watch?.close(); // before its descriptor, or libuv aborts the process
-    this.#libc.close(this.#fd);
+    this.#watch = undefined;
+    this.#descriptor.close();
   }
 
   #setOption(level: number, name: number, value: number): number {
-    this.#check();
     const bytes = new Uint8Array(4);
     putHost32(bytes, 0, value);
     return this.#libc.setsockopt(this.#fd, level, name, bytes, 4);
   }
 
   #getOption(level: number, name: number): number {
-    this.#check();
     const bytes = new Uint8Array(4);
     const length = new Uint8Array(4);
     putHost32(length, 0, 4);
@@ -172,8 +175,14 @@ export class NetlinkSocket implements Transport {
     return host32(bytes, 0);
   }
 
+  /** @throws ClosedError */
+  get #fd(): number {
+    this.#check();
+    return this.#descriptor.number;
+  }
+
   #check(): void {
-    if (this.#closed) throw new ClosedError('the netlink socket is closed');
+    if (this.#descriptor.closed) throw new ClosedError('the netlink socket is closed');
   }
 }
 

@@ -10,7 +10,7 @@ import type { Transport } from '../../src/wire/transport.js';
 /** Transports that were opened, none of which has anything to tell. */
 let opened = 0;
 let conntrack: Conntrack;
-const WATCH = { start() {}, stop() {}, close() {} };
+const WATCH = { start() {}, stop() {}, unref() {}, ref() {}, close() {} };
 const transport = (): Transport => {
   opened++;
   return {

@@ -45,7 +45,7 @@ class ArrayTransport implements Transport {
     const set = (running: boolean) => () => {
       this.running = running;
     };
-    return { start: set(true), stop: set(false), close: set(false) };
+    return { start: set(true), stop: set(false), unref: () => {}, ref: () => {}, close: set(false) };
   }
   close(): void {
     this.closed = true;
