@@ -5,18 +5,24 @@ import { Conntrack } from 'conntrack';
 const conntrack = await Conntrack.open();
 // A view counts without asking the kernel for the whole table at every scrape.
 const live = await conntrack.watch();
+// One that has ended stays as it was: better no numbers than old ones.
+live.closed.catch((error) => {
+  console.error(error.message);
+  process.exit(1);
+});
 const PROTOCOLS = ['tcp', 'udp', 'icmp', 'sctp'];
 
 const server = createServer(async (request, response) => {
   if (request.url !== '/metrics') return response.writeHead(404).end();
   const { entries, maxEntries } = await conntrack.count();
+  const flows = await Promise.all(PROTOCOLS.map((protocol) => live.count({ protocol })));
   const lines = [
     '# TYPE conntrack_entries gauge',
     `conntrack_entries ${entries}`,
     '# TYPE conntrack_entries_limit gauge',
     `conntrack_entries_limit ${maxEntries ?? 'NaN'}`,
     '# TYPE conntrack_flows gauge',
-    ...PROTOCOLS.map((protocol) => `conntrack_flows{protocol="${protocol}"} ${live.count({ protocol })}`),
+    ...PROTOCOLS.map((protocol, n) => `conntrack_flows{protocol="${protocol}"} ${flows[n]}`),
     '# TYPE conntrack_events_lost_total counter',
     `conntrack_events_lost_total ${live.lost}`,
   ];

@@ -91,8 +91,9 @@ export {
   ValueError,
 } from './errors.js';
 export { Conntrack, type FlowEventsOptions, type ListOptions, type WatchOptions } from './library/client.js';
+export { type EventQueueOptions, OverflowError, type OverflowPolicy } from './library/event-queue.js';
 export type { EventLoss } from './library/event-source.js';
-export { type EventQueueOptions, EventStream, OverflowError, type OverflowPolicy } from './library/event-stream.js';
+export { EventStream } from './library/event-stream.js';
 export type { Expectations } from './library/expectations.js';
 export type { AllFlowFields, FlowPart, ListedFlow, PartialFlow } from './library/flow-part.js';
 export { type FlowFormat, type FlowFormatOptions, flowFormatter, formatFlow } from './library/format-flow.js';

@@ -9,7 +9,7 @@ import { FLOW_FORMATS } from '../format/options.js';
 import { suggest } from '../nearest.js';
 import { NetworkNamespace } from '../wire/netns.js';
 import type { FlowEventsOptions, ListOptions, WatchOptions } from './client.js';
-import { type EventQueueOptions, OVERFLOW_POLICIES } from './event-stream.js';
+import { type EventQueueOptions, OVERFLOW_POLICIES } from './event-queue.js';
 import type { FlowFormatOptions } from './format-flow.js';
 import type { CallOptions } from './session.js';
 import { type ConntrackOptions, FLOW_LISTS } from './table.js';

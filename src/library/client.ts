@@ -31,7 +31,8 @@ import {
   WATCH_OPTIONS,
 } from './check-options.js';
 import { type EncodedFlows, FlowEncoder } from './encoded-flows.js';
-import { type EventQueueOptions, EventStream } from './event-stream.js';
+import { EventQueue, type EventQueueOptions } from './event-queue.js';
+import { EventStream } from './event-stream.js';
 import { Expectations } from './expectations.js';
 import { countFailure, ERRORS_KEPT, emptyResult } from './flow-changes.js';
 import type { AllFlowFields, ListedFlow } from './flow-part.js';
@@ -183,12 +184,7 @@ export class Conntrack implements AsyncDisposable, Disposable {
       checkIterable(flows, 'flows');
       const creator = new Creator(this.#session.table, options.mayExist ?? false);
       const { pause } = this.#session.patience(options);
-      for await (const flow of flows) {
-        const sending = creator.add(flow);
-        if (!sending) continue;
-        await sending;
-        await pause();
-      }
+      await this.#session.each(flows, options, (flow) => creator.add(flow)?.then(pause));
       return creator.finish();
     };
     return this.#session.run(options, work, CREATE_OPTIONS);
@@ -274,6 +270,7 @@ export class Conntrack implements AsyncDisposable, Disposable {
     const { types, initial = false, resync = false, program = false } = options;
     const groups = types && groupsOf(types);
     const reader = new FlowReader();
+    const programOf = this.#session.programs(program);
     const watch = this.#session.watch(options, {
       table: 'conntrack',
       groups,
@@ -282,11 +279,10 @@ export class Conntrack implements AsyncDisposable, Disposable {
       initial,
       resync,
     });
-    const programOf = this.#session.programs(program);
     const make = (view: View) => (isOfType(view, groups) ? toFlowEvent(view, reader, programOf(view)) : undefined);
-    const stream = new EventStream(watch, make, options);
-    this.#session.attach(stream, options);
-    return stream;
+    const queue = new EventQueue(watch, make, options);
+    this.#session.attach(queue, options);
+    return new EventStream(queue);
   }
 
   /**
@@ -314,7 +310,7 @@ export class Conntrack implements AsyncDisposable, Disposable {
       resync: true,
       onlyKnown: true,
     });
-    return LiveFlows.start(watch, (live) => this.#session.attach(live, options));
+    return LiveFlows.start(watch, (ending) => this.#session.attach(ending, options));
   }
 
   /** Empties the table, or drops all flows of one family. Matches `-F`. @throws KernelError */
@@ -369,12 +365,12 @@ export class Conntrack implements AsyncDisposable, Disposable {
     checkIterable(items, 'keys');
     const { pause } = this.#session.patience(options);
     let batch: T[] = [];
-    for await (const item of items) {
-      if (batch.push(read(item)) < BATCH_SIZE) continue;
-      await send(batch);
+    await this.#session.each(items, options, (item) => {
+      if (batch.push(read(item)) < BATCH_SIZE) return undefined;
+      const full = batch;
       batch = [];
-      await pause();
-    }
+      return send(full).then(pause);
+    });
     if (batch.length > 0) await send(batch);
   }
 }

@@ -80,6 +80,8 @@ export class EventSource {
   #watch: DescriptorWatch | undefined;
   #paused = false;
   #rest: NodeJS.Timeout | undefined;
+  /** Whether the process goes on as long as this runs. */
+  #keeps = true;
   /** When the watch called last, in milliseconds. */
   #woke = 0;
   #overrun = false;
@@ -102,10 +104,30 @@ export class EventSource {
     return this.#socket.receiveBuffer;
   }
 
-  /** Calls `visitor` from the event loop until `close`. */
+  /** Calls `visitor` from the event loop until `close`. @throws SystemError, PlatformError when that cannot be; then it is closed */
   start(visitor: EventVisitor): void {
+    try {
+      this.#watch = this.#socket.watch((status) => this.#wake(status));
+    } catch (error) {
+      this.close();
+      throw error;
+    }
     this.#visitor = visitor;
-    this.#watch = this.#socket.watch((status) => this.#wake(status));
+    if (!this.#keeps) this.#watch.unref();
+  }
+
+  /** The process may end while this runs. */
+  unref(): void {
+    this.#keeps = false;
+    this.#watch?.unref();
+    this.#rest?.unref();
+  }
+
+  /** Undoes `unref`. */
+  ref(): void {
+    this.#keeps = true;
+    this.#watch?.ref();
+    this.#rest?.ref();
   }
 
   #wake(status: number): void {
@@ -122,6 +144,7 @@ export class EventSource {
         this.#guardedDrain(BATCHES_PER_TURN);
         if (this.#visitor && !this.#paused) this.#watch?.start();
       }, REST);
+      if (!this.#keeps) this.#rest.unref();
     } else if (status < 0) this.#watch?.start(); // an error pending has stopped it
   }
 

@@ -1,97 +1,35 @@
-// EventStream: events as an async iterator, and what happens when they come faster than they are taken.
+// EventStream: events as an async iterator.
 
-import type { View } from '../ctnetlink/view.js';
-import { ConntrackError } from '../errors.js';
-import type { EventLoss } from './event-source.js';
-import type { EventWatch } from './event-watch.js';
+import { closeWhenForgotten } from '../wire/forgotten.js';
+import type { EventQueue } from './event-queue.js';
 
 /**
- * What happens when `highWaterMark` events wait to be taken.
- * - `pause`: no more are read; the kernel keeps some 25,000 more and then drops, which is a loss like any other.
- * - `drop-oldest`, `drop-newest`: these are dropped; `dropped` counts them.
- * - `fail`: the stream ends with an OverflowError.
+ * Events from the moment on that it was made. Leaving the loop, `close` or `using` ends it, and what waits is dropped. So it is when
+ * its signal is aborted or its Conntrack closed: the next `next` rejects. A failure comes behind the events that wait.
+ * One that nobody can reach any more is closed, some time later.
  */
-export type OverflowPolicy = (typeof OVERFLOW_POLICIES)[number];
-export const OVERFLOW_POLICIES = ['pause', 'drop-oldest', 'drop-newest', 'fail'] as const;
-
-/** How events wait for the program. */
-export interface EventQueueOptions {
-  /** Events that may wait. Default 16384. */
-  readonly highWaterMark?: number | undefined;
-  /** Default `pause`. */
-  readonly overflow?: OverflowPolicy | undefined;
-  /** Called when the kernel had to drop events, since they were not read in time. */
-  readonly onLost?: ((loss: EventLoss) => void) | undefined;
-}
-
-const HIGH_WATER_MARK = 16_384;
-
-/** Events came faster than they were taken, and the stream was told to fail then. */
-export class OverflowError extends ConntrackError {
-  readonly code = 'OVERFLOW';
-}
-
-type Waiting<T> = {
-  readonly resolve: (result: IteratorResult<T, undefined>) => void;
-  readonly reject: (reason: unknown) => void;
-};
-
-/** Events from the moment on that it was made. Leaving the loop, `close` or `await using` ends it. */
 export class EventStream<T> implements AsyncIterableIterator<T>, AsyncDisposable, Disposable {
-  /** Settles when the first list is complete: at once without `initial` and `resync`. */
-  readonly ready: Promise<void>;
-  readonly #watch: EventWatch;
-  readonly #mark: number;
-  readonly #policy: OverflowPolicy;
-  readonly #waiting: Waiting<T>[] = [];
-  #queue: T[] = [];
-  /** The first of `#queue` that was not taken. */
-  #next = 0;
-  #paused = false;
-  #ended = false;
-  #failure: { readonly reason: unknown } | undefined;
-  #lost = 0;
-  #dropped = 0;
-  #onEnd: (() => void)[] = [];
+  readonly #queue: EventQueue<T>;
 
   /** @internal */
-  constructor(
-    watch: EventWatch,
-    make: (view: View) => T | undefined,
-    { highWaterMark = HIGH_WATER_MARK, overflow = 'pause', onLost }: EventQueueOptions,
-  ) {
-    this.#watch = watch;
-    this.#mark = highWaterMark;
-    this.#policy = overflow;
-    this.ready = new Promise((resolve, reject) => {
-      this.#onEnd.push(resolve);
-      watch.start({
-        event: (view) => {
-          const item = make(view);
-          if (item !== undefined) this.#push(item);
-        },
-        ready: resolve,
-        lost: (loss) => {
-          this.#lost += loss.events;
-          onLost?.(loss);
-        },
-        failed: (reason) => {
-          reject(reason);
-          this.fail(reason);
-        },
-      });
-    });
-    this.ready.catch(() => {}); // who iterates is told as well
+  constructor(queue: EventQueue<T>) {
+    this.#queue = queue;
+    closeWhenForgotten(this, queue);
+  }
+
+  /** Settles when the first list is complete: at once without `initial` and `resync`. Rejects when the stream fails before. */
+  get ready(): Promise<void> {
+    return this.#queue.ready;
   }
 
   /** Events that the kernel dropped until now. */
   get lost(): number {
-    return this.#lost;
+    return this.#queue.lost;
   }
 
   /** Events that were dropped here, by `overflow`. */
   get dropped(): number {
-    return this.#dropped;
+    return this.#queue.dropped;
   }
 
   [Symbol.asyncIterator](): this {
@@ -99,17 +37,7 @@ export class EventStream<T> implements AsyncIterableIterator<T>, AsyncDisposable
   }
 
   next(): Promise<IteratorResult<T, undefined>> {
-    if (this.#next < this.#queue.length) {
-      const value = this.#take();
-      return Promise.resolve({ value, done: false });
-    }
-    if (this.#failure) {
-      const { reason } = this.#failure;
-      this.#failure = undefined; // told once
-      return Promise.reject(reason);
-    }
-    if (this.#ended) return Promise.resolve({ value: undefined, done: true });
-    return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
+    return this.#queue.next(this);
   }
 
   /** Ends the stream: `break` calls it. */
@@ -118,11 +46,21 @@ export class EventStream<T> implements AsyncIterableIterator<T>, AsyncDisposable
     return { value: undefined, done: true };
   }
 
+  /** The process may end while this stream is open. @returns the stream */
+  unref(): this {
+    this.#queue.unref();
+    return this;
+  }
+
+  /** Undoes `unref`. @returns the stream */
+  ref(): this {
+    this.#queue.ref();
+    return this;
+  }
+
   /** Ends the stream; what waits is dropped. Idempotent. */
   close(): void {
-    this.#queue = [];
-    this.#next = 0;
-    this.#end();
+    this.#queue.close();
   }
 
   [Symbol.dispose](): void {
@@ -131,83 +69,5 @@ export class EventStream<T> implements AsyncIterableIterator<T>, AsyncDisposable
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.close();
-  }
-
-  /** Ends the stream with an error, behind the events that wait. @internal */
-  fail(reason: unknown): void {
-    if (this.#ended) return;
-    this.#failure = { reason };
-    this.#end();
-  }
-
-  /** Calls back when the stream has ended. @internal */
-  onEnd(callback: () => void): void {
-    if (this.#ended) callback();
-    else this.#onEnd.push(callback);
-  }
-
-  #push(item: T): void {
-    if (this.#ended) return;
-    const waiting = this.#waiting.shift();
-    if (waiting) {
-      waiting.resolve({ value: item, done: false });
-      return;
-    }
-    if (this.#queue.length - this.#next >= this.#mark && !this.#makeRoom()) return;
-    this.#queue.push(item);
-  }
-
-  /** @returns whether the newest event goes into the queue */
-  #makeRoom(): boolean {
-    switch (this.#policy) {
-      case 'pause':
-        // The rest of the batch still comes.
-        this.#paused = true;
-        this.#watch.pause();
-        return true;
-      case 'drop-oldest':
-        this.#take();
-        this.#dropped++;
-        return true;
-      case 'drop-newest':
-        this.#dropped++;
-        return false;
-      case 'fail':
-        this.fail(
-          new OverflowError(`${this.#mark} events wait to be taken`, {
-            hint: 'take them faster, or choose another overflow policy',
-          }),
-        );
-        return false;
-    }
-  }
-
-  #take(): T {
-    const value = this.#queue[this.#next++]!;
-    if (this.#next === this.#queue.length) {
-      this.#queue = [];
-      this.#next = 0;
-    } else if (this.#next >= this.#mark) {
-      this.#queue = this.#queue.slice(this.#next);
-      this.#next = 0;
-    }
-    if (this.#paused && (this.#queue.length - this.#next) * 2 <= this.#mark) {
-      this.#paused = false;
-      this.#watch.resume();
-    }
-    return value;
-  }
-
-  #end(): void {
-    if (this.#ended) return;
-    this.#ended = true;
-    this.#watch.close();
-    for (const { resolve, reject } of this.#waiting.splice(0)) {
-      const failure = this.#failure;
-      this.#failure = undefined;
-      if (failure) reject(failure.reason);
-      else resolve({ value: undefined, done: true });
-    }
-    for (const callback of this.#onEnd.splice(0)) callback();
   }
 }

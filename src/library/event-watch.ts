@@ -73,6 +73,8 @@ export class EventWatch {
   /** When the last repair ended, in milliseconds. */
   #repairedAt = Number.NEGATIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;
+  /** Whether the process goes on as long as this runs. */
+  #keeps = true;
   #paused: { readonly promise: Promise<void>; readonly resolve: () => void } | undefined;
   #closed = false;
 
@@ -102,7 +104,7 @@ export class EventWatch {
     return this.#source.receiveBuffer;
   }
 
-  /** Calls `visitor` until `close`, or until it fails. */
+  /** Calls `visitor` until `close`, or until it fails. @throws SystemError, PlatformError when that cannot be */
   start(visitor: EventWatchVisitor): void {
     this.#visitor = visitor;
     const { initial, resync, table, filter = MATCH_ALL } = this.#options;
@@ -131,7 +133,7 @@ export class EventWatch {
     this.#working = this.#list(tracker, initial ? 'initial' : 'baseline').then(() => {
       if (this.#closed) return;
       // From here on events are all there is to know, but for those of the list's last entries, which may be on their way.
-      if (!resync) this.#timer = setTimeout(() => (this.#tracker = undefined), LATE_EVENTS);
+      if (!resync) this.#setTimer(() => (this.#tracker = undefined), LATE_EVENTS);
       visitor.ready?.();
     });
   }
@@ -180,6 +182,25 @@ export class EventWatch {
     if (!this.#closed) this.#source.reportLoss();
   }
 
+  /** The process may end while this runs; a list that is under way is taken to its end. */
+  unref(): void {
+    this.#keeps = false;
+    this.#source.unref();
+    this.#timer?.unref();
+  }
+
+  /** Undoes `unref`. */
+  ref(): void {
+    this.#keeps = true;
+    this.#source.ref();
+    this.#timer?.ref();
+  }
+
+  #setTimer(work: () => void, milliseconds: number): void {
+    this.#timer = setTimeout(work, milliseconds);
+    if (!this.#keeps) this.#timer.unref();
+  }
+
   /** Idempotent; may be called from a visitor. */
   close(): void {
     this.#closed = true;
@@ -207,7 +228,7 @@ export class EventWatch {
     if (this.#repairDue || this.#closed) return;
     this.#repairDue = true;
     const delay = Math.max(0, this.#repairedAt + REPAIR_PAUSE - performance.now());
-    this.#timer = setTimeout(() => {
+    this.#setTimer(() => {
       this.#working = this.#working.then(() => this.#repair());
     }, delay);
   }

@@ -12,7 +12,8 @@ import {
 import { EXPECTATION_STATISTICS } from '../ctnetlink/statistics.js';
 import { isMissing } from '../errors.js';
 import { checkOptions, EVENT_OPTIONS, FAMILY_OPTIONS } from './check-options.js';
-import { type EventQueueOptions, EventStream } from './event-stream.js';
+import { EventQueue, type EventQueueOptions } from './event-queue.js';
+import { EventStream } from './event-stream.js';
 import type { DeleteResult } from './results.js';
 import { type CallOptions, Listing, type Session } from './session.js';
 import { type ExpectationStatistics, toStatistics } from './statistics.js';
@@ -93,9 +94,9 @@ export class Expectations {
     const programOf = this.#session.programs(program);
     const reader = new ExpectationReader();
     const watch = this.#session.watch(options, { table: 'expect', receiveBuffer, initial, resync });
-    const stream = new EventStream(watch, (view) => expectationEvent(view, reader.read(view), programOf(view)), options);
-    this.#session.attach(stream, options);
-    return stream;
+    const queue = new EventQueue(watch, (view) => expectationEvent(view, reader.read(view), programOf(view)), options);
+    this.#session.attach(queue, options);
+    return new EventStream(queue);
   }
 
   /** Drops all expectations, of both families. Matches `-F expect`. @throws KernelError */

@@ -6,74 +6,79 @@ import { compileFilter } from '../ctnetlink/filter.js';
 import { type Filter, toFlowFilter } from '../ctnetlink/filter-input.js';
 import { type Flow, FlowReader } from '../ctnetlink/flow.js';
 import { createFlowView, type View } from '../ctnetlink/view.js';
+import { closeWhenForgotten } from '../wire/forgotten.js';
 import { checkListener } from './check-options.js';
 import type { EventLoss } from './event-source.js';
 import type { EventWatch } from './event-watch.js';
+import type { Ending } from './session.js';
+import { throwLater } from './throw-later.js';
+import { TimeSlice } from './time-slice.js';
 
 /** What a listener of a live view gets: an event, or word of a loss, which is being repaired. */
 export type LiveChange = FlowEvent | { readonly type: 'LOST'; readonly events: number; readonly at: number };
 
-/** Called with each change, when the view already has it. What it throws ends the view. */
+/**
+ * Called with each change, when the view already has it. What it throws is an uncaught exception of the process, as with listeners
+ * of an EventTarget; the view goes on, and the other listeners get the change.
+ */
 export type LiveListener = (change: LiveChange) => void;
+
+/** How many flows are counted between two looks at the clock. A power of two. */
+const CLOCK_EVERY = 256;
 
 /**
  * A live view of the flows that match a filter: the list, then every event, and after a loss of events a comparison with the list
  * again. Flows are kept as the kernel's messages, outside the JavaScript heap, in about 300 bytes each; objects are made when they
  * are asked for. Timeouts and counters are as the last event told them, which is not the present.
+ * One that has no listeners and that nobody can reach any more is closed, some time later.
  */
 export class LiveFlows implements Iterable<Flow>, AsyncDisposable, Disposable {
-  readonly #watch: EventWatch;
-  readonly #reader = new FlowReader();
-  readonly #listeners = new Set<LiveListener>();
-  #lost = 0;
-  #failure: { readonly reason: unknown } | undefined;
-  #onEnd: (() => void)[] = [];
-  #onFailure: ((reason: unknown) => void) | undefined;
-  #ended = false;
+  readonly #core: LiveCore;
 
-  private constructor(watch: EventWatch) {
-    this.#watch = watch;
+  private constructor(core: LiveCore) {
+    this.#core = core;
+    closeWhenForgotten(this, core);
   }
 
   /** Settles when the view is complete. @internal */
-  static async start(watch: EventWatch, attach: (live: LiveFlows) => void): Promise<LiveFlows> {
-    const live = new LiveFlows(watch);
+  static async start(watch: EventWatch, attach: (ending: Ending) => void): Promise<LiveFlows> {
+    const core = new LiveCore(watch);
     try {
-      attach(live);
+      attach(core);
+      await core.start();
     } catch (error) {
-      live.close();
+      core.close();
       throw error;
     }
-    await new Promise<void>((resolve, reject) => {
-      live.#onFailure = reject;
-      watch.start({
-        event: (view) => live.#changed(view),
-        ready: resolve,
-        lost: (loss) => live.#tellLoss(loss),
-        failed: (reason) => live.fail(reason),
-      });
-    });
-    return live;
+    return new LiveFlows(core);
   }
 
   /** How many flows there are now. */
   get size(): number {
-    return this.#watch.known.size;
+    return this.#core.watch.known.size;
   }
 
   /** Events that were lost and made up for until now. */
   get lost(): number {
-    return this.#lost;
+    return this.#core.lost;
   }
 
   /** Bytes of memory that the flows take. */
   get bytes(): number {
-    return this.#watch.known.bytes;
+    return this.#core.watch.known.bytes;
   }
 
   /** Why the view has ended by itself; `undefined` while it is alive, and after `close`. */
   get failure(): unknown {
-    return this.#failure?.reason;
+    return this.#core.failure?.reason;
+  }
+
+  /**
+   * Settles when the view has ended: rejects with `failure`, which is the signal's reason after an abort and a ClosedError after
+   * the Conntrack was closed; resolves after `close`. Nobody need look at it.
+   */
+  get closed(): Promise<void> {
+    return this.#core.closed;
   }
 
   /** Every flow, as it is now. Changing the table while iterating is safe; whether what is new then is shown is not said. */
@@ -84,37 +89,54 @@ export class LiveFlows implements Iterable<Flow>, AsyncDisposable, Disposable {
   /** The flows that match now, without asking the kernel. @throws ValueError */
   *list(filter: Filter = {}): IterableIterator<Flow> {
     const wanted = compileFilter(toFlowFilter(filter));
-    const { known } = this.#watch;
+    const { known } = this.#core.watch;
     const view = createFlowView();
     for (const record of known.records()) {
-      if (known.read(record, view) && (!wanted || wanted(view))) yield this.#reader.read(view);
+      if (known.read(record, view) && (!wanted || wanted(view))) yield this.#core.reader.read(view);
     }
   }
 
-  /** How many flows match now. Makes no objects. @throws ValueError */
-  count(filter: Filter = {}): number {
+  /**
+   * How many flows match now. Makes no objects, and lets others have the event loop: flows that come, change or go meanwhile may
+   * count or not. @throws ValueError
+   */
+  async count(filter: Filter = {}): Promise<number> {
     const wanted = compileFilter(toFlowFilter(filter));
     if (!wanted) return this.size;
-    const { known } = this.#watch;
+    const { known } = this.#core.watch;
     const view = createFlowView();
+    const slice = new TimeSlice();
+    const records = known.records();
     let count = 0;
-    for (const record of known.records()) if (known.read(record, view) && wanted(view)) count++;
+    for (let n = 0; n < records.length; n++) {
+      if (known.read(records[n]!, view) && wanted(view)) count++;
+      const pause = (n & (CLOCK_EVERY - 1)) === 0 ? slice.pause() : undefined;
+      if (pause) await pause;
+    }
     return count;
   }
 
   /** Calls `listener` with every change from now on. @returns what ends that. @throws ValueError */
   subscribe(listener: LiveListener): () => void {
     checkListener(listener);
-    this.#listeners.add(listener);
-    return () => void this.#listeners.delete(listener);
+    return this.#core.subscribe(listener, this);
+  }
+
+  /** The process may end while this view is open. @returns the view */
+  unref(): this {
+    this.#core.watch.unref();
+    return this;
+  }
+
+  /** Undoes `unref`. @returns the view */
+  ref(): this {
+    this.#core.watch.ref();
+    return this;
   }
 
   /** Ends the view; it stays as it was. Idempotent. */
   close(): void {
-    if (this.#ended) return;
-    this.#ended = true;
-    this.#watch.close();
-    for (const callback of this.#onEnd.splice(0)) callback();
+    this.#core.close();
   }
 
   [Symbol.dispose](): void {
@@ -124,16 +146,67 @@ export class LiveFlows implements Iterable<Flow>, AsyncDisposable, Disposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.close();
   }
+}
 
-  /** Ends the view with an error. @internal */
-  fail(reason: unknown): void {
+/** What the event loop keeps alive: the view that the program has is another object, so that the collector notices when nobody has it. */
+class LiveCore implements Ending {
+  readonly watch: EventWatch;
+  readonly reader = new FlowReader();
+  readonly closed: Promise<void>;
+  lost = 0;
+  failure: { readonly reason: unknown } | undefined;
+  /** Each with the view that it was given to, which stays as long as there is somebody to tell. */
+  readonly #listeners = new Map<LiveListener, LiveFlows>();
+  readonly #onEnd: (() => void)[] = [];
+  #settleClosed!: { readonly resolve: () => void; readonly reject: (reason: unknown) => void };
+  #ended = false;
+
+  constructor(watch: EventWatch) {
+    this.watch = watch;
+    this.closed = new Promise((resolve, reject) => {
+      this.#settleClosed = { resolve, reject };
+    });
+    this.closed.catch(() => {}); // whether somebody looks at it is the program's affair
+  }
+
+  /** Settles when the list is complete. @throws SystemError, PlatformError, what ends the view */
+  async start(): Promise<void> {
+    const complete = new Promise<void>((resolve, reject) => {
+      this.closed.then(resolve, reject);
+      this.watch.start({
+        event: (view) => this.#changed(view),
+        ready: resolve,
+        lost: (loss) => this.#lose(loss),
+        failed: (reason) => this.end(reason),
+      });
+    });
+    await complete;
+  }
+
+  subscribe(listener: LiveListener, live: LiveFlows): () => void {
+    this.#listeners.set(listener, live);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  /** Idempotent. */
+  close(): void {
     if (this.#ended) return;
-    this.#failure = { reason };
-    this.#onFailure?.(reason);
+    this.#ended = true;
+    this.watch.close();
+    this.#listeners.clear();
+    if (this.failure) this.#settleClosed.reject(this.failure.reason);
+    else this.#settleClosed.resolve();
+    for (const callback of this.#onEnd.splice(0)) callback();
+  }
+
+  /** Ends the view with an error. */
+  end(reason: unknown): void {
+    if (this.#ended) return;
+    this.failure = { reason };
     this.close();
   }
 
-  /** Calls back when the view has ended. @internal */
+  /** Calls back when the view has ended. */
   onEnd(callback: () => void): void {
     if (this.#ended) callback();
     else this.#onEnd.push(callback);
@@ -141,16 +214,21 @@ export class LiveFlows implements Iterable<Flow>, AsyncDisposable, Disposable {
 
   #changed(view: View): void {
     if (this.#listeners.size === 0) return; // nobody to make an object for
-    this.#tell(toFlowEvent(view, this.#reader));
+    this.#tell(toFlowEvent(view, this.reader));
   }
 
-  #tellLoss(loss: EventLoss): void {
-    this.#lost += loss.events;
-    this.#tell({ type: 'LOST', events: loss.events, at: loss.at });
+  #lose({ events, at }: EventLoss): void {
+    this.lost += events;
+    this.#tell({ type: 'LOST', events, at });
   }
 
   #tell(change: LiveChange): void {
-    for (const listener of this.#listeners) listener(change);
+    for (const listener of this.#listeners.keys())
+      try {
+        listener(change);
+      } catch (error) {
+        throwLater(error);
+      }
   }
 }
 

@@ -85,6 +85,11 @@ export class ScanIterator<T> implements AsyncIterableIterator<T> {
     await this.return();
   }
 
+  /** Settles when nothing is under way any more. */
+  get settled(): Promise<void> {
+    return this.#scanning ?? Promise.resolve();
+  }
+
   /** Ends the scan; the reader is told at the next step. */
   fail(reason: unknown): void {
     this.#found.length = 0;

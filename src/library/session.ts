@@ -2,14 +2,17 @@
 
 import type { View } from '../ctnetlink/view.js';
 import { ClosedError } from '../errors.js';
+import { closeWhenForgotten } from '../wire/forgotten.js';
 import { NetlinkSocket } from '../wire/socket.js';
 import { CALL_OPTIONS, checkOptions, type OptionRows } from './check-options.js';
 import { EventWatch, type EventWatchOptions } from './event-watch.js';
 import { hinted, withHint } from './hints.js';
+import { onAbort } from './on-abort.js';
 import { type Program, ProgramNames } from './program-names.js';
 import { ScanIterator } from './scan-iterator.js';
 import type { Signal } from './signal.js';
 import type { ConntrackTable, ScanVisitor } from './table.js';
+import { takeEach } from './take-each.js';
 import { TimeSlice } from './time-slice.js';
 
 /** What every call takes. */
@@ -25,17 +28,22 @@ interface Patience {
 }
 
 /** Something that runs until it is told to end, or ends by itself. */
-interface Ending {
-  fail(reason: unknown): void;
+export interface Ending {
+  end(reason: unknown): void;
   onEnd(callback: () => void): void;
+}
+
+/** A scan that has begun. */
+interface Scan {
+  fail(reason: unknown): void;
+  readonly settled: Promise<void>;
 }
 
 export class Session {
   readonly table: ConntrackTable;
   readonly #running = new Set<Promise<unknown>>();
   readonly #closers = new Set<() => void>();
-  /** Iterators whose scan has begun: it may be waiting for its reader, who may be waiting for `close`. */
-  readonly #iterators = new Set<{ fail(reason: unknown): void }>();
+  readonly #scans = new Set<WeakRef<Scan>>();
   #closed = false;
 
   constructor(table: ConntrackTable) {
@@ -70,19 +78,25 @@ export class Session {
     };
   }
 
+  /** Gives each item to `take`, whose promise is waited for. @throws ClosedError, the signal's reason, though the source may be stuck */
+  each<T>(
+    items: Iterable<T> | AsyncIterable<T>,
+    { signal }: CallOptions,
+    take: (item: T) => Promise<void> | undefined,
+  ): Promise<void> {
+    return takeEach(items, take, (end) => this.#whenOver(signal, end));
+  }
+
   /** What a scan finds, item by item. */
   iterate<T>(scan: (visitor: ScanVisitor) => Promise<void>, make: (view: View) => T, { signal }: CallOptions): ScanIterator<T> {
     const tracked = async (visitor: ScanVisitor) => {
-      const running = scan(visitor);
-      this.#running.add(running);
-      this.#iterators.add(iterator);
+      const done = this.#scanning(iterator, signal);
       try {
-        await running;
+        await scan(visitor);
       } catch (error) {
         throw withHint(error);
       } finally {
-        this.#running.delete(running);
-        this.#iterators.delete(iterator);
+        done();
       }
     };
     const iterator = new ScanIterator(tracked, make, () => this.#check(signal));
@@ -109,14 +123,7 @@ export class Session {
   /** Ties something that runs by itself to this session and a signal: it ends with them. @throws ClosedError, the signal's reason */
   attach(ending: Ending, { signal }: CallOptions): void {
     this.#check(signal);
-    const close = () => ending.fail(closedError());
-    const abort = () => ending.fail(signal!.reason);
-    this.#closers.add(close);
-    signal?.addEventListener('abort', abort, { once: true });
-    ending.onEnd(() => {
-      this.#closers.delete(close);
-      signal?.removeEventListener('abort', abort);
-    });
+    ending.onEnd(this.#whenOver(signal, (reason) => ending.end(reason)));
   }
 
   /** Idempotent. Settles when nothing is under way any more. */
@@ -124,11 +131,38 @@ export class Session {
     this.#closed = true;
     for (const close of this.#closers) close();
     this.table.close();
-    for (const iterator of this.#iterators) iterator.fail(closedError());
-    await Promise.allSettled(this.#running);
+    const scans = [...this.#scans].map((scan) => scan.deref()?.settled);
+    await Promise.allSettled([...this.#running, ...scans]);
   }
 
-  #check(signal: AbortSignal | undefined): void {
+  /**
+   * Keeps a scan that has begun in mind: it may be waiting for its reader, who may be waiting for `close`. Not so that it stays when
+   * the reader has dropped it: then its socket is closed. @returns what ends that
+   */
+  #scanning(scan: Scan, signal: Signal | undefined): () => void {
+    const weak = new WeakRef(scan);
+    const over = this.#whenOver(signal, (reason) => weak.deref()?.fail(reason));
+    this.#scans.add(weak);
+    const close = () => {
+      over();
+      this.#scans.delete(weak);
+    };
+    closeWhenForgotten(scan, { close });
+    return close;
+  }
+
+  /** Calls `end` with the reason when the table is closed or the signal aborted. @returns what ends that */
+  #whenOver(signal: Signal | undefined, end: (reason: unknown) => void): () => void {
+    const close = () => end(closedError());
+    this.#closers.add(close);
+    const heedNoMore = onAbort(signal, end);
+    return () => {
+      this.#closers.delete(close);
+      heedNoMore();
+    };
+  }
+
+  #check(signal: Signal | undefined): void {
     if (this.#closed) throw closedError();
     signal?.throwIfAborted();
   }

@@ -265,8 +265,8 @@ suite('library events', { skip: SELF_TEST ? 'the reference has no library' : fal
     for (let n = 0; n < 50 && [...live].map(keyAndMark).sort().join() !== table.join(); n++) await sleep(100);
     assert.deepEqual([...live].map(keyAndMark).sort(), table);
     assert.equal(live.size, table.length);
-    assert.equal(live.count({ mark: 1 }), table.filter((text) => text.endsWith(' 1')).length);
-    assert.equal([...live.list({ mark: 1 })].length, live.count({ mark: 1 }));
+    assert.equal(await live.count({ mark: 1 }), table.filter((text) => text.endsWith(' 1')).length);
+    assert.equal([...live.list({ mark: 1 })].length, await live.count({ mark: 1 }));
     assert.ok(losses > 0, 'the buffer was meant to be too small');
     assert.ok(live.lost > 0);
     assert.deepEqual([...told.keys()].sort(), table.map((text) => text.split(' ')[0]!).sort());

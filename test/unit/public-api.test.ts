@@ -37,8 +37,8 @@ const METHODS: readonly (readonly [string, object, string])[] = [
     'close count create createMany delete deleteMany events flush get list statistics update updateMany watch',
   ],
   ['Expectations', Expectations.prototype, 'count create delete events flush get list statistics'],
-  ['EventStream', EventStream.prototype, 'close dropped fail lost next onEnd return'],
-  ['LiveFlows', LiveFlows.prototype, 'bytes close count fail failure list lost onEnd size subscribe'],
+  ['EventStream', EventStream.prototype, 'close dropped lost next ready ref return unref'],
+  ['LiveFlows', LiveFlows.prototype, 'bytes close closed count failure list lost ref size subscribe unref'],
   ['Listing', Listing.prototype, 'toArray'],
   ['MemoryTable', testing.MemoryTable.prototype, 'add advance change delivered expire flows loseEvents now'],
 ];
