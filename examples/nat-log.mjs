@@ -3,7 +3,18 @@
 // For times and bytes: sysctl -w net.netfilter.nf_conntrack_timestamp=1 net.netfilter.nf_conntrack_acct=1
 import { Conntrack } from 'conntrack';
 
+// A reason is enough, such as that a privilege lacks.
+process.on('uncaughtException', ({ message, hint }) => {
+  console.error(hint ? `${message}\n  hint: ${hint}` : message);
+  process.exit(1);
+});
+
 const seconds = Number(process.argv[2] ?? 0);
+if (!(seconds >= 0)) {
+  console.error('usage: node nat-log.mjs [SECONDS]');
+  process.exit(2);
+}
+process.stdout.on('error', () => process.exit(1)); // nobody reads any more
 const signal = seconds > 0 ? AbortSignal.timeout(seconds * 1000) : undefined;
 const conntrack = await Conntrack.open();
 const onLost = ({ events }) => console.error(`${events} events were lost`);

@@ -2,6 +2,17 @@
 import { createServer } from 'node:http';
 import { Conntrack } from 'conntrack';
 
+// A reason is enough, such as that a privilege lacks.
+process.on('uncaughtException', ({ message, hint }) => {
+  console.error(hint ? `${message}\n  hint: ${hint}` : message);
+  process.exit(1);
+});
+
+const port = Number(process.argv[2] ?? 9478);
+if (!(Number.isInteger(port) && port >= 0 && port < 65536)) {
+  console.error('usage: node prometheus.mjs [PORT]');
+  process.exit(2);
+}
 const conntrack = await Conntrack.open();
 // A view counts without asking the kernel for the whole table at every scrape.
 const live = await conntrack.watch();
@@ -27,4 +38,4 @@ const server = createServer(async (request, response) => {
     `conntrack_events_lost_total ${live.lost}`,
   ];
   return response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4' }).end(`${lines.join('\n')}\n`);
-}).listen(Number(process.argv[2] ?? 9478), '127.0.0.1', () => console.log(`listening on port ${server.address().port}`));
+}).listen(port, '127.0.0.1', () => console.log(`listening on port ${server.address().port}`));

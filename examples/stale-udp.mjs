@@ -2,6 +2,12 @@
 // come, so they must be deleted:  node stale-udp.mjs 192.0.2.10 5060
 import { Conntrack } from 'conntrack';
 
+// A reason is enough, such as that a privilege lacks.
+process.on('uncaughtException', ({ message, hint }) => {
+  console.error(hint ? `${message}\n  hint: ${hint}` : message);
+  process.exit(1);
+});
+
 const [address, port] = process.argv.slice(2);
 if (address === undefined || !(Number(port) > 0)) {
   console.error('usage: node stale-udp.mjs ADDRESS PORT');

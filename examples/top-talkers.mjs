@@ -2,6 +2,16 @@
 // Needs counters: sysctl -w net.netfilter.nf_conntrack_acct=1
 import { Conntrack } from 'conntrack';
 
+// A reason is enough, such as that a privilege lacks.
+process.on('uncaughtException', ({ message, hint }) => {
+  console.error(hint ? `${message}\n  hint: ${hint}` : message);
+  process.exit(1);
+});
+
+if (process.argv.length > 2) {
+  console.error('usage: node top-talkers.mjs');
+  process.exit(2);
+}
 const conntrack = await Conntrack.open();
 const bytes = new Map();
 // Only what is needed is read: faster on large tables.

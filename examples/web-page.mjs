@@ -5,6 +5,17 @@ import { Conntrack, ValueError } from 'conntrack';
 import { Hono } from 'hono';
 import { html } from 'hono/html';
 
+// A reason is enough, such as that a privilege lacks.
+process.on('uncaughtException', ({ message, hint }) => {
+  console.error(hint ? `${message}\n  hint: ${hint}` : message);
+  process.exit(1);
+});
+
+const port = Number(process.argv[2] ?? 8080);
+if (!(Number.isInteger(port) && port >= 0 && port < 65536)) {
+  console.error('usage: node web-page.mjs [PORT]');
+  process.exit(2);
+}
 const conntrack = await Conntrack.open();
 const app = new Hono();
 
@@ -24,6 +35,4 @@ app.get('/:host', async (context) => {
   }
 });
 
-serve({ fetch: app.fetch, port: Number(process.argv[2] ?? 8080), hostname: '127.0.0.1' }, ({ port }) =>
-  console.log(`listening on port ${port}`),
-);
+serve({ fetch: app.fetch, port, hostname: '127.0.0.1' }, (address) => console.log(`listening on port ${address.port}`));

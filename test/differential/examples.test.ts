@@ -4,10 +4,11 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Namespace } from '../support/namespace.js';
 import { type NewFlow, newFlow, TCP } from '../support/netlink.js';
 import { toOutcome } from '../support/outcome.js';
-import { PROJECT, requirePrerequisites, SELF_TEST } from '../support/project.js';
+import { AS_NOBODY, PROJECT, requirePrerequisites, SELF_TEST } from '../support/project.js';
 
 const PROGRAMS = ['stale-udp', 'nat-log', 'top-talkers', 'prometheus', 'web-page'];
 const program = (name: string) => join(PROJECT, 'examples', `${name}.mjs`);
@@ -93,6 +94,43 @@ suite('examples', { skip: SELF_TEST ? 'the reference has no library' : false }, 
       `${'192.0.2.1'.padEnd(40)} 0`,
       `${'192.0.2.2'.padEnd(40)} 0`,
     ]);
+  });
+
+  test('what cannot be is told in a line or two, without a stack', async () => {
+    const tell = async (...argv: string[]) => toOutcome(await namespace.run(argv));
+    for (const [name, ...words] of [
+      ['stale-udp', '192.0.2.10', 'sip'],
+      ['nat-log', 'soon'],
+      ['top-talkers', 'all'],
+      ['prometheus', 'http'],
+      ['web-page', '70000'],
+    ] as const) {
+      const { status, stderr } = await tell(process.execPath, program(name), ...words);
+      assert.equal(status, '2', name);
+      assert.match(stderr, new RegExp(`^usage: node ${name}\\.mjs.*\n$`));
+    }
+    for (const [name, ...words] of [['stale-udp', '192.0.2.10', '5060'], ['nat-log'], ['top-talkers'], ['prometheus']] as const) {
+      const { status, stderr } = await tell(...AS_NOBODY, process.execPath, program(name), ...words);
+      assert.equal(status, '1', name);
+      assert.match(stderr, /^.*\n {2}hint: .*CAP_NET_ADMIN.*\n$/, name);
+    }
+    const wrong = await tell(process.execPath, program('stale-udp'), 'nowhere', '5060');
+    assert.equal(wrong.status, '1');
+    assert.match(wrong.stderr, /^.*nowhere.*\n$/);
+  });
+
+  test('the NAT log ends when nobody reads it', async () => {
+    const flow = newFlow(udp('192.0.2.9', 9, { sourceNat: { address: '203.0.113.9' } }));
+    const line = 'node=$1; { "$node" "$2" 30; echo "status $?" >&2; } | true';
+    const ending = namespace.run(['sh', '-c', line, 'sh', process.execPath, program('nat-log')]);
+    const churn = async (): Promise<void> => {
+      await namespace.netlink([flow]);
+      await namespace.must(['conntrack', '-D', '-s', '192.0.2.9']);
+      const done = await Promise.race([ending.then(() => true), sleep(200).then(() => false)]);
+      if (!done) await churn();
+    };
+    await churn();
+    assert.equal((await ending).stderr.toString(), 'status 1\n');
   });
 
   test('Prometheus', async () => {
