@@ -1,4 +1,7 @@
-// Every error class of the package. `code` is stable API, `message` is for people, `hint` says what to do when that is known.
+// Every error class of the package. `code` is stable API, `message` is for people, `hint` says what to do when that is known. Both are
+// one line of safe text, whatever was quoted in them.
+
+import { safeText } from './safe-text.js';
 
 /** Base of all errors this package throws. */
 export abstract class ConntrackError extends Error {
@@ -8,9 +11,9 @@ export abstract class ConntrackError extends Error {
   readonly hint: string | undefined;
 
   constructor(message: string, options?: ErrorOptions & { hint?: string | undefined }) {
-    super(message, options);
+    super(safeText(message), options);
     this.name = new.target.name;
-    this.hint = options?.hint;
+    this.hint = options?.hint === undefined ? undefined : safeText(options.hint);
   }
 
   /** What `-o json` of the command prints: code, message, and the hint if there is one. */

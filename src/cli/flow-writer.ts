@@ -6,6 +6,7 @@ import type { ByteWriter } from '../format/byte-writer.js';
 import type { SaveVerb } from '../format/flow-save.js';
 import { type FormatOptions, NamespaceLabel, WallClock } from '../format/options.js';
 import type { XmlFrame } from '../format/xml.js';
+import { safeJson } from '../safe-text.js';
 import { isJson, type OutputModes } from './invocation.js';
 
 /** Writes a list of entries: `begin`, each entry, `end`. */
@@ -172,9 +173,9 @@ function jsonEntries(
     end(result) {
       begin();
       if (lines) {
-        if (result) out.text(`${JSON.stringify(result)}\n`);
+        if (result) out.text(`${safeJson(result)}\n`);
       } else if (document === 'one') out.text(written === 0 ? 'null\n' : '\n');
-      else out.text(`${written > 0 ? '\n' : ''}]${result ? `,${JSON.stringify(result).slice(1)}` : ''}\n`);
+      else out.text(`${written > 0 ? '\n' : ''}]${result ? `,${safeJson(result).slice(1)}` : ''}\n`);
     },
   };
 }

@@ -4,7 +4,7 @@
 import type { FlowSpec } from '../ctnetlink/flow-spec.js';
 import { type NewFlow, toFlowSpec } from '../ctnetlink/new-flow.js';
 import { ValueError } from '../errors.js';
-import { escaped, UsageError } from './usage-error.js';
+import { UsageError } from './usage-error.js';
 
 /** The flow of a line; `undefined` for an empty line or a result. @throws UsageError, without the place, but for `column` */
 export function parseJsonLine(line: string): FlowSpec | undefined {
@@ -27,12 +27,9 @@ function parse(line: string): unknown {
   } catch (error) {
     const document = /^\s*\[/.test(line);
     const { message } = error as SyntaxError;
-    const failure = new UsageError(
-      document ? 'the beginning of a JSON document, not an object a line' : `not JSON: ${escaped(message)}`,
-      {
-        hint: document ? "save with -o ndjson, or make lines of the document: jq -c '.[]'" : 'each line is one JSON object',
-      },
-    );
+    const failure = new UsageError(document ? 'the beginning of a JSON document, not an object a line' : `not JSON: ${message}`, {
+      hint: document ? "save with -o ndjson, or make lines of the document: jq -c '.[]'" : 'each line is one JSON object',
+    });
     const position = /at position (\d+)/.exec(message)?.[1];
     if (position !== undefined) failure.column = Number(position) + 1;
     throw failure;

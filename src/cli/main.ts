@@ -4,6 +4,7 @@ import { fstatSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { type ConntrackError, NamespaceError } from '../errors.js';
 import type { ByteWriter } from '../format/byte-writer.js';
+import { safeJson } from '../safe-text.js';
 import { WritableDescriptor } from '../wire/writable.js';
 import { parseCommandLine } from './command-line.js';
 import { commandRow } from './command-rows.js';
@@ -66,11 +67,11 @@ function saysJson(argv: readonly string[], invocation: Invocation | undefined): 
 /** A line of text for standard error as a line of JSON. */
 function lineJson(line: string): string {
   const hint = /^ +hint: (.*)$/.exec(line)?.[1];
-  return JSON.stringify(hint === undefined ? { warning: line.replace(/^conntrack: /, '') } : { hint });
+  return safeJson(hint === undefined ? { warning: line.replace(/^conntrack: /, '') } : { hint });
 }
 
 function warn(line: string, json: boolean): void {
-  err(json ? JSON.stringify({ warning: line }) : `conntrack: ${line}`);
+  err(json ? safeJson({ warning: line }) : `conntrack: ${line}`);
 }
 
 async function run(invocation: Invocation, labelSource: LabelSource): Promise<number> {

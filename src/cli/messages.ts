@@ -2,6 +2,7 @@
 // Reasons by command and errno: docs/kernel.md 5, docs/behaviour.md 4.15. Wording is ours; closing lines are in the commands.
 
 import { type ConntrackError, KernelError, NoAnswerError, SystemError } from '../errors.js';
+import { safeJson } from '../safe-text.js';
 import { errnoReason } from '../wire/errno.js';
 import { commandRow } from './command-rows.js';
 import type { Invocation } from './invocation.js';
@@ -203,7 +204,7 @@ function reasonOf(error: KernelError | SystemError, { command, table }: Pick<Inv
 
 /** A failure as a line of JSON for standard error: the object that `toJSON()` of the library's errors gives. */
 export function failureJson(code: string, message: string, hint: string | undefined): string {
-  return JSON.stringify({ error: { code, message, hint } });
+  return safeJson({ error: { code, message, hint } });
 }
 
 /** A failure as lines for standard error. */

@@ -1,7 +1,8 @@
-// Bytes to a file descriptor, all of them: waits for a slow reader, reports what cannot be written.
+// Bytes to a file descriptor, all of them: waits for a slow reader, reports what cannot be written. And a message as such bytes.
 
 import { writeSync } from 'node:fs';
 import { ConntrackError } from '../errors.js';
+import { safeText } from '../safe-text.js';
 import { fileCode, fileReason } from './file-reason.js';
 
 /** Standard output cannot be written. `code` is the errno's name: EPIPE when the reader went away, ENOSPC when the disk is full. */
@@ -17,6 +18,11 @@ export class OutputError extends ConntrackError {
     });
     this.code = code;
   }
+}
+
+/** A message for standard error, which is a terminal or a log: one line, whatever stands in it. */
+export function messageLine(text: string): Uint8Array {
+  return new TextEncoder().encode(`${safeText(text)}\n`);
 }
 
 /** How long to wait before a descriptor that is not ready (a pipe in non-blocking mode) is tried again. */

@@ -1,7 +1,7 @@
 // PacedMessages: lines to standard error that never wait for its reader, for a command that goes on: with `2>&1` the reader may be
 // the one that has stopped, and a command that waits for it cannot be ended by a signal.
 
-import { OutputError } from './output.js';
+import { messageLine, OutputError } from './output.js';
 import { PacedOutput } from './paced-output.js';
 
 /** Lines beyond this that nobody takes are dropped, in bytes. */
@@ -17,7 +17,7 @@ export class PacedMessages {
   /** One line, now or when the reader takes it. */
   readonly line = (text: string): void => {
     if (this.#output.kept > MOST_KEPT) return;
-    const bytes = new TextEncoder().encode(`${text}\n`);
+    const bytes = messageLine(text);
     try {
       const waiting = this.#output.kept > 0;
       this.#output.write(bytes, bytes.length);

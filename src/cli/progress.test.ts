@@ -6,13 +6,13 @@ import { test } from 'node:test';
 import { grouped, Progress } from './progress.js';
 
 /** What is written when it is asked to show something at each of these times, in milliseconds. */
-function written(isTerminal: boolean, times: readonly number[]): string {
+function written(isTerminal: boolean, times: readonly number[], name = 'at'): string {
   const folder = mkdtempSync(join(tmpdir(), 'conntrack-progress-'));
   const path = join(folder, 'stderr');
   const stderr = openSync(path, 'w');
   let time = 0;
   const progress = new Progress({ isTerminal: () => isTerminal, now: () => time, stderr });
-  for (time of times) progress.show(() => `at ${time}`);
+  for (time of times) progress.show(() => `${name} ${time}`);
   progress.end();
   progress.end();
   closeSync(stderr);
@@ -27,6 +27,9 @@ test('ten pictures a second at most, and none is left', () =>
   assert.equal(written(true, [0, 1000, 1050, 1099, 1100, 1250]), '\r\x1b[Kat 1000\r\x1b[Kat 1100\r\x1b[Kat 1250\r\x1b[K'));
 
 test('nothing is shown where nobody looks', () => assert.equal(written(false, [0, 1000, 5000]), ''));
+
+test('a file of any name stays in its line', () =>
+  assert.equal(written(true, [0, 1000], 'x\n\x1b[2J'), '\r\x1b[Kx\\x0a\\x1b[2J 1000\r\x1b[K'));
 
 test('a terminal that is gone ends no command', () => {
   let time = 0;

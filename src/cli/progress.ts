@@ -1,5 +1,6 @@
 // Progress: a line on a terminal that says how far a long command is, written over and over in its place, and gone when it is done.
 
+import { safeText } from '../safe-text.js';
 import type { Context } from './context.js';
 import { writeAll } from './output.js';
 
@@ -26,7 +27,7 @@ export class Progress {
   /** Shows what `text` gives, if it is time to. */
   show(text: () => string): void {
     if (this.#due === Number.POSITIVE_INFINITY || this.#now() < this.#due) return;
-    this.#write(`${CLEAR}${text()}`);
+    this.#write(`${CLEAR}${safeText(text())}`);
     this.#shown = true;
     this.#due = this.#now() + INTERVAL;
   }

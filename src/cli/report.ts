@@ -3,7 +3,7 @@
 import { ConntrackError } from '../errors.js';
 import { fileReason } from './file-reason.js';
 import { failureJson, failureLines } from './messages.js';
-import { OutputError, writeAll } from './output.js';
+import { messageLine, OutputError, writeAll } from './output.js';
 import { UsageError } from './usage-error.js';
 
 const STDERR = 2;
@@ -35,8 +35,11 @@ export function report(error: unknown, json: boolean, explain: (error: Conntrack
     return 1;
   }
   const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  const message = `internal error: ${detail}`;
   const hint = 'this is a defect of conntrack: please report it with the command line';
-  tell('INTERNAL', { message: `internal error: ${detail}`, hint }, json);
+  if (json) tell('INTERNAL', { message, hint }, json);
+  // A stack has lines of its own.
+  else for (const line of failureLines(message, hint).flatMap((text) => text.split('\n'))) err(line);
   return 1;
 }
 
@@ -47,7 +50,7 @@ export function tell(code: string, { message, hint }: Explanation, json: boolean
 
 /** One line to standard error. */
 export function err(line: string): void {
-  const bytes = new TextEncoder().encode(`${line}\n`);
+  const bytes = messageLine(line);
   try {
     writeAll(STDERR, bytes, bytes.length);
   } catch {

@@ -1,6 +1,7 @@
 // The error for a command line that cannot be run, and how user text is quoted in it.
 
 import { ConntrackError } from '../errors.js';
+import { safeText } from '../safe-text.js';
 
 /** What the command exits with: 2 for a wrong command line, 1 for the few wrong values of docs/behaviour.md 2.4. */
 export type UsageStatus = 1 | 2;
@@ -22,12 +23,7 @@ export class UsageError extends ConntrackError {
 
 const LONGEST_QUOTE = 80;
 
-/** User text between apostrophes, safe for a terminal and a log: control characters escaped, cut when very long. */
+/** User text between apostrophes, safe for a terminal and a log, cut when very long. */
 export function quoted(text: string): string {
-  return `'${escaped(text.length > LONGEST_QUOTE ? `${text.slice(0, LONGEST_QUOTE)}...` : text)}'`;
-}
-
-/** Text that may hold some of the user's, with its control characters escaped. */
-export function escaped(text: string): string {
-  return text.replace(/\p{C}/gu, (c) => `\\u{${c.codePointAt(0)!.toString(16)}}`);
+  return `'${safeText(text.length > LONGEST_QUOTE ? `${text.slice(0, LONGEST_QUOTE)}...` : text)}'`;
 }

@@ -189,10 +189,13 @@ export function parseLabelBits(text: string, option: string): number[] {
   return Array.from({ length: 128 }, (_, bit) => bit).filter((bit) => (value >> BigInt(bit)) & 1n);
 }
 
-/** A name the kernel can hold: 1 to 15 characters without blanks. */
+/**
+ * A name the kernel can hold: 1 to 15 characters without blanks. A backslash is an escape that `-o save,full` writes for what such a
+ * name cannot have: taken as it is, it would name another helper.
+ */
 export function parseHelper(text: string, option: string): string {
-  if (!/^[\x21-\x7e]{1,15}$/.test(text))
-    throw new UsageError(`${option}: ${quoted(text)} is not a helper name: 1 to 15 characters without blanks`);
+  if (!/^[!-[\]-~]{1,15}$/.test(text))
+    throw new UsageError(`${option}: ${quoted(text)} is not a helper name: 1 to 15 characters without blanks and backslashes`);
   return text;
 }
 

@@ -160,4 +160,13 @@ export class ByteWriter {
     for (let i = 0; i < length; i++) out[to++] = bytes[at + i]!;
     this.length = to;
   }
+  /** Bytes from `at` to `end`, as they are, as long as `plain` has a 1 for them. @returns where it stopped */
+  copyWhile(bytes: Uint8Array, at: number, end: number, plain: Uint8Array): number {
+    const out = this.bytes;
+    let from = at;
+    let to = this.length;
+    while (from < end && plain[bytes[from]!] === 1) out[to++] = bytes[from++]!;
+    this.length = to;
+    return from;
+  }
 }

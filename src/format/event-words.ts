@@ -5,6 +5,7 @@ import { eventType } from '../ctnetlink/event-type.js';
 import { ORIGIN_INITIAL, ORIGIN_KERNEL, type View } from '../ctnetlink/view.js';
 import { type ByteWriter, token } from './byte-writer.js';
 import type { FormatOptions } from './options.js';
+import { LINE, type Place, WORD, writeSafe } from './safe-bytes.js';
 import { NEWLINE, SPACE } from './shared.js';
 
 const TYPES = [token('    [NEW] '), token(' [UPDATE] '), token('[DESTROY] ')];
@@ -21,13 +22,22 @@ export function writeEventType(out: ByteWriter, view: View): void {
 
 /** `[USERSPACE] portid=N progname=NAME `: the event was caused by a request from a netlink socket. */
 export function writeUserspace(out: ByteWriter, view: View, options: FormatOptions): void {
+  writeCause(out, view, options, LINE);
+}
+
+/** The same where words are a command: the name is one of them. */
+export function writeUserspaceWord(out: ByteWriter, view: View, options: FormatOptions): void {
+  writeCause(out, view, options, WORD);
+}
+
+function writeCause(out: ByteWriter, view: View, options: FormatOptions, place: Place): void {
   if (view.portId === 0) return;
   out.token(USERSPACE);
   out.decimal(view.portId);
   const program = options.program?.(view.portId);
   if (program) {
     out.token(PROGNAME);
-    out.raw(program.name, 0, program.name.length);
+    writeSafe(out, program.name, 0, program.name.length, place);
   }
   out.byte(SPACE);
 }

@@ -5,19 +5,10 @@ import { T } from '../ctnetlink/fields.js';
 import { EXPECTATION_FLAG_NAMES } from '../ctnetlink/status.js';
 import type { View } from '../ctnetlink/view.js';
 import type { ByteWriter } from './byte-writer.js';
-import {
-  bitTokens,
-  describeBits,
-  describeEnd,
-  describeEntry,
-  describeString,
-  describeTuple,
-  endValue,
-  kindMembers,
-  textMember,
-} from './json.js';
+import { bitTokens, describeBits, describeEnd, describeEntry, describeTuple, endValue, kindMembers, textMember } from './json.js';
 import type { FormatOptions, WallClock } from './options.js';
 import { type PlanBuilder, writePlanned } from './plan.js';
+import { JSON_STRING } from './safe-bytes.js';
 import { entrySize } from './shared.js';
 
 const FLAG_WORDS = bitTokens(EXPECTATION_FLAG_NAMES);
@@ -50,8 +41,8 @@ function describeMembers(plan: PlanBuilder, view: View): void {
   if (view.has(X.zone)) plan.u16('"zone":', X.zone, ',');
   if (view.has(X.flags)) describeBits(plan, 'flags', X.flags, FLAG_WORDS);
   if (view.has(X.class)) plan.u32('"class":', X.class, ',');
-  if (view.has(X.helper)) describeString(plan, 'helper', X.helper);
+  if (view.has(X.helper)) plan.string(JSON_STRING, '"helper":"', X.helper, '",');
   if (view.has(X.natDirection))
     plan.choose32(X.natDirection, [[-1, 0, textMember('natDirection', 'original')]], textMember('natDirection', 'reply'));
-  if (view.has(X.fn)) describeString(plan, 'fn', X.fn);
+  if (view.has(X.fn)) plan.string(JSON_STRING, '"fn":"', X.fn, '",');
 }

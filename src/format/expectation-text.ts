@@ -9,6 +9,7 @@ import { writeEventType, writeOrigin } from './event-words.js';
 import { describeTupleLayer4, writeNetns, writeTimestamp } from './flow-text.js';
 import type { FormatOptions, WallClock } from './options.js';
 import { combinations, type PlanBuilder } from './plan.js';
+import { LINE } from './safe-bytes.js';
 import { entrySize, writeLine } from './shared.js';
 
 const FLAGS = combinations(
@@ -39,7 +40,7 @@ function describe(plan: PlanBuilder, view: View, options: FormatOptions): void {
   if (view.has(X.zone)) plan.u16('zone=', X.zone, ' ');
   plan.choose32(X.flags, FLAGS);
   if (view.has(X.class)) plan.u32('class=', X.class, ' ');
-  if (view.has(X.helper)) plan.string('helper=', X.helper, ' ');
+  if (view.has(X.helper)) plan.string(LINE, 'helper=', X.helper, ' ');
   if (options.event) plan.write(writeOrigin);
 }
 

@@ -7,12 +7,12 @@ import type { View } from '../ctnetlink/view.js';
 import type { ByteWriter } from './byte-writer.js';
 import type { FormatOptions, WallClock } from './options.js';
 import { type Choice, type PlanBuilder, writePlanned } from './plan.js';
+import { XML } from './safe-bytes.js';
 import { entrySize } from './shared.js';
 import {
   describeAddresses,
   describeFlowOpen,
   describeLayer4,
-  describeString,
   FLOW_CLOSE,
   layer3Tag,
   layer4Tag,
@@ -56,7 +56,7 @@ function describe(plan: PlanBuilder, view: View, options: FormatOptions): void {
     plan.text(`</${name}>`);
   }
   plan.text('</layer4><meta>');
-  if (view.has(X.helper)) describeString(plan, 'helper-name', X.helper);
+  if (view.has(X.helper)) plan.string(XML, '<helper-name>', X.helper, '</helper-name>');
   if (view.has(X.timeout)) plan.u32('<timeout>', X.timeout, '</timeout>');
   if (view.has(X.class)) plan.u32('<class>', X.class, '</class>');
   if (view.has(X.zone)) plan.u16('<zone>', X.zone, '</zone>');

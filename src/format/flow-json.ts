@@ -11,7 +11,6 @@ import {
   describeEnd,
   describeEntry,
   describeHex,
-  describeString,
   describeTuple,
   endArray,
   endObject,
@@ -23,6 +22,7 @@ import {
 } from './json.js';
 import type { FormatOptions, WallClock } from './options.js';
 import { type PlanBuilder, writePlanned } from './plan.js';
+import { JSON_STRING } from './safe-bytes.js';
 import { entrySize, stateWords, writeLabelNames } from './shared.js';
 
 const STATES = stateWords('",');
@@ -61,7 +61,7 @@ function describeMembers(plan: PlanBuilder, view: View): void {
   if (view.has(S.mark)) plan.u32('"mark":', S.mark, ',');
   if (view.has(S.zone)) plan.u16('"zone":', S.zone, ',');
   if (view.has(S.labels)) plan.write(writeLabels);
-  if (view.has(S.helper)) describeString(plan, 'helper', S.helper);
+  if (view.has(S.helper)) plan.string(JSON_STRING, '"helper":"', S.helper, '",');
   if (view.has(S.helperInfo)) describeHex(plan, 'helperInfo', S.helperInfo);
   if (view.has(MASTER + T.protonum)) {
     plan.text('"master":{');
@@ -69,7 +69,7 @@ function describeMembers(plan: PlanBuilder, view: View): void {
     describeEnd(plan);
   }
   if (view.has(S.secmark)) plan.u32('"secmark":', S.secmark, ',');
-  if (view.has(S.secctx)) describeString(plan, 'secctx', S.secctx);
+  if (view.has(S.secctx)) plan.string(JSON_STRING, '"secctx":"', S.secctx, '",');
   if (view.has(S.use)) plan.u32('"use":', S.use, ',');
   const times: readonly Member[] = [
     ['start', S.timestampStart],

@@ -9,9 +9,10 @@ import { savedVtag } from '../ctnetlink/protocols/sctp.js';
 import { IPS_ASSURED, IPS_EXPECTED, IPS_FIXED_TIMEOUT, IPS_SEEN_REPLY } from '../ctnetlink/uapi/nf-conntrack-common.js';
 import type { View } from '../ctnetlink/view.js';
 import { type ByteWriter, type Token, token } from './byte-writer.js';
-import { writeOriginComment, writeUserspace } from './event-words.js';
+import { writeOriginComment, writeUserspaceWord } from './event-words.js';
 import { type FormatOptions, WallClock } from './options.js';
 import { combinations, type PlanBuilder } from './plan.js';
+import { WORD } from './safe-bytes.js';
 import { entrySize, hasDestination, hasSource, icmpSlots, SPACE, stateWords, writeLine } from './shared.js';
 
 const VERBS = { add: token('-A '), update: token('-U '), delete: token('-D ') } as const;
@@ -67,7 +68,7 @@ function describe(plan: PlanBuilder, view: View, options: FormatOptions): void {
   if (hasDestination(view, REPLY)) plan.write(ports ? writeReplyDestinationWithPort : writeReplyDestination);
   if (view.has(ORIGINAL + T.protonum)) describeProtocol(plan, view, view.u8(ORIGINAL + T.protonum), options.full);
   if (options.full) describeRest(plan, view);
-  if (options.event) plan.write(writeUserspace);
+  if (options.event) plan.write(writeUserspaceWord);
 }
 
 function describeAddresses(plan: PlanBuilder, view: View, base: number, src: string, dst: string): void {
@@ -172,7 +173,7 @@ function describeVtag(plan: PlanBuilder, option: string, slot: number): void {
 function describeRest(plan: PlanBuilder, view: View): void {
   if (view.has(S.mark)) plan.write(writeMark);
   if (view.has(S.labels)) plan.text('--label-bits 0x').write(writeLabelBits);
-  if (view.has(S.helper)) plan.string('--helper ', S.helper, ' ');
+  if (view.has(S.helper)) plan.string(WORD, '--helper ', S.helper, ' ');
   if (view.has(MASTER + T.protonum)) {
     describeAddresses(plan, view, MASTER, '--master-src ', '--master-dst ');
     plan.u8('--master-proto ', MASTER + T.protonum, ' ');

@@ -9,6 +9,7 @@ import { type ByteWriter, token } from './byte-writer.js';
 import { writeEventType, writeOrigin, writeUserspace } from './event-words.js';
 import type { FormatOptions, WallClock } from './options.js';
 import type { Choice, PlanBuilder } from './plan.js';
+import { LINE } from './safe-bytes.js';
 import { entrySize, icmpSlots, nanosecondsOf, SPACE, secondsOf, stateWords, writeLabelNames, writeLine } from './shared.js';
 
 const CLOSE = token('] ');
@@ -52,14 +53,14 @@ function describe(plan: PlanBuilder, view: View, options: FormatOptions): void {
   plan.choose32(S.status, STRONGEST);
   if (view.has(S.mark)) plan.u32('mark=', S.mark, ' ');
   if (view.has(S.secmark)) plan.u32('secmark=', S.secmark, ' ');
-  if (view.has(S.secctx)) plan.string('secctx=', S.secctx, ' ');
+  if (view.has(S.secctx)) plan.string(LINE, 'secctx=', S.secctx, ' ');
   if (view.has(S.zone)) plan.u16('zone=', S.zone, ' ');
   if (view.has(S.timestampStart)) plan.text('delta-time=').write(writeDeltaTime);
   if (options.ktimestamp) {
     if (view.has(S.timestampStart)) plan.text('[start=').write(writeStart);
     if (view.has(S.timestampStop)) plan.text('[stop=').write(writeStop);
   }
-  if (view.has(S.helper)) plan.string('helper=', S.helper, ' ');
+  if (view.has(S.helper)) plan.string(LINE, 'helper=', S.helper, ' ');
   if (view.has(S.use)) plan.u32('use=', S.use, ' ');
   if (options.id && view.has(S.id)) plan.u32('id=', S.id, ' ');
   if (options.labels && view.has(S.labels)) plan.write(writeLabels);

@@ -6,12 +6,12 @@ import type { View } from '../ctnetlink/view.js';
 import { type ByteWriter, token } from './byte-writer.js';
 import type { FormatOptions, WallClock } from './options.js';
 import { type Choice, type PlanBuilder, writePlanned } from './plan.js';
+import { XML } from './safe-bytes.js';
 import { entrySize, nanosecondsOf, secondsOf, stateWords, writeLabelNames } from './shared.js';
 import {
   describeAddresses,
   describeFlowOpen,
   describeLayer4,
-  describeString,
   FLOW_CLOSE,
   layer3Tag,
   layer4Tag,
@@ -51,7 +51,7 @@ function describe(plan: PlanBuilder, view: View, options: FormatOptions): void {
   describeIndependent(plan, view, options);
   plan.write(closeIndependent);
   if (options.event && options.timestamp) plan.write(writeEventTime);
-  if (view.has(S.helper)) describeString(plan, 'helper', S.helper);
+  if (view.has(S.helper)) plan.string(XML, '<helper>', S.helper, '</helper>');
   plan.text(FLOW_CLOSE);
 }
 
@@ -78,7 +78,7 @@ function describeIndependent(plan: PlanBuilder, view: View, options: FormatOptio
   if (view.has(S.mark)) plan.u32('<mark>', S.mark, '</mark>');
   if (options.labels && view.has(S.labels)) plan.text('<labels>').write(writeLabels).text('</labels>');
   if (view.has(S.secmark)) plan.u32('<secmark>', S.secmark, '</secmark>');
-  if (view.has(S.secctx)) describeString(plan, 'secctx', S.secctx);
+  if (view.has(S.secctx)) plan.string(XML, '<secctx>', S.secctx, '</secctx>');
   if (view.has(S.zone)) plan.u16('<zone>', S.zone, '</zone>');
   if (view.has(S.use)) plan.u32('<use>', S.use, '</use>');
   if (view.has(S.id)) plan.u32('<id>', S.id, '</id>');

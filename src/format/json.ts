@@ -1,4 +1,4 @@
-// Pieces of JSON that the writers share: members, objects, strings, 64-bit numbers, tuples, the envelope of an event.
+// Pieces of JSON that the writers share: members, objects, 64-bit numbers, tuples, the envelope of an event.
 // What each member means, with units and ranges: docs/json.md.
 
 import { familyName } from '../ctnetlink/address.js';
@@ -10,11 +10,10 @@ import { ORIGIN_INITIAL, ORIGIN_KERNEL, type View } from '../ctnetlink/view.js';
 import { type ByteWriter, type Token, token } from './byte-writer.js';
 import type { FormatOptions, WallClock } from './options.js';
 import type { PlanBuilder } from './plan.js';
+import { JSON_STRING, writeSafe } from './safe-bytes.js';
 import { hasDestination, hasSource } from './shared.js';
 
-const QUOTE = 34;
 const COMMA = 44;
-const BACKSLASH = 92;
 const OBJECT_END = 125;
 const ARRAY_END = 93;
 const ZERO_ZERO = token('000');
@@ -65,53 +64,6 @@ function end(out: ByteWriter, bracket: number): void {
 /** Takes back the comma behind the outermost value. */
 export function endValue(out: ByteWriter): void {
   out.dropLast();
-}
-
-const REPLACEMENT = token('\xef\xbf\xbd');
-const ESCAPED = token('\\u00');
-
-/** A member whose value is a string that the kernel sent, as UTF-8. What is not UTF-8 becomes U+FFFD, as TextDecoder has it. */
-export function describeString(plan: PlanBuilder, name: string, slot: number): void {
-  plan.text(`"${name}":"`).write((out, view) => writeEscaped(out, view.bytes, view.offset(slot), view.stringLength(slot)));
-  plan.text('",');
-}
-
-function writeEscaped(out: ByteWriter, bytes: Uint8Array, start: number, length: number): void {
-  const stop = start + length;
-  for (let at = start; at < stop; ) {
-    const byte = bytes[at]!;
-    if (byte >= 0x80) {
-      const size = utf8Size(bytes, at, stop);
-      if (size > 0) out.raw(bytes, at, size);
-      else out.token(REPLACEMENT);
-      at += Math.abs(size);
-      continue;
-    }
-    if (byte < 32) {
-      out.token(ESCAPED);
-      out.hex(byte >> 4);
-      out.hex(byte & 15);
-    } else {
-      if (byte === QUOTE || byte === BACKSLASH) out.byte(BACKSLASH);
-      out.byte(byte);
-    }
-    at++;
-  }
-}
-
-/** Bytes of the UTF-8 sequence at `at`, negative where it is broken: as many belong together as one U+FFFD. Source: WHATWG Encoding. */
-function utf8Size(bytes: Uint8Array, at: number, end: number): number {
-  const lead = bytes[at]!;
-  const more = lead >= 0xc2 && lead < 0xe0 ? 1 : lead >= 0xe0 && lead < 0xf0 ? 2 : lead >= 0xf0 && lead < 0xf5 ? 3 : 0;
-  if (more === 0) return -1;
-  let lower = lead === 0xe0 ? 0xa0 : lead === 0xf0 ? 0x90 : 0x80;
-  let upper = lead === 0xed ? 0x9f : lead === 0xf4 ? 0x8f : 0xbf;
-  for (let n = 1; n <= more; n++) {
-    if (at + n >= end || bytes[at + n]! < lower || bytes[at + n]! > upper) return -n;
-    lower = 0x80;
-    upper = 0xbf;
-  }
-  return more + 1;
 }
 
 /** A member whose value is bytes as pairs of hexadecimal digits. */
@@ -218,7 +170,7 @@ function openEvent(out: ByteWriter, view: View, options: FormatOptions, clock: W
     const program = options.program?.(view.portId);
     if (program) {
       out.token(PROGRAM);
-      writeEscaped(out, program.name, 0, program.name.length);
+      writeSafe(out, program.name, 0, program.name.length, JSON_STRING);
       out.token(STRING_END);
       writeNumberMember(out, PID, program.pid);
     }

@@ -3,6 +3,7 @@
 import type { EventProgram } from '../ctnetlink/event.js';
 import type { LabelMap } from '../ctnetlink/label.js';
 import type { ByteWriter } from './byte-writer.js';
+import { JSON_STRING, safeBytes, WORD, XML } from './safe-bytes.js';
 
 /** The forms in which one flow can be printed; `text` is what is printed without `-o`. */
 export const FLOW_FORMATS = ['text', 'extended', 'save', 'xml', 'json'] as const;
@@ -32,18 +33,17 @@ export interface FormatOptions {
 /** Which network namespace the entries that follow are of. Set by the caller before the entries of each. */
 export class NamespaceLabel {
   // Bytes, not tokens: a name may have characters beyond ASCII.
-  #text = new Uint8Array(0);
-  #attribute = new Uint8Array(0);
-  #member = new Uint8Array(0);
+  #text: Uint8Array = new Uint8Array(0);
+  #attribute: Uint8Array = new Uint8Array(0);
+  #member: Uint8Array = new Uint8Array(0);
   /** As it was set. */
   name = '';
 
   set(name: string): void {
     this.name = name;
-    const encoder = new TextEncoder();
-    this.#text = encoder.encode(`netns=${oneWord(name)} `);
-    this.#member = encoder.encode(`"netns":${JSON.stringify(name)},`);
-    this.#attribute = encoder.encode(` netns="${escapeAttribute(oneWord(name))}">`);
+    this.#text = safeBytes('netns=', name, WORD, ' ');
+    this.#member = safeBytes('"netns":"', name, JSON_STRING, '",');
+    this.#attribute = safeBytes(' netns="', name, XML, '">');
   }
 
   /** The most that it adds to an entry. */
@@ -56,7 +56,7 @@ export class NamespaceLabel {
     out.raw(this.#member, 0, this.#member.length);
   }
 
-  /** `netns=NAME `; blanks, control characters and backslashes of the name as `\xHH`, so that it stays one word. */
+  /** `netns=NAME `, the name as one word. */
   writeText(out: ByteWriter): void {
     out.raw(this.#text, 0, this.#text.length);
   }
@@ -71,19 +71,6 @@ export class NamespaceLabel {
   writeAttribute(out: ByteWriter): void {
     out.raw(this.#attribute, 0, this.#attribute.length);
   }
-}
-
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-const BREAKS_WORD = /[\x00-\x20\x7f\\]/g;
-
-function oneWord(name: string): string {
-  return name.replace(BREAKS_WORD, (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`);
-}
-
-const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };
-
-function escapeAttribute(text: string): string {
-  return text.replace(/[&<>"]/g, (character) => ENTITIES[character]!);
 }
 
 /** The time that ages and event times refer to. Refreshed by the caller for each batch; reading it costs nothing. */

@@ -7,6 +7,7 @@ import type { View } from '../ctnetlink/view.js';
 import { type ByteWriter, eights } from './byte-writer.js';
 import { DIGITS, putDecimal, putHex, putIpv4, putIpv6, putWords } from './digits.js';
 import type { FormatOptions, WallClock } from './options.js';
+import { type Place, writeSafe } from './safe-bytes.js';
 
 /** Appends what no step can say. It must not make room: the entry has. */
 export type Write = (out: ByteWriter, view: View, options: FormatOptions, clock: WallClock) => void;
@@ -260,9 +261,9 @@ export class PlanBuilder {
     return this.#choose(CHOICE8, slot, choices, words[0]!);
   }
 
-  /** A string of the kernel, as it is. */
-  string(before: string, slot: number, after = ''): this {
-    this.text(before).write((out, view) => out.raw(view.bytes, view.offset(slot), view.stringLength(slot)));
+  /** A string of the kernel, as `place` has it. */
+  string(place: Place, before: string, slot: number, after = ''): this {
+    this.text(before).write((out, view) => writeSafe(out, view.bytes, view.offset(slot), view.stringLength(slot), place));
     return this.text(after);
   }
 

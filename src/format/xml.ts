@@ -1,4 +1,4 @@
-// Pieces of XML that flows and expectations share: document frame, elements, escaping, local time.
+// Pieces of XML that flows and expectations share: document frame, elements, local time.
 
 import { familyName } from '../ctnetlink/address.js';
 import { eventType } from '../ctnetlink/event-type.js';
@@ -74,31 +74,6 @@ export function describeLayer4(plan: PlanBuilder, base: number, protonum: number
     }
     case 'none':
       break;
-  }
-}
-
-const AMP = token('&amp;');
-const LESS = token('&lt;');
-const GREATER = token('&gt;');
-const QUOTE = token('&quot;');
-const QUESTION = 63;
-
-/** An element whose content is a string of the kernel. What XML 1.0 cannot hold (control and non-ASCII bytes) becomes `?`. */
-export function describeString(plan: PlanBuilder, name: string, slot: number): void {
-  plan.text(`<${name}>`).write((out, view) => writeString(out, view, slot));
-  plan.text(`</${name}>`);
-}
-
-function writeString(out: ByteWriter, view: View, slot: number): void {
-  const at = view.offset(slot);
-  const length = view.stringLength(slot);
-  for (let i = 0; i < length; i++) {
-    const byte = view.bytes[at + i]!;
-    if (byte === 38) out.token(AMP);
-    else if (byte === 60) out.token(LESS);
-    else if (byte === 62) out.token(GREATER);
-    else if (byte === 34) out.token(QUOTE);
-    else out.byte((byte < 32 && byte !== 9) || byte > 126 ? QUESTION : byte);
   }
 }
 

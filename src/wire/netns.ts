@@ -4,6 +4,7 @@
 
 import { closeSync, constants, existsSync, fstatSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { ClosedError, NamespaceError } from '../errors.js';
+import { safeText } from '../safe-text.js';
 import { Descriptor } from './descriptor.js';
 import { EINVAL, EPERM, errnoName, errnoReason } from './errno.js';
 import { libc } from './ffi.js';
@@ -116,7 +117,8 @@ function openOwn(name: string): number {
 /** Ends the process, which is in a namespace that nobody expects it in. */
 function endLost(c: Libc, name: string, errno: number): void {
   try {
-    writeSync(2, `conntrack: cannot return from network namespace ${name}: ${errnoReason(errno)}; the process ends here\n`);
+    const where = `network namespace ${safeText(name)}`;
+    writeSync(2, `conntrack: cannot return from ${where}: ${errnoReason(errno)}; the process ends here\n`);
   } finally {
     c.exit(1);
   }

@@ -325,6 +325,19 @@ sleep 0.3; add 21 a; add 22 b; wait $watch; echo $?; grep -o 'flow .*netns="[^>]
       assert.ok(lines.includes('netns=x\\x20y< 0'), lines.join('\n'));
     });
 
+    test('a name with a line end and control characters stays in its line', async () => {
+      const { stdout, stderr } = await runAlone(`name=$(printf 'x\\n-F\\033[2J\\342\\200\\256'); ip netns add "$name"
+"$c" -C --netns all; "$c" -C --netns all -o ndjson; add 5 "$name"; "$c" -L -p udp --sport 5 --netns all -o xml
+ip netns delete "$name"; touch "/run/netns/$name"; "$c" -C --netns all > /dev/null`);
+      const text = Buffer.from(stdout, 'latin1').toString();
+      assert.doesNotMatch(text.replaceAll('\n', ''), /[\p{Cc}\p{Bidi_Control}]/u);
+      assert.match(text, /^netns=x\\x0a-F\\x1b\[2J\\u\{202e\} 0$/m);
+      assert.match(text, /^<flow netns="x&#xa;-F\\x1b\[2J&#x202e;"><meta /m);
+      const names = Array.from(text.matchAll(/^\{.*\}$/gm), ([line]) => JSON.parse(line).netns);
+      assert.ok(names.includes('x\n-F\x1b[2J\u202e'), text);
+      assert.match(stderr, /^conntrack: x\\x0a-F\\x1b\[2J\\u\{202e\} is not a network namespace$/m);
+    });
+
     for (const words of [
       '-I -s 192.0.2.1 -d 192.0.2.2 -p udp --sport 1 --dport 2 -t 9',
       '-R /dev/null',

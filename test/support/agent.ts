@@ -153,7 +153,7 @@ export const operations = {
   },
 
   /** Writes a file as this namespace sees it: a sysctl, the label file. */
-  write: (path: string, text: string): void => {
+  write: (path: string, text: string | Uint8Array): void => {
     if (!path.startsWith('/proc/')) mkdirSync(dirname(path), { recursive: true });
     writeFileSync(path, text);
   },

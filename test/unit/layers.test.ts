@@ -9,16 +9,18 @@ const SRC = fileURLToPath(new URL('../../../src/', import.meta.url));
 
 /** Layer → what it may import besides itself. `node:` stands for Node's own modules, a folder for all its files. */
 const ALLOWED: Readonly<Record<string, readonly string[]>> = {
-  errors: [],
+  'safe-text': [],
+  errors: ['safe-text'],
   nearest: [],
-  wire: ['errors', 'node:', 'bun:'],
+  wire: ['errors', 'safe-text', 'node:', 'bun:'],
   ctnetlink: ['errors', 'nearest', 'wire/bytes', 'wire/attribute', 'wire/message', 'wire/uapi/'],
-  format: ['ctnetlink/', 'wire/bytes'],
+  format: ['safe-text', 'ctnetlink/', 'wire/bytes'],
   library: ['errors', 'nearest', 'wire/', 'ctnetlink/', 'format/'],
   testing: ['errors', 'wire/', 'ctnetlink/', 'node:'],
   index: ['errors', 'library/', 'ctnetlink/'],
   cli: [
     'errors',
+    'safe-text',
     'nearest',
     'library/',
     'format/',
@@ -29,7 +31,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'words/word-help',
     'node:',
   ],
-  words: ['errors', 'nearest', 'cli/', 'library/', 'format/', 'ctnetlink/', 'node:'],
+  words: ['errors', 'safe-text', 'nearest', 'cli/', 'library/', 'format/', 'ctnetlink/', 'node:'],
   top: ['errors', 'library/', 'format/', 'ctnetlink/', 'node:'],
   web: ['errors', 'library/', 'format/', 'ctnetlink/', 'node:'],
   metrics: ['errors', 'library/', 'format/', 'ctnetlink/', 'node:'],
@@ -138,6 +140,14 @@ test('only cli/main and words/run-word touch the process', () => {
   // wire/platform asks which system this is, wire/ffi opens the native library: process.platform, process.arch, process.dlopen.
   const users = ['cli/main', 'words/run-word', 'wire/ffi', 'wire/platform'];
   assert.deepEqual(usersOf(/\bprocess\s*[.[]|\bconsole\s*[.[]/, users), []);
+});
+
+test('what is printed as JSON, and what is said on standard error, goes through safe-text', () => {
+  const printed = sources.filter(({ layer }) => ['cli', 'words', 'format'].includes(layer));
+  const using = (what: RegExp) => printed.filter(({ code }) => what.test(code)).map(({ name }) => name);
+  assert.deepEqual(using(/\bJSON\s*\.\s*stringify\b/), []);
+  // A message becomes bytes in cli/output, a picture of progress in cli/progress; the writers have bytes of their own.
+  assert.deepEqual(using(/\bTextEncoder\b/).sort(), ['cli/output', 'cli/progress', 'format/byte-writer', 'format/safe-bytes']);
 });
 
 test('only wire/bytes and the way of an entry read and write numbers of several bytes', () => {

@@ -3,6 +3,7 @@
 import { AF_UNSPEC } from '../../ctnetlink/uapi/in.js';
 import { KernelError, SystemError } from '../../errors.js';
 import { NamespaceLabel } from '../../format/options.js';
+import { safeJson } from '../../safe-text.js';
 import type { Context } from '../context.js';
 import { isJson } from '../invocation.js';
 import type { Table } from '../tables.js';
@@ -44,7 +45,7 @@ export async function count(context: Context): Promise<number> {
 
 /** One count; of several namespaces an array, or a line each. */
 function countsJson(counts: readonly object[], array: boolean): string {
-  return array ? `${JSON.stringify(counts)}\n` : counts.map((count) => `${JSON.stringify(count)}\n`).join('');
+  return array ? `${safeJson(counts)}\n` : counts.map((count) => `${safeJson(count)}\n`).join('');
 }
 
 async function countExpectations(table: Table): Promise<number> {

@@ -2,6 +2,7 @@
 
 import { AF_INET } from '../../ctnetlink/uapi/in.js';
 import { isMissing } from '../../errors.js';
+import { safeJson } from '../../safe-text.js';
 import type { Context } from '../context.js';
 import { flowFilter } from '../flow-filter.js';
 import { isJson } from '../invocation.js';
@@ -34,7 +35,7 @@ async function deleteExpectation(context: Context): Promise<number> {
     if (!(values.okIfNone && isMissing(error))) throw error;
   }
   if (isJson(values.output)) {
-    context.out.text(`${JSON.stringify({ matched: deleted, deleted, alreadyGone: 0, failed: 0 })}\n`);
+    context.out.text(`${safeJson({ matched: deleted, deleted, alreadyGone: 0, failed: 0 })}\n`);
     context.out.flush();
   }
   context.close(`${deleted} expectations have been deleted.`);

@@ -7,6 +7,7 @@ import { token } from '../../format/byte-writer.js';
 import { NamespaceLabel } from '../../format/options.js';
 import { statisticMembers, writeStatisticsJson } from '../../format/statistics-json.js';
 import { writeCpuStatistics } from '../../format/statistics-text.js';
+import { safeJson } from '../../safe-text.js';
 import type { Context } from '../context.js';
 import { isJson } from '../invocation.js';
 
@@ -84,7 +85,7 @@ function jsonWriter({ out, invocation }: Context, names: readonly string[], labe
       separated(() => {
         const netns = label ? { netns: label.name } : {};
         const numbers = Object.fromEntries(counters.map(([name, value]) => [statisticMember(name), value]));
-        out.text(JSON.stringify({ ...netns, cpu, ...numbers }));
+        out.text(safeJson({ ...netns, cpu, ...numbers }));
       }),
     end: () => {
       if (!lines) out.text('\n]\n');

@@ -1,0 +1,66 @@
+// Text from outside made harmless for whoever reads it: names of programs, helpers, namespaces and files, texts of the kernel. What
+// could act on a terminal, end a line or change the order of its letters is written as an escape. Here are the facts and the form for
+// strings; format/safe-bytes.ts has the form for bytes.
+
+/**
+ * First and last of each range of characters that are not shown as they are. Zero-width joiners are not among them: scripts and
+ * emoji need them.
+ */
+const UNSAFE = [
+  [0x00, 0x1f], // C0: newline, escape and so on
+  [0x7f, 0x9f], // DEL and C1: next line, and the introducers of control sequences in one byte
+  [0x061c, 0x061c], // Arabic letter mark, of the bidi controls
+  [0x200b, 0x200b], // zero width space
+  [0x200e, 0x200f], // bidi marks
+  [0x2028, 0x202e], // line and paragraph separators, bidi embeddings and overrides
+  [0x2060, 0x206f], // invisible operators, bidi isolates
+  [0xd800, 0xdfff], // halves of a surrogate pair, which UTF-8 does not have
+  [0xfeff, 0xfeff], // byte order mark
+  [0xfffe, 0xffff], // no characters; XML cannot hold them
+] as const;
+
+/** Whether a character is written as an escape. */
+export function isUnsafe(codePoint: number): boolean {
+  if (codePoint >= 0x20 && codePoint < 0x7f) return false; // nearly all
+  for (const [first, last] of UNSAFE) if (codePoint <= last) return codePoint >= first;
+  return false;
+}
+
+/** `\x0a` for ASCII and for a byte that belongs to no character, `\u{202e}` beyond. */
+export function escapeOf(codePoint: number): string {
+  return codePoint < 0x80 ? escapeOfByte(codePoint) : `\\u{${codePoint.toString(16)}}`;
+}
+
+/** `\xff`: a byte that is not part of a character. */
+export function escapeOfByte(byte: number): string {
+  return `\\x${byte.toString(16).padStart(2, '0')}`;
+}
+
+/** `\u202e`, as JSON has it; `codePoint` is below 2^16. */
+export function jsonEscapeOf(codePoint: number): string {
+  return `\\u${codePoint.toString(16).padStart(4, '0')}`;
+}
+
+/** The text with escapes in it: one line that any terminal can be given. Safe text stays as it is, so twice is as good as once. */
+export function safeText(text: string): string {
+  return replaced(text, escapeOf);
+}
+
+/** As `JSON.stringify`, with such characters as escapes of JSON: what is parsed is the same. */
+export function safeJson(value: unknown): string {
+  return replaced(JSON.stringify(value), jsonEscapeOf);
+}
+
+function replaced(text: string, by: (codePoint: number) => string): string {
+  let made = '';
+  let done = 0;
+  for (let at = 0; at < text.length; at++) {
+    const codePoint = text.codePointAt(at)!;
+    if (codePoint > 0xffff) at++;
+    else if (isUnsafe(codePoint)) {
+      made += text.slice(done, at) + by(codePoint);
+      done = at + 1;
+    }
+  }
+  return done === 0 ? text : made + text.slice(done);
+}
