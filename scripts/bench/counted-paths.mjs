@@ -25,6 +25,8 @@ const DUMPED = [
   'sctp',
   'labels',
 ];
+/** Flows with a name of a helper, a security context. */
+const NAMED = ['helper', 'secctx'];
 const EVENTS = ['event-new', 'event-update', 'event-destroy', 'event-new-packet', 'event-update-packet', 'event-destroy-expired'];
 
 const at = (path) => import(`${root}/dist/${path}.js`);
@@ -73,6 +75,7 @@ const wanted = compileFilter({
  */
 export function makePaths(entries) {
   const table = makeTable(DUMPED, entries);
+  const named = makeTable(NAMED, entries);
   const some = fieldSet(['original', 'state', 'timeout']);
   const dumped = (work) => passOver(table, work);
   return {
@@ -88,6 +91,8 @@ export function makePaths(entries) {
       out.byte(NEWLINE);
       out.endEntry();
     }),
+    'names, text': passOver(named, () => writeFlowText(out, view, plain, clock)),
+    'names, xml': passOver(named, () => writeFlowXml(out, view, plain, clock)),
     'lines of -R': loadLines(entries),
     'flow objects': dumped(() => {
       kept = reader.read(view);
