@@ -78,15 +78,18 @@ function loadKoffi(): Koffi {
 /** asm-generic/fcntl.h, on all machines that koffi is for. */
 const O_CLOEXEC = 0o2000000;
 
-/** Where others have bundled this file as CommonJS, `import.meta` is empty, and these are there instead. */
-declare const __dirname: string | undefined;
-declare const require: NodeJS.Require | undefined;
+/**
+ * Where others have bundled this file as CommonJS, `import.meta` is empty, and these are there instead. They may be there elsewhere,
+ * and mean another place: in `node -e`, in the REPL and in workers of a text.
+ */
+declare const __dirname: string;
+declare const require: NodeJS.Require;
 
 /** The folder of this file. Node.js before 20.11 does not know `import.meta.dirname`; a URL takes half a millisecond. */
-const HERE = import.meta.dirname ?? (typeof __dirname === 'string' ? __dirname : fileURLToPath(new URL('.', import.meta.url)));
+const HERE = import.meta.dirname ?? (import.meta.url ? fileURLToPath(new URL('.', import.meta.url)) : __dirname);
 
 function makeRequire(): NodeJS.Require {
-  return typeof require === 'function' ? require : createRequire(import.meta.url);
+  return import.meta.url ? createRequire(import.meta.url) : require;
 }
 
 /**

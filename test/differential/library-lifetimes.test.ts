@@ -141,6 +141,21 @@ suite('lifetimes', { skip: SELF_TEST ? 'the reference has no library' : false },
     );
   });
 
+  test('an abort ends a list that waits for its reader, and frees its socket', async () => {
+    await namespace.netlink(manyFlows(MANY));
+    await using conntrack = await open();
+    const controller = new AbortController();
+    const before = held();
+    const lists = [1, 2, 3, 4].map(() => conntrack.list({}, { signal: controller.signal })[Symbol.asyncIterator]());
+    await Promise.all(lists.map((list) => list.next()));
+    assert.ok(held() >= before + 3);
+    controller.abort(new Error('enough'));
+    for (let n = 0; n < 100 && held() > before; n++) await sleep(10);
+    assert.ok(held() <= before);
+    for (const list of lists) await assert.rejects(list.next(), /enough/);
+    await conntrack.flush();
+  });
+
   test('using closes what closes at once', async () => {
     await using conntrack = await open();
     const before = held();
