@@ -6,7 +6,7 @@ import { LabelMap } from '../ctnetlink/label.js';
 import { show } from '../ctnetlink/members.js';
 import { ValueError } from '../errors.js';
 import { FLOW_FORMATS } from '../format/options.js';
-import { suggest } from '../nearest.js';
+import { nearest, suggest } from '../nearest.js';
 import { NetworkNamespace } from '../wire/netns.js';
 import type { FlowEventsOptions, ListOptions, WatchOptions } from './client.js';
 import { type EventQueueOptions, OVERFLOW_POLICIES } from './event-queue.js';
@@ -82,7 +82,7 @@ export const FORMAT_OPTIONS = {
 /** @throws ValueError for an option that is not known, or whose value it cannot have */
 export function checkOptions(options: unknown, rows: OptionRows): void {
   if (typeof options !== 'object' || options === null || Array.isArray(options) || isSignal(options))
-    throw new ValueError(`the options must be an object of options, not ${isSignal(options) ? 'a signal' : show(options)}`, {
+    throw new ValueError(`the options must be an object, not ${isSignal(options) ? 'a signal' : show(options)}`, {
       hint: isSignal(options) ? 'write { signal }' : undefined,
     });
   for (const name in options) {
@@ -124,7 +124,10 @@ function oneOf(words: readonly string[]): Check {
   return must(
     `be one of ${words.join(', ')}`,
     (value) => words.includes(value as string),
-    (value) => (typeof value === 'string' ? suggest(value, words) : undefined),
+    (value) => {
+      const word = typeof value === 'string' ? nearest(value, words) : undefined;
+      return word === undefined ? undefined : `did you mean ${word}?`;
+    },
   );
 }
 
