@@ -5,6 +5,7 @@ import { createRequire } from 'node:module';
 import { type ConntrackError, NamespaceError } from '../errors.js';
 import type { ByteWriter } from '../format/byte-writer.js';
 import { safeJson } from '../safe-text.js';
+import type { OpenTransport } from '../wire/transport.js';
 import { WritableDescriptor } from '../wire/writable.js';
 import { parseCommandLine } from './command-line.js';
 import { commandRow } from './command-rows.js';
@@ -121,16 +122,29 @@ function endByBrokenPipe(): void {
 async function tablesFor(invocation: Invocation, out: ByteWriter): Promise<Tables> {
   const { netns, output } = invocation.values;
   const json = isJson(output);
-  if (netns === undefined || commandRow(invocation.command).target === 'nothing') return oneTable();
+  if (commandRow(invocation.command).target === 'nothing') return oneTable();
+  const transport = await debugTransport();
+  if (netns === undefined) return oneTable(undefined, transport);
   const { tablesOf } = await import('./namespaces.js');
-  return tablesOf(netns, {
-    failed: (error, name) => {
-      out.flush();
-      const { message, hint } = explain(error, invocation);
-      tell(error.code, { message: error instanceof NamespaceError ? message : `netns ${name}: ${message}`, hint }, json);
+  return tablesOf(
+    netns,
+    {
+      failed: (error, name) => {
+        out.flush();
+        const { message, hint } = explain(error, invocation);
+        tell(error.code, { message: error instanceof NamespaceError ? message : `netns ${name}: ${message}`, hint }, json);
+      },
+      warning: (text) => warn(text, json),
     },
-    warning: (text) => warn(text, json),
-  });
+    transport,
+  );
+}
+
+/** What CONNTRACK_DEBUG asks for: a transport that shows every message. */
+async function debugTransport(): Promise<OpenTransport | undefined> {
+  if (process.env['CONNTRACK_DEBUG'] !== 'netlink') return undefined;
+  const { traced } = await import('../library/netlink-trace.js');
+  return traced((line) => err(`conntrack: ${line}`));
 }
 
 /** Whether somebody reads standard error on a terminal. Loading node:tty takes milliseconds: most descriptors are no devices. */

@@ -2,6 +2,7 @@
 
 import type { ConntrackError } from '../errors.js';
 import { listNamespaces, NetworkNamespace } from '../library/namespaces.js';
+import type { OpenTransport } from '../wire/transport.js';
 import { ALL_NAMESPACES } from './legality.js';
 import { manyTables, oneTable, type Tables } from './tables.js';
 
@@ -13,8 +14,8 @@ export interface Tell {
 }
 
 /** @throws NamespaceError when there is no such namespace */
-export function tablesOf(netns: string, tell: Tell): Tables {
-  if (netns !== ALL_NAMESPACES) return oneTable(NetworkNamespace.open(netns));
+export function tablesOf(netns: string, tell: Tell, transport: OpenTransport | undefined): Tables {
+  if (netns !== ALL_NAMESPACES) return oneTable(NetworkNamespace.open(netns), transport);
   const { namespaces, failures, hiddenProcesses } = listNamespaces();
   for (const { name, error } of failures) tell.failed(error, name);
   if (hiddenProcesses > 0)
@@ -22,5 +23,5 @@ export function tablesOf(netns: string, tell: Tell): Tables {
       `${hiddenProcesses === 1 ? '1 process may' : `${hiddenProcesses} processes may`} not be asked for the network namespace; ` +
         'one that no other process is in is left out',
     );
-  return manyTables(namespaces, failures.length === 0, tell.failed);
+  return manyTables(namespaces, failures.length === 0, tell.failed, transport);
 }

@@ -3,6 +3,7 @@
 import { ConntrackError } from '../errors.js';
 import { type NetworkNamespace, readIn } from '../library/namespaces.js';
 import { ConntrackTable } from '../library/table.js';
+import type { OpenTransport } from '../wire/transport.js';
 import { OutputError } from './output.js';
 import { UsageError } from './usage-error.js';
 
@@ -35,15 +36,17 @@ export interface Tables {
 class LazyTable implements Table {
   readonly netns: string | undefined;
   readonly #namespace: NetworkNamespace | undefined;
+  readonly #transport: OpenTransport | undefined;
   #conntrack: ConntrackTable | undefined;
 
-  constructor(namespace?: NetworkNamespace, netns?: string) {
+  constructor(namespace?: NetworkNamespace, transport?: OpenTransport, netns?: string) {
     this.#namespace = namespace;
+    this.#transport = transport;
     this.netns = netns;
   }
 
   conntrack(): ConntrackTable {
-    this.#conntrack ??= ConntrackTable.open({ netns: this.#namespace });
+    this.#conntrack ??= ConntrackTable.open({ netns: this.#namespace, transport: this.#transport });
     return this.#conntrack;
   }
 
@@ -67,9 +70,9 @@ class LazyTable implements Table {
   }
 }
 
-/** One table: of `namespace`, or of the namespace the process is in. */
-export function oneTable(namespace?: NetworkNamespace): Tables {
-  const table = new LazyTable(namespace);
+/** One table: of `namespace`, or of the namespace the process is in. `transport`: what its sockets are, if not netlink sockets. */
+export function oneTable(namespace?: NetworkNamespace, transport?: OpenTransport): Tables {
+  const table = new LazyTable(namespace, transport);
   return {
     only: table,
     several: false,
@@ -86,8 +89,9 @@ export function manyTables(
   namespaces: readonly NetworkNamespace[],
   all: boolean,
   failed: (error: ConntrackError, netns: string) => void,
+  transport?: OpenTransport,
 ): Tables {
-  const tables = namespaces.map((namespace) => new LazyTable(namespace, namespace.name));
+  const tables = namespaces.map((namespace) => new LazyTable(namespace, transport, namespace.name));
   return {
     get only(): Table {
       throw new Error('one table was asked for where there may be several');

@@ -3,7 +3,7 @@
 import type { View } from '../ctnetlink/view.js';
 import { ClosedError } from '../errors.js';
 import { closeWhenForgotten } from '../wire/forgotten.js';
-import { NetlinkSocket } from '../wire/socket.js';
+import { asksKernel } from '../wire/socket.js';
 import { CALL_OPTIONS, checkOptions, type OptionRows } from './check-options.js';
 import { EventWatch, type EventWatchOptions } from './event-watch.js';
 import { hinted, withHint } from './hints.js';
@@ -115,7 +115,7 @@ export class Session {
    */
   programs(wanted: boolean): (view: View) => Program | undefined {
     const { namespace, transport } = this.table.place;
-    if (!wanted || transport !== NetlinkSocket.open) return () => undefined;
+    if (!wanted || !asksKernel(transport)) return () => undefined;
     const names = ProgramNames.in(namespace);
     return ({ portId }) => (portId === 0 ? undefined : names.find(portId));
   }

@@ -34,7 +34,7 @@ import { type DumpRequest, type DumpVisitor, SharedThread } from '../wire/dump.j
 import { EBUSY, EINVAL, ENOSPC, EOPNOTSUPP, EPERM, errnoName, errnoReason } from '../wire/errno.js';
 import type { MessageWriter } from '../wire/message.js';
 import { NetworkNamespace } from '../wire/netns.js';
-import { NetlinkSocket } from '../wire/socket.js';
+import { asksKernel, NetlinkSocket } from '../wire/socket.js';
 import type { OpenTransport } from '../wire/transport.js';
 import { NLM_F_CREATE, NLM_F_EXCL } from '../wire/uapi/netlink.js';
 import { BoundaryDuplicates } from './boundary-duplicates.js';
@@ -469,7 +469,7 @@ export class ConntrackTable {
 
   /** What of a tuple this kernel may filter. A recording is not of this kernel: it is asked what every kernel is asked. */
   async #trusted(family: number): Promise<TupleFilter> {
-    if (family !== AF_INET6 || this.#open !== NetlinkSocket.open) return 'noIpv6Address';
+    if (family !== AF_INET6 || !asksKernel(this.#open)) return 'noIpv6Address';
     const { kernelIsAtLeast } = await import('../wire/kernel.js'); // needed by few
     return kernelIsAtLeast(7, 3) ? 'everything' : 'noIpv6Address';
   }

@@ -7,7 +7,7 @@ import { Descriptor } from './descriptor.js';
 import { EAFNOSUPPORT, EINTR, EPERM, EPROTONOSUPPORT, errnoName, errnoReason } from './errno.js';
 import { libc } from './ffi.js';
 import type { DescriptorWatch, Libc } from './libc.js';
-import type { Transport, TransportOptions } from './transport.js';
+import type { OpenTransport, Transport, TransportOptions } from './transport.js';
 import {
   AF_NETLINK,
   MSG_DONTWAIT,
@@ -184,6 +184,11 @@ export class NetlinkSocket implements Transport {
   #check(): void {
     if (this.#descriptor.closed) throw new ClosedError('the netlink socket is closed');
   }
+}
+
+/** Whether a transport speaks with the kernel of this machine, rather than with what stands in for one. */
+export function asksKernel(open: OpenTransport): boolean {
+  return open === NetlinkSocket.open || (open.over !== undefined && asksKernel(open.over));
 }
 
 /** Past the system's limit where that is permitted. */

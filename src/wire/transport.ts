@@ -18,7 +18,11 @@ export interface TransportOptions {
 }
 
 /** Opens a transport, such as `NetlinkSocket.open`. A table opens several, as it needs them. */
-export type OpenTransport = (options: TransportOptions) => Transport;
+export interface OpenTransport {
+  (options: TransportOptions): Transport;
+  /** What it passes everything to and takes everything from, unchanged. */
+  readonly over?: OpenTransport;
+}
 
 /** Between this side and the kernel. What goes wrong with a request or a datagram is a negative errno, as inside the kernel. */
 export interface Transport {

@@ -173,6 +173,15 @@ suite('faults of the command', { skip: SELF_TEST ? 'the words of messages are ou
     });
   });
 
+  test('CONNTRACK_DEBUG=netlink shows every message, and changes nothing else', async () => {
+    const plain = await run([UNDER_TEST, '-C']);
+    const traced = await run(['env', 'CONNTRACK_DEBUG=netlink', UNDER_TEST, '-C']);
+    assert.deepEqual([traced.status, traced.stdout], [plain.status, plain.stdout]);
+    assert.match(traced.stderr, /^conntrack: > IPCTNL_MSG_CT_GET_STATS seq 1 flags REQUEST\|ACK family 0, 20 bytes$/m);
+    assert.match(traced.stderr, new RegExp(`^conntrack: {5}CTA_STATS_GLOBAL_ENTRIES ${plain.stdout.trim()} `, 'm'));
+    assert.match(traced.stderr, /^conntrack: < NLMSG_ERROR 0, an acknowledgement, seq 1, \d+ bytes$/m);
+  });
+
   suite('native code', () => {
     const copy = () => {
       const place = mkdtempSync(join(folder, 'copy-'));

@@ -26,6 +26,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'format/',
     'ctnetlink/',
     'wire/errno',
+    'wire/transport',
     'wire/writable',
     'words/words',
     'words/word-help',
