@@ -93,6 +93,23 @@ test('an interruption while an item is dealt with takes effect behind it', async
   assert.deepEqual([taken, left], [[1], ['return']]);
 });
 
+test('a source that fails when it is too late makes no unhandled rejection', async (t) => {
+  const unhandled = t.mock.fn();
+  process.once('unhandledRejection', unhandled);
+  t.after(() => process.off('unhandledRejection', unhandled));
+  const { whenOver, interrupt } = interruption();
+  async function* source() {
+    yield 1;
+    throw new Error('aborted too');
+  }
+  await assert.rejects(
+    takeEach(source(), async () => interrupt(ENOUGH), whenOver),
+    ENOUGH,
+  );
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(unhandled.mock.callCount(), 0);
+});
+
 test('when taking fails, the source is left and waited for, unless that is interrupted', async () => {
   const failure = new Error('refused');
   const fail = () => Promise.reject(failure);

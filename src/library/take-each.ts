@@ -30,9 +30,9 @@ async function takeEachAsync<T>(items: AsyncIterable<T>, take: (item: T) => Prom
   /** Promise.race() with a promise that stays would keep every other one, too. */
   const wait = <V>(promise: V | PromiseLike<V>) =>
     new Promise<V>((resolve, reject) => {
-      if (over) return reject(over.reason);
       interrupt = reject;
-      Promise.resolve(promise).then(resolve, reject);
+      if (over) reject(over.reason);
+      Promise.resolve(promise).then(resolve, reject); // in any case: a rejection that nobody hears of ends the process
     });
   try {
     const iterator = items[Symbol.asyncIterator]();
