@@ -45,6 +45,13 @@ export class Members {
     return value === undefined ? undefined : numberOf(value, max, this.at(name));
   }
 
+  boolean(name: string): boolean | undefined {
+    const value = this.get(name);
+    if (value !== undefined && typeof value !== 'boolean')
+      throw new ValueError(`${this.at(name)} must be true or false, not ${show(value)}`);
+    return value;
+  }
+
   /** A 64-bit number: a bigint, a number, or a string of digits as in JSON. */
   number64(name: string): bigint | undefined {
     const value = this.get(name);

@@ -83,15 +83,18 @@ export class MemoryTable {
     const members = new Members(options, '', false);
     this.#state = new TableState({
       maxEntries: members.number('maxEntries', MAX_U32) ?? DEFAULT_ENTRIES,
-      accounting: booleanOf(members, 'accounting') ?? false,
-      timestamps: booleanOf(members, 'timestamps') ?? false,
-      labels: booleanOf(members, 'labels') ?? true,
+      accounting: members.boolean('accounting') ?? false,
+      timestamps: members.boolean('timestamps') ?? false,
+      labels: members.boolean('labels') ?? true,
       epoch: timeOf(members, 'now') ?? DEFAULT_NOW,
     });
-    members.end(['flows']);
+    const flows = members.get('flows') ?? [];
+    members.end();
+    if (typeof (flows as Partial<Iterable<FlowInit>>)[Symbol.iterator] !== 'function' || typeof flows === 'string')
+      throw new ValueError(`flows must be an array, or another iterable, not ${show(flows)}`);
     this.#flows = new FlowAnswers(this.#state);
     this.#expectations = new ExpectationAnswers(this.#state);
-    for (const flow of options.flows ?? []) this.#maker.add(flow, this.#state);
+    for (const flow of flows as Iterable<FlowInit>) this.#maker.add(flow, this.#state);
   }
 
   /** For the option `transport`. */
@@ -162,8 +165,8 @@ export class MemoryTable {
 
   /** Lets seconds go by: timeouts count down, and what has none left ends, in its order. @throws ValueError */
   advance(seconds: number): void {
-    if (!(seconds >= 0 && seconds < Number.POSITIVE_INFINITY))
-      throw new ValueError(`time goes forward by a number of seconds, not by ${seconds}`);
+    if (!Number.isFinite(seconds) || seconds < 0)
+      throw new ValueError(`time goes forward by a number of seconds, not by ${show(seconds)}`);
     this.#state.advance(seconds);
   }
 
@@ -234,14 +237,6 @@ const DEFAULT_NOW = nanoseconds(Date.UTC(2026, 0, 1));
 
 function nanoseconds(milliseconds: number): bigint {
   return BigInt(milliseconds) * 1_000_000n;
-}
-
-/** @throws ValueError */
-function booleanOf(members: Members, name: string): boolean | undefined {
-  const value = members.get(name);
-  if (value !== undefined && typeof value !== 'boolean')
-    throw new ValueError(`${name} must be true or false, not ${show(value)}`);
-  return value;
 }
 
 /** A date in nanoseconds. @throws ValueError */

@@ -92,6 +92,11 @@ suite('replay', () => {
     assert.throws(() => send(transport, message(2, 2, 2)), /has 1 answers to this request, and it is made once more/);
   });
 
+  test('options that there are not are refused', () => {
+    assert.throws(() => Replay.fromText(text, { reapeat: true } as never), { code: 'VALUE', hint: 'did you mean repeat?' });
+    assert.throws(() => Replay.fromText(text, { repeat: 1 } as never), { code: 'VALUE' });
+  });
+
   test('with repeat the last answer comes again', () => {
     const transport = Replay.fromText(text, { repeat: true }).open({});
     for (let sequence = 1; sequence <= 4; sequence++) send(transport, message(1, sequence, 1));

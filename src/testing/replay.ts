@@ -3,6 +3,7 @@
 // answer, and that no answer comes before the changes that it shows.
 
 import { readFileSync } from 'node:fs';
+import { Members } from '../ctnetlink/members.js';
 import {
   IPCTNL_MSG_CT_DELETE,
   IPCTNL_MSG_CT_GET_CTRZERO,
@@ -34,7 +35,7 @@ export interface ReplayOptions {
    * A request that is made more often than it was recorded, or again before the next answer is due, gets the last answer to it
    * once more, if it ever had one. Default: it is an error.
    */
-  readonly repeat?: boolean;
+  readonly repeat?: boolean | undefined;
 }
 
 /** A request and what came of it. */
@@ -79,8 +80,10 @@ export class Replay {
   #sent = 0;
   #portId = 1;
 
-  private constructor(steps: readonly Step[], { repeat = false }: ReplayOptions) {
-    this.#repeat = repeat;
+  private constructor(steps: readonly Step[], options: ReplayOptions) {
+    const members = new Members(options, '', false);
+    this.#repeat = members.boolean('repeat') ?? false;
+    members.end();
     const current = new Map<number, Exchange>();
     const listening = new Map<number, Hearing>();
     /** Sent and not answered yet. */
@@ -120,12 +123,12 @@ export class Replay {
     }
   }
 
-  /** @throws RecordingError for a text that is no recording */
+  /** @throws RecordingError for a text that is no recording, ValueError for an option that is none */
   static fromText(text: string, options: ReplayOptions = {}): Replay {
     return new Replay(parseRecording(text), options);
   }
 
-  /** @throws RecordingError for a file that is no recording */
+  /** @throws RecordingError for a file that is no recording, ValueError for an option that is none */
   static fromFile(path: string, options: ReplayOptions = {}): Replay {
     return Replay.fromText(readFileSync(path, 'utf8'), options);
   }

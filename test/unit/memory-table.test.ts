@@ -151,6 +151,24 @@ suite('memory table', () => {
     table.add(udp(4));
   });
 
+  test('what a table cannot be, and time that does not go by, are refused', () => {
+    for (const [slip, message] of [
+      [{ flow: [] }, /^flow is not known here$/],
+      [{ flows: 5 }, /^flows must be an array, or another iterable, not 5$/],
+      [{ flows: 'udp' }, /^flows must be an array/],
+      [{ labels: 1 }, /^labels must be true or false, not 1$/],
+      [{ maxEntries: -1 }, /^maxEntries must be a whole number/],
+      [{ now: 0 }, /^now must be a Date/],
+    ] as const)
+      assert.throws(() => new MemoryTable(slip as never), { code: 'VALUE', message });
+    assert.throws(() => new MemoryTable({ flow: [] } as never), { hint: 'did you mean flows?' });
+    const table = new MemoryTable({ flows: [udp(1)] });
+    for (const seconds of ['3', -1, Number.NaN, Number.POSITIVE_INFINITY, undefined])
+      assert.throws(() => table.advance(seconds as number), { code: 'VALUE' });
+    table.advance(1);
+    assert.equal(table.now.getTime(), Date.UTC(2026, 0, 1) + 1000);
+  });
+
   test('counters are counted from where they are, and reset by reading', async () => {
     const table = new MemoryTable({ accounting: true, flows: [udp(1, { original: { packets: 5n, bytes: 500n } }), udp(2)] });
     await using conntrack = await Conntrack.open({ transport: table.open });
