@@ -90,7 +90,15 @@ export {
   SystemError,
   ValueError,
 } from './errors.js';
-export { Conntrack, type FlowEventsOptions, type ListOptions, type WatchOptions } from './library/client.js';
+export {
+  Conntrack,
+  type CreateOptions,
+  type EventsOptions,
+  type FamilyOptions,
+  type FlowEventsOptions,
+  type ListOptions,
+  type WatchOptions,
+} from './library/client.js';
 export { type EventQueueOptions, OverflowError, type OverflowPolicy } from './library/event-queue.js';
 export type { EventLoss } from './library/event-source.js';
 export { EventStream } from './library/event-stream.js';

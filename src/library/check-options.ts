@@ -8,7 +8,7 @@ import { ValueError } from '../errors.js';
 import { FLOW_FORMATS } from '../format/options.js';
 import { nearest, suggest } from '../nearest.js';
 import { NetworkNamespace } from '../wire/netns.js';
-import type { FlowEventsOptions, ListOptions, WatchOptions } from './client.js';
+import type { CreateOptions, EventsOptions, FamilyOptions, FlowEventsOptions, ListOptions, WatchOptions } from './client.js';
 import { type EventQueueOptions, OVERFLOW_POLICIES } from './event-queue.js';
 import type { FlowFormatOptions } from './format-flow.js';
 import type { CallOptions } from './session.js';
@@ -43,9 +43,9 @@ const TRANSPORT = must('be a function', isFunction, (value) =>
 /** Of every call. */
 export const CALL_OPTIONS = { signal: SIGNAL } as const satisfies RowsOf<CallOptions>;
 export const OPEN_OPTIONS = { netns: NETNS, transport: TRANSPORT } as const satisfies RowsOf<ConntrackOptions>;
-export const CREATE_OPTIONS = { ...CALL_OPTIONS, mayExist: BOOLEAN } as const satisfies OptionRows;
+export const CREATE_OPTIONS = { ...CALL_OPTIONS, mayExist: BOOLEAN } as const satisfies RowsOf<CreateOptions>;
 /** Of calls about one family or both. */
-export const FAMILY_OPTIONS = { ...CALL_OPTIONS, family: oneOf(['ipv4', 'ipv6']) } as const satisfies OptionRows;
+export const FAMILY_OPTIONS = { ...CALL_OPTIONS, family: oneOf(['ipv4', 'ipv6']) } as const satisfies RowsOf<FamilyOptions>;
 export const LIST_OPTIONS = {
   ...CALL_OPTIONS,
   fields: someOf(FLOW_FIELDS, 0),
@@ -58,14 +58,14 @@ const QUEUE_OPTIONS = {
   overflow: oneOf(OVERFLOW_POLICIES),
   onLost: CALLBACK,
 } as const satisfies RowsOf<EventQueueOptions>;
-/** Of events of expectations. */
+/** Of events of expectations, and of flows beside others. */
 export const EVENT_OPTIONS = {
   ...WATCH_OPTIONS,
   ...QUEUE_OPTIONS,
   initial: BOOLEAN,
   resync: BOOLEAN,
   program: BOOLEAN,
-} as const satisfies OptionRows;
+} as const satisfies RowsOf<EventsOptions>;
 export const FLOW_EVENT_OPTIONS = {
   ...EVENT_OPTIONS,
   types: someOf(EVENT_TYPES, 1),

@@ -63,9 +63,9 @@ export interface ListOptions<F extends readonly FlowField[] = readonly FlowField
    * `conntrack` is the table itself; `dying` has entries whose DESTROY event could not be delivered yet, `unconfirmed` those of
    * packets that are still on their way (kernels up to 6.17 or so). Default `conntrack`.
    */
-  readonly list?: FlowList;
+  readonly list?: FlowList | undefined;
   /** Reset the counters while reading: of every entry of the filter's family, also of those that the filter leaves out. */
-  readonly zero?: boolean;
+  readonly zero?: boolean | undefined;
 }
 
 /** How a program watches. */
@@ -74,11 +74,21 @@ export interface WatchOptions extends CallOptions {
   readonly receiveBuffer?: number | undefined;
 }
 
-/** Which events of flows, and how they wait for the program. */
-export interface FlowEventsOptions extends WatchOptions, EventQueueOptions {
-  /** Default: all three. */
-  readonly types?: readonly EventType[] | undefined;
-  /** Begin with a NEW event of `origin` `initial` for each flow that is there. Default false. */
+/** How flows are created. */
+export interface CreateOptions extends CallOptions {
+  /** One that is there is updated. Default false: it is refused with EEXIST. */
+  readonly mayExist?: boolean | undefined;
+}
+
+/** What of a table a call is about. */
+export interface FamilyOptions extends CallOptions {
+  /** Default: both. */
+  readonly family?: Family | undefined;
+}
+
+/** Which events, and how they wait for the program. */
+export interface EventsOptions extends WatchOptions, EventQueueOptions {
+  /** Begin with a NEW event of `origin` `initial` for each entry that is there. Default false. */
   readonly initial?: boolean | undefined;
   /** After a loss, list the table and make up for it with events of `origin` `resync`. Default false. */
   readonly resync?: boolean | undefined;
@@ -87,6 +97,12 @@ export interface FlowEventsOptions extends WatchOptions, EventQueueOptions {
    * of a port id in a second reads /proc on the JavaScript thread, in the worst case of every process. Default false.
    */
   readonly program?: boolean | undefined;
+}
+
+/** Which events of flows. */
+export interface FlowEventsOptions extends EventsOptions {
+  /** Default: all three. */
+  readonly types?: readonly EventType[] | undefined;
 }
 
 /**
@@ -166,7 +182,7 @@ export class Conntrack implements AsyncDisposable, Disposable {
    * Creates a flow; with `mayExist` one that is there is updated. Matches `-I`, `-A`.
    * @throws ValueError; KernelError, with `code` EEXIST when it is there, ENOSPC when it is there now and lacks nothing but its labels
    */
-  create(flow: FlowCopy | NewFlow, options: CallOptions & { readonly mayExist?: boolean } = {}): Promise<void> {
+  create(flow: FlowCopy | NewFlow, options: CreateOptions = {}): Promise<void> {
     const work = () => this.#session.table.create(toFlowSpec(flow), { mayExist: options.mayExist ?? false });
     return this.#session.run(options, work, CREATE_OPTIONS);
   }
@@ -178,7 +194,7 @@ export class Conntrack implements AsyncDisposable, Disposable {
    */
   createMany(
     flows: Iterable<FlowCopy | NewFlow> | AsyncIterable<FlowCopy | NewFlow>,
-    options: CallOptions & { readonly mayExist?: boolean } = {},
+    options: CreateOptions = {},
   ): Promise<CreateResult> {
     const work = async () => {
       checkIterable(flows, 'flows');
@@ -314,7 +330,7 @@ export class Conntrack implements AsyncDisposable, Disposable {
   }
 
   /** Empties the table, or drops all flows of one family. Matches `-F`. @throws KernelError */
-  flush(options: CallOptions & { readonly family?: Family | undefined } = {}): Promise<void> {
+  flush(options: FamilyOptions = {}): Promise<void> {
     return this.#session.run(options, () => this.#session.table.flush(familyNumber(options.family)), FAMILY_OPTIONS);
   }
 

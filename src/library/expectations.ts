@@ -2,7 +2,6 @@
 
 import { type ExpectationEvent, expectationEvent } from '../ctnetlink/event.js';
 import { type Expectation, ExpectationReader } from '../ctnetlink/expectation.js';
-import type { Family } from '../ctnetlink/flow.js';
 import {
   type ExpectationKeyInput,
   type NewExpectation,
@@ -12,7 +11,8 @@ import {
 import { EXPECTATION_STATISTICS } from '../ctnetlink/statistics.js';
 import { isMissing } from '../errors.js';
 import { checkOptions, EVENT_OPTIONS, FAMILY_OPTIONS } from './check-options.js';
-import { EventQueue, type EventQueueOptions } from './event-queue.js';
+import type { EventsOptions, FamilyOptions } from './client.js';
+import { EventQueue } from './event-queue.js';
 import { EventStream } from './event-stream.js';
 import type { DeleteResult } from './results.js';
 import { type CallOptions, Listing, type Session } from './session.js';
@@ -29,7 +29,7 @@ export class Expectations {
   }
 
   /** The expectations, of one family or both. Matches `-L expect`. @throws ValueError at once; KernelError, ClosedError, the signal's reason while iterating */
-  list(options: CallOptions & { readonly family?: Family | undefined } = {}): Listing<Expectation> {
+  list(options: FamilyOptions = {}): Listing<Expectation> {
     checkOptions(options, FAMILY_OPTIONS);
     const { table } = this.#session;
     const family = familyNumber(options.family);
@@ -80,15 +80,7 @@ export class Expectations {
   }
 
   /** Expectations that begin and end, from now on. Matches `-E expect`. @throws ValueError, SystemError, ClosedError; while iterating, the signal's reason */
-  events(
-    options: CallOptions &
-      EventQueueOptions & {
-        readonly receiveBuffer?: number | undefined;
-        readonly initial?: boolean | undefined;
-        readonly resync?: boolean | undefined;
-        readonly program?: boolean | undefined;
-      } = {},
-  ): EventStream<ExpectationEvent> {
+  events(options: EventsOptions = {}): EventStream<ExpectationEvent> {
     checkOptions(options, EVENT_OPTIONS);
     const { receiveBuffer, initial = false, resync = false, program = false } = options;
     const programOf = this.#session.programs(program);
@@ -105,7 +97,7 @@ export class Expectations {
   }
 
   /** How many there are, of one family or both. Matches `-C expect`. @throws KernelError */
-  count(options: CallOptions & { readonly family?: Family | undefined } = {}): Promise<number> {
+  count(options: FamilyOptions = {}): Promise<number> {
     const work = async () => {
       let entries = 0;
       const visitor = { entry: () => entries++, ...this.#session.patience(options) };

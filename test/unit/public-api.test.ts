@@ -20,7 +20,7 @@ const TYPES = `
   AllFlowFields DccpFlow GreFlow IcmpFlow IcmpSide Json ListedFlow MaybePortSide PartialFlow PortSide SctpFlow TcpFlow UdpFlow
   UdpliteFlow UnknownFlow
   CallOptions ConntrackOptions CpuStatistics CreateResult DccpInfo DccpRole DccpState DeleteResult ErrorJson EventInfo EventLoss
-  EventQueueOptions EventType Expectation ExpectationEvent FlowEvent FlowEventsOptions LiveChange LiveListener OverflowPolicy WatchOptions
+  CreateOptions EventQueueOptions EventsOptions EventType Expectation ExpectationEvent FamilyOptions FlowEvent FlowEventsOptions LiveChange LiveListener OverflowPolicy WatchOptions
   ExpectationFlagName ExpectationJson ExpectationKeyInput ExpectationStatistics Expectations Family Filter Flow FlowField FlowFormat FlowFormatOptions FlowJson
   FlowKeyInput FlowList FlowPart FlowSide FlowState FlowTimestamp FlowUpdate ListOptions Listing NamespaceList NatInput NatMatch
   NewExpectation NewFlow Number64 OriginalMatch ProtocolInput ProtocolName SctpInfo SctpState SeqAdj SideInput StatusName
