@@ -23,6 +23,12 @@ export type LiveChange = FlowEvent | { readonly type: 'LOST'; readonly events: n
  */
 export type LiveListener = (change: LiveChange) => void;
 
+/** A listener, and the view that it was given to, which stays as long as there is somebody to tell. */
+interface Subscription {
+  readonly listener: LiveListener;
+  readonly live: LiveFlows;
+}
+
 /** How many flows are counted between two looks at the clock. A power of two. */
 const CLOCK_EVERY = 256;
 
@@ -116,7 +122,7 @@ export class LiveFlows implements Iterable<Flow>, AsyncDisposable, Disposable {
     return count;
   }
 
-  /** Calls `listener` with every change from now on. @returns what ends that. @throws ValueError */
+  /** Calls `listener` with every change from now on; one that is given twice is called twice. @returns what ends that. @throws ValueError */
   subscribe(listener: LiveListener): () => void {
     checkListener(listener);
     return this.#core.subscribe(listener, this);
@@ -155,8 +161,7 @@ class LiveCore implements Ending {
   readonly closed: Promise<void>;
   lost = 0;
   failure: { readonly reason: unknown } | undefined;
-  /** Each with the view that it was given to, which stays as long as there is somebody to tell. */
-  readonly #listeners = new Map<LiveListener, LiveFlows>();
+  readonly #subscriptions = new Set<Subscription>();
   readonly #onEnd: (() => void)[] = [];
   #settleClosed!: { readonly resolve: () => void; readonly reject: (reason: unknown) => void };
   #ended = false;
@@ -184,8 +189,9 @@ class LiveCore implements Ending {
   }
 
   subscribe(listener: LiveListener, live: LiveFlows): () => void {
-    this.#listeners.set(listener, live);
-    return () => void this.#listeners.delete(listener);
+    const subscription = { listener, live };
+    this.#subscriptions.add(subscription);
+    return () => void this.#subscriptions.delete(subscription);
   }
 
   /** Idempotent. */
@@ -193,7 +199,7 @@ class LiveCore implements Ending {
     if (this.#ended) return;
     this.#ended = true;
     this.watch.close();
-    this.#listeners.clear();
+    this.#subscriptions.clear();
     if (this.failure) this.#settleClosed.reject(this.failure.reason);
     else this.#settleClosed.resolve();
     for (const callback of this.#onEnd.splice(0)) callback();
@@ -213,7 +219,7 @@ class LiveCore implements Ending {
   }
 
   #changed(view: View): void {
-    if (this.#listeners.size === 0) return; // nobody to make an object for
+    if (this.#subscriptions.size === 0) return; // nobody to make an object for
     this.#tell(toFlowEvent(view, this.reader));
   }
 
@@ -223,7 +229,7 @@ class LiveCore implements Ending {
   }
 
   #tell(change: LiveChange): void {
-    for (const listener of this.#listeners.keys())
+    for (const { listener } of this.#subscriptions)
       try {
         listener(change);
       } catch (error) {

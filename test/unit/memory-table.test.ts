@@ -184,6 +184,25 @@ suite('memory table', () => {
     assert.equal((await conntrack.update({}, { labels: { set: [1] } })).withoutLabelRoom, 1);
   });
 
+  test('a listener that subscribes twice is told twice, and each subscription ends by itself', async () => {
+    const table = new MemoryTable({ flows: [udp(1)] });
+    await using conntrack = await Conntrack.open({ transport: table.open });
+    await using live = await conntrack.watch();
+    let told = 0;
+    const listener = () => told++;
+    const [first] = [live.subscribe(listener), live.subscribe(listener)];
+    const change = async (mark: number) => {
+      told = 0;
+      table.change(key(1), { mark });
+      await table.delivered();
+      return told;
+    };
+    assert.equal(await change(1), 2);
+    first();
+    first();
+    assert.equal(await change(2), 1);
+  });
+
   test('events that are lost are told, and a view makes up for them', async () => {
     const table = new MemoryTable({ flows: [udp(1), udp(2)] });
     await using conntrack = await Conntrack.open({ transport: table.open });
