@@ -66,6 +66,10 @@ suite('makeFlow', () => {
     );
     assert.deepEqual(makeFlow({ helper: 'anything' }).status?.at(-1), 'HELPER');
     assert.deepEqual(makeFlow({ reply: { src: '10.0.0.1', dst: '10.0.0.2', sport: 1, dport: 2 } }).original.src, '10.0.0.2');
+    const counted = makeFlow({ protocol: 'udp', reply: { dst: '10.0.0.3', sport: 500, packets: 5n } });
+    const { original, reply } = counted;
+    assert.deepEqual([original.src, original.dport, reply.src, reply.packets], ['10.0.0.3', 500, '198.51.100.1', 5n]);
+    assert.equal(makeFlow({ protocol: 'icmp', reply: { icmpType: 14 } }).original.icmpType, 13);
     assert.notEqual(makeFlow({ zone: 1 }).id, makeFlow().id);
   });
 

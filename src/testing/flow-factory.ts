@@ -21,6 +21,7 @@ import { icmpv6 } from '../ctnetlink/protocols/icmpv6.js';
 import type { ProtocolName } from '../ctnetlink/protocols/index.js';
 import { tcp } from '../ctnetlink/protocols/tcp.js';
 import type { StatusName } from '../ctnetlink/status.js';
+import { inverseIcmpType } from '../ctnetlink/tuple-spec.js';
 import { KernelError, ValueError } from '../errors.js';
 import { errnoName, errnoReason } from '../wire/errno.js';
 import { MessageWriter } from '../wire/message.js';
@@ -105,8 +106,8 @@ export class FlowMaker {
     const members = new Members(init, '', false);
     const given = { ...init, protocol: init.protocol ?? tcp.name };
     const protonum = readProtonum(new Members(given, '', false), init.original?.protonum ?? init.reply?.protonum);
-    const side = init.original ?? (init.reply ? undefined : {});
-    const original = side && completeSide(side, protonum, familyOf(init, protonum));
+    const side = init.original ?? answered(init.reply, protonum);
+    const original = completeSide(side, protonum, familyOf(init, protonum));
     const spec = toFlowSpec(withDefaults({ ...given, original }, protonum));
     if (spec.family !== addressFamily(spec.original.src!))
       throw new ValueError(`family is ${init.family}, but the addresses are not`);
@@ -121,6 +122,14 @@ export class FlowMaker {
     setUnchecked(flow, unchecked);
     return flow;
   }
+}
+
+/** What of the original direction its answer tells. */
+function answered(reply: SideInput | undefined, protonum: number): SideInput {
+  if (!reply) return {};
+  const { src, dst, sport, dport, icmpType, icmpCode, icmpId } = reply;
+  const query = icmpType === undefined ? undefined : inverseIcmpType(protonum, icmpType);
+  return { src: dst, dst: src, sport: dport, dport: sport, icmpType: query, icmpCode, icmpId };
 }
 
 /** What no request can set, as far as it is said. @throws ValueError */
