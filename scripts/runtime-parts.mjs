@@ -58,6 +58,17 @@ const PARTS = {
     });
     return (await count(recorder.open)) === (await count(Replay.fromText(text).open));
   },
+  'a table in memory, with events': async ({ Conntrack, MemoryTable, makeFlow }) => {
+    const table = new MemoryTable({ flows: [flow(3)] });
+    const memory = await Conntrack.open({ transport: table.open });
+    const events = memory.events();
+    const { updated } = await memory.update({ protocol: 'udp' }, { mark: 7 });
+    const { value } = await events.next();
+    table.advance(1e6);
+    const { entries } = await memory.count();
+    await memory.close();
+    return updated === 1 && value.type === 'UPDATE' && value.flow.mark === makeFlow({ mark: 7 }).mark && entries === 0;
+  },
   'watching descriptors': async ({ NetlinkSocket, conntrack }) => {
     const socket = NetlinkSocket.open({ groups: 1 });
     try {

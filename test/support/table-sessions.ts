@@ -257,9 +257,8 @@ export class Calls {
   }
 
   #count(): Call {
-    const filter = this.#random.chance(0.5) ? this.#filter() : undefined;
-    // How many there may be is of the machine.
-    return this.#call('count', [filter], async (conntrack) => (await conntrack.count(filter)).entries);
+    const filter = this.#filter();
+    return this.#call('count', [filter], (conntrack) => conntrack.count(filter));
   }
 
   #flush(): Call {
@@ -363,10 +362,12 @@ function errorOf(error: ConntrackError): object {
 
 /** A table, in an order of its own. */
 export async function contentOf(conntrack: Conntrack): Promise<unknown> {
+  const flows = await conntrack.list().toArray();
   return {
-    flows: comparable(await conntrack.list().toArray()),
+    flows: comparable(flows),
     expectations: comparable(await conntrack.expectations.list().toArray()),
-    count: (await conntrack.count()).entries,
+    // The kernel counts a master that was deleted as long as a flow that belongs to it is there.
+    count: flows.some(({ master }) => master) ? 'not compared' : (await conntrack.count()).entries,
   };
 }
 
