@@ -23,7 +23,7 @@ import { tcp } from '../ctnetlink/protocols/tcp.js';
 import type { StatusName } from '../ctnetlink/status.js';
 import { inverseIcmpType } from '../ctnetlink/tuple-spec.js';
 import { KernelError, ValueError } from '../errors.js';
-import { errnoName, errnoReason } from '../wire/errno.js';
+import { EEXIST, EINVAL, ENOENT, ENOMEM, errnoName, errnoReason } from '../wire/errno.js';
 import { MessageWriter } from '../wire/message.js';
 import { completeSide, withDefaults } from './flow-defaults.js';
 import { createFlow, type FlowTable } from './flow-rules.js';
@@ -118,7 +118,7 @@ export class FlowMaker {
     message.end();
     this.#request.readFrom(message);
     const unchecked = readUnchecked(members);
-    const flow = refusing(() => createFlow(this.#request, table, 'by packets'));
+    const flow = refusing('CT_NEW', () => createFlow(this.#request, table, 'by packets'));
     setUnchecked(flow, unchecked);
     return flow;
   }
@@ -192,12 +192,20 @@ function familyOf({ family, original, reply }: FlowInit, protonum: number): Fami
   return protonum === icmpv6.number ? 'ipv6' : 'ipv4';
 }
 
+const HINTS: Readonly<Record<number, string>> = {
+  [ENOENT]: 'there is no such flow in the table',
+  [ENOMEM]: 'the table has maxEntries flows',
+  [EEXIST]: 'a flow with this tuple, or with this reply, is in the table: give it ports of its own',
+  [EINVAL]: 'packets like these begin no flow',
+};
+
 /** Throws a refusal of the rules as the library would. */
-export function refusing<T>(work: () => T): T {
+export function refusing<T>(request: 'CT_NEW' | 'CT_GET', work: () => T): T {
   try {
     return work();
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
-    throw new KernelError('CT_NEW', error.errno, errnoName(error.errno), errnoReason(error.errno));
+    const { errno } = error;
+    throw new KernelError(request, errno, errnoName(errno), errnoReason(errno), { hint: HINTS[errno] });
   }
 }

@@ -146,7 +146,7 @@ export class MemoryTable {
     if (Object.keys(update).length > 0) {
       const view = this.#look(flow);
       this.#compose(view.family, (message) => putFlowChange(message, view, toFlowChange(update as FlowUpdate, flow.protonum)));
-      refusing(() => changeFlow(this.#request, flow, this.#state));
+      refusing('CT_NEW', () => changeFlow(this.#request, flow, this.#state));
     }
     if (counters.original) setCounters(flow, 'original', counters.original);
     if (counters.reply) setCounters(flow, 'reply', counters.reply);
@@ -222,7 +222,7 @@ export class MemoryTable {
       if (zone !== undefined) message.be16(CTA_ZONE, zone);
     });
     const base = original ? ORIGINAL : REPLY;
-    return refusing(() => {
+    return refusing('CT_GET', () => {
       const found = this.#state.flows.find(this.#request.tuple(base), this.#request.zone(base));
       if (!found || (id !== undefined && id !== found.id)) throw new Refusal(ENOENT);
       return found;

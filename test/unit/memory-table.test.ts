@@ -61,7 +61,7 @@ suite('memory table', () => {
     const expected = ['NEW 2', 'UPDATE 2', 'UPDATE 2 by request', 'DESTROY 2', 'DESTROY 1 by request'];
     assert.deepEqual(await told(events, 'DESTROY 1 by request'), expected);
     for (const work of [() => table.change(key(2), { mark: 1 }), () => table.expire(key(2))])
-      assert.throws(work, { name: 'KernelError', code: 'ENOENT' });
+      assert.throws(work, { name: 'KernelError', code: 'ENOENT', hint: 'there is no such flow in the table' });
     table.add(udp(5, { id: 77 }));
     assert.throws(() => table.expire({ ...key(5), id: 78 }), { code: 'ENOENT' });
     table.expire({ ...key(5), id: 77 });
