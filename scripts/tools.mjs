@@ -19,6 +19,7 @@ const PACKAGES = {
   strace: 'strace',
   // Makes a terminal.
   script: 'bsdutils',
+  sudo: 'sudo',
   setcap: 'libcap2-bin',
   // The manual page and the completions are tried with these.
   mandoc: 'mandoc',

@@ -31,7 +31,7 @@ import { ClosedError, isMissing, KernelError, NoAnswerError } from '../errors.js
 import type { VisitMessage } from '../wire/answers.js';
 import { putBe32 } from '../wire/bytes.js';
 import { type DumpRequest, type DumpVisitor, SharedThread } from '../wire/dump.js';
-import { EBUSY, EINVAL, ENOSPC, EOPNOTSUPP, EPERM, errnoName, errnoReason } from '../wire/errno.js';
+import { EBUSY, EEXIST, EINVAL, ENOSPC, EOPNOTSUPP, EPERM, errnoName, errnoReason } from '../wire/errno.js';
 import type { MessageWriter } from '../wire/message.js';
 import { NetworkNamespace } from '../wire/netns.js';
 import { asksKernel, NetlinkSocket } from '../wire/socket.js';
@@ -86,6 +86,16 @@ export interface TableCount {
 
 /** What the kernel says to an update of what only new flows take; EPERM to a timeout that is fixed. */
 const FIXED_PART_ERRORS: ReadonlySet<number> = new Set([EBUSY, EOPNOTSUPP, EPERM]);
+
+/**
+ * How a flow that may exist is sent again after a refusal, if that can help. EEXIST: there was none, and then there was one, which may be
+ * on its way out: the kernel takes a flow for gone a moment before its place is free.
+ */
+function howAgain({ errno }: KernelError): 'whole' | 'with timeout' | 'without timeout' | undefined {
+  if (errno === EEXIST) return 'whole';
+  if (!FIXED_PART_ERRORS.has(errno)) return undefined;
+  return errno === EPERM ? 'without timeout' : 'with timeout';
+}
 
 /** Sockets kept open for what comes next: two dumps and a change. Each keeps two megabytes of receive buffers. */
 const IDLE_KEPT = 3;
@@ -329,32 +339,40 @@ export class ConntrackTable {
     unlabelled: (index: number) => void,
     { background = false }: Pick<ScanOptions, 'background'> = {},
   ): Promise<number> {
-    const again = new Map<number, 'with timeout' | 'without timeout'>();
+    const again = new Map<number, 'whole' | 'with timeout' | 'without timeout'>();
     const done = new Set<number>();
     await this.#with(async (channel) => {
       const refused = (index: number, error: KernelError) => {
         done.add(index);
+        const how = flows.mayExist(index) ? howAgain(error) : undefined;
         if (error.errno === ENOSPC && flows.hasLabels(index)) unlabelled(index);
-        else if (flows.mayExist(index) && FIXED_PART_ERRORS.has(error.errno))
-          again.set(index, error.errno === EPERM ? 'without timeout' : 'with timeout');
+        else if (how) again.set(index, how);
         else failed(index, error);
       };
       await channel.sendEncoded('CT_NEW', flows, refused, background);
       await this.#checkLabels(channel, flows, (index) => !done.has(index), unlabelled, background);
     });
     let partly = 0;
-    for (const [index, timeout] of again) {
+    // What is set while this runs comes later in the same loop.
+    for (const [index, how] of again) {
+      const request = how === 'whole' ? flows.single(index) : { ...flows.withoutFixedParts(index, how), flags: 0 };
       try {
-        this.#sendSingle({ ...flows.withoutFixedParts(index, timeout), flags: 0 });
+        this.#sendSingle(request);
       } catch (error) {
         if (!(error instanceof KernelError)) throw error;
+        const next = how === 'whole' ? howAgain(error) : undefined;
+        if (next && next !== 'whole') {
+          again.delete(index);
+          again.set(index, next);
+          continue;
+        }
         if (error.errno !== ENOSPC) {
           failed(index, error);
           continue;
         }
         unlabelled(index);
       }
-      partly++;
+      if (how !== 'whole') partly++;
     }
     return partly;
   }
