@@ -1,12 +1,16 @@
 // LiveFlows: the flows of a table, always as they are now, with notifications of every change.
 
+import { putFlowKey } from '../ctnetlink/encode.js';
 import { type EventProgram, type FlowEvent, flowEvent } from '../ctnetlink/event.js';
 import { S } from '../ctnetlink/fields.js';
 import { compileFilter } from '../ctnetlink/filter.js';
 import { type Filter, toFlowFilter } from '../ctnetlink/filter-input.js';
 import { type Flow, FlowReader } from '../ctnetlink/flow.js';
+import { type FlowKeyInput, toFlowKey } from '../ctnetlink/new-flow.js';
 import { createFlowView, type View } from '../ctnetlink/view.js';
+import { ValueError } from '../errors.js';
 import { closeWhenForgotten } from '../wire/forgotten.js';
+import { MessageWriter } from '../wire/message.js';
 import { checkListener } from './check-options.js';
 import type { EventLoss } from './event-source.js';
 import type { EventWatch } from './event-watch.js';
@@ -100,6 +104,28 @@ export class LiveFlows implements Iterable<Flow>, AsyncDisposable, Disposable {
     for (const record of known.records()) {
       if (known.read(record, view) && (!wanted || wanted(view))) yield this.#core.reader.read(view);
     }
+  }
+
+  /**
+   * The flow that is named by its original tuple, as it is now, however many there are; `undefined` when there is none, or only
+   * another one than `key.id` means. A `Flow` is a key too. @throws ValueError, also for a key without `original`
+   */
+  get(key: FlowKeyInput): Flow | undefined {
+    const { id, ...named } = toFlowKey(key);
+    if (!named.original)
+      throw new ValueError('a view finds flows by their original tuple', {
+        hint: 'give original, or ask the table: conntrack.get',
+      });
+    const { known } = this.#core.watch;
+    const view = createFlowView();
+    const message = new MessageWriter();
+    message.begin(0, 0, 0, named.family);
+    putFlowKey(message, named);
+    message.end();
+    view.decode(message.bytes, 0, message.length);
+    const record = known.lookUp(view);
+    if (record === 0 || !known.read(record, view)) return undefined;
+    return id === undefined || view.be32(S.id) === id ? this.#core.reader.read(view) : undefined;
   }
 
   /**

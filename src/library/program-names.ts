@@ -1,3 +1,3 @@
 // The programs behind events, for users of the library.
 
-export { type Program, ProgramNames } from '../wire/program-names.js';
+export { MOST_SAVED_BESIDE_OTHERS, type Program, ProgramNames } from '../wire/program-names.js';

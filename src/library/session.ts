@@ -8,7 +8,7 @@ import { CALL_OPTIONS, checkOptions, type OptionRows } from './check-options.js'
 import { EventWatch, type EventWatchOptions } from './event-watch.js';
 import { hinted, withHint } from './hints.js';
 import { onAbort } from './on-abort.js';
-import { type Program, ProgramNames } from './program-names.js';
+import { MOST_SAVED_BESIDE_OTHERS, type Program, ProgramNames } from './program-names.js';
 import { ScanIterator } from './scan-iterator.js';
 import type { Signal } from './signal.js';
 import type { ConntrackTable, ScanVisitor } from './table.js';
@@ -116,7 +116,7 @@ export class Session {
   programs(wanted: boolean): (view: View) => Program | undefined {
     const { namespace, transport } = this.table.place;
     if (!wanted || !asksKernel(transport)) return () => undefined;
-    const names = ProgramNames.in(namespace);
+    const names = ProgramNames.in(namespace, MOST_SAVED_BESIDE_OTHERS);
     return ({ portId }) => (portId === 0 ? undefined : names.find(portId));
   }
 

@@ -92,6 +92,12 @@ export class TableTracker {
     return true;
   }
 
+  /** The record of the entry that a message names by its first tuple, and by what else `key` reads; 0 when it is not known. */
+  lookUp(view: View): number {
+    const record = this.#find(view);
+    return record === 0 || this.#isGone(record) ? 0 : record;
+  }
+
   /** Events have been lost: until the next list is over, an entry that is not known may be one whose beginning was lost. */
   missed(): void {
     this.#missed = true;

@@ -2,6 +2,7 @@
 // together take a quarter of the time at most: whoever may change flows can do so from any number of sockets.
 
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { NamespaceError } from '../errors.js';
 import { type NetworkNamespace, readIn } from './netns.js';
 
 const NETLINK_NETFILTER = '12';
@@ -11,6 +12,8 @@ const MOST_KEPT = 1024;
 /** The part of the time that look-ups may take, and the milliseconds they may take at once after a rest. */
 const SHARE = 0.25;
 const MOST_SAVED = 1000;
+/** As MOST_SAVED, in a program that has other things to do on the same thread. */
+export const MOST_SAVED_BESIDE_OTHERS = 25;
 
 /** A process that has a socket open. */
 export interface Program {
@@ -28,22 +31,33 @@ export class ProgramNames {
   readonly #answers = new Map<number, Answer>();
   readonly #sockets: () => string;
   readonly #now: () => number;
-  #saved = MOST_SAVED;
+  readonly #most: number;
+  #saved: number;
   #last: number;
 
   /**
    * @param sockets reads /proc/net/netlink of the network namespace that the port ids are of
+   * @param most milliseconds that look-ups may take at once after a rest; the last one may take longer
    * @param now milliseconds of a clock that nobody sets
    */
-  constructor(sockets: () => string, now = () => performance.now()) {
+  constructor(sockets: () => string, most = MOST_SAVED, now: () => number = () => performance.now()) {
     this.#sockets = sockets;
+    this.#most = most;
+    this.#saved = most;
     this.#now = now;
     this.#last = now();
   }
 
   /** Names of the sockets of a namespace; absent: of the one the process is in. */
-  static in(namespace: NetworkNamespace | undefined): ProgramNames {
-    return new ProgramNames(() => readIn(namespace, '/proc/net/netlink') ?? '');
+  static in(namespace: NetworkNamespace | undefined, most?: number): ProgramNames {
+    return new ProgramNames(() => {
+      try {
+        return readIn(namespace, '/proc/net/netlink') ?? '';
+      } catch (error) {
+        if (error instanceof NamespaceError) return ''; // no longer permitted: then nobody is found
+        throw error;
+      }
+    }, most);
   }
 
   /** `undefined` when it has ended, belongs to another network namespace, or too much time went into looking. */
@@ -51,7 +65,7 @@ export class ProgramNames {
     const known = this.#answers.get(portId);
     const now = this.#now();
     if (known && known.until > now) return known.program;
-    this.#saved = Math.min(MOST_SAVED, this.#saved + (now - this.#last) * SHARE);
+    this.#saved = Math.min(this.#most, this.#saved + (now - this.#last) * SHARE);
     this.#last = now;
     if (this.#saved <= 0) return undefined;
     if (this.#answers.size >= MOST_KEPT) this.#answers.clear();

@@ -177,6 +177,40 @@ suite('library', { skip: SELF_TEST ? 'the reference has no library' : false }, (
       assert.equal(await conntrack.get({ protocol: 50, original: { src: '192.0.2.250', dst: '192.0.2.251' } }), undefined);
     });
 
+    test('get() of a live view finds every flow, and only the one with its id', async () => {
+      using live = await conntrack.watch();
+      const flows = [...live];
+      for (const protocol of ['tcp', 'udp', 'sctp', 'gre', 'icmp', 'icmpv6', 'unknown'])
+        assert.ok(
+          flows.some((flow) => flow.protocol === protocol),
+          protocol,
+        );
+      assert.ok(flows.some((flow) => flow.zone !== undefined) && flows.some((flow) => flow.original.zone !== undefined));
+      for (const flow of flows) {
+        assert.deepEqual(live.get(flow)?.toJSON(), flow.toJSON());
+        assert.equal(live.get({ ...flow, id: (flow.id! ^ 1) >>> 0 } as Flow), undefined);
+        const { protocol, original, zone } = flow;
+        const { src, dst, sport, dport, icmpType, icmpCode, icmpId, protonum } = original;
+        const tuple = JSON.parse(
+          JSON.stringify({ src, dst, sport, dport, icmpType, icmpCode, icmpId, protonum, zone: original.zone }),
+        );
+        const key = JSON.parse(JSON.stringify({ zone, ...(protocol === 'unknown' || sport === undefined ? {} : { protocol }) }));
+        assert.equal(live.get({ ...key, original: tuple })?.id, flow.id);
+        if (zone !== undefined) assert.notEqual(live.get({ ...key, zone: 65000, original: tuple })?.id, flow.id);
+      }
+      const [{ protocol, reply, zone }] = flows as [Flow];
+      assert.throws(() => live.get({ protocol, reply, ...(zone === undefined ? {} : { zone }) } as Flow), ValueError);
+      assert.equal(live.get({ protocol: 50, original: { src: '192.0.2.250', dst: '192.0.2.251' } }), undefined);
+      // Deleted ones are gone from it as well, as soon as the event has come.
+      const ended = new Promise<void>((resolve) => live.subscribe(({ type }) => type === 'DESTROY' && resolve()));
+      const last = flows.find((flow) => flow.protocol === 'udp')!;
+      await conntrack.deleteMany([last]);
+      await ended;
+      assert.equal(live.get(last), undefined);
+      assert.equal(live.size, flows.length - 1);
+      await conntrack.create(last, { mayExist: true });
+    });
+
     test('expectations: list, count, get, delete, create', async () => {
       const { expectations } = conntrack;
       const expected = [...(await reference('-L expect -f ipv4')), ...(await reference('-L expect -f ipv6'))].map(still);

@@ -38,7 +38,7 @@ const METHODS: readonly (readonly [string, object, string])[] = [
   ],
   ['Expectations', Expectations.prototype, 'count create delete events flush get list statistics'],
   ['EventStream', EventStream.prototype, 'close dropped lost next ready ref return unref'],
-  ['LiveFlows', LiveFlows.prototype, 'bytes close closed count failure list lost ref size subscribe unref'],
+  ['LiveFlows', LiveFlows.prototype, 'bytes close closed count failure get list lost ref size subscribe unref'],
   ['Listing', Listing.prototype, 'toArray'],
   ['MemoryTable', testing.MemoryTable.prototype, 'add advance change delivered expire flows loseEvents now'],
 ];

@@ -2,6 +2,7 @@
 
 import { AF_UNSPEC } from '../../ctnetlink/uapi/in.js';
 import type { View } from '../../ctnetlink/view.js';
+import { ConntrackError } from '../../errors.js';
 import type { Context } from '../context.js';
 import { flowFilter } from '../flow-filter.js';
 import { type EntryWriter, expectationWriter, flowWriter } from '../flow-writer.js';
@@ -39,7 +40,12 @@ function isPlain({ invocation: { table, values }, tables }: Context): boolean {
 
 async function tellWhyEmpty(context: Context): Promise<void> {
   const { aboutEmptyTable } = await import('../empty-table.js');
-  for (const line of await aboutEmptyTable(context.conntrack())) context.err(line);
+  try {
+    for (const line of await aboutEmptyTable(context.conntrack())) context.err(line);
+  } catch (error) {
+    // The list itself is right, and says so: what cannot be found out about it is left out.
+    if (!(error instanceof ConntrackError)) throw error;
+  }
 }
 
 /** Writes each entry, counts it, and looks at the clock once a batch. */

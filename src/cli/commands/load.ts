@@ -96,7 +96,8 @@ interface Source {
 /** A descriptor that can be read from its start more than once. */
 function open(file: string): number {
   try {
-    if (file === '-' && standardInputIsClosed()) throw new UsageError('cannot read standard input: it is closed');
+    if (file === '-' && standardInputIsClosed())
+      throw new UsageError('cannot read standard input: it is closed, or /dev/null opened for writing');
     const fd = file === '-' ? 0 : openSync(file, 'r');
     if (fd !== 0 && fstatSync(fd).isFile()) return fd;
     try {
