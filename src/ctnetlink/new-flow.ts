@@ -182,7 +182,7 @@ export interface FlowKeyMembers {
   readonly reply?: TupleInput | undefined;
   /** Zone of both directions. */
   readonly zone?: number | undefined;
-  /** The entry with this identifier, not a newer one with the same tuple. */
+  /** Only the entry with this identifier. The kernel often gives a newer flow with the same tuple the same one. */
   readonly id?: number | undefined;
 }
 

@@ -9,7 +9,7 @@ export interface DeleteResult {
   /** Flows that were to be deleted. */
   readonly matched: number;
   readonly deleted: number;
-  /** Ended by themselves between being found and being deleted; a newer flow with the same tuple stays. */
+  /** Ended by themselves between being found and being deleted, or made room for a flow with another id, which stays. */
   readonly alreadyGone: number;
   /** Refused by the kernel; `errors` has the first few reasons. */
   readonly failed: number;

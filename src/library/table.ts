@@ -245,8 +245,8 @@ export class ConntrackTable {
   }
 
   /**
-   * Deletes the flows that the filter wants. `deleted` gets each as it was listed. A flow is named by tuple, zone and id, so that a
-   * newer one with the same tuple stays.
+   * Deletes the flows that the filter wants. `deleted` gets each as it was listed. A flow is named by tuple, zone and id. A
+   * newer one with the same tuple stays only if its id differs, which often it does not (docs/kernel.md 2.1).
    * @internal
    */
   async delete(
