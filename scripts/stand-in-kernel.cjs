@@ -56,7 +56,11 @@ function answer(request) {
   }
   const answers = [];
   if (type === NEW) table.push(Buffer.from(payload));
-  if (type === GET) answers.push(message(NEW, 0, sequence, listed[0]));
+  if (type === GET) {
+    // The family and the rest of the header, then the tuple: the first attribute of both.
+    const named = payload.subarray(0, 4 + payload.readUInt16LE(4));
+    answers.push(message(NEW, 0, sequence, listed.find((entry) => entry.subarray(0, named.length).equals(named)) ?? listed[0]));
+  }
   if (type === STATISTICS) {
     const count = Buffer.from([0, 0, 0, 0, 8, 0, 1, 0, 0, 0, 0, 0]);
     count.writeUInt32BE(COUNT, 8);

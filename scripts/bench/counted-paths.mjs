@@ -32,6 +32,7 @@ const EVENTS = ['event-new', 'event-update', 'event-destroy', 'event-new-packet'
 const at = (path) => import(`${root}/dist/${path}.js`);
 const { createFlowView } = await at('ctnetlink/view');
 const { S } = await at('ctnetlink/fields');
+const { isClash, lastingStatus } = await at('ctnetlink/flow-identity');
 const { compileFilter } = await at('ctnetlink/filter');
 const { FlowReader, fieldSet } = await at('ctnetlink/flow');
 const { LabelMap } = await at('ctnetlink/label');
@@ -213,7 +214,14 @@ function trackEvents(entries) {
   for (const at of [0, half]) bytes.set(begun.bytes.subarray(0, half), at);
   for (const start of starts) bytes.set([2, 1, 0, 0], half + start + 4); // IPCTNL_MSG_CT_DELETE, no flags
   return (also) => {
-    const table = { id: S.id, key: (seen) => seen.be16(S.zone), createView: createFlowView };
+    const table = {
+      id: S.id,
+      times: { start: S.timestampStart, event: S.timestampEvent },
+      key: (seen) => seen.be16(S.zone),
+      createView: createFlowView,
+      isClash,
+      lasting: lastingStatus,
+    };
     const tracker = new TableTracker(table, undefined, () => also());
     const event = (from, to) => {
       view.decode(bytes, from, to);

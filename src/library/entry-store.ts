@@ -12,13 +12,15 @@ const PAGE = 1 << 20;
 const UNIT_BITS = 6;
 const UNIT = 1 << UNIT_BITS;
 const UNITS_PER_PAGE_BITS = 20 - UNIT_BITS;
-/** Record, in words: hash, size of the message in bytes, mark (free for the owner), the owner's number, the entry's id; the message. */
+/** Record, in words: hash, size of the message in bytes, mark, the owner's number, the entry's id, notes; then the message. */
 const HASH = 0;
 const SIZE = 1;
 const MARK = 2;
 const NUMBER = 3;
 const ID = 4;
-const MESSAGE = 5;
+const NOTE = 5;
+const NOTES = 4;
+const MESSAGE = NOTE + NOTES;
 /** From the beginning of a message to its first attribute, in words. */
 const NAME = NFNL_ATTRS >> 2;
 
@@ -83,13 +85,22 @@ export class EntryStore {
     return this.start(record) + this.#read(record, SIZE);
   }
 
-  /** A number that the owner keeps with a record. */
+  /** A number that the owner keeps with a message: 0 when another takes its place. */
   mark(record: RecordRef): number {
     return this.#read(record, MARK) >>> 0;
   }
 
   setMark(record: RecordRef, mark: number): void {
     this.#write(record, MARK, mark);
+  }
+
+  /** Number 0 to 3 of those that the owner keeps with an entry, whatever message is known of it: 0 at first. */
+  note(record: RecordRef, index: number): number {
+    return this.#read(record, NOTE + index);
+  }
+
+  setNote(record: RecordRef, index: number, value: number): void {
+    this.#write(record, NOTE + index, value);
   }
 
   /** The entry's id, as it was given to `put`. */
@@ -103,22 +114,23 @@ export class EntryStore {
     return this.#index.find(number | 0, words, (at >> 2) + NAME, nameSize(bytes, at));
   }
 
-  /** Keeps a copy of the message at `at` to `end`, in place of what was known under its name. @returns the record, mark 0 */
+  /** Keeps a copy of the message at `at` to `end`, in place of the one known under its name. @returns the record, with mark 0 */
   put(bytes: Uint8Array, at: number, end: number, number: number, id: number): RecordRef {
     const size = end - at;
     const units = unitsFor(size);
-    let record = this.find(bytes, at, number);
-    const known = record !== NONE && unitsFor(this.#read(record, SIZE)) === units;
-    if (!known) {
-      if (record !== NONE) this.remove(record);
-      record = this.#allocate(units);
+    const before = this.find(bytes, at, number);
+    const fits = before !== NONE && unitsFor(this.#read(before, SIZE)) === units;
+    const record = fits ? before : this.#allocate(units);
+    if (!fits) {
+      for (let i = 0; i < NOTES; i++) this.setNote(record, i, before === NONE ? 0 : this.note(before, i));
+      if (before !== NONE) this.remove(before);
     }
     this.#write(record, SIZE, size);
     this.#write(record, MARK, 0);
     this.#write(record, NUMBER, number);
     this.#write(record, ID, id);
     copyWords(this.#wordsOf(record), this.#at(record) + MESSAGE, this.#asWords(bytes), at >> 2, (size + 3) >> 2);
-    if (!known) this.#index.add(record);
+    if (!fits) this.#index.add(record);
     return record;
   }
 

@@ -160,6 +160,8 @@ export class EventSource {
     if (!this.#paused || !this.#visitor) return;
     this.#paused = false;
     this.#watch?.start();
+    // The watch calls when something waits. A loss is told when nothing does: the pause may have come between.
+    if (this.#overrun) setImmediate(() => this.#guardedDrain(BATCHES_PER_TURN));
   }
 
   /**

@@ -4,6 +4,7 @@ import { eventFilter } from '../ctnetlink/event-filter.js';
 import { X } from '../ctnetlink/expectation-fields.js';
 import { S } from '../ctnetlink/fields.js';
 import { compileFilter, type FlowFilter, type FlowPredicate, MATCH_ALL } from '../ctnetlink/filter.js';
+import { areTwoFlows, isClash, lastingStatus } from '../ctnetlink/flow-identity.js';
 import { requiredFamily } from '../ctnetlink/kernel-filter.js';
 import { AF_UNSPEC } from '../ctnetlink/uapi/in.js';
 import { IPS_DYING } from '../ctnetlink/uapi/nf-conntrack-common.js';
@@ -12,13 +13,11 @@ import type { NetworkNamespace } from '../wire/netns.js';
 import type { OpenTransport } from '../wire/transport.js';
 import { ALL_EXPECTATION_EVENTS, ALL_FLOW_EVENTS, type EventLoss, EventSource } from './event-source.js';
 import type { ConntrackTable } from './table.js';
-import { TableTracker, type TrackedTable } from './table-tracker.js';
+import { LATE_EVENTS, TableTracker, type TrackedTable } from './table-tracker.js';
+import { TimeSlice } from './time-slice.js';
 
 /** Between the end of a repair and the next one, in milliseconds, so that a steady overload leaves time for events. */
 const REPAIR_PAUSE = 1000;
-
-/** The kernel puts an entry into the table before it sends the event; not longer than this before, in milliseconds. */
-const LATE_EVENTS = 1000;
 
 /** What is watched, and what stands in for events that nobody heard. */
 export interface EventWatchOptions {
@@ -36,6 +35,8 @@ export interface EventWatchOptions {
   readonly initial?: boolean;
   /** After a loss, list the table and show what was missed. */
   readonly resync?: boolean;
+  /** The thread of the caller never waits for the kernel while the table is listed. */
+  readonly background?: boolean;
   /** No end and no update of an entry that was not told of: as in TableTracker. Of use with `initial` and `resync`. */
   readonly onlyKnown?: boolean;
 }
@@ -210,8 +211,11 @@ export class EventWatch {
   }
 
   #track(wanted: FlowPredicate | undefined): TableTracker {
-    const { table, filter = MATCH_ALL, onlyKnown } = this.#options;
-    const tracked = table === 'expect' ? expectationTable(this.#conntrack) : flowTable(this.#conntrack, requiredFamily(filter));
+    const { table, filter = MATCH_ALL, onlyKnown, background = false } = this.#options;
+    const tracked =
+      table === 'expect'
+        ? expectationTable(this.#conntrack, background)
+        : flowTable(this.#conntrack, requiredFamily(filter), background);
     const show = (view: View) => {
       if (!this.#closed) this.#visitor.event(view);
     };
@@ -248,12 +252,13 @@ export class EventWatch {
   }
 
   async #list(tracker: TableTracker, reason: 'baseline' | 'initial' | 'resync'): Promise<number> {
+    const slice = new TimeSlice();
+    const catchUp = () => {
+      slice.restart();
+      return this.#catchUp();
+    };
     try {
-      const shown = await tracker.list(
-        reason,
-        () => this.#catchUp(),
-        () => this.#settle(),
-      );
+      const shown = await tracker.list(reason, { catchUp, pause: () => this.#settle(slice) });
       this.#visitor.idle?.();
       return shown;
     } catch (error) {
@@ -273,11 +278,14 @@ export class EventWatch {
     return paused ? paused.promise.then(() => this.#catchUp()) : undefined;
   }
 
-  /** Waits while the watch is paused. */
-  async #settle(): Promise<void> {
+  /** Waits while the watch is paused, and lets others have the event loop. */
+  #settle(slice: TimeSlice): Promise<void> | undefined {
+    const waiting = this.#pause()?.promise ?? slice.pause();
+    if (!waiting) return undefined;
     this.#visitor.idle?.();
-    await this.#pause()?.promise;
-    if (this.#closed) throw new WatchClosed();
+    return waiting.then(() => {
+      if (this.#closed) throw new WatchClosed();
+    });
   }
 
   /** What a pause waits for; a method, since visitors pause and resume. */
@@ -295,25 +303,33 @@ export class EventWatch {
 /** Ends a list of a watch that was closed meanwhile. */
 class WatchClosed extends Error {}
 
-function flowTable(conntrack: () => ConntrackTable, family: number): TrackedTable {
+function flowTable(conntrack: () => ConntrackTable, family: number, background: boolean): TrackedTable {
+  const filter: FlowFilter = family === AF_UNSPEC ? MATCH_ALL : { kind: 'family', family };
   return {
     id: S.id,
+    times: { start: S.timestampStart, event: S.timestampEvent },
     key: (view) => view.be16(S.zone),
     createView: createFlowView,
     differ: flowsDiffer,
     isDying: (view) => (view.be32(S.status) & IPS_DYING) !== 0,
-    list: (visitor) => conntrack().scan(family === AF_UNSPEC ? MATCH_ALL : { kind: 'family', family }, visitor),
+    isClash,
+    areTwo: areTwoFlows,
+    lasting: lastingStatus,
+    list: (visitor) => conntrack().scan(filter, visitor, { background }),
   };
 }
 
-function expectationTable(conntrack: () => ConntrackTable): TrackedTable {
+function expectationTable(conntrack: () => ConntrackTable, background: boolean): TrackedTable {
   return {
     id: X.id,
     key: (view) => view.be32(X.id), // the tuple may be expected in several zones, which nothing tells apart
     createView: createExpectationView,
     differ: () => false, // an expectation never changes
     isDying: () => false,
-    list: (visitor) => conntrack().scanExpectations(AF_UNSPEC, visitor),
+    isClash: () => false,
+    areTwo: () => false,
+    lasting: () => 0,
+    list: (visitor) => conntrack().scanExpectations(AF_UNSPEC, visitor, background),
   };
 }
 

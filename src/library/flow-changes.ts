@@ -4,6 +4,7 @@
 import { copyValue, type FlowKey, putFlowKey, putKeyOf } from '../ctnetlink/encode.js';
 import { S } from '../ctnetlink/fields.js';
 import { changesFlow, type FlowChange, putFlowChange } from '../ctnetlink/flow-change.js';
+import { isReplaced } from '../ctnetlink/flow-identity.js';
 import { CTA_ID, IPCTNL_MSG_CT_DELETE, IPCTNL_MSG_CT_GET, IPCTNL_MSG_CT_NEW } from '../ctnetlink/uapi/nfnetlink-conntrack.js';
 import { createFlowView, type View } from '../ctnetlink/view.js';
 import { isMissing, type KernelError, NoAnswerError } from '../errors.js';
@@ -138,7 +139,7 @@ export function flowUpdater(
       'CT_GET',
       (bytes, at, end, index) => {
         answer.decode(bytes, at, end);
-        if (answer.be32(S.id) === ids[index]) present.push(from + index);
+        if (answer.be32(S.id) === ids[index] && !isReplaced(flows.at(from + index), answer)) present.push(from + index);
       },
       (_, error) => {
         if (!isMissing(error)) throw error;

@@ -104,9 +104,9 @@ export class Session {
   }
 
   /** Listens to events of the table from now on. @throws ClosedError, the signal's reason, SystemError, PlatformError */
-  watch(call: CallOptions, options: Omit<EventWatchOptions, 'namespace' | 'transport'>): EventWatch {
+  watch(call: CallOptions, options: Omit<EventWatchOptions, 'namespace' | 'transport' | 'background'>): EventWatch {
     this.#check(call.signal);
-    return EventWatch.open({ ...options, ...this.table.place }, () => this.table);
+    return EventWatch.open({ ...options, ...this.table.place, background: true }, () => this.table);
   }
 
   /**

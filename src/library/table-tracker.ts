@@ -8,6 +8,7 @@
 import { eventType } from '../ctnetlink/event-type.js';
 import type { FlowPredicate } from '../ctnetlink/filter.js';
 import { ORIGIN_INITIAL, ORIGIN_RESYNC, type Origin, type View } from '../ctnetlink/view.js';
+import { billions } from '../wire/bytes.js';
 import { EntryStore } from './entry-store.js';
 
 /** The part of a table that a tracker needs. */
@@ -19,10 +20,34 @@ export interface TrackedTable {
   createView(): View;
   /** Whether a listed entry is on its way out: its end has been told, or is being told right now. */
   isDying(view: View): boolean;
+  /** Whether an entry is beside another of its first tuple, which lives on, and is in no list. */
+  isClash(view: View): boolean;
   /** Whether an entry changed in what update events tell; times, counters and references do not count. */
   differ(before: View, now: View): boolean;
+  /** Whether messages of one first tuple and id are certainly of two entries: the id of one that ended may be another's. */
+  areTwo(before: View, now: View): boolean;
+  /** Of bits that an entry keeps once it has them, those that it has. */
+  lasting(view: View): number;
+  /** Slots of the time an entry began at, and of the time of an event: nanoseconds since the epoch. */
+  readonly times?: { readonly start: number; readonly event: number };
   /** Lists all entries of the filter's family, wanted or not. */
-  list(visitor: { readonly beginBatch: () => void | Promise<void>; readonly entry: (view: View) => void }): Promise<void>;
+  list(visitor: ListVisitor): Promise<void>;
+}
+
+/** What a list calls. */
+export interface ListVisitor {
+  readonly beginBatch: () => void | Promise<void>;
+  readonly entry: (view: View) => void;
+  /** Asked behind every hundred entries or so: a promise is waited for. Events may be applied meanwhile. */
+  readonly pause: () => Promise<void> | undefined;
+}
+
+/** What a list does besides, for its watcher. */
+export interface ListSteps {
+  /** Applies all events that were sent until now. */
+  catchUp(): void | Promise<void>;
+  /** Lets the watcher, and others, have their turn, if it is time. Events may be applied meanwhile. */
+  pause?(): Promise<void> | undefined;
 }
 
 /** Why the table is listed: to know it, to show it, or to find what was missed. */
@@ -34,8 +59,23 @@ const ORIGINS: Readonly<Record<ListReason, Origin>> = {
   resync: ORIGIN_RESYNC,
 };
 
-/** Entries found to be gone that are shown before the watcher may ask for a pause. */
-const AT_ONCE = 512;
+/** Entries looked at behind a list before the watcher may ask for a pause. */
+const AT_ONCE = 16;
+
+/** The kernel puts an entry into the table before it sends the event; not longer than this before, in milliseconds. */
+export const LATE_EVENTS = 1000;
+
+/** A flow that began so many seconds behind the NEW event that is known is not that one. They are microseconds apart. */
+const SOON = 2;
+
+// Notes of a record, of what does not change in an entry.
+/** When it began, in nanoseconds: two halves. Both 0: not known. */
+const START_HIGH = 0;
+const START_LOW = 1;
+/** When its NEW event was sent, in seconds; 0: not known. */
+const NEW_AT = 2;
+/** What `lasting` has been. */
+const LASTING = 3;
 
 /** In a record's mark: gone, but kept until the list is over, so that an older batch does not bring it back. */
 const GONE = 0x80000000;
@@ -48,9 +88,14 @@ export class TableTracker {
   readonly #wanted: FlowPredicate | undefined;
   readonly #show: (view: View) => void;
   readonly #onlyKnown: boolean;
+  readonly #now: () => number;
   readonly #store = new EntryStore();
   readonly #before: View;
   #list: ListReason | undefined;
+  /** Entries of a list may still come. */
+  #dumping = false;
+  /** When the last list ended, in milliseconds. */
+  #listedAt = Number.NEGATIVE_INFINITY;
   /** Number of the current list, in the mark of every record that it or an event since its beginning touched. */
   #generation = 0;
   #missed = false;
@@ -60,9 +105,17 @@ export class TableTracker {
   /**
    * `show` gets every event that the watcher shall see. With `onlyKnown` an entry whose beginning the watcher was not told of has no
    * end, and its first update is its beginning: for those who keep what they are told. Without it what the kernel sends is shown.
+   * `now`: milliseconds of a clock that nobody sets.
    */
-  constructor(table: TrackedTable, wanted: FlowPredicate | undefined, show: (view: View) => void, onlyKnown = false) {
+  constructor(
+    table: TrackedTable,
+    wanted: FlowPredicate | undefined,
+    show: (view: View) => void,
+    onlyKnown = false,
+    now = () => performance.now(),
+  ) {
     this.#onlyKnown = onlyKnown;
+    this.#now = now;
     this.#table = table;
     this.#wanted = wanted;
     this.#show = show;
@@ -108,63 +161,68 @@ export class TableTracker {
    * stays known until its end, and its end is shown, even where later events are not wanted (`-m`, `-l`).
    */
   event(view: View): void {
-    const record = this.#current(view);
-    const known = record !== 0 && !this.#isGone(record);
-    const wanted = this.#wanted?.(view) ?? true;
     const type = eventType(view);
+    const wanted = this.#wanted?.(view) ?? true;
+    if (this.#table.isClash(view)) {
+      this.#showUnknown(view, wanted);
+      return;
+    }
+    const found = this.#find(view);
+    const replaced = found !== 0 && this.#isReplacedBy(view, type, found);
+    if (replaced) this.#endMissed(found);
+    const record = replaced ? 0 : found;
+    const known = record !== 0 && !this.#isGone(record);
     if (type === 2) this.#ended(view, record, known, wanted);
     else if (!wanted)
       return; // an event need not have every attribute of the entry: what a list says of it still counts
-    else if (type === 0 && known && !this.#missed && (this.#store.mark(record) & LISTED) !== 0) {
+    else if (type === 0 && known && (this.#store.mark(record) & LISTED) !== 0) {
       this.#mark(record, 0); // the list was faster than the event: it has been shown, as new or newer
     } else {
       this.#mark(this.#keep(view), 0);
-      if (!known && type === 1) this.#beginning(view);
+      if (!known && type === 1) this.#beginning(view, replaced);
       this.#show(view);
     }
   }
 
   /** An update of an entry that the watcher has not been told of is its beginning, where a list is there to tell beginnings. */
-  #beginning(view: View): void {
+  #beginning(view: View, replaced: boolean): void {
     if (this.#list === 'initial') view.becomeEvent(0, ORIGIN_INITIAL);
-    else if (this.#missed || this.#onlyKnown || this.#list === 'resync') {
+    else if (replaced || this.#missed || this.#onlyKnown || this.#list === 'resync') {
       view.becomeEvent(0, ORIGIN_RESYNC);
       this.#supplied++;
     }
   }
 
   #ended(view: View, record: number, known: boolean, wanted: boolean): void {
-    if (this.#list) this.#mark(record !== 0 ? record : this.#keep(view), GONE);
-    else if (known) this.#store.remove(record);
-    // Before the watcher was told of it by the list, an entry that is gone never was.
-    if (known || (wanted && !this.#onlyKnown && this.#list !== 'initial')) this.#show(view);
+    if (this.#dumping) this.#mark(record !== 0 ? record : this.#keep(view), GONE);
+    else if (record !== 0) this.#store.remove(record);
+    if (known) this.#show(view);
+    else this.#showUnknown(view, wanted);
   }
 
-  /**
-   * Lists the table, and shows what the watcher has not been told. `catchUp` must apply all events that were sent until now;
-   * `settle` may wait for the watcher, but must apply none.
-   * @returns how many entries were shown that no event told of
-   */
-  async list(
-    reason: ListReason,
-    catchUp: () => void | Promise<void>,
-    settle: () => void | Promise<void> = () => {},
-  ): Promise<number> {
+  /** Before the watcher was told of it by the list, an entry that is gone never was. */
+  #showUnknown(view: View, wanted: boolean): void {
+    if (wanted && !this.#onlyKnown && this.#list !== 'initial') this.#show(view);
+  }
+
+  /** Lists the table, and shows what the watcher has not been told. @returns how many entries were shown that no event told of */
+  async list(reason: ListReason, { catchUp, pause = () => undefined }: ListSteps): Promise<number> {
     this.#list = reason;
     this.#missed = false;
     this.#generation = (this.#generation + 1) & ~FLAGS;
     const show = (view: View, type: 0 | 1 | 2) => {
-      if (reason === 'baseline') return;
-      view.becomeEvent(type, ORIGINS[reason]);
-      this.#supplied++;
-      this.#show(view);
+      if (reason !== 'baseline') this.#supply(view, type, ORIGINS[reason]);
     };
     try {
-      await this.#table.list({ beginBatch: catchUp, entry: (view) => this.#listed(view, show) });
+      this.#dumping = true;
+      await this.#table.list({ beginBatch: catchUp, entry: (view) => this.#listed(view, show), pause });
       await catchUp();
-      await this.#sweep(show, settle);
+      this.#dumping = false;
+      await this.#sweep(show, pause);
     } finally {
+      this.#dumping = false;
       this.#list = undefined;
+      this.#listedAt = this.#now();
     }
     const supplied = this.#supplied;
     this.#supplied = 0;
@@ -174,55 +232,105 @@ export class TableTracker {
   #listed(view: View, show: (view: View, type: 0 | 1) => void): void {
     if (this.#table.isDying(view)) return; // as if it were gone
     const found = this.#find(view);
-    if (found !== 0 && (this.#store.mark(found) & ~FLAGS) === this.#generation) return; // events know better
-    const record = this.#current(view);
+    if (found !== 0 && this.#isOfThisList(this.#store.mark(found))) return; // events know better
+    const replaced = found !== 0 && this.#isReplacedByListed(view, found);
+    if (replaced) this.#endMissed(found);
+    const record = replaced ? 0 : found;
     if (this.#wanted && !this.#wanted(view)) {
       if (record !== 0) this.#mark(record, LISTED); // it was told of, and it is there
       return;
     }
     if (record === 0) {
       this.#mark(this.#keep(view), LISTED);
-      show(view, 0);
+      // The watcher knew of another, whatever the list is for.
+      if (replaced) this.#supply(view, 0, ORIGIN_RESYNC);
+      else show(view, 0);
       return;
     }
-    this.#before.decode(this.#store.page(record), this.#store.start(record), this.#store.end(record));
-    const differ = this.#table.differ(this.#before, view);
+    const differ = this.#table.differ(this.#look(record), view);
     this.#mark(this.#keep(view), LISTED);
     if (differ) show(view, 1);
   }
 
   /** What neither the list nor an event has shown since the list began is gone. */
-  async #sweep(show: (view: View, type: 2) => void, settle: () => void | Promise<void>): Promise<void> {
+  async #sweep(show: (view: View, type: 2) => void, pause: () => Promise<void> | undefined): Promise<void> {
     const store = this.#store;
-    const rest = store.records().filter((record) => {
+    const records = store.records();
+    for (let n = 0; n < records.length; n++) {
+      if (n % AT_ONCE === AT_ONCE - 1) {
+        const pausing = pause();
+        if (pausing) await pausing;
+      }
+      const record = records[n]!;
+      if (!store.isInUse(record)) continue;
       const mark = store.mark(record);
-      return (mark & GONE) !== 0 || (mark & ~FLAGS) !== this.#generation;
-    });
-    for (const [n, record] of rest.entries()) {
-      if (n % AT_ONCE === AT_ONCE - 1) await settle();
-      if (!this.#isGone(record)) {
-        this.#before.decode(store.page(record), store.start(record), store.end(record));
-        show(this.#before, 2);
+      if ((mark & GONE) === 0) {
+        if (this.#isOfThisList(mark)) continue;
+        show(this.#look(record), 2);
       }
       store.remove(record);
     }
   }
 
   /**
-   * The record of the view's entry; 0 when there is none. Another entry with the same tuple must have ended before this one could
-   * begin: its end was missed, and is shown now, ahead of what is to be told of this one.
+   * Whether the entry of a record has ended, and an event is of another with the same first tuple: which began when the other had
+   * ended. Ids differ, or, where the end may have been missed, something else that never changes.
    */
-  #current(view: View): number {
-    const record = this.#find(view);
-    if (record === 0 || this.#store.id(record) === view.be32(this.#table.id)) return record;
-    if (!this.#isGone(record)) {
-      this.#before.decode(this.#store.page(record), this.#store.start(record), this.#store.end(record));
-      this.#before.becomeEvent(2, ORIGIN_RESYNC);
-      this.#supplied++;
-      this.#show(this.#before);
+  #isReplacedBy(view: View, type: 0 | 1 | 2, record: number): boolean {
+    if (this.#store.id(record) !== view.be32(this.#table.id)) return true;
+    const mark = this.#store.mark(record);
+    if ((mark & GONE) !== 0) return type !== 2;
+    const doubtful = this.#missed || (this.#list === 'resync' && !this.#isOfThisList(mark));
+    if (type === 0 && (doubtful || (mark & LISTED) !== 0)) return !this.#isLate(mark) || this.#isProven(view, record);
+    return doubtful && this.#isProven(view, record);
+  }
+
+  /** The same for an entry of a list, which is newer than all that is known of it. */
+  #isReplacedByListed(view: View, record: number): boolean {
+    if (this.#store.id(record) !== view.be32(this.#table.id)) return true;
+    // Not so for events: of two that two processors send at the same time, the older one may come last.
+    if ((this.#store.note(record, LASTING) & ~this.#table.lasting(view)) !== 0) return true;
+    return this.#isProven(view, record);
+  }
+
+  /** Whether a NEW event may be of the listed entry, and late. */
+  #isLate(mark: number): boolean {
+    if ((mark & LISTED) === 0 || !this.#isOfThisList(mark)) return false;
+    return this.#list !== undefined || this.#now() - this.#listedAt < LATE_EVENTS;
+  }
+
+  /** Whether a view of the same id is certainly of another entry than a record. */
+  #isProven(view: View, record: number): boolean {
+    const store = this.#store;
+    const { times } = this.#table;
+    if (times && view.has(times.start)) {
+      const high = view.high32(times.start);
+      const low = view.low32(times.start);
+      const known = (store.note(record, START_HIGH) | store.note(record, START_LOW)) !== 0;
+      if (known && (store.note(record, START_HIGH) !== high || store.note(record, START_LOW) !== low)) return true;
+      if (store.note(record, NEW_AT) !== 0 && billions(high, low) > store.note(record, NEW_AT) + SOON) return true;
     }
+    return this.#table.areTwo(this.#look(record), view);
+  }
+
+  /** The watcher was told of an entry whose end was missed. */
+  #endMissed(record: number): void {
+    if (!this.#isGone(record)) this.#supply(this.#look(record), 2, ORIGIN_RESYNC);
     this.#store.remove(record);
-    return 0;
+  }
+
+  /** Shows an event that the kernel did not send. */
+  #supply(view: View, type: 0 | 1 | 2, origin: Origin): void {
+    view.becomeEvent(type, origin);
+    this.#supplied++;
+    this.#show(view);
+  }
+
+  /** A view of a record, until the next one. */
+  #look(record: number): View {
+    const store = this.#store;
+    this.#before.decode(store.page(record), store.start(record), store.end(record));
+    return this.#before;
   }
 
   #find(view: View): number {
@@ -230,11 +338,26 @@ export class TableTracker {
   }
 
   #keep(view: View): number {
-    return this.#store.put(view.bytes, view.start, view.start + view.size, this.#table.key(view), view.be32(this.#table.id));
+    const store = this.#store;
+    const { start, size } = view;
+    const record = store.put(view.bytes, start, start + size, this.#table.key(view), view.be32(this.#table.id));
+    const { times } = this.#table;
+    store.setNote(record, LASTING, store.note(record, LASTING) | this.#table.lasting(view));
+    if (times && view.has(times.start)) {
+      store.setNote(record, START_HIGH, view.high32(times.start));
+      store.setNote(record, START_LOW, view.low32(times.start));
+    } else if (times && view.created && view.has(times.event))
+      store.setNote(record, NEW_AT, billions(view.high32(times.event), view.low32(times.event)));
+    return record;
   }
 
   #mark(record: number, flag: number): void {
     this.#store.setMark(record, (this.#generation | flag) >>> 0);
+  }
+
+  /** Whether a mark was made by the current list, or the last one, or by an event since it began. */
+  #isOfThisList(mark: number): boolean {
+    return (mark & ~FLAGS) === this.#generation;
   }
 
   #isGone(record: number): boolean {

@@ -123,6 +123,18 @@ test('a pause stops reading within a batch, resume goes on', () => {
   source.close();
 });
 
+test('a loss is told behind a pause, though nothing comes any more', async () => {
+  const { transport, source, log } = open({ message: () => source.pause() });
+  transport.queue.push(ENOBUFS, event(1));
+  transport.drops = 9;
+  source.drain();
+  assert.deepEqual(log, ['overrun']);
+  source.resume();
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(log, ['overrun', 'lost 9', 'idle']);
+  source.close();
+});
+
 test('a flood does not keep the caller: what a buffer can hold is read, and no more', () => {
   const { transport, source, log } = open();
   transport.onReceive = () => transport.queue.push(event(1), event(2));

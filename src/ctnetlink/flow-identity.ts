@@ -1,0 +1,70 @@
+// What tells two flows of one original tuple apart. The id does not: the kernel makes it of the tuple and the entry's place in memory,
+// and the next flow of a tuple often gets the place of the one before. Source: nf_ct_get_id() in net/netfilter/nf_conntrack_core.c.
+// What cannot be told apart: docs/events.md.
+
+import { MASTER, REPLY, S, T, TUPLE_SIZE } from './fields.js';
+import {
+  IPS_ASSURED,
+  IPS_DST_NAT,
+  IPS_EXPECTED,
+  IPS_FIXED_TIMEOUT,
+  IPS_SEEN_REPLY,
+  IPS_SRC_NAT,
+  IPS_UNTRACKED,
+} from './uapi/nf-conntrack-common.js';
+import type { View } from './view.js';
+
+/** Settled before the first message about a flow, and the same until its end. */
+const CONSTANT = IPS_EXPECTED | IPS_SRC_NAT | IPS_DST_NAT;
+/** Set some time, and never unset again: the kernel refuses to, or goes on. Only a program behind NFQUEUE can. */
+const LASTING = IPS_SEEN_REPLY | IPS_ASSURED | IPS_FIXED_TIMEOUT;
+
+/** Whether two messages of one original tuple are certainly of two flows, whichever is the older. */
+export function areTwoFlows(one: View, other: View): boolean {
+  return (
+    (((one.be32(S.status) ^ other.be32(S.status)) & CONSTANT) !== 0 && haveBoth(one, other, S.status)) ||
+    differ(one, other, S.timestampStart) ||
+    tuplesDiffer(one, other, REPLY) ||
+    tuplesDiffer(one, other, MASTER)
+  );
+}
+
+/** Status bits that a flow keeps once it has them, of those that it has. */
+export function lastingStatus(view: View): number {
+  return view.be32(S.status) & LASTING;
+}
+
+/** Whether the flow of an older message has certainly made room for that of a newer one; both are of one original tuple. */
+export function isReplaced(older: View, newer: View): boolean {
+  return (newer.has(S.status) && (lastingStatus(older) & ~lastingStatus(newer)) !== 0) || areTwoFlows(older, newer);
+}
+
+/**
+ * Whether a flow is found by its reply only: two packets of one original tuple came at the same time, were translated differently, and
+ * this is the second of them. It lives for a second, and no list has it; the other one, of the same original tuple, lives on.
+ * Source: IPS_NAT_CLASH, which is IPS_UNTRACKED; nf_ct_resolve_clash_harder() in net/netfilter/nf_conntrack_core.c.
+ */
+export function isClash(view: View): boolean {
+  return (view.be32(S.status) & IPS_UNTRACKED) !== 0;
+}
+
+/** Not every message has every attribute: those that one of them lacks say nothing. */
+function haveBoth(one: View, other: View, slot: number): boolean {
+  return one.has(slot) && other.has(slot);
+}
+
+function tuplesDiffer(one: View, other: View, direction: number): boolean {
+  if (!haveBoth(one, other, direction + T.protonum)) return false;
+  for (let slot = direction; slot < direction + TUPLE_SIZE; slot++)
+    if (one.has(slot) !== other.has(slot) || differ(one, other, slot)) return true;
+  return false;
+}
+
+function differ(one: View, other: View, slot: number): boolean {
+  if (!haveBoth(one, other, slot)) return false;
+  const size = one.length(slot);
+  const from = one.offset(slot);
+  const otherFrom = other.offset(slot);
+  for (let i = 0; i < size; i++) if (one.bytes[from + i] !== other.bytes[otherFrom + i]) return true;
+  return false;
+}
