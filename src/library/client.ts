@@ -50,7 +50,7 @@ import {
   type TableCount,
   withoutOwnReference,
 } from './table.js';
-import { WaitingFlows } from './waiting-flows.js';
+import { WaitingFlows, type WaitingOutcome } from './waiting-flows.js';
 
 /** How flows are listed. */
 export interface ListOptions<F extends readonly FlowField[] = readonly FlowField[]> extends CallOptions {
@@ -201,7 +201,7 @@ export class Conntrack implements AsyncDisposable, Disposable {
       const creator = new Creator(this.#session.table, options.mayExist ?? false);
       const { pause } = this.#session.patience(options);
       await this.#session.each(flows, options, (flow) => creator.add(flow)?.then(pause));
-      return creator.finish();
+      return creator.finish(pause);
     };
     return this.#session.run(options, work, CREATE_OPTIONS);
   }
@@ -455,14 +455,14 @@ class Creator {
     this.#begin().add(spec, this.#mayExist, index);
   }
 
-  async finish(): Promise<CreateResult> {
+  async finish(pause: () => Promise<void> | undefined): Promise<CreateResult> {
     if (this.#batch) await this.#send(this.#batch);
     const missing = new KernelError('CT_NEW', 2, 'ENOENT', 'no such entry');
-    this.#waiting.create(
-      this.#table,
-      (index, error = missing) => this.#fail(index, error),
-      () => this.#withoutLabelRoom++,
-    );
+    const outcome: WaitingOutcome = {
+      failed: (index, error = missing) => this.#fail(index, error),
+      unlabelled: () => this.#withoutLabelRoom++,
+    };
+    await this.#waiting.create(this.#table, outcome, { background: true, pause });
     const errors = this.#errors.sort((a, b) => a.index - b.index);
     return {
       given: this.#given,

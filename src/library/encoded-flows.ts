@@ -219,6 +219,12 @@ export class RequestEncoder {
   }
 }
 
+/** Where a request is. */
+export interface EncodedPlace {
+  readonly flows: EncodedFlows;
+  readonly index: number;
+}
+
 /** One request out of several, as it is sent alone. */
 export interface SingleRequest {
   readonly family: number;

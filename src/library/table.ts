@@ -40,7 +40,7 @@ import { NLM_F_CREATE, NLM_F_EXCL } from '../wire/uapi/netlink.js';
 import { BoundaryDuplicates } from './boundary-duplicates.js';
 import { Channel, ctnetlink, expectations } from './channel.js';
 import { type DumpPlan, type DumpPurpose, type PlannedDump, planDumps, Sampler, type TableSample } from './dump-plan.js';
-import type { EncodedFlows, SingleRequest } from './encoded-flows.js';
+import type { EncodedFlows, EncodedPlace } from './encoded-flows.js';
 import { type ChangeResult, emptyResult, flowDeleter, flowUpdater, updateKeys } from './flow-changes.js';
 
 /** How one dump of those a list is made of is run. */
@@ -87,11 +87,14 @@ export interface TableCount {
 /** What the kernel says to an update of what only new flows take; EPERM to a timeout that is fixed. */
 const FIXED_PART_ERRORS: ReadonlySet<number> = new Set([EBUSY, EOPNOTSUPP, EPERM]);
 
+/** As it was, or without what only new flows take, and perhaps without its timeout. */
+type Again = 'whole' | 'with timeout' | 'without timeout';
+
 /**
  * How a flow that may exist is sent again after a refusal, if that can help. EEXIST: there was none, and then there was one, which may be
  * on its way out: the kernel takes a flow for gone a moment before its place is free.
  */
-function howAgain({ errno }: KernelError): 'whole' | 'with timeout' | 'without timeout' | undefined {
+function howAgain({ errno }: KernelError): Again | undefined {
   if (errno === EEXIST) return 'whole';
   if (!FIXED_PART_ERRORS.has(errno)) return undefined;
   return errno === EPERM ? 'without timeout' : 'with timeout';
@@ -339,53 +342,72 @@ export class ConntrackTable {
     unlabelled: (index: number) => void,
     { background = false }: Pick<ScanOptions, 'background'> = {},
   ): Promise<number> {
-    const again = new Map<number, 'whole' | 'with timeout' | 'without timeout'>();
-    const done = new Set<number>();
+    let partly = 0;
     await this.#with(async (channel) => {
+      let again: (readonly [index: number, how: Again])[] = [];
+      const done = new Set<number>();
       const refused = (index: number, error: KernelError) => {
         done.add(index);
         const how = flows.mayExist(index) ? howAgain(error) : undefined;
         if (error.errno === ENOSPC && flows.hasLabels(index)) unlabelled(index);
-        else if (how) again.set(index, how);
+        else if (how) again.push([index, how]);
         else failed(index, error);
       };
       await channel.sendEncoded('CT_NEW', flows, refused, background);
-      await this.#checkLabels(channel, flows, (index) => !done.has(index), unlabelled, background);
-    });
-    let partly = 0;
-    // What is set while this runs comes later in the same loop.
-    for (const [index, how] of again) {
-      const request = how === 'whole' ? flows.single(index) : { ...flows.withoutFixedParts(index, how), flags: 0 };
-      try {
-        this.#sendSingle(request);
-      } catch (error) {
-        if (!(error instanceof KernelError)) throw error;
-        const next = how === 'whole' ? howAgain(error) : undefined;
-        if (next && next !== 'whole') {
-          again.delete(index);
-          again.set(index, next);
-          continue;
+      const created = Array.from({ length: flows.count }, (_, index) => index).filter((index) => !done.has(index));
+      // Those that are sent again as a whole may be refused once more, in a part.
+      while (again.length > 0) {
+        const sent = again;
+        again = [];
+        for (const [index, how] of sent) {
+          const { family, flags, put } = how === 'whole' ? flows.single(index) : flows.withoutFixedParts(index, how);
+          channel.addToBatch(ctnetlink(IPCTNL_MSG_CT_NEW), how === 'whole' ? flags : 0, family, put);
         }
-        if (error.errno !== ENOSPC) {
-          failed(index, error);
-          continue;
-        }
-        unlabelled(index);
+        const others = new Map(sent);
+        const refusedAgain = (i: number, error: KernelError) => {
+          const [index, how] = sent[i]!;
+          const next = how === 'whole' ? howAgain(error) : undefined;
+          if (error.errno === ENOSPC) {
+            unlabelled(index);
+            if (how !== 'whole') return;
+          } else if (next && next !== 'whole') again.push([index, next]);
+          else failed(index, error);
+          others.delete(index);
+        };
+        await channel.sendBatch('CT_NEW', undefined, refusedAgain, background);
+        for (const [index, how] of others)
+          if (how === 'whole') created.push(index);
+          else partly++;
       }
-      if (how !== 'whole') partly++;
-    }
+      await this.#checkLabels(channel, created, (index) => ({ flows, index }), unlabelled, background);
+    });
     return partly;
   }
 
-  /** Creates one flow out of an encoded batch. @returns false when it lacks its labels @throws KernelError @internal */
-  createSingle(flows: EncodedFlows, index: number): boolean {
-    const { family, flags, put } = flows.single(index);
-    this.#sendSingle({ family, flags, put });
-    return !flows.hasLabels(index) || this.#isLabelled(family, put, (view) => flows.labelled(index, view));
-  }
-
-  #sendSingle({ family, flags, put }: SingleRequest): void {
-    this.#transact('CT_NEW', ctnetlink(IPCTNL_MSG_CT_NEW), family, put, undefined, { flags });
+  /**
+   * Creates flows out of encoded batches, no more than a batch of them, in one send. `failed` gets each refusal with the flow's position;
+   * the others are in the table, but those that `unlabelled` gets lack their labels. @internal
+   */
+  createPlaced(
+    places: readonly EncodedPlace[],
+    failed: (position: number, error: KernelError) => void,
+    unlabelled: (position: number) => void,
+    { background = false }: Pick<ScanOptions, 'background'> = {},
+  ): Promise<void> {
+    return this.#with(async (channel) => {
+      for (const { flows, index } of places) {
+        const { family, flags, put } = flows.single(index);
+        channel.addToBatch(ctnetlink(IPCTNL_MSG_CT_NEW), flags, family, put);
+      }
+      const created = new Set(places.keys());
+      const refused = (position: number, error: KernelError) => {
+        created.delete(position);
+        if (error.errno === ENOSPC) unlabelled(position);
+        else failed(position, error);
+      };
+      await channel.sendBatch('CT_NEW', undefined, refused, background);
+      await this.#checkLabels(channel, [...created], (position) => places[position]!, unlabelled, background);
+    });
   }
 
   /** Asks for a flow that was just created, by the request for it: a GET looks at its key alone. One that is gone is as it should be. */
@@ -409,31 +431,30 @@ export class ConntrackTable {
    */
   async #checkLabels(
     channel: Channel,
-    flows: EncodedFlows,
-    created: (index: number) => boolean,
-    unlabelled: (index: number) => void,
+    created: readonly number[],
+    placeOf: (one: number) => EncodedPlace,
+    unlabelled: (one: number) => void,
     background: boolean,
   ): Promise<void> {
-    const asked: number[] = [];
-    for (let index = 0; index < flows.count; index++) {
-      if (!flows.hasLabels(index) || !created(index)) continue;
+    const asked = created.filter((one) => {
+      const { flows, index } = placeOf(one);
+      return flows.hasLabels(index);
+    });
+    for (const one of asked) {
+      const { flows, index } = placeOf(one);
       const { family, put } = flows.single(index);
       channel.addToBatch(ctnetlink(IPCTNL_MSG_CT_GET), 0, family, put);
-      asked.push(index);
     }
     const view = createFlowView();
-    await channel.sendBatch(
-      'CT_GET',
-      (bytes, at, end, i) => {
-        view.decode(bytes, at, end);
-        const index = asked[i]!;
-        if (!flows.labelled(index, view)) unlabelled(index);
-      },
-      (_, error) => {
-        if (!isMissing(error)) throw error; // those have ended by themselves
-      },
-      background,
-    );
+    const visit: VisitMessage = (bytes, at, end, i) => {
+      view.decode(bytes, at, end);
+      const { flows, index } = placeOf(asked[i]!);
+      if (!flows.labelled(index, view)) unlabelled(asked[i]!);
+    };
+    const ended = (_: number, error: KernelError) => {
+      if (!isMissing(error)) throw error; // else it has ended by itself
+    };
+    await channel.sendBatch('CT_GET', visit, ended, background);
   }
 
   /**

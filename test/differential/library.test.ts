@@ -18,6 +18,7 @@ import {
   TCP_STATES,
   ValueError,
 } from '../../src/index.js';
+import { CountedRequests } from '../support/counted-requests.js';
 import { entryLines } from '../support/entries.js';
 import { expectationText, flowText } from '../support/json-text.js';
 import { manyFlows } from '../support/many.js';
@@ -293,6 +294,27 @@ suite('library', { skip: SELF_TEST ? 'the reference has no library' : false }, (
       const [expected] = await conntrack.list({ original: { sport: 1 } }).toArray();
       assert.equal(expected?.master?.sport, 9);
       assert.equal((await conntrack.delete({})).deleted, 292);
+    });
+
+    test('no change of many flows keeps the thread, not of flows that wait, nor of what only new ones take', async () => {
+      await conntrack.flush();
+      const requests = new CountedRequests();
+      await using counted = await Conntrack.open({ netns: ns.pid, transport: requests.open });
+      const master = { ...udp(9).original!, protonum: 17 };
+      const waiting = Array.from({ length: 250 }, (_, n) => udp(1000 + n, { master, status: ['ASSURED'] }));
+      const all = [...waiting, udp(9)];
+      requests.takeWaits();
+      const first = await counted.createMany(all, { mayExist: true });
+      assert.deepEqual(first, { given: 251, created: 251, partly: 0, withoutLabelRoom: 0, failed: 0 });
+      // The kernel refuses a master to those that are there, and takes the rest.
+      const again = await counted.createMany(
+        all.map((flow) => ({ ...flow, mark: 5 })),
+        { mayExist: true },
+      );
+      assert.deepEqual(again, { ...first, partly: 250 });
+      assert.equal(requests.takeWaits(), 0);
+      assert.equal((await counted.count({ mark: 5, not: { original: { sport: 9 } } })).entries, 250);
+      await conntrack.flush();
     });
 
     test('what cannot get its labels is told', async () => {

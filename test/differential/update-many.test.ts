@@ -3,8 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, suite, test } from 'node:test';
 import { Conntrack, type FlowKeyInput, KernelError, type UpdateResult, ValueError } from '../../src/index.js';
-import { NetlinkSocket } from '../../src/wire/socket.js';
-import type { OpenTransport } from '../../src/wire/transport.js';
+import { CountedRequests } from '../support/counted-requests.js';
 import { IPS_FIXED_TIMEOUT, type NewFlow, SCTP, type Side, TCP } from '../support/netlink.js';
 import { closingLines } from '../support/outcome.js';
 import { requirePrerequisites, SELF_TEST } from '../support/project.js';
@@ -25,44 +24,11 @@ const key = (sport: number, more: { zone?: number } = {}): FlowKeyInput => ({
 });
 const NOTHING: UpdateResult = { matched: 0, updated: 0, alreadyGone: 0, unchanged: 0, withoutLabelRoom: 0, failed: 0 };
 
-/** How often each type of request was sent; those for a list by themselves. */
-class Requests {
-  readonly counts: Record<string, number> = {};
-
-  readonly open: OpenTransport = (options) => {
-    const socket = NetlinkSocket.open(options);
-    const counted = <T>(bytes: Uint8Array, length: number, send: () => T): T => {
-      const data = new DataView(bytes.buffer, bytes.byteOffset, length);
-      for (let at = 0; at < length; at += (data.getUint32(at, true) + 3) & ~3) {
-        const type = data.getUint16(at + 4, true) & 0xff;
-        const dump = type === 1 && (data.getUint16(at + 6, true) & 0x300) !== 0;
-        const name = dump ? 'LIST' : (['NEW', 'GET', 'DELETE'][type] ?? 'other');
-        this.counts[name] = (this.counts[name] ?? 0) + 1;
-      }
-      return send();
-    };
-    return new Proxy(socket, {
-      get: (target, name) => {
-        if (name === 'send' || name === 'sendAsync')
-          return (bytes: Uint8Array, length: number) => counted(bytes, length, () => target[name](bytes, length));
-        const value = Reflect.get(target, name, target);
-        return typeof value === 'function' ? value.bind(target) : value;
-      },
-    });
-  };
-
-  take(): Record<string, number> {
-    const taken = { ...this.counts };
-    for (const name of Object.keys(taken)) delete this.counts[name];
-    return taken;
-  }
-}
-
 before(requirePrerequisites);
 suite('updates of flows that are named', { skip: SELF_TEST ? 'the reference has no library' : false }, () => {
   let table: Table;
   let conntrack: Conntrack;
-  const requests = new Requests();
+  const requests = new CountedRequests();
   before(async () => {
     table = await Table.create('named');
     conntrack = await Conntrack.open({ netns: table.namespace.pid, transport: requests.open });

@@ -63,7 +63,7 @@ export async function load(context: Context): Promise<number> {
       if (!(await runner.run(step))) break;
       progress.show(() => `conntrack: ${source.name}: ${grouped(runner.line)} of ${grouped(plan.lines)} lines`);
     }
-    return runner.report();
+    return await runner.report();
   } finally {
     progress.end();
     closeSync(source.fd);
@@ -322,15 +322,14 @@ class Runner {
   }
 
   /** Tells what failed and what was not run. @returns the exit status */
-  report(): number {
+  async report(): Promise<number> {
     const { err, out } = this.#context;
     // Without any there may be no table: a dry run opens none.
     if (this.#failures.length === 0 && this.#waiting.count > 0)
-      this.#created += this.#waiting.create(
-        this.#context.conntrack(),
-        (line, error) => this.#fail(line, error ?? NO_MASTER, 'A'),
-        (line) => this.#unlabelled.push(line),
-      );
+      this.#created += await this.#waiting.create(this.#context.conntrack(), {
+        failed: (line, error) => this.#fail(line, error ?? NO_MASTER, 'A'),
+        unlabelled: (line) => this.#unlabelled.push(line),
+      });
     out.flush();
     const { dryRun } = this.#context.invocation.values;
     if (dryRun) err(`conntrack: ${this.#name}: every line is correct; ${this.#created} flow entries would be created`);
