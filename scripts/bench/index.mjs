@@ -190,6 +190,13 @@ function ratiosOf({ cases, eventCases, growth, library }) {
     ...eventCases.map((c) => row(c.unit, c)),
     ...growth.map(({ small, large, ...c }) => row('ms', { ...c, reference: small, ours: large })),
     ...(library?.iterations ?? []).map((c) => row('ms', { ...c, name: `library: ${c.name}` })),
+    ...(library?.longest ?? []).map(({ name, longest, limit }) => ({
+      name: `longest turn: ${name}`,
+      unit: 'ms',
+      ours: longest,
+      limit,
+      kept: longest <= limit,
+    })),
     ...(library?.delays ?? [])
       .filter(({ limit }) => limit !== undefined)
       .map(({ name, p99, limit }) => ({ name: `event loop p99: ${name}`, unit: 'ms', ours: p99, limit, kept: p99 <= limit })),
