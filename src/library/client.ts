@@ -246,7 +246,8 @@ export class Conntrack implements AsyncDisposable, Disposable {
 
   /**
    * Deletes every flow that matches; `{}` is every flow, for which `flush` is faster. A flow is deleted by tuple and id: one that
-   * takes its place between the list and the deletion stays if the kernel has given it another id, as about half of the time. Matches `-D`. @throws ValueError, KernelError
+   * takes its place between the list and the deletion stays if the kernel has given it another id, as about half of the time.
+   * Matches `-D`. @throws ValueError, KernelError
    */
   delete(filter: Filter, options: CallOptions = {}): Promise<DeleteResult> {
     return this.#session.run(options, async () => {
@@ -257,8 +258,9 @@ export class Conntrack implements AsyncDisposable, Disposable {
 
   /**
    * Deletes flows that are named one by one, a hundred in one send: flows of a list, or keys. One that has an `id` is deleted
-   * only if the flow there has that id. A newer flow with the same tuple may have it too: a key that is old may delete that one. @throws ValueError for the first that is no key, and those before it may be deleted;
-   * KernelError, such as EPERM, when the kernel refuses a send of several as a whole
+   * only if the flow there has that id. A newer flow with the same tuple may have it too: a key that is old may delete that one.
+   * @throws ValueError for the first that is no key, and those before it may be deleted; KernelError, such as EPERM, when the kernel
+   * refuses a send of several as a whole
    */
   deleteMany(keys: Iterable<FlowKeyInput> | AsyncIterable<FlowKeyInput>, options: CallOptions = {}): Promise<DeleteResult> {
     return this.#session.run(options, async () => {

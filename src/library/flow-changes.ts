@@ -17,7 +17,7 @@ export interface ChangeResult {
   matched: number;
   /** Deleted or updated. */
   changed: number;
-  /** Went away, or made room for another flow with the same tuple, between being listed and being changed. */
+  /** Went away, or certainly made room for another flow with the same tuple, between being listed and being changed. */
   alreadyGone: number;
   /** Already had what an update asks for. */
   unchanged: number;
@@ -114,8 +114,8 @@ export function flowDeleter(
 
 /**
  * Updates flows; `updated` gets each one as the kernel has it afterwards, in the order of the list.
- * The kernel does not look at the id of an update, so each flow is asked for again right before: one that is another by now is
- * left alone.
+ * The kernel does not look at the id of an update, so each flow is asked for again right before: one that is certainly another
+ * by now is left alone.
  */
 export function flowUpdater(
   channel: Channel,
@@ -126,7 +126,7 @@ export function flowUpdater(
 ): FlowChanger {
   const answer = createFlowView();
 
-  /** Indexes of the flows that are still the same, by id. */
+  /** Indexes of the flows that are not certainly others by now. */
   const confirm = async (flows: PendingFlows, from: number, to: number): Promise<number[]> => {
     const ids: number[] = [];
     for (let i = from; i < to; i++) {

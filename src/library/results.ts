@@ -21,7 +21,7 @@ export interface UpdateResult {
   /** Flows that were to be updated. */
   readonly matched: number;
   readonly updated: number;
-  /** Ended, or made room for another flow with the same tuple, between being found and being updated. */
+  /** Ended, or certainly made room for another flow with the same tuple, between being found and being updated. */
   readonly alreadyGone: number;
   /** Had what the update asks for, and were not touched. */
   readonly unchanged: number;
