@@ -222,8 +222,9 @@ export class Conntrack implements AsyncDisposable, Disposable {
   /**
    * Gives flows that are named one by one new values, a hundred in one send: flows of a list, or keys. One that has an `id` is changed
    * only if the flow there has that id a moment before: the kernel cannot be told to look, and a newer flow with the same tuple may
-   * have the same id. `state` is one of each key's own protocol. @throws ValueError for the first that is no key, and those before it
-   * may be changed; KernelError, such as EPERM, when the kernel refuses a send of several as a whole
+   * have the same id. `state` is one of each key's own protocol. A key that comes twice is changed twice.
+   * @throws ValueError for the first that is no key, and those before it may be changed; KernelError, such as EPERM, when the kernel
+   * refuses a send of several as a whole
    */
   updateMany(
     keys: Iterable<FlowKeyInput> | AsyncIterable<FlowKeyInput>,
@@ -304,7 +305,8 @@ export class Conntrack implements AsyncDisposable, Disposable {
   }
 
   /**
-   * A view of the flows that match which is always right: a list, then every event, and a comparison with the table after a loss.
+   * A view of the flows that match, kept right: a list, then every event, and a comparison with the table after a loss. With sysctl
+   * net.netfilter.nf_conntrack_events 2, flows that began while nobody listened end without an event (docs/library.md).
    * Settles when the list is complete. The filter is about what never changes in a flow; the view's own `list` and `count` choose
    * by mark, status, state and labels as well.
    * @throws ValueError, SystemError, KernelError, ClosedError, the signal's reason

@@ -1,4 +1,4 @@
-// LiveFlows: the flows of a table, always as they are now, with notifications of every change.
+// LiveFlows: the flows of a table as events tell them, with notifications of every change.
 
 import { putFlowKey } from '../ctnetlink/encode.js';
 import { type EventProgram, type FlowEvent, flowEvent } from '../ctnetlink/event.js';

@@ -234,6 +234,23 @@ suite('library events', { skip: SELF_TEST ? 'the reference has no library' : fal
     });
   });
 
+  test('a view cannot know the end of a flow that began while nobody listened, unless the kernel tells', async () => {
+    for (const [mode, left] of [
+      [2, 1],
+      [1, 0],
+    ] as const) {
+      await using quiet = await Namespace.create('unheard');
+      await quiet.sysctl({ 'net.netfilter.nf_conntrack_events': mode });
+      await using own = await Conntrack.open({ netns: quiet.pid });
+      await own.create({ ...key(1), timeout: 100 });
+      using view = await own.watch();
+      await own.delete({});
+      await own.create({ ...key(2), timeout: 100 }); // an event behind the end: when it is here, the end would be, too
+      for (let n = 0; n < 100 && !view.get(key(2)); n++) await sleep(20);
+      assert.equal(view.size, left + 1, `nf_conntrack_events=${mode}`);
+    }
+  });
+
   test('a live view is the table, whatever happens and whatever is lost', async () => {
     const random = new Random(seedFromEnvironment(20260404));
     await using conntrack = await open();
