@@ -68,12 +68,16 @@ suite('one dump', () => {
     assert.equal((await planOf({ entries: SEVERAL_DUMPS_FROM - 1 })).families, 'both');
   });
 
-  test('where there is no second processor, and the kernel needs no family to filter: no sample', async () => {
-    const expected = { families: 'both', order: 'in turn', asked: 'entries processors' };
+  test('where there is no second processor, and the kernel needs no family to filter: no sample, and no thread', async () => {
+    const expected = { families: 'both', order: 'on the caller', asked: 'entries processors' };
     assert.deepEqual(await planOf({ entries: large, processors: 1 }), expected);
     assert.deepEqual(await planOf({ entries: large, processors: 1, filter: MARK }), expected);
-    assert.deepEqual(await planOf({ entries: large, processors: 2, background: true }), expected);
     assert.deepEqual(await planOf({ entries: large, processors: 1, filter: UDP, zero: true }), expected);
+  });
+
+  test('where the caller has no time for a second', async () => {
+    const expected = { families: 'both', order: 'in turn', asked: 'entries processors' };
+    for (const processors of [1, 2]) assert.deepEqual(await planOf({ entries: large, processors, background: true }), expected);
   });
 
   test('of a table that is of one family, or nearly', async () => {
@@ -83,8 +87,8 @@ suite('one dump', () => {
       [115, 5],
       [15, 105],
     ] as const) {
-      const { families } = await planOf({ entries: large, processors: 2, sample: sampleOf(both) });
-      assert.equal(families, 'both', `${both}`);
+      const { families, order } = await planOf({ entries: large, processors: 2, sample: sampleOf(both) });
+      assert.deepEqual([families, order], ['both', 'in turn'], `${both}`);
     }
   });
 
@@ -97,6 +101,16 @@ suite('one dump', () => {
       const { families } = await planOf({ filter: MARK, entries: large, processors: 8, sample: sampleOf(both) });
       assert.equal(families, 'both', `${both}`);
     }
+  });
+
+  test('without a thread where little is to come, unless the caller has other work', async () => {
+    const plan = (entries: number, mark: number, background = false) =>
+      planOf({ filter: MARK, entries, processors: 8, background, sample: sampleOf([mark, 0]) });
+    assert.equal((await plan(large, 0)).order, 'on the caller');
+    assert.equal((await plan(large, 2)).order, 'on the caller');
+    assert.equal((await plan(large, 3)).order, 'in turn');
+    assert.equal((await plan(40_000, 11)).order, 'on the caller');
+    assert.equal((await plan(large, 0, true)).order, 'in turn');
   });
 
   test('where nearly all of one family is of the protocol that is wanted', async () => {
@@ -139,7 +153,7 @@ suite('two dumps', () => {
     const plan = (processors: number, background = false) =>
       planOf({ filter: UDP, entries: large, processors, background, sample });
     const asked = 'entries processors sample';
-    assert.deepEqual(await plan(1), { families: 'ipv4 ipv6', order: 'in turn', asked });
+    assert.deepEqual(await plan(1), { families: 'ipv4 ipv6', order: 'on the caller', asked });
     assert.deepEqual(await plan(2, true), { families: 'ipv4 ipv6', order: 'in turn', asked });
     assert.deepEqual(await plan(2), { families: 'ipv4 ipv6', order: 'shared thread', asked });
     assert.deepEqual(await plan(8, true), { families: 'ipv4 ipv6', order: 'threads', asked });
@@ -162,7 +176,8 @@ test('every family is dumped once, whatever is known', async () => {
         const { families, order } = await planOf({ ...known, sample: sampleOf([a, b], [c, d]) });
         if (known.filter === FROM_IPV4 || known.filter === FROM_IPV6) assert.match(families, /^ipv[46]$/);
         else assert.ok(['both', 'ipv4 ipv6', 'ipv6 ipv4'].includes(families), families);
-        if (known.processors === 1 || !families.includes(' ')) assert.equal(order, 'in turn');
+        if (known.processors === 1 || !families.includes(' ')) assert.match(order, /^(in turn|on the caller)$/);
+        if (known.background) assert.doesNotMatch(order, /caller|shared/);
       },
     ),
   );

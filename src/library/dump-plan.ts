@@ -16,8 +16,11 @@ export interface PlannedDump {
 export interface DumpPlan {
   /** The one that should take longest comes first. */
   readonly dumps: readonly PlannedDump[];
-  /** One after another; at the same time, each on a thread; or at the same time, on one thread and that of the caller. */
-  readonly order: 'in turn' | 'threads' | 'shared thread';
+  /**
+   * One after another, received on a thread (`in turn`) or by the caller; or at the same time, on a thread each, or on one thread and
+   * by the caller.
+   */
+  readonly order: 'in turn' | 'on the caller' | 'threads' | 'shared thread';
 }
 
 /** What the list is for. */
@@ -68,25 +71,34 @@ const WORTH_IT = 0.9;
 /** Entries in a sample. A third of the table is a fifth to a half of it. More cost too much: code that is new needs 10 µs for each. */
 const SAMPLED = 128;
 
+/** With fewer messages to come, handing them over takes longer than a thread could save. */
+const THREAD_FROM = 4000;
+
 const ONE: DumpPlan = { dumps: [{ family: AF_UNSPEC }], order: 'in turn' };
 
 /** Chooses the dumps of a list of the table. Asks for nothing that does not matter. */
 export async function planDumps({ filter, zero, background }: DumpPurpose, facts: TableFacts): Promise<DumpPlan> {
   const family = requiredFamily(filter);
   if (family !== AF_UNSPEC) return { dumps: [{ family }], order: 'in turn' };
-  if (facts.entries() < SEVERAL_DUMPS_FROM) return ONE;
+  const total = facts.entries();
+  if (total < SEVERAL_DUMPS_FROM) return ONE;
   const processors = await facts.processors();
   // One processor for each dump, and one for visiting. Of two, the one that visits can receive as well, if the caller permits.
   const together = processors > 2 || (processors === 2 && !background);
-  if (!together && (zero || !filtersByTuple(filter))) return ONE;
+  const inTurn = processors > 1 || background ? 'in turn' : 'on the caller';
+  if (!together && (zero || !filtersByTuple(filter))) return { ...ONE, order: inTurn };
   const { entries, ipv4, ipv6 } = await facts.sample();
-  const one = entries + MESSAGE * (ipv4.both + ipv6.both);
+  const messages = ipv4.both + ipv6.both;
+  const one = entries + MESSAGE * messages;
   const two = together
     ? (1 + SECOND_WALK) * entries + MESSAGE * Math.max(ipv4.alone, ipv6.alone)
     : 2 * entries + MESSAGE * (ipv4.alone + ipv6.alone);
-  if (two >= WORTH_IT * one) return ONE;
+  if (two >= WORTH_IT * one) {
+    const few = !background && messages * total < THREAD_FROM * entries;
+    return { ...ONE, order: few ? 'on the caller' : inTurn };
+  }
   const families = ipv6.alone > ipv4.alone ? [AF_INET6, AF_INET] : [AF_INET, AF_INET6];
-  const order = !together ? 'in turn' : processors === 2 ? 'shared thread' : 'threads';
+  const order = !together ? inTurn : processors === 2 ? 'shared thread' : 'threads';
   return { dumps: families.map((family) => ({ family })), order };
 }
 

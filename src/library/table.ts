@@ -100,7 +100,7 @@ function howAgain({ errno }: KernelError): Again | undefined {
   return errno === EPERM ? 'without timeout' : 'with timeout';
 }
 
-/** Sockets kept open for what comes next: two dumps and a change. Each keeps two megabytes of receive buffers. */
+/** Sockets kept open for what comes next: two dumps and a change. */
 const IDLE_KEPT = 3;
 
 const GET_BY_LIST: Readonly<Record<FlowList, readonly [number, string]>> = {
@@ -536,12 +536,14 @@ export class ConntrackTable {
   async #dumpPlanned(plan: DumpPlan, filter: FlowFilter, visitor: ScanVisitor, options: ScanOptions): Promise<void> {
     const { dumps, order } = plan;
     const trusted = await Promise.all(dumps.map(({ family }) => this.#trusted(family)));
-    const thread = order === 'shared thread' ? new SharedThread() : undefined;
+    const shared = order === 'shared thread' ? new SharedThread() : undefined;
+    const thread = order === 'on the caller' ? SharedThread.none() : shared;
+    const large = dumps.length > 1 && order !== 'on the caller';
     // They begin in this order: the first has the thread.
     const run = (dump: PlannedDump, n: number) =>
-      this.#dumpFlows(dump, filter, visitor, options, { trusted: trusted[n], large: dumps.length > 1, thread });
-    if (order === 'in turn') for (const [n, dump] of dumps.entries()) await run(dump, n);
-    else await allSettledFirstError(dumps.map(run));
+      this.#dumpFlows(dump, filter, visitor, options, { trusted: trusted[n], large, thread });
+    if (order === 'shared thread' || order === 'threads') await allSettledFirstError(dumps.map(run));
+    else for (const [n, dump] of dumps.entries()) await run(dump, n);
   }
 
   /** Visits the entries of one dump. */

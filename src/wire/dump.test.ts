@@ -34,8 +34,10 @@ class Script implements Transport {
   readonly #count: number;
   readonly #failure: (() => number) | undefined;
   #next = 0;
-  /** Large buffers that were made. */
-  made = 0;
+  /** Slots of the large buffers that were made. */
+  readonly made: number[] = [];
+  /** Datagrams that were received. */
+  given = 0;
   onThread = 0;
   underWay = 0;
   onCaller = 0;
@@ -49,7 +51,7 @@ class Script implements Transport {
   }
 
   createDatagrams(slots: number, slotSize: number): Datagrams {
-    if (slots > 2) this.made++;
+    if (slots > 2) this.made.push(slots);
     return new Datagrams(slots, slotSize);
   }
   send(): void {}
@@ -79,6 +81,7 @@ class Script implements Transport {
     if (this.#next > this.#count) return -11;
     let slot = 0;
     for (; slot < into.slots && this.#next < this.#count; slot++) into.put(slot, datagram(this.#next++));
+    this.given += slot;
     if (slot > 0) return slot;
     if (this.#failure) return this.#failure();
     this.#next++;
@@ -96,7 +99,7 @@ function collector() {
 }
 
 suite('dump', () => {
-  for (const count of [0, 1, 2, 3, 34, 35, 1000])
+  for (const count of [0, 1, 2, 3, 6, 7, 254, 255, 1000])
     test(`visits ${count} datagrams in order`, async () => {
       const { seen, visitor } = collector();
       await dump(...started(new Script(count)), visitor);
@@ -108,7 +111,7 @@ suite('dump', () => {
     const { visitor } = collector();
     await dump(...started(script), visitor);
     assert.equal(script.onThread, 0);
-    assert.equal(script.made, 0);
+    assert.deepEqual(script.made, []);
   });
 
   test('reads no further ahead than it is told to', async () => {
@@ -149,25 +152,27 @@ suite('dump', () => {
     await assert.rejects(dump(transport, buffers, request, { message: () => {} }), /in use by another dump/);
   });
 
-  test('reads ahead of a slow visitor, so far and no further', async () => {
-    const script = new Script(2000);
+  test('reads ahead of a slow visitor, so far and no further; the next dump begins with small parts again', async () => {
+    const script = new Script(4000);
     const buffers = new ReceiveBuffers(script);
     let most = 0;
     let visited = 0;
     await dump(script, buffers, request, {
-      message: () => {},
+      message: () => void visited++,
       beginBatch: async () => {
         for (let turn = 0; turn < 40; turn++) await new Promise((resolve) => setImmediate(resolve));
-        most = Math.max(most, script.onThread - visited++);
+        most = Math.max(most, script.given - visited);
       },
     });
-    assert.equal(script.made, 8);
-    buffers.take();
-    buffers.take();
-    assert.equal(script.made, 8, 'none is kept');
-    buffers.take();
-    assert.equal(script.made, 9, 'more than two are kept');
-    assert.ok(most >= 6 && most <= 8, `${most} parts ahead`);
+    assert.deepEqual(script.made, [4, 8, 16, 32, 64, 128, 128, 128]);
+    assert.ok(most > 256 && most <= 384, `${most} datagrams ahead`);
+    assert.deepEqual([buffers.take()!.slots, buffers.take()!.slots], [4, 8]);
+  });
+
+  test('parts stay small where few may wait', async () => {
+    const script = new Script(1000);
+    await dump(script, new ReceiveBuffers(script), { ...request, ahead: 1 }, { message: () => {} });
+    assert.ok(Math.max(...script.made) <= 32, `${script.made}`);
   });
 
   test('goes on receiving while a part is visited', async () => {
@@ -176,9 +181,9 @@ suite('dump', () => {
     let before = 0;
     await dump(...started(script), {
       message: (bytes, at) => {
-        // Datagrams 2 to 33 are one part.
-        if (number(bytes, at) === 2) before = script.onThread;
-        if (number(bytes, at) === 33) during = script.onThread - before;
+        // Datagrams 14 to 29 are one part.
+        if (number(bytes, at) === 14) before = script.onThread;
+        if (number(bytes, at) === 29) during = script.onThread - before;
       },
     });
     assert.ok(during >= 2, `${during} receives were begun during the visit of a part`);
@@ -228,7 +233,7 @@ suite('a dump that is only begun', () => {
       const { seen, visitor } = collector();
       await beginDump(script, new ReceiveBuffers(script), { ...request, large }, visitor);
       assert.deepEqual(seen, [0, 1]);
-      assert.deepEqual([script.onCaller, script.onThread, script.made], large ? [0, 1, 0] : [1, 0, 0]);
+      assert.deepEqual([script.onCaller, script.onThread, script.made.length], large ? [0, 1, 0] : [1, 0, 0]);
     });
 
   test('may have ended by then, or failed', async () => {
@@ -260,7 +265,7 @@ suite('dumps that share a thread', () => {
       [900, 700, 3].map(numbers),
     );
     assert.equal(tally.most, 1);
-    assert.ok(scripts[0]!.onThread > 20);
+    assert.ok(scripts[0]!.onThread > 8);
     assert.ok(scripts[1]!.onCaller > 1, 'nothing was received on the thread of the caller');
   });
 
@@ -284,7 +289,15 @@ suite('dumps that share a thread', () => {
     assert.deepEqual([first.seen, second.seen], [numbers(500), numbers(200)]);
     assert.ok(meanwhile![0]! > 10, 'the second waited for the first');
     assert.equal(meanwhile![1], 1, 'more than the first part of the second was received on the thread');
-    assert.ok(slow.onThread > 10, 'the first did not have the thread');
+    assert.ok(slow.onThread > 6, 'the first did not have the thread');
+  });
+
+  test('without one, each receives on that of the caller', async () => {
+    const script = new Script(300);
+    const { seen, visitor } = collector();
+    await dump(script, new ReceiveBuffers(script), { ...request, thread: SharedThread.none() }, visitor);
+    assert.deepEqual(seen, numbers(300));
+    assert.equal(script.onThread, 0);
   });
 
   test('the thread is free again after a failure', async () => {

@@ -6,6 +6,9 @@ import type { ReceiveBuffers } from './receive-buffers.js';
 import type { Request } from './request.js';
 import type { Transport } from './transport.js';
 
+/** Datagrams in a part where few may wait. */
+const FEW = 32;
+
 /** Datagrams visited, about 500 entries, after which the thread that receives is looked at. */
 const TURN = 4;
 
@@ -23,7 +26,7 @@ export interface DumpRequest extends Request {
   readonly large?: boolean | undefined;
   /** Shared by dumps that run at the same time. Without it each of them receives on a thread of its own. */
   readonly thread?: SharedThread | undefined;
-  /** How many parts may wait to be visited. Default: as many as there are buffers for. */
+  /** How many parts may wait to be visited; parts are small then. Default: as many as there are buffers for. */
   readonly ahead?: number | undefined;
 }
 
@@ -46,6 +49,13 @@ export class SharedThread {
   #busy = false;
   #idle = true;
   #waiting: (() => void)[] = [];
+
+  /** One that no dump gets: all of them receive on the caller's thread. */
+  static none(): SharedThread {
+    const thread = new SharedThread();
+    thread.take();
+    return thread;
+  }
 
   /** To be given back by `release`. @returns whether the thread was free */
   take(): boolean {
@@ -85,6 +95,8 @@ class ReadAhead {
   readonly #sequence: number;
   readonly #thread: SharedThread;
   readonly #most: number;
+  /** Of a part, at most. */
+  readonly #slots: number | undefined;
   readonly #arrived: Part[] = [];
   #receiving: Promise<void> | undefined;
   #ended = false;
@@ -96,6 +108,7 @@ class ReadAhead {
     this.#thread = thread;
     this.#thread.setIdle(false);
     this.#most = request.ahead ?? Number.POSITIVE_INFINITY;
+    this.#slots = request.ahead === undefined ? undefined : FEW;
     this.#receive();
   }
 
@@ -124,13 +137,14 @@ class ReadAhead {
     await this.#receiving;
     this.#buffers.give(part.buffer);
     for (const part of this.#arrived.splice(0)) this.#buffers.give(part.buffer);
+    this.#buffers.release();
   }
 
   #receive(): void {
     if (this.#ended || this.#receiving || this.#arrived.length >= this.#most) return;
     let buffer: Datagrams | undefined;
     try {
-      buffer = this.#buffers.take();
+      buffer = this.#buffers.take(this.#slots);
     } catch (failure) {
       this.#take({ buffer: this.#buffers.first, count: 0, last: true, failure });
     }

@@ -5,42 +5,55 @@ import type { Transport } from './transport.js';
 
 /** The kernel never makes a dump datagram larger than this (docs/kernel.md 1.8). */
 const DATAGRAM_SIZE = 32768;
-/** Datagrams taken at once during a dump: about 4,000 entries, or 10 to 20 ms of the kernel's time on a thread. */
-const DUMP_SLOTS = 32;
-/** Parts of a dump that are being filled, wait or are visited: the kernel goes on while code that is new is slow, for 0.1 s. */
-const DUMP_PARTS = 8;
-/** One is filled while another is visited. */
-const FREE_KEPT = 2;
 /** The first part of a dump is taken without a thread, so that a small table never starts one. */
 const FIRST_SLOTS = 2;
+/**
+ * Datagrams taken at once later in a dump: about 19,000 entries, or 40 ms of the kernel's time on a thread. Between two parts that thread
+ * waits until the caller's thread runs, which takes 5 ms on a busy machine.
+ */
+const MOST_SLOTS = 128;
+/** Datagrams that are being filled, wait or are visited: the kernel goes on while code that is new is slow, for 0.1 s. */
+const AHEAD_SLOTS = 3 * MOST_SLOTS;
 
 /**
  * Receive buffers for one socket: a small one for answers and the start of a dump, and large ones, made as a dump needs them, so
- * that the kernel fills some while others are read.
+ * that the kernel fills some while others are read. Each is twice as large as the one before, up to a bound: there is something to visit
+ * soon, and later there are few parts.
  */
 export class ReceiveBuffers {
   readonly first: Datagrams;
   readonly #transport: Pick<Transport, 'createDatagrams'>;
+  /** Of the largest size. */
   readonly #free: Datagrams[] = [];
   #made = 0;
+  #latest = FIRST_SLOTS;
 
   constructor(transport: Pick<Transport, 'createDatagrams'>) {
     this.#transport = transport;
     this.first = transport.createDatagrams(FIRST_SLOTS, DATAGRAM_SIZE);
   }
 
-  /** A large buffer, or `undefined` while all are in use. */
-  take(): Datagrams | undefined {
+  /** A large buffer of at most so many slots, or `undefined` while too many are in use. */
+  take(most = MOST_SLOTS): Datagrams | undefined {
     const free = this.#free.pop();
-    if (free || this.#made === DUMP_PARTS) return free;
-    this.#made++;
-    return this.#transport.createDatagrams(DUMP_SLOTS, DATAGRAM_SIZE);
+    if (free) return free;
+    const slots = Math.min(most, 2 * this.#latest, MOST_SLOTS);
+    if (this.#made + slots > AHEAD_SLOTS) return undefined;
+    this.#made += slots;
+    this.#latest = slots;
+    return this.#transport.createDatagrams(slots, DATAGRAM_SIZE);
   }
 
-  /** Takes a buffer back, to be used again or, when there are others, to be let go. */
+  /** Takes a buffer back, to be used again if no other will be larger. */
   give(buffer: Datagrams): void {
     if (buffer === this.first) return;
-    if (this.#free.length < FREE_KEPT) this.#free.push(buffer);
-    else this.#made--;
+    if (buffer.slots === MOST_SLOTS) this.#free.push(buffer);
+    else this.#made -= buffer.slots;
+  }
+
+  /** Lets go of the large buffers, at the end of a dump: the next may be small. */
+  release(): void {
+    for (const buffer of this.#free.splice(0)) this.#made -= buffer.slots;
+    this.#latest = FIRST_SLOTS;
   }
 }
