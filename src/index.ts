@@ -10,6 +10,7 @@ export { formatAddress, parseAddress } from './ctnetlink/address.js';
 export type { AddressTuple, IcmpTuple, NumberedTuple, PortTuple } from './ctnetlink/complete-tuple.js';
 export type { EventInfo, EventType, ExpectationEvent, FlowEvent } from './ctnetlink/event.js';
 export type { Expectation, ExpectationJson } from './ctnetlink/expectation.js';
+export { matcher, matches } from './ctnetlink/filter/matches.js';
 export type {
   AddressMatch,
   AddressNatMatch,
@@ -20,7 +21,7 @@ export type {
   OriginalMatch,
   TupleMatch,
   WatchFilter,
-} from './ctnetlink/filter-input.js';
+} from './ctnetlink/filter/object-input.js';
 export {
   type DccpFlow,
   type DccpInfo,
@@ -50,7 +51,6 @@ export {
 } from './ctnetlink/flow.js';
 export { flowKey } from './ctnetlink/flow-key.js';
 export { LabelMap } from './ctnetlink/label.js';
-export { matcher, matches } from './ctnetlink/matches.js';
 export type {
   ExpectationKeyInput,
   ExpectationKeyMembers,

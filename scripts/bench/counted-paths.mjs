@@ -33,7 +33,7 @@ const at = (path) => import(`${root}/dist/${path}.js`);
 const { createFlowView } = await at('ctnetlink/view');
 const { S } = await at('ctnetlink/fields');
 const { isClash, lastingStatus } = await at('ctnetlink/flow-identity');
-const { compileFilter } = await at('ctnetlink/filter');
+const { compileFilter } = await at('ctnetlink/filter/compile');
 const { FlowReader, fieldSet } = await at('ctnetlink/flow');
 const { LabelMap } = await at('ctnetlink/label');
 const { ByteWriter } = await at('format/byte-writer');

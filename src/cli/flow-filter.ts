@@ -1,7 +1,7 @@
 // Options → FlowFilter, for the commands that choose among flows: list, get, update, delete, events.
 
 import type { AddressBytes } from '../ctnetlink/address.js';
-import type { End, FlowCondition, FlowFilter, Side } from '../ctnetlink/filter.js';
+import type { End, FlowCondition, FlowFilter, Side } from '../ctnetlink/filter/condition.js';
 import { icmpv6 } from '../ctnetlink/protocols/icmpv6.js';
 import { savedVtag } from '../ctnetlink/protocols/sctp.js';
 import type { AddressValue, NatValue, OptionValues } from './invocation.js';

@@ -3,7 +3,7 @@
 
 import { readFileSync } from 'node:fs';
 import { parseAddress } from '../ctnetlink/address.js';
-import type { FlowFilter } from '../ctnetlink/filter.js';
+import type { FlowFilter } from '../ctnetlink/filter/condition.js';
 import { tcp } from '../ctnetlink/protocols/tcp.js';
 import { UsageError } from './usage-error.js';
 

@@ -7,9 +7,9 @@ import { codeBlocks, page } from '../../test/support/pages.js';
 import { MessageWriter } from '../wire/message.js';
 import { parseAddress } from './address.js';
 import { putTuple } from './encode.js';
-import type { FlowFilter } from './filter.js';
+import type { FlowFilter } from './filter/condition.js';
+import { exactKey, putKernelFilter, requiredFamily, type TupleFilter } from './filter/kernel-filter.js';
 import { putFlow } from './flow-spec.js';
-import { exactKey, putKernelFilter, requiredFamily, type TupleFilter } from './kernel-filter.js';
 import { CTA_TUPLE_ORIG } from './uapi/nfnetlink-conntrack.js';
 
 const REQUEST = 0x1;

@@ -12,7 +12,7 @@ import {
   requireComplete,
 } from './complete-tuple.js';
 import type { FlowKey, TupleSpec } from './encode.js';
-import { readMarkAndMask, readNat } from './filter-input.js';
+import { readMarkAndMask, readNat } from './filter/object-input.js';
 import { type Family, FLOW_FIELDS, type FlowState } from './flow.js';
 import { exactTcpFlags, type FlowChange, labelBytes, tcpState } from './flow-change.js';
 import { type FlowSpec, LABEL_BITS, type NatSpec, type ProtocolState, type SequenceAdjustment } from './flow-spec.js';

@@ -2,12 +2,12 @@
 
 import { EVENT_TYPES, type EventType, type FlowEvent } from '../ctnetlink/event.js';
 import { isOfType } from '../ctnetlink/event-type.js';
-import { isConstant, MATCH_ALL } from '../ctnetlink/filter.js';
-import { type Filter, toFlowFilter, type WatchFilter } from '../ctnetlink/filter-input.js';
+import { isConstant, MATCH_ALL } from '../ctnetlink/filter/condition.js';
+import { requiredConditions } from '../ctnetlink/filter/kernel-filter.js';
+import { type Filter, toFlowFilter, type WatchFilter } from '../ctnetlink/filter/object-input.js';
 import { type Family, type Flow, type FlowField, FlowReader, fieldSet } from '../ctnetlink/flow.js';
 import type { FlowChange } from '../ctnetlink/flow-change.js';
 import type { FlowSpec } from '../ctnetlink/flow-spec.js';
-import { requiredConditions } from '../ctnetlink/kernel-filter.js';
 import {
   type FlowCopy,
   type FlowKeyInput,

@@ -5,7 +5,7 @@ import { suite, test } from 'node:test';
 import fc from 'fast-check';
 import { parseAddress } from '../ctnetlink/address.js';
 import { putTuple } from '../ctnetlink/encode.js';
-import { type FlowFilter, MATCH_ALL } from '../ctnetlink/filter.js';
+import { type FlowFilter, MATCH_ALL } from '../ctnetlink/filter/condition.js';
 import { AF_INET, AF_INET6, AF_UNSPEC } from '../ctnetlink/uapi/in.js';
 import { CTA_MARK, CTA_TUPLE_ORIG } from '../ctnetlink/uapi/nfnetlink-conntrack.js';
 import { createFlowView } from '../ctnetlink/view.js';

@@ -2,8 +2,9 @@
 // makes a message of each entry that its filter lets through; that keeps one processor busy. Two dumps, one a family, share out the
 // messages and let the kernel filter by tuple, but walk twice. A wrong choice costs time, never an entry.
 
-import { compileFilter, type FlowFilter, type FlowPredicate } from '../ctnetlink/filter.js';
-import { filtersByTuple, kernelPart, requiredFamily } from '../ctnetlink/kernel-filter.js';
+import { compileFilter, type FlowPredicate } from '../ctnetlink/filter/compile.js';
+import type { FlowFilter } from '../ctnetlink/filter/condition.js';
+import { filtersByTuple, kernelPart, requiredFamily } from '../ctnetlink/filter/kernel-filter.js';
 import { AF_INET, AF_INET6, AF_UNSPEC } from '../ctnetlink/uapi/in.js';
 import type { View } from '../ctnetlink/view.js';
 

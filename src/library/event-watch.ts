@@ -1,11 +1,12 @@
 // EventWatch: events of one table, with the list before them and the repair after a loss where those are wanted.
 
-import { eventFilter } from '../ctnetlink/event-filter.js';
 import { X } from '../ctnetlink/expectation-fields.js';
 import { S } from '../ctnetlink/fields.js';
-import { compileFilter, type FlowFilter, type FlowPredicate, MATCH_ALL } from '../ctnetlink/filter.js';
+import { compileFilter, type FlowPredicate } from '../ctnetlink/filter/compile.js';
+import { type FlowFilter, MATCH_ALL } from '../ctnetlink/filter/condition.js';
+import { eventFilter } from '../ctnetlink/filter/event-program.js';
+import { requiredFamily } from '../ctnetlink/filter/kernel-filter.js';
 import { areTwoFlows, isClash, lastingStatus } from '../ctnetlink/flow-identity.js';
-import { requiredFamily } from '../ctnetlink/kernel-filter.js';
 import { AF_UNSPEC } from '../ctnetlink/uapi/in.js';
 import { IPS_DYING } from '../ctnetlink/uapi/nf-conntrack-common.js';
 import { createExpectationView, createFlowView, type View } from '../ctnetlink/view.js';

@@ -3,8 +3,8 @@
 import { putFlowKey } from '../ctnetlink/encode.js';
 import { type EventProgram, type FlowEvent, flowEvent } from '../ctnetlink/event.js';
 import { S } from '../ctnetlink/fields.js';
-import { compileFilter } from '../ctnetlink/filter.js';
-import { type Filter, toFlowFilter } from '../ctnetlink/filter-input.js';
+import { compileFilter } from '../ctnetlink/filter/compile.js';
+import { type Filter, toFlowFilter } from '../ctnetlink/filter/object-input.js';
 import { type Flow, FlowReader } from '../ctnetlink/flow.js';
 import { type FlowKeyInput, toFlowKey } from '../ctnetlink/new-flow.js';
 import { createFlowView, type View } from '../ctnetlink/view.js';

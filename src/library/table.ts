@@ -3,11 +3,12 @@
 import { type FlowKey, putFlowKey, putTuple, type TupleSpec } from '../ctnetlink/encode.js';
 import { type ExpectationSpec, putExpectation } from '../ctnetlink/expectation-spec.js';
 import { S } from '../ctnetlink/fields.js';
-import { compileFilter, type FlowFilter } from '../ctnetlink/filter.js';
+import { compileFilter } from '../ctnetlink/filter/compile.js';
+import type { FlowFilter } from '../ctnetlink/filter/condition.js';
+import { exactKey, putKernelFilter, requiredFamily, type TupleFilter } from '../ctnetlink/filter/kernel-filter.js';
 import type { Family } from '../ctnetlink/flow.js';
 import { changesFlow, type FlowChange, hasLabels } from '../ctnetlink/flow-change.js';
 import { type FlowSpec, putFlow } from '../ctnetlink/flow-spec.js';
-import { exactKey, putKernelFilter, requiredFamily, type TupleFilter } from '../ctnetlink/kernel-filter.js';
 import { CPU_STATISTICS, createStatisticsView, EXPECTATION_STATISTICS, GLOBAL_STATISTICS } from '../ctnetlink/statistics.js';
 import { AF_INET, AF_INET6, AF_UNSPEC } from '../ctnetlink/uapi/in.js';
 import {

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { MATCH_ALL } from '../../src/ctnetlink/filter.js';
+import { MATCH_ALL } from '../../src/ctnetlink/filter/condition.js';
 import { Conntrack, ConntrackError, type Flow, KernelError, type NewFlow } from '../../src/index.js';
 import { ConntrackTable } from '../../src/library/table.js';
 import { Watchdog } from '../fuzz/watchdog.js';

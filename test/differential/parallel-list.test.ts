@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';
-import { type FlowFilter, MATCH_ALL } from '../../src/ctnetlink/filter.js';
+import { type FlowFilter, MATCH_ALL } from '../../src/ctnetlink/filter/condition.js';
 import { ConntrackError } from '../../src/index.js';
 import { ConntrackTable } from '../../src/library/table.js';
 import type { OpenTransport } from '../../src/wire/transport.js';

@@ -5,9 +5,9 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { after, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { eventFilter } from '../../src/ctnetlink/event-filter.js';
-import type { FlowFilter } from '../../src/ctnetlink/filter.js';
-import { putKernelFilter } from '../../src/ctnetlink/kernel-filter.js';
+import type { FlowFilter } from '../../src/ctnetlink/filter/condition.js';
+import { eventFilter } from '../../src/ctnetlink/filter/event-program.js';
+import { putKernelFilter } from '../../src/ctnetlink/filter/kernel-filter.js';
 import type { View } from '../../src/ctnetlink/view.js';
 import type { KernelError } from '../../src/errors.js';
 import type { ByteWriter } from '../../src/format/byte-writer.js';
@@ -132,7 +132,8 @@ describe('what is sent', () => {
   for (const [n, filter] of filters.entries())
     test(`list request ${n}`, async () => {
       const there = await machine.load<typeof import('../../src/wire/message.js')>('wire/message');
-      const kernelFilter = await machine.load<typeof import('../../src/ctnetlink/kernel-filter.js')>('ctnetlink/kernel-filter');
+      const kernelFilter =
+        await machine.load<typeof import('../../src/ctnetlink/filter/kernel-filter.js')>('ctnetlink/filter/kernel-filter');
       const build = (writer: MessageWriter, put: typeof putKernelFilter) => {
         writer.begin(0x101, 0x305, 77, 2);
         put(writer, filter, 2, 'everything');
@@ -209,7 +210,8 @@ test('refusals, with what the kernel says of them', async () => {
 });
 
 test('a socket filter keeps the same events', async () => {
-  const there = await machine.load<typeof import('../../src/ctnetlink/event-filter.js')>('ctnetlink/event-filter');
+  const there =
+    await machine.load<typeof import('../../src/ctnetlink/filter/event-program.js')>('ctnetlink/filter/event-program');
   const filters: readonly FlowFilter[] = [
     { kind: 'family', family: 2 },
     { kind: 'protocol', protonum: 17 },

@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { compileFilter } from '../../src/ctnetlink/filter.js';
-import { toFlowFilter } from '../../src/ctnetlink/filter-input.js';
+import { compileFilter } from '../../src/ctnetlink/filter/compile.js';
+import { toFlowFilter } from '../../src/ctnetlink/filter/object-input.js';
 import { FlowReader } from '../../src/ctnetlink/flow.js';
 import { createFlowView } from '../../src/ctnetlink/view.js';
 import { ByteWriter } from '../../src/format/byte-writer.js';

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
-import { type Filter, toFlowFilter, type WatchFilter } from '../../src/ctnetlink/filter-input.js';
+import { type Filter, toFlowFilter, type WatchFilter } from '../../src/ctnetlink/filter/object-input.js';
 import { type ExpectationKeyInput, toExpectationKey } from '../../src/ctnetlink/new-expectation.js';
 import {
   type FlowCopy,

@@ -1,7 +1,7 @@
 // What `-D` and `-U` share: run over the flows a filter wants, print each that was changed, tell how it went; and the safety
 // options, which look first.
 
-import type { FlowFilter } from '../../ctnetlink/filter.js';
+import type { FlowFilter } from '../../ctnetlink/filter/condition.js';
 import type { LabelMap } from '../../ctnetlink/label.js';
 import type { View } from '../../ctnetlink/view.js';
 import type { SaveVerb } from '../../format/flow-save.js';

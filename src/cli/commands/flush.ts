@@ -1,6 +1,6 @@
 // `-F`: the whole table, or one family of it; or all expectations.
 
-import type { FlowFilter } from '../../ctnetlink/filter.js';
+import type { FlowFilter } from '../../ctnetlink/filter/condition.js';
 import { CLOSING_PREFIX, type Context } from '../context.js';
 import { notThisSsh } from '../ssh.js';
 import type { Table } from '../tables.js';

@@ -1,18 +1,18 @@
 // Filter: which flows are meant, as callers write it: the members of a flow that must be so. → FlowFilter.
 
-import { ValueError } from '../errors.js';
-import { type AddressBytes, familyOf, prefixMask } from './address.js';
-import type { End, FlowCondition, FlowFilter, Side } from './filter.js';
-import type { Family, FlowState } from './flow.js';
-import { addressOf, MAX_U8, MAX_U16, MAX_U32, Members, numberOf, show } from './members.js';
-import { nameOf, type ProtocolInput, readFamily, readLabels, readProtocol, readState, readStatus } from './protocol-input.js';
-import { DCCP_ROLES, type DccpRole, type DccpState, dccp } from './protocols/dccp.js';
-import { icmp } from './protocols/icmp.js';
-import { icmpv6 } from './protocols/icmpv6.js';
-import { type SctpState, sctp } from './protocols/sctp.js';
-import type { TcpState } from './protocols/tcp.js';
-import type { Protocol } from './schema.js';
-import type { StatusName } from './status.js';
+import { ValueError } from '../../errors.js';
+import { type AddressBytes, familyOf, prefixMask } from '../address.js';
+import type { Family, FlowState } from '../flow.js';
+import { addressOf, MAX_U8, MAX_U16, MAX_U32, Members, numberOf, show } from '../members.js';
+import { nameOf, type ProtocolInput, readFamily, readLabels, readProtocol, readState, readStatus } from '../protocol-input.js';
+import { DCCP_ROLES, type DccpRole, type DccpState, dccp } from '../protocols/dccp.js';
+import { icmp } from '../protocols/icmp.js';
+import { icmpv6 } from '../protocols/icmpv6.js';
+import { type SctpState, sctp } from '../protocols/sctp.js';
+import type { TcpState } from '../protocols/tcp.js';
+import type { Protocol } from '../schema.js';
+import type { StatusName } from '../status.js';
+import type { End, FlowCondition, FlowFilter, Side } from './condition.js';
 
 /** What a direction must be like, the original one. Which members go together depends on the protocol. */
 export interface OriginalMatch {

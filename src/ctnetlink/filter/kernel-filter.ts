@@ -2,16 +2,15 @@
 // than the filter wants, never less, and every entry is checked again. So a kernel that ignores a condition (older ones do, in
 // silence) costs time, not answers. What the kernel gets wrong is never sent. Source: docs/kernel.md 4.
 
-import type { MessageWriter } from '../wire/message.js';
-import { familyOf } from './address.js';
-import { putTuple, type TupleSpec } from './encode.js';
-import type { FlowCondition, FlowFilter, Side } from './filter.js';
-import { ICMP_INVERSE, icmp } from './protocols/icmp.js';
-import { ICMPV6_INVERSE } from './protocols/icmpv6.js';
-import { protocolByNumber } from './protocols/index.js';
-import { tcp } from './protocols/tcp.js';
-import { udp } from './protocols/udp.js';
-import { AF_INET, AF_UNSPEC } from './uapi/in.js';
+import type { MessageWriter } from '../../wire/message.js';
+import { familyOf } from '../address.js';
+import { putTuple, type TupleSpec } from '../encode.js';
+import { ICMP_INVERSE, icmp } from '../protocols/icmp.js';
+import { ICMPV6_INVERSE } from '../protocols/icmpv6.js';
+import { protocolByNumber } from '../protocols/index.js';
+import { tcp } from '../protocols/tcp.js';
+import { udp } from '../protocols/udp.js';
+import { AF_INET, AF_UNSPEC } from '../uapi/in.js';
 import {
   CTA_FILTER,
   CTA_FILTER_F_CTA_IP_DST,
@@ -34,7 +33,8 @@ import {
   CTA_TUPLE_ORIG,
   CTA_TUPLE_REPLY,
   CTA_ZONE,
-} from './uapi/nfnetlink-conntrack.js';
+} from '../uapi/nfnetlink-conntrack.js';
+import type { FlowCondition, FlowFilter, Side } from './condition.js';
 
 type MutableTuple = { -readonly [K in keyof TupleSpec]: TupleSpec[K] };
 type Conditions = readonly FlowCondition[];

@@ -1,9 +1,9 @@
 // Whether a filter wants a flow, without a table: the predicate that chooses from lists and events, over the flow's message.
 
-import { compileFilter } from './filter.js';
-import { type Filter, toFlowFilter } from './filter-input.js';
-import type { Flow, FlowJson } from './flow.js';
-import { FlowViews } from './flow-message.js';
+import type { Flow, FlowJson } from '../flow.js';
+import { FlowViews } from '../flow-message.js';
+import { compileFilter } from './compile.js';
+import { type Filter, toFlowFilter } from './object-input.js';
 
 /**
  * Whether `list(filter)` would give this flow: it may have been listed, come with an event, been copied or sent between threads, or

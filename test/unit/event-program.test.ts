@@ -2,8 +2,9 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { eventFilter } from '../../src/ctnetlink/event-filter.js';
-import { compileFilter, type FlowCondition, type FlowFilter, MATCH_ALL } from '../../src/ctnetlink/filter.js';
+import { compileFilter } from '../../src/ctnetlink/filter/compile.js';
+import { type FlowCondition, type FlowFilter, MATCH_ALL } from '../../src/ctnetlink/filter/condition.js';
+import { eventFilter } from '../../src/ctnetlink/filter/event-program.js';
 import { createFlowView } from '../../src/ctnetlink/view.js';
 import { DecodeError } from '../../src/errors.js';
 import { damaged, noise, randomTree } from '../fuzz/messages.js';

@@ -1,6 +1,6 @@
 // Classic BPF: the few instructions that a socket filter on events needs. Source: linux/filter.h, linux/bpf_common.h.
 
-import { putHost16, putHost32 } from '../wire/bytes.js';
+import { putHost16, putHost32 } from '../../wire/bytes.js';
 
 const BPF_LD_ABS = 0x20;
 const BPF_W = 0x00;

@@ -2,13 +2,10 @@
 // and ports of the original direction, which stand at fixed offsets (docs/kernel.md 3.12, 6.6). As with kernel-filter.ts it is a
 // pre-filter only: what it cannot judge it lets through, and every event is checked again.
 
-import { be16, be32, putHost16 } from '../wire/bytes.js';
-import { NLA_F_NESTED } from '../wire/uapi/netlink.js';
-import { type AddressBytes, familyOf } from './address.js';
-import { BpfProgram } from './bpf.js';
-import type { FlowCondition, FlowFilter } from './filter.js';
-import { requiredConditions } from './kernel-filter.js';
-import { AF_INET, AF_INET6 } from './uapi/in.js';
+import { be16, be32, putHost16 } from '../../wire/bytes.js';
+import { NLA_F_NESTED } from '../../wire/uapi/netlink.js';
+import { type AddressBytes, familyOf } from '../address.js';
+import { AF_INET, AF_INET6 } from '../uapi/in.js';
 import {
   CTA_IP_V4_DST,
   CTA_IP_V4_SRC,
@@ -20,7 +17,10 @@ import {
   CTA_TUPLE_IP,
   CTA_TUPLE_ORIG,
   CTA_TUPLE_PROTO,
-} from './uapi/nfnetlink-conntrack.js';
+} from '../uapi/nfnetlink-conntrack.js';
+import { BpfProgram } from './bpf.js';
+import type { FlowCondition, FlowFilter } from './condition.js';
+import { requiredConditions } from './kernel-filter.js';
 
 /** nfgen_family */
 const FAMILY = 16;
