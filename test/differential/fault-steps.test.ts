@@ -132,7 +132,7 @@ const SESSIONS: readonly Session[] = [
       await events.ready;
       await act(range(3).map((n) => newFlow(raw(MANY + n))));
       await act(range(2).map((n) => deleteFlow(raw(n))));
-      await settled(taking, () => known.size === MANY + 1 + 1);
+      await settled(taking, () => isFinal([...known]));
       events.close();
       await taking;
       return [...known].sort();
@@ -146,7 +146,7 @@ const SESSIONS: readonly Session[] = [
       const failed = live.closed.catch(() => {}); // told by its failure
       await act(range(3).map((n) => newFlow(raw(MANY + n))));
       await act(range(2).map((n) => deleteFlow(raw(n))));
-      await settled(failed, () => live.size === MANY + 1 + 1);
+      await settled(failed, () => isFinal([...live].map(tupleOf)));
       if (live.failure) throw live.failure;
       const flows = [...live].map(tupleOf).sort();
       live.close();
@@ -160,6 +160,11 @@ function key(n: number) {
 }
 function existing(n: number): NewFlow {
   return { ...key(n), timeout: 10 };
+}
+
+/** Whether three flows have come and the two that were deleted are gone: by number alone, two that are still to come would do as well. */
+function isFinal(tuples: readonly string[]): boolean {
+  return tuples.length === MANY + 1 + 1 && !tuples.some((each) => /"src":"10\.9\.0\.[01]"/.test(each));
 }
 
 /** Waits for `ended` or until `done`, for so long as the code has any business to take. */
