@@ -1,7 +1,7 @@
 // What people who join meet: workflows that run what we run, a lock file that stays as it is.
 
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { PROJECT, readProjectFile } from '../support/project.js';
@@ -45,4 +45,21 @@ test('the lock file lists the packages of every platform, so that npm install le
 test('a bug report asks for what there is', () => {
   const form = readProjectFile('.github/ISSUE_TEMPLATE/bug.md');
   for (const words of ['conntrack -V', 'uname -srm', 'CONNTRACK_DEBUG=netlink']) assert.ok(form.includes(words), words);
+});
+
+test('every file and every script that CONTRIBUTING.md names is there', () => {
+  const text = readProjectFile('CONTRIBUTING.md');
+  const { scripts } = JSON.parse(readProjectFile('package.json')) as { scripts: Readonly<Record<string, string>> };
+  const names = Array.from(text.matchAll(/\bnpm (?:run )?([\w:]+)/g), ([, name]) => name!).filter((name) => name !== 'install');
+  assert.ok(names.length > 10, `${names.length}`);
+  assert.deepEqual(
+    names.filter((name) => !(name in scripts)),
+    [],
+  );
+  const paths = Array.from(text.matchAll(/(?<![\w./])(?:src|test|bin|scripts|docs|examples)\/[\w./-]*\w\/?/g), ([path]) => path);
+  assert.ok(paths.length > 30, `${paths.length}`);
+  assert.deepEqual(
+    paths.filter((path) => !existsSync(join(PROJECT, path))),
+    [],
+  );
 });
