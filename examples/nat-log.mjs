@@ -1,9 +1,9 @@
-// Who used which public address and port, and for how long: a line for every translated flow that ends.
+// Who used which public address and port, and for how long: one line for every translated flow that ends.
 //   node nat-log.mjs [SECONDS]
 // For times and bytes: sysctl -w net.netfilter.nf_conntrack_timestamp=1 net.netfilter.nf_conntrack_acct=1
 import { Conntrack } from 'conntrack';
 
-// A reason is enough, such as that a privilege lacks.
+// Show the reason, such as a missing privilege, without a stack trace.
 process.on('uncaughtException', ({ message, hint }) => {
   console.error(hint ? `${message}\n  hint: ${hint}` : message);
   process.exit(1);

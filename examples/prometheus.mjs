@@ -2,7 +2,7 @@
 import { createServer } from 'node:http';
 import { Conntrack } from 'conntrack';
 
-// A reason is enough, such as that a privilege lacks.
+// Show the reason, such as a missing privilege, without a stack trace.
 process.on('uncaughtException', ({ message, hint }) => {
   console.error(hint ? `${message}\n  hint: ${hint}` : message);
   process.exit(1);
@@ -16,7 +16,7 @@ if (!(Number.isInteger(port) && port >= 0 && port < 65536)) {
 const conntrack = await Conntrack.open();
 // A view counts without asking the kernel for the whole table at every scrape.
 const live = await conntrack.watch();
-// One that has ended stays as it was: better no numbers than old ones.
+// A view that has ended is no longer updated: better no numbers than old ones.
 live.closed.catch((error) => {
   console.error(error.message);
   process.exit(1);

@@ -1,8 +1,8 @@
 // An endpoint has moved (a pod was replaced, a SIP server failed over). UDP flows keep their old translation as long as packets
-// come, so they must be deleted:  node stale-udp.mjs 192.0.2.10 5060
+// arrive, so delete them:  node stale-udp.mjs 192.0.2.10 5060
 import { Conntrack } from 'conntrack';
 
-// A reason is enough, such as that a privilege lacks.
+// Show the reason, such as a missing privilege, without a stack trace.
 process.on('uncaughtException', ({ message, hint }) => {
   console.error(hint ? `${message}\n  hint: ${hint}` : message);
   process.exit(1);
@@ -17,7 +17,7 @@ const conntrack = await Conntrack.open();
 const { matched, deleted, alreadyGone } = await conntrack.delete({
   protocol: 'udp',
   original: { dport: Number(port) },
-  reply: { src: address }, // where the packets really went, after destination NAT
+  reply: { src: address }, // where the packets really go, after destination NAT
 });
 await conntrack.close();
-console.log(`${matched} stale flows, ${deleted} deleted, ${alreadyGone} had gone by themselves`);
+console.log(`${matched} stale flows, ${deleted} deleted, ${alreadyGone} already gone`);

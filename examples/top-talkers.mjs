@@ -2,7 +2,7 @@
 // Needs counters: sysctl -w net.netfilter.nf_conntrack_acct=1
 import { Conntrack } from 'conntrack';
 
-// A reason is enough, such as that a privilege lacks.
+// Show the reason, such as a missing privilege, without a stack trace.
 process.on('uncaughtException', ({ message, hint }) => {
   console.error(hint ? `${message}\n  hint: ${hint}` : message);
   process.exit(1);
@@ -14,7 +14,7 @@ if (process.argv.length > 2) {
 }
 const conntrack = await Conntrack.open();
 const bytes = new Map();
-// Only what is needed is read: faster on large tables.
+// Read only what is needed: faster on large tables.
 for await (const { original, reply } of conntrack.list({}, { fields: ['original', 'reply'] }))
   bytes.set(original.src, (bytes.get(original.src) ?? 0n) + (original.bytes ?? 0n) + (reply.bytes ?? 0n));
 await conntrack.close();

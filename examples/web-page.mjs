@@ -5,7 +5,7 @@ import { Conntrack, ValueError } from 'conntrack';
 import { Hono } from 'hono';
 import { html } from 'hono/html';
 
-// A reason is enough, such as that a privilege lacks.
+// Show the reason, such as a missing privilege, without a stack trace.
 process.on('uncaughtException', ({ message, hint }) => {
   console.error(hint ? `${message}\n  hint: ${hint}` : message);
   process.exit(1);
@@ -22,7 +22,7 @@ const app = new Hono();
 app.get('/:host', async (context) => {
   const host = context.req.param('host');
   try {
-    // When the browser goes away, the reading of the table ends as well.
+    // Stop reading the table when the browser goes away.
     const flows = await conntrack.list({ original: { src: host } }, { signal: context.req.raw.signal }).toArray();
     const rows = flows.map(
       ({ protocol, original, state }) =>

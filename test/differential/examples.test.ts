@@ -67,7 +67,7 @@ suite('examples', { skip: SELF_TEST ? 'the reference has no library' : false }, 
       newFlow(udp('192.0.2.1', 2)),
       newFlow({ ...udp('192.0.2.1', 3, { destinationNat: { address: '192.0.2.10' } }), proto: 6, tcpState: TCP.ESTABLISHED }),
     ]);
-    assert.equal(await run('stale-udp', '192.0.2.10', '5060'), '1 stale flows, 1 deleted, 0 had gone by themselves\n');
+    assert.equal(await run('stale-udp', '192.0.2.10', '5060'), '1 stale flows, 1 deleted, 0 already gone\n');
     assert.equal((await namespace.must(['conntrack', '-C'])).trim(), '2');
     await namespace.must(['conntrack', '-F']);
   });
