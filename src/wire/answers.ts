@@ -23,28 +23,28 @@ import {
 const NOT_KNOWN = 'the answer is lost: what was to be changed may be changed all the same';
 
 /**
- * Called for each message of an answer. The bytes are borrowed: they are overwritten after the batch.
- * `index` is which message of the request it answers.
+ * Called for each message of an answer. The bytes are borrowed: they are overwritten after the batch. `index` says which message of the
+ * request this answers.
  */
 export type VisitMessage = (bytes: Uint8Array, at: number, end: number, index: number) => void;
 
-/** What answers are shown to. */
+/** Receives the messages of an answer. */
 export interface AnswerVisitor {
   readonly message: VisitMessage;
-  /** The messages of one datagram are done; `bytes` still holds them. */
+  /** All messages of one datagram have been visited; `bytes` still holds them. */
   readonly endDatagram?: ((bytes: Uint8Array) => void) | undefined;
 }
 
-/** @returns what a receive gave, when that is datagrams. @throws NoAnswerError, SystemError */
+/** @returns the number of datagrams received. @throws NoAnswerError, SystemError */
 export function checkCount(count: number, request: Request): number {
   if (count > 0) return count;
   if (count === 0 || count === -EAGAIN)
     throw new NoAnswerError(`${request.name}: the kernel gave no answer`, { hint: NOT_KNOWN });
-  // No word of the kernel about the request: an error of this socket.
+  // The kernel has said nothing about the request: this is an error of the socket.
   throw new SystemError('recvmmsg', -count, errnoName(-count), errnoReason(-count), { hint: NOT_KNOWN });
 }
 
-/** Whether a batch has the end of the answer: DONE comes alone in its datagram, an error first in its own. */
+/** Whether a batch contains the end of the answer: DONE is alone in its datagram, an error is the first message of its own. */
 export function holdsEnd(batch: Datagrams, count: number, sequence: number): boolean {
   for (let i = 0; i < count; i++) {
     const at = batch.start(i);
@@ -55,7 +55,7 @@ export function holdsEnd(batch: Datagrams, count: number, sequence: number): boo
   return false;
 }
 
-/** Visits the messages of a batch that belong to the request. @returns whether its end was among them */
+/** Visits the messages of a batch that belong to the request. @returns whether the end of the answer was among them */
 export function walkBatch(batch: Datagrams, count: number, request: Request, visitor: AnswerVisitor | undefined): boolean {
   let ended = false;
   for (let i = 0; i < count; i++) if (walkSlot(batch, i, request, visitor)) ended = true;
@@ -99,7 +99,7 @@ export function walkDatagram(
   return ended;
 }
 
-/** Of the last message of a request. */
+/** The result in the last message of an answer. */
 export function lastSequence(request: Request): number {
   return request.sequence + (request.count ?? 1) - 1;
 }
@@ -118,7 +118,7 @@ function checkResult(bytes: Uint8Array, at: number, end: number, type: number, r
   request.failed(index, error);
 }
 
-/** The kernel's own words about an error, where it sent some. Source: docs/kernel.md 1.6. */
+/** The kernel's own words about an error, if it sent any. Source: docs/kernel.md 1.6. */
 function extendedAck(bytes: Uint8Array, message: number, end: number): { detail?: string; offset?: number } {
   const found: { detail?: string; offset?: number } = {};
   const flags = host16(bytes, message + 6);

@@ -1,5 +1,5 @@
-// Multi-byte reads and writes on bytes. Netlink headers are in host order, most values in network order. The way of an entry, which is
-// hot, reads and writes with a DataView of the same memory, whose order is an argument.
+// Multi-byte reads and writes on bytes. Netlink headers are in host order, most values in network order. The hot path of an entry reads
+// and writes with a DataView of the same memory, which takes the order as an argument.
 
 import { LITTLE_ENDIAN as HOST_IS_LITTLE_ENDIAN } from './byte-order.js';
 
@@ -56,14 +56,14 @@ export function hostSigned32(bytes: Uint8Array, at: number): number {
 const NO_WORDS = new Int32Array(0);
 
 /**
- * The same memory as words of the machine, to be compared with each other only: what number a word is depends on the host.
- * Empty where the bytes do not begin at a multiple of 4.
+ * The same memory as machine words. Only compare them with each other: their values depend on the host. Empty if the bytes do not begin
+ * at a multiple of 4.
  */
 export function machineWords(bytes: Uint8Array): Int32Array {
   return bytes.byteOffset & 3 ? NO_WORDS : new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2);
 }
 
-/** Reverses the bytes of an unsigned 32-bit number on little-endian hosts: what be32 would have read as host32. */
+/** Reverses the bytes of an unsigned 32-bit number on little-endian hosts: turns a `host32` into the `be32` of the same bytes. */
 export function networkToHost32(value: number): number {
   return LITTLE_ENDIAN ? ((value >>> 24) | ((value >>> 8) & 0xff00) | ((value << 8) & 0xff0000) | (value << 24)) >>> 0 : value;
 }

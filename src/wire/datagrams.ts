@@ -9,8 +9,8 @@ const SOCKADDR_NL = 12;
 const KERNEL = 0;
 
 /**
- * `slots` receive buffers of `slotSize` bytes and the mmsghdr, iovec and sockaddr_nl arrays that describe them to the kernel.
- * The kernel is given their addresses, so this object keeps all of them reachable; whoever starts a receive keeps this object.
+ * `slots` receive buffers of `slotSize` bytes and the mmsghdr, iovec and sockaddr_nl arrays that describe them to the kernel. The kernel
+ * gets their addresses, so this object keeps all of them reachable; whoever starts a receive must keep this object.
  */
 export class Datagrams {
   readonly slots: number;
@@ -25,7 +25,7 @@ export class Datagrams {
   readonly #flagsAt: number;
   readonly #lengthAt: number;
 
-  /** Without `libc` for a transport that is not the kernel: `put` fills the slots. */
+  /** Omit `libc` for a transport that is not the kernel: `put` fills the slots. */
   constructor(slots: number, slotSize: number, libc?: Libc) {
     const p = libc?.pointerSize ?? 8;
     this.slots = slots;
@@ -54,7 +54,7 @@ export class Datagrams {
     }
   }
 
-  /** Does what the kernel does: makes a datagram number `i`, cut when it is too long. */
+  /** Does what the kernel does: fills in datagram `i`, truncated if it is too long. */
   put(i: number, datagram: Uint8Array): void {
     const header = i * this.#headerSize;
     const length = Math.min(datagram.length, this.slotSize);

@@ -1,14 +1,14 @@
-// Descriptor: an open file descriptor that is closed exactly once: by its owner, or when nobody can reach the owner any more.
-// Numbers are used again at once, so a second close would be somebody else's.
+// Descriptor: an open file descriptor that is closed exactly once, by its owner or when nobody can reach the owner any more. The system
+// reuses numbers at once, so a second close would hit somebody else's file.
 
 import { closeWhenForgotten } from './forgotten.js';
 
 export class Descriptor {
-  /** To be used only as long as the owner is open. */
+  /** Use it only while the owner is open. */
   readonly number: number;
   readonly #end: (number: number) => void;
   #closed = false;
-  /** Calls on other threads that are under way. */
+  /** Calls in progress on other threads. */
   #lent = 0;
 
   /** `end` closes it. */
@@ -22,7 +22,7 @@ export class Descriptor {
     return this.#closed;
   }
 
-  /** Runs something that uses the number on another thread; `close` takes effect behind it. */
+  /** Runs something that uses the number on another thread; `close` takes effect after it. */
   async lend<T>(use: (number: number) => Promise<T>): Promise<T> {
     this.#lent++;
     try {

@@ -1,4 +1,4 @@
-// Dumps over a transport that gives parts when it is told to: reading ahead, its bounds, its end, and the shared thread.
+// Dumps over a transport that delivers parts when told to: reading ahead, its bounds, its end, and the shared thread.
 
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
@@ -26,7 +26,7 @@ function datagram(number: number | undefined): Uint8Array {
   return bytes;
 }
 
-/** Answers with entries `0` to `count - 1` and the end, or fails behind `failAfter` datagrams. */
+/** Answers with entries `0` to `count - 1` and the end, or fails after `failAfter` datagrams. */
 class Script implements Transport {
   readonly portId = 1;
   readonly receiveBuffer = 0;
@@ -34,14 +34,14 @@ class Script implements Transport {
   readonly #count: number;
   readonly #failure: (() => number) | undefined;
   #next = 0;
-  /** Slots of the large buffers that were made. */
+  /** Slots of the large buffers that were created. */
   readonly made: number[] = [];
   /** Datagrams that were received. */
   given = 0;
   onThread = 0;
   underWay = 0;
   onCaller = 0;
-  /** How many receives were under way at most, over all scripts with the same tally. */
+  /** The largest number of simultaneous receives, over all scripts with the same tally. */
   readonly tally: { now: number; most: number };
 
   constructor(count: number, failure?: () => number, tally = { now: 0, most: 0 }) {

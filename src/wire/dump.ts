@@ -1,4 +1,4 @@
-// Multipart dumps: received part by part, ahead of what is done with the entries. Rules: docs/kernel.md 1.3, 1.8.
+// Multipart dumps, received part by part, ahead of the code that visits the entries. Rules: docs/kernel.md 1.3, 1.8.
 
 import { type AnswerVisitor, checkCount, holdsEnd, lastSequence, walkBatch, walkSlot } from './answers.js';
 import type { Datagrams } from './datagrams.js';
@@ -6,79 +6,79 @@ import type { ReceiveBuffers } from './receive-buffers.js';
 import type { Request } from './request.js';
 import type { Transport } from './transport.js';
 
-/** Datagrams in a part where few may wait. */
+/** Datagrams in a part if few may wait. */
 const FEW = 32;
 
-/** Datagrams visited, about 500 entries, after which the thread that receives is looked at. */
+/** After visiting this many datagrams, about 500 entries, it checks the receiving thread. */
 const TURN = 4;
 
 /** What happens during a dump. */
 export interface DumpVisitor extends AnswerVisitor {
-  /** A batch of datagrams arrived; its messages follow when the promise, if there is one, has settled. */
+  /** A batch of datagrams has arrived; its messages follow once the returned promise, if any, has settled. */
   readonly beginBatch?: (() => void | Promise<void>) | undefined;
-  /** Asked behind each datagram: a promise is waited for before the next is visited. What it throws ends the dump. */
+  /** Called after each datagram; if it returns a promise, the next datagram waits for it. An exception ends the dump. */
   readonly pause?: (() => Promise<void> | undefined) | undefined;
 }
 
 /** A request for a dump. */
 export interface DumpRequest extends Request {
-  /** Send it on a thread: a large dump may work for long before its first part is there. */
+  /** Send it on a thread: a large dump may take long to produce its first part. */
   readonly large?: boolean | undefined;
-  /** Shared by dumps that run at the same time. Without it each of them receives on a thread of its own. */
+  /** Shared by dumps that run at the same time. Without it, each receives on its own thread. */
   readonly thread?: SharedThread | undefined;
-  /** How many parts may wait to be visited; parts are small then. Default: as many as there are buffers for. */
+  /** How many parts may wait to be visited; if given, parts are small. Default: as many as there are buffers for. */
   readonly ahead?: number | undefined;
 }
 
-/** A buffer with what one receive put into it. */
+/** A buffer and what one receive put into it. */
 interface Part {
   readonly buffer: Datagrams;
   /** Datagrams, or `-errno`. */
   readonly count: number;
-  /** The end of the answer, or of all that can be known of it, is in it. */
+  /** It contains the end of the answer, or of all that can be received of it. */
   readonly last: boolean;
-  /** What was thrown instead. */
+  /** The exception that was thrown instead. */
   readonly failure?: unknown;
 }
 
 /**
- * One thread that receives for several dumps of one caller, who has two processors: a thread for each dump would be one too many.
- * One dump has the thread until it ends; another receives on the caller's thread, whenever that has nothing to visit.
+ * One thread that receives for several dumps of a caller on a machine with two processors, where a thread for each dump would be one too
+ * many. One dump has the thread until it ends; another receives on the caller's thread, whenever that has nothing to visit.
  */
 export class SharedThread {
   #busy = false;
   #idle = true;
   #waiting: (() => void)[] = [];
 
-  /** One that no dump gets: all of them receive on the caller's thread. */
+  /** A thread that no dump gets: all of them receive on the caller's thread. */
   static none(): SharedThread {
     const thread = new SharedThread();
     thread.take();
     return thread;
   }
 
-  /** To be given back by `release`. @returns whether the thread was free */
+  /** Return it with `release`. @returns whether the thread was free */
   take(): boolean {
     if (this.#busy) return false;
     this.#busy = true;
     return true;
   }
 
-  /** The dump that had the thread has ended. */
+  /** Called when the dump that had the thread has ended. */
   release(): void {
     this.#busy = false;
     this.setIdle(true);
   }
 
-  /** Whether all that was received on the thread has been visited. */
+  /** Whether everything received on the thread has been visited. */
   setIdle(idle: boolean): void {
     this.#idle = idle;
     if (idle) for (const resolve of this.#waiting.splice(0)) resolve();
   }
 
-  /** Settles when all that was received on the thread has been visited. */
+  /** Settles when everything received on the thread has been visited. */
   async idle(): Promise<void> {
-    // What has just arrived goes first: it is seen in the next turn of the event loop.
+    // Whatever has just arrived goes first: the next turn of the event loop sees it.
     await nextTurn();
     while (!this.#idle) await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }
@@ -88,14 +88,14 @@ function nextTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
-/** Receives the parts of a dump behind the first, one after another, on a thread, as long as there are buffers for them. */
+/** Receives the later parts of a dump, one after another, on a thread, as long as there are buffers for them. */
 class ReadAhead {
   readonly #socket: Transport;
   readonly #buffers: ReceiveBuffers;
   readonly #sequence: number;
   readonly #thread: SharedThread;
   readonly #most: number;
-  /** Of a part, at most. */
+  /** The most datagrams in a part. */
   readonly #slots: number | undefined;
   readonly #arrived: Part[] = [];
   #receiving: Promise<void> | undefined;
@@ -112,7 +112,7 @@ class ReadAhead {
     this.#receive();
   }
 
-  /** Not to be asked behind the last part. */
+  /** Do not call it after the last part. */
   async next(): Promise<Part> {
     while (this.#arrived.length === 0) {
       if (!this.#receiving) throw new Error('the receive buffers are in use by another dump');
@@ -131,7 +131,7 @@ class ReadAhead {
     this.#receive();
   }
 
-  /** Nothing more is wanted behind this part. Settles when the kernel no longer writes into a buffer. */
+  /** Stops after this part. Settles when the kernel no longer writes into a buffer. */
   async stop(part: Part): Promise<void> {
     this.#ended = true;
     await this.#receiving;
@@ -177,11 +177,10 @@ async function receivePart(socket: Transport, buffer: Datagrams, sequence: numbe
 }
 
 /**
- * Sends a dump request (NLM_F_DUMP and NLM_F_ACK) and visits every message of the answer. While one part is visited,
- * the kernel fills the next ones on another thread, so the time is the longer of the two, not their sum.
- * A `large` one is begun on another thread as well: the first part takes as long as it takes to find
- * entries that the filter lets through. Without it a small table starts no thread.
- * @throws as `transact`; after an error the socket may be in the middle of the dump, unless the kernel refused it, and must be closed
+ * Sends a dump request (NLM_F_DUMP and NLM_F_ACK) and visits every message of the answer. While one part is visited, the kernel fills the
+ * next ones on another thread, so the time is the longer of the two, not their sum. A `large` dump also starts on another thread, because
+ * the first part takes as long as the kernel needs to find entries that pass the filter. A small dump starts no thread.
+ * @throws as `transact`; after an error, unless the kernel refused the dump, the socket may be in the middle of it and must be closed
  */
 export async function dump(
   socket: Transport,
@@ -192,7 +191,7 @@ export async function dump(
   const { thread = new SharedThread() } = request;
   const buffer = buffers.first;
   const sequence = lastSequence(request);
-  // The dump that was begun first has the thread, not the one whose first part happens to be there first.
+  // The dump that began first gets the thread, not the one whose first part happens to arrive first.
   let threaded = thread.take();
   try {
     let count = await receiveFirst(socket, buffer, request);
@@ -211,7 +210,8 @@ export async function dump(
 }
 
 /**
- * As `dump`, but visits the first part only, about 300 entries: a sample. The socket is in the middle of the dump then, and must be closed.
+ * As `dump`, but visits only the first part, about 300 entries, as a sample. Afterwards the socket is in the middle of the dump and must
+ * be closed.
  */
 export async function beginDump(
   socket: Transport,
@@ -233,7 +233,7 @@ async function receiveFirst(socket: Transport, buffer: Datagrams, request: DumpR
   return socket.receiveAsync(buffer);
 }
 
-/** Visits a part and all that come behind it. */
+/** Visits a part and all later ones. */
 async function visitRest(part: Part, ahead: ReadAhead, request: Request, visitor: DumpVisitor): Promise<void> {
   let current = part;
   try {

@@ -1,5 +1,5 @@
-// errno numbers of Linux, their names and a plain reason for each that netlink or a file can give.
-// Source: asm-generic/errno-base.h, asm-generic/errno.h; reasons: docs/kernel.md 5.
+// errno numbers of Linux, their names, and a plain reason for each that netlink or a file operation can return. Source:
+// asm-generic/errno-base.h, asm-generic/errno.h; reasons: docs/kernel.md 5.
 
 export const EPERM = 1;
 export const ENOENT = 2;

@@ -1,5 +1,5 @@
-// libc through Bun's own foreign function interface, in place of ffi.ts in the standalone executable (scripts/build-exe.mjs).
-// Bun has neither calls on other threads nor readiness of descriptors for it: the first run at once, the second is asked for.
+// libc through Bun's own foreign function interface, in place of ffi.ts in the standalone executable (scripts/build-exe.mjs). It offers
+// neither calls on other threads nor a way to watch descriptors: calls run at once, and descriptors are polled.
 
 import { dlopen, ptr, read } from 'bun:ffi';
 import type { Libc } from './libc.js';

@@ -27,7 +27,7 @@ interface KoffiPoll {
   close(): void;
 }
 
-/** `sendAsync` and `recvmmsgAsync` leave the caller's thread alone. */
+/** `sendAsync` and `recvmmsgAsync` do not block the caller's thread. */
 export const CALLS_ON_THREADS = true;
 
 let loaded: Libc | undefined;
@@ -42,8 +42,8 @@ export function libc(): Libc {
 }
 
 /**
- * The native part of koffi. Opening its file directly takes about 1 ms; the package's own loader, which looks at the
- * executable first, takes 12 ms. It stays as the way for platforms and layouts not known here (docs/kernel.md 8.2).
+ * The native part of koffi. Opening its file directly takes about 1 ms; the package's own loader, which examines the executable first,
+ * takes 12 ms. It remains the fallback for platforms and layouts unknown here (docs/kernel.md 8.2).
  */
 function loadKoffi(): Koffi {
   const module = { exports: {} as Koffi };
@@ -55,7 +55,7 @@ function loadKoffi(): Koffi {
         process.dlopen(module, `${HERE}/${folder}/@koromix/koffi-linux-${process.arch}/${flavour}_${process.arch}/koffi.node`);
         return module.exports;
       } catch (error) {
-        // Not there, or not for this C library: the next place decides.
+        // Missing, or for another C library: try the next place.
         noDescriptor ||= /too many open files/i.test(String(error));
         forbidden ||= (error as NodeJS.ErrnoException).code === 'ERR_DLOPEN_DISABLED';
       }
@@ -75,12 +75,12 @@ function loadKoffi(): Koffi {
   }
 }
 
-/** asm-generic/fcntl.h, on all machines that koffi is for. */
+/** asm-generic/fcntl.h, on all machines that koffi supports. */
 const O_CLOEXEC = 0o2000000;
 
 /**
- * Where others have bundled this file as CommonJS, `import.meta` is empty, and these are there instead. They may be there elsewhere,
- * and mean another place: in `node -e`, in the REPL and in workers of a text.
+ * If a program has bundled this file as CommonJS, `import.meta` is empty and these exist instead. They can also exist elsewhere, with
+ * another meaning: in `node -e`, in the REPL, and in workers made from a string.
  */
 declare const __dirname: string;
 declare const require: NodeJS.Require;
@@ -93,12 +93,12 @@ function makeRequire(): NodeJS.Require {
 }
 
 /**
- * Where node_modules lies, seen from this file: from dist/ (the bundled command) and from dist/wire/ (the library), with koffi
- * inside this package, or beside it.
+ * Where node_modules is, relative to this file: from dist/ (the bundled command) and from dist/wire/ (the library), with koffi inside
+ * this package, or next to it.
  */
 const MODULE_FOLDERS = ['../node_modules', '../..', '../../node_modules', '../../..'];
 
-/** Whether this is a worker thread: there Node.js puts a stub in this place. node:worker_threads says it too, and takes 2 ms to load. */
+/** Whether this is a worker thread, where Node.js puts a stub here. node:worker_threads would say so too, but takes 2 ms to load. */
 const IN_WORKER = 'disabled' in process.chdir;
 
 function declare(koffi: Koffi): Libc {
@@ -116,7 +116,7 @@ function declare(koffi: Koffi): Libc {
     socket: (domain: number, type: number, protocol: number) => result(socket(domain, type, protocol)),
     close: (fd: number) => result(close(fd)),
   };
-  // Declaring a function takes time at each start: these are needed by few.
+  // Declaring a function takes time at each start, and few commands need these.
   const poll = later(() => c.func('int poll(void *requests, unsigned long count, int timeout)'));
   const pollNow = (request: Uint8Array) => result(poll()(request, 1, 0));
   const dup3 = later(() => c.func('int dup3(int from, int to, int flags)'));
@@ -148,9 +148,8 @@ function declare(koffi: Koffi): Libc {
 }
 
 /**
- * koffi ends the process when its handle is called back while JavaScript cannot run any more, which happens when a thread ends while
- * something is there to read. So all watches are stopped right before that. A worker thread may be terminated without notice: there
- * nothing of this is used.
+ * koffi ends the process if it calls back when JavaScript can no longer run, which happens if a thread ends while there is something to
+ * read. So all watches are stopped right before that. A worker thread may be terminated without notice, so workers do not use this.
  */
 function watchByEventLoop(koffi: Koffi): Libc['watch'] {
   const open = new Set<KoffiPoll>();
@@ -180,8 +179,8 @@ function watchByEventLoop(koffi: Koffi): Libc['watch'] {
 type Sockets = Pick<Libc, 'socket' | 'close'>;
 
 /**
- * Sockets that Node.js closes when the worker thread ends, however it ends: as it does with what node:fs has opened there. So each
- * takes the place of a file that was opened for this.
+ * Sockets that Node.js closes when the worker thread ends, however it ends. Node.js does that for files that node:fs has opened in the
+ * worker, so each socket takes over the descriptor of such a file.
  */
 function endedWithThread({ socket, close }: Sockets, dup3: (from: number, to: number) => number): Sockets {
   return {
@@ -211,7 +210,7 @@ function resultOf(call: () => number): number {
   }
 }
 
-/** Makes something at its first use. */
+/** Creates something at its first use. */
 function later<T>(make: () => T): () => T {
   let made: T | undefined;
   return () => {

@@ -1,6 +1,6 @@
-// Libc: the C library as far as a netlink client needs it. ffi.ts provides it on Node.js, ffi-bun.ts in the standalone executable.
+// Libc: the part of the C library that a netlink client needs. ffi.ts provides it on Node.js, ffi-bun.ts in the standalone executable.
 
-/** libc, as far as it is needed here. A negative result is `-errno`, as inside the kernel. */
+/** The libc calls used here. A negative result is `-errno`, as inside the kernel. */
 export interface Libc {
   socket(domain: number, type: number, protocol: number): number;
   bind(fd: number, address: Uint8Array, length: number): number;
@@ -8,25 +8,28 @@ export interface Libc {
   setsockopt(fd: number, level: number, name: number, value: Uint8Array, length: number): number;
   getsockopt(fd: number, level: number, name: number, value: Uint8Array, length: Uint8Array): number;
   send(fd: number, bytes: Uint8Array, length: number, flags: number): number;
-  /** send(2) on a thread of the pool: the first part of a dump is made inside it. The caller keeps `bytes` alive until `done` runs. */
+  /**
+   * send(2) on a thread of the pool, because the kernel makes the first part of a dump inside it. The caller keeps `bytes` alive until
+   * `done` runs.
+   */
   sendAsync(fd: number, bytes: Uint8Array, length: number, flags: number, done: (result: number) => void): void;
   recvmmsg(fd: number, headers: Uint8Array, count: number, flags: number): number;
   /** recvmmsg(2) on a thread of the pool. The caller keeps every buffer that `headers` points to alive until `done` runs. */
   recvmmsgAsync(fd: number, headers: Uint8Array, count: number, flags: number, done: (result: number) => void): void;
   close(fd: number): number;
-  /** poll(2) of one descriptor without waiting. `request` is of `pollRequest`; 0: not ready. */
+  /** poll(2) of one descriptor without waiting. `request` is made by `pollRequest`. Returns 0 if the descriptor is not ready. */
   pollNow(request: Uint8Array): number;
   /**
-   * Calls `ready` from the event loop whenever `fd` can be read (or written), again and again until that has changed. `status` is
-   * 0, or negative when the descriptor has an error pending: then nothing is called any more until `start`. One watch for a descriptor
-   * at a time; close it before the descriptor (docs/kernel.md 8.1).
+   * Calls `ready` from the event loop whenever `fd` can be read (or written), repeatedly as long as that is so. `status` is 0, or
+   * negative if the descriptor has an error pending: then there are no further calls until `start`. Use one watch per descriptor at a
+   * time, and close it before the descriptor (docs/kernel.md 8.1).
    */
   watch(fd: number, direction: 'readable' | 'writable', ready: (status: number) => void): DescriptorWatch;
   /** setns(2): moves the calling thread only. */
   setns(fd: number, type: number): number;
   /** _exit(2): ends the process at once, without running anything more of it. */
   exit(status: number): void;
-  /** The address of a buffer's first byte. It holds as long as the buffer is reachable. */
+  /** The address of a buffer's first byte. It is valid as long as the buffer is reachable. */
   address(bytes: Uint8Array): bigint;
   /** Bytes in a pointer: 8 or 4. */
   readonly pointerSize: number;
@@ -34,12 +37,12 @@ export interface Libc {
 
 /** A running watch on a descriptor. Keep it reachable: a collected one goes silent. None of its methods works after `close`. */
 export interface DescriptorWatch {
-  /** Begins again after `stop` or an error. */
+  /** Resumes after `stop` or an error. */
   start(): void;
   stop(): void;
   /** The process may end while this runs. */
   unref(): void;
-  /** The process goes on as long as this runs: so it begins. */
+  /** The process stays alive while this runs; this is the initial state. */
   ref(): void;
   close(): void;
 }

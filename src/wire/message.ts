@@ -1,4 +1,4 @@
-// Netlink messages: their place in a datagram, and building them: nlmsghdr, nfgenmsg and attributes appended to one growing buffer.
+// Netlink messages: finding them in a datagram, and building them: nlmsghdr, nfgenmsg and attributes appended to one growing buffer.
 
 import { DecodeError, ValueError } from '../errors.js';
 import { host16, host32, putBe16, putBe32, putHost16, putHost32 } from './bytes.js';
@@ -11,15 +11,15 @@ export function align4(length: number): number {
 }
 
 /**
- * Bytes of the message at `at`, where a header must fit before `end`: the next begins `align4` of that further on. 0 when the header
- * gives a length that cannot be, less than its own or past `end`.
+ * Length of the message at `at`; a header must fit before `end`. The next message begins `align4` of that length later. 0 if the header
+ * gives an impossible length: less than its own, or past `end`.
  */
 export function messageLength(bytes: Uint8Array, at: number, end: number): number {
   const length = host32(bytes, at);
   return length < NLMSG_HDRLEN || at + length > end ? 0 : length;
 }
 
-/** As `messageLength`, for who cannot go on. `name` stands in the error. @throws DecodeError */
+/** As `messageLength`, but throws for an impossible length. The error contains `name`. @throws DecodeError */
 export function checkedMessageLength(bytes: Uint8Array, at: number, end: number, name: string): number {
   const length = messageLength(bytes, at, end);
   if (length === 0) throw new DecodeError(`${name}: bad message length ${host32(bytes, at)}`, at);
@@ -149,7 +149,7 @@ export class MessageWriter {
     return at + NLA_HDRLEN;
   }
 
-  /** A loop: these are a few bytes, for which a call of fill() costs more. */
+  /** A loop, because a call of fill() costs more for a few bytes. */
   #zero(from: number, to: number): void {
     for (let i = from; i < to; i++) this.bytes[i] = 0;
   }
@@ -162,7 +162,10 @@ export class MessageWriter {
   }
 }
 
-/** The length of an attribute has 16 bits: what does not fit would make other attributes of its own end. @throws ValueError */
+/**
+ * The length of an attribute has 16 bits: a longer value would overflow it, and its tail would be read as other attributes. @throws
+ * ValueError
+ */
 function checkLength(length: number): void {
   if (length > 0xffff) throw new ValueError(`an attribute cannot have ${length} bytes: 65535 is the most`);
 }

@@ -1,4 +1,4 @@
-// Every network namespace that can be found: those with a name, and those that processes are in.
+// All network namespaces that can be found: those with a name, and those with a process in them.
 
 import { readdirSync, statSync } from 'node:fs';
 import { NamespaceError } from '../errors.js';
@@ -7,17 +7,17 @@ import { requireLinux } from './platform.js';
 
 /** What was found. */
 export interface NamespaceList {
-  /** Each once: the own first, then by name, then by process id. The caller closes them. */
+  /** Each once: our own first, then by name, then by process id. The caller closes them. */
   readonly namespaces: readonly NetworkNamespace[];
-  /** Processes that may not be asked where they are. */
+  /** Number of processes whose namespace we may not read. */
   readonly hiddenProcesses: number;
-  /** Names in the folders of `ip netns` that cannot be opened or are something else. */
+  /** Names in the folders of `ip netns` that cannot be opened or are not namespaces. */
   readonly failures: readonly { readonly name: string; readonly error: NamespaceError }[];
 }
 
 /**
- * Network namespaces of `ip netns` and of all processes that /proc shows. Where one has a name it is listed by the name, else by
- * its lowest process id. One that is kept only by a mount elsewhere or by an open file is not found.
+ * Network namespaces of `ip netns` and of all processes that /proc shows. A namespace is listed by its name, or without one by its lowest
+ * process id. One that is kept only by a mount elsewhere or by an open file is not found.
  * @throws NamespaceError without /proc, PlatformError where this is not Linux
  */
 export function listNamespaces(): NamespaceList {
@@ -40,7 +40,7 @@ export function listNamespaces(): NamespaceList {
       add(name);
     } catch (error) {
       if (!(error instanceof NamespaceError)) throw error;
-      // Removed since the folder was read, or a fault worth telling.
+      // Removed since the folder was read, or an error worth reporting.
       if (error.code !== 'ENOENT') failures.push({ name, error });
     }
   }

@@ -1,6 +1,6 @@
-// Network namespaces: finding one, and doing something in it while the process stays where it is.
-// setns(2) moves the calling thread only. The thread that runs JavaScript goes there, does one synchronous thing and comes back;
-// nothing else runs on it meanwhile, and no thread is started there, which would stay.
+// Network namespaces: finding one, and doing something in it while the process stays where it is. setns(2) moves only the calling thread.
+// The thread that runs JavaScript goes there, does one synchronous thing and comes back. Nothing else runs on it meanwhile, and it starts
+// no thread there, because that would stay.
 
 import { closeSync, constants, existsSync, fstatSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { ClosedError, NamespaceError } from '../errors.js';
@@ -18,17 +18,17 @@ const CLONE_NEWNET = 0x40000000;
 export const NAME_FOLDERS = ['/run/netns', '/var/run/netns'];
 
 const OWN = '/proc/thread-self/ns/net';
-/** A file of any kind may be named: opening one must not wait for another process. */
+/** The name can be that of any kind of file, and opening it must not wait for another process. */
 const OPEN_FLAGS = constants.O_RDONLY | constants.O_NONBLOCK;
 
 /**
- * A network namespace, held open: it stays the same one, and stays there, until `close`, whatever becomes of its name or of the
- * process it was found by.
+ * An open network namespace. It stays the same one, and continues to exist, until `close`, whatever happens to its name or to the process
+ * by which it was found.
  */
 export class NetworkNamespace implements Disposable {
-  /** What it was asked for by: a name, a path or a process id. `--netns` takes it. */
+  /** The name, path or process id by which it was opened. `--netns` takes it. */
   readonly name: string;
-  /** Device and number of the file: the same for each way to one namespace. The device is the same for all namespaces. */
+  /** Device and number of the file: the same however you name the namespace. The device is the same for all namespaces. */
   readonly device: number;
   readonly inode: number;
   readonly #descriptor: Descriptor;
@@ -40,8 +40,8 @@ export class NetworkNamespace implements Disposable {
   }
 
   /**
-   * Opens a namespace by the name that `ip netns` gave it, by a path (with a `/`), or by the id of a process in it. Digits are a
-   * process id unless there is such a name. Whether it is a network namespace shows when it is entered.
+   * Opens a namespace by the name that `ip netns` gave it, by a path (with a `/`), or by the id of a process in it. Digits are a process
+   * id unless a namespace has that name. Whether the file is a network namespace shows when it is entered.
    * @throws NamespaceError; PlatformError where this is not Linux
    */
   static open(where: string | number): NetworkNamespace {
@@ -56,8 +56,8 @@ export class NetworkNamespace implements Disposable {
   }
 
   /**
-   * Runs `work` in this namespace. It must do everything before it returns: nothing asynchronous.
-   * When the way back is closed, which is tried before leaving, the process is ended: no more could be said of what it does where.
+   * Runs `work` in this namespace. It must be synchronous: do everything before it returns. If the thread cannot come back, although that
+   * was tried before leaving, the process ends, because nobody could say any more in which namespace it acts.
    * @throws NamespaceError with `code` EPERM without CAP_SYS_ADMIN, EINVAL when this is no network namespace
    */
   run<T>(work: () => T extends PromiseLike<unknown> ? never : T): T {
@@ -65,7 +65,7 @@ export class NetworkNamespace implements Disposable {
     const c = libc();
     const own = openOwn(this.name);
     try {
-      // A process may be allowed to leave and not to return: in a user namespace of its own, but not in a network namespace of it.
+      // A process may be allowed to leave but not to return: in a user namespace of its own, but not in a network namespace of it.
       const back = c.setns(own, CLONE_NEWNET);
       if (back < 0) throw cannotEnter(this.name, -back);
       const there = c.setns(this.#descriptor.number, CLONE_NEWNET);
@@ -81,7 +81,7 @@ export class NetworkNamespace implements Disposable {
     }
   }
 
-  /** Idempotent. What was opened in the namespace stays open. One that nobody can reach any more is closed as well, some time later. */
+  /** Idempotent. Whatever was opened in the namespace stays open. An unreachable namespace is closed too, some time later. */
   close(): void {
     this.#descriptor.close();
   }
@@ -91,7 +91,7 @@ export class NetworkNamespace implements Disposable {
   }
 }
 
-/** A file below /proc as a network namespace sees it; `undefined` where it cannot be read: the caller has a better error than that. */
+/** A file below /proc as a network namespace sees it; `undefined` if it cannot be read: the caller has a better error. */
 export function readIn(namespace: NetworkNamespace | undefined, path: string): string | undefined {
   const text = () => readFileSync(path, 'utf8');
   try {
@@ -124,7 +124,7 @@ function endLost(c: Libc, name: string, errno: number): void {
   }
 }
 
-/** The file that stands for a namespace, and whether a process is meant. */
+/** The file of a namespace, and whether the name was a process id. */
 function find(where: string | number): readonly [path: string, isPid: boolean] {
   if (typeof where === 'number') return [`/proc/${where}/ns/net`, true];
   if (where.includes('/')) return [where, false];

@@ -1,9 +1,9 @@
-// Which system this is. Everything can be loaded anywhere, so that types, replays and tables in memory serve on any machine; only
-// what talks to a kernel asks here first.
+// Which system this is. All modules can be loaded anywhere, so that types, replays and tables in memory work on any machine; only code
+// that talks to a kernel asks here first.
 
 import { PlatformError } from '../errors.js';
 
-/** @throws PlatformError where there is no Linux kernel to talk to */
+/** @throws PlatformError if this is not Linux */
 export function requireLinux(): void {
   if (process.platform === 'linux') return;
   const system = NAMES[process.platform] ?? process.platform;
@@ -12,7 +12,7 @@ export function requireLinux(): void {
   });
 }
 
-/** What people call the systems that Node.js runs on. */
+/** Common names of the systems on which Node.js runs. */
 const NAMES: Readonly<Record<string, string>> = {
   aix: 'AIX',
   android: 'Android',

@@ -6,7 +6,7 @@ const SIZE = 8;
 const EVENTS = 4;
 const REVENTS = 6;
 
-/** What to ask poll(2): whether `fd` is ready for `events`, such as POLLOUT. */
+/** The argument of poll(2) that asks whether `fd` is ready for `events`, such as POLLOUT. */
 export function pollRequest(fd: number, events: number): Uint8Array {
   const request = new Uint8Array(SIZE);
   putHost32(request, 0, fd);
@@ -14,7 +14,7 @@ export function pollRequest(fd: number, events: number): Uint8Array {
   return request;
 }
 
-/** What the last poll(2) answered: the events that are there, POLLERR and the like among them. */
+/** The answer of the last poll(2): the events that have occurred, including POLLERR and the like. */
 export function pollAnswer(request: Uint8Array): number {
   return host16(request, REVENTS);
 }

@@ -1,4 +1,4 @@
-// How many threads this program can keep busy at the same time. A file of its own, to be loaded when that is asked: most commands never do.
+// How many threads this program can keep busy at the same time. This is a separate file because most commands never need it.
 
 import { availableParallelism } from 'node:os';
 import { CALLS_ON_THREADS } from './ffi.js';

@@ -1,15 +1,15 @@
-// The programs behind netlink port ids, from /proc. A look-up may visit every process, so an answer holds for a second, and all of them
-// together take a quarter of the time at most: whoever may change flows can do so from any number of sockets.
+// The programs behind netlink port ids, from /proc. A lookup may visit every process, so a result is reused for a second, and lookups
+// take at most a quarter of the time: a program that may change flows can do so from any number of sockets.
 
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { NamespaceError } from '../errors.js';
 import { type NetworkNamespace, readIn } from './netns.js';
 
 const NETLINK_NETFILTER = '12';
-/** How long an answer holds, in milliseconds: port ids are used again. */
+/** How long a result is reused, in milliseconds; the system reuses port ids. */
 const LIFETIME = 1000;
 const MOST_KEPT = 1024;
-/** The part of the time that look-ups may take, and the milliseconds they may take at once after a rest. */
+/** The share of time that lookups may take, and how many milliseconds they may take at once after a rest. */
 const SHARE = 0.25;
 const MOST_SAVED = 1000;
 /** As MOST_SAVED, in a program that has other things to do on the same thread. */
@@ -17,7 +17,7 @@ export const MOST_SAVED_BESIDE_OTHERS = 25;
 
 /** A process that has a socket open. */
 export interface Program {
-  /** Its name as the kernel has it: up to 15 bytes, of its own choice. */
+  /** Its name in the kernel: up to 15 bytes, which the process chooses. */
   readonly name: Uint8Array;
   readonly pid: number;
 }
@@ -36,8 +36,8 @@ export class ProgramNames {
   #last: number;
 
   /**
-   * @param sockets reads /proc/net/netlink of the network namespace that the port ids are of
-   * @param most milliseconds that look-ups may take at once after a rest; the last one may take longer
+   * @param sockets reads /proc/net/netlink of the network namespace to which the port ids belong
+   * @param most milliseconds that lookups may take at once after a rest; the last one may take longer
    * @param now milliseconds of a clock that nobody sets
    */
   constructor(sockets: () => string, most = MOST_SAVED, now: () => number = () => performance.now()) {
@@ -54,13 +54,13 @@ export class ProgramNames {
       try {
         return readIn(namespace, '/proc/net/netlink') ?? '';
       } catch (error) {
-        if (error instanceof NamespaceError) return ''; // no longer permitted: then nobody is found
+        if (error instanceof NamespaceError) return ''; // no longer permitted, so nobody is found
         throw error;
       }
     }, most);
   }
 
-  /** `undefined` when it has ended, belongs to another network namespace, or too much time went into looking. */
+  /** `undefined` if it has ended, belongs to another network namespace, or lookups have taken too much time. */
   find(portId: number): Program | undefined {
     const known = this.#answers.get(portId);
     const now = this.#now();
@@ -115,7 +115,7 @@ function programOf(process: string): Program | undefined {
   return start > 0 && end > start ? { name: new Uint8Array(stat.subarray(start, end)), pid: Number(process) } : undefined;
 }
 
-/** Processes come and go, and those of others may not be looked into: what cannot be read is empty. */
+/** Processes come and go, and we may not read those of other users: whatever cannot be read is empty. */
 function read(path: string): Buffer {
   try {
     return readFileSync(path);

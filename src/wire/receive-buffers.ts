@@ -1,29 +1,29 @@
-// ReceiveBuffers: what the datagrams of one socket are received into.
+// ReceiveBuffers: the buffers for the datagrams of one socket.
 
 import type { Datagrams } from './datagrams.js';
 import type { Transport } from './transport.js';
 
 /** The kernel never makes a dump datagram larger than this (docs/kernel.md 1.8). */
 const DATAGRAM_SIZE = 32768;
-/** The first part of a dump is taken without a thread, so that a small table never starts one. */
+/** The first part of a dump is received without a thread, so that a small table never starts one. */
 const FIRST_SLOTS = 2;
 /**
- * Datagrams taken at once later in a dump: about 19,000 entries, or 40 ms of the kernel's time on a thread. Between two parts that thread
- * waits until the caller's thread runs, which takes 5 ms on a busy machine.
+ * Datagrams received at once later in a dump: about 19,000 entries, or 40 ms of the kernel's time on a thread. Between two parts that
+ * thread waits until the caller's thread runs, which takes 5 ms on a busy machine.
  */
 const MOST_SLOTS = 128;
-/** Datagrams that are being filled, wait or are visited: the kernel goes on while code that is new is slow, for 0.1 s. */
+/** Datagrams that are being filled, wait, or are being visited. While new code is slow, for 0.1 s, the kernel goes on. */
 const AHEAD_SLOTS = 3 * MOST_SLOTS;
 
 /**
- * Receive buffers for one socket: a small one for answers and the start of a dump, and large ones, made as a dump needs them, so
- * that the kernel fills some while others are read. Each is twice as large as the one before, up to a bound: there is something to visit
- * soon, and later there are few parts.
+ * Receive buffers for one socket: a small one for answers and the start of a dump, and large ones, made as a dump needs them, so that the
+ * kernel fills some while others are read. Each is twice as large as the previous one, up to a limit, so that the first entries arrive
+ * soon and the later parts are few.
  */
 export class ReceiveBuffers {
   readonly first: Datagrams;
   readonly #transport: Pick<Transport, 'createDatagrams'>;
-  /** Of the largest size. */
+  /** Large buffers of the largest size. */
   readonly #free: Datagrams[] = [];
   #made = 0;
   #latest = FIRST_SLOTS;
@@ -33,7 +33,7 @@ export class ReceiveBuffers {
     this.first = transport.createDatagrams(FIRST_SLOTS, DATAGRAM_SIZE);
   }
 
-  /** A large buffer of at most so many slots, or `undefined` while too many are in use. */
+  /** A large buffer of at most this many slots, or `undefined` while too many are in use. */
   take(most = MOST_SLOTS): Datagrams | undefined {
     const free = this.#free.pop();
     if (free) return free;
@@ -44,14 +44,14 @@ export class ReceiveBuffers {
     return this.#transport.createDatagrams(slots, DATAGRAM_SIZE);
   }
 
-  /** Takes a buffer back, to be used again if no other will be larger. */
+  /** Takes a buffer back, for reuse unless later ones will be larger. */
   give(buffer: Datagrams): void {
     if (buffer === this.first) return;
     if (buffer.slots === MOST_SLOTS) this.#free.push(buffer);
     else this.#made -= buffer.slots;
   }
 
-  /** Lets go of the large buffers, at the end of a dump: the next may be small. */
+  /** Releases the large buffers at the end of a dump: the next may be small. */
   release(): void {
     for (const buffer of this.#free.splice(0)) this.#made -= buffer.slots;
     this.#latest = FIRST_SLOTS;

@@ -7,8 +7,8 @@ import type { ReceiveBuffers } from './receive-buffers.js';
 import type { Transport } from './transport.js';
 
 /**
- * A request ready to be sent, or several in one datagram. `name` stands in errors. Of several, each has its own sequence number
- * and only the last needs NLM_F_ACK: the kernel reports every failure (docs/kernel.md 6.1).
+ * A request ready to be sent, or several in one datagram. Errors contain `name`. If there are several, each has its own sequence number,
+ * and only the last needs NLM_F_ACK, because the kernel reports every failure (docs/kernel.md 6.1).
  */
 export interface Request {
   readonly name: string;
@@ -18,13 +18,13 @@ export interface Request {
   readonly count?: number;
   readonly bytes: Uint8Array;
   readonly length: number;
-  /** Takes the failure of message `index`, so that the others go on. Without it the first failure is thrown. */
+  /** Receives the failure of message `index`, and the others go on. Without it, the first failure is thrown. */
   readonly failed?: ((index: number, error: KernelError) => void) | undefined;
 }
 
 /**
- * Sends a request whose last message carries NLM_F_ACK and that is no dump; visits its answers until the acknowledgement.
- * Everything happens inside the call: the kernel has answered when send(2) returns.
+ * Sends a request that is not a dump and whose last message carries NLM_F_ACK; visits its answers until the acknowledgement. Everything
+ * happens inside the call: the kernel has answered when send(2) returns.
  * @throws KernelError when the kernel refuses, NoAnswerError, SystemError, DecodeError
  */
 export function transact(socket: Transport, buffers: ReceiveBuffers, request: Request, visit?: VisitMessage): void {
@@ -32,7 +32,7 @@ export function transact(socket: Transport, buffers: ReceiveBuffers, request: Re
   collect(socket, buffers, request, visit);
 }
 
-/** As `transact`, with the sending, in which the kernel does the work, on a thread of the pool. */
+/** As `transact`, but sends on a thread of the pool, because the kernel does its work inside send(2). */
 export async function transactAsync(
   socket: Transport,
   buffers: ReceiveBuffers,
@@ -43,7 +43,7 @@ export async function transactAsync(
   collect(socket, buffers, request, visit);
 }
 
-/** Takes the answers to a request that was sent. */
+/** Receives the answers to a request that was sent. */
 function collect(socket: Transport, buffers: ReceiveBuffers, request: Request, visit: VisitMessage | undefined): void {
   const into = buffers.first;
   const visitor = visit ? { message: visit } : undefined;
@@ -60,7 +60,7 @@ function collect(socket: Transport, buffers: ReceiveBuffers, request: Request, v
     : request;
   for (;;) {
     const count = socket.receive(into);
-    // Without the privilege the kernel refuses a datagram as a whole, in the name of its first message.
+    // Without the privilege, the kernel refuses the whole datagram, in the name of its first message.
     if (count === -EAGAIN && refused?.errno === EPERM) throw refused;
     if (walkBatch(into, checkCount(count, request), watched, visitor)) return;
   }

@@ -71,7 +71,7 @@ export class NetlinkSocket implements Transport {
       throw systemError(failed, -result);
     }
     const socket = new NetlinkSocket(c, fd, host32(address, 4));
-    // Both are conveniences of newer kernels: without them answers are longer and carry no text.
+    // Newer kernels offer both; without them, answers are longer and carry no text.
     socket.#setOption(SOL_NETLINK, NETLINK_CAP_ACK, 1);
     socket.#setOption(SOL_NETLINK, NETLINK_EXT_ACK, 1);
     return socket;
@@ -81,7 +81,7 @@ export class NetlinkSocket implements Transport {
     return new Datagrams(slots, slotSize, this.#libc);
   }
 
-  /** The largest buffer `receive` may get is the largest ever used: the kernel sizes dump datagrams by it (docs/kernel.md 1.8). */
+  /** Never give `receive` a smaller buffer than before: the kernel sizes dump datagrams by the largest ever used (docs/kernel.md 1.8). */
   send(bytes: Uint8Array, length: number): void {
     const fd = this.#fd;
     let sent: number;
@@ -104,7 +104,7 @@ export class NetlinkSocket implements Transport {
   }
 
   /**
-   * Takes what is queued, without waiting: the answers to a request are there when `send` returns.
+   * Receives what is queued, without waiting: the answers to a request are queued when `send` returns.
    * @returns how many datagrams, or `-errno` (`-EAGAIN`: none)
    */
   receive(into: Datagrams): number {
@@ -129,7 +129,7 @@ export class NetlinkSocket implements Transport {
     return this.#descriptor.lend(receive);
   }
 
-  /** Bytes in the receive buffer, as the kernel counts them: twice what was asked for. */
+  /** Size of the receive buffer in bytes, as the kernel counts it: twice the requested size. */
   get receiveBuffer(): number {
     return this.#getOption(SOL_SOCKET, SO_RCVBUF);
   }
@@ -153,7 +153,7 @@ export class NetlinkSocket implements Transport {
     return this.#watch;
   }
 
-  /** Idempotent. A dump that is still running is abandoned by this. */
+  /** Idempotent. This abandons a dump that is still running. */
   close(): void {
     this.#watch?.close(); // before its descriptor, or libuv aborts the process
     this.#watch = undefined;
@@ -186,12 +186,12 @@ export class NetlinkSocket implements Transport {
   }
 }
 
-/** Whether a transport speaks with the kernel of this machine, rather than with what stands in for one. */
+/** Whether a transport talks to the kernel of this machine, rather than to a substitute. */
 export function asksKernel(open: OpenTransport): boolean {
   return open === NetlinkSocket.open || (open.over !== undefined && asksKernel(open.over));
 }
 
-/** Past the system's limit where that is permitted. */
+/** Exceeds the system's limit if that is permitted. */
 function forceReceiveBuffer(c: Libc, fd: number, bytes: number): void {
   const value = new Uint8Array(4);
   putHost32(value, 0, bytes);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mock, test } from 'node:test';
 import { watchByLooking } from './watch-by-looking.js';
 
-/** A descriptor that is readable when told so, with a clock that goes by when told so. */
+/** A descriptor that becomes readable when told, with a clock that moves when told. */
 function watched(readable: () => boolean, ready: () => void) {
   const counts = { looks: 0, calls: 0 };
   const watch = watchByLooking(
@@ -18,7 +18,7 @@ function watched(readable: () => boolean, ready: () => void) {
       ready();
     },
   );
-  /** Looks and calls in so many milliseconds. */
+  /** Polls and calls in this many milliseconds. */
   const after = (milliseconds: number) => {
     const { looks, calls } = counts;
     for (let n = 0; n < milliseconds; n++) mock.timers.tick(1);

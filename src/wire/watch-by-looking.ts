@@ -1,10 +1,10 @@
-// watchByLooking: the readiness of a descriptor where the event loop cannot be told of it: asked for again and again.
+// watchByLooking: polls a descriptor that the event loop cannot watch.
 
 import type { DescriptorWatch } from './libc.js';
 import { pollRequest } from './pollfd.js';
 import { POLLIN, POLLOUT } from './uapi/poll.js';
 
-/** How long nothing has been found, in milliseconds, and how often it is looked for then. A look takes some 20 microseconds. */
+/** After how many quiet milliseconds it polls how often. One poll takes some 20 microseconds. */
 const PACE = [
   { idle: 100, every: 1 },
   { idle: 2000, every: 10 },

@@ -1,4 +1,4 @@
-// WritableDescriptor: whether a descriptor such as standard output takes bytes now, asked without waiting and without changing it.
+// WritableDescriptor: finds out whether a descriptor such as standard output accepts bytes now, without waiting and without changing it.
 
 import { libc } from './ffi.js';
 import type { DescriptorWatch } from './libc.js';
@@ -20,7 +20,7 @@ export class WritableDescriptor {
     return libc().pollNow(this.#request) !== 0 && pollAnswer(this.#request) !== 0;
   }
 
-  /** Whether nobody can read any more what is written. */
+  /** Whether nobody can read any more. */
   get broken(): boolean {
     return libc().pollNow(this.#request) !== 0 && (pollAnswer(this.#request) & POLLERR) !== 0;
   }
@@ -34,7 +34,7 @@ export class WritableDescriptor {
     });
   }
 
-  /** Waits no more. Idempotent; leaves the descriptor open. */
+  /** Stops waiting. Idempotent; leaves the descriptor open. */
   close(): void {
     this.#watch?.close();
     this.#watch = undefined;
