@@ -98,16 +98,16 @@ export {
   type FlowEventsOptions,
   type ListOptions,
   type WatchOptions,
-} from './library/client.js';
-export { type EventQueueOptions, OverflowError, type OverflowPolicy } from './library/event-queue.js';
-export type { EventLoss } from './library/event-source.js';
-export { EventStream } from './library/event-stream.js';
+} from './library/conntrack.js';
+export type { CpuStatistics, ExpectationStatistics } from './library/cpu-statistics.js';
+export { type EventQueueOptions, OverflowError, type OverflowPolicy } from './library/events/event-queue.js';
+export type { EventLoss } from './library/events/event-source.js';
+export { EventStream } from './library/events/event-stream.js';
+export { type LiveChange, LiveFlows, type LiveListener } from './library/events/live-flows.js';
 export type { Expectations } from './library/expectations.js';
 export type { AllFlowFields, FlowPart, ListedFlow, PartialFlow } from './library/flow-part.js';
 export { type FlowFormat, type FlowFormatOptions, flowFormatter, formatFlow } from './library/format-flow.js';
-export { type LiveChange, LiveFlows, type LiveListener } from './library/live-flows.js';
 export { listNamespaces, type NamespaceList, NetworkNamespace } from './library/namespaces.js';
 export type { CreateResult, DeleteResult, UpdateResult } from './library/results.js';
 export type { CallOptions, Listing, ListingIterator } from './library/session.js';
-export type { CpuStatistics, ExpectationStatistics } from './library/statistics.js';
 export type { ConntrackOptions, FlowList, TableCount } from './library/table.js';

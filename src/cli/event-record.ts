@@ -1,6 +1,6 @@
 // What `-E` says on standard error besides the events: what to know before, each loss, and whether the record is complete.
 
-import type { EventLoss } from '../library/event-source.js';
+import type { EventLoss } from '../library/events/event-source.js';
 import type { Context } from './context.js';
 import type { Table } from './tables.js';
 

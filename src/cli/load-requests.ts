@@ -2,7 +2,7 @@
 
 import type { FlowSpec } from '../ctnetlink/flow-spec.js';
 import { IPS_EXPECTED } from '../ctnetlink/uapi/nf-conntrack-common.js';
-import { RequestEncoder } from '../library/encoded-flows.js';
+import { RequestEncoder } from '../library/load/encoded-flows.js';
 import { type OptionValue, type ParseEnvironment, parseLoadLine, unloadable } from './command-line.js';
 import { commandRow } from './command-rows.js';
 import { flowSpec } from './flow-spec.js';

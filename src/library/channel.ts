@@ -9,7 +9,7 @@ import { type Request, transact, transactAsync } from '../wire/request.js';
 import type { Transport } from '../wire/transport.js';
 import { NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST } from '../wire/uapi/netlink.js';
 import { NFNL_SUBSYS_CTNETLINK, NFNL_SUBSYS_CTNETLINK_EXP } from '../wire/uapi/nfnetlink.js';
-import type { EncodedFlows } from './encoded-flows.js';
+import type { EncodedFlows } from './load/encoded-flows.js';
 
 /** Appends the attributes of a request. */
 export type Build = (message: MessageWriter) => void;

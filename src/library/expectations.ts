@@ -11,12 +11,12 @@ import {
 import { EXPECTATION_STATISTICS } from '../ctnetlink/statistics.js';
 import { isMissing } from '../errors.js';
 import { checkOptions, EVENT_OPTIONS, FAMILY_OPTIONS } from './check-options.js';
-import type { EventsOptions, FamilyOptions } from './client.js';
-import { EventQueue } from './event-queue.js';
-import { EventStream } from './event-stream.js';
+import type { EventsOptions, FamilyOptions } from './conntrack.js';
+import { type ExpectationStatistics, toStatistics } from './cpu-statistics.js';
+import { EventQueue } from './events/event-queue.js';
+import { EventStream } from './events/event-stream.js';
 import type { DeleteResult } from './results.js';
 import { type CallOptions, Listing, type Session } from './session.js';
-import { type ExpectationStatistics, toStatistics } from './statistics.js';
 import { familyNumber } from './table.js';
 
 /** The expectations of a table: `conntrack.expectations`. */

@@ -5,7 +5,7 @@ import { ClosedError } from '../errors.js';
 import { closeWhenForgotten } from '../wire/forgotten.js';
 import { asksKernel } from '../wire/socket.js';
 import { CALL_OPTIONS, checkOptions, type OptionRows } from './check-options.js';
-import { EventWatch, type EventWatchOptions } from './event-watch.js';
+import { EventWatch, type EventWatchOptions } from './events/event-watch.js';
 import { hinted, withHint } from './hints.js';
 import { onAbort } from './on-abort.js';
 import { MOST_SAVED_BESIDE_OTHERS, type Program, ProgramNames } from './program-names.js';

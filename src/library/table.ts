@@ -41,8 +41,8 @@ import { NLM_F_CREATE, NLM_F_EXCL } from '../wire/uapi/netlink.js';
 import { BoundaryDuplicates } from './boundary-duplicates.js';
 import { Channel, ctnetlink, expectations } from './channel.js';
 import { type DumpPlan, type DumpPurpose, type PlannedDump, planDumps, Sampler, type TableSample } from './dump-plan.js';
-import type { EncodedFlows, EncodedPlace } from './encoded-flows.js';
 import { type ChangeResult, emptyResult, flowDeleter, flowUpdater, updateKeys } from './flow-changes.js';
+import type { EncodedFlows, EncodedPlace } from './load/encoded-flows.js';
 
 /** How one dump of those a list is made of is run. */
 interface DumpWay extends Pick<DumpRequest, 'large' | 'thread'> {

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { KernelError } from '../../src/errors.js';
 import { Conntrack, type Filter } from '../../src/index.js';
-import { ALL_FLOW_EVENTS, EventSource } from '../../src/library/event-source.js';
+import { ALL_FLOW_EVENTS, EventSource } from '../../src/library/events/event-source.js';
 import { Recorder, Replay } from '../../src/testing/index.js';
 import {
   dump,

@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import fc from 'fast-check';
-import { EntryIndex, LONGEST_SEARCH } from '../../src/library/entry-index.js';
-import { HashKey } from '../../src/library/hash-key.js';
+import { EntryIndex, LONGEST_SEARCH } from '../../src/library/events/entry-index.js';
+import { HashKey } from '../../src/library/events/hash-key.js';
 
 const NO_WORDS = new Int32Array(0);
 

@@ -4,9 +4,9 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import fc from 'fast-check';
-import { LONGEST_SEARCH } from '../../src/library/entry-index.js';
-import { EntryStore } from '../../src/library/entry-store.js';
-import { HashKey } from '../../src/library/hash-key.js';
+import { LONGEST_SEARCH } from '../../src/library/events/entry-index.js';
+import { EntryStore } from '../../src/library/events/entry-store.js';
+import { HashKey } from '../../src/library/events/hash-key.js';
 import { machineWords } from '../../src/wire/bytes.js';
 import { flowMessage } from './event-messages.js';
 

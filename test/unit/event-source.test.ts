@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { DecodeError, SystemError } from '../../src/errors.js';
-import { EventSource, type EventVisitor } from '../../src/library/event-source.js';
+import { EventSource, type EventVisitor } from '../../src/library/events/event-source.js';
 import { Datagrams } from '../../src/wire/datagrams.js';
 import { EAGAIN, EINVAL, ENOBUFS } from '../../src/wire/errno.js';
 import type { Transport } from '../../src/wire/transport.js';

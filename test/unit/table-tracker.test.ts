@@ -9,7 +9,7 @@ import { eventType } from '../../src/ctnetlink/event-type.js';
 import { ORIGINAL, REPLY, S, T } from '../../src/ctnetlink/fields.js';
 import { areTwoFlows, isClash, lastingStatus } from '../../src/ctnetlink/flow-identity.js';
 import { createFlowView, ORIGIN_INITIAL, ORIGIN_KERNEL, ORIGIN_RESYNC, type View } from '../../src/ctnetlink/view.js';
-import { type ListVisitor, TableTracker, type TrackedTable } from '../../src/library/table-tracker.js';
+import { type ListVisitor, TableTracker, type TrackedTable } from '../../src/library/events/table-tracker.js';
 import { Random } from '../support/random.js';
 import { flowMessage, type Kind, type TestFlow } from './event-messages.js';
 

@@ -3,8 +3,8 @@
 import { isOfType } from '../../ctnetlink/event-type.js';
 import { ORIGIN_RESYNC } from '../../ctnetlink/view.js';
 import { ByteWriter } from '../../format/byte-writer.js';
-import { ALL_FLOW_EVENTS } from '../../library/event-source.js';
-import { EventWatch } from '../../library/event-watch.js';
+import { ALL_FLOW_EVENTS } from '../../library/events/event-source.js';
+import { EventWatch } from '../../library/events/event-watch.js';
 import { ProgramNames } from '../../library/program-names.js';
 import type { Context } from '../context.js';
 import { EventRecord, warnOfEventMode } from '../event-record.js';

@@ -1,7 +1,7 @@
 // Flows to create, encoded as they are read: what a load keeps in memory between checking its lines and sending them.
 
-import { hasLabels } from '../ctnetlink/flow-change.js';
-import { type FlowSpec, putFlow } from '../ctnetlink/flow-spec.js';
+import { hasLabels } from '../../ctnetlink/flow-change.js';
+import { type FlowSpec, putFlow } from '../../ctnetlink/flow-spec.js';
 import {
   CTA_HELP,
   CTA_LABELS,
@@ -13,14 +13,14 @@ import {
   CTA_TUPLE_MASTER,
   CTA_ZONE,
   IPCTNL_MSG_CT_NEW,
-} from '../ctnetlink/uapi/nfnetlink-conntrack.js';
-import type { View } from '../ctnetlink/view.js';
-import { host16, host32, putHost16, putHost32 } from '../wire/bytes.js';
-import { align4, MessageWriter } from '../wire/message.js';
-import { NLA_HDRLEN, NLA_TYPE_MASK, NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST } from '../wire/uapi/netlink.js';
-import { NFNL_ATTRS } from '../wire/uapi/nfnetlink.js';
-import { ctnetlink } from './channel.js';
-import { BATCH_SIZE } from './pending-flows.js';
+} from '../../ctnetlink/uapi/nfnetlink-conntrack.js';
+import type { View } from '../../ctnetlink/view.js';
+import { host16, host32, putHost16, putHost32 } from '../../wire/bytes.js';
+import { align4, MessageWriter } from '../../wire/message.js';
+import { NLA_HDRLEN, NLA_TYPE_MASK, NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST } from '../../wire/uapi/netlink.js';
+import { NFNL_ATTRS } from '../../wire/uapi/nfnetlink.js';
+import { ctnetlink } from '../channel.js';
+import { BATCH_SIZE } from '../pending-flows.js';
 
 /**
  * Up to BATCH_SIZE CT_NEW requests, each for another flow, ready but for their sequence numbers. `tag` is the caller's mark of each,

@@ -1,9 +1,9 @@
 // Flows whose master was not in the table when they were sent. It may come later: a saved table is in no order.
 
-import { isMissing, type KernelError } from '../errors.js';
+import { isMissing, type KernelError } from '../../errors.js';
+import { BATCH_SIZE } from '../pending-flows.js';
+import type { ConntrackTable, ScanOptions, ScanVisitor } from '../table.js';
 import type { EncodedFlows, EncodedPlace } from './encoded-flows.js';
-import { BATCH_SIZE } from './pending-flows.js';
-import type { ConntrackTable, ScanOptions, ScanVisitor } from './table.js';
 
 /** What becomes of flows that waited, by their tags. */
 export interface WaitingOutcome {

@@ -1,21 +1,21 @@
 // EventWatch: events of one table, with the list before them and the repair after a loss where those are wanted.
 
-import { X } from '../ctnetlink/expectation-fields.js';
-import { S } from '../ctnetlink/fields.js';
-import { compileFilter, type FlowPredicate } from '../ctnetlink/filter/compile.js';
-import { type FlowFilter, MATCH_ALL } from '../ctnetlink/filter/condition.js';
-import { eventFilter } from '../ctnetlink/filter/event-program.js';
-import { requiredFamily } from '../ctnetlink/filter/kernel-filter.js';
-import { areTwoFlows, isClash, lastingStatus } from '../ctnetlink/flow-identity.js';
-import { AF_UNSPEC } from '../ctnetlink/uapi/in.js';
-import { IPS_DYING } from '../ctnetlink/uapi/nf-conntrack-common.js';
-import { createExpectationView, createFlowView, type View } from '../ctnetlink/view.js';
-import type { NetworkNamespace } from '../wire/netns.js';
-import type { OpenTransport } from '../wire/transport.js';
+import { X } from '../../ctnetlink/expectation-fields.js';
+import { S } from '../../ctnetlink/fields.js';
+import { compileFilter, type FlowPredicate } from '../../ctnetlink/filter/compile.js';
+import { type FlowFilter, MATCH_ALL } from '../../ctnetlink/filter/condition.js';
+import { eventFilter } from '../../ctnetlink/filter/event-program.js';
+import { requiredFamily } from '../../ctnetlink/filter/kernel-filter.js';
+import { areTwoFlows, isClash, lastingStatus } from '../../ctnetlink/flow-identity.js';
+import { AF_UNSPEC } from '../../ctnetlink/uapi/in.js';
+import { IPS_DYING } from '../../ctnetlink/uapi/nf-conntrack-common.js';
+import { createExpectationView, createFlowView, type View } from '../../ctnetlink/view.js';
+import type { NetworkNamespace } from '../../wire/netns.js';
+import type { OpenTransport } from '../../wire/transport.js';
+import type { ConntrackTable } from '../table.js';
+import { TimeSlice } from '../time-slice.js';
 import { ALL_EXPECTATION_EVENTS, ALL_FLOW_EVENTS, type EventLoss, EventSource } from './event-source.js';
-import type { ConntrackTable } from './table.js';
 import { LATE_EVENTS, TableTracker, type TrackedTable } from './table-tracker.js';
-import { TimeSlice } from './time-slice.js';
 
 /** Between the end of a repair and the next one, in milliseconds, so that a steady overload leaves time for events. */
 const REPAIR_PAUSE = 1000;

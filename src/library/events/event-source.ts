@@ -6,17 +6,17 @@ import {
   NF_NETLINK_CONNTRACK_EXP_NEW,
   NF_NETLINK_CONNTRACK_NEW,
   NF_NETLINK_CONNTRACK_UPDATE,
-} from '../ctnetlink/uapi/nf-conntrack-common.js';
-import { DecodeError, SystemError } from '../errors.js';
-import { host16 } from '../wire/bytes.js';
-import type { Datagrams } from '../wire/datagrams.js';
-import { EAGAIN, ENOBUFS, errnoName, errnoReason } from '../wire/errno.js';
-import type { DescriptorWatch } from '../wire/libc.js';
-import { align4, checkedMessageLength } from '../wire/message.js';
-import type { NetworkNamespace } from '../wire/netns.js';
-import { NetlinkSocket } from '../wire/socket.js';
-import type { OpenTransport, Transport } from '../wire/transport.js';
-import { NLMSG_HDRLEN, NLMSG_MIN_TYPE } from '../wire/uapi/netlink.js';
+} from '../../ctnetlink/uapi/nf-conntrack-common.js';
+import { DecodeError, SystemError } from '../../errors.js';
+import { host16 } from '../../wire/bytes.js';
+import type { Datagrams } from '../../wire/datagrams.js';
+import { EAGAIN, ENOBUFS, errnoName, errnoReason } from '../../wire/errno.js';
+import type { DescriptorWatch } from '../../wire/libc.js';
+import { align4, checkedMessageLength } from '../../wire/message.js';
+import type { NetworkNamespace } from '../../wire/netns.js';
+import { NetlinkSocket } from '../../wire/socket.js';
+import type { OpenTransport, Transport } from '../../wire/transport.js';
+import { NLMSG_HDRLEN, NLMSG_MIN_TYPE } from '../../wire/uapi/netlink.js';
 
 /** Multicast groups of flows. Source: docs/kernel.md 2.4. */
 export const ALL_FLOW_EVENTS = NF_NETLINK_CONNTRACK_NEW | NF_NETLINK_CONNTRACK_UPDATE | NF_NETLINK_CONNTRACK_DESTROY;

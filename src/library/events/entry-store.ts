@@ -2,8 +2,8 @@
 // tuple of a flow, the expected one of an expectation. Messages lie in large pages outside the collector's reach, as does the index
 // (entry-index.ts). An entry of 200 bytes takes about 280 bytes here.
 
-import { host16, machineWords } from '../wire/bytes.js';
-import { NFNL_ATTRS } from '../wire/uapi/nfnetlink.js';
+import { host16, machineWords } from '../../wire/bytes.js';
+import { NFNL_ATTRS } from '../../wire/uapi/nfnetlink.js';
 import { EntryIndex, type RecordRef } from './entry-index.js';
 import type { HashKey } from './hash-key.js';
 

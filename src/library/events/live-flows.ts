@@ -1,22 +1,22 @@
 // LiveFlows: the flows of a table as events tell them, with notifications of every change.
 
-import { putFlowKey } from '../ctnetlink/encode.js';
-import { type EventProgram, type FlowEvent, flowEvent } from '../ctnetlink/event.js';
-import { S } from '../ctnetlink/fields.js';
-import { compileFilter } from '../ctnetlink/filter/compile.js';
-import { type Filter, toFlowFilter } from '../ctnetlink/filter/object-input.js';
-import { type Flow, FlowReader } from '../ctnetlink/flow.js';
-import { type FlowKeyInput, toFlowKey } from '../ctnetlink/new-flow.js';
-import { createFlowView, type View } from '../ctnetlink/view.js';
-import { ValueError } from '../errors.js';
-import { closeWhenForgotten } from '../wire/forgotten.js';
-import { MessageWriter } from '../wire/message.js';
-import { checkListener } from './check-options.js';
+import { putFlowKey } from '../../ctnetlink/encode.js';
+import { type EventProgram, type FlowEvent, flowEvent } from '../../ctnetlink/event.js';
+import { S } from '../../ctnetlink/fields.js';
+import { compileFilter } from '../../ctnetlink/filter/compile.js';
+import { type Filter, toFlowFilter } from '../../ctnetlink/filter/object-input.js';
+import { type Flow, FlowReader } from '../../ctnetlink/flow.js';
+import { type FlowKeyInput, toFlowKey } from '../../ctnetlink/new-flow.js';
+import { createFlowView, type View } from '../../ctnetlink/view.js';
+import { ValueError } from '../../errors.js';
+import { closeWhenForgotten } from '../../wire/forgotten.js';
+import { MessageWriter } from '../../wire/message.js';
+import { checkListener } from '../check-options.js';
+import type { Ending } from '../session.js';
+import { throwLater } from '../throw-later.js';
+import { TimeSlice } from '../time-slice.js';
 import type { EventLoss } from './event-source.js';
 import type { EventWatch } from './event-watch.js';
-import type { Ending } from './session.js';
-import { throwLater } from './throw-later.js';
-import { TimeSlice } from './time-slice.js';
 
 /** What a listener of a live view gets: an event, or word of a loss, which is being repaired. */
 export type LiveChange = FlowEvent | { readonly type: 'LOST'; readonly events: number; readonly at: number };

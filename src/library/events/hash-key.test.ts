@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
-import { HOST_BYTE_ORDER, machineWords } from '../wire/bytes.js';
+import { HOST_BYTE_ORDER, machineWords } from '../../wire/bytes.js';
 import { HashKey } from './hash-key.js';
 
 suite('HashKey', () => {

@@ -5,10 +5,10 @@
 // (`beginBatch`). So what the events of this list's time say of an entry is as new as the batch, or newer, and the batch is heeded
 // only for entries of which they say nothing. Entries that the dump does not show, and no event either, are gone (docs/kernel.md 6.4).
 
-import { eventType } from '../ctnetlink/event-type.js';
-import type { FlowPredicate } from '../ctnetlink/filter/compile.js';
-import { ORIGIN_INITIAL, ORIGIN_RESYNC, type Origin, type View } from '../ctnetlink/view.js';
-import { billions } from '../wire/bytes.js';
+import { eventType } from '../../ctnetlink/event-type.js';
+import type { FlowPredicate } from '../../ctnetlink/filter/compile.js';
+import { ORIGIN_INITIAL, ORIGIN_RESYNC, type Origin, type View } from '../../ctnetlink/view.js';
+import { billions } from '../../wire/bytes.js';
 import { EntryStore } from './entry-store.js';
 
 /** The part of a table that a tracker needs. */

@@ -1,6 +1,6 @@
 // EventStream: events as an async iterator.
 
-import { closeWhenForgotten } from '../wire/forgotten.js';
+import { closeWhenForgotten } from '../../wire/forgotten.js';
 import type { EventQueue } from './event-queue.js';
 
 /**

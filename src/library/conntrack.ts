@@ -30,18 +30,19 @@ import {
   OPEN_OPTIONS,
   WATCH_OPTIONS,
 } from './check-options.js';
-import { type EncodedFlows, FlowEncoder } from './encoded-flows.js';
-import { EventQueue, type EventQueueOptions } from './event-queue.js';
-import { EventStream } from './event-stream.js';
+import { type CpuStatistics, toStatistics } from './cpu-statistics.js';
+import { EventQueue, type EventQueueOptions } from './events/event-queue.js';
+import { EventStream } from './events/event-stream.js';
+import { LiveFlows, toFlowEvent } from './events/live-flows.js';
 import { Expectations } from './expectations.js';
 import { countFailure, ERRORS_KEPT, emptyResult } from './flow-changes.js';
 import type { AllFlowFields, ListedFlow } from './flow-part.js';
 import { withHint } from './hints.js';
-import { LiveFlows, toFlowEvent } from './live-flows.js';
+import { type EncodedFlows, FlowEncoder } from './load/encoded-flows.js';
+import { WaitingFlows, type WaitingOutcome } from './load/waiting-flows.js';
 import { BATCH_SIZE } from './pending-flows.js';
 import { type CreateResult, type DeleteResult, toDeleteResult, toUpdateResult, type UpdateResult } from './results.js';
 import { type CallOptions, Listing, Session } from './session.js';
-import { type CpuStatistics, toStatistics } from './statistics.js';
 import {
   type ConntrackOptions,
   ConntrackTable,
@@ -50,7 +51,6 @@ import {
   type TableCount,
   withoutOwnReference,
 } from './table.js';
-import { WaitingFlows, type WaitingOutcome } from './waiting-flows.js';
 
 /** How flows are listed. */
 export interface ListOptions<F extends readonly FlowField[] = readonly FlowField[]> extends CallOptions {

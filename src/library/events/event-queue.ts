@@ -1,11 +1,11 @@
 // EventQueue: events that wait to be taken, and what happens when they come faster. The event loop keeps it alive; the stream that
 // the program has is another object, so that the collector notices when nobody can take an event any more.
 
-import type { View } from '../ctnetlink/view.js';
-import { ConntrackError } from '../errors.js';
+import type { View } from '../../ctnetlink/view.js';
+import { ConntrackError } from '../../errors.js';
+import { throwLater } from '../throw-later.js';
 import type { EventLoss } from './event-source.js';
 import type { EventWatch } from './event-watch.js';
-import { throwLater } from './throw-later.js';
 
 /**
  * What happens when `highWaterMark` events wait to be taken.
