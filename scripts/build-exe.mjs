@@ -6,6 +6,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, rmSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { libraryFace } from './library-face.mjs';
 
 const BUN_VERSION = '1.4.5';
 const root = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/, '');
@@ -25,6 +26,7 @@ await build({
   minifySyntax: true,
   logLevel: 'warning',
   plugins: [
+    libraryFace(root),
     {
       name: 'bun-ffi',
       setup({ onResolve }) {

@@ -6,6 +6,7 @@ import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { libraryFace } from './library-face.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const dist = `${root}/dist`;
@@ -46,6 +47,7 @@ function bundle(entry, path, head = '') {
     format: 'cjs',
     target: 'node20',
     external: ['koffi', '@koromix/*'],
+    plugins: [libraryFace(root)],
     alias: { 'node:module': `${root}/scripts/bundle-module.cjs` },
     // A function, as bin/conntrack calls it: to put its text around that of the bundle takes a fifth of a millisecond.
     banner: {

@@ -67,7 +67,6 @@ export type {
   NewFlow,
   Number64,
   SideInput,
-  TupleInput,
 } from './ctnetlink/new-flow.js';
 export { type Json, toJson } from './ctnetlink/plain.js';
 export type { ProtocolInput } from './ctnetlink/protocol-input.js';
@@ -78,6 +77,7 @@ export { TCP_STATES, type TcpState } from './ctnetlink/protocols/tcp.js';
 export { reverse } from './ctnetlink/reverse.js';
 export { type ExpectationFlagName, STATUS_NAMES, type StatusName } from './ctnetlink/status.js';
 export type { Tuple } from './ctnetlink/tuple.js';
+export type { TupleInput } from './ctnetlink/tuple-input.js';
 export {
   ClosedError,
   ConntrackError,
@@ -90,24 +90,31 @@ export {
   SystemError,
   ValueError,
 } from './errors.js';
-export {
-  Conntrack,
-  type CreateOptions,
-  type EventsOptions,
-  type FamilyOptions,
-  type FlowEventsOptions,
-  type ListOptions,
-  type WatchOptions,
-} from './library/conntrack.js';
+export type {
+  CallOptions,
+  CreateOptions,
+  EventQueueOptions,
+  EventsOptions,
+  FamilyOptions,
+  FlowEventsOptions,
+  FlowFormatOptions,
+  ListOptions,
+  OverflowPolicy,
+  WatchOptions,
+} from './library/call-options.js';
+export { Conntrack } from './library/conntrack.js';
 export type { CpuStatistics, ExpectationStatistics } from './library/cpu-statistics.js';
-export { type EventQueueOptions, OverflowError, type OverflowPolicy } from './library/events/event-queue.js';
+export { OverflowError } from './library/events/event-queue.js';
 export type { EventLoss } from './library/events/event-source.js';
 export { EventStream } from './library/events/event-stream.js';
 export { type LiveChange, LiveFlows, type LiveListener } from './library/events/live-flows.js';
 export type { Expectations } from './library/expectations.js';
+export type { FlowList } from './library/flow-dumps.js';
 export type { AllFlowFields, FlowPart, ListedFlow, PartialFlow } from './library/flow-part.js';
-export { type FlowFormat, type FlowFormatOptions, flowFormatter, formatFlow } from './library/format-flow.js';
-export { listNamespaces, type NamespaceList, NetworkNamespace } from './library/namespaces.js';
+export { type FlowFormat, flowFormatter, formatFlow } from './library/format-flow.js';
 export type { CreateResult, DeleteResult, UpdateResult } from './library/results.js';
-export type { CallOptions, Listing, ListingIterator } from './library/session.js';
-export type { ConntrackOptions, FlowList, TableCount } from './library/table.js';
+export type { Listing, ListingIterator } from './library/session.js';
+export type { ConntrackOptions } from './library/socket-pool.js';
+export type { TableCount } from './library/table.js';
+export { NetworkNamespace } from './wire/netns.js';
+export { listNamespaces, type NamespaceList } from './wire/netns-list.js';

@@ -37,7 +37,7 @@ const { compileFilter } = await at('ctnetlink/filter/compile');
 const { FlowReader, fieldSet } = await at('ctnetlink/flow');
 const { LabelMap } = await at('ctnetlink/label');
 const { ByteWriter } = await at('format/byte-writer');
-const { WallClock } = await at('format/options');
+const { WallClock } = await at('format/format-options');
 const { writeFlowText } = await at('format/flow-text');
 const { writeFlowSave } = await at('format/flow-save');
 const { writeFlowJson } = await at('format/flow-json');
@@ -45,8 +45,8 @@ const { writeFlowXml } = await at('format/flow-xml');
 const { EventSource } = await at('library/events/event-source');
 const { FlowEncoder } = await at('library/load/encoded-flows');
 const { TableTracker } = await at('library/events/table-tracker');
-const { LineReader } = await at('cli/load-lines');
-const { LoadRequests } = await at('cli/load-requests');
+const { LineReader } = await at('cli/load/line-reader');
+const { LoadRequests } = await at('cli/load/load-requests');
 const { Datagrams } = await at('wire/datagrams');
 
 const view = createFlowView();
@@ -143,15 +143,13 @@ function loadLines(entries) {
   const encoder = new FlowEncoder();
   return (also) => () => {
     const lines = new LineReader(fd);
-    let flows = encoder.begin();
     while (lines.next()) {
       let request = requests.find(lines.bytes, lines.start, lines.end);
       if (!request) request = requests.encodeLine(requests.parse(lines.text()));
-      if (flows.full || !flows.addRequest(request, lines.number)) {
+      const flows = encoder.addRequest(request, lines.number);
+      if (flows) {
         flows.seal();
         kept = flows;
-        flows = encoder.begin();
-        flows.addRequest(request, lines.number);
       }
       also();
     }

@@ -3,8 +3,8 @@
 import type { Protocol } from '../ctnetlink/schema.js';
 import { didYouMean } from '../nearest.js';
 import { COMMANDS, type CommandRow, commandName, commandRow, isLoadable } from './command-rows.js';
-import { OptionNames, OptionReader, type Token } from './getopt.js';
-import { helpTopic, helpTopics } from './help.js';
+import { OptionNames, OptionReader, type ReadOption } from './getopt.js';
+import { helpTopic, helpTopics } from './help-text.js';
 import type { CommandLetter, Invocation, OptionValues, Table } from './invocation.js';
 import { checkLegality, checkNamespace, needOf } from './legality.js';
 import { type Draft, OPTIONS, type OptionRow, type OptionRows, optionName } from './options.js';
@@ -300,7 +300,7 @@ function settleMasks({ values, masks }: Draft, table: Table): void {
 
 /** The error for a word that is no option, or no complete one. */
 function mistake(
-  token: Exclude<Token<Named>, { kind: 'option' | 'operand' }>,
+  token: Exclude<ReadOption<Named>, { kind: 'option' | 'operand' }>,
   reader: OptionReader<Named>,
   chosen: Chosen | undefined,
 ): UsageError {

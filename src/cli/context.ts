@@ -2,10 +2,10 @@
 
 import type { LabelMap } from '../ctnetlink/label.js';
 import { ByteWriter } from '../format/byte-writer.js';
-import type { ConntrackTable } from '../library/table.js';
+import type { ConntrackTable } from '../library/index.js';
 import type { Invocation } from './invocation.js';
 import type { LabelSource } from './labels.js';
-import { writeAll } from './output.js';
+import { writeAll } from './output/output.js';
 import type { Tables } from './tables.js';
 
 /** Everything a command needs. Commands return their exit status and throw what went wrong. */

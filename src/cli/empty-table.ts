@@ -1,7 +1,6 @@
 // What to tell somebody at a terminal who sees an empty table: often nothing is tracked there, since no rule asks for it.
 
-import type { ConntrackTable } from '../library/table.js';
-import { isTracking } from '../library/tracking.js';
+import { type ConntrackTable, isTracking } from '../library/index.js';
 
 /** Lines for standard error about a table that has no entries. @throws SystemError, DecodeError */
 export async function aboutEmptyTable(table: ConntrackTable): Promise<readonly string[]> {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { OptionNames, OptionReader, type Token } from './getopt.js';
+import { OptionNames, OptionReader, type ReadOption } from './getopt.js';
 
 /** A set of options like those of a command-line tool: option names are their long names. */
 function names(): OptionNames<string> {
@@ -36,7 +36,7 @@ function read(...words: string[]): string[] {
   return out;
 }
 
-function show(token: Token<string>): string {
+function show(token: ReadOption<string>): string {
   switch (token.kind) {
     case 'option':
       return `${token.option}${token.value === undefined ? '' : `${token.glued ? '=' : ' '}${token.value}`}`;

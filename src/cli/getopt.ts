@@ -10,7 +10,7 @@
 export type Arity = 'none' | 'required' | 'optional' | 'detached';
 
 /** What stands next on the command line. `spelled` is the option without its value, as typed: `-s`, `--sr`. */
-export type Token<T> =
+export type ReadOption<T> =
   | {
       readonly kind: 'option';
       readonly option: T;
@@ -116,7 +116,7 @@ export class OptionReader<T> {
   }
 
   /** The next option, operand or mistake; `undefined` at the end. */
-  next(): Token<T> | undefined {
+  next(): ReadOption<T> | undefined {
     if (this.#bundle !== '') return this.#readShort();
     const word = this.#words[this.#at++];
     if (word === undefined) return undefined;
@@ -130,7 +130,7 @@ export class OptionReader<T> {
     return this.#readShort();
   }
 
-  #readShort(): Token<T> {
+  #readShort(): ReadOption<T> {
     const letter = this.#bundle.length === 1 ? this.#bundle : String.fromCodePoint(this.#bundle.codePointAt(0)!);
     const spelled = `-${letter}`;
     const rest = this.#bundle.slice(letter.length);
@@ -144,7 +144,7 @@ export class OptionReader<T> {
     return { kind: 'option', option, spelled, value: rest, glued: true };
   }
 
-  #readLong(word: string): Token<T> {
+  #readLong(word: string): ReadOption<T> {
     const equals = word.indexOf('=');
     const spelled = equals < 0 ? word : word.slice(0, equals);
     const value = equals < 0 ? undefined : word.slice(equals + 1);
@@ -158,7 +158,7 @@ export class OptionReader<T> {
     return { kind: 'option', option, spelled, value, glued: true };
   }
 
-  #withNextWord({ option, arity }: Entry<T>, spelled: string): Token<T> {
+  #withNextWord({ option, arity }: Entry<T>, spelled: string): ReadOption<T> {
     let value: string | undefined;
     if (arity !== 'none') {
       const next = this.#words[this.#at];

@@ -125,7 +125,7 @@ async function tablesFor(invocation: Invocation, out: ByteWriter): Promise<Table
   if (commandRow(invocation.command).target === 'nothing') return oneTable();
   const transport = await debugTransport();
   if (netns === undefined) return oneTable(undefined, transport);
-  const { tablesOf } = await import('./namespaces.js');
+  const { tablesOf } = await import('./namespace-tables.js');
   return tablesOf(
     netns,
     {
@@ -143,7 +143,7 @@ async function tablesFor(invocation: Invocation, out: ByteWriter): Promise<Table
 /** What CONNTRACK_DEBUG asks for: a transport that shows every message. */
 async function debugTransport(): Promise<OpenTransport | undefined> {
   if (process.env['CONNTRACK_DEBUG'] !== 'netlink') return undefined;
-  const { traced } = await import('../library/netlink-trace.js');
+  const { traced } = await import('../library/index.js');
   return traced((line) => err(`conntrack: ${line}`));
 }
 

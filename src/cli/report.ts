@@ -3,7 +3,7 @@
 import { ConntrackError } from '../errors.js';
 import { fileReason } from './file-reason.js';
 import { failureJson, failureLines } from './messages.js';
-import { messageLine, OutputError, writeAll } from './output.js';
+import { messageLine, OutputError, writeAll } from './output/output.js';
 import { UsageError } from './usage-error.js';
 
 const STDERR = 2;

@@ -1,14 +1,13 @@
 // The tables that a command works on: that of its own network namespace, that of `--netns`, or with `--netns all` every one.
 
 import { ConntrackError } from '../errors.js';
-import { type NetworkNamespace, readIn } from '../library/namespaces.js';
-import { ConntrackTable } from '../library/table.js';
+import { ConntrackTable, type NetworkNamespace, readIn } from '../library/index.js';
 import type { OpenTransport } from '../wire/transport.js';
-import { OutputError } from './output.js';
+import { OutputError } from './output/output.js';
 import { UsageError } from './usage-error.js';
 
 /** The table of one network namespace. */
-export interface Table {
+export interface NamespaceTable {
   /** Which namespace, where that is to be shown. */
   readonly netns: string | undefined;
   /** The table, opened when first asked for. @throws SystemError, PlatformError, NamespaceError */
@@ -22,18 +21,18 @@ export interface Table {
 /** Every table of one command line. */
 export interface Tables {
   /** The only one. @throws Error when there may be more */
-  readonly only: Table;
+  readonly only: NamespaceTable;
   /** Each entry tells which namespace it is of. */
   readonly several: boolean;
   /**
    * Runs `work` on each table. Of several, a failure is told with the name of its namespace and the others go on; the failure of
    * the only one is thrown. @returns whether none failed
    */
-  each(work: (table: Table) => void | Promise<void>): Promise<boolean>;
+  each(work: (table: NamespaceTable) => void | Promise<void>): Promise<boolean>;
   close(): void;
 }
 
-class LazyTable implements Table {
+class LazyTable implements NamespaceTable {
   readonly netns: string | undefined;
   readonly #namespace: NetworkNamespace | undefined;
   readonly #transport: OpenTransport | undefined;
@@ -93,7 +92,7 @@ export function manyTables(
 ): Tables {
   const tables = namespaces.map((namespace) => new LazyTable(namespace, transport, namespace.name));
   return {
-    get only(): Table {
+    get only(): NamespaceTable {
       throw new Error('one table was asked for where there may be several');
     },
     several: true,

@@ -2,9 +2,9 @@
 
 import { ValueError } from '../errors.js';
 import type { TupleSpec } from './encode.js';
-import type { TupleInput } from './new-flow.js';
 import { protocolByNumber } from './protocols/index.js';
 import type { TupleShape } from './schema.js';
+import type { TupleInput } from './tuple-input.js';
 
 // Of types that fit as well, compilers name the last in their messages: PortTuple is what is mostly meant.
 

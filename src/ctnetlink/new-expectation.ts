@@ -15,8 +15,9 @@ import type { TupleSpec } from './encode.js';
 import type { ExpectationSpec } from './expectation-spec.js';
 import type { Family } from './flow.js';
 import { MAX_U32, Members } from './members.js';
-import { readFamilyOf, readProtonum, readTuple, type TupleInput, withProtocol } from './new-flow.js';
+import { readFamilyOf, readProtonum, readTuple, withProtocol } from './new-flow.js';
 import type { ProtocolInput } from './protocol-input.js';
+import type { TupleInput } from './tuple-input.js';
 
 /** What names an expectation. `ExpectationKeyInput` says what of it is needed. */
 export interface ExpectationKeyMembers {

@@ -23,6 +23,7 @@ import { type ProtocolName, protocolByNumber } from './protocols/index.js';
 import { sctp } from './protocols/sctp.js';
 import { tcp } from './protocols/tcp.js';
 import type { StatusName } from './status.js';
+import type { TupleInput } from './tuple-input.js';
 import { filled, inverse } from './tuple-spec.js';
 import {
   IPS_ASSURED,
@@ -32,24 +33,6 @@ import {
   IPS_SEEN_REPLY,
   IPS_SRC_NAT_DONE,
 } from './uapi/nf-conntrack-common.js';
-
-/** One direction as callers write it. */
-export interface TupleInput {
-  /** IPv4 or IPv6 address. */
-  readonly src?: string | undefined;
-  readonly dst?: string | undefined;
-  /** Instead of `protocol` of the flow. */
-  readonly protonum?: number | undefined;
-  /** Port or GRE key, 0 to 65535. */
-  readonly sport?: number | undefined;
-  readonly dport?: number | undefined;
-  /** ICMP and ICMPv6; code and id are 0 unless given. */
-  readonly icmpType?: number | undefined;
-  readonly icmpCode?: number | undefined;
-  readonly icmpId?: number | undefined;
-  /** Zone of this direction only. */
-  readonly zone?: number | undefined;
-}
 
 /** A 64-bit number as objects and JSON hold it. */
 export type Number64 = bigint | number | string;

@@ -4,7 +4,7 @@
 import { eventType } from '../ctnetlink/event-type.js';
 import { ORIGIN_INITIAL, ORIGIN_KERNEL, type View } from '../ctnetlink/view.js';
 import { type ByteWriter, token } from './byte-writer.js';
-import type { FormatOptions } from './options.js';
+import type { FormatOptions } from './format-options.js';
 import { LINE, type Place, WORD, writeSafe } from './safe-bytes.js';
 import { NEWLINE, SPACE } from './shared.js';
 

@@ -7,7 +7,7 @@ import type { View } from '../ctnetlink/view.js';
 import type { ByteWriter } from './byte-writer.js';
 import { writeEventType, writeOrigin } from './event-words.js';
 import { describeTupleLayer4, writeNetns, writeTimestamp } from './flow-text.js';
-import type { FormatOptions, WallClock } from './options.js';
+import type { FormatOptions, WallClock } from './format-options.js';
 import { combinations, type PlanBuilder } from './plan.js';
 import { LINE } from './safe-bytes.js';
 import { entrySize, writeLine } from './shared.js';

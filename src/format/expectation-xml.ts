@@ -5,7 +5,7 @@ import { T } from '../ctnetlink/fields.js';
 import { NF_CT_EXPECT_INACTIVE, NF_CT_EXPECT_PERMANENT, NF_CT_EXPECT_USERSPACE } from '../ctnetlink/uapi/nf-conntrack-common.js';
 import type { View } from '../ctnetlink/view.js';
 import type { ByteWriter } from './byte-writer.js';
-import type { FormatOptions, WallClock } from './options.js';
+import type { FormatOptions, WallClock } from './format-options.js';
 import { type Choice, type PlanBuilder, writePlanned } from './plan.js';
 import { XML } from './safe-bytes.js';
 import { entrySize } from './shared.js';

@@ -5,6 +5,7 @@ import { DCCP_ROLES } from '../ctnetlink/protocols/dccp.js';
 import { STATUS_NAMES } from '../ctnetlink/status.js';
 import type { View } from '../ctnetlink/view.js';
 import { type ByteWriter, token } from './byte-writer.js';
+import type { FormatOptions, WallClock } from './format-options.js';
 import {
   bitTokens,
   describeBits,
@@ -20,7 +21,6 @@ import {
   textMember,
   writeNumberMember,
 } from './json.js';
-import type { FormatOptions, WallClock } from './options.js';
 import { type PlanBuilder, writePlanned } from './plan.js';
 import { JSON_STRING } from './safe-bytes.js';
 import { entrySize, stateWords, writeLabelNames } from './shared.js';

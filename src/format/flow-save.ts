@@ -10,7 +10,7 @@ import { IPS_ASSURED, IPS_EXPECTED, IPS_FIXED_TIMEOUT, IPS_SEEN_REPLY } from '..
 import type { View } from '../ctnetlink/view.js';
 import { type ByteWriter, type Token, token } from './byte-writer.js';
 import { writeOriginComment, writeUserspaceWord } from './event-words.js';
-import { type FormatOptions, WallClock } from './options.js';
+import { type FormatOptions, WallClock } from './format-options.js';
 import { combinations, type PlanBuilder } from './plan.js';
 import { WORD } from './safe-bytes.js';
 import { entrySize, hasDestination, hasSource, icmpSlots, SPACE, stateWords, writeLine } from './shared.js';

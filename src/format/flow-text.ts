@@ -7,7 +7,7 @@ import { IPS_ASSURED, IPS_HW_OFFLOAD, IPS_OFFLOAD, IPS_SEEN_REPLY } from '../ctn
 import type { View } from '../ctnetlink/view.js';
 import { type ByteWriter, token } from './byte-writer.js';
 import { writeEventType, writeOrigin, writeUserspace } from './event-words.js';
-import type { FormatOptions, WallClock } from './options.js';
+import type { FormatOptions, WallClock } from './format-options.js';
 import type { Choice, PlanBuilder } from './plan.js';
 import { LINE } from './safe-bytes.js';
 import { entrySize, icmpSlots, nanosecondsOf, SPACE, secondsOf, stateWords, writeLabelNames, writeLine } from './shared.js';

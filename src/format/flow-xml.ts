@@ -4,7 +4,7 @@ import { ORIGINAL, REPLY, S, T } from '../ctnetlink/fields.js';
 import { IPS_ASSURED, IPS_EXPECTED, IPS_HW_OFFLOAD, IPS_OFFLOAD, IPS_SEEN_REPLY } from '../ctnetlink/uapi/nf-conntrack-common.js';
 import type { View } from '../ctnetlink/view.js';
 import { type ByteWriter, token } from './byte-writer.js';
-import type { FormatOptions, WallClock } from './options.js';
+import type { FormatOptions, WallClock } from './format-options.js';
 import { type Choice, type PlanBuilder, writePlanned } from './plan.js';
 import { XML } from './safe-bytes.js';
 import { entrySize, nanosecondsOf, secondsOf, stateWords, writeLabelNames } from './shared.js';

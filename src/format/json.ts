@@ -8,7 +8,7 @@ import { protocolByNumber } from '../ctnetlink/protocols/index.js';
 import { bitName } from '../ctnetlink/status.js';
 import { ORIGIN_INITIAL, ORIGIN_KERNEL, type View } from '../ctnetlink/view.js';
 import { type ByteWriter, type Token, token } from './byte-writer.js';
-import type { FormatOptions, WallClock } from './options.js';
+import type { FormatOptions, WallClock } from './format-options.js';
 import type { PlanBuilder } from './plan.js';
 import { JSON_STRING, writeSafe } from './safe-bytes.js';
 import { hasDestination, hasSource } from './shared.js';

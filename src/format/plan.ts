@@ -6,7 +6,7 @@ import { MASTER, ORIGINAL, REPLY, T } from '../ctnetlink/fields.js';
 import type { View } from '../ctnetlink/view.js';
 import { type ByteWriter, eights } from './byte-writer.js';
 import { DIGITS, putDecimal, putHex, putIpv4, putIpv6, putWords } from './digits.js';
-import type { FormatOptions, WallClock } from './options.js';
+import type { FormatOptions, WallClock } from './format-options.js';
 import { type Place, writeSafe } from './safe-bytes.js';
 
 /** Appends what no step can say. It must not make room: the entry has. */

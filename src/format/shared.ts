@@ -7,7 +7,7 @@ import type { Protocol } from '../ctnetlink/schema.js';
 import type { View } from '../ctnetlink/view.js';
 import { belowBillion, billions } from '../wire/bytes.js';
 import type { ByteWriter, Token } from './byte-writer.js';
-import type { FormatOptions, NamespaceLabel, WallClock } from './options.js';
+import type { FormatOptions, NamespaceLabel, WallClock } from './format-options.js';
 import { type Describe, writePlanned } from './plan.js';
 
 export const SPACE = 32;

@@ -3,8 +3,8 @@
 import { statisticMember } from '../ctnetlink/statistics.js';
 import type { View } from '../ctnetlink/view.js';
 import { type ByteWriter, type Token, token } from './byte-writer.js';
+import type { NamespaceLabel } from './format-options.js';
 import { endObject, endValue, member, writeNumberMember } from './json.js';
-import type { NamespaceLabel } from './options.js';
 
 const OPEN = token('{');
 const CPU = member('cpu');

@@ -6,7 +6,7 @@ import { T } from '../ctnetlink/fields.js';
 import { protocolByNumber } from '../ctnetlink/protocols/index.js';
 import type { View } from '../ctnetlink/view.js';
 import { type ByteWriter, token } from './byte-writer.js';
-import type { FormatOptions, WallClock } from './options.js';
+import type { FormatOptions, WallClock } from './format-options.js';
 import type { PlanBuilder } from './plan.js';
 import { icmpSlots } from './shared.js';
 

@@ -1,30 +1,34 @@
 // Channel: a socket with its buffers and sequence numbers; what the library sends goes through one.
 
 import type { KernelError } from '../errors.js';
-import type { AnswerVisitor, VisitMessage } from '../wire/answers.js';
+import type { AnswerVisitor, Request, VisitMessage } from '../wire/answers.js';
 import { beginDump, type DumpRequest, type DumpVisitor, dump } from '../wire/dump.js';
 import { MessageWriter } from '../wire/message.js';
 import { ReceiveBuffers } from '../wire/receive-buffers.js';
-import { type Request, transact, transactAsync } from '../wire/request.js';
+import { transact, transactAsync } from '../wire/request.js';
 import type { Transport } from '../wire/transport.js';
 import { NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST } from '../wire/uapi/netlink.js';
-import { NFNL_SUBSYS_CTNETLINK, NFNL_SUBSYS_CTNETLINK_EXP } from '../wire/uapi/nfnetlink.js';
-import type { EncodedFlows } from './load/encoded-flows.js';
+import type { RequestRow } from './requests.js';
 
 /** Appends the attributes of a request. */
 export type Build = (message: MessageWriter) => void;
 
+/** Flags and version of a request beyond the usual ones, for those that need them. */
+export interface RequestExtra {
+  readonly flags?: number;
+  readonly version?: number;
+}
+
 /** Takes the refusal of message `index` of a batch. */
 type Failed = (index: number, error: KernelError) => void;
 
-/** nlmsg_type of a message of the conntrack subsystem. */
-export function ctnetlink(message: number): number {
-  return (NFNL_SUBSYS_CTNETLINK << 8) | message;
-}
-
-/** nlmsg_type of a message of the expectation subsystem. */
-export function expectations(message: number): number {
-  return (NFNL_SUBSYS_CTNETLINK_EXP << 8) | message;
+/** Requests that were encoded before they are sent, in one piece. */
+export interface EncodedRequests {
+  readonly count: number;
+  readonly bytes: Uint8Array;
+  readonly length: number;
+  /** Numbers them from `first` on, and asks for an acknowledgement of the last. */
+  number(first: number): void;
 }
 
 /** One request, batch or dump at a time. */
@@ -42,14 +46,13 @@ export class Channel {
     this.#buffers = new ReceiveBuffers(transport);
   }
 
-  /** One request, acknowledged. `flags` and `version` beyond the usual ones are for those that need them. */
+  /** One request, acknowledged. */
   transact(
-    name: string,
-    type: number,
+    { name, type }: RequestRow,
     family: number,
     build: Build | undefined,
     visit?: VisitMessage,
-    extra: { readonly flags?: number; readonly version?: number } = {},
+    extra: RequestExtra = {},
   ): void {
     this.#begin(type, NLM_F_REQUEST | NLM_F_ACK | (extra.flags ?? 0), family, build, extra.version);
     const { bytes, length } = this.#message;
@@ -58,8 +61,7 @@ export class Channel {
 
   /** Visits the entries of a dump. */
   async dump(
-    name: string,
-    type: number,
+    { name, type }: RequestRow,
     family: number,
     build: Build | undefined,
     visitor: DumpVisitor,
@@ -75,8 +77,7 @@ export class Channel {
 
   /** Begins a dump of everything and visits its first part. Nothing can be done with the channel then but to close it. */
   async beginDump(
-    name: string,
-    type: number,
+    { name, type }: RequestRow,
     family: number,
     visitor: AnswerVisitor,
     { large }: Pick<DumpRequest, 'large'>,
@@ -88,14 +89,14 @@ export class Channel {
   }
 
   /** As `transact`, for a request that keeps the kernel busy: it does so on another thread. */
-  async transactAsync(name: string, type: number, family: number, build: Build | undefined, version?: number): Promise<void> {
+  async transactAsync({ name, type }: RequestRow, family: number, build: Build | undefined, version?: number): Promise<void> {
     this.#begin(type, NLM_F_REQUEST | NLM_F_ACK, family, build, version);
     const { bytes, length } = this.#message;
     await transactAsync(this.#socket, this.#buffers, { name, sequence: this.#sequence, bytes, length });
   }
 
   /** Adds a request to the batch that `sendBatch` sends. @returns its index there */
-  addToBatch(type: number, flags: number, family: number, build: Build): number {
+  addToBatch({ type }: RequestRow, flags: number, family: number, build: Build): number {
     this.#append(type, NLM_F_REQUEST | flags, family, build);
     return this.#batched++;
   }
@@ -104,7 +105,7 @@ export class Channel {
    * Sends the batch; `failed` gets each refusal. In the `background` the kernel works on another thread: nothing may be added
    * before the promise settles. @throws KernelError when the kernel refuses the batch as a whole
    */
-  async sendBatch(name: string, visit: VisitMessage | undefined, failed: Failed, background: boolean): Promise<void> {
+  async sendBatch({ name }: RequestRow, visit: VisitMessage | undefined, failed: Failed, background: boolean): Promise<void> {
     const count = this.#batched;
     if (count === 0) return;
     this.#batched = 0;
@@ -114,13 +115,13 @@ export class Channel {
   }
 
   /** As `sendBatch`, for requests that were encoded before. */
-  async sendEncoded(name: string, flows: EncodedFlows, failed: Failed, background: boolean): Promise<void> {
-    const { count } = flows;
+  async sendEncoded({ name }: RequestRow, requests: EncodedRequests, failed: Failed, background: boolean): Promise<void> {
+    const { count } = requests;
     if (count === 0) return;
     const sequence = this.#sequence + 1;
     this.#sequence += count;
-    flows.number(sequence);
-    const { bytes, length } = flows;
+    requests.number(sequence);
+    const { bytes, length } = requests;
     await this.#run({ name, sequence, count, bytes, length, failed }, undefined, background);
   }
 

@@ -5,19 +5,28 @@ import { FLOW_FIELDS } from '../ctnetlink/flow.js';
 import { LabelMap } from '../ctnetlink/label.js';
 import { show } from '../ctnetlink/members.js';
 import { ValueError } from '../errors.js';
-import { FLOW_FORMATS } from '../format/options.js';
+import { FLOW_FORMATS } from '../format/format-options.js';
 import { nearest, suggest } from '../nearest.js';
 import { NetworkNamespace } from '../wire/netns.js';
-import type { CreateOptions, EventsOptions, FamilyOptions, FlowEventsOptions, ListOptions, WatchOptions } from './conntrack.js';
-import { type EventQueueOptions, OVERFLOW_POLICIES } from './events/event-queue.js';
-import type { FlowFormatOptions } from './format-flow.js';
-import type { CallOptions } from './session.js';
-import { type ConntrackOptions, FLOW_LISTS } from './table.js';
+import {
+  type CallOptions,
+  type CreateOptions,
+  type EventQueueOptions,
+  type EventsOptions,
+  type FamilyOptions,
+  type FlowEventsOptions,
+  type FlowFormatOptions,
+  type ListOptions,
+  OVERFLOW_POLICIES,
+  type WatchOptions,
+} from './call-options.js';
+import { FLOW_LISTS } from './flow-dumps.js';
+import type { ConntrackOptions } from './socket-pool.js';
 
 /** @throws ValueError for a value that an option, or a part of one, must not have. `name` is what messages call it */
 type Check = (value: unknown, name: string) => void;
 /** Options by name. One whose value is `undefined` is one that is not given. */
-export type OptionRows = Readonly<Record<string, Check>>;
+export type OptionChecks = Readonly<Record<string, Check>>;
 /** A row for each option of a type, and no other. */
 type RowsOf<T> = { readonly [K in keyof Required<T>]: Check };
 
@@ -80,7 +89,7 @@ export const FORMAT_OPTIONS = {
 } as const satisfies RowsOf<FlowFormatOptions>;
 
 /** @throws ValueError for an option that is not known, or whose value it cannot have */
-export function checkOptions(options: unknown, rows: OptionRows): void {
+export function checkOptions(options: unknown, rows: OptionChecks): void {
   if (typeof options !== 'object' || options === null || Array.isArray(options) || isSignal(options))
     throw new ValueError(`the options must be an object, not ${isSignal(options) ? 'a signal' : show(options)}`, {
       hint: isSignal(options) ? 'write { signal }' : undefined,

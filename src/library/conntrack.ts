@@ -5,9 +5,8 @@ import { isOfType } from '../ctnetlink/event-type.js';
 import { isConstant, MATCH_ALL } from '../ctnetlink/filter/condition.js';
 import { requiredConditions } from '../ctnetlink/filter/kernel-filter.js';
 import { type Filter, toFlowFilter, type WatchFilter } from '../ctnetlink/filter/object-input.js';
-import { type Family, type Flow, type FlowField, FlowReader, fieldSet } from '../ctnetlink/flow.js';
+import { type Flow, type FlowField, FlowReader, fieldSet } from '../ctnetlink/flow.js';
 import type { FlowChange } from '../ctnetlink/flow-change.js';
-import type { FlowSpec } from '../ctnetlink/flow-spec.js';
 import {
   type FlowCopy,
   type FlowKeyInput,
@@ -20,6 +19,8 @@ import {
 import { CPU_STATISTICS } from '../ctnetlink/statistics.js';
 import type { View } from '../ctnetlink/view.js';
 import { type ConntrackError, isMissing, KernelError, ValueError } from '../errors.js';
+import { ENOENT, errnoName, errnoReason } from '../wire/errno.js';
+import type { CallOptions, CreateOptions, FamilyOptions, FlowEventsOptions, ListOptions, WatchOptions } from './call-options.js';
 import {
   CREATE_OPTIONS,
   checkIterable,
@@ -31,79 +32,22 @@ import {
   WATCH_OPTIONS,
 } from './check-options.js';
 import { type CpuStatistics, toStatistics } from './cpu-statistics.js';
-import { EventQueue, type EventQueueOptions } from './events/event-queue.js';
+import { EventQueue } from './events/event-queue.js';
 import { EventStream } from './events/event-stream.js';
 import { LiveFlows, toFlowEvent } from './events/live-flows.js';
 import { Expectations } from './expectations.js';
 import { countFailure, ERRORS_KEPT, emptyResult } from './flow-changes.js';
 import type { AllFlowFields, ListedFlow } from './flow-part.js';
 import { withHint } from './hints.js';
-import { type EncodedFlows, FlowEncoder } from './load/encoded-flows.js';
-import { WaitingFlows, type WaitingOutcome } from './load/waiting-flows.js';
+import { FlowEncoder } from './load/encoded-flows.js';
+import { FlowLoader } from './load/flow-loader.js';
+import type { LoadOutcome } from './load/waiting-flows.js';
 import { BATCH_SIZE } from './pending-flows.js';
+import { CT_NEW } from './requests.js';
 import { type CreateResult, type DeleteResult, toDeleteResult, toUpdateResult, type UpdateResult } from './results.js';
-import { type CallOptions, Listing, Session } from './session.js';
-import {
-  type ConntrackOptions,
-  ConntrackTable,
-  type FlowList,
-  familyNumber,
-  type TableCount,
-  withoutOwnReference,
-} from './table.js';
-
-/** How flows are listed. */
-export interface ListOptions<F extends readonly FlowField[] = readonly FlowField[]> extends CallOptions {
-  /**
-   * Read only these members; the others are absent. Faster, above all without `original` and `reply`. Default: all.
-   * Names that stand in the call are known to the compiler; of a `FlowField[]` it knows nothing, so every member may be absent.
-   */
-  readonly fields?: F;
-  /**
-   * `conntrack` is the table itself; `dying` has entries whose DESTROY event could not be delivered yet, `unconfirmed` those of
-   * packets that are still on their way (kernels up to 6.17 or so). Default `conntrack`.
-   */
-  readonly list?: FlowList | undefined;
-  /** Reset the counters while reading: of every entry of the filter's family, also of those that the filter leaves out. */
-  readonly zero?: boolean | undefined;
-}
-
-/** How a program watches. */
-export interface WatchOptions extends CallOptions {
-  /** Bytes to ask for as receive buffer; the kernel doubles it. Default 16 MiB, room for some 25,000 events. */
-  readonly receiveBuffer?: number | undefined;
-}
-
-/** How flows are created. */
-export interface CreateOptions extends CallOptions {
-  /** One that is there is updated. Default false: it is refused with EEXIST. */
-  readonly mayExist?: boolean | undefined;
-}
-
-/** What of a table a call is about. */
-export interface FamilyOptions extends CallOptions {
-  /** Default: both. */
-  readonly family?: Family | undefined;
-}
-
-/** Which events, and how they wait for the program. */
-export interface EventsOptions extends WatchOptions, EventQueueOptions {
-  /** Begin with a NEW event of `origin` `initial` for each entry that is there. Default false. */
-  readonly initial?: boolean | undefined;
-  /** After a loss, list the table and make up for it with events of `origin` `resync`. Default false. */
-  readonly resync?: boolean | undefined;
-  /**
-   * Look for the program behind the `portId` of each event: its name and process id are then members of the event. The first look-up
-   * of a port id in a second reads /proc on the JavaScript thread, in the worst case of every process. Default false.
-   */
-  readonly program?: boolean | undefined;
-}
-
-/** Which events of flows. */
-export interface FlowEventsOptions extends EventsOptions {
-  /** Default: all three. */
-  readonly types?: readonly EventType[] | undefined;
-}
+import { Listing, Session } from './session.js';
+import type { ConntrackOptions } from './socket-pool.js';
+import { ConntrackTable, familyNumber, type TableCount, withoutOwnReference } from './table.js';
 
 /**
  * The connection tracking table of one network namespace. Needs CAP_NET_ADMIN there. Reading leaves the event loop free
@@ -196,12 +140,34 @@ export class Conntrack implements AsyncDisposable, Disposable {
     flows: Iterable<FlowCopy | NewFlow> | AsyncIterable<FlowCopy | NewFlow>,
     options: CreateOptions = {},
   ): Promise<CreateResult> {
-    const work = async () => {
+    const work = async (): Promise<CreateResult> => {
       checkIterable(flows, 'flows');
-      const creator = new Creator(this.#session.table, options.mayExist ?? false);
+      const { mayExist = false } = options;
       const { pause } = this.#session.patience(options);
-      await this.#session.each(flows, options, (flow) => creator.add(flow)?.then(pause));
-      return creator.finish(pause);
+      const errors: { readonly index: number; readonly error: ConntrackError }[] = [];
+      let given = 0;
+      let failed = 0;
+      let withoutLabelRoom = 0;
+      const outcome: LoadOutcome = {
+        failed: (index, error = noMaster()) => {
+          failed++;
+          if (errors.length < ERRORS_KEPT) errors.push({ index, error: withHint(error) });
+        },
+        unlabelled: () => withoutLabelRoom++,
+      };
+      const loader = new FlowLoader(() => this.#session.table, outcome, { background: true, pause });
+      const encoder = new FlowEncoder();
+      await this.#session.each(flows, options, (flow) => {
+        const full = encoder.add(toFlowSpec(flow), mayExist, given);
+        given++;
+        return full && loader.send(full).then(pause);
+      });
+      const rest = encoder.finish();
+      if (rest) await loader.send(rest);
+      await loader.finish();
+      const { created, partly } = loader;
+      errors.sort((a, b) => a.index - b.index);
+      return { given, created, partly, withoutLabelRoom, failed, ...(errors.length > 0 ? { errors } : {}) };
     };
     return this.#session.run(options, work, CREATE_OPTIONS);
   }
@@ -422,74 +388,7 @@ function groupsOf(types: readonly EventType[]): number {
   return types.reduce((groups, type) => groups | (1 << EVENT_TYPES.indexOf(type)), 0);
 }
 
-/** Creates flows a batch at a time. */
-class Creator {
-  readonly #table: ConntrackTable;
-  readonly #mayExist: boolean;
-  readonly #encoder = new FlowEncoder();
-  readonly #errors: { readonly index: number; readonly error: ConntrackError }[] = [];
-  readonly #waiting = new WaitingFlows();
-  #batch: EncodedFlows | undefined;
-  #given = 0;
-  #partly = 0;
-  #withoutLabelRoom = 0;
-  #failed = 0;
-
-  constructor(table: ConntrackTable, mayExist: boolean) {
-    this.#table = table;
-    this.#mayExist = mayExist;
-  }
-
-  /** @returns a promise to be waited for when a batch is sent */
-  add(flow: FlowCopy | NewFlow): Promise<void> | undefined {
-    const spec = toFlowSpec(flow);
-    const index = this.#given++;
-    const batch = this.#batch ?? this.#begin();
-    // A batch that has this flow already goes first, and no batch is full behind that.
-    if (!batch.add(spec, this.#mayExist, index)) return this.#send(batch).then(() => this.#addFirst(spec, index));
-    return batch.full ? this.#send(batch) : undefined;
-  }
-
-  #begin(): EncodedFlows {
-    this.#batch = this.#encoder.begin();
-    return this.#batch;
-  }
-
-  #addFirst(spec: FlowSpec, index: number): void {
-    this.#begin().add(spec, this.#mayExist, index);
-  }
-
-  async finish(pause: () => Promise<void> | undefined): Promise<CreateResult> {
-    if (this.#batch) await this.#send(this.#batch);
-    const missing = new KernelError('CT_NEW', 2, 'ENOENT', 'no such entry');
-    const outcome: WaitingOutcome = {
-      failed: (index, error = missing) => this.#fail(index, error),
-      unlabelled: () => this.#withoutLabelRoom++,
-    };
-    await this.#waiting.create(this.#table, outcome, { background: true, pause });
-    const errors = this.#errors.sort((a, b) => a.index - b.index);
-    return {
-      given: this.#given,
-      created: this.#given - this.#failed,
-      partly: this.#partly,
-      withoutLabelRoom: this.#withoutLabelRoom,
-      failed: this.#failed,
-      ...(errors.length > 0 ? { errors } : {}),
-    };
-  }
-
-  async #send(batch: EncodedFlows): Promise<void> {
-    this.#batch = undefined;
-    const failed = (i: number, error: KernelError) => {
-      if (!this.#waiting.keep(batch, i, error)) this.#fail(batch.tag(i), error);
-    };
-    this.#partly += await this.#table.createEncoded(batch, failed, () => this.#withoutLabelRoom++, { background: true });
-    // The requests that wait are encoded in memory that the next batch would use.
-    if (this.#waiting.count > 0) batch.seal();
-  }
-
-  #fail(index: number, error: KernelError): void {
-    this.#failed++;
-    if (this.#errors.length < ERRORS_KEPT) this.#errors.push({ index, error: withHint(error) });
-  }
+/** What the kernel says of a flow whose master is not in the table. */
+function noMaster(): KernelError {
+  return new KernelError(CT_NEW.name, ENOENT, errnoName(ENOENT), errnoReason(ENOENT));
 }

@@ -10,13 +10,13 @@ import {
 } from '../ctnetlink/new-expectation.js';
 import { EXPECTATION_STATISTICS } from '../ctnetlink/statistics.js';
 import { isMissing } from '../errors.js';
+import type { CallOptions, EventsOptions, FamilyOptions } from './call-options.js';
 import { checkOptions, EVENT_OPTIONS, FAMILY_OPTIONS } from './check-options.js';
-import type { EventsOptions, FamilyOptions } from './conntrack.js';
 import { type ExpectationStatistics, toStatistics } from './cpu-statistics.js';
 import { EventQueue } from './events/event-queue.js';
 import { EventStream } from './events/event-stream.js';
 import type { DeleteResult } from './results.js';
-import { type CallOptions, Listing, type Session } from './session.js';
+import { Listing, type Session } from './session.js';
 import { familyNumber } from './table.js';
 
 /** The expectations of a table: `conntrack.expectations`. */

@@ -5,12 +5,13 @@ import { copyValue, type FlowKey, putFlowKey, putKeyOf } from '../ctnetlink/enco
 import { S } from '../ctnetlink/fields.js';
 import { changesFlow, type FlowChange, putFlowChange } from '../ctnetlink/flow-change.js';
 import { isReplaced } from '../ctnetlink/flow-identity.js';
-import { CTA_ID, IPCTNL_MSG_CT_DELETE, IPCTNL_MSG_CT_GET, IPCTNL_MSG_CT_NEW } from '../ctnetlink/uapi/nfnetlink-conntrack.js';
+import { CTA_ID } from '../ctnetlink/uapi/nfnetlink-conntrack.js';
 import { createFlowView, type View } from '../ctnetlink/view.js';
 import { isMissing, type KernelError, NoAnswerError } from '../errors.js';
 import { ENOENT, ENOSPC, ETIME } from '../wire/errno.js';
-import { type Channel, ctnetlink } from './channel.js';
+import type { Channel } from './channel.js';
 import { BATCH_SIZE, PendingFlows } from './pending-flows.js';
+import { CT_DELETE, CT_GET, CT_NEW } from './requests.js';
 
 /** What a change to many flows came to. `matched` is the sum of the others. */
 export interface ChangeResult {
@@ -94,13 +95,13 @@ export function flowDeleter(
   return new FlowChanger(result, async (flows, from, to) => {
     for (let i = from; i < to; i++) {
       const view = flows.at(i);
-      channel.addToBatch(ctnetlink(IPCTNL_MSG_CT_DELETE), 0, view.family, (message) => {
+      channel.addToBatch(CT_DELETE, 0, view.family, (message) => {
         putKeyOf(message, view);
         copyValue(message, view, S.id, CTA_ID);
       });
     }
     const errors = new Map<number, KernelError>();
-    await channel.sendBatch('CT_DELETE', undefined, (index, error) => errors.set(from + index, error), background);
+    await channel.sendBatch(CT_DELETE, undefined, (index, error) => errors.set(from + index, error), background);
     for (let i = from; i < to; i++) {
       const error = errors.get(i);
       if (error) countFailure(result, error);
@@ -132,11 +133,11 @@ export function flowUpdater(
     for (let i = from; i < to; i++) {
       const view = flows.at(i);
       ids.push(view.be32(S.id));
-      channel.addToBatch(ctnetlink(IPCTNL_MSG_CT_GET), 0, view.family, (message) => putKeyOf(message, view));
+      channel.addToBatch(CT_GET, 0, view.family, (message) => putKeyOf(message, view));
     }
     const present: number[] = [];
     await channel.sendBatch(
-      'CT_GET',
+      CT_GET,
       (bytes, at, end, index) => {
         answer.decode(bytes, at, end);
         if (answer.be32(S.id) === ids[index] && !isReplaced(flows.at(from + index), answer)) present.push(from + index);
@@ -156,11 +157,11 @@ export function flowUpdater(
     const read = new Set<number>();
     for (const i of present) {
       const view = flows.at(i);
-      channel.addToBatch(ctnetlink(IPCTNL_MSG_CT_NEW), 0, view.family, (message) => putFlowChange(message, view, change));
-      channel.addToBatch(ctnetlink(IPCTNL_MSG_CT_GET), 0, view.family, (message) => putKeyOf(message, view));
+      channel.addToBatch(CT_NEW, 0, view.family, (message) => putFlowChange(message, view, change));
+      channel.addToBatch(CT_GET, 0, view.family, (message) => putKeyOf(message, view));
     }
     await channel.sendBatch(
-      'CT_NEW',
+      CT_NEW,
       (bytes, at, end, index) => {
         const entry = index >> 1;
         if (refused.has(entry)) return;
@@ -199,9 +200,9 @@ export async function updateKeys(
   const changing = new PendingFlows();
   const changes: FlowChange[] = [];
   let answered = 0;
-  for (const key of keys) channel.addToBatch(ctnetlink(IPCTNL_MSG_CT_GET), 0, key.family, (message) => putFlowKey(message, key));
+  for (const key of keys) channel.addToBatch(CT_GET, 0, key.family, (message) => putFlowKey(message, key));
   await channel.sendBatch(
-    'CT_GET',
+    CT_GET,
     (bytes, at, end, index) => {
       answer.decode(bytes, at, end);
       answered++;
@@ -224,14 +225,14 @@ export async function updateKeys(
   if (answered !== keys.length) throw new NoAnswerError(`CT_GET: the kernel answered ${answered} of ${keys.length} questions`);
   changes.forEach((change, i) => {
     const view = changing.at(i);
-    channel.addToBatch(ctnetlink(IPCTNL_MSG_CT_NEW), 0, view.family, (message) => putFlowChange(message, view, change));
+    channel.addToBatch(CT_NEW, 0, view.family, (message) => putFlowChange(message, view, change));
   });
   let refused = 0;
   const failed = (_: number, error: KernelError) => {
     refused++;
     countFailure(result, error);
   };
-  await channel.sendBatch('CT_NEW', undefined, failed, true);
+  await channel.sendBatch(CT_NEW, undefined, failed, true);
   result.changed += changes.length - refused;
 }
 

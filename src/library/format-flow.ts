@@ -2,32 +2,18 @@
 
 import type { Flow, FlowJson } from '../ctnetlink/flow.js';
 import { FlowViews } from '../ctnetlink/flow-message.js';
-import type { LabelMap } from '../ctnetlink/label.js';
 import type { View } from '../ctnetlink/view.js';
 import { ByteWriter } from '../format/byte-writer.js';
 import { writeFlowJson } from '../format/flow-json.js';
 import { writeFlowSave } from '../format/flow-save.js';
 import { writeFlowText } from '../format/flow-text.js';
 import { writeFlowXml } from '../format/flow-xml.js';
-import { type FLOW_FORMATS, type FormatOptions, WallClock } from '../format/options.js';
+import { type FLOW_FORMATS, type FormatOptions, WallClock } from '../format/format-options.js';
+import type { FlowFormatOptions } from './call-options.js';
 import { checkFormat, checkOptions, FORMAT_OPTIONS } from './check-options.js';
 
 /** A form in which flows are printed, as `-o` names it; `text` is what is printed without it. */
 export type FlowFormat = (typeof FLOW_FORMATS)[number];
-
-/** What else is to be printed, as `-o` names it. */
-export interface FlowFormatOptions {
-  /** The id, in `text` and `extended`: the other forms have it anyway, or not at all. */
-  readonly id?: boolean | undefined;
-  /** Start and stop times kept by the kernel, in `text`, `extended` and `xml`. */
-  readonly ktimestamp?: boolean | undefined;
-  /** Everything that can be loaded again (mark, labels, helper, master, ports of NAT, …), in `save`. */
-  readonly full?: boolean | undefined;
-  /** Names of labels, in every form but `save`. `json` has the bits anyway. */
-  readonly labels?: LabelMap | undefined;
-  /** The time that the age of a flow counts to, in milliseconds since the epoch. Default: now. */
-  readonly now?: number | undefined;
-}
 
 type Write = (out: ByteWriter, view: View, options: FormatOptions, clock: WallClock) => void;
 

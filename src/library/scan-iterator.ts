@@ -2,7 +2,7 @@
 // wants more; the event loop gets its turns whatever the table's size.
 
 import type { View } from '../ctnetlink/view.js';
-import type { ScanVisitor } from './table.js';
+import type { ScanVisitor } from './flow-dumps.js';
 import { TimeSlice } from './time-slice.js';
 
 /** How many items are handed out between two looks at the clock. A power of two. */

@@ -3,23 +3,19 @@
 import type { View } from '../ctnetlink/view.js';
 import { ClosedError } from '../errors.js';
 import { closeWhenForgotten } from '../wire/forgotten.js';
+import { MOST_SAVED_BESIDE_OTHERS, type Program, ProgramNames } from '../wire/program-names.js';
 import { asksKernel } from '../wire/socket.js';
-import { CALL_OPTIONS, checkOptions, type OptionRows } from './check-options.js';
+import type { CallOptions } from './call-options.js';
+import { CALL_OPTIONS, checkOptions, type OptionChecks } from './check-options.js';
 import { EventWatch, type EventWatchOptions } from './events/event-watch.js';
+import type { ScanVisitor } from './flow-dumps.js';
 import { hinted, withHint } from './hints.js';
 import { onAbort } from './on-abort.js';
-import { MOST_SAVED_BESIDE_OTHERS, type Program, ProgramNames } from './program-names.js';
 import { ScanIterator } from './scan-iterator.js';
 import type { Signal } from './signal.js';
-import type { ConntrackTable, ScanVisitor } from './table.js';
+import type { ConntrackTable } from './table.js';
 import { takeEach } from './take-each.js';
 import { TimeSlice } from './time-slice.js';
-
-/** What every call takes. */
-export interface CallOptions {
-  /** Ends the call with the signal's reason. What was already changed stays changed. */
-  readonly signal?: Signal | undefined;
-}
 
 /** The parts of a visitor that a long run needs. */
 interface Patience {
@@ -54,7 +50,7 @@ export class Session {
    * Runs something that uses the table; `known` are the rows of its options.
    * @throws ValueError, ClosedError, the signal's reason; refusals of the kernel with a hint
    */
-  async run<T>(options: CallOptions, work: () => T | Promise<T>, known: OptionRows = CALL_OPTIONS): Promise<T> {
+  async run<T>(options: CallOptions, work: () => T | Promise<T>, known: OptionChecks = CALL_OPTIONS): Promise<T> {
     checkOptions(options, known);
     this.#check(options.signal);
     const running = hinted(work);

@@ -2,14 +2,10 @@
 
 import { createHookView, isTracker } from '../ctnetlink/hook.js';
 import { AF_INET, AF_INET6 } from '../ctnetlink/uapi/in.js';
-import {
-  NF_INET_PRE_ROUTING,
-  NFNL_MSG_HOOK_GET,
-  NFNL_SUBSYS_HOOK,
-  NFNLA_HOOK_HOOKNUM,
-} from '../ctnetlink/uapi/nfnetlink-hook.js';
+import { NF_INET_PRE_ROUTING, NFNLA_HOOK_HOOKNUM } from '../ctnetlink/uapi/nfnetlink-hook.js';
 import { KernelError } from '../errors.js';
 import { Channel } from './channel.js';
+import { HOOK_GET } from './requests.js';
 import type { ConntrackTable } from './table.js';
 
 /**
@@ -29,13 +25,7 @@ export async function isTracking({ place }: ConntrackTable): Promise<boolean | u
   const channel = new Channel(place.transport({ namespace: place.namespace }));
   try {
     for (const family of [AF_INET, AF_INET6])
-      await channel.dump(
-        'HOOK_GET',
-        (NFNL_SUBSYS_HOOK << 8) | NFNL_MSG_HOOK_GET,
-        family,
-        (out) => out.be32(NFNLA_HOOK_HOOKNUM, NF_INET_PRE_ROUTING),
-        { message },
-      );
+      await channel.dump(HOOK_GET, family, (out) => out.be32(NFNLA_HOOK_HOOKNUM, NF_INET_PRE_ROUTING), { message });
   } catch (error) {
     if (error instanceof KernelError) return undefined;
     throw error;

@@ -6,21 +6,14 @@ import { type Family, type Flow, FlowReader, type FlowState, type FlowTimestamp 
 import { FlowViews } from '../ctnetlink/flow-message.js';
 import { putFlow } from '../ctnetlink/flow-spec.js';
 import { MAX_U8, MAX_U32, Members } from '../ctnetlink/members.js';
-import {
-  type NatInput,
-  type NewFlow,
-  type Number64,
-  readProtonum,
-  type SideInput,
-  type TupleInput,
-  toFlowSpec,
-} from '../ctnetlink/new-flow.js';
+import { type NatInput, type NewFlow, type Number64, readProtonum, type SideInput, toFlowSpec } from '../ctnetlink/new-flow.js';
 import { type ProtocolInput, readStatus } from '../ctnetlink/protocol-input.js';
 import type { DccpRole } from '../ctnetlink/protocols/dccp.js';
 import { icmpv6 } from '../ctnetlink/protocols/icmpv6.js';
 import type { ProtocolName } from '../ctnetlink/protocols/index.js';
 import { tcp } from '../ctnetlink/protocols/tcp.js';
 import type { StatusName } from '../ctnetlink/status.js';
+import type { TupleInput } from '../ctnetlink/tuple-input.js';
 import { inverseIcmpType } from '../ctnetlink/tuple-spec.js';
 import { KernelError, ValueError } from '../errors.js';
 import { EEXIST, EINVAL, ENOENT, ENOMEM, errnoName, errnoReason } from '../wire/errno.js';

@@ -6,7 +6,6 @@ import { host16, host32, hostSigned32 } from './bytes.js';
 import type { Datagrams } from './datagrams.js';
 import { EAGAIN, errnoName, errnoReason } from './errno.js';
 import { align4, checkedMessageLength } from './message.js';
-import type { Request } from './request.js';
 import {
   NLA_HDRLEN,
   NLA_TYPE_MASK,
@@ -21,6 +20,22 @@ import {
 } from './uapi/netlink.js';
 
 const NOT_KNOWN = 'the answer is lost: what was to be changed may be changed all the same';
+
+/**
+ * A request ready to be sent, or several in one datagram. Errors contain `name`. If there are several, each has its own sequence number,
+ * and only the last needs NLM_F_ACK, because the kernel reports every failure (docs/kernel.md 6.1).
+ */
+export interface Request {
+  readonly name: string;
+  /** Sequence number of the first message; the others follow in steps of 1. */
+  readonly sequence: number;
+  /** How many messages. Default 1. */
+  readonly count?: number;
+  readonly bytes: Uint8Array;
+  readonly length: number;
+  /** Receives the failure of message `index`, and the others go on. Without it, the first failure is thrown. */
+  readonly failed?: ((index: number, error: KernelError) => void) | undefined;
+}
 
 /**
  * Called for each message of an answer. The bytes are borrowed: they are overwritten after the batch. `index` says which message of the

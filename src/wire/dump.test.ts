@@ -3,11 +3,11 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { ClosedError, NoAnswerError, SystemError } from '../errors.js';
+import type { Request } from './answers.js';
 import { putHost16, putHost32 } from './bytes.js';
 import { Datagrams } from './datagrams.js';
 import { beginDump, dump, SharedThread } from './dump.js';
 import { ReceiveBuffers } from './receive-buffers.js';
-import type { Request } from './request.js';
 import type { Transport } from './transport.js';
 import { NLMSG_DONE } from './uapi/netlink.js';
 

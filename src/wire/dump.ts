@@ -1,9 +1,9 @@
 // Multipart dumps, received part by part, ahead of the code that visits the entries. Rules: docs/kernel.md 1.3, 1.8.
 
+import type { Request } from './answers.js';
 import { type AnswerVisitor, checkCount, holdsEnd, lastSequence, walkBatch, walkSlot } from './answers.js';
 import type { Datagrams } from './datagrams.js';
 import type { ReceiveBuffers } from './receive-buffers.js';
-import type { Request } from './request.js';
 import type { Transport } from './transport.js';
 
 /** Datagrams in a part if few may wait. */

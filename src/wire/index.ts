@@ -6,7 +6,7 @@
  * @module conntrack/netlink
  */
 
-export type { AnswerVisitor, VisitMessage } from './answers.js';
+export type { AnswerVisitor, Request, VisitMessage } from './answers.js';
 export { Datagrams } from './datagrams.js';
 export { type DumpRequest, type DumpVisitor, dump, SharedThread } from './dump.js';
 export { errnoName, errnoReason } from './errno.js';
@@ -14,6 +14,6 @@ export { align4, MessageWriter } from './message.js';
 export { NetworkNamespace } from './netns.js';
 export { listNamespaces, type NamespaceList } from './netns-list.js';
 export { ReceiveBuffers } from './receive-buffers.js';
-export { type Request, transact } from './request.js';
+export { transact } from './request.js';
 export { NetlinkSocket } from './socket.js';
 export type { OpenTransport, Transport, TransportOptions } from './transport.js';

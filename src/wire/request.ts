@@ -1,26 +1,10 @@
 // One request and its answers: acknowledgements and single answers. Dumps: dump.ts.
 
 import type { KernelError } from '../errors.js';
-import { checkCount, type VisitMessage, walkBatch } from './answers.js';
+import { checkCount, type Request, type VisitMessage, walkBatch } from './answers.js';
 import { EAGAIN, EPERM } from './errno.js';
 import type { ReceiveBuffers } from './receive-buffers.js';
 import type { Transport } from './transport.js';
-
-/**
- * A request ready to be sent, or several in one datagram. Errors contain `name`. If there are several, each has its own sequence number,
- * and only the last needs NLM_F_ACK, because the kernel reports every failure (docs/kernel.md 6.1).
- */
-export interface Request {
-  readonly name: string;
-  /** Sequence number of the first message; the others follow in steps of 1. */
-  readonly sequence: number;
-  /** How many messages. Default 1. */
-  readonly count?: number;
-  readonly bytes: Uint8Array;
-  readonly length: number;
-  /** Receives the failure of message `index`, and the others go on. Without it, the first failure is thrown. */
-  readonly failed?: ((index: number, error: KernelError) => void) | undefined;
-}
 
 /**
  * Sends a request that is not a dump and whose last message carries NLM_F_ACK; visits its answers until the acknowledgement. Everything

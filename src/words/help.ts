@@ -1,6 +1,6 @@
 // `conntrack help [TOPIC]`: what `conntrack -h` prints, or the help on one thing.
 
-import { helpText, helpTopic, helpTopics } from '../cli/help.js';
+import { helpText, helpTopic, helpTopics } from '../cli/help-text.js';
 import { quoted, UsageError } from '../cli/usage-error.js';
 import { didYouMean } from '../nearest.js';
 import type { Word } from './run-word.js';

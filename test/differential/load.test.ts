@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';
 
-import { LoadRequests } from '../../src/cli/load-requests.js';
+import { LoadRequests } from '../../src/cli/load/load-requests.js';
 
 import { UsageError } from '../../src/cli/usage-error.js';
 import { closingLines, toOutcome } from '../support/outcome.js';

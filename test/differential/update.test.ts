@@ -6,6 +6,7 @@ import { createFlowView } from '../../src/ctnetlink/view.js';
 import { KernelError } from '../../src/errors.js';
 import type { Channel } from '../../src/library/channel.js';
 import { emptyResult, flowDeleter, flowUpdater } from '../../src/library/flow-changes.js';
+import type { RequestRow } from '../../src/library/requests.js';
 import { kernelIsAtLeast } from '../../src/wire/kernel.js';
 import { MessageWriter } from '../../src/wire/message.js';
 import { attributesOf } from '../support/flow-request.js';
@@ -412,7 +413,7 @@ suite('an entry that is another by the time of its change', OURS, () => {
     let types: number[] = [];
     let bodies: Buffer[] = [];
     const channel = {
-      addToBatch(type: number, _flags: number, family: number, build: (writer: MessageWriter) => void): number {
+      addToBatch({ type }: RequestRow, _flags: number, family: number, build: (writer: MessageWriter) => void): number {
         const writer = new MessageWriter();
         writer.begin(type, 0, 1, family);
         build(writer);
@@ -422,7 +423,7 @@ suite('an entry that is another by the time of its change', OURS, () => {
         return types.length - 1;
       },
       sendBatch(
-        name: string,
+        { name }: RequestRow,
         visit: ((bytes: Uint8Array, at: number, end: number, index: number) => void) | undefined,
         failed: (index: number, error: KernelError) => void,
       ): void {

@@ -1,6 +1,6 @@
 // What writers are told, for tests of their output.
 
-import type { FormatOptions } from '../../src/format/options.js';
+import type { FormatOptions } from '../../src/format/format-options.js';
 
 /** Without any `-o`. */
 export const PLAIN: FormatOptions = {

@@ -12,7 +12,7 @@ import { writeFlowJson } from '../../src/format/flow-json.js';
 import { writeFlowSave } from '../../src/format/flow-save.js';
 import { writeFlowText } from '../../src/format/flow-text.js';
 import { writeFlowXml } from '../../src/format/flow-xml.js';
-import { WallClock } from '../../src/format/options.js';
+import { WallClock } from '../../src/format/format-options.js';
 import {
   type Filter,
   type Flow,

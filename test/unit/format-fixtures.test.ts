@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { ByteWriter } from '../../src/format/byte-writer.js';
 import { writeExpectationText } from '../../src/format/expectation-text.js';
 import { writeFlowText } from '../../src/format/flow-text.js';
-import { type FormatOptions, WallClock } from '../../src/format/options.js';
+import { type FormatOptions, WallClock } from '../../src/format/format-options.js';
 import { PLAIN } from '../support/format-options.js';
 import { type Fixture, KINDS, readFixtures } from './fixture.js';
 

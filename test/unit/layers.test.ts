@@ -2,8 +2,10 @@
 
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
+import { basename } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { words } from '../../src/words/words.js';
 
 const SRC = fileURLToPath(new URL('../../../src/', import.meta.url));
 
@@ -17,12 +19,12 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   format: ['safe-text', 'ctnetlink/', 'wire/bytes'],
   library: ['errors', 'nearest', 'wire/', 'ctnetlink/', 'format/'],
   testing: ['errors', 'wire/', 'ctnetlink/', 'node:'],
-  index: ['errors', 'library/', 'ctnetlink/'],
+  index: ['errors', 'library/', 'ctnetlink/', 'wire/netns', 'wire/netns-list'],
   cli: [
     'errors',
     'safe-text',
     'nearest',
-    'library/',
+    'library/index',
     'format/',
     'ctnetlink/',
     'wire/errno',
@@ -32,11 +34,14 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'words/word-help',
     'node:',
   ],
-  words: ['errors', 'safe-text', 'nearest', 'cli/', 'library/', 'format/', 'ctnetlink/', 'node:'],
-  top: ['errors', 'library/', 'format/', 'ctnetlink/', 'node:'],
-  web: ['errors', 'library/', 'format/', 'ctnetlink/', 'node:'],
-  metrics: ['errors', 'library/', 'format/', 'ctnetlink/', 'node:'],
+  words: ['errors', 'safe-text', 'nearest', 'cli/', 'library/index', 'format/', 'ctnetlink/', 'node:'],
+  top: ['errors', 'library/index', 'format/', 'ctnetlink/', 'node:'],
+  web: ['errors', 'library/index', 'format/', 'ctnetlink/', 'node:'],
+  metrics: ['errors', 'library/index', 'format/', 'ctnetlink/', 'node:'],
 };
+
+/** Each is run by a file of its name below src/words. */
+const WORDS = new Set(words().map(({ name }) => name));
 
 interface Source {
   /** Relative to src/, without `.ts`. */
@@ -64,20 +69,10 @@ function withoutCommentsAndStrings(text: string): string {
 
 /** Every module a source names: `import … from`, `export … from`, bare `import`, `import()`, types too. */
 function importsOf(source: Source): string[] {
-  return statementsOf(source).map((statement) => statement.specifier);
-}
-
-/** As `importsOf`, without what the compiler drops because it is only types. */
-function valueImportsOf(source: Source): string[] {
-  const isTypes = (names: string) => /^\s*type\b/.test(names) || /^\s*\{(\s*type\s[^,}]*,?)+\s*\}\s*$/.test(names);
-  return statementsOf(source).flatMap(({ names, specifier }) => (isTypes(names) ? [] : [specifier]));
-}
-
-function statementsOf(source: Source): { names: string; specifier: string }[] {
   const found = source.text.matchAll(
-    /^\s*(?:import|export)\b([^'";]*?)\bfrom\s+['"]([^'"]+)['"]|\bimport\s*\(?\s*['"]([^'"]+)['"]/gm,
+    /^\s*(?:import|export)\b[^'";]*?\bfrom\s+['"]([^'"]+)['"]|\bimport\s*\(?\s*['"]([^'"]+)['"]/gm,
   );
-  return Array.from(found, (match) => ({ names: match[1] ?? '', specifier: match[2] ?? match[3]! }));
+  return Array.from(found, (match) => match[1] ?? match[2]!);
 }
 
 /** A relative import as a name below src/; others as they are. */
@@ -113,8 +108,8 @@ test('every relative import names a source that exists', () => {
   assert.deepEqual(missing, []);
 });
 
-test('no import goes in a circle', () => {
-  const edges = new Map(sources.map((source) => [source.name, valueImportsOf(source).map((to) => resolve(source.name, to))]));
+test('no import goes in a circle, not even one of types', () => {
+  const edges = new Map(sources.map((source) => [source.name, importsOf(source).map((to) => resolve(source.name, to))]));
   const done = new Set<string>();
   const circles: string[] = [];
   const visit = (name: string, path: readonly string[]) => {
@@ -126,6 +121,20 @@ test('no import goes in a circle', () => {
   for (const name of edges.keys()) visit(name, []);
   assert.deepEqual(circles, []);
 });
+
+test('no two files, and no two types, share a name', () => {
+  // A word is run by the file of its name, and a folder is known by its index.
+  const named = sources.filter(({ name, layer }) => !name.endsWith('index') && (layer !== 'words' || !WORDS.has(basename(name))));
+  assert.deepEqual(twice(named.map(({ name }) => basename(name))), []);
+  const types = sources.flatMap(({ code }) =>
+    Array.from(code.matchAll(/^export (?:abstract )?(?:class|interface|type) (\w+)/gm), (match) => match[1]!),
+  );
+  assert.deepEqual(twice(types), []);
+});
+
+function twice(names: readonly string[]): string[] {
+  return [...new Set(names.filter((name, i) => names.indexOf(name) !== i))];
+}
 
 /** Sources outside `where` whose code has `what`. */
 function usersOf(what: RegExp, where: readonly string[]): string[] {
@@ -147,8 +156,13 @@ test('what is printed as JSON, and what is said on standard error, goes through 
   const printed = sources.filter(({ layer }) => ['cli', 'words', 'format'].includes(layer));
   const using = (what: RegExp) => printed.filter(({ code }) => what.test(code)).map(({ name }) => name);
   assert.deepEqual(using(/\bJSON\s*\.\s*stringify\b/), []);
-  // A message becomes bytes in cli/output, a picture of progress in cli/progress; the writers have bytes of their own.
-  assert.deepEqual(using(/\bTextEncoder\b/).sort(), ['cli/output', 'cli/progress', 'format/byte-writer', 'format/safe-bytes']);
+  // A message becomes bytes in cli/output/output, a picture of progress in cli/output/progress; the writers have bytes of their own.
+  assert.deepEqual(using(/\bTextEncoder\b/).sort(), [
+    'cli/output/output',
+    'cli/output/progress',
+    'format/byte-writer',
+    'format/safe-bytes',
+  ]);
 });
 
 test('only wire/bytes and the way of an entry read and write numbers of several bytes', () => {

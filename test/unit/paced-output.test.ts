@@ -6,9 +6,9 @@ import { closeSync, constants, mkdtempSync, openSync, readFileSync, readSync, rm
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { OutputError } from '../../src/cli/output.js';
-import { PacedMessages } from '../../src/cli/paced-messages.js';
-import { PacedOutput } from '../../src/cli/paced-output.js';
+import { OutputError } from '../../src/cli/output/output.js';
+import { PacedMessages } from '../../src/cli/output/paced-messages.js';
+import { PacedOutput } from '../../src/cli/output/paced-output.js';
 
 /** Runs `work` with both ends of a FIFO; the reader's never waits. */
 async function withPipe(work: (writer: number, reader: number, folder: string) => Promise<void>): Promise<void> {

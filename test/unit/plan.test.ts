@@ -12,7 +12,7 @@ import {
 } from '../../src/ctnetlink/uapi/nfnetlink-conntrack.js';
 import { createFlowView, type View } from '../../src/ctnetlink/view.js';
 import { ByteWriter, eights } from '../../src/format/byte-writer.js';
-import { WallClock } from '../../src/format/options.js';
+import { WallClock } from '../../src/format/format-options.js';
 import { combinations, type Describe, writePlanned } from '../../src/format/plan.js';
 import { MessageWriter } from '../../src/wire/message.js';
 import { PLAIN } from '../support/format-options.js';

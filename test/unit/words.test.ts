@@ -6,7 +6,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { COMMANDS } from '../../src/cli/command-rows.js';
-import { helpText, helpTopics } from '../../src/cli/help.js';
+import { helpText, helpTopics } from '../../src/cli/help-text.js';
 import { wordHelp } from '../../src/words/word-help.js';
 import { words } from '../../src/words/words.js';
 import { PROJECT } from '../support/project.js';

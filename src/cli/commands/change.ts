@@ -5,13 +5,12 @@ import type { FlowFilter } from '../../ctnetlink/filter/condition.js';
 import type { LabelMap } from '../../ctnetlink/label.js';
 import type { View } from '../../ctnetlink/view.js';
 import type { SaveVerb } from '../../format/flow-save.js';
-import type { ChangeResult } from '../../library/flow-changes.js';
-import type { ConntrackTable } from '../../library/table.js';
+import type { ChangeResult, ConntrackTable } from '../../library/index.js';
 import type { Context } from '../context.js';
-import { flowWriter } from '../flow-writer.js';
 import { isJson } from '../invocation.js';
 import { explain, failureLines } from '../messages.js';
-import { OutputError } from '../output.js';
+import { flowWriter } from '../output/entry-writer.js';
+import { OutputError } from '../output/output.js';
 import { notThisSsh } from '../ssh.js';
 import { UsageError } from '../usage-error.js';
 

@@ -2,11 +2,11 @@
 
 import { AF_UNSPEC } from '../../ctnetlink/uapi/in.js';
 import { KernelError, SystemError } from '../../errors.js';
-import { NamespaceLabel } from '../../format/options.js';
+import { NamespaceLabel } from '../../format/format-options.js';
 import { safeJson } from '../../safe-text.js';
 import type { Context } from '../context.js';
 import { isJson } from '../invocation.js';
-import type { Table } from '../tables.js';
+import type { NamespaceTable } from '../tables.js';
 
 /** Readable by everybody, unlike the netlink answer. */
 const COUNT_FILE = '/proc/sys/net/netfilter/nf_conntrack_count';
@@ -48,13 +48,13 @@ function countsJson(counts: readonly object[], array: boolean): string {
   return array ? `${safeJson(counts)}\n` : counts.map((count) => `${safeJson(count)}\n`).join('');
 }
 
-async function countExpectations(table: Table): Promise<number> {
+async function countExpectations(table: NamespaceTable): Promise<number> {
   let found = 0;
   await table.conntrack().scanExpectations(AF_UNSPEC, { entry: () => found++ });
   return found;
 }
 
-function countEntries(table: Table): { entries: number; maxEntries?: number | undefined } {
+function countEntries(table: NamespaceTable): { entries: number; maxEntries?: number | undefined } {
   try {
     return table.conntrack().count();
   } catch (error) {

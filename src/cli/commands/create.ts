@@ -2,7 +2,7 @@
 
 import { AF_INET } from '../../ctnetlink/uapi/in.js';
 import type { Context } from '../context.js';
-import { flowSpec } from '../flow-spec.js';
+import { flowSpec } from '../given-flow.js';
 import type { OptionValues } from '../invocation.js';
 import { originalTuple } from '../tuples.js';
 

@@ -3,15 +3,13 @@
 import { isOfType } from '../../ctnetlink/event-type.js';
 import { ORIGIN_RESYNC } from '../../ctnetlink/view.js';
 import { ByteWriter } from '../../format/byte-writer.js';
-import { ALL_FLOW_EVENTS } from '../../library/events/event-source.js';
-import { EventWatch } from '../../library/events/event-watch.js';
-import { ProgramNames } from '../../library/program-names.js';
+import { ALL_FLOW_EVENTS, EventWatch, ProgramNames } from '../../library/index.js';
 import type { Context } from '../context.js';
-import { EventRecord, warnOfEventMode } from '../event-record.js';
 import { flowFilter } from '../flow-filter.js';
-import { expectationWriter, flowWriter } from '../flow-writer.js';
-import { PacedMessages } from '../paced-messages.js';
-import { PacedOutput } from '../paced-output.js';
+import { expectationWriter, flowWriter } from '../output/entry-writer.js';
+import { EventRecord, warnOfEventMode } from '../output/event-record.js';
+import { PacedMessages } from '../output/paced-messages.js';
+import { PacedOutput } from '../output/paced-output.js';
 
 /** How long a reader that has stopped is waited for after a signal, in milliseconds. */
 const LAST_CHANCE = 1000;

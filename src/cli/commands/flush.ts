@@ -3,7 +3,7 @@
 import type { FlowFilter } from '../../ctnetlink/filter/condition.js';
 import { CLOSING_PREFIX, type Context } from '../context.js';
 import { notThisSsh } from '../ssh.js';
-import type { Table } from '../tables.js';
+import type { NamespaceTable } from '../tables.js';
 import { UsageError } from '../usage-error.js';
 import { notCounted } from './change.js';
 
@@ -12,7 +12,7 @@ export async function flush(context: Context): Promise<number> {
   const { invocation, tables } = context;
   const { family, dryRun, max, protectSsh } = invocation.values;
   // Said by a load file too, which says nothing else.
-  const tell = ({ netns }: Table, text: string) =>
+  const tell = ({ netns }: NamespaceTable, text: string) =>
     context.err(`${CLOSING_PREFIX}${netns === undefined ? '' : `netns ${netns}: `}${text}`);
   const done = (complete: boolean) => (complete ? 0 : 1);
   if (invocation.table === 'expect')
@@ -26,7 +26,7 @@ export async function flush(context: Context): Promise<number> {
   if (protectSsh) of.push(notThisSsh());
   const filter: FlowFilter = { kind: 'all', of };
   if (dryRun || max !== undefined) {
-    const counts: [Table, number][] = [];
+    const counts: [NamespaceTable, number][] = [];
     const complete = await tables.each(async (table) => {
       let count = 0;
       await table.conntrack().scan(filter, { entry: () => count++ });

@@ -4,9 +4,9 @@ import { AF_INET } from '../../ctnetlink/uapi/in.js';
 import { isMissing, type KernelError } from '../../errors.js';
 import type { Context } from '../context.js';
 import { flowFilter } from '../flow-filter.js';
-import { expectationWriter, flowWriter } from '../flow-writer.js';
 import type { OptionValues } from '../invocation.js';
-import type { Table, Tables } from '../tables.js';
+import { expectationWriter, flowWriter } from '../output/entry-writer.js';
+import type { NamespaceTable, Tables } from '../tables.js';
 import { originalTuple, replyTuple } from '../tuples.js';
 import { countingVisitor } from './list.js';
 
@@ -70,7 +70,7 @@ async function getExpectation(context: Context): Promise<number> {
  * @returns as `Tables.each`
  * @throws KernelError with `code` ENOENT when every table lacks it
  */
-export async function inAnyTable(tables: Tables, work: (table: Table) => void): Promise<boolean> {
+export async function inAnyTable(tables: Tables, work: (table: NamespaceTable) => void): Promise<boolean> {
   let found = false;
   let absent: KernelError | undefined;
   const complete = await tables.each((table) => {

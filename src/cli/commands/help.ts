@@ -3,7 +3,7 @@
 import { nearest } from '../../nearest.js';
 import { words } from '../../words/words.js';
 import type { Context } from '../context.js';
-import { commandOf, helpText } from '../help.js';
+import { commandOf, helpText } from '../help-text.js';
 import { quoted } from '../usage-error.js';
 
 export async function help({ invocation, out, err }: Context): Promise<number> {

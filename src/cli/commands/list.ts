@@ -5,8 +5,8 @@ import type { View } from '../../ctnetlink/view.js';
 import { ConntrackError } from '../../errors.js';
 import type { Context } from '../context.js';
 import { flowFilter } from '../flow-filter.js';
-import { type EntryWriter, expectationWriter, flowWriter } from '../flow-writer.js';
 import { isJson } from '../invocation.js';
+import { type EntryWriter, expectationWriter, flowWriter } from '../output/entry-writer.js';
 
 /** @returns exit status 0, with or without entries; 1 when one of several namespaces failed */
 export async function list(context: Context): Promise<number> {

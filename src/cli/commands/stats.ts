@@ -4,7 +4,7 @@ import { CPU_STATISTICS, EXPECTATION_STATISTICS, statisticMember } from '../../c
 import type { View } from '../../ctnetlink/view.js';
 import { KernelError, SystemError } from '../../errors.js';
 import { token } from '../../format/byte-writer.js';
-import { NamespaceLabel } from '../../format/options.js';
+import { NamespaceLabel } from '../../format/format-options.js';
 import { statisticMembers, writeStatisticsJson } from '../../format/statistics-json.js';
 import { writeCpuStatistics } from '../../format/statistics-text.js';
 import { safeJson } from '../../safe-text.js';

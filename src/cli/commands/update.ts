@@ -3,7 +3,7 @@
 import { changesFlow } from '../../ctnetlink/flow-change.js';
 import type { Context } from '../context.js';
 import { flowFilter } from '../flow-filter.js';
-import { flowChange, updateFilterValues } from '../flow-spec.js';
+import { flowChange, updateFilterValues } from '../given-flow.js';
 import { changeFlows } from './change.js';
 
 /** @returns as `changeFlows` */

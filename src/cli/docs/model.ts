@@ -3,7 +3,7 @@
 import { PROTOCOLS } from '../../ctnetlink/protocols/index.js';
 import { type WordRow, words } from '../../words/words.js';
 import { COMMANDS, type CommandRow } from '../command-rows.js';
-import { helpTopics } from '../help.js';
+import { helpTopics } from '../help-text.js';
 import type { Table } from '../invocation.js';
 import { needOf } from '../legality.js';
 import { OPTIONS, type OptionRow } from '../options.js';

@@ -3,31 +3,9 @@
 
 import type { View } from '../../ctnetlink/view.js';
 import { ConntrackError } from '../../errors.js';
+import type { EventQueueOptions, OverflowPolicy } from '../call-options.js';
 import { throwLater } from '../throw-later.js';
-import type { EventLoss } from './event-source.js';
 import type { EventWatch } from './event-watch.js';
-
-/**
- * What happens when `highWaterMark` events wait to be taken.
- * - `pause`: no more are read; the kernel keeps some 25,000 more and then drops, which is a loss like any other.
- * - `drop-oldest`, `drop-newest`: these are dropped; `dropped` counts them.
- * - `fail`: the stream ends with an OverflowError.
- */
-export type OverflowPolicy = (typeof OVERFLOW_POLICIES)[number];
-export const OVERFLOW_POLICIES = ['pause', 'drop-oldest', 'drop-newest', 'fail'] as const;
-
-/** How events wait for the program. */
-export interface EventQueueOptions {
-  /** Events that may wait. Default 16384. */
-  readonly highWaterMark?: number | undefined;
-  /** Default `pause`. */
-  readonly overflow?: OverflowPolicy | undefined;
-  /**
-   * Called when the kernel had to drop events, since they were not read in time. What it throws is an uncaught exception of the
-   * process; the stream goes on.
-   */
-  readonly onLost?: ((loss: EventLoss) => void) | undefined;
-}
 
 const HIGH_WATER_MARK = 16_384;
 

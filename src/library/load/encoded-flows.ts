@@ -12,21 +12,22 @@ import {
   CTA_TIMEOUT,
   CTA_TUPLE_MASTER,
   CTA_ZONE,
-  IPCTNL_MSG_CT_NEW,
 } from '../../ctnetlink/uapi/nfnetlink-conntrack.js';
 import type { View } from '../../ctnetlink/view.js';
 import { host16, host32, putHost16, putHost32 } from '../../wire/bytes.js';
 import { align4, MessageWriter } from '../../wire/message.js';
 import { NLA_HDRLEN, NLA_TYPE_MASK, NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST } from '../../wire/uapi/netlink.js';
 import { NFNL_ATTRS } from '../../wire/uapi/nfnetlink.js';
-import { ctnetlink } from '../channel.js';
+
+import type { EncodedRequests } from '../channel.js';
 import { BATCH_SIZE } from '../pending-flows.js';
+import { CT_NEW } from '../requests.js';
 
 /**
  * Up to BATCH_SIZE CT_NEW requests, each for another flow, ready but for their sequence numbers. `tag` is the caller's mark of each,
  * such as a line number.
  */
-export class EncodedFlows {
+export class EncodedFlows implements EncodedRequests {
   bytes: Uint8Array;
   /** Start and tag of each request, in pairs. Typed and outside the heap: a load keeps thousands of batches. */
   readonly #index = new Uint32Array(2 * BATCH_SIZE);
@@ -202,7 +203,7 @@ export class EncodedFlows {
 /** Appends a CT_NEW request without a sequence number; with `mayExist`, a flow that is there is updated. */
 function putCreate(message: MessageWriter, flow: FlowSpec, mayExist: boolean): void {
   const flags = NLM_F_REQUEST | NLM_F_CREATE | (mayExist ? 0 : NLM_F_EXCL);
-  message.begin(ctnetlink(IPCTNL_MSG_CT_NEW), flags, 0, flow.family);
+  message.begin(CT_NEW.type, flags, 0, flow.family);
   putFlow(message, flow);
   message.end();
 }
@@ -242,12 +243,51 @@ const SLOTS = 1 << SLOT_BITS;
 /** Knuth's multiplicative hashing: 2^32 divided by the golden ratio. */
 const HASH_FACTOR = 0x9e3779b1;
 
-/** Makes batches one after another in the same memory: seal one before the next is begun. */
+/**
+ * Fills batches with flows, one after another in the same memory: a batch that is handed out is to be sent, or sealed, before the next
+ * flow is added.
+ */
 export class FlowEncoder {
   readonly #scratch = new MessageWriter();
   readonly #slots = new Uint8Array(SLOTS);
+  #flows: EncodedFlows | undefined;
 
-  begin(): EncodedFlows {
-    return new EncodedFlows(this.#scratch, this.#slots);
+  /** Adds a flow to create; with `mayExist`, one that is there is updated. @returns a batch that takes no more, if this was its last */
+  add(flow: FlowSpec, mayExist: boolean, tag: number): EncodedFlows | undefined {
+    const flows = this.#current();
+    if (flows.add(flow, mayExist, tag)) return this.#unlessOpen(flows);
+    this.#behind(flows).add(flow, mayExist, tag);
+    return flows;
+  }
+
+  /** As `add`, of a flow that a RequestEncoder encoded. */
+  addRequest(request: Uint8Array, tag: number): EncodedFlows | undefined {
+    const flows = this.#current();
+    if (flows.addRequest(request, tag)) return this.#unlessOpen(flows);
+    this.#behind(flows).addRequest(request, tag);
+    return flows;
+  }
+
+  /** No more flows for now. @returns the batch of those that were not handed out yet */
+  finish(): EncodedFlows | undefined {
+    const flows = this.#flows;
+    this.#flows = undefined;
+    return flows;
+  }
+
+  #current(): EncodedFlows {
+    this.#flows ??= new EncodedFlows(this.#scratch, this.#slots);
+    return this.#flows;
+  }
+
+  #unlessOpen(flows: EncodedFlows): EncodedFlows | undefined {
+    return flows.full ? this.finish() : undefined;
+  }
+
+  /** A new batch for a flow that `flows` has already: that one goes first. */
+  #behind(flows: EncodedFlows): EncodedFlows {
+    flows.seal();
+    this.#flows = undefined;
+    return this.#current();
   }
 }

@@ -1,17 +1,21 @@
 // Flows whose master was not in the table when they were sent. It may come later: a saved table is in no order.
 
 import { isMissing, type KernelError } from '../../errors.js';
+import type { ScanOptions, ScanVisitor } from '../flow-dumps.js';
 import { BATCH_SIZE } from '../pending-flows.js';
-import type { ConntrackTable, ScanOptions, ScanVisitor } from '../table.js';
+import type { ConntrackTable } from '../table.js';
 import type { EncodedFlows, EncodedPlace } from './encoded-flows.js';
 
-/** What becomes of flows that waited, by their tags. */
-export interface WaitingOutcome {
-  /** What the kernel said; nothing of a flow that still lacks its master. */
-  failed(tag: number, error: KernelError | undefined): void;
+/** What becomes of single flows of a load, by their tags. */
+export interface LoadOutcome {
+  /** The kernel refused it; without an error, its master is not in the table. `mayExist`: it was to be updated if it was there. */
+  failed(tag: number, error: KernelError | undefined, mayExist: boolean): void;
   /** It is there and lacks its labels. */
   unlabelled(tag: number): void;
 }
+
+/** How flows are created. */
+export type LoadWay = Pick<ScanOptions, 'background'> & Pick<ScanVisitor, 'pause'>;
 
 export class WaitingFlows {
   #waiting: EncodedPlace[] = [];
@@ -28,34 +32,38 @@ export class WaitingFlows {
   }
 
   /** Creates them, in rounds, until all are there or no more of them can be. @returns how many were created */
-  async create(
-    table: ConntrackTable,
-    outcome: WaitingOutcome,
-    { background, pause }: Pick<ScanOptions, 'background'> & Pick<ScanVisitor, 'pause'> = {},
-  ): Promise<number> {
+  async create(table: ConntrackTable, outcome: LoadOutcome, { background = false, pause }: LoadWay): Promise<number> {
     let created = 0;
     for (let before = Number.POSITIVE_INFINITY; this.#waiting.length > 0 && this.#waiting.length < before; ) {
       before = this.#waiting.length;
       const round = this.#waiting.splice(0);
       for (let from = 0; from < round.length; from += BATCH_SIZE) {
         const places = round.slice(from, from + BATCH_SIZE);
-        const tag = (position: number) => places[position]!.flows.tag(places[position]!.index);
         let refused = 0;
         await table.createPlaced(
           places,
           (position, error) => {
             refused++;
-            if (isMissing(error)) this.#waiting.push(places[position]!);
-            else outcome.failed(tag(position), error);
+            const place = places[position]!;
+            if (isMissing(error)) this.#waiting.push(place);
+            else outcome.failed(tag(place), error, mayExist(place));
           },
-          (position) => outcome.unlabelled(tag(position)),
-          { background: background ?? false },
+          (position) => outcome.unlabelled(tag(places[position]!)),
+          { background },
         );
         created += places.length - refused;
         await pause?.();
       }
     }
-    for (const { flows, index } of this.#waiting.splice(0)) outcome.failed(flows.tag(index), undefined);
+    for (const place of this.#waiting.splice(0)) outcome.failed(tag(place), undefined, mayExist(place));
     return created;
   }
+}
+
+function tag({ flows, index }: EncodedPlace): number {
+  return flows.tag(index);
+}
+
+function mayExist({ flows, index }: EncodedPlace): boolean {
+  return flows.mayExist(index);
 }

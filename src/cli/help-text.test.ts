@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { PROTOCOLS } from '../ctnetlink/protocols/index.js';
 import { type ParseEnvironment, parseCommandLine } from './command-line.js';
 import { COMMANDS } from './command-rows.js';
-import { helpText, helpTopic } from './help.js';
+import { helpText, helpTopic } from './help-text.js';
 import { needOf } from './legality.js';
 import { OPTIONS, type OptionRow } from './options.js';
 import { protocolOptions } from './protocol-options.js';

@@ -1,13 +1,13 @@
 // What `-E` says on standard error besides the events: what to know before, each loss, and whether the record is complete.
 
-import type { EventLoss } from '../library/events/event-source.js';
-import type { Context } from './context.js';
-import type { Table } from './tables.js';
+import type { EventLoss } from '../../library/index.js';
+import type { Context } from '../context.js';
+import type { NamespaceTable } from '../tables.js';
 
 const EVENT_MODE = '/proc/sys/net/netfilter/nf_conntrack_events';
 
 /** Warns of events that the kernel will not send, where it says so (docs/kernel.md 7.3). */
-export function warnOfEventMode(context: Context, table: Table): void {
+export function warnOfEventMode(context: Context, table: NamespaceTable): void {
   const mode = table.readText(EVENT_MODE)?.trim();
   if (mode === '0') {
     context.err('conntrack: the kernel sends no events of new flows here: net.netfilter.nf_conntrack_events is 0');

@@ -2,7 +2,7 @@
 // take yet is kept; the caller must not bring more until it was taken, so that a stalled reader costs no memory.
 
 import { fstatSync, writeSync } from 'node:fs';
-import { WritableDescriptor } from '../wire/writable.js';
+import { WritableDescriptor } from '../../wire/writable.js';
 import { OutputError, waitForOthers } from './output.js';
 
 /** A pipe that is ready takes this much without waiting. */

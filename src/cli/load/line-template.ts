@@ -2,8 +2,8 @@
 // numbers. What such a value is for is not said here a second time: it is found out, by encoding the line with other values the
 // long way and looking where the request changes. A line that differs from it in those values only is then a copy with other bytes.
 
-import { readIpv4, readIpv6 } from '../ctnetlink/address.js';
-import type { OptionValues } from './invocation.js';
+import { readIpv4, readIpv6 } from '../../ctnetlink/address.js';
+import type { OptionValues } from '../invocation.js';
 
 /** Options of which a value, or the numbers in it, may be such a place. The rest of the line must be the same. */
 const PLACES: ReadonlySet<string> = new Set<keyof OptionValues>([

@@ -3,10 +3,10 @@
 import { closeSync, openSync, readSync, unlinkSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ConntrackError } from '../errors.js';
-import { fileCode, fileReason } from './file-reason.js';
-import { waitForOthers } from './output.js';
-import { UsageError } from './usage-error.js';
+import { ConntrackError } from '../../errors.js';
+import { fileCode, fileReason } from '../file-reason.js';
+import { waitForOthers } from '../output/output.js';
+import { UsageError } from '../usage-error.js';
 
 const PIECE = 65536;
 const NEWLINE = 10;

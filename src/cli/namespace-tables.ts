@@ -1,7 +1,7 @@
 // `--netns`: the tables it names. Evaluated only when the option is given.
 
 import type { ConntrackError } from '../errors.js';
-import { listNamespaces, NetworkNamespace } from '../library/namespaces.js';
+import { listNamespaces, NetworkNamespace } from '../library/index.js';
 import type { OpenTransport } from '../wire/transport.js';
 import { ALL_NAMESPACES } from './legality.js';
 import { manyTables, oneTable, type Tables } from './tables.js';

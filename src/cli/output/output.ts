@@ -1,9 +1,9 @@
 // Bytes to a file descriptor, all of them: waits for a slow reader, reports what cannot be written. And a message as such bytes.
 
 import { writeSync } from 'node:fs';
-import { ConntrackError } from '../errors.js';
-import { safeText } from '../safe-text.js';
-import { fileCode, fileReason } from './file-reason.js';
+import { ConntrackError } from '../../errors.js';
+import { safeText } from '../../safe-text.js';
+import { fileCode, fileReason } from '../file-reason.js';
 
 /** Standard output cannot be written. `code` is the errno's name: EPIPE when the reader went away, ENOSPC when the disk is full. */
 export class OutputError extends ConntrackError {

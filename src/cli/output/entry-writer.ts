@@ -1,13 +1,13 @@
 // `-o` → the writer of an entry: which format, with which fields, in which frame. Each format is evaluated when it is asked for.
 
-import type { LabelMap } from '../ctnetlink/label.js';
-import type { View } from '../ctnetlink/view.js';
-import type { ByteWriter } from '../format/byte-writer.js';
-import type { SaveVerb } from '../format/flow-save.js';
-import { type FormatOptions, NamespaceLabel, WallClock } from '../format/options.js';
-import type { XmlFrame } from '../format/xml.js';
-import { safeJson } from '../safe-text.js';
-import { isJson, type OutputModes } from './invocation.js';
+import type { LabelMap } from '../../ctnetlink/label.js';
+import type { View } from '../../ctnetlink/view.js';
+import type { ByteWriter } from '../../format/byte-writer.js';
+import type { SaveVerb } from '../../format/flow-save.js';
+import { type FormatOptions, NamespaceLabel, WallClock } from '../../format/format-options.js';
+import type { XmlFrame } from '../../format/xml.js';
+import { safeJson } from '../../safe-text.js';
+import { isJson, type OutputModes } from '../invocation.js';
 
 /** Writes a list of entries: `begin`, each entry, `end`. */
 export interface EntryWriter {
@@ -56,18 +56,18 @@ export async function flowWriter(out: ByteWriter, modes: OutputModes = PLAIN, op
   const clock = new WallClock();
   const format = formatOptions(modes, options);
   if (modes.xml) {
-    const { CONNTRACK_FRAME, writeFlowXml } = await import('../format/flow-xml.js');
+    const { CONNTRACK_FRAME, writeFlowXml } = await import('../../format/flow-xml.js');
     return framed(out, CONNTRACK_FRAME, clock, format, (view) => writeFlowXml(out, view, format, clock));
   }
   if (isJson(modes)) {
-    const { writeFlowJson } = await import('../format/flow-json.js');
+    const { writeFlowJson } = await import('../../format/flow-json.js');
     return jsonEntries(out, modes, clock, format, options, (view) => writeFlowJson(out, view, format, clock));
   }
   if (modes.save) {
-    const { writeFlowSave } = await import('../format/flow-save.js');
+    const { writeFlowSave } = await import('../../format/flow-save.js');
     return unframed(clock, format, (view) => writeFlowSave(out, view, format, options.verb));
   }
-  const { writeFlowText } = await import('../format/flow-text.js');
+  const { writeFlowText } = await import('../../format/flow-text.js');
   return unframed(clock, format, (view) => writeFlowText(out, view, format, clock));
 }
 
@@ -80,14 +80,14 @@ export async function expectationWriter(
   const clock = new WallClock();
   const format = formatOptions(modes, options);
   if (modes.xml) {
-    const { EXPECT_FRAME, writeExpectationXml } = await import('../format/expectation-xml.js');
+    const { EXPECT_FRAME, writeExpectationXml } = await import('../../format/expectation-xml.js');
     return framed(out, EXPECT_FRAME, clock, format, (view) => writeExpectationXml(out, view, format, clock));
   }
   if (isJson(modes)) {
-    const { writeExpectationJson } = await import('../format/expectation-json.js');
+    const { writeExpectationJson } = await import('../../format/expectation-json.js');
     return jsonEntries(out, modes, clock, format, options, (view) => writeExpectationJson(out, view, format, clock));
   }
-  const { writeExpectationText } = await import('../format/expectation-text.js');
+  const { writeExpectationText } = await import('../../format/expectation-text.js');
   return unframed(clock, format, (view) => writeExpectationText(out, view, format, clock));
 }
 

@@ -1,15 +1,15 @@
 // Lines of a load file → requests. What lines of one kind have in common is found out once (load-template.ts).
 
-import type { FlowSpec } from '../ctnetlink/flow-spec.js';
-import { IPS_EXPECTED } from '../ctnetlink/uapi/nf-conntrack-common.js';
-import { RequestEncoder } from '../library/load/encoded-flows.js';
-import { type OptionValue, type ParseEnvironment, parseLoadLine, unloadable } from './command-line.js';
-import { commandRow } from './command-rows.js';
-import { flowSpec } from './flow-spec.js';
-import type { Invocation } from './invocation.js';
-import { LineTemplate, shapeOf, signature, type ValueWord } from './load-template.js';
+import type { FlowSpec } from '../../ctnetlink/flow-spec.js';
+import { IPS_EXPECTED } from '../../ctnetlink/uapi/nf-conntrack-common.js';
+import { RequestEncoder } from '../../library/index.js';
+import { type OptionValue, type ParseEnvironment, parseLoadLine, unloadable } from '../command-line.js';
+import { commandRow } from '../command-rows.js';
+import { flowSpec } from '../given-flow.js';
+import type { Invocation } from '../invocation.js';
+import { UsageError } from '../usage-error.js';
+import { LineTemplate, shapeOf, signature, type ValueWord } from './line-template.js';
 import { splitLoadLine, splitPlainLine } from './load-words.js';
-import { UsageError } from './usage-error.js';
 
 /** Kinds of lines remembered, of which each may have a template: more than a table has protocols, states and statuses in use. */
 const SHAPES_KEPT = 512;

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { UsageError } from '../usage-error.js';
 import { splitLoadLine, splitPlainLine } from './load-words.js';
-import { UsageError } from './usage-error.js';
 
 const CASES: readonly (readonly [string, readonly string[]])[] = [
   ['', []],

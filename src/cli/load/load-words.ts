@@ -1,6 +1,6 @@
 // One line of a load file → words. Quoting rules: docs/behaviour.md 4.13.
 
-import { UsageError } from './usage-error.js';
+import { UsageError } from '../usage-error.js';
 
 /** Longest word, and most words of a line, as in the C tool. */
 const MAX_WORD = 1023;

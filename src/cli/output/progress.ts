@@ -1,7 +1,7 @@
 // Progress: a line on a terminal that says how far a long command is, written over and over in its place, and gone when it is done.
 
-import { safeText } from '../safe-text.js';
-import type { Context } from './context.js';
+import { safeText } from '../../safe-text.js';
+import type { Context } from '../context.js';
 import { writeAll } from './output.js';
 
 /** Nothing is shown before, in milliseconds: short commands stay quiet. */

@@ -1,0 +1,148 @@
+// Dumps of flows: a plan (dump-plan.ts) run on sockets of a table, with what the kernel may filter in each request.
+
+import { compileFilter } from '../ctnetlink/filter/compile.js';
+import type { FlowFilter } from '../ctnetlink/filter/condition.js';
+import { putKernelFilter, type TupleFilter } from '../ctnetlink/filter/kernel-filter.js';
+import { AF_INET6, AF_UNSPEC } from '../ctnetlink/uapi/in.js';
+import { createFlowView, type View } from '../ctnetlink/view.js';
+import { KernelError } from '../errors.js';
+import { type DumpRequest, SharedThread } from '../wire/dump.js';
+import { EINVAL, EOPNOTSUPP } from '../wire/errno.js';
+import type { MessageWriter } from '../wire/message.js';
+import { asksKernel } from '../wire/socket.js';
+import type { OpenTransport } from '../wire/transport.js';
+import { BoundaryDuplicates } from './boundary-duplicates.js';
+import { type DumpPlan, type DumpPurpose, type PlannedDump, Sampler, type TableSample } from './dump-plan.js';
+import { CT_GET, CT_GET_CTRZERO, CT_GET_DYING, CT_GET_UNCONFIRMED, type RequestRow } from './requests.js';
+import type { SocketPool } from './socket-pool.js';
+
+/** Lists of entries the kernel keeps: the table itself, entries that owe a DESTROY event, entries of packets still on their way. */
+export type FlowList = (typeof FLOW_LISTS)[number];
+export const FLOW_LISTS = ['conntrack', 'dying', 'unconfirmed'] as const;
+
+/** What a scan calls. Views are borrowed: copy what is to be kept. */
+export interface ScanVisitor {
+  readonly entry: (view: View) => void;
+  /** A batch arrived, its entries follow, when the promise has settled: the place to look at the clock, or to wait for a slow reader. */
+  readonly beginBatch?: (() => void | Promise<void>) | undefined;
+  /** Asked behind every hundred entries or so: a promise is waited for. What it throws ends the scan. */
+  readonly pause?: (() => Promise<void> | undefined) | undefined;
+}
+
+/** How a table is scanned. */
+export interface ScanOptions {
+  /** Default `conntrack`. */
+  readonly list?: FlowList;
+  /** Reset the counters of every entry of the filter's family while reading them: also of those the filter leaves out. */
+  readonly zero?: boolean;
+  /** The thread of the caller never waits for the kernel: other work goes on. A small table takes longer so. */
+  readonly background?: boolean;
+  /** How many threads can run at the same time. Default: as many as the process may use. For tests. */
+  readonly processors?: number;
+}
+
+/** How one dump of those a list is made of is run. */
+interface DumpWay extends Pick<DumpRequest, 'large' | 'thread'> {
+  /** What the kernel may filter; `undefined`: nothing at all. */
+  readonly trusted: TupleFilter | undefined;
+}
+
+const GET_BY_LIST: Readonly<Record<FlowList, RequestRow>> = {
+  conntrack: CT_GET,
+  dying: CT_GET_DYING,
+  unconfirmed: CT_GET_UNCONFIRMED,
+};
+
+/** What of a tuple this kernel may filter. A recording is not of this kernel: it is asked what every kernel is asked. */
+async function trustedFilter(family: number, transport: OpenTransport): Promise<TupleFilter> {
+  if (family !== AF_INET6 || !asksKernel(transport)) return 'noIpv6Address';
+  const { kernelIsAtLeast } = await import('../wire/kernel.js'); // needed by few
+  return kernelIsAtLeast(7, 3) ? 'everything' : 'noIpv6Address';
+}
+
+/** Looks at the first part of a dump, and asks for no more of it. */
+export async function sampleTable(sockets: SocketPool, purpose: DumpPurpose): Promise<TableSample> {
+  const sampler = new Sampler(purpose);
+  const view = createFlowView();
+  const message = (bytes: Uint8Array, at: number, end: number) => {
+    if (sampler.full) return;
+    view.decode(bytes, at, end);
+    sampler.add(view);
+  };
+  const way = { large: purpose.background };
+  await sockets.once((channel) => channel.beginDump(CT_GET, AF_UNSPEC, { message }, way));
+  return sampler;
+}
+
+/** Visits the entries of all dumps of a list. */
+export async function dumpPlanned(
+  sockets: SocketPool,
+  plan: DumpPlan,
+  filter: FlowFilter,
+  visitor: ScanVisitor,
+  options: ScanOptions,
+): Promise<void> {
+  const { dumps, order } = plan;
+  const trusted = await Promise.all(dumps.map(({ family }) => trustedFilter(family, sockets.place.transport)));
+  const shared = order === 'shared thread' ? new SharedThread() : undefined;
+  const thread = order === 'on the caller' ? SharedThread.none() : shared;
+  const large = dumps.length > 1 && order !== 'on the caller';
+  // They begin in this order: the first has the thread.
+  const run = (dump: PlannedDump, n: number) =>
+    dumpFlows(sockets, dump, filter, visitor, options, { trusted: trusted[n], large, thread });
+  if (order === 'shared thread' || order === 'threads') await allSettledFirstError(dumps.map(run));
+  else for (const [n, dump] of dumps.entries()) await run(dump, n);
+}
+
+/** Visits the entries of one dump. */
+export async function dumpFlows(
+  sockets: SocketPool,
+  { family }: PlannedDump,
+  filter: FlowFilter,
+  visitor: ScanVisitor,
+  options: ScanOptions,
+  way: DumpWay,
+): Promise<void> {
+  const { trusted, thread } = way;
+  // The other lists cannot be reset: there `zero` is without effect, as in the C tool.
+  const request =
+    options.zero && (options.list ?? 'conntrack') === 'conntrack' ? CT_GET_CTRZERO : GET_BY_LIST[options.list ?? 'conntrack'];
+  const wanted = compileFilter(filter);
+  const view = createFlowView();
+  const repeats = new BoundaryDuplicates();
+  let begun = false;
+  const each = {
+    message: (bytes: Uint8Array, at: number, end: number) => {
+      begun = true;
+      view.decode(bytes, at, end);
+      if (repeats.isRepeat(view, at) || (wanted && !wanted(view))) return;
+      visitor.entry(view);
+    },
+    endDatagram: (bytes: Uint8Array) => repeats.endDatagram(bytes),
+    beginBatch: visitor.beginBatch,
+    pause: visitor.pause,
+  };
+  // With `zero`, only the family narrows the dump: the counters of every entry that is dumped are reset.
+  let filtered = false;
+  const build = (tuple: TupleFilter | undefined) => (out: MessageWriter) => {
+    if (tuple && !options.zero) filtered = putKernelFilter(out, filter, family, tuple);
+  };
+  const large = way.large || options.background;
+  // What has been received has been reset: no more than needed, in case that nobody looks at it.
+  const ahead = options.zero ? 1 : undefined;
+  await sockets.with(async (channel) => {
+    try {
+      await channel.dump(request, family, build(trusted), each, { large, thread, ahead });
+    } catch (error) {
+      // Kernels that know CTA_FILTER but not this use of it refuse before the first entry: ask again without.
+      if (!filtered || begun || !(error instanceof KernelError)) throw error;
+      if (error.errno !== EINVAL && error.errno !== EOPNOTSUPP) throw error;
+      await channel.dump(request, family, build('nothing'), each, { large, thread, ahead });
+    }
+  });
+}
+
+/** Waits for all, so that no buffer is in use any more, then throws the first failure. */
+async function allSettledFirstError(work: readonly Promise<void>[]): Promise<void> {
+  for (const result of await Promise.allSettled(work)) if (result.status === 'rejected') throw result.reason;
+}
