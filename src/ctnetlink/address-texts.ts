@@ -1,5 +1,5 @@
-// Texts of addresses and strings for owned objects. Both directions of a flow have the same addresses, and servers have many
-// flows: what was made lately is kept, so that most are found and not made.
+// Texts of addresses and strings for owned objects. Both directions of a flow have the same addresses, and servers have many flows, so
+// recent texts are kept: most are found rather than made.
 
 import { be32 } from '../wire/bytes.js';
 import { formatIpv6 } from './address.js';
@@ -48,7 +48,7 @@ export class AddressTexts {
 /** 0 to 255, each with a dot behind it. */
 const DOTTED: readonly string[] = Array.from({ length: 256 }, (_, n) => `${n}.`);
 
-/** Strings of the kernel as text: UTF-8, U+FFFD for what is not. The last one is kept: neighbours often have the same. */
+/** Strings of the kernel as text: UTF-8, with U+FFFD for invalid bytes. The last one is kept, because neighbours often have the same. */
 export class StringTexts {
   readonly #decoder = new TextDecoder('utf-8', { ignoreBOM: true });
   #last = new Uint8Array(0);

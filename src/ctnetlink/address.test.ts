@@ -7,7 +7,7 @@ const PARTS = ['', '0', '1', 'db8', 'FFFF', '00a1', '10000', 'g', '2001', '192.0
 
 const parseIpv6 = (text: string) => (text.includes(':') ? parseAddress(text) : undefined);
 
-/** What Node.js makes of an IPv6 address: eight groups, from the URL parser's canonical text. */
+/** How Node.js parses an IPv6 address: eight groups, from the URL parser's canonical text. */
 function groups(text: string): string {
   return new URL(`http://[${text}]/`).hostname.slice(1, -1);
 }

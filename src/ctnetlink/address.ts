@@ -16,7 +16,7 @@ export function familyName(family: number): 'ipv4' | 'ipv6' | 'unknown' {
   return family === AF_INET ? 'ipv4' : family === AF_INET6 ? 'ipv6' : 'unknown';
 }
 
-/** Parses an IPv4 or IPv6 address; `undefined` when it is neither. A colon decides for IPv6. */
+/** Parses an IPv4 or IPv6 address; `undefined` if it is neither. A colon decides for IPv6. */
 export function parseAddress(text: string): AddressBytes | undefined {
   return text.includes(':') ? parseIpv6(text) : parseIpv4(text);
 }
@@ -38,7 +38,7 @@ function parseDottedQuad(text: string): AddressBytes | undefined {
 
 /**
  * Reads an IPv4 address of four decimal parts without leading zeros, in ASCII from `at` on, into the first 4 bytes of `address`.
- * @returns where it ends, which is at the first byte that is neither digit nor dot; -1 when it is no such address
+ * @returns where it ends, which is at the first byte that is neither digit nor dot; -1 if it is not such an address
  */
 export function readIpv4(text: Uint8Array, at: number, end: number, address: Uint8Array): number {
   let part = 0;
@@ -67,7 +67,7 @@ export function readIpv4(text: Uint8Array, at: number, end: number, address: Uin
 const ASCII = new Uint8Array(64);
 const ENCODER = new TextEncoder();
 
-/** Puts the text into ASCII. @returns its length, 0 for what is too long for an address */
+/** Converts the text to ASCII. @returns its length, or 0 if it is too long for an address */
 function toAscii(text: string): number {
   const { read, written } = ENCODER.encodeInto(text, ASCII);
   return read === text.length ? written : 0;
@@ -89,7 +89,7 @@ function parseLiberalIpv4(text: string): AddressBytes | undefined {
   return bytes;
 }
 
-/** IPv6 as RFC 4291 writes it, with an IPv4 tail where wanted; no brackets, no scope. */
+/** IPv6 as RFC 4291 writes it, optionally with an IPv4 tail; no brackets, no scope. */
 function parseIpv6(text: string): AddressBytes | undefined {
   if (text.includes('.')) return withIpv4Tail(text);
   const end = toAscii(text);
@@ -99,10 +99,10 @@ function parseIpv6(text: string): AddressBytes | undefined {
 
 /**
  * Reads an IPv6 address without an IPv4 tail, in ASCII from `at` on, into the first 16 bytes of `address`.
- * @returns where it ends, which is at the first byte that is neither hexadecimal digit nor colon; -1 when it is no such address
+ * @returns where it ends, which is at the first byte that is neither hexadecimal digit nor colon; -1 if it is not such an address
  */
 export function readIpv6(text: Uint8Array, at: number, end: number, address: Uint8Array): number {
-  /** Bytes read; where the `::` stands, in bytes. */
+  /** Bytes read; position of the `::`, in bytes. */
   let size = 0;
   let gap = -1;
   let i = at;
@@ -115,7 +115,7 @@ export function readIpv6(text: Uint8Array, at: number, end: number, address: Uin
     const start = i;
     for (; i < end && HEX[text[i]!]! >= 0; i++) value = (value << 4) | HEX[text[i]!]!;
     if (i === start) {
-      // No group: only behind `::`, and at the end.
+      // No group: allowed only after `::`, and at the end.
       if (gap !== size || (i < end && text[i] === COLON)) return -1;
       break;
     }

@@ -1,10 +1,10 @@
-// Names of messages and attributes for people, in the order of their numbers from 1 on. Only what prints messages needs them.
-// A test holds them against the headers (uapi/nfnetlink-conntrack.ts).
+// Names of messages and attributes for people, in the order of their numbers from 1 on. Only code that prints messages needs them. A test
+// compares them with the headers (uapi/nfnetlink-conntrack.ts).
 
 /** The attributes of one nest. */
 export interface Nest {
   readonly names: readonly string[];
-  /** By name: what is inside. */
+  /** The nests inside, by name. */
   readonly nests?: Readonly<Record<string, Nest>>;
 }
 

@@ -1,4 +1,4 @@
-// What a tuple needs to name a flow or an expectation: addresses, and what its protocol tells flows apart by.
+// What a tuple needs to name a flow or an expectation: addresses, and whatever distinguishes flows of its protocol.
 
 import { ValueError } from '../errors.js';
 import type { TupleSpec } from './encode.js';
@@ -6,16 +6,16 @@ import { protocolByNumber } from './protocols/index.js';
 import type { TupleShape } from './schema.js';
 import type { TupleInput } from './tuple-input.js';
 
-// Of types that fit as well, compilers name the last in their messages: PortTuple is what is mostly meant.
+// Among equally good candidates, compilers name the last type in their messages, so PortTuple, which is usually meant, is last.
 
-/** A complete tuple as it is listed, with the number of its protocol: whether that has ports is known at run time only. */
+/** A complete tuple as a list gives it, with the number of its protocol; whether that has ports is known only at run time. */
 export interface NumberedTuple extends TupleInput {
   readonly src: string;
   readonly dst: string;
   readonly protonum: number;
 }
 
-/** A complete tuple whose protocol is given by number beside it. */
+/** A complete tuple whose protocol is given separately, by number. */
 export interface AddressTuple extends TupleInput {
   readonly src: string;
   readonly dst: string;
@@ -36,12 +36,12 @@ export interface PortTuple extends TupleInput {
   readonly dport: number;
 }
 
-/** Protocols whose flows differ by ports, or keys. */
+/** Protocols whose flows are distinguished by ports or keys. */
 export type PortProtocol = 'tcp' | 'udp' | 'udplite' | 'sctp' | 'dccp' | 'gre';
-/** Protocols whose flows differ by type, code and id. */
+/** Protocols whose flows are distinguished by type, code and id. */
 export type IcmpProtocol = 'icmp' | 'icmpv6';
 
-/** What flows of a protocol differ by, besides their addresses. */
+/** What distinguishes flows of a protocol, besides their addresses. */
 const DIFFER_BY = {
   ports: ['sport', 'dport'],
   keys: ['sport', 'dport'],
@@ -51,8 +51,8 @@ const DIFFER_BY = {
 } as const satisfies Record<TupleShape, readonly (keyof TupleSpec)[]>;
 
 /**
- * Refuses a tuple that names no single flow; the kernel would refuse it. Of a protocol that not every kernel tracks, a tuple that has
- * the number (`listed`) may be without ports: so it is listed where the kernel does not. @throws ValueError
+ * Refuses a tuple that does not name a single flow, as the kernel would. If not every kernel tracks the protocol, a tuple with the
+ * protocol's number (`listed`) may lack ports: that is how a kernel without the tracker lists it. @throws ValueError
  */
 export function requireComplete(tuple: TupleSpec, path: string, listed: number | undefined): void {
   const { name, tuple: shape, optional } = protocolByNumber(tuple.protonum!);

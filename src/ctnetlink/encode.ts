@@ -1,4 +1,4 @@
-// Meaning → request attributes: tuples and the zone they are looked up in. Source: docs/kernel.md 3.2, 3.3.
+// Meaning → request attributes: tuples, and the zone in which to look them up. Source: docs/kernel.md 3.2, 3.3.
 
 import type { MessageWriter } from '../wire/message.js';
 import type { AddressBytes } from './address.js';
@@ -66,13 +66,13 @@ export function putTuple(message: MessageWriter, type: number, tuple: TupleSpec)
   message.endNest(nest);
 }
 
-/** How one entry is named. One of the tuples must be complete; `original` wins when both are given. */
+/** How one entry is named. One of the tuples must be complete; if both are given, `original` wins. */
 export interface FlowKey {
   readonly family: number;
   readonly original?: TupleSpec | undefined;
   readonly reply?: TupleSpec | undefined;
   readonly zone?: number | undefined;
-  /** Means this entry only: whoever asks or changes has to see to it, but for a DELETE. */
+  /** Means this entry only. The kernel checks it only for a DELETE; for other requests, the caller has to. */
   readonly id?: number | undefined;
 }
 
@@ -83,7 +83,7 @@ export function putFlowKey(message: MessageWriter, { original, reply, zone }: Fl
   if (zone !== undefined) message.be16(CTA_ZONE, zone);
 }
 
-/** Appends the original tuple and the zone of the flow in the view: the key it is found by again. */
+/** Appends the original tuple and the zone of the flow in the view: the key by which to find it again. */
 export function putKeyOf(message: MessageWriter, view: View): void {
   const nest = message.nest(CTA_TUPLE_ORIG);
   const ip = message.nest(CTA_TUPLE_IP);

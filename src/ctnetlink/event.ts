@@ -10,33 +10,33 @@ import { ORIGIN_INITIAL, ORIGIN_KERNEL, type View } from './view.js';
 export type EventType = 'NEW' | 'UPDATE' | 'DESTROY';
 export const EVENT_TYPES = ['NEW', 'UPDATE', 'DESTROY'] as const satisfies readonly EventType[];
 
-/** What events of flows and of expectations have in common. */
+/** Members that events of flows and of expectations have in common. */
 export interface EventInfo {
   readonly type: EventType;
-  /** When it happened, in nanoseconds since the epoch. Absent unless the kernel tells (sysctl nf_conntrack_timestamp, Linux 6.14). */
+  /** When it happened, in nanoseconds since the epoch. Absent unless the kernel sends it (sysctl nf_conntrack_timestamp, Linux 6.14). */
   readonly timestamp?: bigint | undefined;
-  /** Netlink port id of the program whose request caused it, 1 to 2^32 - 1. Absent for what packets and time caused. */
+  /** Netlink port id of the program whose request caused it, 1 to 2^32 - 1. Absent if packets or time caused it. */
   readonly portId?: number | undefined;
   /**
-   * Name of the program that has that socket, up to 15 bytes that it chose itself: text from outside. Only where it was asked for, and
-   * absent when the program has ended, is of another network namespace, or look-ups have taken too long.
+   * Name of the program that owns that socket: text from outside, up to 15 bytes that the program chose itself. Only with the option
+   * `program`, and absent if the program has ended, belongs to another network namespace, or lookups have taken too long.
    */
   readonly program?: string | undefined;
   /** Process id of that program. Absent as `program`. */
   readonly pid?: number | undefined;
-  /** Absent for events of the kernel. `initial`: was there when the watch began. `resync`: stands for events that were lost. */
+  /** Absent for the kernel's own events. `initial`: the entry existed when the watch began. `resync`: replaces events that were lost. */
   readonly origin?: 'initial' | 'resync' | undefined;
 }
 
 /** Something that happened to a flow. */
 export interface FlowEvent extends EventInfo {
-  /** The flow as the kernel tells it with the event: without `use`, and with counters in DESTROY events only. */
+  /** The flow as the kernel sends it with the event: without `use`, and with counters only in DESTROY events. */
   readonly flow: Flow;
   /** The same as a line of `-E -o ndjson`; see docs/json.md. */
   toJSON(): Json<FlowEvent>;
 }
 
-/** Something that happened to an expectation: it is new, or gone. */
+/** Something that happened to an expectation: it was created, or is gone. */
 export interface ExpectationEvent extends EventInfo {
   readonly expectation: Expectation;
   /** The same as a line of `-E expect -o ndjson`. */
@@ -97,12 +97,12 @@ class ExpectationEventObject extends Base implements ExpectationEvent {
   }
 }
 
-/** The event in a view whose flow was read. `timestamp`: CTA_TIMESTAMP_EVENT. */
+/** The event in a view, given its flow. `timestamp`: CTA_TIMESTAMP_EVENT. */
 export function flowEvent(view: View, timestamp: bigint | undefined, flow: Flow, program?: EventProgram): FlowEvent {
   return new FlowEventObject(view, timestamp, flow, program);
 }
 
-/** The event in a view whose expectation was read. */
+/** The event in a view, given its expectation. */
 export function expectationEvent(view: View, expectation: Expectation, program?: EventProgram): ExpectationEvent {
   return new ExpectationEventObject(view, expectation, program);
 }

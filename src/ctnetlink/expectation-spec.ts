@@ -12,9 +12,9 @@ export interface ExpectationSpec {
   readonly master: TupleSpec;
   /** What is expected. */
   readonly tuple: TupleSpec;
-  /** Which bits of `tuple` count. Current kernels take the source half only. */
+  /** Which bits of `tuple` count. Current kernels use only the source half. */
   readonly mask: TupleSpec;
-  /** Seconds; the policy of the helper wins. */
+  /** Seconds; the helper's own timeout takes precedence. */
   readonly timeout: number;
 }
 

@@ -12,7 +12,7 @@ import { be16Of, be32Of, type Tuple, toTuple } from './tuple.js';
 import type { View } from './view.js';
 
 /**
- * What a helper waits for, such as the data connection of FTP. Plain data that belongs to the caller; absent is `undefined`.
+ * What a helper waits for, such as the data connection of FTP. Plain data that belongs to the caller; absent members are `undefined`.
  * Source: enum ctattr_expect in linux/netfilter/nfnetlink_conntrack.h.
  */
 export interface Expectation {
@@ -27,7 +27,7 @@ export interface Expectation {
   readonly tuple: Tuple;
   /** Which bits of `tuple` count. CTA_EXPECT_MASK. */
   readonly mask: Tuple;
-  /** Original tuple of the flow that expects. CTA_EXPECT_MASTER. */
+  /** Original tuple of the flow that caused the expectation. CTA_EXPECT_MASTER. */
   readonly master: Tuple;
   /** Zone of the master, 1 to 65535. CTA_EXPECT_ZONE. */
   readonly zone?: number | undefined;
@@ -35,11 +35,11 @@ export interface Expectation {
   readonly flags?: readonly ExpectationFlagName[] | undefined;
   /** The helper's class of expectation: 0, 1 and so on. CTA_EXPECT_CLASS. */
   readonly class?: number | undefined;
-  /** Name of the helper that waits. CTA_EXPECT_HELP_NAME. */
+  /** Name of the helper that expects it. CTA_EXPECT_HELP_NAME. */
   readonly helper?: string | undefined;
-  /** Direction that NAT is applied to when it comes. CTA_EXPECT_NAT_DIR. */
+  /** Direction to which NAT is applied when the connection arrives. CTA_EXPECT_NAT_DIR. */
   readonly natDirection?: 'original' | 'reply' | undefined;
-  /** Name of the kernel function that is called when it comes. CTA_EXPECT_FN. */
+  /** Name of the kernel function that is called when the connection arrives. CTA_EXPECT_FN. */
   readonly fn?: string | undefined;
   /** The same as `-L expect -o json` of the command prints. Absent members are left out. */
   toJSON(): ExpectationJson;
@@ -48,7 +48,7 @@ export interface Expectation {
 /** An expectation in JSON. */
 export type ExpectationJson = Json<Expectation>;
 
-/** Makes expectations out of views. */
+/** Makes expectations from views. */
 export class ExpectationReader {
   readonly #addresses = new AddressTexts();
   readonly #strings = new StringTexts();

@@ -49,7 +49,7 @@ export { T, TUPLE_SIZE } from './tuple-fields.js';
 export type Direction = number;
 export const ORIGINAL: Direction = 0;
 export const REPLY: Direction = TUPLE_SIZE;
-/** The tuple of the flow that this one was expected by. */
+/** The tuple of the flow that expected this one. */
 export const MASTER: Direction = 2 * TUPLE_SIZE;
 
 export const flowFields = {
@@ -120,7 +120,7 @@ export const flowFields = {
 /** Slot of each field that is not part of a tuple. */
 export const S = slotsOf(3, flowFields);
 
-/** Compiled when it is first asked for, and never changed: what shows no flow does without. */
+/** Compiled at its first use, and never changed: commands that read no flow do without it. */
 let policy: Policy | undefined;
 
 /** The decode policy of flow messages. */

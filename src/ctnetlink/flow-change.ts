@@ -1,5 +1,5 @@
-// FlowChange: what an update asks for, of any number of flows, and its attributes for one of them.
-// Source: docs/behaviour.md 4.7, docs/kernel.md 2.2, 3.4, 3.5.
+// FlowChange: the new values of an update, for any number of flows, and its attributes for one of them. Source: docs/behaviour.md 4.7,
+// docs/kernel.md 2.2, 3.4, 3.5.
 
 import { host32, putHost32 } from '../wire/bytes.js';
 import type { MessageWriter } from '../wire/message.js';
@@ -12,7 +12,7 @@ import { TCP_STATES, type TcpState, tcp } from './protocols/tcp.js';
 import { CTA_LABELS, CTA_LABELS_MASK, CTA_MARK, CTA_MARK_MASK, CTA_STATUS, CTA_TIMEOUT } from './uapi/nfnetlink-conntrack.js';
 import type { View } from './view.js';
 
-/** New values; absent is unchanged. */
+/** New values; absent members stay unchanged. */
 export interface FlowChange {
   /** Seconds; 0 ends the flow. */
   readonly timeout?: number | undefined;
@@ -22,9 +22,9 @@ export interface FlowChange {
   readonly status?: number | undefined;
   /** State of the protocol's tracker, as a kernel number, for flows of `protonum`. */
   readonly state?: number | undefined;
-  /** The protocol `state` belongs to. */
+  /** The protocol to which `state` belongs. */
   readonly protonum?: number | undefined;
-  /** SCTP verification tags; those of the flow where absent. */
+  /** SCTP verification tags; if absent, those of the flow. */
   readonly vtagOriginal?: number | undefined;
   readonly vtagReply?: number | undefined;
   /** Label bits to set and to clear; the others stay. */
@@ -44,7 +44,7 @@ export function changesFlow(view: View, change: FlowChange): boolean {
   return changesLabels(view, change);
 }
 
-/** Appends the key of the flow in the view and what shall change. */
+/** Appends the key of the flow in the view, and the changes. */
 export function putFlowChange(message: MessageWriter, view: View, change: FlowChange): void {
   putKeyOf(message, view);
   if (change.status !== undefined) message.be32(CTA_STATUS, (view.be32(S.status) | change.status) >>> 0);
@@ -81,7 +81,7 @@ function labelMask({ labelsSet = [], labelsClear = [] }: FlowChange): Uint8Array
   return labelBytes([...labelsSet, ...labelsClear]);
 }
 
-/** Label bits as the bytes of CTA_LABELS, 16 for all that kernels store: bit n in host-order word n / 32. */
+/** Label bits as the bytes of CTA_LABELS, 16 for all bits that kernels store: bit n in host-order word n / 32. */
 export function labelBytes(bits: readonly number[], size = LABEL_BITS / 8): Uint8Array {
   const bytes = new Uint8Array(size);
   for (const bit of bits) {
@@ -107,7 +107,7 @@ function protocolState(view: View, change: FlowChange): ProtocolState | undefine
   if (protonum === tcp.number && state !== undefined) return { tcp: tcpState(state) };
   if (protonum === dccp.number) return { dccp: { state, role: view.u8(S.dccpRole) } };
   if (protonum !== sctp.number) return undefined;
-  // The kernel wants all three.
+  // The kernel requires all three.
   return {
     sctp: {
       state: state ?? view.u8(S.sctpState),
@@ -118,8 +118,8 @@ function protocolState(view: View, change: FlowChange): ProtocolState | undefine
 }
 
 /**
- * A TCP state set by hand, with the flags that keep the tracker from judging the packets that follow by windows it never saw:
- * SACK permitted and liberal, and for closing states that a FIN was sent. Source: docs/behaviour.md 4.6.
+ * A TCP state set by hand, with flags that keep the tracker from checking later packets against windows that it never saw: SACK permitted
+ * and liberal, and for closing states that a FIN was sent. Source: docs/behaviour.md 4.6.
  */
 export function tcpState(state: number): NonNullable<ProtocolState['tcp']> {
   const flags = SACK_PERM | BE_LIBERAL | (CLOSING_STATES.has(state) ? CLOSE_INIT : 0);
@@ -127,7 +127,7 @@ export function tcpState(state: number): NonNullable<ProtocolState['tcp']> {
   return { state, flagsOriginal: both, flagsReply: both };
 }
 
-/** Tracker flags as they were, not the ones that suit an entry made by hand. */
+/** The original tracker flags, not those that suit an entry made by hand. */
 export function exactTcpFlags(flags = 0): TcpFlags {
   return { flags, mask: 0xff };
 }

@@ -1,6 +1,6 @@
-// What tells two flows of one original tuple apart. The id does not: the kernel makes it of the tuple and the entry's place in memory,
-// and the next flow of a tuple often gets the place of the one before. Source: nf_ct_get_id() in net/netfilter/nf_conntrack_core.c.
-// What cannot be told apart: docs/events.md.
+// Tells two flows of one original tuple apart. The id cannot: the kernel computes it from the tuple and the entry's address in memory,
+// and the next flow of a tuple often gets the memory of the previous one. Source: nf_ct_get_id() in net/netfilter/nf_conntrack_core.c.
+// Flows that cannot be told apart: docs/events.md.
 
 import { MASTER, REPLY, S, T, TUPLE_SIZE } from './fields.js';
 import {
@@ -14,12 +14,12 @@ import {
 } from './uapi/nf-conntrack-common.js';
 import type { View } from './view.js';
 
-/** Settled before the first message about a flow, and the same until its end. */
+/** Fixed before the first message about a flow, and the same until its end. */
 const CONSTANT = IPS_EXPECTED | IPS_SRC_NAT | IPS_DST_NAT;
-/** Set some time, and never unset again: the kernel refuses to, or goes on. Only a program behind NFQUEUE can. */
+/** Once set, never cleared: the kernel refuses or ignores the attempt. Only a program behind NFQUEUE can clear them. */
 const LASTING = IPS_SEEN_REPLY | IPS_ASSURED | IPS_FIXED_TIMEOUT;
 
-/** Whether two messages of one original tuple are certainly of two flows, whichever is the older. */
+/** Whether two messages of one original tuple certainly belong to two flows, whichever is older. */
 export function areTwoFlows(one: View, other: View): boolean {
   return (
     (((one.be32(S.status) ^ other.be32(S.status)) & CONSTANT) !== 0 && haveBoth(one, other, S.status)) ||
@@ -29,26 +29,26 @@ export function areTwoFlows(one: View, other: View): boolean {
   );
 }
 
-/** Status bits that a flow keeps once it has them, of those that it has. */
+/** Those of its status bits that a flow never loses. */
 export function lastingStatus(view: View): number {
   return view.be32(S.status) & LASTING;
 }
 
-/** Whether the flow of an older message has certainly made room for that of a newer one; both are of one original tuple. */
+/** Whether the flow of an older message has certainly been replaced by that of a newer one with the same original tuple. */
 export function isReplaced(older: View, newer: View): boolean {
   return (newer.has(S.status) && (lastingStatus(older) & ~lastingStatus(newer)) !== 0) || areTwoFlows(older, newer);
 }
 
 /**
- * Whether a flow is found by its reply only: two packets of one original tuple came at the same time, were translated differently, and
- * this is the second of them. It lives for a second, and no list has it; the other one, of the same original tuple, lives on.
- * Source: IPS_NAT_CLASH, which is IPS_UNTRACKED; nf_ct_resolve_clash_harder() in net/netfilter/nf_conntrack_core.c.
+ * Whether a flow can be found only by its reply: two packets of one original tuple arrived at the same time and were translated
+ * differently, and this flow is that of the second. It lives for a second, and no list contains it; the other one, with the same original
+ * tuple, lives on. Source: IPS_NAT_CLASH, which is IPS_UNTRACKED; nf_ct_resolve_clash_harder() in net/netfilter/nf_conntrack_core.c.
  */
 export function isClash(view: View): boolean {
   return (view.be32(S.status) & IPS_UNTRACKED) !== 0;
 }
 
-/** Not every message has every attribute: those that one of them lacks say nothing. */
+/** Not every message has every attribute; one that either message lacks proves nothing. */
 function haveBoth(one: View, other: View, slot: number): boolean {
   return one.has(slot) && other.has(slot);
 }

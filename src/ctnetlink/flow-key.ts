@@ -1,4 +1,4 @@
-// What tells flows of one table from each other, as a string.
+// A string that identifies a flow within its table.
 
 import { ValueError } from '../errors.js';
 import { type AddressBytes, formatAddress } from './address.js';
@@ -19,9 +19,9 @@ import { AF_INET6 } from './uapi/in.js';
  * 50 192.0.2.1>198.51.100.7
  * ```
  *
- * A protocol with a tracker of its own has its name, another one its number. Addresses are spelled as in flows; IPv6 ones
- * stand in brackets. Whatever names a flow will do, as long as it has the original tuple.
- * @throws ValueError when that is missing or incomplete
+ * A protocol with its own tracker appears by name, any other by number. Addresses are spelled as in flows; IPv6 ones are in brackets.
+ * Pass anything that names a flow and has the original tuple.
+ * @throws ValueError if that is missing or incomplete
  */
 export function flowKey(flow: FlowKeyInput): string {
   const { family, original, zone } = toFlowKey(flow);

@@ -1,6 +1,6 @@
-// A flow as an object → the message that the kernel sends of it in a dump, so that views, filters and writers, which know messages only,
-// serve flows from anywhere: kept, copied, sent between threads, read from JSON. The way back is FlowReader.
-// Order of attributes: as the kernel sends them (net/netfilter/nf_conntrack_netlink.c, ctnetlink_fill_info).
+// A flow object → the message that the kernel sends for it in a dump, so that views, filters and writers, which know only messages, also
+// serve flows from elsewhere: kept, copied, sent between threads, read from JSON. FlowReader does the reverse. Order of attributes: as
+// the kernel sends them (net/netfilter/nf_conntrack_netlink.c, ctnetlink_fill_info).
 
 import { ValueError } from '../errors.js';
 import { MessageWriter } from '../wire/message.js';
@@ -47,7 +47,7 @@ import {
 } from './uapi/nfnetlink-conntrack.js';
 import { createFlowView, type View } from './view.js';
 
-/** What stands in front of the attributes. */
+/** What precedes the attributes. */
 export interface FlowMessageHeader {
   /** nlmsg_type. Default: an entry, as in a dump. */
   readonly type?: number;
@@ -60,9 +60,9 @@ export interface FlowMessageHeader {
 const MAX_LABEL = 0x3ffe * 32 - 1;
 
 /**
- * Appends the message of a flow: one that was read, a copy of it, or its JSON. Members that a flow has not are passed over; those
- * that are all 0 and then absent in a flow (`seqAdj`, `synproxy`) may be left out.
- * @throws ValueError when it is not a flow; the message is then to be thrown away
+ * Appends the message of a flow: one that was read, a copy of it, or its JSON. It ignores members that flows do not have. `seqAdj` and
+ * `synproxy`, which flows lack when all their numbers are 0, may be left out.
+ * @throws ValueError if it is not a flow; then discard the message
  */
 export function putFlowMessage(message: MessageWriter, flow: Flow | FlowJson, header: FlowMessageHeader = {}): void {
   const { type = (NFNL_SUBSYS_CTNETLINK << 8) | IPCTNL_MSG_CT_NEW, flags = NLM_F_MULTI, sequence = 0 } = header;
@@ -98,7 +98,7 @@ export function putFlowMessage(message: MessageWriter, flow: Flow | FlowJson, he
   message.end();
 }
 
-/** `unknown` is a family whose number nobody kept. */
+/** `unknown` is a family whose number was not kept. */
 function familyOf(members: Members): number {
   if (members.get('family') === 'unknown') return AF_UNSPEC;
   const family = readFamily(members);
@@ -106,7 +106,7 @@ function familyOf(members: Members): number {
   return family;
 }
 
-/** A flow has both directions: of one that was listed with a choice of members they may not have been read. */
+/** A flow has both directions, but a list with selected members may not have read them. */
 function sideOf(members: Members, name: 'original' | 'reply'): Members {
   const side = members.members(name, false);
   if (!side) throw notAFlow(members.at(name));
@@ -178,7 +178,7 @@ function putHelper(message: MessageWriter, members: Members): void {
   message.endNest(nest);
 }
 
-/** As many words as the kernel sends, more only where a bit needs them. */
+/** As many words as the kernel sends, and more only if a bit needs them. */
 function putLabels(message: MessageWriter, members: Members): void {
   const labels = readLabels(members, 'labels', MAX_LABEL);
   if (!labels) return;
@@ -192,7 +192,7 @@ function putSeqAdj(message: MessageWriter, type: number, side: Members): void {
   putSequenceAdjustment(message, type, { correctionPos: numbers[0]!, offsetBefore: numbers[1]!, offsetAfter: numbers[2]! });
 }
 
-/** The state belongs to the flow's protocol; the other members are put wherever they stand. */
+/** The state belongs to the flow's protocol; the other members are written whatever the protocol is. */
 function protocolState(members: Members, protonum: number): ProtocolState | undefined {
   const state = readState(members, protonum);
   const tcpPart = members.members('tcp', false);
@@ -234,12 +234,12 @@ function sentTcpFlags(tcpPart: Members | undefined, name: string): TcpFlags | un
   return flags === undefined ? undefined : { flags, mask: 0 };
 }
 
-/** Looks at flows as at messages, one after another in the same memory. */
+/** Makes views of flows, one after another in the same memory. */
 export class FlowViews {
   readonly #message = new MessageWriter();
   readonly #view = createFlowView();
 
-  /** A view of the flow, valid until the next call. @throws ValueError when it is not a flow */
+  /** A view of the flow, valid until the next call. @throws ValueError if it is not a flow */
   of(flow: Flow | FlowJson): View {
     this.#message.reset();
     putFlowMessage(this.#message, flow);

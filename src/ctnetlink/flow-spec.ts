@@ -1,5 +1,5 @@
-// FlowSpec → request attributes: what an entry shall be (create) or become (update). Their order: docs/behaviour.md 4.6.
-// Source: linux/netfilter/nfnetlink_conntrack.h; which attribute is taken when: docs/kernel.md 2.2, 3.4 to 3.9.
+// FlowSpec → request attributes: what an entry should be (create) or become (update). Their order: docs/behaviour.md 4.6. Source:
+// linux/netfilter/nfnetlink_conntrack.h; which attribute the kernel accepts when: docs/kernel.md 2.2, 3.4 to 3.9.
 
 import type { MessageWriter } from '../wire/message.js';
 import type { AddressBytes } from './address.js';
@@ -62,13 +62,13 @@ export interface TcpFlags {
 export interface ProtocolState {
   readonly tcp?: {
     readonly state?: number | undefined;
-    /** Taken only when both are given and both directions have the window scale flag. */
+    /** The kernel uses it only if both are given and both directions have the window scale flag. */
     readonly wscaleOriginal?: number | undefined;
     readonly wscaleReply?: number | undefined;
     readonly flagsOriginal?: TcpFlags | undefined;
     readonly flagsReply?: TcpFlags | undefined;
   };
-  /** The kernel wants all three or none. */
+  /** The kernel requires all three or none. */
   readonly sctp?: {
     readonly state?: number | undefined;
     readonly vtagOriginal?: number | undefined;
@@ -81,7 +81,7 @@ export interface ProtocolState {
   };
 }
 
-/** A translation: to an address, and to a port where given. The kernel puts it into the reply tuple itself. */
+/** A translation to an address, and optionally to a port. The kernel puts it into the reply tuple itself. */
 export interface NatSpec {
   readonly address: AddressBytes;
   readonly port?: number | undefined;
@@ -94,7 +94,7 @@ export interface SequenceAdjustment {
   readonly offsetAfter: number;
 }
 
-/** An entry as a request states it. On update, absent means unchanged. */
+/** An entry as a request states it. In an update, absent members stay unchanged. */
 export interface FlowSpec {
   /** AF_INET or AF_INET6. */
   readonly family: number;

@@ -18,7 +18,9 @@ export type Family = 'ipv4' | 'ipv6';
 /** Word of a protocol's tracker, as the kernel prints it. */
 export type FlowState = TcpState | SctpState | DccpState;
 
-/** How sequence numbers of one direction are shifted, after a helper changed the length of a packet. Source: struct nf_ct_seqadj. */
+/**
+ * How the sequence numbers of one direction are shifted after a helper has changed the length of a packet. Source: struct nf_ct_seqadj.
+ */
 export interface SeqAdj {
   /** Sequence number of the last change, 0 to 2^32 - 1. */
   readonly correctionPos: number;
@@ -28,13 +30,13 @@ export interface SeqAdj {
   readonly offsetAfter: number;
 }
 
-/** One direction of a flow: its tuple and what went this way. */
+/** One direction of a flow: its tuple, and the traffic in this direction. */
 export interface FlowSide extends Tuple {
   /** Packets so far. Absent unless sysctl net.netfilter.nf_conntrack_acct was set when the flow began. Source: CTA_COUNTERS_PACKETS. */
   readonly packets?: bigint | undefined;
-  /** Bytes so far, headers of the network layer included. Absent as `packets`. Source: CTA_COUNTERS_BYTES. */
+  /** Bytes so far, including headers of the network layer. Absent as `packets`. Source: CTA_COUNTERS_BYTES. */
   readonly bytes?: bigint | undefined;
-  /** Absent when all three are 0, as nearly always. Source: CTA_SEQ_ADJ_ORIG, CTA_SEQ_ADJ_REPLY. */
+  /** Absent if all three are 0, which is nearly always so. Source: CTA_SEQ_ADJ_ORIG, CTA_SEQ_ADJ_REPLY. */
   readonly seqAdj?: SeqAdj | undefined;
 }
 
@@ -44,7 +46,7 @@ export interface PortSide extends MaybePortSide {
   readonly dport: number;
 }
 
-/** A direction of a protocol with ports or keys; they are absent where the kernel has no tracker for it. */
+/** A direction of a protocol with ports or keys; they are absent if the kernel has no tracker for it. */
 export interface MaybePortSide extends FlowSide {
   readonly icmpType?: undefined;
   readonly icmpCode?: undefined;
@@ -62,13 +64,13 @@ export interface IcmpSide extends FlowSide {
 
 /** Times of a flow, in nanoseconds since the epoch. Kept only with sysctl net.netfilter.nf_conntrack_timestamp. */
 export interface FlowTimestamp {
-  /** Birth of the entry. */
+  /** When the entry began. */
   readonly start?: bigint | undefined;
-  /** End of the entry: in DESTROY events. */
+  /** When the entry ended: in DESTROY events. */
   readonly stop?: bigint | undefined;
 }
 
-/** What the TCP tracker keeps beside the state. */
+/** Data of the TCP tracker, besides the state. */
 export interface TcpInfo {
   /** Window scale: a shift of 0 to 14. Absent in events of a flow's end. Source: CTA_PROTOINFO_TCP_WSCALE_ORIGINAL. */
   readonly wscaleOriginal?: number | undefined;
@@ -78,13 +80,13 @@ export interface TcpInfo {
   readonly flagsReply?: number | undefined;
 }
 
-/** What the SCTP tracker keeps beside the state: verification tags, 0 to 2^32 - 1. Source: CTA_PROTOINFO_SCTP_VTAG_*. */
+/** Data of the SCTP tracker, besides the state: verification tags, 0 to 2^32 - 1. Source: CTA_PROTOINFO_SCTP_VTAG_*. */
 export interface SctpInfo {
   readonly vtagOriginal?: number | undefined;
   readonly vtagReply?: number | undefined;
 }
 
-/** What the DCCP tracker keeps beside the state (kernels up to 6.12). */
+/** Data of the DCCP tracker, besides the state (kernels up to 6.12). */
 export interface DccpInfo {
   /** Role of the original direction. */
   readonly role?: DccpRole | undefined;
@@ -92,7 +94,7 @@ export interface DccpInfo {
   readonly handshakeSeq?: bigint | undefined;
 }
 
-/** What synproxy keeps: three 32-bit numbers. Source: CTA_SYNPROXY. */
+/** Data of synproxy: three 32-bit numbers. Source: CTA_SYNPROXY. */
 export interface SynproxyInfo {
   /** Initial sequence number it chose. */
   readonly isn: number;
@@ -116,7 +118,7 @@ export interface FlowMembers {
   readonly timeout?: number | undefined;
   /** The direction of the first packet. CTA_TUPLE_ORIG. */
   readonly original: FlowSide;
-  /** The direction of the answers; after NAT its addresses are not those of `original` turned round. CTA_TUPLE_REPLY. */
+  /** The direction of the replies; with NAT, its addresses are not those of `original` reversed. CTA_TUPLE_REPLY. */
   readonly reply: FlowSide;
   /** Status bits that are set, in bit order: `flow.status?.includes('ASSURED')`. CTA_STATUS. */
   readonly status?: readonly StatusName[] | undefined;
@@ -130,7 +132,7 @@ export interface FlowMembers {
   readonly helper?: string | undefined;
   /** The helper's private data, as pairs of hexadecimal digits. CTA_HELP_INFO. */
   readonly helperInfo?: string | undefined;
-  /** Original tuple of the flow that this one was expected by. CTA_TUPLE_MASTER. */
+  /** Original tuple of the flow that expected this one. CTA_TUPLE_MASTER. */
   readonly master?: Tuple | undefined;
   /** LSM mark as a number. Kernels since 2.6.37 send `secctx` instead. CTA_SECMARK. */
   readonly secmark?: number | undefined;
@@ -146,7 +148,7 @@ export interface FlowMembers {
   readonly sctp?: SctpInfo | undefined;
   /** DCCP only. CTA_PROTOINFO_DCCP. */
   readonly dccp?: DccpInfo | undefined;
-  /** Flows that synproxy answered for; absent when all three are 0. CTA_SYNPROXY. */
+  /** Only for flows for which synproxy answered; absent if all three are 0. CTA_SYNPROXY. */
   readonly synproxy?: SynproxyInfo | undefined;
   /** The same as `-o json` of the command prints; see docs/json.md. Absent members are left out. */
   toJSON(): FlowJson;
@@ -218,23 +220,23 @@ export interface IcmpFlow extends StatelessFlow {
   readonly reply: IcmpSide;
 }
 
-/** Two hosts that speak a protocol which has no tracker of its own. */
+/** Traffic between two hosts in a protocol without its own tracker. */
 export interface UnknownFlow extends StatelessFlow {
   readonly protocol: 'unknown';
 }
 
 /**
- * A tracked connection: an entry of the kernel's table, as it was when it was read. Plain data that belongs to the caller.
- * What the kernel did not send is `undefined`, never 0; whether a member is absent depends on sysctls, protocol and kernel.
- * `protocol` tells which members a flow can have: behind `if (flow.protocol === 'tcp')` its ports are numbers and its `state` is
- * one of TCP. Source: enum ctattr_type in linux/netfilter/nfnetlink_conntrack.h.
+ * A tracked connection: an entry of the kernel's table, as it was when it was read. Plain data that belongs to the caller. What the
+ * kernel did not send is `undefined`, never 0; whether a member is absent depends on sysctls, protocol and kernel. `protocol` decides
+ * which members a flow can have: after `if (flow.protocol === 'tcp')`, its ports are numbers and its `state` is one of TCP. Source: enum
+ * ctattr_type in linux/netfilter/nfnetlink_conntrack.h.
  */
 export type Flow = TcpFlow | UdpFlow | UdpliteFlow | SctpFlow | DccpFlow | GreFlow | IcmpFlow | UnknownFlow;
 
-/** A flow in JSON: a `bigint` is a number up to 2^53 - 1, above a string of its digits. */
+/** A flow in JSON: a `bigint` is a number up to 2^53 - 1, and above that a string of its digits. */
 export type FlowJson = Json<Flow>;
 
-/** A member of `Flow` that can be chosen when listing. */
+/** A member of `Flow` that a list can select. */
 export type FlowField = Exclude<keyof Flow, 'toJSON'>;
 
 /** Every member of `Flow`. */
@@ -267,7 +269,7 @@ export const FLOW_FIELDS = [
 export type FlowFieldSet = number;
 const ALL: FlowFieldSet = 2 ** FLOW_FIELDS.length - 1;
 
-/** The set of some members. @throws RangeError for a name that is none of them */
+/** The set of some members. @throws RangeError for any other name */
 export function fieldSet(fields: readonly FlowField[] = FLOW_FIELDS): FlowFieldSet {
   let set = 0;
   for (const field of fields) {
@@ -302,18 +304,18 @@ const W_SCTP = bit('sctp');
 const W_DCCP = bit('dccp');
 const W_SYNPROXY = bit('synproxy');
 
-/** Makes flows out of views. Keeps texts that flows share; use one for a list. */
+/** Makes flows from views. It keeps texts that flows share, so use one reader per list. */
 export class FlowReader {
   readonly addresses = new AddressTexts();
   readonly strings = new StringTexts();
   readonly #status = new Map<number, readonly StatusName[]>();
 
-  /** The flow in a view, with all its members or those of a set; the others are absent. */
+  /** The flow in a view, with all its members or only those of a set. */
   read(view: View, fields: FlowFieldSet = ALL): Flow {
     return new FlowObject(view, fields, this) as Flow;
   }
 
-  /** Flows of a list share few different statuses. */
+  /** The flows of a list have few different statuses. */
   status(bits: number): readonly StatusName[] {
     let names = this.#status.get(bits);
     if (!names) {
@@ -350,7 +352,7 @@ class FlowObject {
   readonly synproxy: SynproxyInfo | undefined;
 
   constructor(view: View, want: FlowFieldSet, reader: FlowReader) {
-    // What was not chosen is absent, whatever the type says: `list()` gives the chosen members a type of their own.
+    // Members that were not selected are absent, whatever the type says: `list()` returns a type with only the selected members.
     const none = undefined as never;
     const { addresses } = reader;
     this.id = want & W_ID ? be32Of(view, S.id) : undefined;
@@ -401,7 +403,7 @@ function stateOf(view: View): FlowState | undefined {
   return view.has(slot) ? ((states[view.u8(slot)] ?? states[0]) as FlowState) : undefined;
 }
 
-/** As the tuple's object, with what went this way: written out again, since a class that extends another is built slower. */
+/** As the tuple's object, with its traffic. The members are repeated because a class that extends another is built more slowly. */
 class SideObject implements FlowSide {
   readonly src: string;
   readonly dst: string;
@@ -433,7 +435,7 @@ class SideObject implements FlowSide {
       : undefined;
   }
 
-  /** JSON.stringify refuses bigints: a direction may be printed without its flow. */
+  /** JSON.stringify refuses bigints, and a direction may be printed without its flow. */
   toJSON(): Json<FlowSide> {
     return toJson<FlowSide>(this);
   }

@@ -13,7 +13,7 @@ export const hookFields = {
 
 const H = slotsOf(0, hookFields);
 
-/** A view of the hooks of one place. */
+/** A view of the hooks at one point of the packet path. */
 export function createHookView(): View {
   return new View(compilePolicy([], hookFields));
 }
@@ -21,7 +21,7 @@ export function createHookView(): View {
 /** The functions that look up or begin a flow for an arriving packet; there are no others. Source: nf_conntrack_proto.c. */
 const TRACKERS: ReadonlySet<string> = new Set(['ipv4_conntrack_in', 'ipv6_conntrack_in']);
 
-/** Whether a hook is connection tracking itself; `undefined` where the kernel does not name its functions. */
+/** Whether a hook is connection tracking itself; `undefined` if the kernel does not name its functions. */
 export function isTracker(view: View): boolean | undefined {
   if (!view.has(H.function)) return undefined;
   const at = view.offset(H.function);

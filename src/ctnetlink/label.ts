@@ -13,12 +13,12 @@ export class LabelMap {
   readonly #names = new Map<number, string>();
   readonly #bits = new Map<string, number>();
   readonly #encoded: (Uint8Array | undefined)[] = [];
-  /** Bytes that all names take in any output format: what a writer reserves. */
+  /** Bytes that all names together can take in any output format: what a writer reserves. */
   encodedSize = 0;
 
   /**
-   * Reads the text of a connlabel.conf: `NUMBER NAME` a line, `#` in the first column for comments. Lines that are not of this
-   * form are passed over; the first name of a number and the first number of a name count.
+   * Reads the text of a connlabel.conf: `NUMBER NAME` a line, `#` in the first column for comments. It skips lines of any other form; the
+   * first name of a number and the first number of a name count.
    */
   static parse(text: string): LabelMap {
     const map = new LabelMap();

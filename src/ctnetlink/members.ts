@@ -1,4 +1,4 @@
-// Checked reading of objects that callers wrote or that came out of JSON: every mistake is a ValueError that names the member.
+// Checked reading of objects from callers or JSON: every mistake is a ValueError that names the member.
 
 import { ValueError } from '../errors.js';
 import { suggest } from '../nearest.js';
@@ -11,12 +11,12 @@ export const MAX_U32 = 0xffffffff;
 export class Members {
   readonly #object: Readonly<Record<string, unknown>>;
   readonly #path: string;
-  /** Members that were asked for, some of them twice: keeping them costs less than a set. */
+  /** Members that were read, some of them twice: a list costs less than a set. */
   readonly #known: string[] = [];
 
   /**
-   * @param path where the object stands, for messages; '' for the outermost
-   * @param strict whether a member that is there but `undefined` is a mistake: in a filter it would let everything match
+   * @param path the path of the object, for messages; '' for the outermost
+   * @param strict whether a member with the value `undefined` is a mistake: in a filter, it would match everything
    */
   constructor(value: unknown, path: string, strict: boolean) {
     if (typeof value !== 'object' || value === null || Array.isArray(value))
@@ -117,7 +117,7 @@ export class Members {
     return value === undefined ? undefined : new Members(value, this.at(name), strict);
   }
 
-  /** Refuses members that nobody asked for, but for `ignored` ones: a misspelled one would be passed over. */
+  /** Refuses members that were not read, except `ignored` ones: otherwise a misspelled member would be ignored. */
   end(ignored: readonly string[] = []): void {
     for (const name of Object.keys(this.#object))
       if (!this.#known.includes(name) && !ignored.includes(name))

@@ -1,5 +1,5 @@
-// Whether an entry is translated, and which part: the kernel never sends NAT as such, it shows in status and tuples.
-// Definitions: docs/behaviour.md 4.3. Only protocols with ports have a translated port, so not ICMP (docs/differences.md B8).
+// Whether an entry is translated, and which part: the kernel never sends NAT as such; status and tuples show it. Definitions:
+// docs/behaviour.md 4.3. Only protocols with ports have a translated port, so not ICMP (docs/differences.md B8).
 
 import { ORIGINAL, REPLY, S, T } from './fields.js';
 import { IPS_DST_NAT_DONE, IPS_SRC_NAT_DONE } from './uapi/nf-conntrack-common.js';

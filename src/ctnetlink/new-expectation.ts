@@ -19,15 +19,15 @@ import { readFamilyOf, readProtonum, readTuple, withProtocol } from './new-flow.
 import type { ProtocolInput } from './protocol-input.js';
 import type { TupleInput } from './tuple-input.js';
 
-/** What names an expectation. `ExpectationKeyInput` says what of it is needed. */
+/** The members that name an expectation. `ExpectationKeyInput` says which are required. */
 export interface ExpectationKeyMembers {
-  /** Needed, unless `tuple.protonum` has it. */
+  /** Required, unless `tuple.protonum` has it. */
   readonly protocol?: ProtocolInput | 'unknown' | undefined;
   /** What is expected. */
   readonly tuple: TupleInput;
 }
 
-/** How one expectation is named, by {@link ExpectationKeyMembers}: what is expected, exactly as it is listed. An `Expectation` will do. */
+/** Names one expectation, by {@link ExpectationKeyMembers}: what is expected, exactly as listed. You can pass an `Expectation`. */
 export type ExpectationKeyInput = ExpectationKeyMembers &
   (
     | { readonly tuple: NumberedTuple }
@@ -36,20 +36,19 @@ export type ExpectationKeyInput = ExpectationKeyMembers &
     | { readonly protocol: PortProtocol; readonly tuple: PortTuple }
   );
 
-/** The members of an expectation to create, beside those that name it. */
+/** The members of an expectation to create, besides those that name it. */
 export interface NewExpectationMembers {
   readonly family?: Family | 'unknown' | undefined;
   /** Which bits of `tuple` count: `255.255.255.255` is the whole address, 65535 the whole port. */
   readonly mask: TupleInput;
-  /** Original tuple of the flow that expects; it must exist and have a helper. */
+  /** Original tuple of the flow that causes the expectation; it must exist and have a helper. */
   readonly master: TupleInput;
-  /** Seconds; the policy of the helper wins. Default 0. */
+  /** Seconds; the helper's own timeout takes precedence. Default 0. */
   readonly timeout?: number | undefined;
 }
 
 /**
- * An expectation to create, with {@link NewExpectationMembers}. What an `Expectation` has beside these members is the kernel's own and
- * passed over.
+ * An expectation to create, with {@link NewExpectationMembers}. The other members of an `Expectation` are the kernel's own and ignored.
  */
 export type NewExpectation = ExpectationKeyInput & NewExpectationMembers;
 

@@ -1,4 +1,4 @@
-// NewFlow: a flow to create, as callers write it or as JSON holds it; a `Flow` is one. → FlowSpec.
+// NewFlow: a flow to create, as written by callers or stored in JSON; a `Flow` is one. → FlowSpec.
 
 import { ValueError } from '../errors.js';
 import { familyOf } from './address.js';
@@ -37,7 +37,7 @@ import {
 /** A 64-bit number as objects and JSON hold it. */
 export type Number64 = bigint | number | string;
 
-/** A direction of a new flow. Its counters, if there are any, are the kernel's own and passed over. */
+/** A direction of a new flow. Its counters, if any, are the kernel's own and ignored. */
 export interface SideInput extends TupleInput {
   readonly packets?: Number64 | undefined;
   readonly bytes?: Number64 | undefined;
@@ -47,28 +47,28 @@ export interface SideInput extends TupleInput {
 /** A translation: to an address, or to an address and port. */
 export type NatInput = string | { readonly address: string; readonly port?: number | undefined };
 
-/** The members of a flow to create. `FlowCopy` and `NewFlow` say which are needed. */
+/** The members of a flow to create. `FlowCopy` and `NewFlow` say which are required. */
 interface NewFlowMembers {
   readonly family?: Family | 'unknown' | undefined;
-  /** Needed, unless `original.protonum` has it. */
+  /** Required, unless `original.protonum` has it. */
   readonly protocol?: ProtocolInput | 'unknown' | undefined;
-  /** Seconds that the flow shall live. Needed: a flow of a DESTROY event may not have it. */
+  /** Lifetime in seconds. Required; the flow of a DESTROY event may lack it. */
   readonly timeout?: number | undefined;
   readonly original?: SideInput | undefined;
   readonly reply?: SideInput | undefined;
   readonly state?: FlowState | undefined;
-  /** SEEN_REPLY, ASSURED and FIXED_TIMEOUT can be set; the kernel sets the other bits itself, and they are passed over. */
+  /** SEEN_REPLY, ASSURED and FIXED_TIMEOUT can be set; the kernel sets the other bits itself, so they are ignored. */
   readonly status?: readonly StatusName[] | undefined;
   readonly mark?: number | undefined;
   /** Zone of both directions. */
   readonly zone?: number | undefined;
   /** Label bits, 0 to 127. */
   readonly labels?: readonly number[] | undefined;
-  /** Name of a helper that the kernel has for this protocol. */
+  /** Name of one of the kernel's helpers for this protocol. */
   readonly helper?: string | undefined;
   /** Original tuple of the flow that this one belongs to. It must exist. */
   readonly master?: TupleInput | undefined;
-  /** Source translation. Where neither this nor `dstNat` is given, the status of a listed flow and its tuples say it. */
+  /** Source translation. If neither this nor `dstNat` is given, it follows from the status and tuples of a listed flow. */
   readonly srcNat?: NatInput | undefined;
   /** Destination translation. */
   readonly dstNat?: NatInput | undefined;
@@ -94,8 +94,8 @@ interface NewFlowMembers {
 }
 
 /**
- * A flow to create as another was: a `Flow` that was listed, a copy of it, or its JSON. What was translated is translated again, and
- * what the kernel keeps itself (id, counters, times, security context) is passed over.
+ * A flow to create like another one: a listed `Flow`, a copy of it, or its JSON. Its translation is set up again; what the kernel keeps
+ * itself (id, counters, times, security context) is ignored.
  */
 export interface FlowCopy extends NewFlowMembers {
   readonly family: Family | 'unknown';
@@ -104,12 +104,12 @@ export interface FlowCopy extends NewFlowMembers {
   readonly reply: SideInput & NumberedTuple;
 }
 
-/** A flow to create. One direction is enough, the other is derived. A `FlowCopy` will do as well. */
+/** A flow to create. One direction is enough; the other is derived. You can also pass a `FlowCopy`. */
 export interface NewFlow extends NewFlowMembers {
   readonly timeout: number;
 }
 
-/** What the kernel keeps itself, and what is only for people. */
+/** Members that the kernel keeps itself, and members only for human readers. */
 const PASSED_OVER = ['id', 'helperInfo', 'secmark', 'secctx', 'use', 'timestamp', 'labelNames'];
 const SETTABLE = IPS_SEEN_REPLY | IPS_ASSURED | IPS_FIXED_TIMEOUT;
 
@@ -156,16 +156,16 @@ export function toFlowSpec(flow: FlowCopy | NewFlow): FlowSpec {
   return spec;
 }
 
-/** What names a flow. `FlowKeyInput` says what of it is needed. */
+/** The members that name a flow. `FlowKeyInput` says which are required. */
 export interface FlowKeyMembers {
-  /** Needed, unless the tuple has `protonum`. */
+  /** Required, unless the tuple has `protonum`. */
   readonly protocol?: ProtocolInput | 'unknown' | undefined;
-  /** The tuple of either direction; `original` wins when both are given. */
+  /** The tuple of either direction; if both are given, `original` wins. */
   readonly original?: TupleInput | undefined;
   readonly reply?: TupleInput | undefined;
   /** Zone of both directions. */
   readonly zone?: number | undefined;
-  /** Only the entry with this identifier. The kernel often gives a newer flow with the same tuple the same one. */
+  /** Only the entry with this identifier. The kernel often gives a newer flow with the same tuple the same identifier. */
   readonly id?: number | undefined;
 }
 
@@ -174,8 +174,8 @@ type EitherSide<T> =
   | { readonly original: T; readonly reply?: TupleInput | undefined };
 
 /**
- * How one flow is named, by {@link FlowKeyMembers}: a complete tuple, its zone, and its id where only this very entry is meant. A
- * `Flow` will do. Ports belong to the tuple where the protocol has them, the type to that of ICMP.
+ * Names one flow, by {@link FlowKeyMembers}: a complete tuple, its zone, and its id if you mean only this very entry. You can pass a
+ * `Flow`. The tuple includes ports if the protocol has them, and for ICMP the type.
  */
 export type FlowKeyInput = FlowKeyMembers &
   (
@@ -185,7 +185,7 @@ export type FlowKeyInput = FlowKeyMembers &
     | ({ readonly protocol: PortProtocol } & EitherSide<PortTuple>)
   );
 
-/** What a flow has, and what is only for people. */
+/** Other members of a flow, and members only for human readers. */
 const KEY_PASSED_OVER: readonly string[] = [...FLOW_FIELDS, 'labelNames'];
 
 /** The key for requests: it has exactly one of the tuples. @throws ValueError */
@@ -214,7 +214,7 @@ export interface FlowUpdateMembers {
   readonly status?: readonly StatusName[];
   /** State of the tracker; the filter must name the protocol. */
   readonly state?: FlowState;
-  /** Verification tags; those of the flow where absent. The filter must name the protocol, sctp. */
+  /** Verification tags; if absent, those of the flow. The filter must name the protocol, sctp. */
   readonly sctp?: AtLeastOne<{ readonly vtagOriginal: number; readonly vtagReply: number }>;
   /** Label bits to set and to clear, 0 to 127; the others stay. */
   readonly labels?: AtLeastOne<{ readonly set: readonly number[]; readonly clear: readonly number[] | 'all' }>;
@@ -222,10 +222,12 @@ export interface FlowUpdateMembers {
 
 type AtLeastOne<T> = { [K in keyof T]-?: Required<Pick<T, K>> & Partial<Omit<T, K>> }[keyof T];
 
-/** New values of an update, at least one of {@link FlowUpdateMembers}; absent is unchanged. A member whose value is `undefined` is refused. */
+/**
+ * New values of an update, at least one of {@link FlowUpdateMembers}; absent members stay unchanged. `undefined` as a value is refused.
+ */
 export type FlowUpdate = AtLeastOne<FlowUpdateMembers>;
 
-/** `protonum` is that of the flows concerned, where it is known. @throws ValueError */
+/** `protonum` is that of the flows concerned, if known. @throws ValueError */
 export function toFlowChange(update: FlowUpdate, protonum: number | undefined): FlowChange {
   const members = new Members(update, '', true);
   const vtags = members.members('sctp', true);
@@ -285,7 +287,7 @@ export function tupleMembers(tuple: Members): TupleSpec {
   };
 }
 
-/** A tuple for a request. @throws ValueError also for members that a tuple has not, except for `ignored` */
+/** A tuple for a request. @throws ValueError also for members that tuples do not have, except `ignored` ones */
 export function readTuple(tuple: Members, ignored: readonly string[] = []): TupleSpec {
   const given = tupleMembers(tuple);
   tuple.end(ignored);
@@ -313,7 +315,7 @@ export function withProtocol(tuple: TupleSpec | undefined, protonum: number): Tu
   return { ...tuple, protonum };
 }
 
-/** NAT as it was given; else as the status and the tuples of a listed flow show it. `reply` is what stays to be asked for. */
+/** NAT as given, or else as the status and tuples of a listed flow show it. `reply` is the reply tuple to send. */
 function readTranslation(
   members: Members,
   original: TupleSpec,
@@ -343,7 +345,7 @@ function readTranslation(
     };
   const srcNat = shown(IPS_SRC_NAT_DONE, 'dst', 'dport', answer);
   const dstNat = shown(IPS_DST_NAT_DONE, 'src', 'sport', answer);
-  // The kernel translates the reply tuple itself, so what is to be translated must not be in it already.
+  // The kernel translates the reply tuple itself, so it must not be translated already.
   return {
     srcNat,
     dstNat,
@@ -399,7 +401,7 @@ function readProtocolState(members: Members, protonum: number): ProtocolState | 
   };
 }
 
-/** Three 32-bit numbers that belong together; `undefined` also when all are 0. */
+/** Three 32-bit numbers that belong together; also `undefined` if all are 0. */
 export function readTriple(members: Members, name: string, names: readonly [string, string, string]): number[] | undefined {
   const triple = members.members(name, false);
   if (!triple) return undefined;

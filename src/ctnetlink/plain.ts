@@ -1,6 +1,9 @@
 // Owned objects without their absent members: for JSON and for printing.
 
-/** What a value becomes in JSON: a `bigint` a number up to 2^53 - 1 and a string of its digits above; absent members are left out. */
+/**
+ * Converts a value for JSON: a `bigint` becomes a number up to 2^53 - 1, and above that a string of its digits; absent members are left
+ * out.
+ */
 export type Json<T> = T extends bigint
   ? number | string
   : T extends readonly (infer E)[]
@@ -11,13 +14,13 @@ export type Json<T> = T extends bigint
         ? { readonly [K in keyof T as K extends 'toJSON' ? never : K]: Json<T[K]> }
         : T;
 
-/** As Node.js looks for it when an object is printed. */
+/** The method that Node.js calls to print an object. */
 export const INSPECT = Symbol.for('nodejs.util.inspect.custom');
 
 /**
- * A flow, expectation or event as JSON has it: what their `toJSON()` gives, and what `-o json` of the command prints. Copies of them
- * have lost that method, when they were made by spreading, `structuredClone()` or `postMessage()`, and `JSON.stringify` refuses the
- * `bigint` in them: `JSON.stringify(toJson(copy))` does not. Lists of them will do as well.
+ * A flow, expectation or event in the form of JSON: what their `toJSON()` gives, and what `-o json` of the command prints. Copies made by
+ * spreading, `structuredClone()` or `postMessage()` have lost that method, and `JSON.stringify` refuses their `bigint` members; use
+ * `JSON.stringify(toJson(copy))`. It also takes lists.
  */
 export function toJson<T extends object>(value: T): Json<T> {
   return copy(value, jsonNumber) as Json<T>;

@@ -1,4 +1,4 @@
-// Compiles field rows into the table that the decode pass walks by: the kernel's nla_policy, flattened over the nests.
+// Compiles field rows into the table that guides the decode pass: the kernel's nla_policy, flattened over the nests.
 
 import { type Field, type Fields, KIND_SIZE } from './schema.js';
 import { TUPLE_SIZE, tupleFields } from './tuple-fields.js';

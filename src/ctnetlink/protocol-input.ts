@@ -1,4 +1,4 @@
-// What callers write for protocols, families, states and statuses → kernel numbers.
+// Protocols, families, states and statuses as callers write them → kernel numbers.
 
 import { ValueError } from '../errors.js';
 import type { Family, FlowState } from './flow.js';

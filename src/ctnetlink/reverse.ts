@@ -1,4 +1,4 @@
-// The tuple of the answer to a tuple. Source: nf_ct_invert_tuple() in net/netfilter/nf_conntrack_core.c.
+// The tuple of the replies to a tuple. Source: nf_ct_invert_tuple() in net/netfilter/nf_conntrack_core.c.
 
 import { ValueError } from '../errors.js';
 import { formatAddress } from './address.js';
@@ -11,10 +11,10 @@ import type { Tuple } from './tuple.js';
 import { inverse, inverseIcmpType } from './tuple-spec.js';
 
 /**
- * The tuple of packets that answer those of `tuple`, as the kernel makes the reply of a flow that is not translated: ends and ports
- * change places, an ICMP query has the type of its answer. Zones belong to one direction, so the result has none; of a direction of
- * a flow only the tuple is taken. @throws ValueError when it is no tuple, or of an ICMP type that has no answer: such packets begin
- * no flow
+ * The tuple of packets that reply to those of `tuple`, as the kernel makes the reply of an untranslated flow: addresses and ports swap
+ * places, and an ICMP query gets the type of its answer. Zones belong to one direction, so the result has none. If you pass a direction
+ * of a flow, only its tuple is used. @throws ValueError if it is not a tuple, or of an ICMP type without an answer: such packets begin no
+ * flow
  *
  * ```ts
  * reverse(flow.original); // flow.reply, unless NAT changed it

@@ -17,7 +17,7 @@ export const KIND_SIZE: Readonly<Record<FieldKind, number>> = {
   labels: 0,
 };
 
-/** One attribute: where it sits (attribute numbers from the top level down), how its value is laid out, what it means. */
+/** One attribute: its place (attribute numbers from the top level down), the layout of its value, its meaning. */
 export interface Field {
   readonly path: readonly number[];
   readonly kind: FieldKind;
@@ -40,7 +40,7 @@ export interface Protocol {
   readonly name: string;
   readonly number: number;
   readonly tuple: TupleShape;
-  /** Not every kernel has its tracker; entries of one that has not differ by their addresses only. */
+  /** Not every kernel has its tracker; without it, entries differ only by their addresses. */
   readonly optional?: true;
   /** Words of the tracker's state by value; absent when the protocol has no state. */
   readonly states?: readonly string[];

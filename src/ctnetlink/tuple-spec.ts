@@ -1,11 +1,11 @@
-// What the two directions of a flow have to do with each other. Derivation of one from the other: docs/behaviour.md 3.13.
+// How the two directions of a flow depend on each other. Derivation of one from the other: docs/behaviour.md 3.13.
 
 import type { TupleSpec } from './encode.js';
 import { ICMP_INVERSE } from './protocols/icmp.js';
 import { ICMPV6_INVERSE } from './protocols/icmpv6.js';
 import { protocolByNumber } from './protocols/index.js';
 
-/** The tuple of the answer: ends swapped, the ICMP type turned round where it has an answer. */
+/** The tuple of the reply: addresses and ports swapped, an ICMP query turned into its answer and vice versa. */
 export function inverse(tuple: TupleSpec): TupleSpec {
   const { icmpType } = tuple;
   return {
@@ -25,7 +25,7 @@ export function inverseIcmpType(protonum: number, type: number): number | undefi
   return (protocolByNumber(protonum).tuple === 'icmpv6' ? ICMPV6_INVERSE : ICMP_INVERSE).get(type);
 }
 
-/** `tuple`, with what it lacks from `other`. */
+/** `tuple`, with missing members taken from `other`. */
 export function filled(tuple: TupleSpec, other: TupleSpec): TupleSpec {
   return {
     src: tuple.src ?? other.src,

@@ -6,19 +6,19 @@ import { INSPECT, toPlain } from './plain.js';
 import type { View } from './view.js';
 
 /**
- * Addresses, protocol and ports of one direction. What the protocol has not is absent.
- * Source: struct nf_conntrack_tuple, CTA_TUPLE_*.
+ * Addresses, protocol and ports of one direction. Members that the protocol lacks are absent. Source: struct nf_conntrack_tuple,
+ * CTA_TUPLE_*.
  */
 export interface Tuple {
-  /** Source address: dotted IPv4, or compressed lower-case IPv6. Absent for other families only (kernels before 4.19). */
+  /** Source address: dotted IPv4, or compressed lower-case IPv6. Absent only for other families (kernels before 4.19). */
   readonly src: string;
   /** Destination address, spelled as `src`. */
   readonly dst: string;
   /** Layer-4 protocol number, 0 to 255: 6 is TCP. */
   readonly protonum: number;
-  /** Source port, 0 to 65535; of GRE the call key. Absent for protocols without ports, or which this kernel does not track. */
+  /** Source port, 0 to 65535; for GRE the call key. Absent for protocols that have no ports or that this kernel does not track. */
   readonly sport?: number | undefined;
-  /** Destination port, 0 to 65535; of GRE the call key. Absent as `sport`. */
+  /** Destination port, 0 to 65535; for GRE the call key. Absent as `sport`. */
   readonly dport?: number | undefined;
   /** ICMP or ICMPv6 type, 0 to 255. ICMP and ICMPv6 only. */
   readonly icmpType?: number | undefined;

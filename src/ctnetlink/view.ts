@@ -1,8 +1,8 @@
 // View: the one decode pass over a conntrack message, and typed reads of what it found. Everything else asks the view.
 //
-// The kernel writes the attributes of like entries in the same order and sizes (docs/kernel.md 3.12). So what a walk finds is
-// kept as a layout, a few for each message size: a message whose attribute headers are the same, word for word, has its values
-// in the same places, and comparing some 25 words is ten times cheaper than walking. Any difference means a walk.
+// The kernel writes the attributes of like entries in the same order and sizes (docs/kernel.md 3.12). So the result of a walk is kept as
+// a layout, a few per message size: a message with the same attribute headers, word for word, has its values in the same places, and
+// comparing some 25 words is ten times cheaper than walking. Any difference means a walk.
 
 import { DecodeError } from '../errors.js';
 import { be64, dataHost16, dataHost32, host16, host32, machineWords } from '../wire/bytes.js';
@@ -14,26 +14,26 @@ import { flowPolicy } from './fields.js';
 import { NEST_SIZE, type Policy } from './policy.js';
 import { IPCTNL_MSG_CT_DELETE, IPCTNL_MSG_CT_NEW } from './uapi/nfnetlink-conntrack.js';
 
-/** A message of the kernel, as it came. */
+/** A message from the kernel, unchanged. */
 export const ORIGIN_KERNEL = 0;
 /** From the list that a watch began with. */
 export const ORIGIN_INITIAL = 1;
-/** From a list that was compared with what was known, after events were lost. */
+/** From a list that was compared with the known entries after events had been lost. */
 export const ORIGIN_RESYNC = 2;
 export type Origin = typeof ORIGIN_KERNEL | typeof ORIGIN_INITIAL | typeof ORIGIN_RESYNC;
 
 const EMPTY = new Uint8Array(0);
 const NO_HEADERS = new Int32Array(0);
 
-/** What a walk over a message found. All positions count from the start of the message. */
+/** The result of a walk over a message. All positions count from the start of the message. */
 class Layout {
   /** Payload offset per slot; 0 = absent (a payload never starts at 0). */
   readonly at: Int32Array;
-  /** What a reader has worked out for messages of this layout: kept by it, and gone with it. */
+  /** What a reader has worked out for messages of this layout; it lives as long as the layout. */
   memo: object | undefined = undefined;
   /**
-   * Of each attribute header its position, in words of 4 bytes, and the header itself: length and type. Filled up to a multiple of
-   * four headers.
+   * For each attribute header, its position in words of 4 bytes and the header itself: length and type. Padded to a multiple of four
+   * headers.
    */
   headers: Int32Array = NO_HEADERS;
 
@@ -58,8 +58,8 @@ class Layout {
 }
 
 /**
- * A borrowed look at one flow or expectation inside a receive buffer: valid until the next `decode()`.
- * Keep an owned object, never a view. Absent values read as 0; ask `has` where that matters.
+ * A borrowed look at one flow or expectation inside a receive buffer: valid until the next `decode()`. Keep an owned object, never a
+ * view. Absent values read as 0; call `has` if that matters.
  */
 export class View {
   bytes: Uint8Array = EMPTY;
@@ -77,7 +77,7 @@ export class View {
   resourceId = 0;
   /** Where the message begins in `bytes`. */
   start = 0;
-  /** How this was learnt: a message of the kernel, or a list that stands for events. */
+  /** Where it comes from: a message of the kernel, or a list that replaces events. */
   origin: Origin = ORIGIN_KERNEL;
   /** Bytes in the message: an upper bound for every variable part. */
   size = 0;
@@ -95,7 +95,7 @@ export class View {
   }
 
   /**
-   * Looks at one message: `bytes` from `at` (its nlmsghdr) to `end`.
+   * Decodes one message: `bytes` from `at` (its nlmsghdr) to `end`.
    * @throws DecodeError, with the offset in `bytes`, for anything that is not a complete message
    */
   decode(bytes: Uint8Array, at: number, end: number): void {
@@ -134,12 +134,12 @@ export class View {
     const headers: number[] = [];
     this.#walk(layout, headers, 0, at + NFNL_ATTRS, end);
     if (!aligned) return;
-    // `fits` compares four at a time; the first once more does no harm.
+    // `fits` compares four at a time; repeating the first does no harm.
     while (headers.length & 7) headers.push(headers[0]!, headers[1]!);
     layout.headers = Int32Array.from(headers);
     if (!known) this.#layouts[size >> 2] = [layout];
     else if (known.length < LAYOUTS_PER_SIZE) known.push(layout);
-    else known[this.#replaced++ % LAYOUTS_PER_SIZE] = layout; // in turn: what comes often comes back soon
+    else known[this.#replaced++ % LAYOUTS_PER_SIZE] = layout; // in turn: a frequent layout soon comes back
   }
 
   #walk(layout: Layout, headers: number[], nest: number, from: number, end: number): void {
@@ -150,7 +150,7 @@ export class View {
       const length = host16(bytes, at);
       const type = host16(bytes, at + 2) & NLA_TYPE_MASK;
       if (length < NLA_HDRLEN || at + length > end) throw new DecodeError(`attribute ${type}: bad length ${length}`, at);
-      headers.push((at - start) >> 2, this.#words[at >> 2] ?? 0); // of no use where the message is not aligned, and not used there
+      headers.push((at - start) >> 2, this.#words[at >> 2] ?? 0); // useless for an unaligned message, and not used for one
       const what = type < NEST_SIZE ? action[nest + type]! : 0;
       if (what < 0) this.#walk(layout, headers, -what, at + NLA_HDRLEN, at + length);
       else if (what > 0) {
@@ -164,7 +164,7 @@ export class View {
     }
   }
 
-  /** What a reader keeps for messages whose values are in the same places as in this one. */
+  /** The data that a reader keeps for messages with the same layout as this one. */
   get memo(): object | undefined {
     return this.#layout.memo;
   }
@@ -173,12 +173,12 @@ export class View {
     this.#layout.memo = value;
   }
 
-  /** Whether an event tells of a new entry, rather than of a change. */
+  /** Whether an event reports a new entry rather than a change. */
   get created(): boolean {
     return (this.flags & NLM_F_CREATE) !== 0;
   }
 
-  /** Makes an event of what was listed or kept: 0 new, 1 update, 2 destroy. Nobody's request caused it. */
+  /** Turns a listed or stored entry into an event: 0 new, 1 update, 2 destroy. No request caused it. */
   becomeEvent(type: 0 | 1 | 2, origin: Origin): void {
     this.type = (this.type & ~0xff) | (type === 2 ? IPCTNL_MSG_CT_DELETE : IPCTNL_MSG_CT_NEW);
     this.flags = type === 0 ? NLM_F_CREATE | NLM_F_EXCL : 0;
@@ -217,14 +217,14 @@ export class View {
     return at === 0 ? 0 : this.data.getUint32(this.start + at, false);
   }
 
-  /** Whether any of the three 32-bit numbers in `slot` and the two behind it is not 0: the kernel sends unused ones as 0. */
+  /** Whether any of the three 32-bit numbers in `slot` and the two after it is not 0: the kernel sends unused ones as 0. */
   any32x3(slot: number): boolean {
     return (this.be32(slot) | this.be32(slot + 1) | this.be32(slot + 2)) !== 0;
   }
 
   /**
-   * The upper 32 bits of a 64-bit value as a signed number; `low32` has the rest. Neither allocates: unsigned ones would, above
-   * 2^31, where they are not inlined.
+   * The upper 32 bits of a 64-bit value as a signed number; `low32` has the rest. Neither allocates: unsigned numbers above 2^31 would,
+   * where the call is not inlined.
    */
   high32(slot: number): number {
     const at = this.#layout.at[slot]!;
@@ -258,10 +258,10 @@ export class View {
   }
 }
 
-/** Entries of one size are of few kinds: TCP over IPv4 is as long as UDP over IPv6. */
+/** Few kinds of entry have the same size: TCP over IPv4 is as long as UDP over IPv6. */
 const LAYOUTS_PER_SIZE = 8;
 
-/** Larger messages are not met often enough to keep their layouts. */
+/** Larger messages are too rare to keep their layouts. */
 const MAX_CACHED_SIZE = 2048;
 
 /** A view of conntrack entries and events; slots: `S`, `T` with ORIGINAL, REPLY, MASTER. */

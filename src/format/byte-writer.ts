@@ -1,5 +1,5 @@
-// ByteWriter: one reused output buffer. Writers append to it; it hands full buffers to its sink.
-// Capacity is reserved once per entry, so that `byte`, `token` and `decimal` need no check of their own.
+// ByteWriter: one reused output buffer. Writers append to it; it hands full buffers to its sink. Capacity is reserved once per entry, so
+// that `byte`, `token` and `decimal` need no checks.
 
 import { belowBillion, billions } from '../wire/bytes.js';
 import { DIGITS, putDecimal, putHex, putIpv4, putIpv6, putPadded, putWords } from './digits.js';
@@ -11,10 +11,10 @@ const QUOTE = 34;
 /** The upper half of 2^53 - 1. */
 const SAFE_HIGH = 0x1fffff;
 
-/** Takes finished output: `bytes` from 0 to `length`, valid during the call only. Throws what the caller of `flush` shall see. */
+/** Takes finished output: `bytes` from 0 to `length`, valid only during the call. Its exceptions reach the caller of `flush`. */
 export type Sink = (bytes: Uint8Array, length: number) => void;
 
-/** ASCII text as numbers of eight bytes, which one store each appends; the rest of the last is 0. No such text is a NaN. */
+/** ASCII text as numbers of eight bytes, each appended by one store; the rest of the last is 0. No such text is a NaN. */
 export function eights(text: string): number[] {
   const bytes = new DataView(new ArrayBuffer((text.length + 7) & ~7));
   for (let i = 0; i < text.length; i++) bytes.setUint8(i, text.charCodeAt(i));
@@ -25,7 +25,7 @@ export function eights(text: string): number[] {
 export class Token {
   /** Bytes. */
   readonly size: number;
-  /** The text, of which the last number may reach past the end. */
+  /** The text; its last number may reach past the end. */
   readonly words: Float64Array;
 
   constructor(text: string) {
@@ -41,7 +41,10 @@ export function token(text: string): Token {
 
 export class ByteWriter {
   bytes: Uint8Array;
-  /** The same memory, for several bytes in one store. A store may reach past `length`, by at most OVERHANG: what follows goes over it. */
+  /**
+   * The same memory, for several bytes in one store. A store may reach past `length`, by at most OVERHANG; the next one overwrites the
+   * excess.
+   */
   data: DataView;
   length = 0;
   readonly #sink: Sink;
@@ -64,14 +67,14 @@ export class ByteWriter {
     this.data = new DataView(this.bytes.buffer);
   }
 
-  /** Hands what is there to the sink. */
+  /** Hands the contents to the sink. */
   flush(): void {
     const length = this.length;
     this.length = 0;
     if (length > 0) this.#sink(this.bytes, length);
   }
 
-  /** Hands the buffer over when it is full enough to be worth a system call. */
+  /** Hands the buffer over if it is full enough to be worth a system call. */
   endEntry(): void {
     if (this.length >= this.#threshold) this.flush();
   }
@@ -87,26 +90,26 @@ export class ByteWriter {
     this.length += size;
   }
 
-  /** Appends any text, making room for it: for what is written once. */
+  /** Appends any text and makes room for it. For texts that are written once. */
   text(value: string): void {
     const bytes = new TextEncoder().encode(value);
     this.reserve(bytes.length);
     this.raw(bytes, 0, bytes.length);
   }
 
-  /** Whether the text ends with `text`. For text that is not asked for often. */
+  /** Whether the contents end with `text`. Not for hot paths. */
   endsWith(text: string): boolean {
     const start = this.length - text.length;
     for (let i = 0; i < text.length; i++) if (this.bytes[start + i] !== text.charCodeAt(i)) return false;
     return true;
   }
 
-  /** Takes back the last byte: the space behind the last field. */
+  /** Removes the last byte: the space after the last field. */
   dropLast(): void {
     this.length--;
   }
 
-  /** Unsigned 32 bits, given signed or not; above that exact up to 2^53. */
+  /** Unsigned 32 bits, passed signed or not; larger numbers are exact up to 2^53. */
   decimal(value: number): void {
     if (value > 0xffffffff) {
       const upper = Math.floor(value / BILLION);
@@ -160,7 +163,7 @@ export class ByteWriter {
     for (let i = 0; i < length; i++) out[to++] = bytes[at + i]!;
     this.length = to;
   }
-  /** Bytes from `at` to `end`, as they are, as long as `plain` has a 1 for them. @returns where it stopped */
+  /** Bytes from `at` to `end`, unchanged, as long as `plain` has a 1 for them. @returns where it stopped */
   copyWhile(bytes: Uint8Array, at: number, end: number, plain: Uint8Array): number {
     const out = this.bytes;
     let from = at;

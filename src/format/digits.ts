@@ -1,5 +1,5 @@
 // Numbers and addresses as text: each function stores at `at` and returns where the text ends. A store may reach 3 bytes past that end.
-// The table is an argument and has no named columns: a bundled program looks up each name of a module again and again.
+// The table is an argument and has no named columns, because a bundled program looks up each name of a module every time.
 
 import { zeroRun } from '../ctnetlink/address.js';
 
@@ -10,7 +10,7 @@ const COLON = 58;
 
 /**
  * Four words for each of 0 to 999: three digits and a dot, as ASCII bytes, the first lowest; the same without leading zeros; how many
- * bytes that is. The fourth belongs to 0 to 255: two hexadecimal digits, and above those bits a `zeroRun`, learnt when it is met.
+ * bytes that is. The fourth is for 0 to 255: two hexadecimal digits, and in higher bits a `zeroRun`, filled in at its first use.
  */
 export const DIGITS = new Int32Array(4000);
 for (let hundreds = 0, at = 0; hundreds < 10; hundreds++)
@@ -37,13 +37,13 @@ function learnZeroRun(digits: Int32Array, zeros: number): number {
   return run;
 }
 
-/** Constant text: words `from` to `to` of eight bytes. Does not say where the text ends, which may be within the last. */
+/** Constant text: words `from` to `to` of eight bytes. It does not return where the text ends, which may be within the last word. */
 export function putWords(text: DataView, at: number, words: Float64Array, from: number, to: number): void {
   for (let word = from, place = at; word < to; word = (word + 1) | 0, place = (place + 8) | 0)
     text.setFloat64(place, words[word]!, true);
 }
 
-/** Unsigned 32 bits, given signed or not: a number of 2^31 and more, given signed, needs no object. */
+/** Unsigned 32 bits, passed signed or not: passed signed, a number of 2^31 or more needs no object. */
 export function putDecimal(text: DataView, at: number, digits: Int32Array, value: number): number {
   const number = value >>> 0;
   if (number < 1000) {
@@ -60,7 +60,7 @@ export function putDecimal(text: DataView, at: number, digits: Int32Array, value
   return (end + 3) | 0;
 }
 
-/** What stands before the last three digits of a number of a million or more. */
+/** The part before the last three digits of a number of a million or more. */
 function putMillions(text: DataView, at: number, digits: Int32Array, thousands: number): number {
   const millions = (thousands / 1000) >>> 0;
   let end: number;
@@ -101,7 +101,7 @@ export function putHex(text: DataView, at: number, digits: Int32Array, value: nu
   return (at + size) | 0;
 }
 
-/** The IPv4 address in `address`, the first octet highest. Each octet's digits have the dot behind them. */
+/** The IPv4 address in `address`, the first octet highest. Each octet's digits are followed by the dot. */
 export function putIpv4(text: DataView, at: number, digits: Int32Array, address: number): number {
   const a = address >>> 24;
   text.setInt32(at, digits[(4 * a + 1) | 0]!, true);
@@ -133,7 +133,7 @@ export function putIpv6(text: DataView, at: number, digits: Int32Array, message:
   for (let i = 0; i < 8; i = (i + 1) | 0) {
     if (i === start && size > 0) {
       text.setInt16(end, COLON | (COLON << 8), true);
-      end = (end + (i === 0 ? 2 : 1)) | 0; // behind a group there is one already
+      end = (end + (i === 0 ? 2 : 1)) | 0; // there is one already after a group
       i = (i + size - 1) | 0;
       continue;
     }

@@ -1,5 +1,5 @@
-// What is said of an event besides the entry: its type, who caused it, and that it stands for one that was not seen.
-// Order and spacing: docs/behaviour.md 5.2, 5.3.
+// What is printed about an event besides the entry: its type, who caused it, and whether it replaces events that were missed. Order and
+// spacing: docs/behaviour.md 5.2, 5.3.
 
 import { eventType } from '../ctnetlink/event-type.js';
 import { ORIGIN_INITIAL, ORIGIN_KERNEL, type View } from '../ctnetlink/view.js';
@@ -25,7 +25,7 @@ export function writeUserspace(out: ByteWriter, view: View, options: FormatOptio
   writeCause(out, view, options, LINE);
 }
 
-/** The same where words are a command: the name is one of them. */
+/** The same for lines that are commands: there the name is one word. */
 export function writeUserspaceWord(out: ByteWriter, view: View, options: FormatOptions): void {
   writeCause(out, view, options, WORD);
 }
@@ -47,7 +47,7 @@ export function writeOrigin(out: ByteWriter, view: View): void {
   if (view.origin !== ORIGIN_KERNEL) out.token(view.origin === ORIGIN_INITIAL ? INITIAL : RESYNC);
 }
 
-/** The same as a comment line of its own, where the entry's line is a command. */
+/** The same as a separate comment line, if the entry's line is a command. */
 export function writeOriginComment(out: ByteWriter, view: View): void {
   if (view.origin === ORIGIN_KERNEL) return;
   out.token(COMMENT);

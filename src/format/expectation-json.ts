@@ -14,7 +14,7 @@ import { entrySize } from './shared.js';
 const FLAG_WORDS = bitTokens(EXPECTATION_FLAG_NAMES);
 const NO_KERNEL_TIME = -1;
 
-/** Appends one object, without a newline behind it. With `options.event` it is the member `expectation` of the event's object. */
+/** Appends one object, without a newline. With `options.event` it is the member `expectation` of the event's object. */
 export function writeExpectationJson(out: ByteWriter, view: View, options: FormatOptions, clock: WallClock): void {
   out.reserve(entrySize(view, undefined, options.netns));
   writePlanned(out, view, options, clock, describe);

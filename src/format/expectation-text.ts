@@ -44,7 +44,7 @@ function describe(plan: PlanBuilder, view: View, options: FormatOptions): void {
   if (options.event) plan.write(writeOrigin);
 }
 
-/** The prefix is that of the addresses; ports have none. */
+/** The prefix applies to addresses; ports have none. */
 function describeTuple(plan: PlanBuilder, base: number, prefix: string, protonum: number): void {
   plan.address(`${prefix}src=`, base + T.v4Src, base + T.v6Src);
   plan.address(` ${prefix}dst=`, base + T.v4Dst, base + T.v6Dst, ' ');

@@ -37,7 +37,7 @@ const COMMA = 44;
 /** A label bit takes at most this many bytes: `1023,`. */
 const BYTES_PER_LABEL = 8;
 
-/** Appends one object, without a newline behind it. With `options.event` the flow is the member `flow` of the event's object. */
+/** Appends one object, without a newline. With `options.event` the flow is the member `flow` of the event's object. */
 export function writeFlowJson(out: ByteWriter, view: View, options: FormatOptions, clock: WallClock): void {
   out.reserve(entrySize(view, options.labels, options.netns) + view.length(S.labels) * 8 * BYTES_PER_LABEL);
   writePlanned(out, view, options, clock, describe);
@@ -98,7 +98,7 @@ function describeSide(
 
 type Member = readonly [name: string, slot: number];
 
-/** An object of those members that the kernel sent; nothing where it sent none. */
+/** An object of the members that the kernel sent; nothing if it sent none. */
 function describeObject(
   plan: PlanBuilder,
   view: View,
@@ -137,7 +137,7 @@ function describeProtocolMembers(plan: PlanBuilder, view: View): void {
   describeTriple(plan, view, S.synproxyIsn, 'synproxy', ['isn', 'its', 'tsoff']);
 }
 
-/** An object of three numbers, where one is not 0: the kernel sends unused ones as 0. */
+/** An object of three numbers, unless all are 0: the kernel sends unused ones as 0. */
 function describeTriple(plan: PlanBuilder, view: View, slot: number, name: string, names: readonly string[]): void {
   if (![slot, slot + 1, slot + 2].some((each) => view.has(each))) return;
   const open = token(`"${name}":{`);

@@ -1,4 +1,4 @@
-// `-o save`: a flow as the command line that makes it again with `conntrack -R`. Order: docs/behaviour.md 5.4.
+// `-o save`: a flow as the command line that recreates it with `conntrack -R`. Order: docs/behaviour.md 5.4.
 
 import { eventType } from '../ctnetlink/event-type.js';
 import { MASTER, ORIGINAL, REPLY, S, T } from '../ctnetlink/fields.js';
@@ -18,7 +18,7 @@ import { entrySize, hasDestination, hasSource, icmpSlots, SPACE, stateWords, wri
 const VERBS = { add: token('-A '), update: token('-U '), delete: token('-D ') } as const;
 /** By `eventType`. */
 const EVENT_VERBS = [VERBS.add, VERBS.update, VERBS.delete] as const;
-/** What the saved line does. Events choose by themselves. */
+/** What the saved line does. Events decide it by their type. */
 export type SaveVerb = keyof typeof VERBS;
 
 const REPLY_SRC = token('-r ');
@@ -44,7 +44,7 @@ const STATUS = combinations(
 const NO_STATUS = '-u UNSET ';
 const STATES = stateWords(' ');
 const ROLES = DCCP_ROLES.map((role) => `--role ${role} `);
-/** A saved line tells no time. */
+/** A saved line contains no time. */
 const NO_CLOCK = new WallClock();
 
 /** Appends one line; with `options.full` mark, labels, helper, NAT ports and more too (docs/differences.md B23). */
@@ -88,7 +88,7 @@ function writeReplyDestination(out: ByteWriter, view: View): void {
   out.byte(SPACE);
 }
 
-/** Whichever of the two the message has: one of them. */
+/** Whichever of the two the message has. */
 function writeAddress(out: ByteWriter, view: View, v4: number, v6: number): void {
   if (view.has(v4)) out.ipv4(view.data, view.offset(v4));
   else out.ipv6(view.data, view.offset(v6));
@@ -116,7 +116,7 @@ function writeWithPort(out: ByteWriter, view: View, option: Token, v4: number, v
   out.byte(SPACE);
 }
 
-/** `full`: ports and state even where the kernel does not track the protocol: loading demands them (docs/differences.md B26). */
+/** `full`: ports and state even where the kernel does not track the protocol: loading requires them (docs/differences.md B26). */
 function describeProtocol(plan: PlanBuilder, view: View, number: number, full: boolean): void {
   const { tuple, name, number: known } = protocolByNumber(number);
   const u16 = (option: string, slot: number) => {
@@ -169,7 +169,7 @@ function describeVtag(plan: PlanBuilder, option: string, slot: number): void {
   });
 }
 
-/** What the C tool's form leaves out. Counters, times, id and security context are the kernel's own: they cannot be set. */
+/** What the C tool's form leaves out. Counters, times, id and security context cannot be set. */
 function describeRest(plan: PlanBuilder, view: View): void {
   if (view.has(S.mark)) plan.write(writeMark);
   if (view.has(S.labels)) plan.text('--label-bits 0x').write(writeLabelBits);
@@ -203,7 +203,7 @@ function writeLabelBits(out: ByteWriter, view: View): void {
   out.byte(SPACE);
 }
 
-/** Nothing when all three are 0: the kernel sends such nests for every entry. */
+/** Nothing if all three are 0: the kernel sends such nests for every entry. */
 function describeTriple(plan: PlanBuilder, view: View, option: string, slot: number): void {
   if (!view.has(slot)) return;
   const name = token(option);

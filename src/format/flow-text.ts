@@ -99,12 +99,12 @@ function describeCounters(plan: PlanBuilder, view: View, packets: number, bytes:
   if (view.has(packets) && view.has(bytes)) plan.u64('packets=', packets).u64(' bytes=', bytes, ' ');
 }
 
-/** `netns=NAME `, where entries of several are written. */
+/** `netns=NAME `, if the output has entries of several namespaces. */
 export function writeNetns(out: ByteWriter, _view: View, options: FormatOptions): void {
   options.netns!.writeText(out);
 }
 
-/** Seconds and microseconds of the event: the kernel's own time where it sent one. */
+/** Seconds and microseconds of the event: the kernel's own time if it sent one. */
 function writeEventTime(out: ByteWriter, view: View, _options: FormatOptions, clock: WallClock): void {
   const kernel = view.has(S.timestampEvent);
   writeTimestamp(
@@ -163,6 +163,6 @@ function writeLabels(out: ByteWriter, view: View, options: FormatOptions): void 
   out.token(LABELS);
   const named = writeLabelNames(out, view, options.labels!, NOTHING, COMMA);
   if (named === 0)
-    out.length = start; // a field without a name says nothing: docs/differences.md B19
+    out.length = start; // labels without names print nothing: docs/differences.md B19
   else out.bytes[out.length - 1] = SPACE; // over the last comma
 }

@@ -95,7 +95,7 @@ function describeTimes(plan: PlanBuilder, view: View, options: FormatOptions): v
   plan.text('<deltatime>').write(writeAge).text('</deltatime>');
 }
 
-/** With a stop time the difference is taken in nanoseconds and then cut, unlike in text (docs/differences.md B13). */
+/** With a stop time, the difference is computed in nanoseconds and then truncated, unlike in text (docs/differences.md B13). */
 function writeAge(out: ByteWriter, view: View, _options: FormatOptions, clock: WallClock): void {
   const stopped = view.has(S.timestampStop);
   let age = (stopped ? secondsOf(view, S.timestampStop) : clock.seconds) - secondsOf(view, S.timestampStart);
@@ -103,7 +103,7 @@ function writeAge(out: ByteWriter, view: View, _options: FormatOptions, clock: W
   out.decimal(Math.max(0, age));
 }
 
-/** What would be empty is left out: an entry whose status has none of the words may have nothing else. */
+/** An empty element is left out: an entry whose status has none of the words may have nothing else. */
 function closeIndependent(out: ByteWriter): void {
   if (out.endsWith(META_INDEPENDENT)) out.length -= META_INDEPENDENT.length;
   else out.token(META_CLOSE);

@@ -1,11 +1,11 @@
-// What writers are told: which fields are wanted, and the time.
+// The input of writers besides the entry: which fields to print, and the time.
 
 import type { EventProgram } from '../ctnetlink/event.js';
 import type { LabelMap } from '../ctnetlink/label.js';
 import type { ByteWriter } from './byte-writer.js';
 import { JSON_STRING, safeBytes, WORD, XML } from './safe-bytes.js';
 
-/** The forms in which one flow can be printed; `text` is what is printed without `-o`. */
+/** The forms in which a flow can be printed; `text` is the form without `-o`. */
 export const FLOW_FORMATS = ['text', 'extended', 'save', 'xml', 'json'] as const;
 
 /** Choices of `-o` that change what an entry looks like. */
@@ -18,19 +18,19 @@ export interface FormatOptions {
   readonly ktimestamp: boolean;
   /** Time of the event (`timestamp`). Events only. */
   readonly timestamp: boolean;
-  /** Names for connection labels; absent: labels are not shown. */
+  /** Names for connection labels; if absent, labels are not shown. */
   readonly labels: LabelMap | undefined;
   /** Everything that can be restored, and translated ports (`save,full`). Saved lines only. */
   readonly full: boolean;
-  /** The program that owns a netlink port id, for events. Absent, or `undefined` for a port: only the number is shown. */
+  /** The program that owns a netlink port id, for events. If it is absent, or returns `undefined`, only the number is shown. */
   readonly program?: ((portId: number) => EventProgram | undefined) | undefined;
   /** Entries are events: their type is shown. */
   readonly event: boolean;
-  /** Shown in front of each entry, when entries of several network namespaces are written. */
+  /** Printed before each entry if the output has entries of several network namespaces. */
   readonly netns?: NamespaceLabel | undefined;
 }
 
-/** Which network namespace the entries that follow are of. Set by the caller before the entries of each. */
+/** The network namespace of the following entries. The caller sets it before the entries of each namespace. */
 export class NamespaceLabel {
   // Bytes, not tokens: a name may have characters beyond ASCII.
   #text: Uint8Array = new Uint8Array(0);
@@ -46,7 +46,7 @@ export class NamespaceLabel {
     this.#attribute = safeBytes(' netns="', name, XML, '">');
   }
 
-  /** The most that it adds to an entry. */
+  /** The most bytes that it adds to an entry. */
   get size(): number {
     return this.#text.length + this.#attribute.length + this.#member.length;
   }
@@ -61,7 +61,7 @@ export class NamespaceLabel {
     out.raw(this.#text, 0, this.#text.length);
   }
 
-  /** As `writeText`, in front of what knows nothing of it and makes no room for it. */
+  /** As `writeText`, but makes room for itself: for lines whose writers do not expect it. */
   startLine(out: ByteWriter): void {
     out.reserve(this.size);
     this.writeText(out);
@@ -73,7 +73,7 @@ export class NamespaceLabel {
   }
 }
 
-/** The time that ages and event times refer to. Refreshed by the caller for each batch; reading it costs nothing. */
+/** The current time, for ages and event times. The caller refreshes it for each batch; reading it costs nothing. */
 export class WallClock {
   seconds = 0;
   microseconds = 0;

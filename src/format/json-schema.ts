@@ -1,5 +1,5 @@
-// The JSON Schema of everything `-o json` prints and `toJSON()` gives, made from the rows that the decoder is made from.
-// scripts/build.mjs writes it to dist/conntrack.schema.json.
+// The JSON Schema of everything `-o json` prints and `toJSON()` gives, generated from the same rows as the decoder. scripts/build.mjs
+// writes it to dist/conntrack.schema.json.
 
 import { expectationFields } from '../ctnetlink/expectation-fields.js';
 import { flowFields } from '../ctnetlink/fields.js';
@@ -42,7 +42,7 @@ const object = (description: string, properties: Members, required: readonly str
   additionalProperties: false,
 });
 
-/** What a row's value is in JSON. */
+/** The JSON type of a row's value. */
 function ofRow(row: Field): Schema {
   switch (row.kind) {
     case 'u8':
@@ -66,7 +66,7 @@ function ofRow(row: Field): Schema {
   }
 }
 
-/** The schema, and the rows of flows, expectations and tuples that have a place in it: a test compares them with all rows. */
+/** The schema, and the rows of flows, expectations and tuples that it covers: a test compares these with all rows. */
 export function makeJsonSchema(): { readonly schema: Schema; readonly rows: ReadonlySet<Field> } {
   const rows = new Set<Field>();
   const take = (row: Field): Schema => {

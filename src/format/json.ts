@@ -18,7 +18,7 @@ const OBJECT_END = 125;
 const ARRAY_END = 93;
 const ZERO_ZERO = token('000');
 
-/** The name of a member as it is written: each member ends with a comma, which the end of the object takes back. */
+/** The name of a member as written. Each member ends with a comma, and the end of the object removes the last one. */
 export function member(name: string): Token {
   return token(`"${name}":`);
 }
@@ -45,7 +45,7 @@ function dropComma(out: ByteWriter): void {
   if (out.bytes[out.length - 1] === COMMA) out.dropLast();
 }
 
-/** As `describeEnd`, for an object that is written at once. */
+/** As `describeEnd`, for an object that is written directly. */
 export function endObject(out: ByteWriter): void {
   end(out, OBJECT_END);
 }
@@ -61,7 +61,7 @@ function end(out: ByteWriter, bracket: number): void {
   out.byte(COMMA);
 }
 
-/** Takes back the comma behind the outermost value. */
+/** Removes the comma after the outermost value. */
 export function endValue(out: ByteWriter): void {
   out.dropLast();
 }
@@ -105,7 +105,7 @@ export function describeTuple(plan: PlanBuilder, view: View, base: number): void
   if (view.has(base + T.protonum)) plan.u8('"protonum":', base + T.protonum, ',');
   if (view.has(base + T.sport)) plan.u16('"sport":', base + T.sport, ',');
   if (view.has(base + T.dport)) plan.u16('"dport":', base + T.dport, ',');
-  // ICMP and ICMPv6 have attributes of their own, but the same members: an entry is of one of them.
+  // ICMP and ICMPv6 have separate attributes, but the same members: an entry belongs to one of them.
   const either = (v4: number, v6: number) => [v4, v6].find((slot) => view.has(slot));
   const type = either(base + T.icmpType, base + T.icmpv6Type);
   const code = either(base + T.icmpCode, base + T.icmpv6Code);
@@ -128,7 +128,7 @@ const RESYNC = token(textMember('origin', 'resync'));
 
 /**
  * The object of an entry; in the object of an event it is the member `name`.
- * @param kernelTime slot of the kernel's time of the event; negative when such messages have none
+ * @param kernelTime slot of the kernel's time of the event; negative if such messages have none
  */
 export function describeEntry(
   plan: PlanBuilder,
@@ -178,7 +178,7 @@ function openEvent(out: ByteWriter, view: View, options: FormatOptions, clock: W
   if (view.origin !== ORIGIN_KERNEL) out.token(view.origin === ORIGIN_INITIAL ? INITIAL : RESYNC);
 }
 
-/** The member `netns`, where entries of several are written. */
+/** The member `netns`, if the output has entries of several namespaces. */
 function writeNetns(out: ByteWriter, _view: View, options: FormatOptions): void {
   options.netns!.writeJson(out);
 }

@@ -1,6 +1,6 @@
-// Plan: what a writer does for entries of one layout, worked out once: the text that they have in common, and where in the message
-// the values between it are. Writing an entry is then one short loop over a list of numbers, instead of asking the view for each field
-// again. Conditions on what a message has are decided when the plan is made; conditions on values are steps of it.
+// Plan: what a writer does for entries of one layout, worked out once: their common text, and where the message has the values in
+// between. Writing an entry is then one short loop over a list of numbers, instead of asking the view for each field again. Making the
+// plan decides conditions on what a message has; conditions on values are steps of the plan.
 
 import { MASTER, ORIGINAL, REPLY, T } from '../ctnetlink/fields.js';
 import type { View } from '../ctnetlink/view.js';
@@ -9,12 +9,12 @@ import { DIGITS, putDecimal, putHex, putIpv4, putIpv6, putWords } from './digits
 import type { FormatOptions, WallClock } from './format-options.js';
 import { type Place, writeSafe } from './safe-bytes.js';
 
-/** Appends what no step can say. It must not make room: the entry has. */
+/** Appends what no step can express. It must not make room, because the entry has done so. */
 export type Write = (out: ByteWriter, view: View, options: FormatOptions, clock: WallClock) => void;
 /** What is written where `(value & mask) === wanted`. */
 export type Choice = readonly [mask: number, wanted: number, text: string];
 /**
- * Describes an entry like the one that `view` looks at. Of values it may ask for the protocol numbers of the tuples and the family: all
+ * Describes an entry like the one in `view`. The only values that it may read are the protocol numbers of the tuples and the family: all
  * others differ between entries that share a plan.
  */
 export type Describe = (plan: PlanBuilder, view: View, options: FormatOptions) => void;
@@ -38,20 +38,20 @@ const STRIDE = 5;
 /** Numbers of a row of a choice: mask, wanted, begin and end of the text among the words, its size. */
 const ROW = 5;
 /**
- * Plans of a layout are kept in so many chains, by protocol number: entries of all protocols that are not tracked look alike, and who
- * sends packets may send some of each, in turn. Making a plan takes a hundred times as long as using one.
+ * Number of chains for the plans of a layout, by protocol number: entries of all untracked protocols look alike, and a sender of packets
+ * can send some of each in turn. Making a plan takes a hundred times as long as using one.
  */
 const CHAINS = 16;
-/** Plans in a chain: twice as many as it has protocols. Where more kinds than that come in turn, they are forgotten and made again. */
+/** Plans in a chain: twice as many as it has protocols. If more kinds alternate, plans are dropped and made again. */
 const MOST_PLANS = 32;
 
 class Plan {
   readonly #describe: Describe;
   readonly #options: FormatOptions;
   readonly #kind: number;
-  /** Another one in the same chain. */
+  /** The next one in the chain. */
   readonly next: Plan | undefined;
-  /** How many there are from this one on. */
+  /** How many there are, counting from this one. */
   readonly chainLength: number;
   readonly #steps: Int32Array;
   /** Text of the steps, in their order. */
@@ -80,7 +80,7 @@ class Plan {
     return this.#describe === describe && this.#options === options && this.#kind === kind;
   }
 
-  /** The hot loop of every list: locals for all it uses, and `| 0` where a sum cannot overflow, which spares a check. */
+  /** The hot loop of every list: it uses only locals, and `| 0` where a sum cannot overflow, which saves a check. */
   run(out: ByteWriter, view: View, clock: WallClock): void {
     const steps = this.#steps;
     const count = steps.length;
@@ -155,7 +155,7 @@ class Plan {
   }
 }
 
-/** Words for each set of bits that is not empty, in the order of the rows: which of them are set is looked at, and no other bit. */
+/** Words for each non-empty set of bits, in the order of the rows. Only the bits of the rows count. */
 export function combinations(
   rows: readonly (readonly [bit: number, name: string])[],
   text: (names: readonly string[]) => string,
@@ -168,8 +168,8 @@ export function combinations(
 }
 
 /**
- * Appends the entry that `view` looks at, as `describe` has it. The plan is kept with the layout of the message, and found again by
- * `describe` and `options`: those are the same objects for all entries, and not changed meanwhile.
+ * Appends the entry in `view`, as `describe` describes it. The plan is kept with the layout of the message and looked up by `describe`
+ * and `options`, so pass the same, unchanged objects for all entries.
  */
 export function writePlanned(out: ByteWriter, view: View, options: FormatOptions, clock: WallClock, describe: Describe): void {
   const kind =
@@ -197,7 +197,7 @@ function addChains(view: View): (Plan | undefined)[] {
 /** Collects the steps of a plan. A value that a message does not have is 0. */
 export class PlanBuilder {
   readonly #view: View;
-  /** What has been said and belongs to the next step. */
+  /** Text collected for the next step. */
   #text = '';
   readonly #steps: number[] = [];
   readonly #words: number[] = [];
@@ -231,7 +231,7 @@ export class PlanBuilder {
     return this.#value(U64, before, slot, after);
   }
 
-  /** As `u64`, in quotes where it is above 2^53 - 1: a JSON number is a double to many readers. */
+  /** As `u64`, but in quotes above 2^53 - 1: many readers store JSON numbers as doubles. */
   safe64(before: string, slot: number, after = ''): this {
     return this.#value(SAFE64, before, slot, after);
   }
@@ -261,7 +261,7 @@ export class PlanBuilder {
     return this.#choose(CHOICE8, slot, choices, words[0]!);
   }
 
-  /** A string of the kernel, as `place` has it. */
+  /** A string of the kernel, escaped for `place`. */
   string(place: Place, before: string, slot: number, after = ''): this {
     this.text(before).write((out, view) => writeSafe(out, view.bytes, view.offset(slot), view.stringLength(slot), place));
     return this.text(after);
@@ -272,14 +272,14 @@ export class PlanBuilder {
     return this;
   }
 
-  /** Takes back a character if it was said last. @returns whether that is known: not directly behind a step */
+  /** Removes a character if it is the last one. @returns whether that is known, which it is not directly after a step */
   takeBack(character: string): boolean {
     const known = this.#text !== '';
     if (this.#text.endsWith(character)) this.#text = this.#text.slice(0, -1);
     return known;
   }
 
-  /** What has been collected. */
+  /** The collected plan. */
   end() {
     if (this.#text !== '') this.#step(NOTHING);
     return { steps: this.#steps, words: this.#words, rows: this.#rows, rowWords: this.#rowWords, writes: this.#writes };

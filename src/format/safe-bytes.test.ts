@@ -7,7 +7,7 @@ import { JSON_STRING, LINE, type Place, safeBytes, WORD, writeSafe, XML } from '
 
 const PLACES = { LINE, WORD, XML, JSON_STRING };
 
-/** What `writeSafe` appends, which has to fit into what it may take. */
+/** What `writeSafe` appends; it must fit into the room that it may use. */
 function safe(bytes: Uint8Array, place: Place): string {
   const out = new ByteWriter(() => {});
   const around = Uint8Array.of(0xc3, ...bytes, 0xbc); // neither belongs to it

@@ -1,18 +1,18 @@
-// Text from outside as writers append it: bytes of the kernel or of /proc, UTF-8 as a rule. What is unsafe says safe-text.ts; how it is
-// written depends on what stands around it: a line, a word of a line, XML, JSON.
+// Appends text from outside: bytes from the kernel or /proc, usually UTF-8. safe-text.ts defines what is unsafe; how it is escaped
+// depends on the place: a line, a word of a line, XML, JSON.
 
 import { escapeOf, escapeOfByte, isUnsafe, jsonEscapeOf } from '../safe-text.js';
 import { ByteWriter } from './byte-writer.js';
 
 /** Where text goes. */
 export interface Place {
-  /** By byte: 1 for what stays as it is, always ASCII. */
+  /** By byte: 1 if it is written unchanged, which is always ASCII. */
   readonly plain: Uint8Array;
-  /** What is written for any other character of ASCII, or an unsafe one beyond. */
+  /** Writes any other ASCII character, or an unsafe one beyond ASCII. */
   readonly escape: (codePoint: number) => string;
-  /** What is written for bytes that are no character: `size` of them that belong together. */
+  /** Writes bytes that are not a character: `size` of them that belong together. */
   readonly broken: (out: ByteWriter, bytes: Uint8Array, at: number, size: number) => void;
-  /** What is written for no text at all. */
+  /** Written for an empty text. */
   readonly empty: string;
 }
 
@@ -22,18 +22,21 @@ const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', 
 export const LINE: Place = { plain: plainBut(''), escape: escapeOf, broken: writeBroken, empty: '' };
 
 /**
- * As one word of a line of `-o save`: `-R` takes nothing in it for the end of the word. The backslash is escaped too, so that it always
- * stands for an escape: then `-R` knows that it is not the text itself.
+ * As one word of a line of `-o save`: nothing in it ends the word for `-R`. The backslash is escaped too, so that a backslash always
+ * means an escape, and `-R` knows that the word is not the text itself.
  */
 export const WORD: Place = { plain: plainBut(' "\\'), escape: escapeOf, broken: writeBroken, empty: '""' };
 
-/** In an element or an attribute of XML 1.0. Of the control characters it has tab, newline and carriage return only. */
+/** In an element or an attribute of XML 1.0. Its only control characters are tab, newline and carriage return. */
 export const XML: Place = { plain: plainBut('&<>"'), escape: xmlEscapeOf, broken: writeBroken, empty: '' };
 
-/** In a string of JSON. What is no character becomes U+FFFD, as TextDecoder has it. */
+/** In a string of JSON. Invalid UTF-8 becomes U+FFFD, as with TextDecoder. */
 export const JSON_STRING: Place = { plain: plainBut('"\\'), escape: jsonEscape, broken: writeReplacement, empty: '' };
 
-/** Appends `length` bytes of text from `start` on. It takes at most 6 bytes for each, or 2 for none, and the caller has made room. */
+/**
+ * Appends `length` bytes of text from `start` on. It writes at most 6 bytes for each byte, or 2 for an empty text; the caller has made
+ * room.
+ */
 export function writeSafe(out: ByteWriter, bytes: Uint8Array, start: number, length: number, place: Place): void {
   const end = start + length;
   let at = out.copyWhile(bytes, start, end, place.plain);
@@ -41,7 +44,7 @@ export function writeSafe(out: ByteWriter, bytes: Uint8Array, start: number, len
   if (length === 0) writeAscii(out, place.empty);
 }
 
-/** A text as `writeSafe` has it, between `before` and `after`, which are ASCII. */
+/** A text escaped as by `writeSafe`, between `before` and `after`, which are ASCII. */
 export function safeBytes(before: string, text: string, place: Place, after: string): Uint8Array {
   const bytes = new TextEncoder().encode(text);
   const out = new ByteWriter(() => {}, before.length + 6 * bytes.length + after.length);
@@ -51,7 +54,7 @@ export function safeBytes(before: string, text: string, place: Place, after: str
   return out.bytes.slice(0, out.length);
 }
 
-/** Appends the character at `at`, which is not plain. @returns where the next one is */
+/** Appends the non-plain character at `at`. @returns the position of the next one */
 function writeOther(out: ByteWriter, bytes: Uint8Array, at: number, end: number, place: Place): number {
   const first = bytes[at]!;
   const size = first < 0x80 ? 1 : utf8Size(bytes, at, end);
@@ -79,7 +82,7 @@ function writeReplacement(out: ByteWriter): void {
   out.raw(REPLACEMENT, 0, REPLACEMENT.length);
 }
 
-/** A reference to the character, or where XML must not have it, what text has. */
+/** A reference to the character, or the text form if XML does not allow it. */
 function xmlEscapeOf(codePoint: number): string {
   const entity = ENTITIES[String.fromCharCode(codePoint)];
   if (entity !== undefined) return entity;
@@ -91,7 +94,7 @@ function jsonEscape(codePoint: number): string {
   return codePoint === 34 || codePoint === 92 ? `\\${String.fromCharCode(codePoint)}` : jsonEscapeOf(codePoint);
 }
 
-/** The safe characters of ASCII, without some. */
+/** The safe ASCII characters, except some. */
 function plainBut(special: string): Uint8Array {
   const plain = new Uint8Array(256);
   for (let byte = 0; byte < 0x80; byte++) if (!isUnsafe(byte)) plain[byte] = 1;
@@ -99,7 +102,7 @@ function plainBut(special: string): Uint8Array {
   return plain;
 }
 
-/** Bytes of the UTF-8 sequence at `at`, negative where it is broken: as many belong together as one U+FFFD. Source: WHATWG Encoding. */
+/** Bytes of the UTF-8 sequence at `at`, negative if it is broken: that many bytes become one U+FFFD. Source: WHATWG Encoding. */
 function utf8Size(bytes: Uint8Array, at: number, end: number): number {
   const lead = bytes[at]!;
   const more = lead >= 0xc2 && lead < 0xe0 ? 1 : lead >= 0xe0 && lead < 0xf0 ? 2 : lead >= 0xf0 && lead < 0xf5 ? 3 : 0;
@@ -114,7 +117,7 @@ function utf8Size(bytes: Uint8Array, at: number, end: number): number {
   return more + 1;
 }
 
-/** The character of a sound sequence of 2 to 4 bytes. */
+/** The character of a valid sequence of 2 to 4 bytes. */
 function codePointAt(bytes: Uint8Array, at: number, size: number): number {
   let codePoint = bytes[at]! & (0x7f >> size);
   for (let n = 1; n < size; n++) codePoint = (codePoint << 6) | (bytes[at + n]! & 0x3f);

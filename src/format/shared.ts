@@ -1,4 +1,4 @@
-// Pieces that several writers share: addresses, times, words of the protocols' states, labels, lines, the room an entry takes.
+// Pieces that several writers share: addresses, times, words of the protocols' states, labels, lines, the size of an entry.
 
 import { S, T } from '../ctnetlink/fields.js';
 import type { LabelMap } from '../ctnetlink/label.js';
@@ -48,17 +48,17 @@ export function stateWords(suffix: string): readonly (StateWords | undefined)[] 
   return table;
 }
 
-/** What an entry can take at most in any format, labels included: the room a writer reserves before it starts. */
+/** The largest possible size of an entry in any format, including labels: what a writer reserves before it starts. */
 export function entrySize(view: View, labels: LabelMap | undefined, netns?: NamespaceLabel): number {
   return FIXED_SIZE + view.size * MAX_ESCAPE + (labels ? labels.encodedSize : 0) + (netns ? netns.size : 0);
 }
 
 /** More than all tags, words and numbers of one entry together. */
 const FIXED_SIZE = 4096;
-/** A byte of a string becomes at most this many, as in `&quot;`. */
+/** Each byte of a string becomes at most this many bytes, as in `&quot;`. */
 const MAX_ESCAPE = 6;
 
-/** Appends a line as `describe` has it: each field of it has a space behind it, in whose place the last has a newline. */
+/** Appends a line as described by `describe`: a space follows each field, and a newline replaces the last one. */
 export function writeLine(out: ByteWriter, view: View, options: FormatOptions, clock: WallClock, describe: Describe): void {
   writePlanned(out, view, options, clock, describe);
   out.dropLast();
@@ -66,14 +66,14 @@ export function writeLine(out: ByteWriter, view: View, options: FormatOptions, c
   out.endEntry();
 }
 
-/** Slots of what the tuple at `base` of an ICMP or ICMPv6 flow has: they have attributes of their own. */
+/** Slots of the tuple at `base` of an ICMP or ICMPv6 flow, which have separate attributes. */
 export function icmpSlots(tuple: 'icmp' | 'icmpv6', base: number): { type: number; code: number; id: number } {
   return tuple === 'icmp'
     ? { type: base + T.icmpType, code: base + T.icmpCode, id: base + T.icmpId }
     : { type: base + T.icmpv6Type, code: base + T.icmpv6Code, id: base + T.icmpv6Id };
 }
 
-/** The labels that have a name, in bit order, each behind `before` and followed by `after`. @returns how many */
+/** The labels that have a name, in bit order, each between `before` and `after`. @returns how many */
 export function writeLabelNames(out: ByteWriter, view: View, labels: LabelMap, before: Token, after: Token): number {
   const words = view.length(S.labels) >> 2;
   let written = 0;

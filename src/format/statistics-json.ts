@@ -15,7 +15,7 @@ export function statisticMembers(names: readonly string[]): readonly Token[] {
   return names.map((name) => member(statisticMember(name)));
 }
 
-/** Appends one object with the counters that the kernel sent, without a newline behind it. */
+/** Appends one object with the counters that the kernel sent, without a newline. */
 export function writeStatisticsJson(out: ByteWriter, view: View, members: readonly Token[], netns?: NamespaceLabel): void {
   out.reserve(OBJECT_SIZE + (netns?.size ?? 0));
   out.token(OPEN);

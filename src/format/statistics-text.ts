@@ -1,4 +1,4 @@
-// A line of `conntrack -S`. Layout: docs/behaviour.md 5.9; the blank behind the last counter belongs to it.
+// A line of `conntrack -S`. Layout: docs/behaviour.md 5.9; the trailing blank is part of it.
 
 import type { View } from '../ctnetlink/view.js';
 import { type ByteWriter, type Token, token } from './byte-writer.js';

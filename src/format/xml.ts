@@ -29,7 +29,9 @@ const EVENT_OPEN = ['', ' origin="initial"', ' origin="resync"'].map((origin) =>
 );
 export const FLOW_CLOSE = '</flow>\n';
 
-/** `<flow>`; of an event with its type, and origin when a list supplied it; of several network namespaces with the entry's. */
+/**
+ * `<flow>`; for an event with its type, and its origin if a list supplied it; with the entry's network namespace if there are several.
+ */
 export function describeFlowOpen(plan: PlanBuilder, options: FormatOptions): void {
   if (options.event) plan.write((out, view) => out.token(EVENT_OPEN[view.origin]![eventType(view)]!));
   else plan.text('<flow>');
@@ -41,7 +43,7 @@ function addNetns(out: ByteWriter, _view: View, options: FormatOptions): void {
   options.netns!.writeAttribute(out);
 }
 
-/** The start tag of the network layer, of the family that the message names. */
+/** The start tag of the network layer, for the family in the message. */
 export function layer3Tag(view: View): string {
   return `<layer3 protonum="${view.family}" protoname="${familyName(view.family)}">`;
 }

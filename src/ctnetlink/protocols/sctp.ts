@@ -50,8 +50,8 @@ export const sctp = {
 } as const satisfies Protocol;
 
 /**
- * A verification tag as saved lines and options write it, and back: a number with its bytes in host order.
- * quirk: docs/differences.md B35, files saved by the C tool have it so.
+ * Converts a verification tag to and from the form in saved lines and options: a number with its bytes in host order. quirk:
+ * docs/differences.md B35; files saved by the C tool have it so.
  */
 export function savedVtag(tag: number): number {
   return networkToHost32(tag);
