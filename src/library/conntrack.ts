@@ -267,7 +267,7 @@ export class Conntrack implements AsyncDisposable, Disposable {
     const make = (view: View) => (isOfType(view, groups) ? toFlowEvent(view, reader, programOf(view)) : undefined);
     const queue = new EventQueue(watch, make, options);
     this.#session.attach(queue, options);
-    return new EventStream(queue);
+    return EventStream.of(queue);
   }
 
   /**

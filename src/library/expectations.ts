@@ -88,7 +88,7 @@ export class Expectations {
     const watch = this.#session.watch(options, { table: 'expect', receiveBuffer, initial, resync });
     const queue = new EventQueue(watch, (view) => expectationEvent(view, reader.read(view), programOf(view)), options);
     this.#session.attach(queue, options);
-    return new EventStream(queue);
+    return EventStream.of(queue);
   }
 
   /** Drops all expectations, of both families. Matches `-F expect`. @throws KernelError */

@@ -1,7 +1,8 @@
 // The names of the package: adding one is a decision, removing one breaks programs.
 
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import * as api from '../../src/index.js';
@@ -9,6 +10,7 @@ import { Conntrack, EventStream, LiveFlows } from '../../src/index.js';
 import { Expectations } from '../../src/library/expectations.js';
 import { Listing } from '../../src/library/session.js';
 import * as testing from '../../src/testing/index.js';
+import { PROJECT, readProjectFile } from '../support/project.js';
 
 const VALUES = `
   ClosedError Conntrack ConntrackError DCCP_STATES DecodeError EventStream FLOW_FIELDS KernelError LabelMap LiveFlows NamespaceError
@@ -89,3 +91,22 @@ for (const [name, prototype, methods] of METHODS)
       words(methods),
     );
   });
+
+test('what is internal is in no declaration of the package', () => {
+  const wrong: string[] = [];
+  let found = 0;
+  for (const path of readdirSync(join(PROJECT, 'src'), { recursive: true, encoding: 'utf8' })) {
+    if (!/(?<!\.test|\.d)\.ts$/.test(path)) continue;
+    const declared = () => readProjectFile(`dist/${path.replace(/\.ts$/, '.d.ts')}`);
+    // The name of what follows the comment.
+    const marked = /@internal(?:(?!\*\/)[\s\S])*\*\/\s*(?:(?:export|static|async|function|class|const|readonly|get) +)*(\w+)/g;
+    for (const [, name] of source(path).matchAll(marked)) {
+      found++;
+      // A file may have several constructors.
+      if (name !== 'constructor' && new RegExp(`\\b${name}\\b[(<:]`).test(declared())) wrong.push(`${path}: ${name}`);
+    }
+    if (declared().includes('@internal')) wrong.push(path);
+  }
+  assert.deepEqual(wrong, []);
+  assert.ok(found >= 6, `${found} marks found`);
+});

@@ -11,10 +11,14 @@ import type { EventQueue } from './event-queue.js';
 export class EventStream<T> implements AsyncIterableIterator<T>, AsyncDisposable, Disposable {
   readonly #queue: EventQueue<T>;
 
-  /** @internal */
-  constructor(queue: EventQueue<T>) {
+  private constructor(queue: EventQueue<T>) {
     this.#queue = queue;
     closeWhenForgotten(this, queue);
+  }
+
+  /** The events of a queue. @internal */
+  static of<T>(queue: EventQueue<T>): EventStream<T> {
+    return new EventStream(queue);
   }
 
   /** Settles when the first list is complete: at once without `initial` and `resync`. Rejects when the stream fails before. */
