@@ -1,6 +1,5 @@
-// `npm run build:exe`: the command with all its words as one file that needs no Node.js, dist-exe/conntrack. The same sources, with
-// Bun's foreign function interface in place of koffi (src/wire/ffi-bun.ts), compiled by Bun, which is fetched into build/ when it is
-// not there.
+// `npm run build:exe`: the command with all its words as one file that needs no Node.js, dist-exe/conntrack. The same sources, with Bun's
+// foreign function interface in place of koffi (src/wire/ffi-bun.ts), compiled by Bun, which is fetched into build/ if it is missing.
 
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, rmSync, statSync } from 'node:fs';
@@ -40,7 +39,7 @@ await build({
 });
 const bun = findBun();
 rmSync(`${root}/dist-exe`, { recursive: true, force: true });
-// Else Bun obeys files in the folder that root happens to be in: bunfig.toml can name code to run first.
+// Otherwise Bun obeys files in root's current folder: bunfig.toml can name code to run first.
 const nothingFromHere = ['--no-compile-autoload-dotenv', '--no-compile-autoload-bunfig'];
 execFileSync(
   bun,

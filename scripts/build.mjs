@@ -1,6 +1,6 @@
 // Compiles src/ to dist/ (library, ES modules with declarations) and bundles the command into dist/conntrack.cjs and each word into
-// dist/words/. Completions and the manual page are made from the rows.
-// One CommonJS file each, because that is what starts fastest: an ES module graph costs several milliseconds per start.
+// dist/words/. Completions and the manual page are made from the rows. One CommonJS file each, because that starts fastest: an ES module
+// graph costs several milliseconds per start.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -10,7 +10,7 @@ import { libraryFace } from './library-face.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const dist = `${root}/dist`;
-// Built aside and put in place when all went well: a failed build leaves the last good one.
+// The build happens in another folder and moves into place at the end, so that a failed build leaves the last good one.
 const out = `${root}/dist.new`;
 
 rmSync(out, { recursive: true, force: true });

@@ -1,6 +1,6 @@
-// node scripts/code-cache.cjs DIST: writes the compiled code of the bundled commands for bin/conntrack. A cache holds the functions
-// that have been called, so commands are run first, with a stand-in for the kernel; their output goes nowhere. Letters have two: what
-// a command does not call makes its cache slower to read, and the short commands are those where the start takes the time.
+// node scripts/code-cache.cjs DIST: writes the compiled code of the bundled commands for bin/conntrack. A cache holds the functions that
+// have been called, so commands are run first, with a stand-in for the kernel; their output goes nowhere. Letters have two caches:
+// functions that a command does not call make its cache slower to read, and for short commands the start takes most of the time.
 // - conntrack.cjs.cache: for commands of which little more than the start is seen
 // - conntrack.cjs.table.cache: for those that list and change entries
 // - words/WORD.cjs.cache

@@ -20,7 +20,7 @@ import { requireCommands } from './tools.mjs';
 const SELF = fileURLToPath(import.meta.url);
 delete process.env.NODE_EXTRA_CA_CERTS; // it slows every start down, and nothing here needs it
 
-/** Starts the router in namespaces of its own: user too where this is not root. */
+/** Starts the router in private namespaces, including a user namespace if this is not root. */
 async function outside() {
   requireCommands(['ip', 'nft', 'ping', 'unshare']);
   ensureBuilt();
@@ -36,7 +36,7 @@ async function outside() {
   process.exit(status ?? 1);
 }
 
-/** Runs one command line and throws with what it said if it fails. */
+/** Runs one command line; if it fails, throws what it printed. */
 function run(line) {
   const [command, ...args] = line.split(' ');
   try {
@@ -147,7 +147,7 @@ async function router() {
   }
 }
 
-/** A headline, the command and what it prints. */
+/** Prints a headline, the command and its output. */
 function show(headline, args) {
   const bold = process.stdout.isTTY ? (text) => `\x1b[1m${text}\x1b[0m` : (text) => text;
   console.log(`\n${bold(`== ${headline}`)}\n${bold(`$ conntrack ${args}`)}`);
@@ -197,7 +197,7 @@ async function ping(host) {
   await once(spawn('ping', ['-n', '-q', '-c', '2', '-i', '0.2', '-W', '1', host], { stdio: 'ignore' }), 'exit');
 }
 
-/** Sends back what comes, on TCP and UDP. */
+/** Echoes everything, on TCP and UDP. */
 async function echo(ports) {
   for (const port of ports) {
     const tcp = net.createServer((socket) => socket.on('error', () => {}).pipe(socket)).listen(port, '::');

@@ -30,7 +30,7 @@ const options = [
   '--disableGit',
   '--hideGenerator',
 ];
-// What a type is made of need not be public itself.
+// The parts of a type need not be public themselves.
 const quiet = ['--validation.notExported', 'false'];
 execFileSync(process.execPath, [main, ...entries, ...options, ...quiet, '--sourceLinkTemplate', 'none', '--out', 'docs/api'], {
   cwd: root,

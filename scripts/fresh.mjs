@@ -1,4 +1,4 @@
-// Builds dist/ when it is missing or older than what it is made from: a few stat calls when there is nothing to do.
+// Builds dist/ if it is missing or older than its sources; otherwise it makes only a few stat calls.
 
 import { spawnSync } from 'node:child_process';
 import { readdirSync, statSync } from 'node:fs';
@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 
 export const root = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/, '');
 
-/** Builds if needed. Prints only when the build fails, and then ends the process with its status. */
+/** Builds if necessary. Prints only if the build fails, and then ends the process with its status. */
 export function ensureBuilt() {
   if (isFresh()) return;
   if (missing(`${root}/node_modules/esbuild`)) {

@@ -1,4 +1,4 @@
-// Imported first by the scripts that people run: with --help it shows the comment that the script begins with, and ends.
+// Imported first by the scripts that people run: with --help it prints the comment at the top of the script, and exits.
 
 import { readFileSync } from 'node:fs';
 

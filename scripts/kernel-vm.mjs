@@ -2,9 +2,9 @@
 //
 //   node scripts/kernel-vm.mjs 6.1 node --test build/test/differential/update.test.js
 //
-// The kernel is a series (5.10, 6.1, 6.12, …) or `newest`. The command runs as root in the current folder of this machine's file
-// system, without network; what it writes is lost. ACCEL=kvm where that works: emulation is about ten times slower. SECONDS_LIMIT
-// says when to give up.
+// The kernel is a series (5.10, 6.1, 6.12, …) or `newest`. The command runs as root in the current folder of this machine's file system,
+// without network; what it writes is lost. Set ACCEL=kvm if that works: emulation is about ten times slower. SECONDS_LIMIT says when to
+// give up.
 
 import { runInGuest } from './kernels/boot.mjs';
 import { provideKernel } from './kernels/fetch.mjs';

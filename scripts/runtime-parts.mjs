@@ -13,7 +13,7 @@ const flow = (sport) => ({
 });
 const TIME_LIMIT = 10_000;
 
-/** In a process of its own, which must outlive the thread. */
+/** In a separate process, which must outlive the thread. */
 const ENDING_WORKER = `
   const { Worker } = require('node:worker_threads');
   const worker = new Worker(\`

@@ -1,10 +1,9 @@
-// In place of koffi and of the kernel behind it, while scripts/code-cache.cjs runs commands: a table in memory that takes what is
-// created and lists it again. So the build needs no privileges and no kernel with conntrack, touches no table, and compiles the
-// same functions everywhere. It knows as much of netlink as that takes, refuses nothing, and is little-endian, as are all machines that
-// koffi has binaries for.
+// Replaces koffi and the kernel while scripts/code-cache.cjs runs commands: a table in memory that accepts new entries and lists them. So
+// the build needs no privileges and no kernel with conntrack, touches no table, and compiles the same functions everywhere. It knows as
+// much of netlink as that takes, refuses nothing, and is little-endian, as are all machines that koffi has binaries for.
 'use strict';
 
-/** Entries that it says it has: as many as make the command list both families at once. */
+/** The number of entries that it claims to have: enough to make the command list both families at once. */
 const COUNT = 200_000;
 /** Datagrams of a list. */
 const PARTS = 100;
@@ -28,7 +27,7 @@ const MSG_LEN = 56;
 const table = [];
 /** By descriptor: datagrams that wait there. */
 const sockets = [];
-/** Buffers whose address was asked for. */
+/** Buffers whose address was requested. */
 const memory = [];
 let nextAddress = 4096n;
 

@@ -56,7 +56,7 @@ if (!existsSync(folder) || !existsSync(`${root}/dist/index.js`)) {
 run(process.execPath, [`${root}/scripts/build-exe.mjs`]);
 
 const present = readdirSync(folder).flatMap((file) => /^(.*)\.test\.js$/.exec(file)?.[1] ?? []);
-// A new file is run unless it is said why not.
+// A new file is run unless this table says why not.
 const wanted = short ? SHORT : [...new Set([...SUITES, ...present])].filter((name) => !(name in NOT_APPLICABLE));
 const absent = wanted.filter((name) => !present.includes(name));
 if (absent.length > 0) {

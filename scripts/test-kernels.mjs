@@ -1,11 +1,11 @@
-// `npm run test:kernels`: what Debian's kernels offer, and whether the command is right on each of them.
+// `npm run test:kernels`: finds out what Debian's kernels offer, and whether the command works on each of them.
 //
 //   npm run test:kernels -- [--kernels 5.10,6.1,6.12,newest,running] [--suite probe|quick|all] [--at-once N] [--write-docs]
 //
 // Each kernel is booted once, in QEMU (scripts/kernels/), and runs the probe (test/kernels/) and a part of the differential and
-// round-trip tests; `running` is the kernel of this machine, with the same part. Needs root for that one only. --write-docs
-// puts what was found into docs/kernels.md; --built: dist/ and build/ are up to date. With --at-once each kernel's output comes when
-// it is done.
+// round-trip tests; `running` is the kernel of this machine, with the same part. Needs root for that one only. --write-docs writes the
+// results to docs/kernels.md; --built means that dist/ and build/ are up to date. With --at-once, each kernel's output is printed when it
+// is done.
 
 import './help.mjs';
 import { execFileSync, spawn } from 'node:child_process';
@@ -36,7 +36,7 @@ const SUITES = {
 };
 /** An emulated guest is about ten times slower than its machine, which may have other work. */
 const SLOWNESS = '20';
-/** Code that is compiled while it runs has to be translated again and again by an emulator: interpreting it is twice as fast. */
+/** An emulator has to translate just-in-time code again and again: interpreting is twice as fast. */
 const GUEST_NODE_FLAGS = '--no-opt --no-sparkplug';
 /** The same on every kernel, in the project's folder. */
 const COMMAND = ['sh', 'scripts/kernels/guest-tests.sh'];
@@ -104,7 +104,7 @@ async function examine(kernel) {
     const count = (name) => Number(new RegExp(`^# ${name} (\\d+)$`, 'm').exec(output)?.[1] ?? 0);
     result.tests = count('pass') + count('fail') + count('cancelled');
     result.failed = count('fail') + count('cancelled');
-    // Neither a probe without a verdict nor a suite without a test has passed.
+    // A probe without a verdict has not passed, and neither has a suite without a test.
     result.passed =
       status === 0 && result.faults.length === 0 && result.failed === 0 && (suite.files === undefined || result.tests > 0);
   } catch (error) {

@@ -1,5 +1,5 @@
-// `npm run test:runtimes`: tries each part of the library (scripts/runtime-parts.mjs) with every Node.js that it runs on and with
-// Bun, and fails when docs/runtimes.md says something else. Runtimes come from npm, into build/runtimes/. Needs no root.
+// `npm run test:runtimes`: tries each part of the library (scripts/runtime-parts.mjs) on every supported Node.js and on Bun, and fails if
+// docs/runtimes.md says something else. Runtimes come from npm, into build/runtimes/. Needs no root.
 
 import './help.mjs';
 import { execFileSync, spawnSync } from 'node:child_process';

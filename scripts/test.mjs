@@ -11,7 +11,7 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { root } from './fresh.mjs';
 import { EMULATOR, findMissing, hasCommand, installLine, installPackages, TEST_COMMANDS } from './tools.mjs';
 
-// A bundle of certificates that every start of Node.js would read again: a tenth of a second for each of thousands.
+// Every start of Node.js would read this bundle of certificates: a tenth of a second, thousands of times.
 delete process.env.NODE_EXTRA_CA_CERTS;
 delete process.env.NODE_TEST_CONTEXT;
 
@@ -61,7 +61,7 @@ try {
 }
 finish();
 
-/** The reference tool, nft, ip and the rest: installed where that is possible, named where it is not. */
+/** The reference tool, nft, ip and the rest: installed if possible, otherwise named. */
 function provideTools() {
   const emulated = suites.includes('kernels') && lackOf(SUITES.kernels) === undefined;
   const needed = emulated ? [...TEST_COMMANDS, EMULATOR] : TEST_COMMANDS;
@@ -99,7 +99,7 @@ function exists(path) {
 }
 
 /**
- * dist/ for the command, build/ for the tests: both anew, so that nothing of a deleted source is left.
+ * dist/ for the command, build/ for the tests, both from scratch, so that nothing of a deleted source remains.
  * @returns whether there is something to test; a type error in a test counts as a failure and does not keep the others from running
  */
 function build() {
@@ -114,7 +114,7 @@ function check() {
   step('check', process.execPath, [`${root}/node_modules/@biomejs/biome/bin/biome`, 'check']);
 }
 
-/** One command that is right or wrong. Its output is shown when it is wrong. */
+/** One command that passes or fails. Its output is shown if it fails. */
 function step(title, command, args) {
   const result = spawnSync(command, args, { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
   const passed = result.status === 0;
@@ -129,14 +129,14 @@ function step(title, command, args) {
   return passed;
 }
 
-/** What a suite cannot do without and this machine has not; `undefined` when it can be run. */
+/** What a suite needs and this machine lacks; `undefined` if it can be run. */
 function lackOf({ privileged, architecture = process.arch, packager }) {
   if (privileged && process.getuid() !== 0) return 'root';
   if (architecture !== process.arch) return `a machine of ${architecture}`;
   return packager === undefined || hasCommand(packager) ? undefined : packager;
 }
 
-/** A suite that is a command of its own, and passes or fails as a whole. */
+/** A suite that is a separate command, and passes or fails as a whole. */
 function runCommand(suite) {
   const { title, command } = suite;
   const lack = lackOf(suite);

@@ -55,7 +55,7 @@ export function measureChanging({ work, file, flows, pairs, patience }) {
   return { cases, memory, updates: { name: `-U -p tcp -m N (${tcp.toLocaleString('en')})`, ...summary(updates) } };
 }
 
-/** Both tools must delete the same number of entries, or their times say nothing. */
+/** Both tools must delete the same number of entries, or their times mean nothing. */
 function checkDeletes(file, flows, tcp) {
   for (const [command, before] of [
     [REFERENCE, []],

@@ -1,10 +1,10 @@
-// `npm run bench:churn`: two streams of events and a live view while flows come and go, for ten minutes in a network namespace of its
-// own: whether memory stays flat, and whether the view is the table whenever nothing happens.
+// `npm run bench:churn`: two streams of events and a live view while flows come and go, for ten minutes in a private network namespace.
+// It checks that memory stays flat, and that the view equals the table whenever nothing happens.
 //
 //   unshare --net node scripts/bench/churn.mjs [--seconds 600] [--points 20] [--rate 20000]
 //
-// --rate is events a second. Prints a line for each quiet point and one of JSON at the end; exits with 1 when the view was not the
-// table, or the memory of the second half was more than a tenth above that of the first.
+// --rate is events per second. Prints a line for each quiet point and one of JSON at the end. Exits with 1 if the view differed from the
+// table, or if the second half took more than a tenth more memory than the first.
 
 import '../help.mjs';
 import { fork } from 'node:child_process';
@@ -13,7 +13,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { Conntrack, flowKey } from '../../dist/index.js';
 
-/** Flows that are made and deleted again in one go; each gives two events. */
+/** Flows that are created and deleted again at once; each causes two events. */
 const ROUND = 500;
 /** Flows that stay, so that the table is not empty at a quiet point. */
 const LASTING = 5000;
@@ -118,7 +118,7 @@ async function watch() {
   if (result.wrong > 0 || result.growth > 1.1) process.exitCode = 1;
 }
 
-/** Flows that are in the table or in the view, but not in both. Events that are on their way get ten seconds. */
+/** Flows that are in the table or in the view, but not in both. Events get ten seconds to arrive. */
 async function difference(conntrack, view) {
   let wrong;
   for (const end = Date.now() + 10_000; ; await sleep(100)) {

@@ -1,13 +1,13 @@
-// `npm run bench:count`: the gate that needs no clock. For each way that is taken for every entry, line or event
-// (counted-paths.mjs): bytes allocated on the JavaScript heap per entry, collections of garbage in 100,000 entries, and, where the
-// machine has a counter, instructions per entry. Exit status 1 when one is above its limit.
+// `npm run bench:count`: the gate that needs no clock. For each code path that every entry, line or event takes (counted-paths.mjs):
+// bytes allocated on the JavaScript heap per entry, garbage collections in 100,000 entries, and, if the machine has a counter,
+// instructions per entry. Exit status 1 if one exceeds its limit.
 //
 //   node scripts/bench/count.mjs [--json] [--instructions] [--only "PATH;…"] [--inject PATH]
 //
 // --inject makes that path allocate a small array for each entry, to show that the gate closes.
 //
-// Bytes repeat to within 6 an entry, which is what the compiler's choices make of them; the limits leave room for that. Instructions
-// repeat to within 5 % on one version of Node.js; their limits are a third above what Node.js 20 needs on x64, and are judged with
+// Bytes are reproducible to within 6 per entry, depending on the compiler's choices; the limits leave room for that. Instructions repeat
+// to within 5 % on one version of Node.js; their limits are a third above what Node.js 20 needs on x64, and are judged with
 // --instructions only.
 
 import '../help.mjs';
@@ -20,7 +20,7 @@ import { ensureBuilt } from '../fresh.mjs';
 
 /** In a heap whose young generation is so small (1 MiB) that eleven bytes an entry would already wake the collector. */
 const COLLECTED = { entries: 100_000, semiSpace: 1, warm: 1, tries: 3 };
-/** In one so large that nothing is collected meanwhile: what is in use has grown by what was allocated. */
+/** In one so large that nothing is collected meanwhile: the memory in use grows by what was allocated. */
 const ALLOCATED = { entries: 10_000, semiSpace: 256, warm: 8, tries: 2 };
 const MORE_PASSES = 8;
 /** Less than any object has. A number above 2^31 is one of 16 bytes where the compiler has not inlined it, in a few of the entries. */
@@ -36,7 +36,7 @@ const LIMITS = {
   'save,full': { bytes: NOTHING, collections: 0, instructions: 9900 },
   xml: { bytes: NOTHING, collections: 0, instructions: 12_500 },
   ndjson: { bytes: NOTHING, collections: 0, instructions: 12_600 },
-  // What a name takes depends on its length.
+  // The size of a name depends on its length.
   'names, text': { bytes: NOTHING, collections: 0, instructions: Number.POSITIVE_INFINITY },
   'names, xml': { bytes: NOTHING, collections: 0, instructions: Number.POSITIVE_INFINITY },
   // Requests are kept outside the heap, and the collector looks after them now and then.
@@ -82,13 +82,13 @@ function gate() {
   process.exitCode = results.some((result) => result.exceeded.length > 0) ? 1 : 0;
 }
 
-/** Names of what is above its limit. */
+/** Names of the values that exceed their limits. */
 function exceeded({ limit, ...counted }) {
   const judged = ['bytes', 'collections', ...(options.instructions ? ['instructions'] : [])];
   return judged.filter((what) => counted[what] !== undefined && !(counted[what] <= limit[what]));
 }
 
-/** A process of its own for each way of counting. @returns path → counts */
+/** A separate process for each way of counting. @returns path → counts */
 function run(what, { semiSpace }) {
   const { NODE_EXTRA_CA_CERTS: _, NODE_OPTIONS: __, NODE_TEST_CONTEXT: ___, ...env } = process.env;
   const flags = [`--max-semi-space-size=${semiSpace}`, `--min-semi-space-size=${semiSpace}`, '--expose-gc'];
@@ -161,7 +161,7 @@ async function collectionsOf(pass) {
   return { collections };
 }
 
-/** From how much more several passes take than one: what one takes besides (compiler, harness) is not of the entries. */
+/** Computed from how much more several passes take than one, so that the fixed part (compiler, harness) does not count. */
 function allocationsOf(pass, entries, counter) {
   let bytes = Number.POSITIVE_INFINITY;
   let instructions = Number.POSITIVE_INFINITY;

@@ -1,5 +1,5 @@
-// What scripts/bench/count.mjs counts: each way that is taken for every entry, line or event, on messages of test/fixtures, captured
-// from a kernel, with addresses and ports made different in each copy. No kernel and no root is needed.
+// What scripts/bench/count.mjs counts: each code path that every entry, line or event takes, on messages of test/fixtures, captured from
+// a kernel, with different addresses and ports in each copy. No kernel and no root is needed.
 
 import { closeSync, openSync, readFileSync, unlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -58,7 +58,7 @@ const full = { ...plain, full: true };
 const wide = { ...plain, layer3: true, id: true, labels: LabelMap.parse('1 web\n40 middle\n127 last\n') };
 const event = { ...plain, event: true, timestamp: true };
 const reader = new FlowReader();
-/** What is made is kept until the next, so that making it is not left out. */
+/** Keeps each result until the next, so that the compiler cannot skip making it. */
 export let kept;
 
 const wanted = compileFilter({
@@ -111,7 +111,7 @@ export function makePaths(entries) {
   };
 }
 
-/** A function of its own for each path, so that one does not spoil the types of another. */
+/** A separate function for each path, so that one does not spoil the types of another. */
 function passOver(table, work) {
   return (also) =>
     new Function(
@@ -156,7 +156,7 @@ function loadLines(entries) {
   };
 }
 
-/** Events through a source as `-E` has one, with a transport that has them all waiting, the same few again and again. */
+/** Events through a source like that of `-E`, with a transport on which all of them wait, the same few repeatedly. */
 function watchEvents(entries, write) {
   const { bytes, starts, ends } = makeTable(EVENTS, 1000);
   let left = 0;
@@ -168,7 +168,7 @@ function watchEvents(entries, write) {
     createDatagrams: (slots, size) => new Datagrams(slots, size),
     receive(into) {
       if (left === 0) return -EAGAIN;
-      // What the kernel does, a datagram an event, but without a copy of it each time.
+      // One datagram per event, as from the kernel, but without copying it each time.
       if (!filled) for (let i = 0; i < into.slots; i++) into.put(i, bytes.subarray(starts[i], ends[i]));
       filled = true;
       const count = Math.min(into.slots, left);

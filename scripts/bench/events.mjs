@@ -1,5 +1,5 @@
-// What watching events costs, at a rate at which the reference keeps up: processor time of the watcher for a million events.
-// Run by itself (`node scripts/bench/events.mjs --seconds 600`) it is a soak: nothing may be lost and memory must stay flat.
+// The cost of watching events, at a rate at which the reference keeps up: processor time of the watcher for a million events. Run by
+// itself (`node scripts/bench/events.mjs --seconds 600`), it is a soak test: nothing may be lost and memory must stay flat.
 
 import '../help.mjs';
 import { spawn } from 'node:child_process';
@@ -20,7 +20,7 @@ const LIMIT = 0.5;
 
 /** Events in a burst: the reference's receive buffer holds 166, whatever -b says. */
 const BURST = 20;
-/** Runs in which the reference loses events are done again, so often. */
+/** Runs in which the reference loses events are repeated up to this often. */
 const ATTEMPTS = 5;
 
 /** @returns a case like those of `compare`, with CPU seconds for a million events in place of milliseconds */

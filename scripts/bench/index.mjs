@@ -1,14 +1,14 @@
-// `npm run bench`: how long the command takes, against the reference tool on the same table in the same minute.
+// `npm run bench`: how long the command takes, compared with the reference tool on the same table in the same minute.
 //
 //   node scripts/bench/index.mjs [--only reading,changing,events,exe,shapes,growth,library,counts] [--flows 200000]
 //                                [--pairs 11] [--start-pairs 41] [--patience SECONDS] [--million] [--json FILE]
-//   node scripts/bench/index.mjs --count: no times, but what is allocated (count.mjs, with its options)
+//   node scripts/bench/index.mjs --count: counts allocations instead of time (count.mjs, with its options)
 //
-// FLOWS, PAIRS, START_PAIRS and PATIENCE in the environment do the same. A table is loaded into a network namespace of its
-// own; reference and command then run in turn, in pairs, and each ratio is the median of the pairs' ratios: what else the machine
-// does touches both. Pairs that other processes, or other machines on the same host, disturbed are done again, for up to
-// --patience seconds in all. The kernel keeps the entries of all namespaces in one hash table, so nothing is measured until those
-// of others are gone. Exit status 1 when a limit is missed.
+// FLOWS, PAIRS, START_PAIRS and PATIENCE in the environment do the same. A table is loaded into a private network namespace. Reference
+// and command then run in turn, in pairs, so that other load affects both, and each ratio is the median of the pairs' ratios. Pairs that
+// other processes, or other machines on the same host, disturbed are repeated, for up to --patience seconds in all. The kernel keeps the
+// entries of all namespaces in one hash table, so measuring starts only when those of others are gone. Exit status 1 if a limit is
+// exceeded.
 
 import '../help.mjs';
 import { spawn, spawnSync } from 'node:child_process';
@@ -32,13 +32,13 @@ const MILLION = 1_000_000;
 /** Those that need the table of `--flows`, and those that have their own. */
 const TABLE_PARTS = ['reading', 'changing', 'events'];
 const PARTS = [...TABLE_PARTS, 'exe', 'shapes', 'growth', 'library', 'counts'];
-/** From the first size to the second, a list may take so much more than in proportion. */
+/** How much more than in proportion a list may take from the first size to the second. */
 const GROWTH = { from: 100_000, to: MILLION, limit: 1.1 };
 const EXE_START_LIMIT = 0.7;
 /** Changing a large table takes long, and so does watching at a fixed rate. */
 const FEWER_PAIRS = 5;
 
-// Reading a bundle of certificates would add the same large time to everything that is Node.js.
+// Reading a bundle of certificates would add the same large time to every start of Node.js.
 delete process.env.NODE_EXTRA_CA_CERTS;
 delete process.env.NODE_OPTIONS;
 
@@ -300,7 +300,7 @@ async function inside(target) {
   }
 }
 
-/** A part that cannot be measured leaves the others what they are. */
+/** A part that cannot be measured does not affect the others. */
 function tell(error) {
   console.error(error.message);
   process.exitCode = 1;

@@ -1,5 +1,5 @@
-// Retired instructions of this thread in user mode, from the processor's own counter, where the machine gives it to us
-// (perf_event_open(2)): a virtual machine often has none.
+// Retired instructions of this thread in user mode, from the processor's own counter, if the machine provides it (perf_event_open(2));
+// virtual machines often do not.
 
 import { closeSync, readSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -11,7 +11,7 @@ const PERF_COUNT_HW_INSTRUCTIONS = 1n;
 /** exclude_kernel and exclude_hv, bits of the word behind read_format. */
 const USER_ONLY = (1n << 5n) | (1n << 6n);
 
-/** @returns `{ read(): number, close(): void }`, or `undefined` with nothing to count with */
+/** @returns `{ read(): number, close(): void }`, or `undefined` without a counter */
 export function openInstructionCounter() {
   if (SYSCALL === undefined) return undefined;
   const libc = createRequire(import.meta.url)('koffi').load(null);

@@ -1,5 +1,6 @@
-// What the library costs: iterating over all flows as objects, over three members of each, against the reference's -L; the longest turn
-// of the event loop while they are listed, watched and created; and how long the event loop waits with a table of a million flows.
+// The cost of the library: iterating over all flows as objects, and over three members of each, compared with the reference's -L; the
+// longest turn of the event loop while they are listed, watched and created; and how long the event loop waits with a table of a million
+// flows.
 //
 //   node scripts/bench/library.mjs [--flows 200000] [--large 1000000] [--pairs 11] [--json FILE]
 //
@@ -23,7 +24,7 @@ const clock = koffi.load(null).func('int clock_gettime(int clock, _Out_ int64_t 
 const MAX = '/proc/sys/net/netfilter/nf_conntrack_max';
 /** Our time for all flows as objects, against the reference's -L >/dev/null. */
 const OBJECTS_LIMIT = 1.0;
-/** Milliseconds that 99 of 100 turns of the event loop may be late. */
+/** How many milliseconds late 99 of 100 turns of the event loop may be. */
 const DELAY_LIMIT = 15;
 /** Milliseconds that the longest turn of the event loop may take, in the median of some runs. */
 const LONGEST_LIMITS = { 'list()': 20, 'watch()': 30, 'createMany()': 30 };
@@ -121,7 +122,7 @@ async function iterate(conntrack, flows) {
   return { good, cases };
 }
 
-/** The longest turn of the event loop while a table is listed, watched, and made again of what was listed. */
+/** The longest turn of the event loop while a table is listed, watched, and created again from the list. */
 async function longestTurns(conntrack, flows) {
   const listed = [];
   const ways = {

@@ -1,11 +1,11 @@
-// Pairs: reference and command in turn, so that what else the machine does touches both, and what comes of them.
+// Pairs: runs reference and command in turn, so that other load affects both, and evaluates the times.
 
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 
 /** Length of the kernel's ticks in /proc; USER_HZ is 100 on every port that Node.js runs on. */
 const TICK_MS = 10;
-/** A pair does not count when other processes had more than this part of the machine, as long as there is patience. */
+/** A pair does not count if other processes used more than this share of the machine, as long as there is patience. */
 const DISTURBED = 0.1;
 
 /**
@@ -88,7 +88,7 @@ function readUse() {
   return { all: busy + idle + iowait, busy, own: own.reduce((sum, ticks) => sum + ticks) };
 }
 
-/** Which part of the machine other processes had meanwhile, 0 to 1. */
+/** The share of the machine that other processes used meanwhile, 0 to 1. */
 function othersShare(before, now) {
   return (now.busy - before.busy - (now.own - before.own)) / Math.max(1, now.all - before.all);
 }

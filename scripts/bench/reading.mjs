@@ -86,7 +86,7 @@ export function measureReadingMemory(work, flows) {
   });
 }
 
-/** Both tools must list the same number of entries, or their times say nothing. */
+/** Both tools must list the same number of entries, or their times mean nothing. */
 function checkCounts(flows) {
   for (const { name, args } of CASES) {
     const reference = closingCount(REFERENCE, args);

@@ -1,5 +1,5 @@
-// Lists of tables of other shapes than the mixed one, each against the reference; where it says more, also against a process that dumps
-// the table and discards it, and against `-L -f ipv4`. The executable takes part where it has been built.
+// Lists of tables of other shapes than the mixed one, each compared with the reference, and where useful also with a process that dumps
+// the table and discards it, and with `-L -f ipv4`. Includes the executable if it has been built.
 
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -83,13 +83,13 @@ function compareCase({ name, args, limit, executable = limit, against = [], proc
   ];
 }
 
-/** Both must list the same number of entries, or their times say nothing. */
+/** Both must list the same number of entries, or their times mean nothing. */
 function checkCount(name, reference, argv) {
   const [expected, count] = [reference, argv].map((command) => closingCount(...command));
   if (count !== expected) throw new Error(`${name}: the reference shows ${expected} entries and we show ${count}`);
 }
 
-/** Fills the table of a namespace of its own. @returns what empties it and lets it go */
+/** Fills the table of a private namespace. @returns a function that empties and releases it */
 async function loadElsewhere(file, flows) {
   console.error(`loading ${flows.toLocaleString('en')} flows into another namespace`);
   const keeper = spawn('unshare', ['--net', 'sh', '-c', 'echo ready && exec cat'], { stdio: ['pipe', 'pipe', 'inherit'] });

@@ -1,4 +1,4 @@
-// The table that is measured: how it is made, loaded, and found to be the same for both tools.
+// The measured table: how it is made and loaded, and how to check that both tools see the same.
 
 import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -48,7 +48,7 @@ function flowLine(i, { v6 = false, udp = false, snat = false, mark = 0 }, source
   const dst = v6 ? `2001:db8:ff00::${server.toString(16)}` : `203.0.${112 + (server >> 8)}.${server & 255}`;
   const sport = 32768 + ((i * 61) & 0x3fff);
   const dport = udp ? 53 : [443, 80, 22, 8080][i & 3];
-  const alone = i % 17 === 0; // nobody has answered yet
+  const alone = i % 17 === 0; // without a reply yet
   const status = alone ? '' : udp && i % 2 === 0 ? ' -u SEEN_REPLY' : ' -u SEEN_REPLY,ASSURED';
   const protocol = udp ? '-p udp' : '-p tcp';
   const state = udp ? '' : ` --state ${alone ? 'SYN_SENT' : i % 11 === 0 ? 'TIME_WAIT' : 'ESTABLISHED'}`;

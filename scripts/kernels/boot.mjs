@@ -9,9 +9,9 @@ import { packInitrd } from './fetch.mjs';
 
 const HERE = import.meta.dirname ?? new URL('.', import.meta.url).pathname;
 const QEMU = 'qemu-system-x86_64';
-/** Without the wide vector instructions, which the machine's libraries would use, and QEMU has to emulate one by one. */
+/** Without wide vector instructions, which the machine's libraries would use and QEMU would have to emulate one by one. */
 const EMULATED_CPU = 'Nehalem';
-/** How often the guest's output is looked at, in milliseconds. */
+/** How often the guest's output is read, in milliseconds. */
 const LOOK = 200;
 
 // A guest is stopped on `exit`, which a signal alone does not cause.

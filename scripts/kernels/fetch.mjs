@@ -20,7 +20,7 @@ import { homedir, userInfo } from 'node:os';
 import { dirname, join } from 'node:path';
 import { hasCommand } from '../tools.mjs';
 
-/** Where prepared kernels lie; deleting the folder of one gets its newest build again. */
+/** Where prepared kernels are kept; delete a kernel's folder to fetch its newest build. */
 export const CACHE = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'conntrack-kernels');
 
 /** The Debian suite with the kernel of a series; all others are looked for in backports. */
@@ -42,7 +42,7 @@ const BOOT_MODULES = [
 
 /**
  * @param wanted a series such as `6.1`, or `newest`: the newest that Debian's backports have
- * @returns the files of a kernel, downloaded if they were not
+ * @returns the files of a kernel, downloaded if necessary
  * @throws Error that says what is missing
  */
 export function provideKernel(wanted) {
@@ -190,7 +190,7 @@ function copyModules(busybox, from, to, version, wanted) {
   execFileSync(busybox, ['depmod', '-b', to, version]);
 }
 
-/** A kernel packed with xz takes seconds to unpack itself when it is emulated: that is done here, where it can be. */
+/** A kernel packed with xz takes seconds to unpack itself when it is emulated: so it is unpacked here if possible. */
 function unpackImage(from, to) {
   const bytes = readFileSync(from);
   const at = bytes.indexOf(Buffer.from('fd377a585a00', 'hex'));

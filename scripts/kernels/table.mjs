@@ -7,7 +7,7 @@ const FILE = `${root}/docs/kernels.md`;
 const BEGIN = '<!-- made by npm run test:kernels -- --write-docs -->';
 const END = '<!-- end -->';
 
-/** Puts the tables of these results into the document. @throws Error when a kernel has no result: half a table says nothing */
+/** Puts the tables of these results into the document. @throws Error if a kernel has no result: half a table is useless */
 export async function writeTable(results, suite) {
   const without = results.filter(({ kernels }) => kernels === undefined);
   if (without.length > 0) throw new Error(`not written, no result of ${without.map(({ kernel }) => kernel).join(', ')}`);

@@ -9,7 +9,7 @@ export function eventType(view: View): 0 | 1 | 2 {
   return view.created ? 0 : 1;
 }
 
-/** Whether these multicast groups include the type of a flow's event. An empty set includes every type. */
+/** Whether these multicast groups include the type of a flow's event. `undefined` includes every type. */
 export function isOfType(view: View, groups: number | undefined): boolean {
   return groups === undefined || ((groups >> eventType(view)) & 1) === 1;
 }

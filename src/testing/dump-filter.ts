@@ -1,6 +1,6 @@
-// Which flows a dump or a flush is about: family, mark, status, zone, and the members of tuples that CTA_FILTER names.
-// Source: ctnetlink_alloc_filter(), ctnetlink_filter_match() in net/netfilter/nf_conntrack_netlink.c. Kernels before 7.3 take the other
-// flows for an IPv6 address; here it is as it is meant.
+// Which flows a dump or a flush selects: family, mark, status, zone, and the members of tuples that CTA_FILTER names. Source:
+// ctnetlink_alloc_filter(), ctnetlink_filter_match() in net/netfilter/nf_conntrack_netlink.c. Kernels before 7.3 select all other flows
+// for an IPv6 address; this code selects the right ones.
 
 import { ORIGINAL, REPLY, S } from '../ctnetlink/fields.js';
 import { icmp } from '../ctnetlink/protocols/icmp.js';
@@ -29,7 +29,7 @@ import { R, type TableRequest } from './table-request.js';
 
 export type FlowTest = (flow: MemoryFlow) => boolean;
 
-/** Member of a tuple for each flag, and the protocols that it counts for; a flag counts for all without. */
+/** For each flag, the member of a tuple and the protocols to which it applies; without any, it applies to all. */
 const FLAGS: readonly (readonly [flag: number, member: keyof Tuple, protocols?: readonly number[]])[] = [
   [CTA_FILTER_F_CTA_IP_SRC, 'src'],
   [CTA_FILTER_F_CTA_IP_DST, 'dst'],
@@ -44,7 +44,7 @@ const FLAGS: readonly (readonly [flag: number, member: keyof Tuple, protocols?: 
   [CTA_FILTER_F_CTA_PROTO_ICMPV6_ID, 'icmpId', [icmpv6.number]],
 ];
 
-/** What a request asks for; `undefined` when it is everything. @throws Refusal */
+/** The filter of a request; `undefined` if it selects everything. @throws Refusal */
 export function dumpFilter(request: TableRequest, family: number): FlowTest | undefined {
   const { view } = request;
   const tests: FlowTest[] = [];

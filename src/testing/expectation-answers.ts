@@ -1,4 +1,4 @@
-// What a table in memory answers to requests about expectations. Source: net/netfilter/nf_conntrack_netlink.c.
+// How a table in memory answers requests about expectations. Source: net/netfilter/nf_conntrack_netlink.c.
 
 import { EXPECTED_TUPLE, X } from '../ctnetlink/expectation-fields.js';
 import { AF_INET, AF_INET6, AF_UNSPEC } from '../ctnetlink/uapi/in.js';
@@ -31,7 +31,7 @@ export class ExpectationAnswers {
     this.#state = state;
   }
 
-  /** Does what a message of the subsystem of expectations asks. `number` is that of the message there. @throws Refusal */
+  /** Does what a message of the expectation subsystem requests. `number` is its number there. @throws Refusal */
   answer(number: number, message: Message): Answer {
     switch (number) {
       case IPCTNL_MSG_EXP_NEW:
@@ -61,7 +61,7 @@ export class ExpectationAnswers {
       if (request.view.has(X.timeout)) found.deadline = now + request.view.be32(X.timeout);
     } else {
       if ((message.flags & NLM_F_CREATE) === 0) throw new Refusal(ENOENT);
-      // The oldest, which may have to make room, is nobody's request.
+      // The end of the oldest, which may have to make room, is not caused by this request.
       const { began } = this.#state.expectationEvents(message.portId);
       const { ended } = this.#state.expectationEvents(NOBODY);
       expectations.create(request, flows, now, { began, ended });

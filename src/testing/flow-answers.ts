@@ -1,4 +1,4 @@
-// What a table in memory answers to requests about flows. Source: net/netfilter/nf_conntrack_netlink.c.
+// How a table in memory answers requests about flows. Source: net/netfilter/nf_conntrack_netlink.c.
 
 import { ORIGINAL, REPLY, S } from '../ctnetlink/fields.js';
 import type { Flow } from '../ctnetlink/flow.js';
@@ -37,7 +37,7 @@ import { type Answer, compose, type Message, PORT_ID, Refusal } from './netlink-
 import { flowRequest, hasFilter, type TableRequest } from './table-request.js';
 import { FLOW, type TableState } from './table-state.js';
 
-/** Counters of a processor that current kernels send. */
+/** The counters per processor that current kernels send. */
 const CPU_COUNTERS = [
   CTA_STATS_FOUND,
   CTA_STATS_INVALID,
@@ -60,7 +60,7 @@ export class FlowAnswers {
     this.#state = state;
   }
 
-  /** Does what a message of the conntrack subsystem asks. `number` is that of the message there. @throws Refusal */
+  /** Does what a message of the conntrack subsystem requests. `number` is its number there. @throws Refusal */
   answer(number: number, message: Message): Answer {
     switch (number) {
       case IPCTNL_MSG_CT_NEW:
@@ -93,7 +93,7 @@ export class FlowAnswers {
     return this.#request;
   }
 
-  /** Creates a flow, or changes the one that is there. */
+  /** Creates a flow, or changes the existing one. */
   #create(message: Message): Answer {
     const state = this.#state;
     const request = this.#read(message);
@@ -125,7 +125,7 @@ export class FlowAnswers {
 
   #get(message: Message, after?: (flow: MemoryFlow) => void): Answer {
     const flow = this.#named(this.#read(message));
-    const entry = this.#entry(flow, message, 1); // the request holds a reference of its own
+    const entry = this.#entry(flow, message, 1); // the request itself holds a reference
     after?.(flow);
     return [entry];
   }
@@ -141,7 +141,7 @@ export class FlowAnswers {
     return entries;
   }
 
-  /** Deletes the flow that is named, or all that the request is about. */
+  /** Deletes the named flow, or all flows that the request selects. */
   #delete(message: Message): Answer {
     const state = this.#state;
     const request = this.#read(message);
@@ -153,7 +153,7 @@ export class FlowAnswers {
       state.remove(flow, message.portId);
       return undefined;
     }
-    // Without a version the family of a flush is not heeded.
+    // Without a version, a flush ignores the family.
     const wanted = dumpFilter(request, filtered || message.version !== 0 ? message.family : AF_UNSPEC);
     for (const flow of [...state.flows]) if (!wanted || wanted(flow)) state.remove(flow, message.portId);
     return undefined;

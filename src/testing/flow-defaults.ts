@@ -1,5 +1,5 @@
-// What a flow for tests has where nothing is said: as in a flow to which both sides have spoken. Seconds are those that the kernel
-// gives unless it is told otherwise (Documentation/networking/nf_conntrack-sysctl.rst).
+// Default values of a flow for tests: those of a flow in which both sides have sent packets. Timeouts are the kernel's defaults
+// (Documentation/networking/nf_conntrack-sysctl.rst).
 
 import type { NewFlow, SideInput } from '../ctnetlink/new-flow.js';
 import { dccp } from '../ctnetlink/protocols/dccp.js';
@@ -19,7 +19,7 @@ const ASSURED: readonly StatusName[] = ['SEEN_REPLY', 'ASSURED'];
 
 type Default = readonly [timeout: number, status: readonly StatusName[]];
 
-/** By protocol and state; the first state is that of a flow of which nothing is said. */
+/** By protocol and state; the first state is the default. */
 const STATES: Readonly<Record<number, Readonly<Record<string, Default>>>> = {
   [tcp.number]: {
     ESTABLISHED: [432000, ASSURED],
@@ -54,7 +54,7 @@ const STATES: Readonly<Record<number, Readonly<Record<string, Default>>>> = {
   },
 };
 
-/** Of protocols without states: when both sides have spoken, and before. */
+/** For protocols without states: after both sides have sent packets, and before. */
 const SPOKEN: Readonly<Record<number, readonly [replied: Default, unreplied: number]>> = {
   [udp.number]: [[120, ASSURED], 30],
   [udplite.number]: [[180, ASSURED], 30],
@@ -69,7 +69,7 @@ const SERVER = { ipv4: '198.51.100.1', ipv6: '2001:db8:1::1' } as const;
 const CLIENT_PORT = 40000;
 const SERVER_PORTS: Readonly<Record<number, number>> = { [tcp.number]: 443, [udp.number]: 53 };
 
-/** A new flow of which the time that it lives may not be said. */
+/** A new flow that may lack a timeout. */
 type Unfinished = Omit<NewFlow, 'timeout'> & { readonly timeout?: number | undefined };
 
 /** The flow with state, status and timeout. */

@@ -26,7 +26,7 @@ suite('makeFlow', () => {
   });
 
   test('its type is that of the protocol', () => {
-    // Assignments that do not compile when it is another.
+    // Assignments that do not compile if the type is another.
     const tcp: TcpFlow = makeFlow();
     const udp: UdpFlow = makeFlow({ protocol: 'udp' });
     const icmp: IcmpFlow = makeFlow({ protocol: 'icmpv6' });

@@ -1,5 +1,5 @@
-// makeFlow: flows for tests, complete from little. They are made by the rules by which the kernel creates flows, and then given what
-// only the kernel and packets can give: any status, counters, times.
+// makeFlow: complete flows for tests from a few members. They are made by the kernel's rules for creating flows, and then get what only
+// the kernel and packets can set: any status, counters, times.
 
 import { familyOf as addressFamily } from '../ctnetlink/address.js';
 import { type Family, type Flow, FlowReader, type FlowState, type FlowTimestamp } from '../ctnetlink/flow.js';
@@ -26,23 +26,23 @@ import { flowRequest } from './table-request.js';
 import { FLOW, TableState } from './table-state.js';
 
 /**
- * A flow for tests: any member of a flow. What is left out is as in a flow of this protocol to which both sides have spoken, from
- * a client to a server with addresses for documentation. A flow that was read will do, and a copy of one with other members.
+ * A flow for tests: any member of a flow. Defaults are those of a flow of this protocol in which both sides have sent packets, from a
+ * client to a server with documentation addresses. You can pass a flow that was read, or a changed copy of one.
  */
 export interface FlowInit<P extends ProtocolInput | 'unknown' = ProtocolInput | 'unknown'> {
   /** Default `tcp`. */
   readonly protocol?: P | undefined;
-  /** Default: that of the addresses, and without them `ipv4`. */
+  /** Default: that of the addresses; without addresses, `ipv4`. */
   readonly family?: Family | 'unknown' | undefined;
   /** Default: a hash of the original tuple and its zone. */
   readonly id?: number | undefined;
   readonly state?: FlowState | undefined;
-  /** Seconds. Default: what the kernel gives a flow of this protocol and state. */
+  /** Seconds. Default: the kernel's timeout for this protocol and state. */
   readonly timeout?: number | undefined;
   readonly original?: SideInput | undefined;
-  /** Default: the answer to `original`, translated where `srcNat` or `dstNat` says so. */
+  /** Default: the reverse of `original`, translated if `srcNat` or `dstNat` says so. */
   readonly reply?: SideInput | undefined;
-  /** Any bits. Those that follow from other members are added: CONFIRMED, and those of NAT, `helper`, `master` and `seqAdj`. */
+  /** Any bits. CONFIRMED and the bits that follow from NAT, `helper`, `master` and `seqAdj` are added. */
   readonly status?: readonly StatusName[] | undefined;
   /** Default 0. */
   readonly mark?: number | undefined;
@@ -70,9 +70,9 @@ export type FlowOf<P> = P extends ProtocolName ? FlowWith<P, Flow> : Flow;
 type FlowWith<P, F> = F extends { readonly protocol: infer Q } ? (P extends Q ? F : never) : never;
 
 /**
- * A complete flow, as the library would have read it from the kernel. For tests of what a program does with flows. The same call
- * gives the same flow.
- * @throws ValueError when a member is wrong; KernelError EINVAL for what begins no flow, such as an ICMP error
+ * A complete flow, as if the library had read it from the kernel, to test what a program does with flows. The same call gives the same
+ * flow.
+ * @throws ValueError if a member is wrong; KernelError EINVAL for packets that begin no flow, such as an ICMP error
  *
  * ```ts
  * const flow = makeFlow({ protocol: 'udp', original: { src: '10.0.0.1', dport: 53 }, mark: 7 });
@@ -92,8 +92,8 @@ export class FlowMaker {
   readonly #message = new MessageWriter();
 
   /**
-   * Puts a flow into a table as if packets had made it: helper and master need not be known.
-   * @throws ValueError; KernelError EEXIST when it is there, ENOMEM when the table is full
+   * Puts a flow into a table as if packets had made it: its helper and master need not exist.
+   * @throws ValueError; KernelError EEXIST if it exists, ENOMEM if the table is full
    */
   add(init: FlowInit, table: FlowTable): MemoryFlow {
     const members = new Members(init, '', false);
@@ -117,7 +117,7 @@ export class FlowMaker {
   }
 }
 
-/** What of the original direction its answer tells. */
+/** Members of the original direction that follow from its reply. */
 function answered(reply: SideInput | undefined, protonum: number): SideInput {
   if (!reply) return {};
   const { src, dst, sport, dport, icmpType, icmpCode, icmpId } = reply;
@@ -125,7 +125,7 @@ function answered(reply: SideInput | undefined, protonum: number): SideInput {
   return { src: dst, dst: src, sport: dport, dport: sport, icmpType: query, icmpCode, icmpId };
 }
 
-/** What no request can set, as far as it is said. @throws ValueError */
+/** Given members that no request can set. @throws ValueError */
 function readUnchecked(members: Members) {
   const times = members.members('timestamp', false);
   const tracker = members.members('tcp', false);
@@ -162,13 +162,13 @@ function setUnchecked(flow: MemoryFlow, said: ReturnType<typeof readUnchecked>):
   }
 }
 
-/** Packets and bytes of a direction; absent is not said. */
+/** Packets and bytes of a direction, if given. */
 export interface Counted {
   readonly packets: bigint | undefined;
   readonly bytes: bigint | undefined;
 }
 
-/** Gives a direction the counters that are said; the other has none yet. */
+/** Sets the given counters of a direction; the other has none yet. */
 export function setCounters(flow: MemoryFlow, side: 'original' | 'reply', { packets, bytes }: Counted): void {
   if (packets === undefined && bytes === undefined) return;
   const before = flow.counters ?? { original: NONE, reply: NONE };

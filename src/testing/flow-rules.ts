@@ -1,5 +1,5 @@
-// How flows are created and changed by requests: which attributes are heeded in which order, and what is refused.
-// Source: ctnetlink_create_conntrack(), ctnetlink_change_conntrack() in net/netfilter/nf_conntrack_netlink.c.
+// How requests create and change flows: which attributes apply in which order, and what is refused. Source: ctnetlink_create_conntrack(),
+// ctnetlink_change_conntrack() in net/netfilter/nf_conntrack_netlink.c.
 
 import { MASTER, ORIGINAL, REPLY, S } from '../ctnetlink/fields.js';
 import { LABEL_BITS } from '../ctnetlink/flow-spec.js';
@@ -24,13 +24,13 @@ import { translate } from './nat-rules.js';
 import { Refusal } from './netlink-answers.js';
 import { R, type TableRequest, textOf } from './table-request.js';
 
-/** What the rules need to know of the table. */
+/** What the rules need to know about the table. */
 export interface FlowTable {
   readonly flows: MemoryFlows;
   readonly maxEntries: number;
   /** Seconds of the table's clock. */
   readonly now: number;
-  /** Nanoseconds since the epoch; only where times are kept. */
+  /** Nanoseconds since the epoch; only if times are kept. */
   readonly timestamp: bigint | undefined;
   /** Whether packets and bytes are counted. */
   readonly accounting: boolean;
@@ -40,14 +40,14 @@ export interface FlowTable {
 
 /** Longer than any flow may live: INT_MAX / HZ seconds. */
 const LONGEST = 8589934;
-/** What a request may set; other bits are passed over. */
+/** Bits that a request may set; others are ignored. */
 const SETTABLE = IPS_SEEN_REPLY | IPS_ASSURED | IPS_FIXED_TIMEOUT | IPS_HELPER;
 /** IP_CT_TCP_FLAG_WINDOW_SCALE */
 const WINDOW_SCALE = 0x01;
 const LARGEST_SCALE = 14;
 
 /**
- * Makes the flow that a request asks for and puts it into the table. One that packets make may have any helper and master.
+ * Makes the flow of a request and puts it into the table. A flow made by packets may have any helper and master.
  * @throws Refusal
  */
 export function createFlow(request: TableRequest, table: FlowTable, how: 'by request' | 'by packets' = 'by request'): MemoryFlow {
@@ -94,12 +94,12 @@ export function createFlow(request: TableRequest, table: FlowTable, how: 'by req
   if (table.timestamp !== undefined) flow.timestamp = { start: table.timestamp };
   if (table.labels || (how === 'by packets' && view.has(S.labels))) flow.labels = [0, 0, 0, 0];
   table.flows.add(flow);
-  // A flow without room for labels is created all the same.
+  // A flow without room for labels is created anyway.
   if (flow.labels && labelsAreRight(request)) setLabels(request, flow);
   return flow;
 }
 
-/** Changes a flow as a request asks. What was changed before a refusal stays changed. @throws Refusal */
+/** Changes a flow as requested. Changes made before a refusal stay. @throws Refusal */
 export function changeFlow(request: TableRequest, flow: MemoryFlow, table: FlowTable): void {
   const { view } = request;
   const translated = [R.srcNatV4, R.srcNatV6, R.dstNatV4, R.dstNatV6].some((slot) => view.has(slot));

@@ -1,5 +1,5 @@
-// The application helpers that Linux 6.18 has built in: for which protocols, and how many connections each expects of one flow at a
-// time, and for how long.
+// The application helpers that Linux 6.18 has built in: for which protocols, how many connections each expects per flow at a time, and
+// for how long.
 
 import type { Family } from '../ctnetlink/flow.js';
 import { IPPROTO_TCP, IPPROTO_UDP } from '../ctnetlink/uapi/in.js';
@@ -8,7 +8,7 @@ interface Helper {
   readonly protocols: readonly number[];
   /** Absent: both. */
   readonly family?: Family;
-  /** Expectations of one flow: a further one takes the place of the oldest. */
+  /** Expectations per flow: a further one replaces the oldest. */
   readonly most: number;
   /** Seconds. */
   readonly timeout: number;

@@ -49,12 +49,12 @@ export class MemoryExpectations implements Iterable<MemoryExpectation> {
     return this.#all.values();
   }
 
-  /** The one that packets of this tuple would meet. */
+  /** The one that packets of this tuple would match. */
   find(tuple: Tuple, zone: Zone): MemoryExpectation | undefined {
     return this.#all.find((one) => one.master.zone.id === zone.id && agree(one.tuple, tuple, [one.mask]));
   }
 
-  /** Makes the expectation that a request asks for. @throws Refusal */
+  /** Makes the expectation of a request. @throws Refusal */
   create(request: TableRequest, flows: MemoryFlows, now: number, { began, ended }: ExpectationEvents): void {
     const zone = request.zone();
     const tuple = request.tuple(EXPECTED_TUPLE);
@@ -78,7 +78,7 @@ export class MemoryExpectations implements Iterable<MemoryExpectation> {
     began(expectation);
   }
 
-  /** Does nothing when it is gone. */
+  /** Does nothing if it is gone. */
   remove(expectation: MemoryExpectation, ended: ExpectationEvents['ended']): void {
     if (!this.#all.includes(expectation)) return;
     this.#all = this.#all.filter((one) => one !== expectation);
@@ -100,7 +100,7 @@ function sourceMask(tuple: Tuple, src: string, sourcePort: number | undefined): 
   return tuple.sport === undefined ? { src, dst, protonum } : { src, dst, protonum, sport: sourcePort, dport: 0xffff };
 }
 
-/** Whether two tuples agree in all that every one of the masks has. */
+/** Whether two tuples agree in everything that all of the masks include. */
 function agree(a: Tuple, b: Tuple, masks: readonly Tuple[]): boolean {
   if (a.protonum !== b.protonum || a.dst !== b.dst || a.dport !== b.dport) return false;
   if (a.icmpType !== b.icmpType || a.icmpCode !== b.icmpCode) return false;
@@ -111,7 +111,7 @@ function agree(a: Tuple, b: Tuple, masks: readonly Tuple[]): boolean {
   return ours.every((byte, i) => bits.reduce((rest, mask) => rest & mask[i]!, byte ^ theirs[i]!) === 0);
 }
 
-/** Appends what lists and events tell of an expectation. */
+/** Appends what lists and events contain about an expectation. */
 export function putMemoryExpectation(message: MessageWriter, expectation: MemoryExpectation, now: number): void {
   const { id, tuple, mask, master, helper, deadline } = expectation;
   const timeout = Math.max(0, Math.floor(deadline - now));

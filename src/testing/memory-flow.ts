@@ -1,5 +1,5 @@
-// MemoryFlow: one flow of a table in memory (struct nf_conn), and what is told of it in lists and events.
-// Which members each of them has: ctnetlink_fill_info() and ctnetlink_conntrack_event() in net/netfilter/nf_conntrack_netlink.c.
+// MemoryFlow: one flow of a table in memory (struct nf_conn), and what lists and events contain about it. Which members each of them has:
+// ctnetlink_fill_info() and ctnetlink_conntrack_event() in net/netfilter/nf_conntrack_netlink.c.
 
 import type { Family, Flow, FlowTimestamp, SeqAdj, SynproxyInfo } from '../ctnetlink/flow.js';
 import { DCCP_ROLES, DCCP_STATES, dccp } from '../ctnetlink/protocols/dccp.js';
@@ -10,7 +10,7 @@ import { namesOfBits, STATUS_NAMES, type StatusName } from '../ctnetlink/status.
 import type { Tuple } from '../ctnetlink/tuple.js';
 import { IPS_CONFIRMED, IPS_DYING, IPS_SEQ_ADJUST } from '../ctnetlink/uapi/nf-conntrack-common.js';
 
-/** Where a flow is looked up: the zone of both directions, or of one of them while the other is in zone 0. */
+/** The zone in which a flow is looked up: that of both directions, or of one of them while the other is in zone 0. */
 export interface Zone {
   readonly id: number;
   readonly direction: 'both' | 'original' | 'reply';
@@ -33,7 +33,7 @@ export interface Counters {
   readonly bytes: bigint;
 }
 
-/** How a flow is told of: as a list has it, or by an event. */
+/** What reports a flow: a list or an event. */
 export type Telling = 'entry' | 'NEW' | 'UPDATE' | 'DESTROY';
 
 /** 128 label bits, in words of 32. */
@@ -44,7 +44,7 @@ export class MemoryFlow {
   readonly family: Family;
   readonly zone: Zone;
   readonly original: Tuple;
-  /** NAT changes it before the flow is in the table, and not afterwards. */
+  /** NAT changes it only before the flow is in the table. */
   reply: Tuple;
   /** IPS_* bits. */
   status = IPS_CONFIRMED;
@@ -58,10 +58,10 @@ export class MemoryFlow {
   sctpTags: Sides<number> = { original: 0, reply: 0 };
   dccpRole = 0;
   dccpHandshake = 0n;
-  /** Absent: there is no room for labels. */
+  /** Absent if there is no room for labels. */
   labels: LabelWords | undefined;
   helper: string | undefined;
-  /** Whether it was born with a helper: only then it can have one. */
+  /** Whether it began with a helper; otherwise it can never have one. */
   hasHelperRoom = false;
   master: Tuple | undefined;
   counters: Sides<Counters> | undefined;
@@ -90,7 +90,7 @@ export class MemoryFlow {
     return (this.status & status) !== 0;
   }
 
-  /** The flow as an object, `now` by the table's clock; the members that `telling` has. */
+  /** The flow as an object, at `now` on the table's clock, with the members that `telling` includes. */
   toFlow(telling: Telling, now: number): Omit<Flow, 'toJSON'> {
     const { protonum, zone } = this;
     const ending = telling === 'DESTROY';
@@ -131,7 +131,7 @@ export class MemoryFlow {
     return Math.max(0, Math.floor(this.deadline - now));
   }
 
-  /** What the protocol's tracker keeps: of a flow that ends its state only. */
+  /** The data of the protocol's tracker; for a flow that ends, only its state. */
   #tracker(ending: boolean): object {
     switch (this.protonum) {
       case tcp.number:

@@ -16,12 +16,12 @@ export class MemoryFlows implements Iterable<MemoryFlow> {
     return this.#byOriginal.values();
   }
 
-  /** The flow that has this tuple in one of its directions. */
+  /** The flow with this tuple in either direction. */
   find(tuple: Tuple, zone: Zone): MemoryFlow | undefined {
     return this.#byOriginal.get(keyOf(tuple, zoneOf(zone, 'original'))) ?? this.#byReply.get(keyOf(tuple, zoneOf(zone, 'reply')));
   }
 
-  /** Whether packets of this flow would be taken for those of another one. */
+  /** Whether packets of this flow would be mistaken for those of another. */
   clashes({ original, reply, zone }: MemoryFlow): boolean {
     const inOriginal = zoneOf(zone, 'original');
     const inReply = zoneOf(zone, 'reply');
@@ -49,7 +49,7 @@ export function keyOf({ protonum, src, dst, sport, dport, icmpType, icmpCode, ic
   return `${zone} ${protonum} ${src} ${dst} ${sport ?? icmpType ?? ''} ${dport ?? icmpCode ?? ''} ${icmpId ?? ''}`;
 }
 
-/** As in the kernel a hash: what is created again has the id that it had. */
+/** A hash, as in the kernel: a flow that is created again has the same id. */
 export function idOf(key: string): number {
   let hash = 0x811c9dc5;
   for (let i = 0; i < key.length; i++) hash = Math.imul(hash ^ key.charCodeAt(i), 0x01000193);

@@ -1,10 +1,10 @@
-// MemoryListeners: who listens to the events of a table in memory, through receive buffers that overflow as those of sockets do:
-// when one is full, everything is dropped until it has been read empty.
+// MemoryListeners: the listeners to the events of a table in memory. Their receive buffers overflow like those of sockets: when one is
+// full, everything is dropped until it has been read empty.
 
 import { ENOBUFS } from '../wire/errno.js';
 import type { QueuedTransport } from './queued-transport.js';
 
-/** What an event that waits takes of a receive buffer, in bytes. */
+/** Bytes of a receive buffer that a waiting event takes. */
 const CHARGE = 1280;
 
 interface Listener {
@@ -45,12 +45,12 @@ export class MemoryListeners {
     for (const listener of this.#listeners.values()) if ((listener.groups & group) !== 0) tellOne(listener, event);
   }
 
-  /** Those who listen now lose the next `count` events. */
+  /** Current listeners lose the next `count` events. */
   lose(count: number): void {
     for (const listener of this.#listeners.values()) listener.toLose += count;
   }
 
-  /** Settles when everything that was told has been taken. */
+  /** Settles when all events have been taken. */
   async taken(): Promise<void> {
     while ([...this.#listeners.values()].some(({ transport }) => transport.waiting > 0))
       await new Promise((resolve) => setImmediate(resolve));

@@ -1,5 +1,5 @@
-// MemoryTable: a connection tracking table for tests, in memory. The library above it is the real one: it sends its requests, and
-// decodes what comes back.
+// MemoryTable: a connection tracking table for tests, in memory. The library above it is the real one: it sends its requests and decodes
+// the answers.
 
 import { putTuple } from '../ctnetlink/encode.js';
 import { ORIGINAL, REPLY } from '../ctnetlink/fields.js';
@@ -25,13 +25,13 @@ import { QueuedTransport } from './queued-transport.js';
 import { flowRequest } from './table-request.js';
 import { FLOW, NOBODY, TableState } from './table-state.js';
 
-/** How a table in memory is. */
+/** Options of a table in memory. */
 export interface MemoryTableOptions {
-  /** What is in it at first. */
+  /** The initial flows. */
   readonly flows?: Iterable<FlowInit> | undefined;
   /** A further flow is refused with ENOMEM. Default 262144. */
   readonly maxEntries?: number | undefined;
-  /** When its clock begins. Default: the beginning of the year 2026. */
+  /** The time at which its clock starts. Default: the beginning of 2026. */
   readonly now?: Date | undefined;
   /** New flows have counters (sysctl nf_conntrack_acct). Default false. */
   readonly accounting?: boolean | undefined;
@@ -41,22 +41,22 @@ export interface MemoryTableOptions {
   readonly labels?: boolean | undefined;
 }
 
-/** What packets make of a flow: new values as of an update, and what has gone in each direction until now. */
+/** What packets change in a flow: new values, as in an update, and the traffic so far in each direction. */
 export type TrafficUpdate = Partial<FlowUpdate> & {
   readonly original?: TrafficCounters;
   readonly reply?: TrafficCounters;
 };
 
-/** Packets and bytes until now; absent is as before. */
+/** Packets and bytes so far; if absent, unchanged. */
 export interface TrafficCounters {
   readonly packets?: Number64 | undefined;
   readonly bytes?: Number64 | undefined;
 }
 
 /**
- * A connection tracking table in memory, for tests: without root, without recordings, on any system. `Conntrack.open` with its
- * `open` as the transport works on it as on the kernel's: lists, filters, changes with all that the kernel refuses, events, live views,
- * expectations. The rules are those of Linux 6.18. Time goes by only when `advance` says so, and nothing is left to chance.
+ * A connection tracking table in memory, for tests: without root, without recordings, on any system. With its `open` as the transport,
+ * `Conntrack.open` works on it as on the kernel's table: lists, filters, changes with all the kernel's refusals, events, live views,
+ * expectations. The rules are those of Linux 6.18. Time passes only when you call `advance`, and nothing is left to chance.
  *
  * ```ts
  * const table = new MemoryTable({ flows: [{ protocol: 'udp', original: { src: '10.0.0.1', dport: 53 } }] });
@@ -78,7 +78,7 @@ export class MemoryTable {
   readonly #message = new MessageWriter();
   #portId = 0;
 
-  /** @throws ValueError; KernelError for a flow that cannot be in a table with those before it */
+  /** @throws ValueError; KernelError for a flow that cannot coexist with those before it */
   constructor(options: MemoryTableOptions = {}) {
     const members = new Members(options, '', false);
     this.#state = new TableState({
@@ -114,7 +114,7 @@ export class MemoryTable {
     return transport;
   };
 
-  /** Every flow, as it is now, from the oldest to the newest. */
+  /** All current flows, from the oldest to the newest. */
   get flows(): Flow[] {
     return Array.from(this.#state.flows, (flow) => this.#read(flow));
   }
@@ -125,8 +125,8 @@ export class MemoryTable {
   }
 
   /**
-   * A flow begins, as if packets had begun it: NEW is told. @throws ValueError; KernelError with `code` EEXIST when one with its tuples
-   * is there, ENOMEM when the table is full
+   * Begins a flow, as if packets had begun it, with a NEW event. @throws ValueError; KernelError with `code` EEXIST if a flow with its
+   * tuples exists, ENOMEM if the table is full
    */
   add(flow: FlowInit): Flow {
     const added = this.#maker.add(flow, this.#state);
@@ -136,8 +136,8 @@ export class MemoryTable {
   }
 
   /**
-   * A flow changes, as if packets had changed it: UPDATE is told, unless only its time and counters are others.
-   * @throws ValueError; KernelError with `code` ENOENT when it is not there
+   * Changes a flow, as if packets had changed it, with an UPDATE event unless only its timeout and counters differ.
+   * @throws ValueError; KernelError with `code` ENOENT if it does not exist
    */
   change(key: FlowKeyInput, change: TrafficUpdate): Flow {
     const flow = this.#find(key);
@@ -156,14 +156,16 @@ export class MemoryTable {
     return read;
   }
 
-  /** The time of a flow is over: it ends, and DESTROY is told. @throws ValueError; KernelError with `code` ENOENT when it is not there */
+  /**
+   * Ends a flow as if its time were over, with a DESTROY event. @throws ValueError; KernelError with `code` ENOENT if it does not exist
+   */
   expire(key: FlowKeyInput): void {
     const flow = this.#find(key);
     flow.deadline = this.#state.now;
     this.#state.endIfOver(flow);
   }
 
-  /** Lets seconds go by: timeouts count down, and what has none left ends, in its order. @throws ValueError */
+  /** Lets seconds pass: timeouts count down, and whatever has no time left ends, in order. @throws ValueError */
   advance(seconds: number): void {
     if (!Number.isFinite(seconds) || seconds < 0)
       throw new ValueError(`time goes forward by a number of seconds, not by ${show(seconds)}`);
@@ -171,15 +173,15 @@ export class MemoryTable {
   }
 
   /**
-   * Who listens to events now loses the next `count` of them, as when its receive buffer is full: it is told (ENOBUFS), and how many
-   * they were. @throws ValueError
+   * Makes current listeners lose the next `count` events, as if their receive buffers were full: they are told (ENOBUFS), and how many
+   * were lost. @throws ValueError
    */
   loseEvents(count: number): void {
     const members = new Members({ count }, '', false);
     this.#state.listeners.lose(members.number('count', MAX_U32)!);
   }
 
-  /** Settles when all events have been taken by who listens to them. A stream that is paused takes none. */
+  /** Settles when the listeners have taken all events. A paused stream takes none. */
   delivered(): Promise<void> {
     return this.#state.listeners.taken();
   }
@@ -230,7 +232,7 @@ export class MemoryTable {
   }
 }
 
-/** As the kernel's, before it is doubled. */
+/** The kernel's default, before it is doubled. */
 const DEFAULT_BUFFER = 106_496;
 const DEFAULT_ENTRIES = 262_144;
 const DEFAULT_NOW = nanoseconds(Date.UTC(2026, 0, 1));
@@ -243,7 +245,7 @@ function nanoseconds(milliseconds: number): bigint {
 function timeOf(members: Members, name: string): bigint | undefined {
   const value = members.get(name);
   if (value === undefined) return undefined;
-  // Not `instanceof`: tests may run in a realm of their own.
+  // Not `instanceof`: tests may run in a separate realm.
   const time = Object.prototype.toString.call(value) === '[object Date]' ? (value as Date).getTime() : Number.NaN;
   if (Number.isNaN(time)) throw new ValueError(`${name} must be a Date, not ${show(value)}`);
   return nanoseconds(time);

@@ -1,6 +1,5 @@
-// Translations of a new flow: what the kernel makes of its reply tuple. Source: nf_nat_setup_info(), get_unique_tuple() in
-// net/netfilter/nf_nat_core.c. Where the kernel takes a port at random, because another flow has the one that was wanted, the next
-// free one is taken here.
+// Translations of a new flow: how the kernel changes its reply tuple. Source: nf_nat_setup_info(), get_unique_tuple() in
+// net/netfilter/nf_nat_core.c. If another flow has the requested port, the kernel picks a random one; this code takes the next free one.
 
 import { protocolByNumber } from '../ctnetlink/protocols/index.js';
 import { reverse } from '../ctnetlink/reverse.js';
@@ -10,7 +9,7 @@ import type { MemoryFlow } from './memory-flow.js';
 import type { MemoryFlows } from './memory-flows.js';
 import type { Translation } from './table-request.js';
 
-/** Translates the source or the destination of a flow that is not in the table yet; without `to` it stays, unless it is in use. */
+/** Translates the source or the destination of a flow that is not in the table yet; without `to` it keeps it, unless it is in use. */
 export function translate(flow: MemoryFlow, which: 'src' | 'dst', to: Translation | undefined, flows: MemoryFlows): void {
   const [port, bit, done] =
     which === 'src' ? (['sport', IPS_SRC_NAT, IPS_SRC_NAT_DONE] as const) : (['dport', IPS_DST_NAT, IPS_DST_NAT_DONE] as const);
@@ -26,7 +25,7 @@ export function translate(flow: MemoryFlow, which: 'src' | 'dst', to: Translatio
   flow.status |= done;
 }
 
-/** The tuple; if it is in use, with another source port or ICMP id, where there is one. A destination port is never changed. */
+/** The tuple; if it is in use, with another source port or ICMP id, if one is free. It never changes a destination port. */
 function freeTuple(tuple: Tuple, which: 'src' | 'dst', isUsed: (tuple: Tuple) => boolean): Tuple {
   if (!isUsed(tuple)) return tuple;
   if (tuple.icmpId !== undefined)

@@ -1,4 +1,4 @@
-// Netlink as the kernel speaks it: the messages of a datagram one after another, acknowledgements, errors and dumps. Knows nothing of
+// The kernel's side of netlink: the messages of a datagram one after another, acknowledgements, errors and dumps. It knows nothing of
 // flows. Source: net/netlink/af_netlink.c, net/netfilter/nfnetlink.c.
 
 import { DecodeError } from '../errors.js';
@@ -50,18 +50,18 @@ export interface Message {
 /** Appends the attributes of an answer. */
 export type Put = (message: MessageWriter) => void;
 
-/** What a request is answered with besides an acknowledgement: messages, made by `compose`. `undefined` for none. */
+/** The answer to a request besides an acknowledgement: messages, made by `compose`. `undefined` for none. */
 export type Answer = readonly Uint8Array[] | undefined;
 
 /**
- * What the kernel sends back for a datagram. `run` does what a message asks; a dump is one only if it returns a list.
+ * What the kernel sends back for a datagram. `run` does what a message requests; the answer is a dump only if it returns a list.
  * @returns datagrams
  */
 export function answerDatagram(datagram: Uint8Array, portId: number, run: (message: Message) => Answer): Uint8Array[] {
   const answers: Uint8Array[] = [];
   for (let at = 0; at + NLMSG_HDRLEN <= datagram.length; ) {
     const length = messageLength(datagram, at, datagram.length);
-    if (length === 0) break; // what comes behind it is not looked at
+    if (length === 0) break; // the rest of the datagram is ignored
     answers.push(...answerMessage(readMessage(datagram, at, at + length, portId), run));
     at += align4(length);
   }
@@ -132,7 +132,7 @@ function inDatagrams(messages: readonly Uint8Array[]): Uint8Array[] {
   return datagrams;
 }
 
-/** struct nlmsgerr behind its header: the errno, and the header of the request. */
+/** struct nlmsgerr after its header: the errno, and the header of the request. */
 const NLMSGERR_LEN = 4 + NLMSG_HDRLEN;
 const REASON = new TextEncoder().encode('Attribute failed policy validation\0');
 

@@ -1,4 +1,4 @@
-// QueuedTransport: a transport without a kernel. What is received is what somebody put into its queue.
+// QueuedTransport: a transport without a kernel. It receives what somebody puts into its queue.
 
 import { ClosedError } from '../errors.js';
 import { Datagrams } from '../wire/datagrams.js';
@@ -9,11 +9,11 @@ import type { Transport } from '../wire/transport.js';
 /** A datagram, or the errno of a receive that fails. */
 export type Arrival = Uint8Array | number;
 
-/** Who stands in for the kernel. */
+/** The substitute for the kernel. */
 export interface QueueOwner {
-  /** Does what a datagram asks. It may be overwritten afterwards. @returns the answers */
+  /** Does what a datagram requests. The datagram may be overwritten afterwards. @returns the answers */
   readonly answer: (request: Uint8Array) => readonly Arrival[];
-  /** How many datagrams have been lost until now. */
+  /** How many datagrams have been lost so far. */
   readonly drops?: () => number;
   /** The transport is closed: no more arrivals. */
   readonly closed?: () => void;
@@ -24,7 +24,7 @@ export class QueuedTransport implements Transport {
   readonly receiveBuffer: number;
   readonly #owner: QueueOwner;
   readonly #queue: Arrival[] = [];
-  /** The errno that the next receive fails with. */
+  /** The errno with which the next receive fails. */
   #failure: number | undefined;
   #ready: ((status: number) => void) | undefined;
   #scheduled = false;
@@ -94,7 +94,7 @@ export class QueuedTransport implements Transport {
       this.#ready = undefined;
     };
     start();
-    const nothing = () => {}; // a queue keeps no process from ending
+    const nothing = () => {}; // a queue does not keep the process alive
     return { start, stop, unref: nothing, ref: nothing, close: stop };
   }
 
@@ -107,21 +107,21 @@ export class QueuedTransport implements Transport {
     this.#owner.closed?.();
   }
 
-  /** Something has come. */
+  /** Something has arrived. */
   arrive(arrival: Arrival): void {
     if (this.#closed) return;
     this.#queue.push(arrival);
     this.#schedule();
   }
 
-  /** The next receive fails, before what waits is taken. */
+  /** Makes the next receive fail, before it takes what waits. */
   fail(errno: number): void {
     if (this.#closed) return;
     this.#failure = errno;
     this.#schedule();
   }
 
-  /** Calls as poll(2) would: again and again while something is there. */
+  /** Calls as poll(2) would: repeatedly while something waits. */
   #schedule(): void {
     if (this.#scheduled || !this.#ready || this.waiting === 0) return;
     this.#scheduled = true;

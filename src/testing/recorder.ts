@@ -1,4 +1,4 @@
-// Recorder: lets everything through between a table and the kernel, and writes it down for a replay.
+// Recorder: passes everything between the library and the kernel, and records it for a replay.
 
 import { closeSync, openSync, writeSync } from 'node:fs';
 import type { Datagrams } from '../wire/datagrams.js';
@@ -12,7 +12,7 @@ import { formatStep, HEADER, RecordingError, type Step } from './recording.js';
 export type LineSink = (line: string) => void;
 
 /**
- * Records what goes through the transports that it opens, all in one network namespace.
+ * Records the traffic of the transports that it opens, all in one network namespace.
  *
  * ```ts
  * const recorder = Recorder.toFile('table.ndjson');
@@ -31,7 +31,7 @@ export class Recorder implements Disposable {
   #place: string | undefined;
   #fd: number | undefined;
 
-  /** `inner` opens what really carries the datagrams. */
+  /** `inner` opens the transports that actually carry the datagrams. */
   constructor(sink: LineSink, inner: OpenTransport = NetlinkSocket.open) {
     this.#sink = sink;
     this.#inner = inner;
@@ -46,7 +46,7 @@ export class Recorder implements Disposable {
     return recorder;
   }
 
-  /** For the option `transport`. @throws RecordingError for a second network namespace: it has other answers to the same requests */
+  /** For the option `transport`. @throws RecordingError for a second network namespace, which has other answers to the same requests */
   readonly open: OpenTransport = (options: TransportOptions): Transport => {
     const { namespace, groups = 0, filter } = options;
     const place = namespace ? `${namespace.device}:${namespace.inode}` : 'own';

@@ -1,10 +1,10 @@
-// The file that a recorder makes and a replay reads: one JSON object a line, in the order in which things happened.
-// Its format is documented in docs/testing.md; what reads and writes it is here only.
+// The file that a recorder writes and a replay reads: one JSON object per line, in the order of events. docs/testing.md documents the
+// format; only this file reads and writes it.
 
 import { ConntrackError } from '../errors.js';
 import { HOST_BYTE_ORDER } from '../wire/bytes.js';
 
-/** The file is no recording, or one that cannot be replayed here. */
+/** The file is not a recording, or one that cannot be replayed here. */
 export class RecordingError extends ConntrackError {
   readonly code = 'RECORDING';
 }
@@ -19,7 +19,7 @@ export interface Header {
 
 /** What happened on one transport. `at`: milliseconds since the recording began. Bytes are Base64. */
 export type Step =
-  /** `filter`: a program that let only some of what came to the groups through; absent when all of it came. */
+  /** `filter`: a program that let only some messages of the groups through; absent if it received all of them. */
   | {
       readonly at: number;
       readonly transport: number;
@@ -32,7 +32,7 @@ export type Step =
   | { readonly at: number; readonly transport: number; readonly kind: 'receive'; readonly bytes: Uint8Array }
   /** A receive failed with this errno, such as 105 for ENOBUFS. */
   | { readonly at: number; readonly transport: number; readonly kind: 'fail'; readonly errno: number }
-  /** The number of lost datagrams was asked for. */
+  /** The library asked for the number of lost datagrams. */
   | { readonly at: number; readonly transport: number; readonly kind: 'drops'; readonly count: number };
 
 export const HEADER: Header = { format: 'conntrack-recording', version: 1, byteOrder: HOST_BYTE_ORDER };

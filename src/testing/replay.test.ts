@@ -220,7 +220,7 @@ suite('replay', () => {
     listen(filtered, Uint8Array.of(1, 2, 3))();
     for (const filter of [undefined, Uint8Array.of(1, 2), Uint8Array.of(1, 2, 4)])
       assert.throws(listen(filtered, filter), /another filter than in the recording/);
-    // All events are in the recording, those of the filter too.
+    // The recording has all events, including those of the filter.
     listen(text, Uint8Array.of(1, 2, 3))();
   });
 

@@ -1,6 +1,6 @@
-// Replay: a transport that answers from a recording. The code above it is the real one: same requests, same decoder.
-// Requests find their answers by what they ask, not by their place, except that the same request asked again gets the next
-// answer, and that no answer comes before the changes that it shows.
+// Replay: a transport that answers from a recording. The code above it is the real one: same requests, same decoder. A request finds its
+// answer by its content, not by its position, except that a repeated request gets the next answer, and that no answer precedes the
+// changes that it shows.
 
 import { readFileSync } from 'node:fs';
 import { Members } from '../ctnetlink/members.js';
@@ -20,7 +20,7 @@ import { NFNL_SUBSYS_CTNETLINK, NFNL_SUBSYS_CTNETLINK_EXP } from '../wire/uapi/n
 import { type Arrival, QueuedTransport } from './queued-transport.js';
 import { parseRecording, type Step } from './recording.js';
 
-/** The code under test asked for something that is not in the recording, or did not ask for all that is. */
+/** The code under test asked for something that the recording lacks, or did not ask for everything in it. */
 export class ReplayError extends ConntrackError {
   readonly code = 'REPLAY';
 }
@@ -32,18 +32,18 @@ const SEQUENCE = 8;
 /** How a recording is replayed. */
 export interface ReplayOptions {
   /**
-   * A request that is made more often than it was recorded, or again before the next answer is due, gets the last answer to it
-   * once more, if it ever had one. Default: it is an error.
+   * If a request is made more often than it was recorded, or again before the next answer is due, it gets its last answer again, if it
+   * had one. By default this is an error.
    */
   readonly repeat?: boolean | undefined;
 }
 
-/** A request and what came of it. */
+/** A request and its answer. */
 interface Exchange {
   /** Of its first message. */
   readonly sequence: number;
   readonly answers: Arrival[];
-  /** How many of the recorded changes, in the order in which they were answered, the answer comes behind. */
+  /** How many of the recorded changes, in the order in which they were answered, precede the answer. */
   readonly behind: number;
   used: boolean;
 }
@@ -64,8 +64,8 @@ interface Hearing {
  * const conntrack = await Conntrack.open({ transport: replay.open });
  * ```
  *
- * A request is what goes to the kernel. An answer that shows a change comes behind that change only. A transport that joins groups
- * gets the events of the next recorded one that did, each as soon as all requests that had been sent before it are sent again.
+ * A request is what goes to the kernel. An answer that shows a change is given only after that change. A transport that joins groups gets
+ * the events of the next recorded transport that did, each as soon as all requests that preceded it have been sent again.
  */
 export class Replay {
   /** By request, in the order of the recording. */
@@ -100,7 +100,7 @@ export class Replay {
         const key = keyOf(step.bytes);
         const same = this.#exchanges.get(key) ?? [];
         const change = isChange(step.bytes);
-        // A change that is made for the first time shows no other, and behind a loss the table is listed when there is time for it.
+        // A change that is made for the first time shows no other change, and after a loss the table is listed when there is time for it.
         const free = lossy || (change && same.length === 0);
         const behind = free ? 0 : this.#changes.length;
         const exchange: Exchange = { sequence: host32(step.bytes, SEQUENCE), answers: [], behind, used: false };
@@ -123,12 +123,12 @@ export class Replay {
     }
   }
 
-  /** @throws RecordingError for a text that is no recording, ValueError for an option that is none */
+  /** @throws RecordingError for a text that is not a recording, ValueError for an invalid option */
   static fromText(text: string, options: ReplayOptions = {}): Replay {
     return new Replay(parseRecording(text), options);
   }
 
-  /** @throws RecordingError for a file that is no recording, ValueError for an option that is none */
+  /** @throws RecordingError for a file that is not a recording, ValueError for an invalid option */
   static fromFile(path: string, options: ReplayOptions = {}): Replay {
     return Replay.fromText(readFileSync(path, 'utf8'), options);
   }
@@ -143,7 +143,7 @@ export class Replay {
       throw new ReplayError(`groups ${options.groups} are listened to, but the recording has groups ${hearing.groups}`, {
         hint: RECORD_AGAIN,
       });
-    // All events have those of any filter among them, and the code above looks for them itself.
+    // All events include those of any filter, and the library selects them itself.
     if (hearing.filter && !sameBytes(hearing.filter, options.filter))
       throw new ReplayError('events are listened to with another filter than in the recording, which has those of its own only', {
         hint: RECORD_AGAIN,
@@ -151,7 +151,7 @@ export class Replay {
     return this.#listen(portId, hearing);
   };
 
-  /** Whether everything recorded was asked for. @throws ReplayError that tells what was not */
+  /** Checks that the code under test has asked for everything recorded. @throws ReplayError that says for what it has not */
   assertDone(): void {
     const left = this.#recorded - this.#sent;
     if (left > 0) throw new ReplayError(`${left} of ${this.#recorded} recorded requests were not made`);
@@ -191,7 +191,7 @@ export class Replay {
 
 const RECORD_AGAIN = 'the code under test does something else than when it was recorded: record it again';
 
-/** Why a request has no answer. `given`: how many the recording has to it; `early`: the next of them is not due. */
+/** Why a request has no answer. `given`: how many the recording has for it; `early`: the next one is not due yet. */
 function refusal(request: Uint8Array, given: number, early: boolean): ReplayError {
   const what = `type 0x${host16(request, TYPE).toString(16)}, ${request.length} bytes`;
   if (given === 0) return new ReplayError(`the recording has no answer to this request: ${what}`, { hint: RECORD_AGAIN });
@@ -227,12 +227,12 @@ function eachMessage(datagram: Uint8Array, work: (at: number) => void): void {
   for (let at = 0; at + NLMSG_HDRLEN <= datagram.length; ) {
     work(at);
     const length = messageLength(datagram, at, datagram.length);
-    if (length === 0) return; // a damaged datagram: whoever reads it will say so
+    if (length === 0) return; // a damaged datagram: the code that reads it will say so
     at += align4(length);
   }
 }
 
-/** What a request asks, as text: its bytes without sequence numbers. */
+/** The content of a request, as text: its bytes without sequence numbers. */
 function keyOf(request: Uint8Array): string {
   const bytes = new Uint8Array(request); // a copy, also of a Buffer
   eachMessage(bytes, (at) => putHost32(bytes, at + SEQUENCE, 0));

@@ -1,5 +1,5 @@
-// Requests as the kernel reads them: by the field rows of flows and expectations, and those that only requests have.
-// Source: ctnetlink_parse_tuple_filter(), ctnetlink_parse_zone() in net/netfilter/nf_conntrack_netlink.c.
+// Reads requests as the kernel does: with the field rows of flows and expectations, and rows that only requests have. Source:
+// ctnetlink_parse_tuple_filter(), ctnetlink_parse_zone() in net/netfilter/nf_conntrack_netlink.c.
 
 import { AddressTexts } from '../ctnetlink/address-texts.js';
 import { X } from '../ctnetlink/expectation-fields.js';
@@ -34,7 +34,7 @@ import type { MessageWriter } from '../wire/message.js';
 import type { Zone } from './memory-flow.js';
 import { Refusal } from './netlink-answers.js';
 
-/** What only requests have. */
+/** Fields that only requests have. */
 const requestFields = {
   markMask: { path: [CTA_MARK_MASK], kind: 'be32', doc: 'Bits of the mark that count.' },
   statusMask: { path: [CTA_STATUS_MASK], kind: 'be32', doc: 'Bits of the status that count.' },
@@ -58,13 +58,13 @@ const fields = { ...flowFields, ...requestFields };
 /** Slot of each field, as in `S`, and of those that only requests have. */
 export const R = slotsOf(3, fields);
 
-/** A translation to an address, and to a port where one is given. */
+/** A translation to an address, and optionally to a port. */
 export interface Translation {
   readonly address: string;
   readonly port: number | undefined;
 }
 
-/** The text of a string, `undefined` when it is absent. */
+/** The text of a string; `undefined` if it is absent. */
 export function textOf(view: View, slot: number): string | undefined {
   const at = view.offset(slot);
   return view.has(slot) ? String.fromCharCode(...view.bytes.subarray(at, at + view.stringLength(slot))) : undefined;
@@ -77,7 +77,7 @@ export function hasFilter(view: View): boolean {
 
 const POLICY = compilePolicy([CTA_TUPLE_ORIG, CTA_TUPLE_REPLY, CTA_TUPLE_MASTER], fields);
 
-/** What requests about flows are read into. */
+/** The view for requests about flows. */
 export function flowRequest(): TableRequest {
   return new TableRequest(new View(POLICY), S.zone);
 }
@@ -110,13 +110,13 @@ export class TableRequest {
     return family === AF_INET ? 'ipv4' : 'ipv6';
   }
 
-  /** Whether there is anything of the tuple at `base`. */
+  /** Whether any member of the tuple at `base` is present. */
   hasTuple(base: Direction): boolean {
     for (let slot = base; slot < base + TUPLE_SIZE; slot++) if (this.view.has(slot)) return true;
     return false;
   }
 
-  /** The complete tuple at `base`, without members that its protocol has not, and without a zone. @throws Refusal */
+  /** The complete tuple at `base`, without members that its protocol lacks, and without a zone. @throws Refusal */
   tuple(base: Direction): Tuple {
     const { view } = this;
     const v4 = this.family === 'ipv4';
@@ -125,12 +125,12 @@ export class TableRequest {
     return completeTuple(toTuple(view, base, this.#addresses));
   }
 
-  /** What there is of the tuple at `base`, for a filter. */
+  /** The members of the tuple at `base` that are present, for a filter. */
   partialTuple(base: Direction): Tuple {
     return toTuple(this.view, base, this.#addresses);
   }
 
-  /** The zone that the tuples at `bases` are looked up in: that of both directions, or of one of them. @throws Refusal */
+  /** The zone in which the tuples at `bases` are looked up: that of both directions, or of one of them. @throws Refusal */
   zone(...bases: Direction[]): Zone {
     const { view } = this;
     let zone: Zone = { id: view.be16(this.#zone), direction: 'both' };
@@ -142,7 +142,7 @@ export class TableRequest {
     return zone;
   }
 
-  /** What a direction is translated to, if it is. */
+  /** The translation of a direction, if any. */
   translation(v4: number, v6: number, port: number): Translation | undefined {
     const { view } = this;
     const address = view.has(v4)
@@ -153,7 +153,7 @@ export class TableRequest {
     return address === undefined ? undefined : { address, port: view.has(port) ? view.be16(port) : undefined };
   }
 
-  /** Three numbers that belong together, in `slot` and behind it; `undefined` when none is given. @throws Refusal for some of them */
+  /** Three numbers that belong together, from `slot` on; `undefined` if none is given. @throws Refusal if only some are */
   triple(slot: number): readonly [number, number, number] | undefined {
     const { view } = this;
     const given = [slot, slot + 1, slot + 2].filter((each) => view.has(each)).length;

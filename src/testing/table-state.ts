@@ -1,4 +1,4 @@
-// TableState: what a table in memory keeps, its clock, and the events that come of what happens to it.
+// TableState: the contents of a table in memory, its clock, and the events that its changes cause.
 
 import type { Flow } from '../ctnetlink/flow.js';
 import { putFlowMessage } from '../ctnetlink/flow-message.js';
@@ -33,7 +33,7 @@ import { MemoryFlows } from './memory-flows.js';
 import { MemoryListeners } from './memory-listeners.js';
 import { PORT_ID } from './netlink-answers.js';
 
-/** nlmsg_type of entries, and of events that tell of an end. */
+/** nlmsg_type of entries, and of DESTROY events. */
 export const FLOW = (NFNL_SUBSYS_CTNETLINK << 8) | IPCTNL_MSG_CT_NEW;
 const FLOW_ENDED = (NFNL_SUBSYS_CTNETLINK << 8) | IPCTNL_MSG_CT_DELETE;
 export const EXPECTATION = (NFNL_SUBSYS_CTNETLINK_EXP << 8) | IPCTNL_MSG_EXP_NEW;
@@ -45,18 +45,18 @@ const FLOW_EVENTS = {
   DESTROY: { group: NF_NETLINK_CONNTRACK_DESTROY, type: FLOW_ENDED, flags: 0 },
 } as const;
 
-/** Nobody's request: packets, and the time. */
+/** No request: packets, or time. */
 export const NOBODY = 0;
 
 const NANOSECONDS = 1_000_000_000;
 
-/** How a table in memory is. */
+/** Settings of a table in memory. */
 export interface TableSettings {
   readonly maxEntries: number;
   readonly accounting: boolean;
   readonly timestamps: boolean;
   readonly labels: boolean;
-  /** When the table's clock begins, in nanoseconds since the epoch. */
+  /** The time at which the table's clock starts, in nanoseconds since the epoch. */
   readonly epoch: bigint;
 }
 
@@ -89,7 +89,7 @@ export class TableState implements FlowTable {
     return this.#timestamps ? this.time : undefined;
   }
 
-  /** A flow has come into the table, by a request or by nobody's. */
+  /** Announces a new flow in the table, made by a request or by packets. */
   began(flow: MemoryFlow, portId: number): void {
     this.#tell('NEW', flow, portId);
     this.endIfOver(flow);
@@ -100,7 +100,7 @@ export class TableState implements FlowTable {
     this.endIfOver(flow);
   }
 
-  /** Takes a flow out of the table, and what it expects. */
+  /** Removes a flow from the table, with its expectations. */
   remove(flow: MemoryFlow, portId: number): void {
     if (!this.flows.remove(flow)) return;
     if (flow.timestamp) flow.timestamp = { ...flow.timestamp, stop: this.time };
@@ -112,7 +112,7 @@ export class TableState implements FlowTable {
     this.expectations.removeWhere(wanted, this.expectationEvents(portId).ended);
   }
 
-  /** Lets time go by: what is over ends, in its order. */
+  /** Lets time pass: whatever has expired ends, in order. */
   advance(seconds: number): void {
     const until = this.now + seconds;
     const { ended } = this.expectationEvents(NOBODY);
