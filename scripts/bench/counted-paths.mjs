@@ -33,6 +33,7 @@ const at = (path) => import(`${root}/dist/${path}.js`);
 const { createFlowView } = await at('ctnetlink/view');
 const { S } = await at('ctnetlink/fields');
 const { isClash, lastingStatus } = await at('ctnetlink/flow-identity');
+const { addressIs, markIs, portIs } = await at('ctnetlink/filter/condition');
 const { compileFilter } = await at('ctnetlink/filter/compile');
 const { FlowReader, fieldSet } = await at('ctnetlink/flow');
 const { LabelMap } = await at('ctnetlink/label');
@@ -63,11 +64,7 @@ export let kept;
 
 const wanted = compileFilter({
   kind: 'all',
-  of: [
-    { kind: 'address', side: 'original', end: 'src', address: Uint8Array.of(10, 0, 0, 7) },
-    { kind: 'port', side: 'original', end: 'dst', port: 80 },
-    { kind: 'mark', value: 0, mask: 0xffffffff },
-  ],
+  of: [addressIs('original', 'src', Uint8Array.of(10, 0, 0, 7)), portIs('original', 'dst', 80), markIs(0, 0xffffffff)],
 });
 
 /**

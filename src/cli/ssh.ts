@@ -3,7 +3,7 @@
 
 import { readFileSync } from 'node:fs';
 import { parseAddress } from '../ctnetlink/address.js';
-import type { FlowFilter } from '../ctnetlink/filter/condition.js';
+import { addressIs, type FlowFilter, numberIs, portIs } from '../ctnetlink/filter/condition.js';
 import { tcp } from '../ctnetlink/protocols/tcp.js';
 import { UsageError } from './usage-error.js';
 
@@ -23,20 +23,17 @@ export function notThisSsh(): FlowFilter {
   const side = (name: 'original' | 'reply', from: 'src' | 'dst', to: 'src' | 'dst'): FlowFilter => ({
     kind: 'all',
     of: [
-      { kind: 'address', side: name, end: from, address: client },
-      { kind: 'port', side: name, end: from, port: clientPort },
-      { kind: 'address', side: name, end: to, address: server },
-      { kind: 'port', side: name, end: to, port: serverPort },
+      addressIs(name, from, client),
+      portIs(name, from, clientPort),
+      addressIs(name, to, server),
+      portIs(name, to, serverPort),
     ],
   });
   return {
     kind: 'not',
     of: {
       kind: 'all',
-      of: [
-        { kind: 'protocol', protonum: tcp.number },
-        { kind: 'any', of: [side('original', 'src', 'dst'), side('reply', 'dst', 'src')] },
-      ],
+      of: [numberIs('protocol', tcp.number), { kind: 'any', of: [side('original', 'src', 'dst'), side('reply', 'dst', 'src')] }],
     },
   };
 }

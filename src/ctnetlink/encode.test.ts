@@ -7,8 +7,8 @@ import { codeBlocks, page } from '../../test/support/pages.js';
 import { MessageWriter } from '../wire/message.js';
 import { parseAddress } from './address.js';
 import { putTuple } from './encode.js';
-import type { FlowFilter } from './filter/condition.js';
-import { exactKey, putKernelFilter, requiredFamily, type TupleFilter } from './filter/kernel-filter.js';
+import { addressIs, type FlowFilter, markIs, natIs, numberIs, portIs, statusIs } from './filter/condition.js';
+import { exactKey, putKernelFilter, requiredFamily, type TupleFilter } from './filter/kernel-plan.js';
 import { putFlow } from './flow-spec.js';
 import { CTA_TUPLE_ORIG } from './uapi/nfnetlink-conntrack.js';
 
@@ -60,10 +60,7 @@ test('asks for one flow', onLittleEndian, () => {
 test('lets the kernel filter a dump by protocol and port', onLittleEndian, () => {
   const filter: FlowFilter = {
     kind: 'all',
-    of: [
-      { kind: 'protocol', protonum: 6 },
-      { kind: 'port', side: 'original', end: 'dst', port: 443 },
-    ],
+    of: [numberIs('protocol', 6), portIs('original', 'dst', 443)],
   };
   const actual = hex(0x101, REQUEST | ACK | 0x300, 4, 2, (message) =>
     assert.equal(putKernelFilter(message, filter, 2, 'everything'), true),
@@ -84,69 +81,63 @@ function kernelPart(filter: FlowFilter, family: number, trusted: TupleFilter = '
 }
 
 test('never sends what the kernel gets wrong', () => {
-  const v6: FlowFilter = { kind: 'address', side: 'original', end: 'src', address: a('2001:db8::1') };
+  const v6: FlowFilter = addressIs('original', 'src', a('2001:db8::1'));
   assert.equal(kernelPart(v6, 10), '', 'IPv6 addresses are inverted');
   assert.notEqual(kernelPart(v6, 10, 'everything'), '', 'not by Linux 7.3');
   assert.equal(kernelPart(v6, 10, 'nothing'), '');
-  const masked: FlowFilter = { kind: 'address', side: 'original', end: 'src', address: a('10.0.0.0'), mask: a('255.0.0.0') };
+  const masked: FlowFilter = addressIs('original', 'src', a('10.0.0.0'), a('255.0.0.0'));
   assert.equal(kernelPart(masked, 2), '', 'prefixes cannot be told');
-  assert.equal(kernelPart({ kind: 'zone', zone: 0 }, 2), '', 'zone 0 leaves out zones of one direction');
-  assert.equal(kernelPart({ kind: 'mark', value: 0, mask: 0 }, 2), '');
-  assert.equal(kernelPart({ kind: 'status', set: 0, clear: 0 }, 2), '', 'an empty status is an error');
+  assert.equal(kernelPart(numberIs('zone', 0), 2), '', 'zone 0 leaves out zones of one direction');
+  assert.equal(kernelPart(markIs(0, 0), 2), '');
+  assert.equal(kernelPart({ kind: 'all', of: statusIs(0, 0) }, 2), '', 'an empty status is an error');
   const sctpPort: FlowFilter = {
     kind: 'all',
-    of: [
-      { kind: 'protocol', protonum: 132 },
-      { kind: 'port', side: 'original', end: 'dst', port: 1 },
-    ],
+    of: [numberIs('protocol', 132), portIs('original', 'dst', 1)],
   };
-  assert.equal(kernelPart(sctpPort, 2), kernelPart({ kind: 'protocol', protonum: 132 }, 2), 'ports count for TCP and UDP only');
+  assert.equal(kernelPart(sctpPort, 2), kernelPart(numberIs('protocol', 132), 2), 'ports count for TCP and UDP only');
   const badType: FlowFilter = {
     kind: 'all',
-    of: [
-      { kind: 'protocol', protonum: 1 },
-      { kind: 'icmp', protonum: 1, field: 'type', value: 3 },
-    ],
+    of: [numberIs('protocol', 1), numberIs('icmpType', 3)],
   };
-  assert.equal(kernelPart(badType, 2), kernelPart({ kind: 'protocol', protonum: 1 }, 2), 'types without an inverse are refused');
-  assert.equal(kernelPart({ kind: 'protocol', protonum: 6 }, 0), '', 'CTA_FILTER needs a family');
-  const notMark: FlowFilter = { kind: 'not', of: { kind: 'mark', value: 1, mask: 1 } };
+  assert.equal(kernelPart(badType, 2), kernelPart(numberIs('protocol', 1), 2), 'types without an inverse are refused');
+  assert.equal(kernelPart(numberIs('protocol', 6), 0), '', 'CTA_FILTER needs a family');
+  const notMark: FlowFilter = { kind: 'not', of: markIs(1, 1) };
   assert.equal(kernelPart(notMark, 2), '');
-  assert.equal(kernelPart({ kind: 'any', of: [{ kind: 'mark', value: 1, mask: 1 }, v6] }, 2), '');
+  assert.equal(kernelPart({ kind: 'any', of: [markIs(1, 1), v6] }, 2), '');
 });
 
 test('several statuses are one condition', () => {
   const parts: FlowFilter = {
     kind: 'all',
     of: [
-      { kind: 'status', set: 2, clear: 0 },
-      { kind: 'status', set: 0, clear: 4 },
+      { kind: 'all', of: statusIs(2, 0) },
+      { kind: 'all', of: statusIs(0, 4) },
     ],
   };
-  assert.equal(kernelPart(parts, 0), kernelPart({ kind: 'status', set: 2, clear: 4 }, 0));
+  assert.equal(kernelPart(parts, 0), kernelPart({ kind: 'all', of: statusIs(2, 4) }, 0));
 });
 
 test('a family comes from a condition, an address or a translation', () => {
   assert.equal(requiredFamily({ kind: 'family', family: 10 }), 10);
-  assert.equal(requiredFamily({ kind: 'nat', nat: 'src', address: a('::1') }), 10);
-  assert.equal(requiredFamily({ kind: 'nat', nat: 'src' }), 0);
-  assert.equal(requiredFamily({ kind: 'not', of: { kind: 'family', family: 10 } }), 0);
+  assert.equal(requiredFamily(natIs('src', a('::1'))), 10);
+  assert.equal(requiredFamily(natIs('src')), 0);
+  assert.equal(requiredFamily({ kind: 'not', of: { kind: 'family', family: 10 } }), 2, 'there is no third');
 });
 
 test('a complete tuple with a zone or an id is a key, anything less is not', () => {
   const tuple: FlowFilter[] = [
-    { kind: 'protocol', protonum: 17 },
-    { kind: 'address', side: 'original', end: 'src', address: a('192.0.2.1') },
-    { kind: 'address', side: 'original', end: 'dst', address: a('192.0.2.2') },
-    { kind: 'port', side: 'original', end: 'src', port: 1 },
-    { kind: 'port', side: 'original', end: 'dst', port: 2 },
+    numberIs('protocol', 17),
+    addressIs('original', 'src', a('192.0.2.1')),
+    addressIs('original', 'dst', a('192.0.2.2')),
+    portIs('original', 'src', 1),
+    portIs('original', 'dst', 2),
   ];
-  const zone: FlowFilter = { kind: 'zone', zone: 5 };
+  const zone: FlowFilter = numberIs('zone', 5);
   assert.equal(exactKey({ kind: 'all', of: [...tuple, zone] })?.zone, 5);
-  assert.equal(exactKey({ kind: 'all', of: [...tuple, { kind: 'zone', side: 'original', zone: 5 }] })?.tuple.zone, 5);
+  assert.equal(exactKey({ kind: 'all', of: [...tuple, numberIs('originalZone', 5)] })?.tuple.zone, 5);
   assert.equal(exactKey({ kind: 'all', of: tuple }), undefined, 'another zone may have the same tuple');
-  assert.equal(exactKey({ kind: 'all', of: [...tuple, { kind: 'zone', zone: 0 }] }), undefined);
-  const id: FlowFilter = { kind: 'id', id: 7 };
+  assert.equal(exactKey({ kind: 'all', of: [...tuple, numberIs('zone', 0)] }), undefined);
+  const id: FlowFilter = numberIs('id', 7);
   const pins: readonly FlowFilter[] = [zone, id];
   assert.deepEqual(
     [

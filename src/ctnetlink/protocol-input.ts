@@ -13,12 +13,16 @@ export type ProtocolInput = Exclude<ProtocolName, 'unknown'> | number;
 
 export function readProtocol(members: Members, name = 'protocol'): number | undefined {
   const value = members.get(name);
-  if (value === undefined || typeof value === 'number')
-    return value === undefined ? undefined : numberOf(value, MAX_U8, members.at(name));
+  return value === undefined ? undefined : protonumOf(value, members.at(name));
+}
+
+/** @throws ValueError */
+export function protonumOf(value: unknown, path: string): number {
+  if (typeof value === 'number') return numberOf(value, MAX_U8, path);
   const protocol = typeof value === 'string' ? protocolByName(value) : undefined;
   if (protocol) return protocol.number;
   const names = PROTOCOLS.map((known) => known.name).join(', ');
-  throw new ValueError(`${members.at(name)} must be a number from 0 to 255 or one of ${names}, not ${show(value)}`);
+  throw new ValueError(`${path} must be a number from 0 to 255 or one of ${names}, not ${show(value)}`);
 }
 
 /** A protocol for a message: its name, or its number. */

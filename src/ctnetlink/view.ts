@@ -7,7 +7,7 @@
 import { DecodeError } from '../errors.js';
 import { be64, dataHost16, dataHost32, host16, host32, machineWords } from '../wire/bytes.js';
 import { align4 } from '../wire/message.js';
-import { NLA_HDRLEN, NLA_TYPE_MASK, NLM_F_CREATE, NLM_F_EXCL } from '../wire/uapi/netlink.js';
+import { NLA_HDRLEN, NLA_TYPE_MASK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_MULTI } from '../wire/uapi/netlink.js';
 import { NFNL_ATTRS } from '../wire/uapi/nfnetlink.js';
 import { expectationPolicy } from './expectation-fields.js';
 import { flowPolicy } from './fields.js';
@@ -176,6 +176,14 @@ export class View {
   /** Whether an event reports a new entry rather than a change. */
   get created(): boolean {
     return (this.flags & NLM_F_CREATE) !== 0;
+  }
+
+  /**
+   * Whether the kernel sent all that it knows of the entry: it was listed or asked for. Events leave out what did not change; they are
+   * no answers, and have the sequence number 0.
+   */
+  get isWhole(): boolean {
+    return (this.flags & NLM_F_MULTI) !== 0 || this.origin !== ORIGIN_KERNEL || dataHost32(this.data, this.start + 8) !== 0;
   }
 
   /** Turns a listed or stored entry into an event: 0 new, 1 update, 2 destroy. No request caused it. */

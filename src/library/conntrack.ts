@@ -2,8 +2,9 @@
 
 import { EVENT_TYPES, type EventType, type FlowEvent } from '../ctnetlink/event.js';
 import { isOfType } from '../ctnetlink/event-type.js';
-import { isConstant, MATCH_ALL } from '../ctnetlink/filter/condition.js';
-import { requiredConditions } from '../ctnetlink/filter/kernel-filter.js';
+import { isConstant } from '../ctnetlink/filter/compile.js';
+import { MATCH_ALL, numberIs } from '../ctnetlink/filter/condition.js';
+import { requiredProtocol } from '../ctnetlink/filter/kernel-plan.js';
 import { type Filter, toFlowFilter, type WatchFilter } from '../ctnetlink/filter/object-input.js';
 import { type Flow, type FlowField, FlowReader, fieldSet } from '../ctnetlink/flow.js';
 import type { FlowChange } from '../ctnetlink/flow-change.js';
@@ -111,7 +112,7 @@ export class Conntrack implements AsyncDisposable, Disposable {
       const { id, ...named } = toFlowKey(key);
       let found: Flow | undefined;
       try {
-        this.#session.table.get(named, id === undefined ? MATCH_ALL : { kind: 'id', id }, (view) => {
+        this.#session.table.get(named, id === undefined ? MATCH_ALL : numberIs('id', id), (view) => {
           withoutOwnReference(view);
           found = new FlowReader().read(view);
         });
@@ -179,7 +180,7 @@ export class Conntrack implements AsyncDisposable, Disposable {
   update(filter: Filter, change: FlowUpdate, options: CallOptions = {}): Promise<UpdateResult> {
     return this.#session.run(options, async () => {
       const wanted = toFlowFilter(filter);
-      const protonum = requiredConditions(wanted).find((c) => c.kind === 'protocol')?.protonum;
+      const protonum = requiredProtocol(wanted);
       const how = { ...this.#session.patience(options), background: true };
       return toUpdateResult(await this.#session.table.update(wanted, toFlowChange(change, protonum), () => {}, how));
     });

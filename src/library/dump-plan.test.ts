@@ -5,17 +5,17 @@ import { suite, test } from 'node:test';
 import fc from 'fast-check';
 import { parseAddress } from '../ctnetlink/address.js';
 import { putTuple } from '../ctnetlink/encode.js';
-import { type FlowFilter, MATCH_ALL } from '../ctnetlink/filter/condition.js';
+import { addressIs, type FlowFilter, MATCH_ALL, markIs, numberIs, portIs } from '../ctnetlink/filter/condition.js';
 import { AF_INET, AF_INET6, AF_UNSPEC } from '../ctnetlink/uapi/in.js';
 import { CTA_MARK, CTA_TUPLE_ORIG } from '../ctnetlink/uapi/nfnetlink-conntrack.js';
 import { createFlowView } from '../ctnetlink/view.js';
 import { MessageWriter } from '../wire/message.js';
 import { planDumps, Sampler, SEVERAL_DUMPS_FROM, type TableSample } from './dump-plan.js';
 
-const UDP: FlowFilter = { kind: 'protocol', protonum: 17 };
-const MARK: FlowFilter = { kind: 'mark', value: 1, mask: 0xffffffff };
-const FROM_IPV4: FlowFilter = { kind: 'address', side: 'original', end: 'src', address: parseAddress('192.0.2.1')! };
-const FROM_IPV6: FlowFilter = { kind: 'address', side: 'original', end: 'src', address: parseAddress('2001:db8::1')! };
+const UDP: FlowFilter = numberIs('protocol', 17);
+const MARK: FlowFilter = markIs(1, 0xffffffff);
+const FROM_IPV4: FlowFilter = addressIs('original', 'src', parseAddress('192.0.2.1')!);
+const FROM_IPV6: FlowFilter = addressIs('original', 'src', parseAddress('2001:db8::1')!);
 
 /** A sample of 120 entries. `both`: how many of IPv4 and of IPv6 come in a dump of both families; `alone`: in one of each. */
 function sampleOf(both: readonly [number, number], alone = both): TableSample {
@@ -214,15 +214,15 @@ suite('a sample', () => {
   test('counts what the kernel lets through: by mark in any dump, by protocol and port in one of a family', () => {
     assert.deepEqual(sampled(MARK), { entries: 6, ipv4: { both: 2, alone: 2 }, ipv6: { both: 1, alone: 1 } });
     assert.deepEqual(sampled(UDP), { entries: 6, ipv4: { both: 3, alone: 1 }, ipv6: { both: 3, alone: 2 } });
-    const all: FlowFilter = { kind: 'all', of: [UDP, MARK, { kind: 'port', side: 'original', end: 'dst', port: 53 }] };
+    const all: FlowFilter = { kind: 'all', of: [UDP, MARK, portIs('original', 'dst', 53)] };
     assert.deepEqual(sampled(all), { entries: 6, ipv4: { both: 2, alone: 1 }, ipv6: { both: 1, alone: 1 } });
   });
 
   test('what the kernel cannot filter comes, and so does everything whose counters are reset', () => {
     const all = { entries: 6, ipv4: { both: 3, alone: 3 }, ipv6: { both: 3, alone: 3 } };
-    assert.deepEqual(sampled({ kind: 'state', protonum: 6, state: 3 }), all);
+    assert.deepEqual(sampled({ kind: 'state', names: ['ESTABLISHED'] }), all);
     assert.deepEqual(sampled({ kind: 'not', of: MARK }), all);
-    assert.deepEqual(sampled({ kind: 'port', side: 'original', end: 'dst', port: 80 }), all);
+    assert.deepEqual(sampled(portIs('original', 'dst', 80)), all);
     assert.deepEqual(sampled({ kind: 'all', of: [UDP, MARK] }, true), all);
   });
 

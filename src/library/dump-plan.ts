@@ -2,9 +2,8 @@
 // makes a message of each entry that its filter lets through; that keeps one processor busy. Two dumps, one a family, share out the
 // messages and let the kernel filter by tuple, but walk twice. A wrong choice costs time, never an entry.
 
-import { compileFilter, type FlowPredicate } from '../ctnetlink/filter/compile.js';
 import type { FlowFilter } from '../ctnetlink/filter/condition.js';
-import { filtersByTuple, kernelPart, requiredFamily } from '../ctnetlink/filter/kernel-filter.js';
+import { type Atoms, atomsOf, filtersByTuple, isSent, requiredFamily } from '../ctnetlink/filter/kernel-plan.js';
 import { AF_INET, AF_INET6, AF_UNSPEC } from '../ctnetlink/uapi/in.js';
 import type { View } from '../ctnetlink/view.js';
 
@@ -105,15 +104,14 @@ export async function planDumps({ filter, zero, background }: DumpPurpose, facts
 
 /** Makes a sample of the entries it is given. */
 export class Sampler implements TableSample {
-  readonly #both: FlowPredicate | undefined;
-  readonly #alone: FlowPredicate | undefined;
+  /** `undefined`: the kernel sends everything. */
+  readonly #atoms: Atoms | undefined;
   entries = 0;
   readonly ipv4: FamilySample = { both: 0, alone: 0 };
   readonly ipv6: FamilySample = { both: 0, alone: 0 };
 
   constructor({ filter, zero }: DumpPurpose) {
-    this.#both = zero ? undefined : compileFilter(kernelPart(filter, AF_UNSPEC));
-    this.#alone = zero ? undefined : compileFilter(kernelPart(filter, AF_INET));
+    this.#atoms = zero ? undefined : atomsOf(filter);
   }
 
   /** Whether it has as many as it takes. */
@@ -124,8 +122,8 @@ export class Sampler implements TableSample {
   add(view: View): this {
     this.entries++;
     const sample = view.family === AF_INET6 ? this.ipv6 : this.ipv4;
-    if (!this.#both || this.#both(view)) sample.both++;
-    if (!this.#alone || this.#alone(view)) sample.alone++;
+    if (!this.#atoms || isSent(this.#atoms, view, AF_UNSPEC)) sample.both++;
+    if (!this.#atoms || isSent(this.#atoms, view, view.family)) sample.alone++;
     return this;
   }
 }

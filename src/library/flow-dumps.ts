@@ -2,7 +2,7 @@
 
 import { compileFilter } from '../ctnetlink/filter/compile.js';
 import type { FlowFilter } from '../ctnetlink/filter/condition.js';
-import { putKernelFilter, type TupleFilter } from '../ctnetlink/filter/kernel-filter.js';
+import { putKernelFilter, type TupleFilter } from '../ctnetlink/filter/kernel-plan.js';
 import { AF_INET6, AF_UNSPEC } from '../ctnetlink/uapi/in.js';
 import { createFlowView, type View } from '../ctnetlink/view.js';
 import { KernelError } from '../errors.js';
@@ -107,7 +107,7 @@ export async function dumpFlows(
   // The other lists cannot be reset: there `zero` is without effect, as in the C tool.
   const request =
     options.zero && (options.list ?? 'conntrack') === 'conntrack' ? CT_GET_CTRZERO : GET_BY_LIST[options.list ?? 'conntrack'];
-  const wanted = compileFilter(filter);
+  const wanted = compileFilter(filter, Date.now);
   const view = createFlowView();
   const repeats = new BoundaryDuplicates();
   let begun = false;

@@ -5,7 +5,7 @@ import { type ExpectationSpec, putExpectation } from '../ctnetlink/expectation-s
 import { S } from '../ctnetlink/fields.js';
 import { compileFilter } from '../ctnetlink/filter/compile.js';
 import type { FlowFilter } from '../ctnetlink/filter/condition.js';
-import { exactKey, requiredFamily } from '../ctnetlink/filter/kernel-filter.js';
+import { exactKey, requiredFamily } from '../ctnetlink/filter/kernel-plan.js';
 import type { Family } from '../ctnetlink/flow.js';
 import { changesFlow, type FlowChange, hasLabels } from '../ctnetlink/flow-change.js';
 import { type FlowSpec, putFlow } from '../ctnetlink/flow-spec.js';
@@ -101,7 +101,7 @@ export class ConntrackTable {
    * @throws KernelError, with `code` ENOENT when there is none
    */
   get(key: FlowKey, filter: FlowFilter, visit: (view: View) => void): boolean {
-    const wanted = compileFilter(filter);
+    const wanted = compileFilter(filter, Date.now);
     const view = createFlowView();
     let found = false;
     const build = (message: MessageWriter) => putFlowKey(message, key);

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { MATCH_ALL } from '../../src/ctnetlink/filter/condition.js';
+import { MATCH_ALL, numberIs } from '../../src/ctnetlink/filter/condition.js';
 import { Conntrack, ConntrackError, type Flow, KernelError, type NewFlow } from '../../src/index.js';
 import { ConntrackTable } from '../../src/library/table.js';
 import { Watchdog } from '../fuzz/watchdog.js';
@@ -277,7 +277,7 @@ suite('one fault at one step', { skip: SELF_TEST ? 'the reference has no library
       throw refused;
     };
     const ipv4 = { kind: 'family', family: 2 } as const;
-    const filter = { kind: 'all', of: [ipv4, { kind: 'protocol', protonum: 17 }] } as const;
+    const filter = { kind: 'all', of: [ipv4, numberIs('protocol', 17)] } as const;
     await assert.rejects(table.scan(filter, { entry }), refused);
     assert.equal(seen, 1, 'the list was begun again');
     for (const filter of [MATCH_ALL, ipv4]) {

@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';
-import { type FlowFilter, MATCH_ALL } from '../../src/ctnetlink/filter/condition.js';
+import { type FlowFilter, MATCH_ALL, numberIs } from '../../src/ctnetlink/filter/condition.js';
 import { ConntrackError } from '../../src/index.js';
 import { ConntrackTable } from '../../src/library/table.js';
 import type { OpenTransport } from '../../src/wire/transport.js';
@@ -70,7 +70,7 @@ suite('both families at once', { skip: SELF_TEST ? 'the reference has no library
   for (const processors of [1, 2, 3])
     test(`the kernel filters by tuple, ${processors} processors`, async () => {
       const steps = new FaultyTransports(new Random(SEED));
-      const { seen } = await list(processors, steps.open, { kind: 'protocol', protonum: 132 });
+      const { seen } = await list(processors, steps.open, numberIs('protocol', 132));
       assert.equal(seen.size, 0);
       // Of each family the end alone; and how many entries there are, and a sample of them.
       const points = steps.steps.map(({ point }) => point).filter((point) => point === 'send' || point === 'receive');

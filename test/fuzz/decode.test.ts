@@ -7,7 +7,15 @@ import { test } from 'node:test';
 import { putKeyOf } from '../../src/ctnetlink/encode.js';
 import { ExpectationReader } from '../../src/ctnetlink/expectation.js';
 import { compileFilter } from '../../src/ctnetlink/filter/compile.js';
-import type { FlowFilter } from '../../src/ctnetlink/filter/condition.js';
+import {
+  addressIs,
+  type FlowFilter,
+  labelsAre,
+  natIs,
+  numberIs,
+  portIs,
+  statusIs,
+} from '../../src/ctnetlink/filter/condition.js';
 import { FlowReader } from '../../src/ctnetlink/flow.js';
 import { LabelMap } from '../../src/ctnetlink/label.js';
 import { CPU_STATISTICS } from '../../src/ctnetlink/statistics.js';
@@ -45,15 +53,15 @@ const FULL: FormatOptions = { layer3: true, id: true, ktimestamp: true, timestam
 const EVENT: FormatOptions = { ...FULL, event: true };
 
 const FILTERS: readonly FlowFilter[] = [
-  { kind: 'address', side: 'original', end: 'src', address: Uint8Array.of(192, 0, 2, 1) },
-  { kind: 'address', side: 'reply', end: 'dst', address: new Uint8Array(16), mask: new Uint8Array(16) },
-  { kind: 'port', side: 'reply', end: 'dst', port: 0 },
-  { kind: 'icmp', protonum: 58, field: 'id', value: 9 },
-  { kind: 'state', protonum: 6, state: 3 },
-  { kind: 'status', set: 2, clear: 4 },
-  { kind: 'labels', bits: [1, 127, 300] },
-  { kind: 'nat', nat: 'any' },
-  { kind: 'nat', nat: 'src', address: new Uint8Array(16), port: 0 },
+  addressIs('original', 'src', Uint8Array.of(192, 0, 2, 1)),
+  addressIs('reply', 'dst', new Uint8Array(16), new Uint8Array(16)),
+  portIs('reply', 'dst', 0),
+  numberIs('icmpv6Id', 9),
+  { kind: 'state', names: ['ESTABLISHED'] },
+  { kind: 'all', of: statusIs(2, 4) },
+  { kind: 'all', of: labelsAre([1, 127, 300]) },
+  natIs('any'),
+  natIs('src', new Uint8Array(16), 0),
 ];
 const predicates = FILTERS.map((filter) => compileFilter(filter)!);
 

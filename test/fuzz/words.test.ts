@@ -14,7 +14,7 @@ import { protocolOptions } from '../../src/cli/protocol-options.js';
 import { UsageError } from '../../src/cli/usage-error.js';
 import { compileFilter } from '../../src/ctnetlink/filter/compile.js';
 import { eventFilter } from '../../src/ctnetlink/filter/event-program.js';
-import { putKernelFilter, requiredFamily } from '../../src/ctnetlink/filter/kernel-filter.js';
+import { putKernelFilter, requiredFamily } from '../../src/ctnetlink/filter/kernel-plan.js';
 import { LabelMap } from '../../src/ctnetlink/label.js';
 import { PROTOCOLS } from '../../src/ctnetlink/protocols/index.js';
 import { ConntrackError } from '../../src/errors.js';

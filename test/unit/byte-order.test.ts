@@ -5,9 +5,9 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { after, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import type { FlowFilter } from '../../src/ctnetlink/filter/condition.js';
+import { addressIs, type FlowFilter, markIs, numberIs, portIs, statusIs } from '../../src/ctnetlink/filter/condition.js';
 import { eventFilter } from '../../src/ctnetlink/filter/event-program.js';
-import { putKernelFilter } from '../../src/ctnetlink/filter/kernel-filter.js';
+import { putKernelFilter } from '../../src/ctnetlink/filter/kernel-plan.js';
 import type { View } from '../../src/ctnetlink/view.js';
 import type { KernelError } from '../../src/errors.js';
 import type { ByteWriter } from '../../src/format/byte-writer.js';
@@ -121,11 +121,11 @@ describe('what is sent', () => {
       kind: 'all',
       of: [
         { kind: 'family', family: 2 },
-        { kind: 'protocol', protonum: 6 },
-        { kind: 'address', side: 'original', end: 'src', address: Uint8Array.of(192, 0, 2, 1) },
-        { kind: 'port', side: 'reply', end: 'dst', port: 443 },
-        { kind: 'mark', value: 5, mask: 0xff },
-        { kind: 'status', set: 4, clear: 0 },
+        numberIs('protocol', 6),
+        addressIs('original', 'src', Uint8Array.of(192, 0, 2, 1)),
+        portIs('reply', 'dst', 443),
+        markIs(5, 0xff),
+        { kind: 'all', of: statusIs(4, 0) },
       ],
     },
   ];
@@ -133,7 +133,7 @@ describe('what is sent', () => {
     test(`list request ${n}`, async () => {
       const there = await machine.load<typeof import('../../src/wire/message.js')>('wire/message');
       const kernelFilter =
-        await machine.load<typeof import('../../src/ctnetlink/filter/kernel-filter.js')>('ctnetlink/filter/kernel-filter');
+        await machine.load<typeof import('../../src/ctnetlink/filter/kernel-plan.js')>('ctnetlink/filter/kernel-plan');
       const build = (writer: MessageWriter, put: typeof putKernelFilter) => {
         writer.begin(0x101, 0x305, 77, 2);
         put(writer, filter, 2, 'everything');
@@ -214,14 +214,11 @@ test('a socket filter keeps the same events', async () => {
     await machine.load<typeof import('../../src/ctnetlink/filter/event-program.js')>('ctnetlink/filter/event-program');
   const filters: readonly FlowFilter[] = [
     { kind: 'family', family: 2 },
-    { kind: 'protocol', protonum: 17 },
-    { kind: 'address', side: 'original', end: 'src', address: Uint8Array.of(192, 0, 2, 1) },
+    numberIs('protocol', 17),
+    addressIs('original', 'src', Uint8Array.of(192, 0, 2, 1)),
     {
       kind: 'all',
-      of: [
-        { kind: 'protocol', protonum: 6 },
-        { kind: 'port', side: 'original', end: 'dst', port: 80 },
-      ],
+      of: [numberIs('protocol', 6), portIs('original', 'dst', 80)],
     },
   ];
   const events = fixtures.filter(({ expected }) => expected.view === 'flow');

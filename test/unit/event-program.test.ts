@@ -2,8 +2,9 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { inspect } from 'node:util';
 import { compileFilter } from '../../src/ctnetlink/filter/compile.js';
-import { type FlowCondition, type FlowFilter, MATCH_ALL } from '../../src/ctnetlink/filter/condition.js';
+import { addressIs, type FlowFilter, MATCH_ALL, markIs, numberIs, portIs } from '../../src/ctnetlink/filter/condition.js';
 import { eventFilter } from '../../src/ctnetlink/filter/event-program.js';
 import { createFlowView } from '../../src/ctnetlink/view.js';
 import { DecodeError } from '../../src/errors.js';
@@ -43,23 +44,23 @@ function randomFlow(random: Random): TestFlow {
   };
 }
 
-function randomCondition(random: Random): FlowCondition {
+function randomCondition(random: Random): FlowFilter {
   const side = random.chance(0.75) ? 'original' : 'reply';
   const end = random.chance(0.5) ? 'src' : 'dst';
   switch (random.below(6)) {
     case 0:
       return { kind: 'family', family: random.pick([2, 10]) };
     case 1:
-      return { kind: 'protocol', protonum: random.pick(PROTOCOLS) };
+      return numberIs('protocol', random.pick(PROTOCOLS));
     case 2:
-      return { kind: 'port', side, end, port: random.pick(PORTS) };
+      return portIs(side, end, random.pick(PORTS));
     case 3:
-      return { kind: 'mark', value: random.below(3), mask: 0xffffffff };
+      return markIs(random.below(3), 0xffffffff);
     default: {
       const address = Uint8Array.from(random.pick(random.chance(0.5) ? V4 : V6));
-      if (random.chance(0.5)) return { kind: 'address', side, end, address };
+      if (random.chance(0.5)) return addressIs(side, end, address);
       const mask = address.map(() => random.pick([0, 0xff, 0xf0, 0x55]));
-      return { kind: 'address', side, end, address, mask };
+      return addressIs(side, end, address, mask);
     }
   }
 }
@@ -94,13 +95,15 @@ test('nothing that is wanted is dropped, and of sound messages nothing is kept t
     const kept = runBpf(program, message) !== 0;
     if (wants(filter, message)) {
       wanted++;
-      assert.ok(kept, JSON.stringify(filter));
+      assert.ok(kept, inspect(filter, { depth: 9 }));
     } else if (!kept) dropped++;
     // What consists of conditions on the original direction only is judged for good.
     const judged =
       filter.kind === 'all' &&
-      filter.of.every((c) => c.kind === 'family' || c.kind === 'protocol' || (c.kind === 'address' && c.side === 'original'));
-    if (judged) assert.equal(kept, wants(filter, message), JSON.stringify(filter));
+      filter.of.every(
+        (c) => c.kind === 'family' || c.kind === 'number' || (c.kind === 'address' && c.ends[0]!.side === 'original'),
+      );
+    if (judged) assert.equal(kept, wants(filter, message), inspect(filter, { depth: 9 }));
   }
   assert.ok(dropped > 1000 && wanted > 300, `${dropped} dropped, ${wanted} wanted`);
 });
@@ -138,7 +141,7 @@ test('nor of captured, damaged and random ones', () => {
     // A datagram shorter than what a filter looks at cannot be an event; the kernel makes none.
     if (!program || message.length < 100 || repeats(message, 20, message.length) || !wants(filter, message)) continue;
     wanted++;
-    assert.notEqual(runBpf(program, message), 0, `${JSON.stringify(filter)}\n${Buffer.from(message).toString('hex')}`);
+    assert.notEqual(runBpf(program, message), 0, `${inspect(filter, { depth: 9 })}\n${Buffer.from(message).toString('hex')}`);
   }
   assert.ok(wanted > 60, `${wanted} wanted`);
 });
@@ -146,10 +149,7 @@ test('nor of captured, damaged and random ones', () => {
 test('ports are judged where the protocol has them', () => {
   const program = eventFilter({
     kind: 'all',
-    of: [
-      { kind: 'protocol', protonum: 6 },
-      { kind: 'port', side: 'original', end: 'dst', port: 80 },
-    ],
+    of: [numberIs('protocol', 6), portIs('original', 'dst', 80)],
   });
   assert.ok(program);
   for (const src of [V4[0]!, V6[0]!]) {
@@ -162,6 +162,6 @@ test('ports are judged where the protocol has them', () => {
 
 test('there is no program where it would let everything through', () => {
   assert.equal(eventFilter(MATCH_ALL), undefined);
-  assert.equal(eventFilter({ kind: 'mark', value: 1, mask: 1 }), undefined);
-  assert.equal(eventFilter({ kind: 'port', side: 'reply', end: 'src', port: 1 }), undefined);
+  assert.equal(eventFilter(markIs(1, 1)), undefined);
+  assert.equal(eventFilter(portIs('reply', 'src', 1)), undefined);
 });

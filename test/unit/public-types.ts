@@ -211,6 +211,20 @@ export async function filters(conntrack: Conntrack, given: Filter, lasting: Watc
   conntrack.list({ protocol: 6, state: 'ESTABLISHED', original: { dport: 443 } });
   conntrack.list({ protocol, mark: 1, original: { src: '192.0.2.1' } });
   conntrack.list({ ...given, mark: 1 });
+  // Sets, ranges and bounds, and states of any tracker.
+  conntrack.list({
+    state: ['ESTABLISHED', 'SYN_SENT'],
+    protocol: ['tcp', 'sctp'],
+    port: [53, [8000, 8999]],
+    bytes: { min: 1000 },
+  });
+  conntrack.list({
+    host: ['10.0.0.0/8', 'private'],
+    snatTo: { port: 1 },
+    start: { after: 5n },
+    has: 'helper',
+    master: { dport: 21 },
+  });
   conntrack.list(lasting);
   for (const name of ['tcp', 'udp', 'icmp'] as const) await conntrack.count({ protocol: name });
   await conntrack.watch(lasting);
@@ -229,8 +243,6 @@ export async function filters(conntrack: Conntrack, given: Filter, lasting: Watc
   conntrack.list({ protocol: 'sctp', state: 'SYN_SENT' });
   // @ts-expect-error: a state of TCP
   conntrack.list({ protocol: 'dccp', state: 'SYN_SENT' });
-  // @ts-expect-error: a state needs a protocol
-  conntrack.list({ state: 'ESTABLISHED' });
   // @ts-expect-error: ICMP has no ports
   conntrack.list({ protocol: 'icmp', original: { dport: 53 } });
   // @ts-expect-error: ICMP has no ports

@@ -41,7 +41,7 @@ suite('refused', () => {
         [{ protocol: 'udp', state: 'ESTABLISHED' }, /^state: udp has no states; tcp, sctp and dccp have$/],
         [{ protocol: 17, state: 'ESTABLISHED' }, /^state: udp has no states/],
         [{ protocol: 50, state: 'ESTABLISHED' }, /^state: protocol 50 has no states/],
-        [{ state: 'ESTABLISHED' }, /^state needs a protocol that has states/],
+        [{ state: 'GONE' }, /^state must be one of NONE, SYN_SENT, .*, not "GONE"/],
         [{ protocol: 'tcp', state: 'COOKIE_WAIT' }, /^state of tcp must be one of NONE, SYN_SENT, .*, not "COOKIE_WAIT"/],
         [{ protocol: 'sctp', state: 'SYN_SENT' }, /^state of sctp must be one of NONE, CLOSED, .*, not "SYN_SENT"/],
         [{ protocol: 'icmp', original: { dport: 53 } }, /^original\.dport: icmp has no ports$/],

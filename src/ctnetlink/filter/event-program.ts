@@ -1,10 +1,10 @@
 // The part of a FlowFilter that a socket filter can do before an event takes room in the queue: family, protocol, and addresses
-// and ports of the original direction, which stand at fixed offsets (docs/kernel.md 3.12, 6.6). As with kernel-filter.ts it is a
+// and ports of the original direction, which stand at fixed offsets (docs/kernel.md 3.12, 6.6). As with kernel-plan.ts it is a
 // pre-filter only: what it cannot judge it lets through, and every event is checked again.
 
 import { be16, be32, putHost16 } from '../../wire/bytes.js';
 import { NLA_F_NESTED } from '../../wire/uapi/netlink.js';
-import { type AddressBytes, familyOf } from '../address.js';
+import { type AddressBytes, familyOf, prefixMask } from '../address.js';
 import { AF_INET, AF_INET6 } from '../uapi/in.js';
 import {
   CTA_IP_V4_DST,
@@ -19,8 +19,9 @@ import {
   CTA_TUPLE_PROTO,
 } from '../uapi/nfnetlink-conntrack.js';
 import { BpfProgram } from './bpf.js';
-import type { FlowCondition, FlowFilter } from './condition.js';
-import { requiredConditions } from './kernel-filter.js';
+import type { FlowFilter } from './condition.js';
+import { requiredLeaves } from './kernel-plan.js';
+import { rangesOfAddresses, single } from './sets.js';
 
 /** nfgen_family */
 const FAMILY = 16;
@@ -64,11 +65,16 @@ function offsets(family: number, addressSize: number, sourceType: number, destin
   };
 }
 
-type Usable = Extract<FlowCondition, { kind: 'family' | 'protocol' | 'address' | 'port' }>;
+/** What the program can judge. */
+type Usable =
+  | { readonly kind: 'family'; readonly family: number }
+  | { readonly kind: 'protocol'; readonly protonum: number }
+  | { readonly kind: 'address'; readonly end: 'src' | 'dst'; readonly address: AddressBytes; readonly mask?: AddressBytes }
+  | { readonly kind: 'port'; readonly end: 'src' | 'dst'; readonly port: number };
 
 /** The socket filter for events that `filter` may want, as struct sock_filter; `undefined` when it would let everything through. */
 export function eventFilter(filter: FlowFilter): Uint8Array | undefined {
-  const conditions = requiredConditions(filter).filter(isUsable);
+  const conditions = usableOf(filter);
   if (conditions.length === 0) return undefined;
   const program = new BpfProgram();
   for (const layout of [IPV4, IPV6]) {
@@ -84,8 +90,31 @@ export function eventFilter(filter: FlowFilter): Uint8Array | undefined {
   return program.encode();
 }
 
-function isUsable(c: FlowCondition): c is Usable {
-  return c.kind === 'family' || c.kind === 'protocol' || ((c.kind === 'address' || c.kind === 'port') && c.side === 'original');
+function usableOf(filter: FlowFilter): Usable[] {
+  const found: Usable[] = [];
+  for (const { condition: c, wanted } of requiredLeaves(filter)) {
+    if (!wanted) continue;
+    if (c.kind === 'family') found.push(c);
+    else if (c.kind === 'number' && c.field === 'protocol') {
+      const protonum = single(c.ranges);
+      if (protonum !== undefined) found.push({ kind: 'protocol', protonum });
+    } else if ((c.kind === 'address' || c.kind === 'port') && c.ends.length === 1 && c.ends[0]!.side === 'original') {
+      const { end } = c.ends[0]!;
+      if (c.kind === 'port') {
+        const port = single(c.ranges);
+        if (port !== undefined) found.push({ kind: 'port', end, port });
+      } else if (c.set.names.length + c.set.sockets.length === 0) {
+        const ranges = rangesOfAddresses(c.set);
+        const { masked } = c.set;
+        if (ranges.length + masked.length !== 1) continue;
+        const [range] = ranges;
+        if (!range) found.push({ kind: 'address', end, ...masked[0]! });
+        else if (range.prefix !== undefined)
+          found.push({ kind: 'address', end, address: range.first, mask: prefixMask(range.prefix, range.first.length) });
+      }
+    }
+  }
+  return found;
 }
 
 /** Judges an event of one family for good. */

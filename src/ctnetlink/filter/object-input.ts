@@ -1,37 +1,91 @@
 // Filter: which flows are meant, as callers write it: the members of a flow that must be so. → FlowFilter.
+// A filter in text becomes the same objects (to-object.ts), so this is where all filters of the library come in.
 
 import { ValueError } from '../../errors.js';
-import { type AddressBytes, familyOf, prefixMask } from '../address.js';
+import { formatAddress, parseAddress } from '../address.js';
 import type { Family, FlowState } from '../flow.js';
-import { addressOf, MAX_U8, MAX_U16, MAX_U32, Members, numberOf, show } from '../members.js';
-import { nameOf, type ProtocolInput, readFamily, readLabels, readProtocol, readState, readStatus } from '../protocol-input.js';
+import { MAX_U8, MAX_U16, MAX_U32, Members, numberOf, show } from '../members.js';
+import { nameOf, type ProtocolInput, protonumOf, readFamily, readLabels, readStatus } from '../protocol-input.js';
 import { DCCP_ROLES, type DccpRole, type DccpState, dccp } from '../protocols/dccp.js';
+import { gre } from '../protocols/gre.js';
 import { icmp } from '../protocols/icmp.js';
 import { icmpv6 } from '../protocols/icmpv6.js';
+import { PROTOCOLS, protocolByNumber } from '../protocols/index.js';
 import { type SctpState, sctp } from '../protocols/sctp.js';
 import type { TcpState } from '../protocols/tcp.js';
 import type { Protocol } from '../schema.js';
 import type { StatusName } from '../status.js';
-import type { End, FlowCondition, FlowFilter, Side } from './condition.js';
+import { readAddresses } from './address-values.js';
+import {
+  type End,
+  type FlowCondition,
+  type FlowFilter,
+  labelsAre,
+  MAX_COUNT,
+  markIs,
+  type NumberField,
+  natIs,
+  PRESENCES,
+  type Presence,
+  type Side,
+  statusIs,
+  type TupleEnd,
+} from './condition.js';
+import { maxOf } from './number-fields.js';
+import { type AddressSet, addressSet, type Ranges, rangesOf, unionOfAddresses } from './sets.js';
+import { parseTime } from './times.js';
+
+/** Both ends are in. */
+export type NumberRange = readonly [from: number, to: number];
+
+/** A number; several numbers and ranges, one of which it must be in; or bounds, both of which are in. */
+export type Numbers = number | readonly (number | NumberRange)[] | { readonly min?: number; readonly max?: number };
+
+/**
+ * An address `192.0.2.7`, a network `2001:db8::/32` or `10.0.0.1/255.0.0.255`, a range `10.0.0.1-10.0.0.9`, an address and a port of the
+ * same end `192.0.2.7:443` or `[2001:db8::1]:443`, or a name: `private`, `cgnat`, `loopback`, `link-local`, `multicast`, `public`.
+ * Or several of them, one of which it must be in.
+ */
+export type Addresses = string | readonly string[];
+
+/** From a moment on, and before another: RFC 3339 with a zone, or nanoseconds since the epoch. */
+export interface TimeRange {
+  /** At or after. */
+  readonly after?: string | bigint;
+  /** Before. */
+  readonly before?: string | bigint;
+}
+
+/** What an end of a tuple must be like. */
+interface EndMatch {
+  /** Source address. */
+  readonly src?: Addresses;
+  /** Destination address. */
+  readonly dst?: Addresses;
+  /** One of both addresses. */
+  readonly host?: Addresses;
+  /** Source port, 0 to 65535; with `protocol: 'gre'` the key. Without, flows of GRE have none. */
+  readonly sport?: Numbers;
+  /** As `sport`, of the destination. */
+  readonly dport?: Numbers;
+  /** One of both ports. */
+  readonly port?: Numbers;
+}
 
 /** What a direction must be like, the original one. Which members go together depends on the protocol. */
-export interface OriginalMatch {
-  /** Source address, or a network: `192.0.2.7`, `192.0.2.0/24`, `2001:db8::/32`, `10.0.0.1/255.0.0.255`. */
-  readonly src?: string;
-  /** Destination address or network. */
-  readonly dst?: string;
-  /** Source port or GRE key, 0 to 65535. */
-  readonly sport?: number;
-  /** Destination port or GRE key, 0 to 65535. */
-  readonly dport?: number;
+export interface OriginalMatch extends EndMatch {
   /** ICMP and ICMPv6, original direction: 0 to 255. */
-  readonly icmpType?: number;
+  readonly icmpType?: Numbers;
   /** As `icmpType`. */
-  readonly icmpCode?: number;
+  readonly icmpCode?: Numbers;
   /** ICMP and ICMPv6, original direction: 0 to 65535. */
-  readonly icmpId?: number;
+  readonly icmpId?: Numbers;
   /** Zone of this direction only, 0 to 65535; an entry without one has 0. */
-  readonly zone?: number;
+  readonly zone?: Numbers;
+  /** Bytes of this direction. */
+  readonly bytes?: Numbers;
+  /** Packets of this direction. */
+  readonly packets?: Numbers;
 }
 
 /** What a direction must be like, for protocols with ports or keys, and where no protocol is named. */
@@ -41,78 +95,113 @@ export interface TupleMatch extends OriginalMatch {
   readonly icmpId?: never;
 }
 
+/** What the tuple of the flow must be like that this one was expected by. */
+export interface MasterMatch extends EndMatch {}
+
 /** What the original direction must be like, for ICMP and ICMPv6. */
 export interface IcmpMatch extends OriginalMatch {
   readonly sport?: never;
   readonly dport?: never;
+  readonly port?: never;
 }
 
 /** What the reply direction must be like, for ICMP and ICMPv6. */
 export interface AddressMatch extends TupleMatch {
   readonly sport?: never;
   readonly dport?: never;
+  readonly port?: never;
 }
 
-/** Translated at all, to this address, or to this address and port. */
+/** Translated at all, to this address, or to this address and port, each of which was another before. */
 export type NatMatch = true | string | { readonly address?: string; readonly port?: number };
 
 /** As `NatMatch`, for protocols without ports. */
 export type AddressNatMatch = true | string | { readonly address?: string; readonly port?: never };
 
+/** How a translated flow is seen: whether each part was another before does not matter. */
+export type NatToMatch = Addresses | { readonly port: Numbers };
+
 /** The members of a filter. Which of them go together depends on the protocol: `Filter` says it. */
 export interface FilterMembers {
   readonly family?: Family;
-  /** Layer-4 protocol. Matches `-p`. */
-  readonly protocol?: ProtocolInput;
+  /** Layer-4 protocol, or several. Matches `-p`. */
+  readonly protocol?: ProtocolInput | readonly ProtocolInput[];
   /** Matches `-s`, `-d`, `--sport`, `--dport`, `--icmp-type` and its kin, `--orig-zone`. */
   readonly original?: OriginalMatch;
   /** Matches `-r`, `-q`, `--reply-port-src`, `--reply-port-dst`, `--reply-zone`. */
   readonly reply?: TupleMatch;
-  /** State of the tracker; needs `protocol` tcp, sctp or dccp. Matches `--state`. */
-  readonly state?: FlowState;
-  /** The ctmark is this, or `(mark & mask) === value`. A flow without marks has 0. Matches `-m`. */
-  readonly mark?: number | { readonly value: number; readonly mask: number };
+  /** Of an expected flow: the tuple of the flow that it was expected by. */
+  readonly master?: MasterMatch;
+  /** One of the four addresses of both directions. */
+  readonly host?: Addresses;
+  /** One of the four ports of both directions. */
+  readonly port?: Numbers;
+  /** State of the tracker, or several; without a protocol, of any tracker. Matches `--state`. */
+  readonly state?: FlowState | readonly FlowState[];
+  /** The ctmark, or `mark & mask`. A flow without marks has 0. Matches `-m`. */
+  readonly mark?: Numbers | { readonly value: Numbers; readonly mask: number };
   /** All of these bits are set; `{ not: { status: [...] } }` for the contrary. Matches `-u`. */
   readonly status?: readonly StatusName[];
   /** All of these label bits are set. Matches `-l`. */
   readonly labels?: readonly number[];
+  /** One of these label bits is set. */
+  readonly anyLabel?: readonly number[];
   /** Zone of both directions, 0 to 65535. Matches `-w`. */
-  readonly zone?: number;
+  readonly zone?: Numbers;
   /** Identifier of the entry. Matches `-i`. */
-  readonly id?: number;
-  /** Exactly this many seconds are left. Matches `-t`. */
-  readonly timeout?: number;
+  readonly id?: Numbers;
+  /** So many seconds are left. Matches `-t`. */
+  readonly timeout?: Numbers;
+  /** Reference count. */
+  readonly use?: Numbers;
   /** The obsolete secmark number. Matches `-c`. */
-  readonly secmark?: number;
+  readonly secmark?: Numbers;
+  /** Security context, or several. */
+  readonly secctx?: string | readonly string[];
+  /** Name of the helper, or several. */
+  readonly helper?: string | readonly string[];
+  /** Bytes of both directions. Unknown while `net.netfilter.nf_conntrack_acct` is 0. */
+  readonly bytes?: Numbers;
+  /** Packets of both directions. */
+  readonly packets?: Numbers;
+  /** Seconds since the start, until the end of a flow that has ended. Unknown while `net.netfilter.nf_conntrack_timestamp` is 0. */
+  readonly age?: Numbers;
+  readonly start?: TimeRange;
+  readonly stop?: TimeRange;
   /** Source-translated. Matches `-n`. */
   readonly srcNat?: NatMatch;
   /** Destination-translated. Matches `-g`. */
   readonly dstNat?: NatMatch;
   /** Translated in any way. Matches `-j`. */
   readonly anyNat?: NatMatch;
+  /** Source-translated, and seen as one of these. */
+  readonly snatTo?: NatToMatch;
+  /** Destination-translated, and seen as one of these. */
+  readonly dnatTo?: NatToMatch;
   /** Verification tags of SCTP. Matches `--orig-vtag`, `--reply-vtag`. */
-  readonly sctp?: { readonly vtagOriginal?: number; readonly vtagReply?: number };
+  readonly sctp?: { readonly vtagOriginal?: Numbers; readonly vtagReply?: Numbers };
   /** Role of the original direction of DCCP. Matches `--role`. */
   readonly dccp?: { readonly role?: DccpRole };
+  /** The flow has this, or all of these. */
+  readonly has?: Presence | readonly Presence[];
   /** All of these hold as well. */
   readonly all?: readonly Filter[];
   /** At least one of these holds as well. */
   readonly any?: readonly Filter[];
-  /** This does not hold. */
+  /** This is known not to hold. */
   readonly not?: Filter;
 }
 
-/** Of every protocol, so without a state. */
+/** Of every protocol. */
 interface AnyFilter extends FilterMembers {
   readonly protocol?: never;
   readonly original?: TupleMatch;
-  readonly state?: never;
 }
 
 interface TcpFilter extends FilterMembers {
   readonly protocol: 'tcp';
   readonly original?: TupleMatch;
-  readonly state?: TcpState;
+  readonly state?: TcpState | readonly TcpState[];
   readonly sctp?: never;
   readonly dccp?: never;
 }
@@ -120,14 +209,14 @@ interface TcpFilter extends FilterMembers {
 interface SctpFilter extends FilterMembers {
   readonly protocol: 'sctp';
   readonly original?: TupleMatch;
-  readonly state?: SctpState;
+  readonly state?: SctpState | readonly SctpState[];
   readonly dccp?: never;
 }
 
 interface DccpFilter extends FilterMembers {
   readonly protocol: 'dccp';
   readonly original?: TupleMatch;
-  readonly state?: DccpState;
+  readonly state?: DccpState | readonly DccpState[];
   readonly sctp?: never;
 }
 
@@ -151,9 +240,9 @@ interface IcmpFilter extends FilterMembers {
   readonly dccp?: never;
 }
 
-/** The compiler cannot tell which members suit a number. */
+/** The compiler cannot tell which members suit a number, or several protocols. */
 interface NumberFilter extends FilterMembers {
-  readonly protocol: number;
+  readonly protocol: number | readonly ProtocolInput[];
 }
 
 /**
@@ -170,6 +259,14 @@ interface Lasting {
   readonly mark?: never;
   readonly status?: never;
   readonly labels?: never;
+  readonly anyLabel?: never;
+  readonly helper?: never;
+  readonly secctx?: never;
+  readonly bytes?: never;
+  readonly packets?: never;
+  readonly age?: never;
+  readonly stop?: never;
+  readonly use?: never;
   readonly timeout?: never;
   readonly secmark?: never;
   readonly sctp?: never;
@@ -185,40 +282,58 @@ interface Lasting {
  */
 export type WatchFilter = Filter & Lasting;
 
+/** A filter as an object, or as text in the filter language (docs/filters.md). */
+export type FilterInput = Filter | string;
+
 /** @throws ValueError */
 export function toFlowFilter(filter: Filter, path = ''): FlowFilter {
   const members = new Members(filter, path, true);
   const of: FlowFilter[] = [];
   const family = readFamily(members);
-  const protonum = readProtocol(members);
   if (family !== undefined) of.push({ kind: 'family', family });
-  if (protonum !== undefined) of.push({ kind: 'protocol', protonum });
-  for (const side of ['original', 'reply'] as const) of.push(...tupleConditions(members, side, protonum));
-  const state = readState(members, protonum);
-  if (state !== undefined) of.push({ kind: 'state', protonum: protonum!, state });
-  const mark = readMark(members);
-  if (mark) of.push({ kind: 'mark', ...mark });
+  const protocols = readProtocols(members);
+  const protonum = protocols?.length === 1 ? protocols[0] : undefined;
+  const inner: FlowFilter[] = [];
+  for (const side of ['original', 'reply', 'master'] as const) inner.push(...tupleConditions(members, side, protonum));
+  // Fields of ICMP, and keys, are of one protocol anyway.
+  const implied = inner.some((c) => (c.kind === 'number' && c.field.startsWith('icmp')) || (c.kind === 'port' && c.of === 'key'));
+  if (protocols && !implied) of.push({ kind: 'number', field: 'protocol', ranges: rangesOf(protocols.map((n) => [n, n])) });
+  of.push(...inner);
+  const host = readSet(members, 'host');
+  if (host) of.push({ kind: 'address', ends: ALL_ENDS, set: host });
+  const port = readNumbers(members, 'port', MAX_U16);
+  if (port) of.push(...portConditions(ALL_ENDS, port, members.at('port'), protonum));
+  const state = readStates(members, protonum);
+  if (state) of.push({ kind: 'state', names: state });
+  of.push(...markConditions(members));
   const status = readStatus(members);
-  if (status !== undefined) of.push({ kind: 'status', set: status, clear: 0 });
+  if (status !== undefined) of.push(...statusIs(status, 0));
   const labels = readLabels(members, 'labels', MAX_LABEL);
-  if (labels) of.push({ kind: 'labels', bits: labels });
-  const zone = members.number('zone', MAX_U16);
-  if (zone !== undefined) of.push({ kind: 'zone', zone });
-  const id = members.number('id', MAX_U32);
-  if (id !== undefined) of.push({ kind: 'id', id });
-  const seconds = members.number('timeout', MAX_U32);
-  if (seconds !== undefined) of.push({ kind: 'timeout', seconds });
-  const secmark = members.number('secmark', MAX_U32);
-  if (secmark !== undefined) of.push({ kind: 'secmark', value: secmark });
-  for (const [name, nat] of [
-    ['srcNat', 'src'],
-    ['dstNat', 'dst'],
-    ['anyNat', 'any'],
-  ] as const) {
+  if (labels) of.push(...labelsAre(labels));
+  const anyLabel = readLabels(members, 'anyLabel', MAX_LABEL);
+  if (anyLabel) of.push({ kind: 'label', bits: sorted(notEmpty(anyLabel, members.at('anyLabel'))) });
+  for (const field of ['zone', 'id', 'timeout', 'use', 'secmark'] as const) of.push(...numberCondition(members, field, field));
+  for (const field of ['helper', 'secctx'] as const) {
+    const values = readStrings(members, field);
+    if (values) of.push({ kind: 'text', field, values: sortedTexts(values) });
+  }
+  of.push(...counterConditions(members, undefined));
+  const age = readNumbers(members, 'age', MAX_COUNT / 1000, (seconds) => Math.round(seconds * 1000));
+  if (age) of.push({ kind: 'age', ranges: age });
+  for (const name of ['start', 'stop'] as const) {
+    const range = readTimeRange(members, name);
+    if (range) of.push({ kind: 'time', of: name, ...range });
+  }
+  for (const [name, nat] of NAT_MEMBERS) {
     const condition = natCondition(members, name, nat, protonum);
     if (condition) of.push(condition);
   }
+  for (const [name, nat] of NAT_TO_MEMBERS) {
+    const condition = natToCondition(members, name, nat);
+    if (condition) of.push(condition);
+  }
   of.push(...protocolConditions(members, protonum));
+  for (const what of readHas(members)) of.push({ kind: 'has', what });
   const list = (name: string) => members.list(name)?.map((item, i) => toFlowFilter(item as Filter, members.at(`${name}[${i}]`)));
   of.push(...(list('all') ?? []));
   const any = list('any');
@@ -229,42 +344,214 @@ export function toFlowFilter(filter: Filter, path = ''): FlowFilter {
   return { kind: 'all', of };
 }
 
-/** Kernels store 128 labels, but a filter may ask for any that a label file can name. */
-const MAX_LABEL = 1023;
+const NAT_MEMBERS = [
+  ['srcNat', 'src'],
+  ['dstNat', 'dst'],
+  ['anyNat', 'any'],
+] as const;
 
-function tupleConditions(members: Members, side: Side, protonum: number | undefined): FlowCondition[] {
+const NAT_TO_MEMBERS = [
+  ['snatTo', 'src'],
+  ['dnatTo', 'dst'],
+] as const;
+
+const ORIGINAL_ENDS = endsOf('original');
+const REPLY_ENDS = endsOf('reply');
+const ALL_ENDS = [...ORIGINAL_ENDS, ...REPLY_ENDS];
+
+function endsOf(side: TupleEnd['side']): readonly TupleEnd[] {
+  return [
+    { side, end: 'src' },
+    { side, end: 'dst' },
+  ];
+}
+
+/** Kernels store 128 labels, but a filter may ask for any that a label file can name. */
+export const MAX_LABEL = 1023;
+
+function sorted(numbers: readonly number[]): readonly number[] {
+  return [...new Set(numbers)].sort((a, b) => a - b);
+}
+
+function sortedTexts(texts: readonly string[]): readonly string[] {
+  return [...new Set(texts)].sort();
+}
+
+/** An empty list would match nothing where it stands, and everything behind `not`: nobody means it. */
+function notEmpty<T>(list: readonly T[], path: string): readonly T[] {
+  if (list.length === 0) throw new ValueError(`${path} is an empty list`, { hint: 'leave the member out, or give it a value' });
+  return list;
+}
+
+/**
+ * A number, several, or bounds. @param scale what a given number becomes
+ * @throws ValueError, also where nothing could match
+ */
+function readNumbers(
+  members: Members,
+  name: string,
+  max: number,
+  scale: (given: number) => number = IDENTITY,
+): Ranges | undefined {
+  const value = members.get(name);
+  if (value === undefined) return undefined;
+  return toRanges(value, max, members.at(name), scale);
+}
+
+function toRanges(value: unknown, max: number, path: string, scale: (given: number) => number): Ranges {
+  const one = (given: unknown, at: string) =>
+    scale === IDENTITY || Number.isInteger(given)
+      ? scale(numberOf(given, Math.floor(max), at))
+      : scale(fractionOf(given, max, at));
+  if (Array.isArray(value))
+    return rangesOf(
+      notEmpty(value, path).map((item: unknown, i) => {
+        const at = `${path}[${i}]`;
+        if (!Array.isArray(item)) return [one(item, at), one(item, at)] as const;
+        if (item.length !== 2) throw new ValueError(`${at} must be a number, or a range of two numbers`);
+        const [from, to] = [one(item[0], `${at}[0]`), one(item[1], `${at}[1]`)];
+        if (from > to) throw new ValueError(`${at} ends before it begins`, { hint: `did you mean [${to}, ${from}]?` });
+        return [from, to] as const;
+      }),
+    );
+  if (typeof value !== 'object') {
+    const number = one(value, path);
+    return [number, number];
+  }
+  const bounds = new Members(value, path, true);
+  const bound = (name: string) => {
+    const given = bounds.get(name);
+    return given === undefined ? undefined : one(given, bounds.at(name));
+  };
+  const [from, to] = [bound('min'), bound('max')];
+  bounds.end();
+  if (from === undefined && to === undefined) throw new ValueError(`${path} has neither min nor max`);
+  const range = [from ?? 0, to ?? Math.floor(scale(max))] as const;
+  if (range[0] > range[1]) throw new ValueError(`${path}: min is above max, so nothing could match`);
+  return range;
+}
+
+const IDENTITY = (given: number) => given;
+
+function fractionOf(value: unknown, max: number, path: string): number {
+  if (typeof value !== 'number' || !(value >= 0 && value <= max))
+    throw new ValueError(`${path} must be a number from 0 to ${Math.floor(max)}, not ${show(value)}`);
+  return value;
+}
+
+function numberCondition(members: Members, name: string, field: NumberField): FlowCondition[] {
+  const ranges = readNumbers(members, name, maxOf(field));
+  return ranges ? [{ kind: 'number', field, ranges }] : [];
+}
+
+/** A string, or several. */
+function stringsOf(value: unknown, path: string): readonly string[] {
+  const list = notEmpty(Array.isArray(value) ? value : [value], path);
+  for (const item of list) if (typeof item !== 'string') throw new ValueError(`${path} must be text, not ${show(item)}`);
+  return list as readonly string[];
+}
+
+function readStrings(members: Members, name: string): readonly string[] | undefined {
+  const value = members.get(name);
+  return value === undefined ? undefined : stringsOf(value, members.at(name));
+}
+
+function readSet(members: Members, name: string): AddressSet | undefined {
+  const value = members.get(name);
+  return value === undefined ? undefined : addressesOf(value, members.at(name));
+}
+
+function addressesOf(value: unknown, path: string): AddressSet {
+  const texts = Array.isArray(value) ? notEmpty(value as unknown[], path) : [value];
+  return unionOfAddresses(texts.map((text, i) => addressOf(text, texts.length > 1 ? `${path}[${i}]` : path)));
+}
+
+/** As the options of the command, objects take `10.1` for 10.0.0.1 and networks with bits behind their masks. */
+function addressOf(value: unknown, path: string): AddressSet {
+  if (typeof value !== 'string') throw new ValueError(`${path} must be an address or a network, not ${show(value)}`);
+  const [text, ...suffix] = value.split('/');
+  const liberal = parseAddress(text!);
+  if (liberal && suffix.length === 0) return addressSet(liberal);
+  const reading = readAddresses(liberal ? [formatAddress(liberal), ...suffix].join('/') : value, true);
+  if ('set' in reading) return reading.set;
+  throw new ValueError(`${path} must be an address or a network, not ${show(value)}, which ${reading.wrong}`);
+}
+
+function readProtocols(members: Members): readonly number[] | undefined {
+  const value = members.get('protocol');
+  if (value === undefined) return undefined;
+  if (!Array.isArray(value)) return [protonumOf(value, members.at('protocol'))];
+  return notEmpty(value, members.at('protocol')).map((item, i) => protonumOf(item, members.at(`protocol[${i}]`)));
+}
+
+/** Names of states, of the protocol if one is named. */
+function readStates(members: Members, protonum: number | undefined): readonly string[] | undefined {
+  const value = members.get('state');
+  if (value === undefined) return undefined;
+  const path = members.at('state');
+  const trackers = protonum === undefined ? PROTOCOLS : [protocolByNumber(protonum)];
+  const known = trackers.flatMap(({ states }) => states ?? []);
+  if (known.length === 0) throw new ValueError(`${path}: ${nameOf(protonum!)} has no states; tcp, sctp and dccp have`);
+  const names = stringsOf(value, path);
+  for (const name of names)
+    if (!known.includes(name)) {
+      const of = protonum === undefined ? '' : ` of ${nameOf(protonum)}`;
+      throw new ValueError(`${path}${of} must be one of ${[...new Set(known)].join(', ')}, not ${show(name)}`);
+    }
+  return sortedStates(names);
+}
+
+/** In the order of the kernel's numbers. */
+export function sortedStates(names: readonly string[]): readonly string[] {
+  return STATE_NAMES.filter((name) => names.includes(name));
+}
+
+/** The names of states of all trackers. */
+export const STATE_NAMES: readonly string[] = [...new Set(PROTOCOLS.flatMap(({ states }) => states ?? []))];
+
+function tupleConditions(members: Members, side: TupleEnd['side'], protonum: number | undefined): FlowCondition[] {
   const tuple = members.members(side, true);
   if (!tuple) return [];
   const of: FlowCondition[] = [];
-  for (const end of ['src', 'dst'] as const satisfies readonly End[]) {
-    const network = tuple.get(end);
-    if (network !== undefined) of.push({ kind: 'address', side, end, ...networkOf(network, tuple.at(end)) });
-  }
-  for (const [end, name] of [
-    ['src', 'sport'],
-    ['dst', 'dport'],
+  for (const [name, ends] of [
+    ['src', [{ side, end: 'src' }]],
+    ['dst', [{ side, end: 'dst' }]],
+    ['host', endsOf(side)],
   ] as const) {
-    const port = tuple.number(name, MAX_U16);
-    if (port === undefined) continue;
-    refusePort(tuple.at(name), protonum);
-    of.push({ kind: 'port', side, end, port });
+    const set = readSet(tuple, name);
+    if (set) of.push({ kind: 'address', ends, set });
+  }
+  for (const [name, ends] of [
+    ['sport', [{ side, end: 'src' }]],
+    ['dport', [{ side, end: 'dst' }]],
+    ['port', endsOf(side)],
+  ] as const) {
+    const ranges = readNumbers(tuple, name, MAX_U16);
+    if (ranges) of.push(...portConditions(ends, ranges, tuple.at(name), protonum));
   }
   if (side === 'original')
-    for (const [field, name, max] of [
-      ['type', 'icmpType', MAX_U8],
-      ['code', 'icmpCode', MAX_U8],
-      ['id', 'icmpId', MAX_U16],
+    for (const [name, suffix] of [
+      ['icmpType', 'Type'],
+      ['icmpCode', 'Code'],
+      ['icmpId', 'Id'],
     ] as const) {
-      const value = tuple.number(name, max);
-      if (value === undefined) continue;
+      const ranges = readNumbers(tuple, name, name === 'icmpId' ? MAX_U16 : MAX_U8);
+      if (!ranges) continue;
       if (protonum !== icmp.number && protonum !== icmpv6.number)
         throw new ValueError(`${tuple.at(name)} needs protocol icmp or icmpv6`);
-      of.push({ kind: 'icmp', protonum: protonum === icmp.number ? 1 : 58, field, value });
+      of.push({ kind: 'number', field: `${protonum === icmp.number ? 'icmp' : 'icmpv6'}${suffix}`, ranges });
     }
-  const zone = tuple.number('zone', MAX_U16);
-  if (zone !== undefined) of.push({ kind: 'zone', side, zone });
+  if (side !== 'master') {
+    of.push(...numberCondition(tuple, 'zone', `${side}Zone`));
+    of.push(...counterConditions(tuple, side));
+  }
   tuple.end();
   return of;
+}
+
+function portConditions(ends: readonly TupleEnd[], ranges: Ranges, path: string, protonum: number | undefined): FlowCondition[] {
+  refusePort(path, protonum);
+  return [{ kind: 'port', ends, of: protonum === gre.number ? 'key' : 'port', ranges }];
 }
 
 /** A protocol without a tracker of its own may have ports in kernels to come. */
@@ -273,27 +560,24 @@ function refusePort(path: string, protonum: number | undefined): void {
     throw new ValueError(`${path}: ${nameOf(protonum)} has no ports`, { hint: 'its flows have icmpType, icmpCode and icmpId' });
 }
 
-/** `ADDRESS`, `ADDRESS/BITS`, `ADDRESS/MASK`. */
-function networkOf(value: unknown, path: string): { address: AddressBytes; mask?: AddressBytes } {
-  const [text, suffix, ...rest] = typeof value === 'string' ? value.split('/') : [];
-  if (text === undefined || rest.length > 0) throw new ValueError(`${path} must be an address or a network, not ${show(value)}`);
-  const address = addressOf(text, path);
-  if (suffix === undefined) return { address };
-  if (/^\d{1,3}$/.test(suffix)) {
-    const length = numberOf(Number(suffix), address.length * 8, `the prefix length of ${path}`);
-    return length === address.length * 8 ? { address } : { address, mask: prefixMask(length, address.length) };
-  }
-  const mask = addressOf(suffix, `the mask of ${path}`);
-  if (familyOf(mask) !== familyOf(address)) throw new ValueError(`the mask of ${path} is of another family than the address`);
-  return { address, mask };
+function counterConditions(members: Members, side: Side | undefined): FlowCondition[] {
+  return (['bytes', 'packets'] as const).flatMap((of) => {
+    const ranges = readNumbers(members, of, MAX_COUNT);
+    return ranges ? [{ kind: 'counter' as const, of, ...(side && { side }), ranges }] : [];
+  });
 }
 
-function readMark(members: Members): { value: number; mask: number } | undefined {
-  if (typeof members.get('mark') !== 'object') {
-    const value = members.number('mark', MAX_U32);
-    return value === undefined ? undefined : { value, mask: MAX_U32 };
-  }
-  return readMarkAndMask(members.members('mark', true)!);
+function markConditions(members: Members): FlowFilter[] {
+  const value = members.get('mark');
+  if (value === undefined) return [];
+  const path = members.at('mark');
+  if (typeof value !== 'object' || Array.isArray(value) || !('value' in (value ?? {})))
+    return [{ kind: 'mark', mask: MAX_U32, ranges: toRanges(value, MAX_U32, path, IDENTITY) }];
+  const mark = members.members('mark', true)!;
+  const ranges = readNumbers(mark, 'value', MAX_U32)!;
+  const mask = mark.number('mask', MAX_U32) ?? MAX_U32;
+  mark.end();
+  return ranges.length === 2 && ranges[0] === ranges[1] ? [markIs(ranges[0]!, mask)] : [{ kind: 'mark', mask, ranges }];
 }
 
 /** `{ value, mask }`; the mask is all ones where it is absent. */
@@ -305,43 +589,78 @@ export function readMarkAndMask(mark: Members): { value: number; mask: number } 
   return { value, mask };
 }
 
+function readTimeRange(members: Members, name: string): { from?: bigint; before?: bigint } | undefined {
+  const range = members.members(name, true);
+  if (!range) return undefined;
+  const [from, before] = [readTime(range, 'after'), readTime(range, 'before')];
+  range.end();
+  if (from === undefined && before === undefined) throw new ValueError(`${members.at(name)} has neither after nor before`);
+  return { ...(from !== undefined && { from }), ...(before !== undefined && { before }) };
+}
+
+function readTime(range: Members, name: string): bigint | undefined {
+  const value = range.get(name);
+  if (value === undefined) return undefined;
+  const time = typeof value === 'bigint' ? value : typeof value === 'string' ? parseTime(value) : undefined;
+  if (time === undefined || time < 0n || time >= 1n << 64n)
+    throw new ValueError(
+      `${range.at(name)} must be a time such as 2026-11-28T10:00:00Z, or nanoseconds since the epoch as a bigint, not ${show(value)}`,
+    );
+  return time;
+}
+
 function natCondition(
   members: Members,
   name: string,
   nat: 'src' | 'dst' | 'any',
   protonum: number | undefined,
-): FlowCondition | undefined {
+): FlowFilter | undefined {
   const value = members.get(name);
   if (value === undefined) return undefined;
-  if (value === true) return { kind: 'nat', nat };
-  if (typeof value === 'string') return { kind: 'nat', nat, address: addressOf(value, members.at(name)) };
-  const { address, port } = readNat(members.members(name, true)!);
+  if (value === true) return natIs(nat);
+  if (typeof value === 'string') return natIs(nat, members.address(name));
+  const part = members.members(name, true)!;
+  const [address, port] = [part.address('address'), part.number('port', MAX_U16)];
+  part.end();
   if (port !== undefined) refusePort(`${members.at(name)}.port`, protonum);
-  return { kind: 'nat', nat, ...(address ? { address } : {}), ...(port === undefined ? {} : { port }) };
+  return natIs(nat, address, port);
 }
 
 /** `{ address, port }`. */
-export function readNat(nat: Members): { address: AddressBytes | undefined; port: number | undefined } {
+export function readNat(nat: Members): { address: Uint8Array | undefined; port: number | undefined } {
   const address = nat.address('address');
   const port = nat.number('port', MAX_U16);
   nat.end();
   return { address, port };
 }
 
+function natToCondition(members: Members, name: string, nat: End): FlowCondition | undefined {
+  const value = members.get(name);
+  if (value === undefined) return undefined;
+  if (typeof value === 'string' || Array.isArray(value)) return { kind: 'natTo', nat, set: addressesOf(value, members.at(name)) };
+  const part = members.members(name, true)!;
+  const ports = readNumbers(part, 'port', MAX_U16);
+  if (!ports) throw new ValueError(`${part.at('port')} is missing`);
+  part.end();
+  return { kind: 'natTo', nat, ports };
+}
+
+function readHas(members: Members): readonly Presence[] {
+  const names = readStrings(members, 'has') ?? [];
+  for (const name of names)
+    if (!PRESENCES.includes(name as Presence))
+      throw new ValueError(`${members.at('has')} must be one of ${PRESENCES.join(', ')}, not ${show(name)}`);
+  return names as readonly Presence[];
+}
+
 function protocolConditions(members: Members, protonum: number | undefined): FlowCondition[] {
-  const of: FlowCondition[] = [];
   const tags = membersOf(members, sctp, protonum);
-  for (const [name, side] of [
-    ['vtagOriginal', 'original'],
-    ['vtagReply', 'reply'],
-  ] as const) {
-    const tag = tags?.number(name, MAX_U32);
-    if (tag !== undefined) of.push({ kind: 'vtag', side, tag });
-  }
+  const of = tags ? (['vtagOriginal', 'vtagReply'] as const).flatMap((name) => numberCondition(tags, name, name)) : [];
   tags?.end();
   const roles = membersOf(members, dccp, protonum);
   const role = roles?.oneOf('role', DCCP_ROLES);
-  if (role !== undefined) of.push({ kind: 'role', role: DCCP_ROLES.indexOf(role) });
+  if (role !== undefined)
+    of.push({ kind: 'number', field: 'role', ranges: [DCCP_ROLES.indexOf(role), DCCP_ROLES.indexOf(role)] });
   roles?.end();
   return of;
 }

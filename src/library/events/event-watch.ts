@@ -5,7 +5,7 @@ import { S } from '../../ctnetlink/fields.js';
 import { compileFilter, type FlowPredicate } from '../../ctnetlink/filter/compile.js';
 import { type FlowFilter, MATCH_ALL } from '../../ctnetlink/filter/condition.js';
 import { eventFilter } from '../../ctnetlink/filter/event-program.js';
-import { requiredFamily } from '../../ctnetlink/filter/kernel-filter.js';
+import { requiredFamily } from '../../ctnetlink/filter/kernel-plan.js';
 import { areTwoFlows, isClash, lastingStatus } from '../../ctnetlink/flow-identity.js';
 import { AF_UNSPEC } from '../../ctnetlink/uapi/in.js';
 import { IPS_DYING } from '../../ctnetlink/uapi/nf-conntrack-common.js';
@@ -110,7 +110,7 @@ export class EventWatch {
   start(visitor: EventWatchVisitor): void {
     this.#visitor = visitor;
     const { initial, resync, table, filter = MATCH_ALL } = this.#options;
-    const wanted = table === 'conntrack' ? compileFilter(filter) : undefined;
+    const wanted = table === 'conntrack' ? compileFilter(filter, Date.now) : undefined;
     const view = table === 'expect' ? createExpectationView() : createFlowView();
     const tracker = initial || resync ? this.#track(wanted) : undefined;
     this.#tracker = tracker;

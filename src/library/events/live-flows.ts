@@ -98,7 +98,7 @@ export class LiveFlows implements Iterable<Flow>, AsyncDisposable, Disposable {
 
   /** The flows that match now, without asking the kernel. @throws ValueError */
   *list(filter: Filter = {}): IterableIterator<Flow> {
-    const wanted = compileFilter(toFlowFilter(filter));
+    const wanted = compileFilter(toFlowFilter(filter), Date.now);
     const { known } = this.#core.watch;
     const view = createFlowView();
     for (const record of known.records()) {
@@ -133,7 +133,7 @@ export class LiveFlows implements Iterable<Flow>, AsyncDisposable, Disposable {
    * count or not. @throws ValueError
    */
   async count(filter: Filter = {}): Promise<number> {
-    const wanted = compileFilter(toFlowFilter(filter));
+    const wanted = compileFilter(toFlowFilter(filter), Date.now);
     if (!wanted) return this.size;
     const { known } = this.#core.watch;
     const view = createFlowView();
