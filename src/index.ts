@@ -10,7 +10,7 @@ export { formatAddress, parseAddress } from './ctnetlink/address.js';
 export type { AddressTuple, IcmpTuple, NumberedTuple, PortTuple } from './ctnetlink/complete-tuple.js';
 export type { EventInfo, EventType, ExpectationEvent, FlowEvent } from './ctnetlink/event.js';
 export type { Expectation, ExpectationJson } from './ctnetlink/expectation.js';
-export { matcher, matches } from './ctnetlink/filter/matches.js';
+export { matcher, matches } from './library/matches.js';
 export type {
   AddressMatch,
   AddressNatMatch,

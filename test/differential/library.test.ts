@@ -346,7 +346,7 @@ suite('library', { skip: SELF_TEST ? 'the reference has no library' : false }, (
         () => conntrack.delete({ original: { src: undefined } } as never),
         () => conntrack.delete({ orignal: {} } as never),
         () => conntrack.delete({ original: { dport: 65536 } }),
-        () => conntrack.delete({ state: 'ESTABLISHED' } as never),
+        () => conntrack.delete({ state: 'established' } as never),
         () => conntrack.delete(undefined as never),
         () => conntrack.update({}, {} as never),
         () => conntrack.update({}, { mark: undefined } as never),

@@ -1,9 +1,9 @@
 // Whether a filter wants a flow, without a table: the predicate that chooses from lists and events, over the flow's message.
 
-import type { Flow, FlowJson } from '../flow.js';
-import { FlowViews } from '../flow-message.js';
-import { compileFilter } from './compile.js';
-import { type Filter, toFlowFilter } from './object-input.js';
+import type { Flow, FlowJson } from '../ctnetlink/flow.js';
+import { FlowViews } from '../ctnetlink/flow-message.js';
+import { compileFilter } from '../ctnetlink/filter/compile.js';
+import { type Filter, toFlowFilter } from '../ctnetlink/filter/object-input.js';
 
 /**
  * Whether `list(filter)` would give this flow: it may have been listed, come with an event, been copied or sent between threads, or
@@ -19,7 +19,7 @@ export function matches(filter: Filter, flow: Flow | FlowJson): boolean {
 
 /** `matches` of one filter and many flows: the filter is read once. @throws ValueError when it is none */
 export function matcher(filter: Filter): (flow: Flow | FlowJson) => boolean {
-  const wanted = compileFilter(toFlowFilter(filter));
+  const wanted = compileFilter(toFlowFilter(filter), Date.now);
   const views = new FlowViews();
   return (flow) => {
     const view = views.of(flow);
