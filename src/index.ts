@@ -10,7 +10,6 @@ export { formatAddress, parseAddress } from './ctnetlink/address.js';
 export type { AddressTuple, IcmpTuple, NumberedTuple, PortTuple } from './ctnetlink/complete-tuple.js';
 export type { EventInfo, EventType, ExpectationEvent, FlowEvent } from './ctnetlink/event.js';
 export type { Expectation, ExpectationJson } from './ctnetlink/expectation.js';
-export { matcher, matches } from './library/matches.js';
 export type {
   AddressMatch,
   AddressNatMatch,
@@ -112,6 +111,7 @@ export type { Expectations } from './library/expectations.js';
 export type { FlowList } from './library/flow-dumps.js';
 export type { AllFlowFields, FlowPart, ListedFlow, PartialFlow } from './library/flow-part.js';
 export { type FlowFormat, flowFormatter, formatFlow } from './library/format-flow.js';
+export { matcher, matches } from './library/matches.js';
 export type { CreateResult, DeleteResult, UpdateResult } from './library/results.js';
 export type { Listing, ListingIterator } from './library/session.js';
 export type { ConntrackOptions } from './library/socket-pool.js';

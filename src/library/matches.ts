@@ -1,9 +1,9 @@
 // Whether a filter wants a flow, without a table: the predicate that chooses from lists and events, over the flow's message.
 
-import type { Flow, FlowJson } from '../ctnetlink/flow.js';
-import { FlowViews } from '../ctnetlink/flow-message.js';
 import { compileFilter } from '../ctnetlink/filter/compile.js';
 import { type Filter, toFlowFilter } from '../ctnetlink/filter/object-input.js';
+import type { Flow, FlowJson } from '../ctnetlink/flow.js';
+import { FlowViews } from '../ctnetlink/flow-message.js';
 
 /**
  * Whether `list(filter)` would give this flow: it may have been listed, come with an event, been copied or sent between threads, or
