@@ -120,6 +120,32 @@ export const flowFields = {
 /** Slot of each field that is not part of a tuple. */
 export const S = slotsOf(3, flowFields);
 
+/** Where a direction has what belongs to it: its tuple from `tuple` on, the others in a slot each. */
+export interface DirectionRow {
+  readonly name: 'original' | 'reply';
+  readonly tuple: Direction;
+  readonly packets: number;
+  readonly bytes: number;
+  /** The first of three slots. */
+  readonly seqAdj: number;
+}
+
+export const ORIGINAL_SIDE: DirectionRow = {
+  name: 'original',
+  tuple: ORIGINAL,
+  packets: S.packetsOriginal,
+  bytes: S.bytesOriginal,
+  seqAdj: S.seqAdjOriginalPos,
+};
+export const REPLY_SIDE: DirectionRow = {
+  name: 'reply',
+  tuple: REPLY,
+  packets: S.packetsReply,
+  bytes: S.bytesReply,
+  seqAdj: S.seqAdjReplyPos,
+};
+export const DIRECTIONS = [ORIGINAL_SIDE, REPLY_SIDE] as const;
+
 /** Compiled at its first use, and never changed: commands that read no flow do without it. */
 let policy: Policy | undefined;
 

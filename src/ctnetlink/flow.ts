@@ -2,7 +2,8 @@
 
 import { familyName } from './address.js';
 import { AddressTexts, StringTexts } from './address-texts.js';
-import { MASTER, ORIGINAL, REPLY, S, T } from './fields.js';
+import { type DirectionRow, MASTER, ORIGINAL, ORIGINAL_SIDE, REPLY_SIDE, S, T } from './fields.js';
+import { FLOW_MEMBERS } from './flow-members.js';
 import { INSPECT, type Json, toJson, toPlain } from './plain.js';
 import { DCCP_ROLES, type DccpRole, type DccpState } from './protocols/dccp.js';
 import { type ProtocolName, protocolByNumber } from './protocols/index.js';
@@ -239,70 +240,29 @@ export type FlowJson = Json<Flow>;
 /** A member of `Flow` that a list can select. */
 export type FlowField = Exclude<keyof Flow, 'toJSON'>;
 
+type NamesOf<Rows extends readonly { readonly name: string }[]> = { readonly [I in keyof Rows]: Rows[I]['name'] };
+
 /** Every member of `Flow`. */
-export const FLOW_FIELDS = [
-  'id',
-  'family',
-  'protocol',
-  'state',
-  'timeout',
-  'original',
-  'reply',
-  'status',
-  'mark',
-  'zone',
-  'labels',
-  'helper',
-  'helperInfo',
-  'master',
-  'secmark',
-  'secctx',
-  'use',
-  'timestamp',
-  'tcp',
-  'sctp',
-  'dccp',
-  'synproxy',
-] as const satisfies readonly FlowField[];
+export const FLOW_FIELDS = FLOW_MEMBERS.map(({ name }) => name) as unknown as NamesOf<
+  typeof FLOW_MEMBERS
+> satisfies readonly FlowField[];
 
 /** Which members of a flow are read: a bit for each of FLOW_FIELDS. */
 export type FlowFieldSet = number;
 const ALL: FlowFieldSet = 2 ** FLOW_FIELDS.length - 1;
 
+/** The bit of each member. */
+const W = Object.fromEntries(FLOW_FIELDS.map((name, i) => [name, 1 << i])) as Readonly<Record<FlowField, FlowFieldSet>>;
+
 /** The set of some members. @throws RangeError for any other name */
 export function fieldSet(fields: readonly FlowField[] = FLOW_FIELDS): FlowFieldSet {
   let set = 0;
   for (const field of fields) {
-    const index = FLOW_FIELDS.indexOf(field);
-    if (index < 0) throw new RangeError(`a flow has no member ${field}`);
-    set |= 1 << index;
+    if (!Object.hasOwn(W, field)) throw new RangeError(`a flow has no member ${field}`);
+    set |= W[field];
   }
   return set;
 }
-
-const bit = (field: FlowField) => 1 << FLOW_FIELDS.indexOf(field);
-const W_ID = bit('id');
-const W_FAMILY = bit('family');
-const W_PROTOCOL = bit('protocol');
-const W_STATE = bit('state');
-const W_TIMEOUT = bit('timeout');
-const W_ORIGINAL = bit('original');
-const W_REPLY = bit('reply');
-const W_STATUS = bit('status');
-const W_MARK = bit('mark');
-const W_ZONE = bit('zone');
-const W_LABELS = bit('labels');
-const W_HELPER = bit('helper');
-const W_HELPER_INFO = bit('helperInfo');
-const W_MASTER = bit('master');
-const W_SECMARK = bit('secmark');
-const W_SECCTX = bit('secctx');
-const W_USE = bit('use');
-const W_TIMESTAMP = bit('timestamp');
-const W_TCP = bit('tcp');
-const W_SCTP = bit('sctp');
-const W_DCCP = bit('dccp');
-const W_SYNPROXY = bit('synproxy');
 
 /** Makes flows from views. It keeps texts that flows share, so use one reader per list. */
 export class FlowReader {
@@ -355,31 +315,28 @@ class FlowObject {
     // Members that were not selected are absent, whatever the type says: `list()` returns a type with only the selected members.
     const none = undefined as never;
     const { addresses } = reader;
-    this.id = want & W_ID ? be32Of(view, S.id) : undefined;
-    this.family = want & W_FAMILY ? familyName(view.family) : none;
-    this.protocol = want & W_PROTOCOL ? (protocolOf(view).name as ProtocolName) : none;
-    this.state = want & W_STATE ? stateOf(view) : undefined;
-    this.timeout = want & W_TIMEOUT ? be32Of(view, S.timeout) : undefined;
-    this.original =
-      want & W_ORIGINAL
-        ? new SideObject(view, ORIGINAL, S.packetsOriginal, S.bytesOriginal, S.seqAdjOriginalPos, addresses)
-        : none;
-    this.reply = want & W_REPLY ? new SideObject(view, REPLY, S.packetsReply, S.bytesReply, S.seqAdjReplyPos, addresses) : none;
-    this.status = want & W_STATUS && view.has(S.status) ? reader.status(view.be32(S.status)) : undefined;
-    this.mark = want & W_MARK ? be32Of(view, S.mark) : undefined;
-    this.zone = want & W_ZONE ? be16Of(view, S.zone) : undefined;
-    this.labels = want & W_LABELS && view.has(S.labels) ? labelsOf(view) : undefined;
-    this.helper = want & W_HELPER && view.has(S.helper) ? stringOf(view, S.helper, reader.strings) : undefined;
-    this.helperInfo = want & W_HELPER_INFO && view.has(S.helperInfo) ? hexOf(view, S.helperInfo) : undefined;
-    this.master = want & W_MASTER && view.has(MASTER + T.protonum) ? toTuple(view, MASTER, addresses) : undefined;
-    this.secmark = want & W_SECMARK ? be32Of(view, S.secmark) : undefined;
-    this.secctx = want & W_SECCTX && view.has(S.secctx) ? stringOf(view, S.secctx, reader.strings) : undefined;
-    this.use = want & W_USE ? be32Of(view, S.use) : undefined;
-    this.timestamp = want & W_TIMESTAMP ? timestampOf(view) : undefined;
-    this.tcp = want & W_TCP ? tcpOf(view) : undefined;
-    this.sctp = want & W_SCTP ? sctpOf(view) : undefined;
-    this.dccp = want & W_DCCP ? dccpOf(view) : undefined;
-    this.synproxy = want & W_SYNPROXY ? synproxyOf(view) : undefined;
+    this.id = want & W.id ? be32Of(view, S.id) : undefined;
+    this.family = want & W.family ? familyName(view.family) : none;
+    this.protocol = want & W.protocol ? (protocolOf(view).name as ProtocolName) : none;
+    this.state = want & W.state ? stateOf(view) : undefined;
+    this.timeout = want & W.timeout ? be32Of(view, S.timeout) : undefined;
+    this.original = want & W.original ? new SideObject(view, ORIGINAL_SIDE, addresses) : none;
+    this.reply = want & W.reply ? new SideObject(view, REPLY_SIDE, addresses) : none;
+    this.status = want & W.status && view.has(S.status) ? reader.status(view.be32(S.status)) : undefined;
+    this.mark = want & W.mark ? be32Of(view, S.mark) : undefined;
+    this.zone = want & W.zone ? be16Of(view, S.zone) : undefined;
+    this.labels = want & W.labels && view.has(S.labels) ? labelsOf(view) : undefined;
+    this.helper = want & W.helper && view.has(S.helper) ? stringOf(view, S.helper, reader.strings) : undefined;
+    this.helperInfo = want & W.helperInfo && view.has(S.helperInfo) ? hexOf(view, S.helperInfo) : undefined;
+    this.master = want & W.master && view.has(MASTER + T.protonum) ? toTuple(view, MASTER, addresses) : undefined;
+    this.secmark = want & W.secmark ? be32Of(view, S.secmark) : undefined;
+    this.secctx = want & W.secctx && view.has(S.secctx) ? stringOf(view, S.secctx, reader.strings) : undefined;
+    this.use = want & W.use ? be32Of(view, S.use) : undefined;
+    this.timestamp = want & W.timestamp ? timestampOf(view) : undefined;
+    this.tcp = want & W.tcp ? tcpOf(view) : undefined;
+    this.sctp = want & W.sctp ? sctpOf(view) : undefined;
+    this.dccp = want & W.dccp ? dccpOf(view) : undefined;
+    this.synproxy = want & W.synproxy ? synproxyOf(view) : undefined;
   }
 
   toJSON(): FlowJson {
@@ -418,7 +375,7 @@ class SideObject implements FlowSide {
   readonly bytes: bigint | undefined;
   readonly seqAdj: SeqAdj | undefined;
 
-  constructor(view: View, base: number, packets: number, bytes: number, seqAdj: number, addresses: AddressTexts) {
+  constructor(view: View, { tuple: base, packets, bytes, seqAdj }: DirectionRow, addresses: AddressTexts) {
     this.src = sourceOf(view, base, addresses)!;
     this.dst = destinationOf(view, base, addresses)!;
     this.protonum = u8Of(view, base + T.protonum)!;

@@ -15,6 +15,7 @@ import type { FlowKey, TupleSpec } from './encode.js';
 import { readMarkAndMask, readNat } from './filter/object-input.js';
 import { type Family, FLOW_FIELDS, type FlowState } from './flow.js';
 import { exactTcpFlags, type FlowChange, labelBytes, tcpState } from './flow-change.js';
+import { FLOW_MEMBERS } from './flow-members.js';
 import { type FlowSpec, LABEL_BITS, type NatSpec, type ProtocolState, type SequenceAdjustment } from './flow-spec.js';
 import { addressOf, MAX_U8, MAX_U16, MAX_U32, Members } from './members.js';
 import { type ProtocolInput, readFamily, readLabels, readProtocol, readState, readStatus } from './protocol-input.js';
@@ -110,7 +111,7 @@ export interface NewFlow extends NewFlowMembers {
 }
 
 /** Members that the kernel keeps itself, and members only for human readers. */
-const PASSED_OVER = ['id', 'helperInfo', 'secmark', 'secctx', 'use', 'timestamp', 'labelNames'];
+const PASSED_OVER = [...FLOW_MEMBERS.filter((row) => 'readOnly' in row).map(({ name }) => name), 'labelNames'];
 const SETTABLE = IPS_SEEN_REPLY | IPS_ASSURED | IPS_FIXED_TIMEOUT;
 
 /** NF_CT_HELPER_NAME_LEN without the NUL. */

@@ -1,7 +1,11 @@
-// A flow as a JSON object: what `Flow.toJSON()` of the library gives. Members: docs/json.md; the schema is json-schema.ts.
+// A flow as a JSON object: what `Flow.toJSON()` of the library gives. The members are the rows of flow-members.ts, from which the schema
+// (json-schema.ts) is made too. What they mean: docs/json.md.
 
-import { MASTER, ORIGINAL, REPLY, S, T } from '../ctnetlink/fields.js';
-import { DCCP_ROLES } from '../ctnetlink/protocols/dccp.js';
+import { familyName } from '../ctnetlink/address.js';
+import { type DirectionRow, flowFields, MASTER, ORIGINAL, ORIGINAL_SIDE, REPLY_SIDE, S, T } from '../ctnetlink/fields.js';
+import { type FieldName, FLOW_MEMBERS, type MemberRow } from '../ctnetlink/flow-members.js';
+import { protocolByNumber } from '../ctnetlink/protocols/index.js';
+import type { Field } from '../ctnetlink/schema.js';
 import { STATUS_NAMES } from '../ctnetlink/status.js';
 import type { View } from '../ctnetlink/view.js';
 import { type ByteWriter, token } from './byte-writer.js';
@@ -16,7 +20,6 @@ import {
   endArray,
   endObject,
   endValue,
-  kindMembers,
   member,
   textMember,
   writeNumberMember,
@@ -31,7 +34,6 @@ const LABELS = token('"labels":[');
 const LABEL_NAMES = token('"labelNames":[');
 const QUOTE = token('"');
 const QUOTE_COMMA = token('",');
-const ROLES = DCCP_ROLES.map((role) => textMember('role', role));
 const COMMA = 44;
 
 /** A label bit takes at most this many bytes: `1023,`. */
@@ -49,92 +51,80 @@ function describe(plan: PlanBuilder, view: View, options: FormatOptions): void {
 }
 
 function describeMembers(plan: PlanBuilder, view: View): void {
-  const protonum = view.u8(ORIGINAL + T.protonum);
-  if (view.has(S.id)) plan.u32('"id":', S.id, ',');
-  plan.text(kindMembers(view, protonum));
-  const states = STATES[protonum];
-  if (states && view.has(states.slot)) plan.text('"state":"').word8(states.slot, states.words);
-  if (view.has(S.timeout)) plan.u32('"timeout":', S.timeout, ',');
-  describeSide(plan, view, ORIGINAL, 'original', S.packetsOriginal, S.bytesOriginal, S.seqAdjOriginalPos);
-  describeSide(plan, view, REPLY, 'reply', S.packetsReply, S.bytesReply, S.seqAdjReplyPos);
-  if (view.has(S.status)) describeBits(plan, 'status', S.status, STATUS_WORDS);
-  if (view.has(S.mark)) plan.u32('"mark":', S.mark, ',');
-  if (view.has(S.zone)) plan.u16('"zone":', S.zone, ',');
-  if (view.has(S.labels)) plan.write(writeLabels);
-  if (view.has(S.helper)) plan.string(JSON_STRING, '"helper":"', S.helper, '",');
-  if (view.has(S.helperInfo)) describeHex(plan, 'helperInfo', S.helperInfo);
-  if (view.has(MASTER + T.protonum)) {
+  for (const row of FLOW_MEMBERS as readonly MemberRow[]) {
+    const { name, field, parts, triple } = row;
+    if (field) describeField(plan, view, name, field);
+    else if (!parts) OWN[name as OwnMember](plan, view);
+    else if (triple) describeTriple(plan, view, S[Object.values(parts)[0]!], name, Object.keys(parts));
+    else describeObject(plan, view, name, Object.entries(parts));
+  }
+}
+
+/** Members that are not just the value of a field. */
+type OwnMember = Exclude<(typeof FLOW_MEMBERS)[number], { readonly field: FieldName } | { readonly parts: object }>['name'];
+
+const OWN: Readonly<Record<OwnMember, (plan: PlanBuilder, view: View) => void>> = {
+  family: (plan, view) => plan.text(textMember('family', familyName(view.family))),
+  protocol: (plan, view) => plan.text(textMember('protocol', protocolByNumber(protonumOf(view)).name)),
+  state: (plan, view) => {
+    const states = STATES[protonumOf(view)];
+    if (states && view.has(states.slot)) plan.text('"state":"').word8(states.slot, states.words);
+  },
+  original: (plan, view) => describeSide(plan, view, ORIGINAL_SIDE),
+  reply: (plan, view) => describeSide(plan, view, REPLY_SIDE),
+  status: (plan, view) => {
+    if (view.has(S.status)) describeBits(plan, 'status', S.status, STATUS_WORDS);
+  },
+  labels: (plan, view) => {
+    if (view.has(S.labels)) plan.write(writeLabels);
+  },
+  master: (plan, view) => {
+    if (!view.has(MASTER + T.protonum)) return;
     plan.text('"master":{');
     describeTuple(plan, view, MASTER);
     describeEnd(plan);
-  }
-  if (view.has(S.secmark)) plan.u32('"secmark":', S.secmark, ',');
-  if (view.has(S.secctx)) plan.string(JSON_STRING, '"secctx":"', S.secctx, '",');
-  if (view.has(S.use)) plan.u32('"use":', S.use, ',');
-  const times: readonly Member[] = [
-    ['start', S.timestampStart],
-    ['stop', S.timestampStop],
-  ];
-  describeObject(plan, view, 'timestamp', times, (before, slot) => plan.safe64(before, slot, ','));
-  describeProtocolMembers(plan, view);
+  },
+};
+
+function protonumOf(view: View): number {
+  return view.u8(ORIGINAL + T.protonum);
 }
 
-function describeSide(
-  plan: PlanBuilder,
-  view: View,
-  base: number,
-  name: string,
-  packets: number,
-  bytes: number,
-  seqAdj: number,
-): void {
+/** The value of a field, if the kernel sent it, as its kind is written. */
+function describeField(plan: PlanBuilder, view: View, name: string, field: FieldName): void {
+  const slot = S[field];
+  if (!view.has(slot)) return;
+  const { kind, names }: Field = flowFields[field];
+  const before = `"${name}":`;
+  if (names)
+    plan.word8(
+      slot,
+      names.map((word) => textMember(name, word)),
+    );
+  else if (kind === 'u8' || kind === 'pair8') plan.u8(before, slot, ',');
+  else if (kind === 'be16') plan.u16(before, slot, ',');
+  else if (kind === 'be32') plan.u32(before, slot, ',');
+  else if (kind === 'be64') plan.safe64(before, slot, ',');
+  else if (kind === 'string') plan.string(JSON_STRING, `${before}"`, slot, '",');
+  else if (kind === 'bytes') describeHex(plan, name, slot);
+  else throw new Error(`no member is written as ${kind}`);
+}
+
+function describeSide(plan: PlanBuilder, view: View, { name, tuple, packets, bytes, seqAdj }: DirectionRow): void {
   plan.text(`"${name}":{`);
-  describeTuple(plan, view, base);
+  describeTuple(plan, view, tuple);
   if (view.has(packets)) plan.safe64('"packets":', packets, ',');
   if (view.has(bytes)) plan.safe64('"bytes":', bytes, ',');
   describeTriple(plan, view, seqAdj, 'seqAdj', ['correctionPos', 'offsetBefore', 'offsetAfter']);
   describeEnd(plan);
 }
 
-type Member = readonly [name: string, slot: number];
-
 /** An object of the members that the kernel sent; nothing if it sent none. */
-function describeObject(
-  plan: PlanBuilder,
-  view: View,
-  name: string,
-  members: readonly Member[],
-  describeOne: (before: string, slot: number) => void,
-): void {
-  const sent = members.filter(([, slot]) => view.has(slot));
-  if (sent.length === 0) return;
+function describeObject(plan: PlanBuilder, view: View, name: string, parts: readonly (readonly [string, FieldName])[]): void {
+  if (!parts.some(([, field]) => view.has(S[field]))) return;
   plan.text(`"${name}":{`);
-  for (const [key, slot] of sent) describeOne(`"${key}":`, slot);
+  for (const [part, field] of parts) describeField(plan, view, part, field);
   describeEnd(plan);
-}
-
-function describeProtocolMembers(plan: PlanBuilder, view: View): void {
-  const u8 = (before: string, slot: number) => plan.u8(before, slot, ',');
-  const u32 = (before: string, slot: number) => plan.u32(before, slot, ',');
-  const tcp: readonly Member[] = [
-    ['wscaleOriginal', S.tcpWscaleOriginal],
-    ['wscaleReply', S.tcpWscaleReply],
-    ['flagsOriginal', S.tcpFlagsOriginal],
-    ['flagsReply', S.tcpFlagsReply],
-  ];
-  describeObject(plan, view, 'tcp', tcp, u8);
-  const sctp: readonly Member[] = [
-    ['vtagOriginal', S.sctpVtagOriginal],
-    ['vtagReply', S.sctpVtagReply],
-  ];
-  describeObject(plan, view, 'sctp', sctp, u32);
-  if (view.has(S.dccpRole) || view.has(S.dccpHandshakeSeq)) {
-    plan.text('"dccp":{');
-    if (view.has(S.dccpRole)) plan.word8(S.dccpRole, ROLES);
-    if (view.has(S.dccpHandshakeSeq)) plan.safe64('"handshakeSeq":', S.dccpHandshakeSeq, ',');
-    describeEnd(plan);
-  }
-  describeTriple(plan, view, S.synproxyIsn, 'synproxy', ['isn', 'its', 'tsoff']);
 }
 
 /** An object of three numbers, unless all are 0: the kernel sends unused ones as 0. */

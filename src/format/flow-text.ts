@@ -1,7 +1,7 @@
 // The text line of a flow: `conntrack -L`, `-G`, `-E`. Order and spacing: docs/behaviour.md 5.2, 5.3.
 
 import { familyName } from '../ctnetlink/address.js';
-import { ORIGINAL, REPLY, S, T } from '../ctnetlink/fields.js';
+import { type DirectionRow, ORIGINAL, ORIGINAL_SIDE, REPLY, REPLY_SIDE, S, T } from '../ctnetlink/fields.js';
 import { protocolByNumber } from '../ctnetlink/protocols/index.js';
 import { IPS_ASSURED, IPS_HW_OFFLOAD, IPS_OFFLOAD, IPS_SEEN_REPLY } from '../ctnetlink/uapi/nf-conntrack-common.js';
 import type { View } from '../ctnetlink/view.js';
@@ -46,10 +46,10 @@ function describe(plan: PlanBuilder, view: View, options: FormatOptions): void {
   const states = STATES[protonum];
   if (states && view.has(states.slot)) plan.word8(states.slot, states.words);
   describeTuple(plan, view, ORIGINAL, 'zone-orig=');
-  describeCounters(plan, view, S.packetsOriginal, S.bytesOriginal);
+  describeCounters(plan, view, ORIGINAL_SIDE);
   if (view.has(S.status)) plan.choose32(S.status, UNREPLIED);
   describeTuple(plan, view, REPLY, 'zone-reply=');
-  describeCounters(plan, view, S.packetsReply, S.bytesReply);
+  describeCounters(plan, view, REPLY_SIDE);
   plan.choose32(S.status, STRONGEST);
   if (view.has(S.mark)) plan.u32('mark=', S.mark, ' ');
   if (view.has(S.secmark)) plan.u32('secmark=', S.secmark, ' ');
@@ -95,7 +95,7 @@ export function describeTupleLayer4(plan: PlanBuilder, base: number, protonum: n
   }
 }
 
-function describeCounters(plan: PlanBuilder, view: View, packets: number, bytes: number): void {
+function describeCounters(plan: PlanBuilder, view: View, { packets, bytes }: DirectionRow): void {
   if (view.has(packets) && view.has(bytes)) plan.u64('packets=', packets).u64(' bytes=', bytes, ' ');
 }
 

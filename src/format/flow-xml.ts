@@ -1,6 +1,6 @@
 // The XML element of a flow. Order and elements: docs/behaviour.md 5.5.
 
-import { ORIGINAL, REPLY, S, T } from '../ctnetlink/fields.js';
+import { DIRECTIONS, type DirectionRow, ORIGINAL, S, T } from '../ctnetlink/fields.js';
 import { IPS_ASSURED, IPS_EXPECTED, IPS_HW_OFFLOAD, IPS_OFFLOAD, IPS_SEEN_REPLY } from '../ctnetlink/uapi/nf-conntrack-common.js';
 import type { View } from '../ctnetlink/view.js';
 import { type ByteWriter, token } from './byte-writer.js';
@@ -45,8 +45,7 @@ export function writeFlowXml(out: ByteWriter, view: View, options: FormatOptions
 
 function describe(plan: PlanBuilder, view: View, options: FormatOptions): void {
   describeFlowOpen(plan, options);
-  describeDirection(plan, view, ORIGINAL, 'original', S.packetsOriginal, S.bytesOriginal);
-  describeDirection(plan, view, REPLY, 'reply', S.packetsReply, S.bytesReply);
+  for (const direction of DIRECTIONS) describeDirection(plan, view, direction);
   plan.text(META_INDEPENDENT);
   describeIndependent(plan, view, options);
   plan.write(closeIndependent);
@@ -55,7 +54,7 @@ function describe(plan: PlanBuilder, view: View, options: FormatOptions): void {
   plan.text(FLOW_CLOSE);
 }
 
-function describeDirection(plan: PlanBuilder, view: View, base: number, name: string, packets: number, bytes: number): void {
+function describeDirection(plan: PlanBuilder, view: View, { name, tuple: base, packets, bytes }: DirectionRow): void {
   const protonum = view.u8(base + T.protonum);
   plan.text(`<meta direction="${name}">`);
   plan.text(layer3Tag(view));

@@ -3,7 +3,8 @@
 
 import { expectationFields } from '../ctnetlink/expectation-fields.js';
 import { flowFields } from '../ctnetlink/fields.js';
-import { DCCP_ROLES, DCCP_STATES } from '../ctnetlink/protocols/dccp.js';
+import { FLOW_MEMBERS, type MemberRow } from '../ctnetlink/flow-members.js';
+import { DCCP_STATES } from '../ctnetlink/protocols/dccp.js';
 import { generic } from '../ctnetlink/protocols/generic.js';
 import { PROTOCOLS } from '../ctnetlink/protocols/index.js';
 import { SCTP_STATES } from '../ctnetlink/protocols/sctp.js';
@@ -122,52 +123,34 @@ export function makeJsonSchema(): { readonly schema: Schema; readonly rows: Read
       ['src', 'dst', 'protonum'],
     );
 
-  const flowSchema = object(
-    'A tracked connection. Absent members were not sent by the kernel.',
-    {
-      netns,
-      id: flow('id'),
-      family,
-      protocol,
+  /** Members that are not just the value of a field. */
+  const own: Readonly<Record<string, Members>> = {
+    family: { family },
+    protocol: { protocol },
+    state: {
       state: {
         enum: [...new Set([...TCP_STATES, ...SCTP_STATES, ...DCCP_STATES])],
         description: "State of the protocol's tracker.",
       },
-      timeout: flow('timeout'),
-      original: side('Original'),
-      reply: side('Reply'),
-      status: bits(STATUS_NAMES, flowFields.status),
-      mark: flow('mark'),
-      zone: flow('zone'),
+    },
+    original: { original: side('Original') },
+    reply: { reply: side('Reply') },
+    status: { status: bits(STATUS_NAMES, flowFields.status) },
+    labels: {
       labels: described(flow('labels'), 'Connection labels: the bits that are set, ascending.'),
       labelNames: array({ type: 'string' }, 'Names of those labels that have one. With -o labels.'),
-      helper: flow('helper'),
-      helperInfo: flow('helperInfo'),
-      master: ref('tuple', 'Original tuple of the flow that this one was expected by.'),
-      secmark: flow('secmark'),
-      secctx: flow('secctx'),
-      use: flow('use'),
-      timestamp: object('Kept with sysctl net.netfilter.nf_conntrack_timestamp.', {
-        start: flow('timestampStart'),
-        stop: flow('timestampStop'),
-      }),
-      tcp: object('TCP only.', {
-        wscaleOriginal: flow('tcpWscaleOriginal'),
-        wscaleReply: flow('tcpWscaleReply'),
-        flagsOriginal: flow('tcpFlagsOriginal'),
-        flagsReply: flow('tcpFlagsReply'),
-      }),
-      sctp: object('SCTP only.', { vtagOriginal: flow('sctpVtagOriginal'), vtagReply: flow('sctpVtagReply') }),
-      dccp: object('DCCP only.', {
-        role: described({ ...flow('dccpRole'), enum: DCCP_ROLES }, flowFields.dccpRole.doc),
-        handshakeSeq: flow('dccpHandshakeSeq'),
-      }),
-      synproxy: object(
-        'What synproxy keeps; absent when all are 0.',
-        { isn: flow('synproxyIsn'), its: flow('synproxyIts'), tsoff: flow('synproxyTsoff') },
-        ['isn', 'its', 'tsoff'],
-      ),
     },
+    master: { master: ref('tuple', 'Original tuple of the flow that this one was expected by.') },
+  };
+  const ofMember = ({ name, field, parts, triple, doc }: MemberRow): Members => {
+    if (field) return { [name]: flow(field) };
+    if (!parts) return own[name]!;
+    const members = Object.fromEntries(Object.entries(parts).map(([part, row]) => [part, flow(row)]));
+    return { [name]: object(doc!, members, triple ? Object.keys(parts) : []) };
+  };
+  const flowSchema = object(
+    'A tracked connection. Absent members were not sent by the kernel.',
+    Object.assign({ netns }, ...FLOW_MEMBERS.map(ofMember)),
     ['family', 'protocol', 'original', 'reply'],
   );
 

@@ -1,7 +1,7 @@
 // How requests create and change flows: which attributes apply in which order, and what is refused. Source: ctnetlink_create_conntrack(),
 // ctnetlink_change_conntrack() in net/netfilter/nf_conntrack_netlink.c.
 
-import { MASTER, ORIGINAL, REPLY, S } from '../ctnetlink/fields.js';
+import { DIRECTIONS, MASTER, ORIGINAL, REPLY, S } from '../ctnetlink/fields.js';
 import { LABEL_BITS } from '../ctnetlink/flow-spec.js';
 import { DCCP_ROLES, DCCP_STATES, dccp } from '../ctnetlink/protocols/dccp.js';
 import { sctp } from '../ctnetlink/protocols/sctp.js';
@@ -195,14 +195,11 @@ function setDccp({ view }: TableRequest, flow: MemoryFlow): void {
 }
 
 function adjustSequence(request: TableRequest, flow: MemoryFlow): void {
-  for (const [side, slot] of [
-    ['original', S.seqAdjOriginalPos],
-    ['reply', S.seqAdjReplyPos],
-  ] as const) {
-    const numbers = request.triple(slot);
+  for (const { name, seqAdj } of DIRECTIONS) {
+    const numbers = request.triple(seqAdj);
     if (!numbers) continue;
     const [correctionPos, offsetBefore, offsetAfter] = numbers;
-    flow.seqAdj[side] = { correctionPos, offsetBefore, offsetAfter };
+    flow.seqAdj[name] = { correctionPos, offsetBefore, offsetAfter };
     flow.status |= IPS_SEQ_ADJUST;
   }
 }
