@@ -1,7 +1,6 @@
 // Conntrack: the public API, a layer of owned objects above Table.
 
 import { EVENT_TYPES, type EventType, type FlowEvent } from '../ctnetlink/event.js';
-import { isOfType } from '../ctnetlink/event-type.js';
 import { isConstant } from '../ctnetlink/filter/compile.js';
 import { MATCH_ALL, numberIs } from '../ctnetlink/filter/condition.js';
 import { requiredProtocol } from '../ctnetlink/filter/kernel-plan.js';
@@ -18,7 +17,6 @@ import {
   toFlowSpec,
 } from '../ctnetlink/new-flow.js';
 import { CPU_STATISTICS } from '../ctnetlink/statistics.js';
-import type { View } from '../ctnetlink/view.js';
 import { type ConntrackError, isMissing, KernelError, ValueError } from '../errors.js';
 import { ENOENT, errnoName, errnoReason } from '../wire/errno.js';
 import type { CallOptions, CreateOptions, FamilyOptions, FlowEventsOptions, ListOptions, WatchOptions } from './call-options.js';
@@ -254,19 +252,17 @@ export class Conntrack implements AsyncDisposable, Disposable {
   events(filter: Filter = {}, options: FlowEventsOptions = {}): EventStream<FlowEvent> {
     checkOptions(options, FLOW_EVENT_OPTIONS);
     const { types, initial = false, resync = false, program = false } = options;
-    const groups = types && groupsOf(types);
     const reader = new FlowReader();
     const programOf = this.#session.programs(program);
     const watch = this.#session.watch(options, {
       table: 'conntrack',
-      groups,
+      groups: types && groupsOf(types),
       filter: toFlowFilter(filter),
       receiveBuffer: options.receiveBuffer,
       initial,
       resync,
     });
-    const make = (view: View) => (isOfType(view, groups) ? toFlowEvent(view, reader, programOf(view)) : undefined);
-    const queue = new EventQueue(watch, make, options);
+    const queue = new EventQueue(watch, (view) => toFlowEvent(view, reader, programOf(view)), options);
     this.#session.attach(queue, options);
     return EventStream.of(queue);
   }

@@ -7,7 +7,7 @@
 export { NetworkNamespace, readIn } from '../wire/netns.js';
 export { listNamespaces, type NamespaceList } from '../wire/netns-list.js';
 export { type Program, ProgramNames } from '../wire/program-names.js';
-export { ALL_FLOW_EVENTS, type EventLoss } from './events/event-source.js';
+export type { EventLoss } from './events/event-source.js';
 export { EventWatch, type EventWatchOptions, type EventWatchVisitor } from './events/event-watch.js';
 export type { ChangeResult } from './flow-changes.js';
 export type { FlowList, ScanOptions, ScanVisitor } from './flow-dumps.js';

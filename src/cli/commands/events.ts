@@ -1,9 +1,8 @@
 // `-E`: events as they happen, until a signal, a count, a time or a closed pipe ends it.
 
-import { isOfType } from '../../ctnetlink/event-type.js';
 import { ORIGIN_RESYNC } from '../../ctnetlink/view.js';
 import { ByteWriter } from '../../format/byte-writer.js';
-import { ALL_FLOW_EVENTS, EventWatch, ProgramNames } from '../../library/index.js';
+import { EventWatch, ProgramNames } from '../../library/index.js';
 import type { Context } from '../context.js';
 import { flowFilter } from '../flow-filter.js';
 import { expectationWriter, flowWriter } from '../output/entry-writer.js';
@@ -68,8 +67,6 @@ async function show(context: Context, watchings: readonly Watching[], output: Pa
   const program = (portId: number) => current?.names.find(portId);
   const options = { labels: context.labels, event: true, program, netns: context.tables.several };
   const writer = await (table === 'expect' ? expectationWriter : flowWriter)(out, values.output, options);
-  // A watch that lists gets every kind of event, wanted or not.
-  const groups = table === 'expect' ? undefined : (values.eventMask ?? ALL_FLOW_EVENTS);
   const { first: signal, deadline } = interruption(context, output);
   const each = (work: (watch: EventWatch) => void) => {
     for (const { watch } of watchings) work(watch);
@@ -100,7 +97,7 @@ async function show(context: Context, watchings: readonly Watching[], output: Pa
           if (output.kept > 0) flush();
         },
         event: (view) => {
-          if (count >= limit || !isOfType(view, groups)) return;
+          if (count >= limit) return;
           if (current !== watching) {
             writer.begin(watching.netns);
             current = watching;

@@ -42,7 +42,7 @@ export class EventQueue<T> {
   /** @throws SystemError, PlatformError when the watch cannot begin; then it is closed */
   constructor(
     watch: EventWatch,
-    make: (view: View) => T | undefined,
+    make: (view: View) => T,
     { highWaterMark = HIGH_WATER_MARK, overflow = 'pause', onLost }: EventQueueOptions,
   ) {
     this.#watch = watch;
@@ -55,8 +55,7 @@ export class EventQueue<T> {
     try {
       watch.start({
         event: (view) => {
-          const item = make(view);
-          if (item !== undefined) this.#push(item);
+          this.#push(make(view));
         },
         ready: this.#settleReady.resolve,
         lost: (loss) => {

@@ -1,5 +1,6 @@
 // EventWatch: events of one table, with the list before them and the repair after a loss where those are wanted.
 
+import { isOfType } from '../../ctnetlink/event-type.js';
 import { X } from '../../ctnetlink/expectation-fields.js';
 import { S } from '../../ctnetlink/fields.js';
 import { compileFilter, type FlowPredicate } from '../../ctnetlink/filter/compile.js';
@@ -26,7 +27,7 @@ export interface EventWatchOptions {
   readonly namespace?: NetworkNamespace | undefined;
   /** What carries datagrams from the kernel. Default: a netlink socket. */
   readonly transport?: OpenTransport | undefined;
-  /** Multicast groups; all of the table by default, and always with `initial` or `resync`. */
+  /** Multicast groups of the events that are shown; all of the table by default. A watch that lists hears the others as well. */
   readonly groups?: number | undefined;
   /** Bytes to ask for as receive buffer; the kernel doubles it. Default 16 MiB. */
   readonly receiveBuffer?: number | undefined;
@@ -67,6 +68,8 @@ export class EventWatch {
   readonly #source: EventSource;
   readonly #options: EventWatchOptions;
   readonly #conntrack: () => ConntrackTable;
+  /** Groups of the flow events that are shown. */
+  readonly #shown: number | undefined;
   #visitor!: EventWatchVisitor;
   #tracker: TableTracker | undefined;
   #losses = 0;
@@ -84,6 +87,7 @@ export class EventWatch {
     this.#source = source;
     this.#options = options;
     this.#conntrack = conntrack;
+    this.#shown = options.table === 'conntrack' ? options.groups : undefined;
   }
 
   /** Listens from now on. `conntrack` opens the table when a list is needed. @throws SystemError, PlatformError */
@@ -120,7 +124,7 @@ export class EventWatch {
       message: (bytes, at, end) => {
         view.decode(bytes, at, end);
         if (this.#tracker) this.#tracker.event(view);
-        else if (!wanted || wanted(view)) visitor.event(view);
+        else if (isOfType(view, this.#shown) && (!wanted || wanted(view))) visitor.event(view);
       },
       overrun: () => {
         if (resync) this.#tracker?.missed();
@@ -218,7 +222,7 @@ export class EventWatch {
         ? expectationTable(this.#conntrack, background)
         : flowTable(this.#conntrack, requiredFamily(filter), background);
     const show = (view: View) => {
-      if (!this.#closed) this.#visitor.event(view);
+      if (!this.#closed && isOfType(view, this.#shown)) this.#visitor.event(view);
     };
     return new TableTracker(tracked, wanted, show, onlyKnown);
   }
