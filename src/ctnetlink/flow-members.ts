@@ -64,5 +64,6 @@ export const FLOW_MEMBERS = [
   },
 ] as const satisfies readonly MemberRow[];
 
-/** Name of a member of a flow. */
-export type MemberName = (typeof FLOW_MEMBERS)[number]['name'];
+/** Three numbers that come together, as `seqAdj` of a direction and `synproxy` have them, in the order of their slots. */
+export const SEQ_ADJ = ['correctionPos', 'offsetBefore', 'offsetAfter'] as const;
+export const SYNPROXY = ['isn', 'its', 'tsoff'] as const;

@@ -9,6 +9,7 @@ import { NFNL_SUBSYS_CTNETLINK } from '../wire/uapi/nfnetlink.js';
 import { putTuple, type TupleSpec } from './encode.js';
 import type { Flow, FlowJson } from './flow.js';
 import { labelBytes } from './flow-change.js';
+import { SEQ_ADJ, SYNPROXY } from './flow-members.js';
 import { LABEL_BITS, type ProtocolState, putProtocol, putSequenceAdjustment, putSynproxy, type TcpFlags } from './flow-spec.js';
 import { MAX_U8, MAX_U16, MAX_U32, Members } from './members.js';
 import { readProtonum, readTriple, tupleMembers } from './new-flow.js';
@@ -93,8 +94,8 @@ export function putFlowMessage(message: MessageWriter, flow: Flow | FlowJson, he
   putLabels(message, members);
   putSeqAdj(message, CTA_SEQ_ADJ_ORIG, original);
   putSeqAdj(message, CTA_SEQ_ADJ_REPLY, reply);
-  const synproxy = readTriple(members, 'synproxy', ['isn', 'its', 'tsoff']);
-  if (synproxy) putSynproxy(message, { isn: synproxy[0]!, its: synproxy[1]!, tsoff: synproxy[2]! });
+  const synproxy = readTriple(members, 'synproxy', SYNPROXY);
+  if (synproxy) putSynproxy(message, synproxy);
   message.end();
 }
 
@@ -187,9 +188,8 @@ function putLabels(message: MessageWriter, members: Members): void {
 }
 
 function putSeqAdj(message: MessageWriter, type: number, side: Members): void {
-  const numbers = readTriple(side, 'seqAdj', ['correctionPos', 'offsetBefore', 'offsetAfter']);
-  if (!numbers) return;
-  putSequenceAdjustment(message, type, { correctionPos: numbers[0]!, offsetBefore: numbers[1]!, offsetAfter: numbers[2]! });
+  const seqAdj = readTriple(side, 'seqAdj', SEQ_ADJ);
+  if (seqAdj) putSequenceAdjustment(message, type, seqAdj);
 }
 
 /** The state belongs to the flow's protocol; the other members are written whatever the protocol is. */

@@ -15,7 +15,7 @@ import type { FlowKey, TupleSpec } from './encode.js';
 import { readMarkAndMask, readNat } from './filter/object-input.js';
 import { type Family, FLOW_FIELDS, type FlowState } from './flow.js';
 import { exactTcpFlags, type FlowChange, labelBytes, tcpState } from './flow-change.js';
-import { FLOW_MEMBERS } from './flow-members.js';
+import { FLOW_MEMBERS, SEQ_ADJ, SYNPROXY } from './flow-members.js';
 import { type FlowSpec, LABEL_BITS, type NatSpec, type ProtocolState, type SequenceAdjustment } from './flow-spec.js';
 import { addressOf, MAX_U8, MAX_U16, MAX_U32, Members } from './members.js';
 import { type ProtocolInput, readFamily, readLabels, readProtocol, readState, readStatus } from './protocol-input.js';
@@ -134,7 +134,6 @@ export function toFlowSpec(flow: FlowCopy | NewFlow): FlowSpec {
   const nat = readTranslation(members, first, given.reply, status ?? 0);
   const labels = readLabels(members, 'labels', LABEL_BITS - 1);
   const master = members.members('master', false);
-  const synproxy = readTriple(members, 'synproxy', ['isn', 'its', 'tsoff']);
   const spec: FlowSpec = {
     family: readFamilyOf(members) ?? familyOf(first.src),
     original: { ...first, zone: given.original.zone },
@@ -151,7 +150,7 @@ export function toFlowSpec(flow: FlowCopy | NewFlow): FlowSpec {
     master: master ? readTuple(master) : undefined,
     seqAdjOriginal: original?.seqAdj,
     seqAdjReply: reply?.seqAdj,
-    synproxy: synproxy ? { isn: synproxy[0]!, its: synproxy[1]!, tsoff: synproxy[2]! } : undefined,
+    synproxy: readTriple(members, 'synproxy', SYNPROXY),
   };
   members.end(PASSED_OVER);
   return spec;
@@ -268,8 +267,7 @@ interface Side {
 function readSide(members: Members, name: 'original' | 'reply'): Side | undefined {
   const side = members.members(name, false);
   if (!side) return undefined;
-  const numbers = readTriple(side, 'seqAdj', ['correctionPos', 'offsetBefore', 'offsetAfter']);
-  const seqAdj = numbers && { correctionPos: numbers[0]!, offsetBefore: numbers[1]!, offsetAfter: numbers[2]! };
+  const seqAdj = readTriple(side, 'seqAdj', SEQ_ADJ);
   return { tuple: readTuple(side, ['packets', 'bytes']), seqAdj };
 }
 
@@ -403,14 +401,18 @@ function readProtocolState(members: Members, protonum: number): ProtocolState | 
 }
 
 /** Three 32-bit numbers that belong together; also `undefined` if all are 0. */
-export function readTriple(members: Members, name: string, names: readonly [string, string, string]): number[] | undefined {
+export function readTriple<N extends string>(
+  members: Members,
+  name: string,
+  names: readonly N[],
+): Readonly<Record<N, number>> | undefined {
   const triple = members.members(name, false);
   if (!triple) return undefined;
   const numbers = names.map((each) => {
     const number = triple.number(each, MAX_U32);
     if (number === undefined) throw new ValueError(`${triple.at(each)} is missing`);
-    return number;
+    return [each, number] as const;
   });
   triple.end();
-  return numbers.some((number) => number !== 0) ? numbers : undefined;
+  return numbers.some(([, number]) => number !== 0) ? (Object.fromEntries(numbers) as Record<N, number>) : undefined;
 }

@@ -3,7 +3,7 @@
 
 import { familyName } from '../ctnetlink/address.js';
 import { type DirectionRow, flowFields, MASTER, ORIGINAL, ORIGINAL_SIDE, REPLY_SIDE, S, T } from '../ctnetlink/fields.js';
-import { type FieldName, FLOW_MEMBERS, type MemberRow } from '../ctnetlink/flow-members.js';
+import { type FieldName, FLOW_MEMBERS, type MemberRow, SEQ_ADJ } from '../ctnetlink/flow-members.js';
 import { protocolByNumber } from '../ctnetlink/protocols/index.js';
 import type { Field } from '../ctnetlink/schema.js';
 import { STATUS_NAMES } from '../ctnetlink/status.js';
@@ -115,7 +115,7 @@ function describeSide(plan: PlanBuilder, view: View, { name, tuple, packets, byt
   describeTuple(plan, view, tuple);
   if (view.has(packets)) plan.safe64('"packets":', packets, ',');
   if (view.has(bytes)) plan.safe64('"bytes":', bytes, ',');
-  describeTriple(plan, view, seqAdj, 'seqAdj', ['correctionPos', 'offsetBefore', 'offsetAfter']);
+  describeTriple(plan, view, seqAdj, 'seqAdj', SEQ_ADJ);
   describeEnd(plan);
 }
 

@@ -3,7 +3,7 @@
 
 import { expectationFields } from '../ctnetlink/expectation-fields.js';
 import { flowFields } from '../ctnetlink/fields.js';
-import { FLOW_MEMBERS, type MemberRow } from '../ctnetlink/flow-members.js';
+import { FLOW_MEMBERS, type MemberRow, SEQ_ADJ } from '../ctnetlink/flow-members.js';
 import { DCCP_STATES } from '../ctnetlink/protocols/dccp.js';
 import { generic } from '../ctnetlink/protocols/generic.js';
 import { PROTOCOLS } from '../ctnetlink/protocols/index.js';
@@ -117,7 +117,7 @@ export function makeJsonSchema(): { readonly schema: Schema; readonly rows: Read
             offsetBefore: flow(`seqAdj${direction}Before`),
             offsetAfter: flow(`seqAdj${direction}After`),
           },
-          ['correctionPos', 'offsetBefore', 'offsetAfter'],
+          SEQ_ADJ,
         ),
       },
       ['src', 'dst', 'protonum'],
