@@ -75,7 +75,7 @@ export function unloadable({ command, table, values }: Invocation): UsageError |
   if (table !== 'conntrack') return new UsageError(`a load file works on table conntrack only, not on ${table}`);
   if (values.netns !== undefined)
     return new UsageError('--netns cannot be used in a load file: all of it goes to one network namespace', {
-      hint: 'give it behind the file name: conntrack -R FILE --netns NAME',
+      hint: 'give it after the file name: conntrack -R FILE --netns NAME',
     });
   return undefined;
 }

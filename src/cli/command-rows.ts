@@ -57,8 +57,8 @@ export const COMMANDS: readonly CommandRow[] = [
     synopsis: '[TABLE] [FILTER...] [-o MODES] [-z]',
     help: 'List the entries that match, or all.',
     about: [
-      'Prints one line for each entry that all given filters match. Nothing found is no error.',
-      'With -z the kernel resets the counters of every entry it lists, so -z goes with -f, -n, -g, -j and -o only.',
+      'Prints one line for each entry that matches all filters. Finding none is not an error.',
+      'With -z the kernel resets the counters of every entry it lists, so -z can only be combined with -f, -n, -g, -j and -o.',
     ],
     examples: [
       ['-L', 'all entries, IPv4 and IPv6'],
@@ -78,7 +78,7 @@ export const COMMANDS: readonly CommandRow[] = [
     attempt: 'get',
     synopsis: '[TABLE] -s ADDR -d ADDR -p PROTO [PORTS]',
     help: 'Look up one entry by its tuple.',
-    about: ['Asks the kernel for the one entry with these addresses, protocol and ports. Exit status 1 when there is none.'],
+    about: ['Asks the kernel for the one entry with these addresses, protocol and ports. Exit status 1 if it does not exist.'],
     examples: [['-G -s 192.0.2.1 -d 198.51.100.7 -p tcp --sport 40000 --dport 443', 'this connection']],
   },
   {
@@ -95,7 +95,7 @@ export const COMMANDS: readonly CommandRow[] = [
     synopsis: '[TABLE] [FILTER...]',
     help: 'Delete the entries that match, or all.',
     about: [
-      'Deletes and prints every entry that all given filters match; WITHOUT FILTERS THAT IS EVERY ENTRY. Try the same filters with -L first.',
+      'Deletes and prints every entry that matches all filters; WITHOUT FILTERS THAT IS EVERY ENTRY. Try the same filters with -L first.',
       'Exit status 1 when nothing matched. On table expect, one expectation is named by its addresses, protocol and ports.',
     ],
     examples: [
@@ -118,8 +118,8 @@ export const COMMANDS: readonly CommandRow[] = [
     synopsis: '[TABLE] -s ADDR -d ADDR -p PROTO -t SECONDS [PORTS] [VALUES...]',
     help: 'Create an entry; it must not exist yet.',
     about: [
-      'The other direction is derived from the one that is given. Protocols with ports need them for the same direction as the addresses.',
-      'On table expect, -s -d --sport --dport name the connection that is already there, --tuple-... and --mask-... what to expect.',
+      'The other direction is derived from the one you give. Protocols with ports need those of the same direction as the addresses.',
+      'On table expect, -s -d --sport --dport name the existing connection, --tuple-... and --mask-... the one to expect.',
     ],
     examples: [
       ['-I -s 192.0.2.1 -d 198.51.100.7 -p udp --sport 5000 --dport 53 -t 60', 'a UDP entry for one minute'],
@@ -180,10 +180,10 @@ export const COMMANDS: readonly CommandRow[] = [
     attempt: 'watch',
     synopsis: '[TABLE] [FILTER...] [-e EVENTS] [-o MODES] [-b BYTES]',
     help: 'Show events as they happen, until interrupted.',
-    about: ['Prints a line for each new, changed or deleted entry that the filters match. Ctrl-C ends it, with exit status 0.'],
+    about: ['Prints a line for each new, changed or deleted entry that matches the filters. Ctrl-C ends it, with exit status 0.'],
     examples: [
       ['-E -o timestamp', 'all events, with the time'],
-      ['-E -e NEW,DESTROY -p tcp --dport 22', 'SSH connections that come and go'],
+      ['-E -e NEW,DESTROY -p tcp --dport 22', 'SSH connections as they begin and end'],
       ['-E -b 8388608', 'a larger buffer for a busy router'],
     ],
   },
@@ -200,7 +200,7 @@ export const COMMANDS: readonly CommandRow[] = [
     attempt: 'flush',
     synopsis: '[TABLE] [-f FAMILY]',
     help: 'Empty the table.',
-    about: ['Deletes all entries, or those of one family. Nothing is printed of them.'],
+    about: ['Deletes all entries, or those of one family, without printing them.'],
     examples: [
       ['-F', 'delete every entry'],
       ['-F -f ipv6', 'delete the IPv6 entries'],
@@ -233,7 +233,7 @@ export const COMMANDS: readonly CommandRow[] = [
     attempt: 'read the statistics of',
     synopsis: '[TABLE]',
     help: 'Print the statistics of each CPU.',
-    about: ['Counters since boot, one line for each CPU: insertions that failed, drops, early drops and so on.'],
+    about: ['Counters since boot, one line per CPU: failed insertions, drops, early drops and so on.'],
     examples: [['-S', 'look for insert_failed, drop and early_drop when connections are lost']],
   },
   {
@@ -251,8 +251,8 @@ export const COMMANDS: readonly CommandRow[] = [
     about: [
       'One command on each line, without the word conntrack: -I, -A, -U, -D or -F on table conntrack. # begins a comment line. FILE - is standard input.',
       'All lines are read and checked before the first is run. -R must be the first word, the file name the second.',
-      '--max limits what the file creates, and what each other line of it touches; --protect-ssh goes for every line that deletes, changes or flushes.',
-      'Lines that create are sent up to 100 at a time. When one fails, loading stops behind its batch and tells what was done.',
+      '--max limits how many entries the file creates, and how many each of its other lines touches; --protect-ssh applies to every line that deletes, changes or flushes.',
+      'Lines that create are sent up to 100 at a time. If one fails, loading stops after its batch and says what was done.',
     ],
     examples: [
       ['-R entries.txt', 'load what "conntrack -L -o save,full > entries.txt" wrote'],
@@ -285,7 +285,7 @@ export const COMMANDS: readonly CommandRow[] = [
     synopsis: '[COMMAND | PROTOCOL | expect] [-p PROTO]',
     help: 'Print this help, or that of one command or protocol.',
     about: [
-      'A word after it asks for one command (-h delete, -h D), one protocol (-h tcp, or -h -p tcp), or the table expect (-h expect).',
+      'Add a word for help on one command (-h delete, -h D), one protocol (-h tcp, or -h -p tcp), or the table expect (-h expect).',
     ],
     examples: [
       ['-h update', 'everything that -U takes'],

@@ -98,7 +98,7 @@ function generalHelp(): string {
 const TABLE_HELP: readonly (readonly [Table, string])[] = [
   ['conntrack', 'the tracked connections (default)'],
   ['expect', 'connections that helpers such as ftp or sip are waiting for'],
-  ['dying', 'deleted entries whose event is not delivered yet (-L only)'],
+  ['dying', 'deleted entries whose event has not been delivered yet (-L only)'],
   ['unconfirmed', 'entries whose first packet is still on its way (-L only; empty on current kernels)'],
 ];
 

@@ -45,7 +45,7 @@ export function checkNamespace({ values, given }: Draft, command: CommandRow, ta
   if (values.netns !== ALL_NAMESPACES) return;
   if (command.oneNamespace?.includes(table))
     throw new UsageError(
-      `${where(command, table)} works in one network namespace at a time, so --netns takes no ${ALL_NAMESPACES} there`,
+      `${where(command, table)} works in one network namespace at a time, so it does not take --netns ${ALL_NAMESPACES}`,
     );
   if (values.output?.save)
     throw new UsageError('-o save does not say which network namespace a line belongs to; give --netns a single one');
@@ -53,7 +53,7 @@ export function checkNamespace({ values, given }: Draft, command: CommandRow, ta
   const everything = empties === 'always' || (empties === 'unfiltered' && ![...given.keys()].some(selectsEntries));
   if (everything && values.max === undefined && !values.dryRun)
     throw new UsageError(`${commandName(command)} with --netns all would empty the tables of every namespace and container`, {
-      hint: 'look with --dry-run, then say with --max NUMBER how many entries that may be',
+      hint: 'look with --dry-run first, then allow a number of entries with --max NUMBER',
     });
 }
 
@@ -130,7 +130,7 @@ function checkLate(draft: Draft, command: CommandRow, table: Table): void {
   if (values.output && !isJson(values.output) && command.onlyJson?.includes(table))
     throw new UsageError(`${where(command, table)} takes no other output mode than json and ndjson`, { hint: hint(command) });
   if (table === 'expect') return;
-  if (values.output?.full && !values.output.save) throw new UsageError('-o full goes with -o save: write -o save,full');
+  if (values.output?.full && !values.output.save) throw new UsageError('-o full needs -o save: write -o save,full');
   if (values.zero && table === 'conntrack') {
     const filter = UNZEROED.find((key) => given.has(key));
     if (filter)

@@ -17,7 +17,7 @@ const OBJECTS: Readonly<Record<Invocation['table'], readonly [one: string, many:
   unconfirmed: ['the unconfirmed flow', 'unconfirmed flows'],
 };
 
-const LOOK_FIRST = 'what was to be changed may be changed all the same: look with conntrack -L before trying again';
+const LOOK_FIRST = 'the change may have been made: look with conntrack -L before you try again';
 
 /** Message and hint for a failure of a command; `undefined` as hint where nothing helps. */
 export function explain(
@@ -33,7 +33,7 @@ export function explain(
   if (lost) {
     const why = error instanceof SystemError ? ` (${errnoReason(error.errno)})` : '';
     return {
-      message: `${attempt}: the answer of the kernel is lost${why}`,
+      message: `${attempt}: the kernel's answer is lost${why}`,
       hint: command.changes ? LOOK_FIRST : 'try again',
     };
   }
@@ -56,28 +56,28 @@ const WITHOUT_HELPER: Reason = {
 };
 const NO_SUCH_EXPECTATION: Reason = {
   reason: 'there is no such expectation',
-  hint: 'conntrack -L expect lists them; -s, -d and the ports are those of the expected connection, not of the one that is there',
+  hint: 'conntrack -L expect lists them; -s, -d and the ports are those of the expected connection, not of the existing one',
 };
 const TABLE_FULL: Reason = {
   reason: 'the table is full, or no port is free for the translation',
   hint: 'compare conntrack -C with sysctl net.netfilter.nf_conntrack_max; raise that, or delete flows with -D',
 };
 const STATUS_FIXED: Reason = {
-  reason: 'its status cannot become that',
-  hint: 'bits that a flow has stay set, so -u must name them too (conntrack -L -o save shows them); EXPECTED is set by the kernel alone',
+  reason: 'its status cannot be changed to that',
+  hint: 'a flow keeps the bits that it has, so -u must name them too (conntrack -L -o save shows them); only the kernel sets EXPECTED',
 };
 const ONLY_NEW: Reason = {
-  reason: 'the flow exists, and NAT, helper and master can be given to new flows only',
+  reason: 'the flow exists, and NAT, helper and master can be given only to new flows',
   hint: 'leave out -n, -g and such, or delete the flow first with -D',
 };
 const NO_ROOM_FOR_LABELS: Reason = {
   attempt: 'cannot set the labels',
-  reason: 'the flow entry is there, but has no room for them',
+  reason: 'the flow entry exists, but has no room for them',
   hint: 'labels must be in use, as with "ct label" in an nftables rule, when a flow begins',
 };
 const OUT_OF_RANGE: Reason = {
   reason: 'a value is out of the range that this kernel takes',
-  hint: 'label bits go to 127, window scales to 14, states of SCTP to HEARTBEAT_SENT',
+  hint: 'label bits go up to 127, window scales up to 14, SCTP states up to HEARTBEAT_SENT',
 };
 const INCOMPLETE: Reason = {
   reason: 'the kernel refuses the parameters as incomplete or contradictory',
@@ -142,7 +142,7 @@ const OF_COMMAND: Readonly<Record<string, Readonly<Record<string, Reason>>>> = {
   'I expect': {
     ENOENT: {
       reason: 'the connection that -s, -d and the ports name is not in the table',
-      hint: 'conntrack -L shows what is there; that connection must exist and have a helper',
+      hint: 'conntrack -L shows the table; that connection must be in it and have a helper',
     },
     EEXIST: { reason: 'there is one already', hint: 'delete it first with -D expect, or look with -L expect' },
     EBUSY: {
@@ -180,17 +180,17 @@ const GENERAL: Readonly<Record<string, Reason>> = {
   ETIME: { reason: 'it has just expired', hint: 'try again' },
   ENOMEM: {
     reason: 'the kernel is out of memory for this request',
-    hint: 'try again; if it stays, look at the memory of the machine',
+    hint: 'try again; if it fails again, look at the memory of the machine',
   },
   ENOBUFS: {
     reason: 'the kernel is out of memory for this request',
-    hint: 'try again; if it stays, look at the memory of the machine',
+    hint: 'try again; if it fails again, look at the memory of the machine',
   },
 };
 
 /** A list has been read before an update is refused, so it is not privilege that lacks. */
 const TIMEOUT_FIXED: Reason = {
-  reason: 'it has status FIXED_TIMEOUT, which keeps its timeout as it is',
+  reason: 'its timeout cannot change, because it has status FIXED_TIMEOUT',
   hint: 'leave -t out for such flows: conntrack -L -u FIXED_TIMEOUT lists them, -D ends them',
 };
 

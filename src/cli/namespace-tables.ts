@@ -20,8 +20,8 @@ export function tablesOf(netns: string, tell: Tell, transport: OpenTransport | u
   for (const { name, error } of failures) tell.failed(error, name);
   if (hiddenProcesses > 0)
     tell.warning(
-      `${hiddenProcesses === 1 ? '1 process may' : `${hiddenProcesses} processes may`} not be asked for the network namespace; ` +
-        'one that no other process is in is left out',
+      `the network namespace of ${hiddenProcesses} process${hiddenProcesses === 1 ? '' : 'es'} cannot be read; ` +
+        'a namespace without any other process is left out',
     );
   return manyTables(namespaces, failures.length === 0, tell.failed, transport);
 }

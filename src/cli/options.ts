@@ -121,8 +121,8 @@ export const OPTIONS = {
     arg: 'required',
     value: 'ADDR[/LEN]',
     group: 'tuple',
-    help: 'Source address of the original direction. With a prefix (-L, -D, -U, -E), its network.',
-    expectHelp: 'Source address: of the connection that is there (-I), of the expected one (-G, -D).',
+    help: 'Source address of the original direction. With a prefix (-L, -D, -U, -E), a network.',
+    expectHelp: 'Source address: of the existing connection (-I), of the expected one (-G, -D).',
     conntrack: TUPLE_FILTER,
     expect: SELECTOR,
     read: network('src', 'src'),
@@ -133,8 +133,8 @@ export const OPTIONS = {
     arg: 'required',
     value: 'ADDR[/LEN]',
     group: 'tuple',
-    help: 'Destination address of the original direction. With a prefix (-L, -D, -U, -E), its network.',
-    expectHelp: 'Destination address: of the connection that is there (-I), of the expected one (-G, -D).',
+    help: 'Destination address of the original direction. With a prefix (-L, -D, -U, -E), a network.',
+    expectHelp: 'Destination address: of the existing connection (-I), of the expected one (-G, -D).',
     conntrack: TUPLE_FILTER,
     expect: SELECTOR,
     read: network('dst', 'dst'),
@@ -169,7 +169,7 @@ export const OPTIONS = {
     arg: 'required',
     value: 'PROTO',
     group: 'tuple',
-    help: 'Layer-4 protocol: a name (tcp, udp, icmp, ...) or a number. Brings the options of that protocol, which must come after it.',
+    help: 'Layer-4 protocol: a name (tcp, udp, icmp, ...) or a number. Makes the options of that protocol available after it.',
     conntrack: { L: 'may', G: 'must', D: 'may', I: 'must', A: 'must', U: 'may', E: 'may', h: 'may' },
     expect: { G: 'must', D: 'must', I: 'must', h: 'may' },
     read(draft, name, text) {
@@ -188,8 +188,8 @@ export const OPTIONS = {
     arg: 'required',
     value: 'SECONDS',
     group: 'entry',
-    help: 'Seconds until the entry expires: the new value with -I, -A, -U; with -D exactly what is left.',
-    expectHelp: 'Seconds until the expectation expires; most helpers have a limit of their own.',
+    help: 'Seconds until the entry expires: the new value with -I, -A, -U; with -D, exactly the seconds left.',
+    expectHelp: 'Seconds until the expectation expires; most helpers have their own limit.',
     conntrack: { D: 'may', I: 'must', A: 'must', U: 'may' },
     expect: { I: 'must' },
     read: number('timeout', 'timeout'),
@@ -201,7 +201,7 @@ export const OPTIONS = {
     value: 'LIST',
     choices: [...STATUS_WORDS, 'UNREPLIED'],
     group: 'entry',
-    help: "Status bits, comma-separated. With -L, -D: all must be set, and those behind ! ('!ASSURED') clear; UNREPLIED is !SEEN_REPLY. With -I, -A, -U: bits to set.",
+    help: "Status bits, comma-separated. With -L, -D: all must be set, and those after ! ('!ASSURED') clear; UNREPLIED is !SEEN_REPLY. With -I, -A, -U: bits to set.",
     expectHelp: 'Accepted, without effect.',
     conntrack: { L: 'may', D: 'may', I: 'may', A: 'may', U: 'may' },
     expect: { I: 'may' },
@@ -227,7 +227,7 @@ export const OPTIONS = {
     value: 'LIST',
     choices: EVENT_WORDS,
     group: 'event',
-    help: 'Events to show: NEW, UPDATES, DESTROY or ALL, comma-separated. ALL without this option.',
+    help: 'Events to show: NEW, UPDATES, DESTROY or ALL, comma-separated. Default: ALL.',
     conntrack: { E: 'may' },
     read(draft, name, text) {
       draft.values.eventMask = parseEvents(text, name, draft.values.eventMask, draft.warn);
@@ -239,7 +239,7 @@ export const OPTIONS = {
     arg: 'required',
     value: 'ADDR[/LEN]',
     group: 'expect',
-    help: 'Source address of the expected connection. A prefix stands for --mask-src.',
+    help: 'Source address of the expected connection. A prefix means --mask-src.',
     expect: { I: 'must' },
     read: network('tupleSrc', 'src'),
   },
@@ -249,7 +249,7 @@ export const OPTIONS = {
     arg: 'required',
     value: 'ADDR[/LEN]',
     group: 'expect',
-    help: 'Destination address of the expected connection. A prefix stands for --mask-dst.',
+    help: 'Destination address of the expected connection. A prefix means --mask-dst.',
     expect: { I: 'must' },
     read: network('tupleDst', 'dst'),
   },
@@ -259,7 +259,7 @@ export const OPTIONS = {
     arg: 'required',
     value: 'MASK',
     group: 'tuple',
-    help: 'Bits of --src that must match, written as an address (255.255.255.0), where a prefix is not enough.',
+    help: 'Bits of --src that must match, written as an address (255.255.255.0), if a prefix is not enough.',
     expectHelp: 'Bits of --tuple-src that must match, written as an address.',
     conntrack: ANY_FILTER,
     expect: { I: 'must' },
@@ -318,7 +318,7 @@ export const OPTIONS = {
     value: 'FAMILY',
     choices: FAMILIES,
     group: 'tuple',
-    help: 'Layer-3 protocol, ipv4 or ipv6. Both without this option and without an address.',
+    help: 'Layer-3 protocol, ipv4 or ipv6. Default: both, unless an address decides.',
     conntrack: { L: 'may', D: 'may', U: 'may', E: 'may', F: 'may' },
     expect: { L: 'may' },
     read(draft, name, text) {
@@ -353,7 +353,7 @@ export const OPTIONS = {
     choices: OUTPUT_WORDS,
     group: 'output',
     help:
-      'How to print, comma-separated. json: as one JSON document; ndjson: as JSON, one object a line (docs/json.md); xml: as XML; ' +
+      'How to print, comma-separated. json: as one JSON document; ndjson: as JSON, one object per line (docs/json.md); xml: as XML; ' +
       'save: as commands that -R loads; extended: with the layer-3 protocol; id: with the ' +
       'entry id; labels: with label names; timestamp: with the time of the event (-E); ktimestamp: with the times of start and end ' +
       'that the kernel keeps if net.netfilter.nf_conntrack_timestamp is set; userspace: no effect.',
@@ -380,7 +380,7 @@ export const OPTIONS = {
     arg: 'required',
     value: 'BYTES',
     group: 'event',
-    help: 'Size of the receive buffer of the events; the kernel doubles it. 16777216 without this option.',
+    help: 'Size of the receive buffer for events; the kernel doubles it. Default: 16777216.',
     conntrack: { E: 'may' },
     read: number('bufferSize', 'bufferSize'),
   },
@@ -389,7 +389,7 @@ export const OPTIONS = {
     arg: 'none',
     group: 'event',
     isNew: true,
-    help: 'Show the entries that are there first, marked [INITIAL]; none is missed or shown twice in between.',
+    help: 'Show the existing entries first, marked [INITIAL], then events; nothing is missed or shown twice in between.',
     conntrack: { E: 'may' },
     expect: { E: 'may' },
     read(draft) {
@@ -401,7 +401,7 @@ export const OPTIONS = {
     arg: 'none',
     group: 'event',
     isNew: true,
-    help: 'When events were lost, list the table and show what was missed, marked [RESYNC].',
+    help: 'After events have been lost, list the table and show what was missed, marked [RESYNC].',
     conntrack: { E: 'may' },
     expect: { E: 'may' },
     read(draft) {
@@ -415,7 +415,7 @@ export const OPTIONS = {
     value: 'NUMBER',
     group: 'event',
     isNew: true,
-    help: 'End when so many events have been shown. To stand behind -E.',
+    help: 'End after this many events. Must come after -E.',
     conntrack: { E: 'may' },
     expect: { E: 'may' },
     read: number('eventCount', 'count'),
@@ -526,7 +526,7 @@ export const OPTIONS = {
     read(draft, name, text) {
       if (draft.loading)
         throw new UsageError(`${name} cannot be used in a load file, which must not choose what is read`, {
-          hint: 'give it behind the file name: conntrack -R FILE --labelmap MAP',
+          hint: 'give it after the file name: conntrack -R FILE --labelmap MAP',
         });
       if (draft.values.labelMap !== undefined)
         throw new UsageError(`${name}: only one label file; ${quoted(draft.values.labelMap)} was given before`);
@@ -563,7 +563,7 @@ export const OPTIONS = {
     value: 'ADDR',
     group: 'restore',
     isNew: true,
-    help: 'Original source of the flow that this one belongs to; that flow must be there.',
+    help: 'Original source of the flow that this one belongs to; that flow must exist.',
     conntrack: { I: 'may', A: 'may' },
     read: masterAddress('masterSrc'),
   },
@@ -653,7 +653,7 @@ export const OPTIONS = {
     value: 'ISN,ITS,TSOFF',
     group: 'restore',
     isNew: true,
-    help: 'What synproxy keeps for the flow.',
+    help: 'The data of synproxy for the flow.',
     conntrack: { I: 'may', A: 'may' },
     read(draft, name, text) {
       draft.values.synproxy = parseNumbers(text, name, 3, 0xffffffff);
@@ -679,7 +679,7 @@ export const OPTIONS = {
     isNew: true,
     help:
       'Work in another network namespace: a name of "ip netns", a path (with a slash), the id of a process in it, such as a container\'s, ' +
-      'or all: every one with a name or a process, and which in front of each line (not for -I, -A, -R, -o save).',
+      'or all: every namespace with a name or a process, shown at the start of each line (not with -I, -A, -R, -o save).',
     everywhere: true,
     read(draft, name, text) {
       if (text === '') throw new UsageError(`${name}: the name of the network namespace is empty`);
@@ -695,7 +695,7 @@ export const OPTIONS = {
     choices: LOAD_FORMATS,
     group: 'output',
     isNew: true,
-    help: 'What the lines of the file are: text, command lines; ndjson, flows as -o ndjson prints them. To stand behind the file name.',
+    help: 'Format of the lines: text, command lines; ndjson, flows as -o ndjson prints them. Must come after the file name.',
     conntrack: { R: 'may' },
     read(draft, name, text) {
       const format = LOAD_FORMATS.find((known) => known === text);
@@ -729,7 +729,7 @@ export const OPTIONS = {
     arg: 'none',
     group: 'safety',
     isNew: true,
-    help: 'Exit with 0 when nothing matched.',
+    help: 'Exit with 0 if nothing matched.',
     conntrack: { G: 'may', D: 'may', U: 'may' },
     expect: { G: 'may', D: 'may' },
     read(draft) {

@@ -33,9 +33,9 @@ export const expectationFields = {
   natDirection: {
     path: [CTA_EXPECT_NAT, CTA_EXPECT_NAT_DIR],
     kind: 'be32',
-    doc: 'Direction that NAT is applied to: 0 original, 1 reply.',
+    doc: 'Direction to which NAT is applied: 0 original, 1 reply.',
   },
-  fn: { path: [CTA_EXPECT_FN], kind: 'string', doc: 'Name of the function called when the expectation is met.' },
+  fn: { path: [CTA_EXPECT_FN], kind: 'string', doc: 'Name of the function called when the connection arrives.' },
 } as const satisfies Fields;
 
 /** Slot of each field that is not part of a tuple. */

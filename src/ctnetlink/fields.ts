@@ -103,7 +103,7 @@ export const flowFields = {
   timestampStart: {
     path: [CTA_TIMESTAMP, CTA_TIMESTAMP_START],
     kind: 'be64',
-    doc: 'Birth of the entry, nanoseconds since the epoch.',
+    doc: 'Start of the entry, nanoseconds since the epoch.',
   },
   timestampStop: {
     path: [CTA_TIMESTAMP, CTA_TIMESTAMP_STOP],

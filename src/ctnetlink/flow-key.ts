@@ -25,7 +25,7 @@ import { AF_INET6 } from './uapi/in.js';
  */
 export function flowKey(flow: FlowKeyInput): string {
   const { family, original, zone } = toFlowKey(flow);
-  if (!original) throw new ValueError('a flow is told by its original tuple', { hint: 'give original' });
+  if (!original) throw new ValueError('a flow is identified by its original tuple', { hint: 'give original' });
   const { src, dst, sport, dport, icmpType, icmpCode, icmpId } = original;
   const protonum = original.protonum!;
   const { name, tuple } = protocolByNumber(protonum);

@@ -60,7 +60,7 @@ export const FLOW_MEMBERS = [
     name: 'synproxy',
     parts: { isn: 'synproxyIsn', its: 'synproxyIts', tsoff: 'synproxyTsoff' },
     triple: true,
-    doc: 'What synproxy keeps; absent when all are 0.',
+    doc: 'Data of synproxy; absent if all are 0.',
   },
 ] as const satisfies readonly MemberRow[];
 

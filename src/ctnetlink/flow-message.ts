@@ -115,7 +115,7 @@ function sideOf(members: Members, name: 'original' | 'reply'): Members {
 }
 
 function notAFlow(member: string): ValueError {
-  return new ValueError(`${member} is missing`, { hint: 'a whole flow is needed, not some members of it' });
+  return new ValueError(`${member} is missing`, { hint: 'give a whole flow, not some of its members' });
 }
 
 function protonumOf(tuple: Members): number {

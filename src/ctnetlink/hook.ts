@@ -8,7 +8,7 @@ import { View } from './view.js';
 export const hookFields = {
   hook: { path: [NFNLA_HOOK_HOOKNUM], kind: 'be32', doc: 'Where packets are seen: NF_INET_*.' },
   priority: { path: [NFNLA_HOOK_PRIORITY], kind: 'be32', doc: 'Order among the functions of a hook: the smallest comes first.' },
-  function: { path: [NFNLA_HOOK_FUNCTION_NAME], kind: 'string', doc: 'Name of the function, where the kernel knows names.' },
+  function: { path: [NFNLA_HOOK_FUNCTION_NAME], kind: 'string', doc: 'Name of the function, if the kernel knows names.' },
 } as const satisfies Fields;
 
 const H = slotsOf(0, hookFields);

@@ -129,7 +129,7 @@ export function toFlowSpec(flow: FlowCopy | NewFlow): FlowSpec {
     throw new ValueError('a flow needs the addresses of one direction', { hint: 'give original.src and original.dst' });
   requireComplete(first, 'original', original?.tuple.protonum ?? reply?.tuple.protonum);
   const timeout = members.number('timeout', MAX_U32);
-  if (timeout === undefined) throw new ValueError('timeout is missing', { hint: 'give the seconds that the flow shall live' });
+  if (timeout === undefined) throw new ValueError('timeout is missing', { hint: 'give its lifetime in seconds' });
   const status = readStatus(members);
   const nat = readTranslation(members, first, given.reply, status ?? 0);
   const labels = readLabels(members, 'labels', LABEL_BITS - 1);

@@ -44,10 +44,10 @@ export function readState(members: Members, protonum: number | undefined): numbe
   if (state === undefined) return undefined;
   if (protonum === undefined)
     throw new ValueError(`${members.at('state')} needs a protocol that has states: tcp, sctp or dccp`, {
-      hint: 'give the protocol beside it',
+      hint: 'give the protocol as well',
     });
   const { states } = protocolByNumber(protonum);
-  if (!states) throw new ValueError(`${members.at('state')}: ${nameOf(protonum)} has no states; tcp, sctp and dccp have`);
+  if (!states) throw new ValueError(`${members.at('state')}: ${nameOf(protonum)} has no states; only tcp, sctp and dccp have`);
   const index = states.indexOf(state as FlowState);
   if (index < 0)
     throw new ValueError(`${members.at('state')} of ${nameOf(protonum)} must be one of ${states.join(', ')}, not ${show(state)}`);
@@ -63,7 +63,7 @@ export function readStatus(members: Members): number | undefined {
     const bit = typeof name === 'string' ? bitOfName(STATUS_NAMES, name) : undefined;
     if (bit === undefined)
       throw new ValueError(
-        `${members.at('status')} holds ${show(name)}, which is no status; they are ${STATUS_NAMES.join(', ')}`,
+        `${members.at('status')} holds ${show(name)}, which is not a status; valid ones are ${STATUS_NAMES.join(', ')}`,
       );
     bits |= 1 << bit;
   }

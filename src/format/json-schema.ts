@@ -91,7 +91,7 @@ export function makeJsonSchema(): { readonly schema: Schema; readonly rows: Read
     icmpId: either('ICMP or ICMPv6 identifier.', 'icmpId', 'icmpv6Id'),
     zone: take(tupleFields.tupleZone),
   };
-  const netns: Schema = { type: 'string', description: 'Network namespace it is of. With --netns all.' };
+  const netns: Schema = { type: 'string', description: 'Its network namespace, with --netns all.' };
   const family: Schema = { enum: ['ipv4', 'ipv6', 'unknown'], description: 'Address family.' };
   const protocol: Schema = {
     enum: [...PROTOCOLS.map(({ name }) => name), generic.name],
@@ -111,7 +111,7 @@ export function makeJsonSchema(): { readonly schema: Schema; readonly rows: Read
         packets: flow(`packets${direction}`),
         bytes: flow(`bytes${direction}`),
         seqAdj: object(
-          'Shift of sequence numbers; absent when all are 0.',
+          'Shift of sequence numbers; absent if all are 0.',
           {
             correctionPos: flow(`seqAdj${direction}Pos`),
             offsetBefore: flow(`seqAdj${direction}Before`),
@@ -140,7 +140,7 @@ export function makeJsonSchema(): { readonly schema: Schema; readonly rows: Read
       labels: described(flow('labels'), 'Connection labels: the bits that are set, ascending.'),
       labelNames: array({ type: 'string' }, 'Names of those labels that have one. With -o labels.'),
     },
-    master: { master: ref('tuple', 'Original tuple of the flow that this one was expected by.') },
+    master: { master: ref('tuple', 'Original tuple of the flow that expected this one.') },
   };
   const ofMember = ({ name, field, parts, triple, doc }: MemberRow): Members => {
     if (field) return { [name]: flow(field) };
@@ -149,13 +149,13 @@ export function makeJsonSchema(): { readonly schema: Schema; readonly rows: Read
     return { [name]: object(doc!, members, triple ? Object.keys(parts) : []) };
   };
   const flowSchema = object(
-    'A tracked connection. Absent members were not sent by the kernel.',
+    'A tracked connection. The kernel did not send absent members.',
     Object.assign({ netns }, ...FLOW_MEMBERS.map(ofMember)),
     ['family', 'protocol', 'original', 'reply'],
   );
 
   const expectationSchema = object(
-    'What a helper waits for.',
+    'A connection that a helper expects.',
     {
       netns,
       id: expected('id'),
@@ -164,12 +164,12 @@ export function makeJsonSchema(): { readonly schema: Schema; readonly rows: Read
       timeout: expected('timeout'),
       tuple: ref('tuple', 'What is expected.'),
       mask: ref('tuple', 'Which bits of the tuple count.'),
-      master: ref('tuple', 'Original tuple of the flow that expects.'),
+      master: ref('tuple', 'Original tuple of the flow that caused the expectation.'),
       zone: expected('zone'),
       flags: bits(EXPECTATION_FLAG_NAMES, expectationFields.flags),
       class: expected('class'),
       helper: expected('helper'),
-      natDirection: { enum: ['original', 'reply'], description: 'Direction that NAT is applied to.' },
+      natDirection: { enum: ['original', 'reply'], description: 'Direction to which NAT is applied.' },
       fn: expected('fn'),
     },
     ['family', 'protocol', 'tuple', 'mask', 'master'],
@@ -183,9 +183,12 @@ export function makeJsonSchema(): { readonly schema: Schema; readonly rows: Read
         type: { enum: ['NEW', 'UPDATE', 'DESTROY'] },
         timestamp: flow('timestampEvent'),
         portId: integer(U32, 'Netlink socket whose request caused it; absent for packets and timeouts.'),
-        program: { type: 'string', description: 'Name of the program that has that socket, where it is known.' },
+        program: { type: 'string', description: 'Name of the program that owns that socket, if known.' },
         pid: described(number, 'Process id of that program.'),
-        origin: { enum: ['initial', 'resync'], description: 'A list supplied the event; absent when the kernel sent it.' },
+        origin: {
+          enum: ['initial', 'resync'],
+          description: 'Says that a list supplied the event; absent if the kernel sent it.',
+        },
         [name]: ref(name),
       },
       ['type', name],
@@ -205,13 +208,13 @@ export function makeJsonSchema(): { readonly schema: Schema; readonly rows: Read
   const number = { type: 'integer', minimum: 0 } as const;
   const changeResult = (done: 'deleted' | 'updated', more: Members): Schema =>
     object(
-      `What became of the flows that were to be ${done}. With -o ndjson the flows stand in lines of their own before it.`,
+      `Results for the flows that were to be ${done}. With -o ndjson, it follows the lines of the flows.`,
       {
         flows: array(ref('flow'), `Those that were ${done}.`),
         dryRun: { const: true, description: 'Nothing was changed: --dry-run.' },
         matched: number,
         [done]: number,
-        alreadyGone: described(number, 'Ended by themselves in between.'),
+        alreadyGone: described(number, 'Ended by themselves in the meantime.'),
         ...more,
         failed: described(number, 'Refused by the kernel.'),
         errors: array(ref('error'), 'The first few refusals.'),
@@ -233,7 +236,7 @@ export function makeJsonSchema(): { readonly schema: Schema; readonly rows: Read
     ],
     $defs: {
       number64: {
-        description: 'A 64-bit number: a number up to 2^53 - 1, above a string of its digits.',
+        description: 'A 64-bit number: a number up to 2^53 - 1, and above that a string of its digits.',
         anyOf: [
           { type: 'integer', minimum: 0, maximum: Number.MAX_SAFE_INTEGER },
           { type: 'string', pattern: '^[1-9][0-9]{15,19}$' },
@@ -251,7 +254,7 @@ export function makeJsonSchema(): { readonly schema: Schema; readonly rows: Read
       deleteResult: changeResult('deleted', {}),
       updateResult: changeResult('updated', {
         unchanged: described(number, 'Had the new values already.'),
-        withoutLabelRoom: described(number, 'Could not get labels; what else was asked for, they got.'),
+        withoutLabelRoom: described(number, 'Could not get labels, but got the other new values.'),
       }),
       error: object(
         'An error: the code is stable, the message for people, the hint says what to do.',

@@ -279,7 +279,7 @@ export class Conntrack implements AsyncDisposable, Disposable {
     const wanted = toFlowFilter(filter);
     if (!isConstant(wanted))
       throw new ValueError(
-        'a view is of flows that stay in it: its filter cannot be about mark, status, state, labels or times',
+        'a view selects by what never changes in a flow: its filter cannot have mark, status, state, labels or times',
         {
           hint: 'watch with the rest of the filter, then use list(filter) and count(filter) of the view',
         },

@@ -222,7 +222,7 @@ export async function updateKeys(
     true,
   );
   result.matched += keys.length;
-  if (answered !== keys.length) throw new NoAnswerError(`CT_GET: the kernel answered ${answered} of ${keys.length} questions`);
+  if (answered !== keys.length) throw new NoAnswerError(`CT_GET: the kernel answered ${answered} of ${keys.length} requests`);
   changes.forEach((change, i) => {
     const view = changing.at(i);
     channel.addToBatch(CT_NEW, 0, view.family, (message) => putFlowChange(message, view, change));

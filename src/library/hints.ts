@@ -7,7 +7,7 @@ const NO_ROOT = 'needs the capability CAP_NET_ADMIN in the network namespace con
 /** By request and errno. */
 const HINTS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   CT_NEW: {
-    EEXIST: 'a flow with this tuple, or with this reply, is there already: create with { mayExist: true } to update it',
+    EEXIST: 'a flow with this tuple, or with this reply, already exists: create with { mayExist: true } to update it',
     ENOENT: 'the master that was named is not in the table',
     EINVAL: 'incomplete or contradictory: both addresses, the ports of the protocol and timeout are needed',
     EBUSY: 'status bits can only be set, and EXPECTED, CONFIRMED and DYING not at all',
@@ -17,14 +17,14 @@ const HINTS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     EPERM: `${NO_ROOT}; with it, the timeout of a flow with status FIXED_TIMEOUT cannot be changed`,
   },
   EXP_NEW: {
-    ENOENT: 'the flow that is to expect (master) is not in the table',
-    EEXIST: 'this expectation is there already',
+    ENOENT: 'the master, whose helper expects the connection, is not in the table',
+    EEXIST: 'this expectation already exists',
     EBUSY: 'it clashes with another expectation',
     EINVAL: 'incomplete or contradictory: tuple, mask and master must be of one family and protocol',
-    EOPNOTSUPP: 'the flow that is to expect has no helper',
+    EOPNOTSUPP: 'the master has no helper',
     EMFILE: 'too many expectations: raise sysctl net.netfilter.nf_conntrack_expect_max',
   },
-  EXP_DELETE: { ENOENT: 'there is no such expectation: its tuple must be given exactly as it is listed' },
+  EXP_DELETE: { ENOENT: 'there is no such expectation: give its tuple exactly as it is listed' },
 };
 
 const GENERAL: Readonly<Record<string, string>> = {

@@ -188,7 +188,7 @@ function familyOf({ family, original, reply }: FlowInit, protonum: number): Fami
 const HINTS: Readonly<Record<number, string>> = {
   [ENOENT]: 'there is no such flow in the table',
   [ENOMEM]: 'the table has maxEntries flows',
-  [EEXIST]: 'a flow with this tuple, or with this reply, is in the table: give it ports of its own',
+  [EEXIST]: 'a flow with this tuple, or with this reply, is in the table: give the new one other ports',
   [EINVAL]: 'packets like these begin no flow',
 };
 

@@ -52,7 +52,7 @@ export class Recorder implements Disposable {
     const place = namespace ? `${namespace.device}:${namespace.inode}` : 'own';
     this.#place ??= place;
     if (place !== this.#place)
-      throw new RecordingError('a recording is of one network namespace', { hint: 'use a recorder for each of them' });
+      throw new RecordingError('a recording covers one network namespace', { hint: 'use a recorder for each of them' });
     const inner = this.#inner(options);
     const transport = this.#opened++;
     const write = (step: Unplaced) =>

@@ -48,11 +48,12 @@ export function parseRecording(text: string): Step[] {
   const lines = text.split('\n');
   const header = parseLine(lines[0] ?? '', 1) as Partial<Header>;
   if (header.format !== HEADER.format)
-    throw new RecordingError('this is no recording: its first line has no format "conntrack-recording"');
-  if (header.version !== HEADER.version) throw new RecordingError(`recordings of version ${header.version} are not known here`);
+    throw new RecordingError('this is not a recording: its first line has no format "conntrack-recording"');
+  if (header.version !== HEADER.version)
+    throw new RecordingError(`recordings of version ${header.version} are not supported here`);
   if (header.byteOrder !== HEADER.byteOrder)
     throw new RecordingError(
-      `the recording is of a ${header.byteOrder}-endian machine and this one is ${HEADER.byteOrder}-endian`,
+      `the recording is from a ${header.byteOrder}-endian machine and this one is ${HEADER.byteOrder}-endian`,
     );
   return lines.flatMap((line, i) => (i === 0 || line.trim() === '' ? [] : [toStep(parseLine(line, i + 1), i + 1)]));
 }
@@ -64,7 +65,7 @@ function parseLine(line: string, number: number): Record<string, unknown> {
   } catch {
     // Told below.
   }
-  throw new RecordingError(`line ${number} of the recording is no JSON object`);
+  throw new RecordingError(`line ${number} of the recording is not a JSON object`);
 }
 
 /** The numbers that a step of each kind has besides `at` and `transport`. */
@@ -81,7 +82,8 @@ function toStep(value: Record<string, unknown>, line: number): Step {
   if (!Object.hasOwn(NUMBERS, kind))
     throw new RecordingError(`line ${line} of the recording: unknown kind ${JSON.stringify(value['kind'])}`);
   for (const key of ['at', 'transport', ...NUMBERS[kind]])
-    if (!Number.isSafeInteger(value[key])) throw new RecordingError(`line ${line} of the recording: ${key} is no whole number`);
+    if (!Number.isSafeInteger(value[key]))
+      throw new RecordingError(`line ${line} of the recording: ${key} is not a whole number`);
   const name = kind === 'send' || kind === 'receive' ? 'bytes' : kind === 'open' && value['filter'] !== undefined ? 'filter' : '';
   if (name === '') return value as unknown as Step;
   const text = value[name];

@@ -138,16 +138,19 @@ export class Replay {
     const portId = this.#portId++;
     if (!options.groups) return new QueuedTransport(portId, { answer: (request) => this.#answer(request) });
     const hearing = this.#hearings.shift();
-    if (!hearing) throw new ReplayError('nothing more was listened to in this recording', { hint: RECORD_AGAIN });
+    if (!hearing) throw new ReplayError('the recording has no further listener', { hint: RECORD_AGAIN });
     if (hearing.groups !== options.groups)
       throw new ReplayError(`groups ${options.groups} are listened to, but the recording has groups ${hearing.groups}`, {
         hint: RECORD_AGAIN,
       });
     // All events include those of any filter, and the library selects them itself.
     if (hearing.filter && !sameBytes(hearing.filter, options.filter))
-      throw new ReplayError('events are listened to with another filter than in the recording, which has those of its own only', {
-        hint: RECORD_AGAIN,
-      });
+      throw new ReplayError(
+        'the listener has another filter than in the recording, which has only the events of its own filter',
+        {
+          hint: RECORD_AGAIN,
+        },
+      );
     return this.#listen(portId, hearing);
   };
 
@@ -189,17 +192,17 @@ export class Replay {
   }
 }
 
-const RECORD_AGAIN = 'the code under test does something else than when it was recorded: record it again';
+const RECORD_AGAIN = 'the code under test does something else than during the recording: record it again';
 
 /** Why a request has no answer. `given`: how many the recording has for it; `early`: the next one is not due yet. */
 function refusal(request: Uint8Array, given: number, early: boolean): ReplayError {
   const what = `type 0x${host16(request, TYPE).toString(16)}, ${request.length} bytes`;
   if (given === 0) return new ReplayError(`the recording has no answer to this request: ${what}`, { hint: RECORD_AGAIN });
   if (early)
-    return new ReplayError(`the recording answers this request behind a change that has not been made: ${what}`, {
+    return new ReplayError(`the recording answers this request after a change that has not been made: ${what}`, {
       hint: 'the code under test leaves out a change, or asks earlier: record again, or replay with { repeat: true }',
     });
-  return new ReplayError(`the recording has ${given} answers to this request, and it is made once more: ${what}`, {
+  return new ReplayError(`the recording has ${given} answers to this request, but it is made once more: ${what}`, {
     hint: 'record again, or replay with { repeat: true }',
   });
 }

@@ -19,7 +19,7 @@ import {
   NLMSGERR_ATTR_OFFS,
 } from './uapi/netlink.js';
 
-const NOT_KNOWN = 'the answer is lost: what was to be changed may be changed all the same';
+const NOT_KNOWN = 'the answer is lost: the change may have been made';
 
 /**
  * A request ready to be sent, or several in one datagram. Errors contain `name`. If there are several, each has its own sequence number,
@@ -81,7 +81,8 @@ export function walkBatch(batch: Datagrams, count: number, request: Request, vis
 export function walkSlot(batch: Datagrams, i: number, request: Request, visitor: AnswerVisitor | undefined): boolean {
   if (!batch.fromKernel(i)) return false;
   const start = batch.start(i);
-  if (batch.truncated(i)) throw new DecodeError(`${request.name}: a datagram larger than ${batch.slotSize} bytes was cut`, start);
+  if (batch.truncated(i))
+    throw new DecodeError(`${request.name}: a datagram larger than ${batch.slotSize} bytes was truncated`, start);
   const ended = walkDatagram(batch.bytes, start, start + batch.length(i), request, visitor?.message);
   visitor?.endDatagram?.(batch.bytes);
   return ended;

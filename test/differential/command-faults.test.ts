@@ -137,7 +137,7 @@ suite('faults of the command', { skip: SELF_TEST ? 'the words of messages are ou
       const outcome = await run([...inject('recvmmsg:error=ENOBUFS:when=4+'), UNDER_TEST, '-D', '-p', 'udp']);
       told(
         outcome,
-        /^conntrack: (100|200) flow entries had been deleted before this failed:\nconntrack: cannot delete flows: the answer/,
+        /^conntrack: (100|200) flow entries had been deleted before this failed:\nconntrack: cannot delete flows: the kernel's answer/,
       );
       const count = Number(/(\d+) flow/.exec(outcome.stderr)![1]);
       assert.equal(outcome.stdout.split('\n').length - 1, count);

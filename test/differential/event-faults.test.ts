@@ -313,7 +313,7 @@ suite('watching', { skip: SELF_TEST ? 'what is tested is not in the reference' :
   });
 
   suite('what the kernel will not send is told once', { concurrency: 2 }, () => {
-    const notice = /give no UPDATE or DESTROY events/g;
+    const notice = /cause no UPDATE or DESTROY events/g;
     for (const [name, mode, flows, expected] of [
       ['mode 2, older flows', 2, 3, 1],
       ['mode 2, no flows', 2, 0, 0],

@@ -59,9 +59,9 @@ suite('faults', { skip: SELF_TEST ? 'the words of messages are our own' : false 
         `-I ${TWO} --master-src 192.0.2.99 --master-dst 198.51.100.1 --master-proto 50`,
         /cannot create the flow: the flow that --master-src/,
       ],
-      ['EBUSY of -I', `-I ${TWO} -u EXPECTED`, /its status cannot become that/],
-      ['EBUSY of -A', `-A ${ONE} -u UNSET`, /its status cannot become that/],
-      ['EBUSY of -U', '-U -p udp --sport 1 -u EXPECTED', /1 of 1 flows were refused.*its status cannot become that/],
+      ['EBUSY of -I', `-I ${TWO} -u EXPECTED`, /its status cannot be changed to that/],
+      ['EBUSY of -A', `-A ${ONE} -u UNSET`, /its status cannot be changed to that/],
+      ['EBUSY of -U', '-U -p udp --sport 1 -u EXPECTED', /1 of 1 flows were refused.*its status cannot be changed to that/],
       ['EOPNOTSUPP of -A', `-A ${ONE} -n 203.0.113.5 -u SEEN_REPLY`, /the flow exists, and NAT, helper and master/],
       ['EOPNOTSUPP of a helper', `-I ${TWO} --helper nosuch`, /does not know the helper/],
       [
@@ -116,11 +116,11 @@ suite('faults', { skip: SELF_TEST ? 'the words of messages are our own' : false 
       await bare.fill([udp(1)]);
       told(
         await bare.run('-A -s 192.0.2.1 -d 198.51.100.1 -p udp --sport 1 --dport 53 -t 100 --label-add web'),
-        /^conntrack: cannot set the labels: the flow entry is there, but has no room for them/,
+        /^conntrack: cannot set the labels: the flow entry exists, but has no room for them/,
       );
       told(await bare.run('-U --label-add web'), /no room for labels/);
       const loaded = await bare.load('-A -s 192.0.2.1 -d 198.51.100.1 -p udp --sport 1 --dport 53 -t 100 --label-add web\n');
-      told(loaded, /^conntrack: standard input:1: .*the flow entry is there, but has no room for them/);
+      told(loaded, /^conntrack: standard input:1: .*the flow entry exists, but has no room for them/);
     });
   });
 

@@ -164,7 +164,7 @@ suite('labels where no ruleset uses any', OURS, () => {
   });
   after(() => bare?.[Symbol.asyncDispose]());
   const flow = (sport: number, more = '') => line(sport, more).replace('-I', '-A');
-  const NONE = /: cannot set the labels: the flow entry is there, but has no room for them$/gm;
+  const NONE = /: cannot set the labels: the flow entry exists, but has no room for them$/gm;
 
   test('every line that asks for some is told and counts as an error, the others are loaded, and so it is every time', async () => {
     const lines = [
@@ -178,7 +178,7 @@ suite('labels where no ruleset uses any', OURS, () => {
       flow(10, ' --label-bits 0x8 -n 203.0.113.5'),
     ];
     const [first, second, third] = [await bare.load(lines), await bare.load(lines), await bare.load(lines)];
-    const told = (text: string) => text.replace(/^.* were there already .*\n/m, '');
+    const told = (text: string) => text.replace(/^.* existed already; .*\n/m, '');
     assert.deepEqual([first.status, second.status, third.status], ['1', '1', '1']);
     assert.match(
       first.stderr,
@@ -222,7 +222,7 @@ suite('labels where no ruleset uses any', OURS, () => {
       assert.equal(outcome.status, '1', command);
       assert.match(
         outcome.stderr,
-        /^conntrack: cannot set the labels: the flow entry is there, but has no room for them\n +hint: .*\n$/,
+        /^conntrack: cannot set the labels: the flow entry exists, but has no room for them\n +hint: .*\n$/,
       );
     }
     assert.equal(await bare.count(), 2);
@@ -256,7 +256,7 @@ suite('over a live table (docs/differences.md B50)', OURS, () => {
     ] as const) {
       const outcome = await table.load(lines);
       assert.equal(outcome.status, '0', outcome.stderr);
-      assert.match(outcome.stderr, /^conntrack: standard input: \d flow entries were there already and kept/);
+      assert.match(outcome.stderr, /^conntrack: standard input: \d flow entries existed already; values/);
       assert.equal(await entry(), mark, lines.join('; '));
       assert.equal((await table.list('-u', 'SEEN_REPLY', '-n', '203.0.113.5')).length, 1);
     }

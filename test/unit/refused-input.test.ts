@@ -38,7 +38,7 @@ suite('refused', () => {
     refuses<Filter>(
       toFlowFilter,
       [
-        [{ protocol: 'udp', state: 'ESTABLISHED' }, /^state: udp has no states; tcp, sctp and dccp have$/],
+        [{ protocol: 'udp', state: 'ESTABLISHED' }, /^state: udp has no states; only tcp, sctp and dccp have$/],
         [{ protocol: 17, state: 'ESTABLISHED' }, /^state: udp has no states/],
         [{ protocol: 50, state: 'ESTABLISHED' }, /^state: protocol 50 has no states/],
         [{ state: 'GONE' }, /^state must be one of NONE, SYN_SENT, .*, not "GONE"/],

@@ -102,7 +102,7 @@ async function refuseMoreThan(context: Context, max: number, filter: FlowFilter,
 
 /** `--max` cannot be kept when the entries of a namespace are not known. */
 export function notCounted(): UsageError {
-  return new UsageError('not every network namespace could be counted, as --max needs it; nothing was changed', {
+  return new UsageError('not every network namespace could be counted, which --max requires; nothing was changed', {
     exitStatus: 1,
   });
 }

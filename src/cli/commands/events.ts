@@ -41,7 +41,7 @@ export async function events(context: Context): Promise<number> {
       const watch = EventWatch.open(options, () => each.conntrack());
       watchings.push({ netns: each.netns, watch, names: ProgramNames.in(each.namespace), resynced: 0 });
       if (values.bufferSize !== undefined)
-        context.err(`conntrack: the receive buffer of the events has ${watch.receiveBuffer} bytes`);
+        context.err(`conntrack: the receive buffer for events has ${watch.receiveBuffer} bytes`);
       warnOfEventMode(context, each);
     });
     const messages = new PacedMessages(context.stderr);

@@ -41,12 +41,12 @@ export function manualPage({ version, date }: Edition): string {
     '.SH COMMANDS',
     ...COMMANDS.flatMap(command),
     '.SH WORDS',
-    ...lines('A word is the first word of the command line. Its options are long, and stand in any order.'),
+    ...lines('A word is the first word of the command line. Its options are long and may be in any order.'),
     ...words().flatMap(word),
     '.SH TABLES',
     ...entry('.B conntrack', ['The tracked connections. The default.']),
     ...entry('.B expect', ['Connections that helpers such as ftp or sip are waiting for.']),
-    ...entry('.B dying', ['Deleted entries whose event is not delivered yet; -L only.']),
+    ...entry('.B dying', ['Deleted entries whose event has not been delivered yet; -L only.']),
     ...entry('.B unconfirmed', ['Entries whose first packet is still on its way; -L only, empty on current kernels.']),
     '.SH OPTIONS',
     ...lines(
@@ -58,7 +58,7 @@ export function manualPage({ version, date }: Edition): string {
       return rows.length === 0 ? [] : [`.SS ${quoted(GROUPS[group])}`, ...rows.flatMap(option)];
     }),
     '.SH "OPTIONS OF PROTOCOLS"',
-    ...lines('They stand behind -p, which brings them.'),
+    ...lines('Give them after -p, which makes them available.'),
     ...PROTOCOLS.flatMap((protocol) => {
       const rows = Object.values(protocolOptions(protocol));
       return rows.length === 0 ? [] : [`.SS ${quoted(`-p ${protocol.name}`)}`, ...rows.flatMap(option)];

@@ -109,7 +109,7 @@ export function spool(from: number): number {
   }
 }
 
-const KEEP_ELSEWHERE = 'set TMPDIR to a folder that has room and may be written to, or name a file: conntrack -R FILE';
+const KEEP_ELSEWHERE = 'set TMPDIR to a writable folder with enough room, or name a file: conntrack -R FILE';
 
 /** Fills `bytes` from `start` on with what there is, waiting for something. @returns how many bytes; 0 at the end. @throws InputError */
 function readSome(fd: number, bytes: Buffer, start: number, position: number | null): number {

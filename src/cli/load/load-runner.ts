@@ -82,7 +82,7 @@ export class LoadRunner {
     if (dryRun) err(`conntrack: ${this.#name}: every line is correct; ${this.#wouldCreate} flow entries would be created`);
     if (this.#loader.partly > 0)
       err(
-        `conntrack: ${this.#name}: ${this.#loader.partly} flow entries were there already and kept what only new ones can be given`,
+        `conntrack: ${this.#name}: ${this.#loader.partly} flow entries existed already; values that only new ones can take were left out`,
       );
     this.#tellUnlabelled();
     if (this.#failures.length === 0 && !dryRun) this.#summarize();

@@ -10,11 +10,11 @@ const EVENT_MODE = '/proc/sys/net/netfilter/nf_conntrack_events';
 export function warnOfEventMode(context: Context, table: NamespaceTable): void {
   const mode = table.readText(EVENT_MODE)?.trim();
   if (mode === '0') {
-    context.err('conntrack: the kernel sends no events of new flows here: net.netfilter.nf_conntrack_events is 0');
+    context.err('conntrack: the kernel sends no events for new flows here: net.netfilter.nf_conntrack_events is 0');
     context.err('  hint: sysctl -w net.netfilter.nf_conntrack_events=1');
   } else if (mode === '2' && table.conntrack().count().entries > 0) {
-    context.err('conntrack: flows that began while nobody listened give no UPDATE or DESTROY events here');
-    context.err('  hint: sysctl -w net.netfilter.nf_conntrack_events=1 gives events of every flow from its beginning on');
+    context.err('conntrack: flows that began while nobody listened cause no UPDATE or DESTROY events here');
+    context.err('  hint: sysctl -w net.netfilter.nf_conntrack_events=1 gives events for every flow from its beginning on');
   }
 }
 
@@ -46,14 +46,14 @@ export class EventRecord {
   repaired(events: number, watch: object): void {
     this.#unrepaired.delete(watch);
     this.#shown += events;
-    this.#err(`conntrack: ${events} events marked [RESYNC] stand for those that were lost`);
+    this.#err(`conntrack: ${events} events marked [RESYNC] replace those that were lost`);
   }
 
   /** Whether the record is complete, in one line. `unwritten`: bytes that the reader of the output did not take. */
   close(unwritten: number): void {
     if (unwritten > 0)
       this.#err(
-        `conntrack: the record is incomplete: the reader did not take the last ${unwritten} bytes, nor what came behind them`,
+        `conntrack: the record is incomplete: the reader did not take the last ${unwritten} bytes, nor what followed them`,
       );
     if (this.#overruns === 0) {
       if (unwritten === 0) this.#err('conntrack: the record is complete: no event was lost');

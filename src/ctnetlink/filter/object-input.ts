@@ -491,7 +491,7 @@ function readStates(members: Members, protonum: number | undefined): readonly st
   const path = members.at('state');
   const trackers = protonum === undefined ? PROTOCOLS : [protocolByNumber(protonum)];
   const known = trackers.flatMap(({ states }) => states ?? []);
-  if (known.length === 0) throw new ValueError(`${path}: ${nameOf(protonum!)} has no states; tcp, sctp and dccp have`);
+  if (known.length === 0) throw new ValueError(`${path}: ${nameOf(protonum!)} has no states; only tcp, sctp and dccp have`);
   const names = stringsOf(value, path);
   for (const name of names)
     if (!known.includes(name)) {
