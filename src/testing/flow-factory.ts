@@ -137,9 +137,11 @@ function readUnchecked(members: Members) {
     id: members.number('id', MAX_U32),
     use: members.number('use', MAX_U32),
     status: readStatus(members),
-    secmark: members.number('secmark', MAX_U32),
-    secctx: members.string('secctx'),
-    helperInfo: members.hex('helperInfo') && members.string('helperInfo'),
+    given: {
+      secmark: members.number('secmark', MAX_U32),
+      secctx: members.string('secctx'),
+      helperInfo: members.hex('helperInfo') && members.string('helperInfo'),
+    },
     timestamp: times && { start: times.number64('start'), stop: times.number64('stop') },
     counted: { original: counted('original'), reply: counted('reply') },
     flags: { original: tracker?.number('flagsOriginal', MAX_U8), reply: tracker?.number('flagsReply', MAX_U8) },
@@ -151,9 +153,7 @@ function setUnchecked(flow: MemoryFlow, said: ReturnType<typeof readUnchecked>):
   flow.id = said.id ?? flow.id;
   flow.use = said.use ?? flow.use;
   flow.status = (flow.status | (said.status ?? 0)) >>> 0;
-  flow.secmark = said.secmark;
-  flow.secctx = said.secctx;
-  flow.helperInfo = said.helperInfo;
+  flow.given = said.given;
   flow.timestamp = said.timestamp ?? flow.timestamp;
   for (const side of ['original', 'reply'] as const) {
     setCounters(flow, side, said.counted[side]);

@@ -1,7 +1,7 @@
 // MemoryFlow: one flow of a table in memory (struct nf_conn), and what lists and events contain about it. Which members each of them has:
 // ctnetlink_fill_info() and ctnetlink_conntrack_event() in net/netfilter/nf_conntrack_netlink.c.
 
-import type { Family, Flow, FlowTimestamp, SeqAdj, SynproxyInfo } from '../ctnetlink/flow.js';
+import type { Family, Flow, FlowMembers, FlowTimestamp, SeqAdj, SynproxyInfo } from '../ctnetlink/flow.js';
 import { DCCP_ROLES, DCCP_STATES, dccp } from '../ctnetlink/protocols/dccp.js';
 import { protocolByNumber } from '../ctnetlink/protocols/index.js';
 import { SCTP_STATES, sctp } from '../ctnetlink/protocols/sctp.js';
@@ -69,9 +69,8 @@ export class MemoryFlow {
   timestamp: FlowTimestamp | undefined;
   seqAdj: Sides<SeqAdj | undefined> = { original: undefined, reply: undefined };
   synproxy: SynproxyInfo | undefined;
-  helperInfo: string | undefined;
-  secmark: number | undefined;
-  secctx: string | undefined;
+  /** Members that nothing here sets or reads: as a test gives them. */
+  given: Partial<FlowMembers> = {};
   use = 1;
 
   constructor(family: Family, zone: Zone, original: Tuple, reply: Tuple, id: number) {
@@ -116,10 +115,8 @@ export class MemoryFlow {
       zone: zone.direction === 'both' && zone.id !== 0 ? zone.id : undefined,
       labels: ending || labels.length === 0 ? undefined : labels,
       helper: ending ? undefined : this.helper,
-      helperInfo: ending ? undefined : this.helperInfo,
       master: listed || telling === 'NEW' ? this.master : undefined,
-      secmark: ending ? undefined : this.secmark,
-      secctx: ending ? undefined : this.secctx,
+      ...(ending ? {} : this.given),
       use: listed ? this.use : undefined,
       timestamp: listed || ending ? this.timestamp : undefined,
       ...this.#tracker(ending),

@@ -29,7 +29,7 @@ export interface EventWatchOptions {
   readonly transport?: OpenTransport | undefined;
   /** Multicast groups of the events that are shown; all of the table by default. A watch that lists hears the others as well. */
   readonly groups?: number | undefined;
-  /** Bytes to ask for as receive buffer; the kernel doubles it. Default 16 MiB. */
+  /** Bytes to ask for as receive buffer; the kernel doubles it. Default: that of `EventSource`. */
   readonly receiveBuffer?: number | undefined;
   /** Flows that are wanted. */
   readonly filter?: FlowFilter;
