@@ -1,7 +1,7 @@
-// Drops the duplicates that a dump of a changing table can contain. When the entry at which a datagram ended is deleted before
-// the next one is made, the kernel goes through that entry's hash bucket again: the repeats stand at the start of the next
-// datagram and were among the last of the one before. So only those few are remembered and compared, which costs nothing
-// measurable. Repeats by a resize of the hash table during the dump are not found this way (docs/kernel.md 6.4).
+// Drops the duplicates that a dump of a changing table can contain. If the entry at which a datagram ended is deleted before the next
+// datagram is made, the kernel goes through that entry's hash bucket again. The repeats are at the start of the next datagram and were
+// among the last entries of the previous one, so only those few are remembered and compared, at no measurable cost. This does not find
+// repeats caused by a resize of the hash table during the dump (docs/kernel.md 6.4).
 
 import { S } from '../ctnetlink/fields.js';
 import type { View } from '../ctnetlink/view.js';
@@ -14,7 +14,7 @@ const REMEMBERED = 16;
 const TUPLE_ROOM = 128;
 
 export class BoundaryDuplicates {
-  /** Last entries of the datagram before: id and original tuple. */
+  /** Last entries of the previous datagram: id and original tuple. */
   readonly #ids = new Uint32Array(REMEMBERED);
   readonly #tuples = new Uint8Array(REMEMBERED * TUPLE_ROOM);
   #remembered = 0;
@@ -23,7 +23,7 @@ export class BoundaryDuplicates {
   readonly #currentIds = new Uint32Array(REMEMBERED);
   #seen = 0;
 
-  /** Whether the entry in the view, whose message begins at `at`, was the last datagram's already. */
+  /** Whether the previous datagram already had the entry in the view, whose message begins at `at`. */
   isRepeat(view: View, at: number): boolean {
     const id = view.be32(S.id);
     const seen = this.#seen++;
@@ -35,7 +35,7 @@ export class BoundaryDuplicates {
     return false;
   }
 
-  /** Called behind each datagram, while its bytes are still there. */
+  /** Called after each datagram, while its bytes are still valid. */
   endDatagram(bytes: Uint8Array): void {
     this.#remembered = Math.min(this.#seen, REMEMBERED);
     for (let i = 0; i < this.#remembered; i++) {

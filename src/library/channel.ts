@@ -1,4 +1,4 @@
-// Channel: a socket with its buffers and sequence numbers; what the library sends goes through one.
+// Channel: a socket with its buffers and sequence numbers. Everything that the library sends goes through one.
 
 import type { KernelError } from '../errors.js';
 import type { AnswerVisitor, Request, VisitMessage } from '../wire/answers.js';
@@ -13,13 +13,13 @@ import type { RequestRow } from './requests.js';
 /** Appends the attributes of a request. */
 export type Build = (message: MessageWriter) => void;
 
-/** Flags and version of a request beyond the usual ones, for those that need them. */
+/** Unusual flags and version of a request. */
 export interface RequestExtra {
   readonly flags?: number;
   readonly version?: number;
 }
 
-/** Takes the refusal of message `index` of a batch. */
+/** Receives the refusal of message `index` of a batch. */
 type Failed = (index: number, error: KernelError) => void;
 
 /** Requests that were encoded before they are sent, in one piece. */
@@ -38,7 +38,7 @@ export class Channel {
   readonly #message = new MessageWriter();
   #sequence = 0;
   #batched = 0;
-  /** A dump has begun and its end was not seen: the kernel begins no other one on this socket. */
+  /** A dump has begun and not ended: the kernel starts no other one on this socket. */
   #inDump = false;
 
   constructor(transport: Transport) {
@@ -75,7 +75,7 @@ export class Channel {
     this.#inDump = false;
   }
 
-  /** Begins a dump of everything and visits its first part. Nothing can be done with the channel then but to close it. */
+  /** Begins a dump of everything and visits its first part. Afterwards the channel can only be closed. */
   async beginDump(
     { name, type }: RequestRow,
     family: number,
@@ -88,7 +88,7 @@ export class Channel {
     await beginDump(this.#socket, this.#buffers, { large, name, sequence: this.#sequence, bytes, length }, visitor);
   }
 
-  /** As `transact`, for a request that keeps the kernel busy: it does so on another thread. */
+  /** As `transact`, but on another thread, for a request that keeps the kernel busy. */
   async transactAsync({ name, type }: RequestRow, family: number, build: Build | undefined, version?: number): Promise<void> {
     this.#begin(type, NLM_F_REQUEST | NLM_F_ACK, family, build, version);
     const { bytes, length } = this.#message;
@@ -102,8 +102,8 @@ export class Channel {
   }
 
   /**
-   * Sends the batch; `failed` gets each refusal. In the `background` the kernel works on another thread: nothing may be added
-   * before the promise settles. @throws KernelError when the kernel refuses the batch as a whole
+   * Sends the batch; `failed` gets each refusal. In the `background` the kernel works on another thread, and nothing may be added before
+   * the promise settles. @throws KernelError if the kernel refuses the whole batch
    */
   async sendBatch({ name }: RequestRow, visit: VisitMessage | undefined, failed: Failed, background: boolean): Promise<void> {
     const count = this.#batched;
@@ -125,7 +125,7 @@ export class Channel {
     await this.#run({ name, sequence, count, bytes, length, failed }, undefined, background);
   }
 
-  /** Whether it can take another request. Sequence numbers are 32 bits wide, and an answer to an older request may still come. */
+  /** Whether it can take another request. Sequence numbers are 32 bits wide, and an answer to an older request may still arrive. */
   get reusable(): boolean {
     return !this.#inDump && this.#sequence < 0x80000000;
   }

@@ -1,4 +1,5 @@
-// Options of the public API, a row each: what its value must be. Checked before anything is opened or sent; a slip is a ValueError.
+// Options of the public API, one row each, with what its value must be. They are checked before anything is opened or sent; a slip is a
+// ValueError.
 
 import { EVENT_TYPES } from '../ctnetlink/event.js';
 import { FLOW_FIELDS } from '../ctnetlink/flow.js';
@@ -23,11 +24,11 @@ import {
 import { FLOW_LISTS } from './flow-dumps.js';
 import type { ConntrackOptions } from './socket-pool.js';
 
-/** @throws ValueError for a value that an option, or a part of one, must not have. `name` is what messages call it */
+/** @throws ValueError for a value that an option, or a part of one, must not have. Messages call it `name` */
 type Check = (value: unknown, name: string) => void;
-/** Options by name. One whose value is `undefined` is one that is not given. */
+/** Options by name. `undefined` as a value means "not given". */
 export type OptionChecks = Readonly<Record<string, Check>>;
-/** A row for each option of a type, and no other. */
+/** A row for each option of a type, and no others. */
 type RowsOf<T> = { readonly [K in keyof Required<T>]: Check };
 
 const BOOLEAN = must('be true or false', (value) => typeof value === 'boolean');
@@ -88,7 +89,7 @@ export const FORMAT_OPTIONS = {
   now: must('be milliseconds since the epoch', (value) => Number.isFinite(value) && (value as number) >= 0),
 } as const satisfies RowsOf<FlowFormatOptions>;
 
-/** @throws ValueError for an option that is not known, or whose value it cannot have */
+/** @throws ValueError for an unknown option, or one with a wrong value */
 export function checkOptions(options: unknown, rows: OptionChecks): void {
   if (typeof options !== 'object' || options === null || Array.isArray(options) || isSignal(options))
     throw new ValueError(`the options must be an object, not ${isSignal(options) ? 'a signal' : show(options)}`, {
@@ -107,7 +108,7 @@ export function checkListener(listener: unknown): void {
   CALLBACK(listener, 'the listener');
 }
 
-/** @throws ValueError for a form in which flows are not printed */
+/** @throws ValueError for an unknown form */
 export function checkFormat(format: unknown): void {
   FORMAT(format, 'format');
 }
@@ -162,7 +163,7 @@ function isWhole(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 1;
 }
 
-/** By what it can do: there are signals of other realms. */
+/** Recognized by its members, because signals can come from other realms. */
 function isSignal(value: unknown): boolean {
   return typeof memberOf(value, 'aborted') === 'boolean' && isFunction(memberOf(value, 'throwIfAborted'));
 }

@@ -49,9 +49,9 @@ import type { ConntrackOptions } from './socket-pool.js';
 import { ConntrackTable, familyNumber, type TableCount, withoutOwnReference } from './table.js';
 
 /**
- * The connection tracking table of one network namespace. Needs CAP_NET_ADMIN there. Reading leaves the event loop free
- * in parts of a few milliseconds; changes of many flows are sent a hundred at a time, and the kernel makes them on another thread.
- * However large the table, any number of calls may be under way.
+ * The connection tracking table of one network namespace. Needs CAP_NET_ADMIN there. Reading leaves the event loop free in parts of a few
+ * milliseconds; changes of many flows are sent a hundred at a time, and the kernel makes them on another thread. However large the table,
+ * any number of calls can run at the same time.
  *
  * ```ts
  * await using conntrack = await Conntrack.open();
@@ -59,7 +59,7 @@ import { ConntrackTable, familyNumber, type TableCount, withoutOwnReference } fr
  * ```
  */
 export class Conntrack implements AsyncDisposable, Disposable {
-  /** What helpers wait for. */
+  /** The connections that helpers expect. */
   readonly expectations: Expectations;
   readonly #session: Session;
 
@@ -70,7 +70,7 @@ export class Conntrack implements AsyncDisposable, Disposable {
 
   /**
    * Opens the table.
-   * @throws ValueError, SystemError when there is no netlink, PlatformError when native code cannot be loaded, NamespaceError
+   * @throws ValueError, SystemError without netlink, PlatformError if native code cannot be loaded, NamespaceError
    */
   static async open(options: ConntrackOptions = {}): Promise<Conntrack> {
     checkOptions(options, OPEN_OPTIONS);
@@ -78,8 +78,8 @@ export class Conntrack implements AsyncDisposable, Disposable {
   }
 
   /**
-   * The flows that match, in no order that means anything; without a filter all. A table in use is not frozen: flows that are
-   * there throughout come once, others perhaps. Nothing is read before it is iterated over. Matches `-L`.
+   * The flows that match, in no meaningful order; without a filter, all flows. The table is not frozen meanwhile: flows that exist
+   * throughout appear once, others may or may not appear. Reading starts with the iteration. Matches `-L`.
    * @throws ValueError at once; KernelError, ClosedError, the signal's reason while iterating
    */
   list<const F extends readonly FlowField[] = AllFlowFields>(
@@ -102,8 +102,8 @@ export class Conntrack implements AsyncDisposable, Disposable {
   }
 
   /**
-   * The flow of this tuple, found by either of its tuples; `undefined` when there is none, or only another one than `key.id`
-   * means. A `Flow` is a key too. Matches `-G`. @throws ValueError, KernelError
+   * The flow with this tuple, in either direction; `undefined` if there is none, or only one with another id than `key.id`. A `Flow` is a
+   * key, too. Matches `-G`. @throws ValueError, KernelError
    */
   get(key: FlowKeyInput, options: CallOptions = {}): Promise<Flow | undefined> {
     return this.#session.run(options, () => {
@@ -122,8 +122,8 @@ export class Conntrack implements AsyncDisposable, Disposable {
   }
 
   /**
-   * Creates a flow; with `mayExist` one that is there is updated. Matches `-I`, `-A`.
-   * @throws ValueError; KernelError, with `code` EEXIST when it is there, ENOSPC when it is there now and lacks nothing but its labels
+   * Creates a flow; with `mayExist`, updates an existing one. Matches `-I`, `-A`.
+   * @throws ValueError; KernelError, with `code` EEXIST if it exists, ENOSPC if it is in the table now but lacks its labels
    */
   create(flow: FlowCopy | NewFlow, options: CreateOptions = {}): Promise<void> {
     const work = () => this.#session.table.create(toFlowSpec(flow), { mayExist: options.mayExist ?? false });
@@ -131,9 +131,9 @@ export class Conntrack implements AsyncDisposable, Disposable {
   }
 
   /**
-   * Creates many flows, a hundred in one send. The others are created when some are refused. Flows that belong to a master may
-   * come before it. Matches `-R`. @throws ValueError for the first flow that is not one, and those before it may be in the table;
-   * KernelError, such as EPERM, when the kernel refuses a send of several as a whole
+   * Creates many flows, a hundred in one send. If some are refused, the others are created anyway. Flows may precede their master.
+   * Matches `-R`. @throws ValueError for the first invalid flow, when those before it may be in the table already; KernelError, such as
+   * EPERM, if the kernel refuses a whole send
    */
   createMany(
     flows: Iterable<FlowCopy | NewFlow> | AsyncIterable<FlowCopy | NewFlow>,
@@ -172,8 +172,8 @@ export class Conntrack implements AsyncDisposable, Disposable {
   }
 
   /**
-   * Gives every flow that matches new values. Matches `-U`. The filter decides about each flow as it was listed; a flow that made
-   * room for another one meanwhile is left alone. @throws ValueError, KernelError
+   * Gives new values to every flow that matches. Matches `-U`. The filter decides about each flow as it was listed; if another flow has
+   * taken its place meanwhile, that one is left alone. @throws ValueError, KernelError
    */
   update(filter: Filter, change: FlowUpdate, options: CallOptions = {}): Promise<UpdateResult> {
     return this.#session.run(options, async () => {
@@ -185,11 +185,11 @@ export class Conntrack implements AsyncDisposable, Disposable {
   }
 
   /**
-   * Gives flows that are named one by one new values, a hundred in one send: flows of a list, or keys. One that has an `id` is changed
-   * only if the flow there has that id a moment before: the kernel cannot be told to look, and a newer flow with the same tuple may
-   * have the same id. `state` is one of each key's own protocol. A key that comes twice is changed twice.
-   * @throws ValueError for the first that is no key, and those before it may be changed; KernelError, such as EPERM, when the kernel
-   * refuses a send of several as a whole
+   * Gives new values to flows named one by one, a hundred in one send: flows of a list, or keys. If a key has an `id`, the flow is
+   * changed only if it had that id a moment before: the kernel does not check the id of an update, and a newer flow with the same tuple
+   * may have the same id. `state` belongs to the protocol of each key. A repeated key is changed twice.
+   * @throws ValueError for the first invalid key, when those before it may be changed already; KernelError, such as EPERM, if the kernel
+   * refuses a whole send
    */
   updateMany(
     keys: Iterable<FlowKeyInput> | AsyncIterable<FlowKeyInput>,
@@ -211,9 +211,9 @@ export class Conntrack implements AsyncDisposable, Disposable {
   }
 
   /**
-   * Deletes every flow that matches; `{}` is every flow, for which `flush` is faster. A flow is deleted by tuple and id: one that
-   * takes its place between the list and the deletion stays if the kernel has given it another id, as about half of the time.
-   * Matches `-D`. @throws ValueError, KernelError
+   * Deletes every flow that matches; `{}` is every flow, for which `flush` is faster. A flow is deleted by tuple and id: one that takes
+   * its place between the list and the deletion stays if the kernel has given it another id, as it does about half of the time. Matches
+   * `-D`. @throws ValueError, KernelError
    */
   delete(filter: Filter, options: CallOptions = {}): Promise<DeleteResult> {
     return this.#session.run(options, async () => {
@@ -223,10 +223,10 @@ export class Conntrack implements AsyncDisposable, Disposable {
   }
 
   /**
-   * Deletes flows that are named one by one, a hundred in one send: flows of a list, or keys. One that has an `id` is deleted
-   * only if the flow there has that id. A newer flow with the same tuple may have it too: a key that is old may delete that one.
-   * @throws ValueError for the first that is no key, and those before it may be deleted; KernelError, such as EPERM, when the kernel
-   * refuses a send of several as a whole
+   * Deletes flows named one by one, a hundred in one send: flows of a list, or keys. If a key has an `id`, the flow is deleted only if it
+   * has that id. A newer flow with the same tuple may have the same id, so an old key may delete that one.
+   * @throws ValueError for the first invalid key, when those before it may be deleted already; KernelError, such as EPERM, if the kernel
+   * refuses a whole send
    */
   deleteMany(keys: Iterable<FlowKeyInput> | AsyncIterable<FlowKeyInput>, options: CallOptions = {}): Promise<DeleteResult> {
     return this.#session.run(options, async () => {
@@ -245,8 +245,8 @@ export class Conntrack implements AsyncDisposable, Disposable {
   }
 
   /**
-   * What happens to flows from now on: listening begins inside the call. Flows that began before anybody listened give no UPDATE or
-   * DESTROY events where sysctl net.netfilter.nf_conntrack_events is 2 (the default of current kernels). Matches `-E`.
+   * Events of flows from now on: listening begins inside the call. If sysctl net.netfilter.nf_conntrack_events is 2 (the default of
+   * current kernels), flows that began before anybody listened cause no UPDATE or DESTROY events. Matches `-E`.
    * @throws ValueError, SystemError, ClosedError; while iterating, the signal's reason
    */
   events(filter: Filter = {}, options: FlowEventsOptions = {}): EventStream<FlowEvent> {
@@ -268,10 +268,10 @@ export class Conntrack implements AsyncDisposable, Disposable {
   }
 
   /**
-   * A view of the flows that match, kept right: a list, then every event, and a comparison with the table after a loss. With sysctl
-   * net.netfilter.nf_conntrack_events 2, flows that began while nobody listened end without an event (docs/library.md).
-   * Settles when the list is complete. The filter is about what never changes in a flow; the view's own `list` and `count` choose
-   * by mark, status, state and labels as well.
+   * A view of the flows that match, kept up to date: a list, then every event, and a comparison with the table after a loss. With sysctl
+   * net.netfilter.nf_conntrack_events 2, flows that began while nobody listened end without an event (docs/library.md). Settles when the
+   * list is complete. The filter can use only what never changes in a flow; the view's own `list` and `count` also select by mark,
+   * status, state and labels.
    * @throws ValueError, SystemError, KernelError, ClosedError, the signal's reason
    */
   async watch(filter: WatchFilter = {}, options: WatchOptions = {}): Promise<LiveFlows> {
@@ -302,8 +302,8 @@ export class Conntrack implements AsyncDisposable, Disposable {
   }
 
   /**
-   * How many flows there are, and how many there may be: one question. With a filter, how many match: the table is read, and
-   * `maxEntries` is absent. Matches `-C`. @throws ValueError, KernelError
+   * The number of flows and their limit, in one request. With a filter, it reads the table and returns how many match, without
+   * `maxEntries`. Matches `-C`. @throws ValueError, KernelError
    */
   count(filter?: Filter, options: CallOptions = {}): Promise<TableCount> {
     return this.#session.run(options, async () => {
@@ -324,12 +324,12 @@ export class Conntrack implements AsyncDisposable, Disposable {
     });
   }
 
-  /** Closes the table. Idempotent. What is under way ends with a ClosedError; settles when all of it has. */
+  /** Closes the table. Idempotent. Calls in progress end with a ClosedError; settles when all of them have. */
   close(): Promise<void> {
     return this.#session.close();
   }
 
-  /** Closes the table, and waits for nothing: `await using` does. */
+  /** Closes the table without waiting; `await using` waits. */
   [Symbol.dispose](): void {
     void this.close();
   }
@@ -358,12 +358,12 @@ export class Conntrack implements AsyncDisposable, Disposable {
   }
 }
 
-/** What an update asks of flows of each protocol: the words of states mean other numbers in each. */
+/** The new values for flows of each protocol: the same state name is another number in each. */
 class ChangesByProtocol {
   readonly #update: FlowUpdate;
   readonly #byProtocol = new Map<number, FlowChange>();
 
-  /** @throws ValueError at once for what suits no flow; states and tags are looked at when the protocol is known */
+  /** @throws ValueError at once for values that fit no flow; states and tags are checked when the protocol is known */
   constructor(update: FlowUpdate) {
     this.#update = update;
     if (update?.state === undefined && update?.sctp === undefined) toFlowChange(update, undefined);
@@ -385,7 +385,7 @@ function groupsOf(types: readonly EventType[]): number {
   return types.reduce((groups, type) => groups | (1 << EVENT_TYPES.indexOf(type)), 0);
 }
 
-/** What the kernel says of a flow whose master is not in the table. */
+/** The kernel's answer for a flow whose master is not in the table. */
 function noMaster(): KernelError {
   return new KernelError(CT_NEW.name, ENOENT, errnoName(ENOENT), errnoReason(ENOENT));
 }

@@ -1,20 +1,20 @@
-// Which dumps a list is made of. For every dump the kernel walks its whole hash table, past the entries of all network namespaces, and
-// makes a message of each entry that its filter lets through; that keeps one processor busy. Two dumps, one a family, share out the
-// messages and let the kernel filter by tuple, but walk twice. A wrong choice costs time, never an entry.
+// Which dumps make up a list. For every dump the kernel walks its whole hash table, past the entries of all network namespaces, and makes
+// a message of each entry that passes its filter; that keeps one processor busy. Two dumps, one per family, share the messages and let
+// the kernel filter by tuple, but walk twice. A wrong choice costs time, never an entry.
 
 import type { FlowFilter } from '../ctnetlink/filter/condition.js';
 import { type Atoms, atomsOf, filtersByTuple, isSent, requiredFamily } from '../ctnetlink/filter/kernel-plan.js';
 import { AF_INET, AF_INET6, AF_UNSPEC } from '../ctnetlink/uapi/in.js';
 import type { View } from '../ctnetlink/view.js';
 
-/** One of the dumps of a list. Each entry that is wanted comes in exactly one of them. */
+/** One of the dumps of a list. Each wanted entry is in exactly one of them. */
 export interface PlannedDump {
   readonly family: number;
 }
 
 /** All dumps of a list. */
 export interface DumpPlan {
-  /** The one that should take longest comes first. */
+  /** The one that should take longest is first. */
   readonly dumps: readonly PlannedDump[];
   /**
    * One after another, received on a thread (`in turn`) or by the caller; or at the same time, on a thread each, or on one thread and
@@ -32,7 +32,7 @@ export interface DumpPurpose {
   readonly background: boolean;
 }
 
-/** How to find out what decides, the cheapest first. */
+/** Sources of the facts that decide, the cheapest first. */
 export interface TableFacts {
   /** Entries of this namespace. */
   readonly entries: () => number;
@@ -59,7 +59,7 @@ export interface FamilySample {
 /** With fewer entries there is little to gain, and the kernel's order is kept. */
 export const SEVERAL_DUMPS_FROM = 32768;
 
-/** To make a message of an entry takes the kernel as long as to walk past so many: 2 µs to 0.25. */
+/** Making a message of an entry takes the kernel as long as walking past this many: 2 µs to 0.25. */
 const MESSAGE = 8;
 
 /** What a second walk at the same time adds to the first: both wait for the same memory, and other work may want the processor. */

@@ -1,4 +1,4 @@
-// Expectations: what helpers wait for, as the public API has it.
+// Expectations: the public API for the connections that helpers expect.
 
 import { type ExpectationEvent, expectationEvent } from '../ctnetlink/event.js';
 import { type Expectation, ExpectationReader } from '../ctnetlink/expectation.js';
@@ -43,7 +43,7 @@ export class Expectations {
     });
   }
 
-  /** The expectation of this tuple, `undefined` when there is none. Matches `-G expect`. @throws ValueError, KernelError */
+  /** The expectation with this tuple; `undefined` if there is none. Matches `-G expect`. @throws ValueError, KernelError */
   get(key: ExpectationKeyInput, options: CallOptions = {}): Promise<Expectation | undefined> {
     return this.#session.run(options, () => {
       const { family, tuple } = toExpectationKey(key);
@@ -64,7 +64,7 @@ export class Expectations {
     return this.#session.run(options, () => this.#session.table.createExpectation(toExpectationSpec(expectation)));
   }
 
-  /** Deletes the expectation of this tuple; none is no error. Matches `-D expect`. @throws ValueError, KernelError */
+  /** Deletes the expectation with this tuple; not finding one is not an error. Matches `-D expect`. @throws ValueError, KernelError */
   delete(key: ExpectationKeyInput, options: CallOptions = {}): Promise<DeleteResult> {
     return this.#session.run(options, () => {
       const { family, tuple } = toExpectationKey(key);

@@ -1,5 +1,5 @@
-// Deleting and updating the flows that a filter wants: the dump goes on while batches of changes are sent on another socket.
-// Every change names one complete tuple, its zone and, where the kernel heeds it, its id. Nothing here can flush.
+// Deletes and updates the flows that match a filter: the dump goes on while batches of changes are sent on another socket. Every change
+// names one complete tuple, its zone and, where the kernel checks it, its id. Nothing here can flush.
 
 import { copyValue, type FlowKey, putFlowKey, putKeyOf } from '../ctnetlink/encode.js';
 import { S } from '../ctnetlink/fields.js';
@@ -13,18 +13,18 @@ import type { Channel } from './channel.js';
 import { BATCH_SIZE, PendingFlows } from './pending-flows.js';
 import { CT_DELETE, CT_GET, CT_NEW } from './requests.js';
 
-/** What a change to many flows came to. `matched` is the sum of the others. */
+/** The result of changing many flows. `matched` is the sum of the others. */
 export interface ChangeResult {
   matched: number;
   /** Deleted or updated. */
   changed: number;
-  /** Went away, or certainly made room for another flow with the same tuple, between being listed and being changed. */
+  /** Ended, or were certainly replaced by another flow with the same tuple, between being listed and being changed. */
   alreadyGone: number;
-  /** Already had what an update asks for. */
+  /** Already had the new values. */
   unchanged: number;
-  /** Could not get labels: no ruleset used labels when these flows began. The kernel looks at them last, so the rest was changed. */
+  /** Could not get labels: no ruleset used labels when these flows began. The kernel handles labels last, so the rest was changed. */
   withoutLabelRoom: number;
-  /** Refused by the kernel; the first few errors tell why. */
+  /** Refused by the kernel; the first few errors say why. */
   failed: number;
   readonly errors: KernelError[];
 }
@@ -44,7 +44,7 @@ export class FlowChanger {
   readonly #result: ChangeResult;
   readonly #change: ChangeBatch;
   #collected = new PendingFlows();
-  /** What is being changed; the other one while nothing is. */
+  /** The flows being changed; while nothing is, the other buffer. */
   #sent = new PendingFlows();
   #changing: Promise<void> | undefined;
 
@@ -59,7 +59,7 @@ export class FlowChanger {
     this.#collected.add(view);
   }
 
-  /** To be waited for between two parts of the list: changes what was collected, when that makes a batch. */
+  /** Wait for it between two parts of the list: it changes the collected flows if they make up a batch. */
   pause(): Promise<void> | undefined {
     return this.#collected.count < BATCH_SIZE ? undefined : this.finish();
   }
@@ -114,9 +114,8 @@ export function flowDeleter(
 }
 
 /**
- * Updates flows; `updated` gets each one as the kernel has it afterwards, in the order of the list.
- * The kernel does not look at the id of an update, so each flow is asked for again right before: one that is certainly another
- * by now is left alone.
+ * Updates flows; `updated` gets each one as the kernel has it afterwards, in the order of the list. The kernel does not check the id of
+ * an update, so each flow is read again right before; one that has certainly been replaced is left alone.
  */
 export function flowUpdater(
   channel: Channel,
@@ -127,7 +126,7 @@ export function flowUpdater(
 ): FlowChanger {
   const answer = createFlowView();
 
-  /** Indexes of the flows that are not certainly others by now. */
+  /** Indexes of the flows that have not certainly been replaced. */
   const confirm = async (flows: PendingFlows, from: number, to: number): Promise<number[]> => {
     const ids: number[] = [];
     for (let i = from; i < to; i++) {
@@ -187,8 +186,8 @@ export function flowUpdater(
 }
 
 /**
- * Updates flows that are named by their keys, no more than a batch of them, in the background; `changeOf` says how each. Each is asked
- * for first: the kernel does not look at the id of an update, and takes status bits and tags as a whole.
+ * Updates flows that are named by their keys, no more than a batch of them, in the background; `changeOf` says how each. Each is read
+ * first, because the kernel does not check the id of an update and takes status bits and tags as a whole.
  */
 export async function updateKeys(
   channel: Channel,

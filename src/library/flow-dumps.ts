@@ -23,9 +23,12 @@ export const FLOW_LISTS = ['conntrack', 'dying', 'unconfirmed'] as const;
 /** What a scan calls. Views are borrowed: copy what is to be kept. */
 export interface ScanVisitor {
   readonly entry: (view: View) => void;
-  /** A batch arrived, its entries follow, when the promise has settled: the place to look at the clock, or to wait for a slow reader. */
+  /**
+   * A batch has arrived; its entries follow once the promise has settled. A good moment to look at the clock, or to wait for a slow
+   * reader.
+   */
   readonly beginBatch?: (() => void | Promise<void>) | undefined;
-  /** Asked behind every hundred entries or so: a promise is waited for. What it throws ends the scan. */
+  /** Called after every hundred entries or so; if it returns a promise, the scan waits for it. An exception ends the scan. */
   readonly pause?: (() => Promise<void> | undefined) | undefined;
 }
 
@@ -33,9 +36,9 @@ export interface ScanVisitor {
 export interface ScanOptions {
   /** Default `conntrack`. */
   readonly list?: FlowList;
-  /** Reset the counters of every entry of the filter's family while reading them: also of those the filter leaves out. */
+  /** Reset the counters of every entry of the filter's family while reading, including entries that the filter leaves out. */
   readonly zero?: boolean;
-  /** The thread of the caller never waits for the kernel: other work goes on. A small table takes longer so. */
+  /** The caller's thread never waits for the kernel, so other work goes on. This takes longer for a small table. */
   readonly background?: boolean;
   /** How many threads can run at the same time. Default: as many as the process may use. For tests. */
   readonly processors?: number;
@@ -53,14 +56,14 @@ const GET_BY_LIST: Readonly<Record<FlowList, RequestRow>> = {
   unconfirmed: CT_GET_UNCONFIRMED,
 };
 
-/** What of a tuple this kernel may filter. A recording is not of this kernel: it is asked what every kernel is asked. */
+/** Which parts of a tuple this kernel may filter. A recording is not from this kernel, so it gets the requests that every kernel gets. */
 async function trustedFilter(family: number, transport: OpenTransport): Promise<TupleFilter> {
   if (family !== AF_INET6 || !asksKernel(transport)) return 'noIpv6Address';
   const { kernelIsAtLeast } = await import('../wire/kernel.js'); // needed by few
   return kernelIsAtLeast(7, 3) ? 'everything' : 'noIpv6Address';
 }
 
-/** Looks at the first part of a dump, and asks for no more of it. */
+/** Reads only the first part of a dump. */
 export async function sampleTable(sockets: SocketPool, purpose: DumpPurpose): Promise<TableSample> {
   const sampler = new Sampler(purpose);
   const view = createFlowView();
@@ -128,7 +131,7 @@ export async function dumpFlows(
     if (tuple && !options.zero) filtered = putKernelFilter(out, filter, family, tuple);
   };
   const large = way.large || options.background;
-  // What has been received has been reset: no more than needed, in case that nobody looks at it.
+  // Whatever has been received has been reset, so receive no more than needed, in case nobody reads it.
   const ahead = options.zero ? 1 : undefined;
   await sockets.with(async (channel) => {
     try {

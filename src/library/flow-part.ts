@@ -1,4 +1,4 @@
-// FlowPart: what is known of a flow of which not every member was read.
+// FlowPart: the type of a flow with only some members read.
 
 import type { FLOW_FIELDS, Flow, FlowField, FlowJson } from '../ctnetlink/flow.js';
 
@@ -7,13 +7,16 @@ export interface AllFlowFields extends ReadonlyArray<FlowField> {
   readonly length: (typeof FLOW_FIELDS)['length'];
 }
 
-/** A flow of which only some members were read. With `protocol` among them it narrows as a `Flow` does. */
+/** A flow with only some members read. If `protocol` is among them, it narrows as a `Flow` does. */
 export type FlowPart<F extends FlowField> = Chosen<F> & { toJSON(): Pick<FlowJson, F & keyof FlowJson> };
 
-/** A flow of which some of these members were read: which ones, the compiler does not know, so each may be absent. */
+/** A flow with some of these members read. The compiler does not know which, so each may be absent. */
 export type PartialFlow<F extends FlowField = FlowField> = Partial<Chosen<F>> & { toJSON(): Partial<FlowJson> };
 
-/** What `fields` makes of flows: a `FlowPart` where the names stand in the call, a `PartialFlow` where a `FlowField[]` has them. */
+/**
+ * The type of flows listed with `fields`: a `FlowPart` if the names are written in the call, a `PartialFlow` if they are in a
+ * `FlowField[]`.
+ */
 export type ListedFlow<F extends readonly FlowField[]> = F extends AllFlowFields
   ? Flow
   : EachIsOne<F> extends true

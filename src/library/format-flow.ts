@@ -12,7 +12,7 @@ import { type FLOW_FORMATS, type FormatOptions, WallClock } from '../format/form
 import type { FlowFormatOptions } from './call-options.js';
 import { checkFormat, checkOptions, FORMAT_OPTIONS } from './check-options.js';
 
-/** A form in which flows are printed, as `-o` names it; `text` is what is printed without it. */
+/** A form in which flows are printed, named as in `-o`; `text` is the form without it. */
 export type FlowFormat = (typeof FLOW_FORMATS)[number];
 
 type Write = (out: ByteWriter, view: View, options: FormatOptions, clock: WallClock) => void;
@@ -30,8 +30,8 @@ const NEWLINE = 10;
 const CAPACITY = 2048;
 
 /**
- * The flow as the command prints it, byte for byte, without the newline behind it: a line (`save`: one for `-R`), of `xml` an element
- * without the document around it. The flow may be a copy, or JSON. Of many flows ask a `flowFormatter`.
+ * The flow as the command prints it, byte for byte, without the trailing newline: a line (`save`: one for `-R`), or for `xml` an element
+ * without the document around it. The flow may be a copy, or JSON. For many flows use a `flowFormatter`.
  * @throws ValueError
  *
  * ```ts
@@ -42,7 +42,7 @@ export function formatFlow(flow: Flow | FlowJson, format: FlowFormat = 'text', o
   return flowFormatter(format, options)(flow);
 }
 
-/** `formatFlow` of one form and many flows, ten times faster. @throws ValueError for a form or an option that is none */
+/** `formatFlow` of one form and many flows, ten times faster. @throws ValueError for an unknown form or option */
 export function flowFormatter(format: FlowFormat = 'text', options: FlowFormatOptions = {}): (flow: Flow | FlowJson) => string {
   checkFormat(format);
   checkOptions(options, FORMAT_OPTIONS);

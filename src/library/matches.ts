@@ -1,4 +1,4 @@
-// Whether a filter wants a flow, without a table: the predicate that chooses from lists and events, over the flow's message.
+// Whether a flow matches a filter, without a table: the predicate of lists and events, applied to the flow's message.
 
 import { compileFilter } from '../ctnetlink/filter/compile.js';
 import { type Filter, toFlowFilter } from '../ctnetlink/filter/object-input.js';
@@ -6,8 +6,8 @@ import type { Flow, FlowJson } from '../ctnetlink/flow.js';
 import { FlowViews } from '../ctnetlink/flow-message.js';
 
 /**
- * Whether `list(filter)` would give this flow: it may have been listed, come with an event, been copied or sent between threads, or
- * read from JSON. Of many flows ask a `matcher`. @throws ValueError when the filter is none, or the flow lacks a direction
+ * Whether `list(filter)` would yield this flow. It may come from a list, an event, a copy, another thread, or JSON. For many flows use a
+ * `matcher`. @throws ValueError if the filter is invalid, or the flow lacks a direction
  *
  * ```ts
  * matches({ protocol: 'tcp', original: { src: '10.0.0.0/8' }, not: { status: ['ASSURED'] } }, flow)
@@ -17,7 +17,7 @@ export function matches(filter: Filter, flow: Flow | FlowJson): boolean {
   return matcher(filter)(flow);
 }
 
-/** `matches` of one filter and many flows: the filter is read once. @throws ValueError when it is none */
+/** `matches` for one filter and many flows: the filter is read once. @throws ValueError if it is invalid */
 export function matcher(filter: Filter): (flow: Flow | FlowJson) => boolean {
   const wanted = compileFilter(toFlowFilter(filter), Date.now);
   const views = new FlowViews();

@@ -1,4 +1,4 @@
-// onAbort: any number of calls that heed one signal, with one listener. Node.js warns of a leak when a signal has more than ten.
+// onAbort: lets any number of calls share a signal with only one listener. Node.js warns of a leak if a signal has more than ten.
 
 import type { Signal } from './signal.js';
 
@@ -9,7 +9,7 @@ interface Heeding {
 
 const heeded = new WeakMap<Signal, Heeding>();
 
-/** Calls `callback` with the reason when the signal, which is not aborted yet, is. @returns what ends that */
+/** Calls `callback` with the reason when the signal is aborted; it must not be aborted yet. @returns a function that undoes this */
 export function onAbort(signal: Signal | undefined, callback: (reason: unknown) => void): () => void {
   if (!signal) return () => {};
   const { callbacks } = heeded.get(signal) ?? begin(signal);

@@ -1,4 +1,4 @@
-// What the library asks of the kernel: a row for each request, the name that errors tell and the number that goes over the wire.
+// The library's requests to the kernel: one row each, with the name in errors and the number on the wire.
 
 import {
   IPCTNL_MSG_CT_DELETE,
@@ -38,5 +38,5 @@ export const EXP_NEW = expectations('EXP_NEW', IPCTNL_MSG_EXP_NEW);
 export const EXP_GET = expectations('EXP_GET', IPCTNL_MSG_EXP_GET);
 export const EXP_DELETE = expectations('EXP_DELETE', IPCTNL_MSG_EXP_DELETE);
 export const EXP_GET_STATS_CPU = expectations('EXP_GET_STATS_CPU', IPCTNL_MSG_EXP_GET_STATS_CPU);
-/** Asks who stands at a hook of netfilter: another subsystem than the rest. */
+/** Asks which functions are registered at a netfilter hook. It belongs to another subsystem. */
 export const HOOK_GET: RequestRow = { name: 'HOOK_GET', type: (NFNL_SUBSYS_HOOK << 8) | NFNL_MSG_HOOK_GET };

@@ -1,45 +1,45 @@
-// What changes came to, as objects that callers keep.
+// Results of changes, as objects that callers keep.
 
 import type { ConntrackError, KernelError } from '../errors.js';
 import type { ChangeResult } from './flow-changes.js';
 import { withHint } from './hints.js';
 
-/** What deleting came to. `matched` is the sum of the three behind it. */
+/** The result of deleting flows. `matched` is the sum of the next three. */
 export interface DeleteResult {
   /** Flows that were to be deleted. */
   readonly matched: number;
   readonly deleted: number;
-  /** Ended by themselves between being found and being deleted, or made room for a flow with another id, which stays. */
+  /** Ended by themselves between being found and being deleted, or were replaced by a flow with another id, which stays. */
   readonly alreadyGone: number;
   /** Refused by the kernel; `errors` has the first few reasons. */
   readonly failed: number;
   readonly errors?: readonly KernelError[];
 }
 
-/** What updating came to. `matched` is the sum of the numbers behind it. Of `updateMany`, flows are the keys that were given. */
+/** The result of updating flows. `matched` is the sum of the following numbers. For `updateMany`, it counts the keys that were given. */
 export interface UpdateResult {
   /** Flows that were to be updated. */
   readonly matched: number;
   readonly updated: number;
-  /** Ended, or certainly made room for another flow with the same tuple, between being found and being updated. */
+  /** Ended, or were certainly replaced by another flow with the same tuple, between being found and being updated. */
   readonly alreadyGone: number;
-  /** Had what the update asks for, and were not touched. */
+  /** Already had the new values, and were not touched. */
   readonly unchanged: number;
-  /** Could not get labels: no ruleset used labels when these flows began. What else was asked for, they got. */
+  /** Could not get labels, because no ruleset used labels when these flows began. They got the other new values. */
   readonly withoutLabelRoom: number;
   /** Refused by the kernel; `errors` has the first few reasons. */
   readonly failed: number;
   readonly errors?: readonly KernelError[];
 }
 
-/** What creating many flows came to. `given` is the sum of `created` and `failed`. */
+/** The result of creating many flows. `given` is the sum of `created` and `failed`. */
 export interface CreateResult {
   readonly given: number;
-  /** Created; with `mayExist` also those that were there and were updated. */
+  /** Created; with `mayExist`, also existing flows that were updated. */
   readonly created: number;
-  /** Of `created`: were there, and kept NAT, helper, master, status or a fixed timeout, which only new flows take. */
+  /** Of `created`: existed, and kept NAT, helper, master, status or a fixed timeout, which only new flows take. */
   readonly partly: number;
-  /** Of `created`: could not get their labels, since no ruleset used labels when they began. */
+  /** Of `created`: could not get their labels, because no ruleset used labels when they began. */
   readonly withoutLabelRoom: number;
   readonly failed: number;
   /** The first few refusals, with the position of the flow among those given, from 0. */
@@ -63,7 +63,7 @@ export function toUpdateResult(result: ChangeResult): UpdateResult {
   };
 }
 
-/** Absent when there are none. */
+/** Absent if there are none. */
 function errorsOf(errors: readonly KernelError[]): { errors?: readonly KernelError[] } {
   return errors.length > 0 ? { errors: errors.map(withHint) } : {};
 }

@@ -1,4 +1,4 @@
-// ScanIterator: what a scan finds, as an async iterator. The scan goes on when what it has found is taken, and ends when nobody
+// ScanIterator: the results of a scan, as an async iterator. The scan goes on when its results have been taken, and ends when nobody
 // wants more; the event loop gets its turns whatever the table's size.
 
 import type { View } from '../ctnetlink/view.js';
@@ -8,7 +8,7 @@ import { TimeSlice } from './time-slice.js';
 /** How many items are handed out between two looks at the clock. A power of two. */
 const CLOCK_EVERY = 32;
 
-/** Thrown into a scan that nobody wants to go on. */
+/** Thrown into a scan to stop it when nobody wants more. */
 class Stopped extends Error {}
 
 type Waiting<T> = {
@@ -71,7 +71,7 @@ export class ScanIterator<T> implements AsyncIterableIterator<T> {
     });
   }
 
-  /** Ends the scan: `break` calls it. Settles when nothing is under way any more. */
+  /** Ends the scan: `break` calls it. Settles when nothing is in progress any more. */
   async return(): Promise<IteratorResult<T, undefined>> {
     this.#stop();
     this.#ended = true;
@@ -118,7 +118,7 @@ export class ScanIterator<T> implements AsyncIterableIterator<T> {
       .then(() => this.#settleWaiting());
   }
 
-  /** Behind each part of a scan: hands out what is wanted, then waits until the rest is taken. */
+  /** Called after each part of a scan: hands out results to waiting readers, then waits until the rest has been taken. */
   #pause(): Promise<void> | undefined {
     if (this.#stopped) throw new Stopped();
     this.#check();
@@ -129,7 +129,7 @@ export class ScanIterator<T> implements AsyncIterableIterator<T> {
     });
   }
 
-  /** All that was found is taken: the scans may go on. */
+  /** All results have been taken: the scans may go on. */
   #goOn(): void {
     if (this.#next === this.#found.length) {
       this.#found.length = 0;

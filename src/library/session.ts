@@ -1,4 +1,4 @@
-// Session: what the parts of the public API share: the table, whether it is open, and what is under way.
+// Session: the shared state of the public API: the table, whether it is open, and the calls in progress.
 
 import type { View } from '../ctnetlink/view.js';
 import { ClosedError } from '../errors.js';
@@ -62,7 +62,7 @@ export class Session {
     }
   }
 
-  /** What a long run needs: where to look whether it shall go on, and to let others have the event loop. */
+  /** What a long run needs: a check whether to go on, and a way to yield to the event loop. */
   patience({ signal }: CallOptions): Patience {
     const slice = new TimeSlice();
     return {
@@ -74,7 +74,7 @@ export class Session {
     };
   }
 
-  /** Gives each item to `take`, whose promise is waited for. @throws ClosedError, the signal's reason, though the source may be stuck */
+  /** Passes each item to `take` and waits for its promise. @throws ClosedError, the signal's reason, even if the source is stuck */
   each<T>(
     items: Iterable<T> | AsyncIterable<T>,
     { signal }: CallOptions,
@@ -106,8 +106,7 @@ export class Session {
   }
 
   /**
-   * Who is behind the port id of an event, when that is asked for. Where something stands in for the kernel, port ids are not of this
-   * system.
+   * The program behind the port id of an event, if requested. With a substitute for the kernel, port ids do not belong to this system.
    */
   programs(wanted: boolean): (view: View) => Program | undefined {
     const { namespace, transport } = this.table.place;
@@ -122,7 +121,7 @@ export class Session {
     ending.onEnd(this.#whenOver(signal, (reason) => ending.end(reason)));
   }
 
-  /** Idempotent. Settles when nothing is under way any more. */
+  /** Idempotent. Settles when nothing is in progress any more. */
   async close(): Promise<void> {
     this.#closed = true;
     for (const close of this.#closers) close();
@@ -147,7 +146,7 @@ export class Session {
     return close;
   }
 
-  /** Calls `end` with the reason when the table is closed or the signal aborted. @returns what ends that */
+  /** Calls `end` with the reason when the table is closed or the signal aborted. @returns a function that undoes this */
   #whenOver(signal: Signal | undefined, end: (reason: unknown) => void): () => void {
     const close = () => end(closedError());
     this.#closers.add(close);
@@ -168,7 +167,7 @@ function closedError(): ClosedError {
   return new ClosedError('this Conntrack is closed');
 }
 
-/** What a list has, one after the other. Leaving the loop, `return()` and `await using` end the reading. */
+/** The items of a list, one after the other. Leaving the loop, `return()` and `await using` end the reading. */
 export interface ListingIterator<T> extends AsyncIterableIterator<T>, AsyncDisposable {
   next(): Promise<IteratorResult<T, undefined>>;
   return(): Promise<IteratorResult<T, undefined>>;
@@ -189,7 +188,7 @@ export class Listing<T> implements AsyncIterable<T> {
     return this.#begin();
   }
 
-  /** All at once: for lists that are known to be short. */
+  /** All items at once, for lists that are known to be short. */
   async toArray(): Promise<T[]> {
     const all: T[] = [];
     for await (const item of this) all.push(item);

@@ -1,6 +1,6 @@
-// Signal: AbortSignal for programs that have its declaration from nowhere: neither lib.dom nor @types/node has to be there.
+// Signal: AbortSignal for programs without its declaration, which is in lib.dom and @types/node.
 
-/** What is used of an `AbortSignal`. */
+/** The parts of an `AbortSignal` that the library uses. */
 export interface MinimalSignal {
   readonly aborted: boolean;
   readonly reason: unknown;

@@ -1,4 +1,4 @@
-// SocketPool: the sockets of one network namespace. Whatever is under way has one of its own, so that several things may be under way.
+// SocketPool: the sockets of one network namespace. Each call in progress has its own, so that several can run at the same time.
 
 import { ClosedError, KernelError } from '../errors.js';
 import type { VisitMessage } from '../wire/answers.js';
@@ -12,12 +12,12 @@ import type { RequestRow } from './requests.js';
 /** How a table is opened. */
 export interface ConntrackOptions {
   /**
-   * The network namespace: a name of `ip netns`, a path (with a `/`), the id of a process in it, or one that is open (and stays
-   * the caller's to close). Digits are a process id unless there is such a name. Default: the one the process is in. The process
-   * stays where it is. Needs CAP_SYS_ADMIN. Matches `--netns`.
+   * The network namespace: a name of `ip netns`, a path (with a `/`), the id of a process in it, or an open one (which the caller still
+   * has to close). Digits are a process id unless a namespace has that name. Default: that of the process. The process stays where it is.
+   * Needs CAP_SYS_ADMIN. Matches `--netns`.
    */
   readonly netns?: string | number | NetworkNamespace | undefined;
-  /** What carries datagrams to the kernel; something that stands in for it, such as `Replay` of `conntrack/testing`. */
+  /** What carries datagrams to the kernel, or replaces it, such as `Replay` of `conntrack/testing`. */
   readonly transport?: OpenTransport | undefined;
 }
 
@@ -27,10 +27,10 @@ export interface SocketPlace {
   readonly transport: OpenTransport;
 }
 
-/** Sockets kept open for what comes next: two dumps and a change. */
+/** Sockets kept open for later use: two dumps and a change. */
 const IDLE_KEPT = 3;
 
-/** Opens sockets as they are needed, all of them in the same namespace, and keeps some for what comes next. */
+/** Opens sockets on demand, all in the same namespace, and keeps some for later use. */
 export class SocketPool {
   readonly place: SocketPlace;
   readonly #ownsNamespace: boolean;
@@ -43,7 +43,7 @@ export class SocketPool {
     this.place = { namespace, transport: transport ?? NetlinkSocket.open };
   }
 
-  /** Opens the first one, which shows whether that can be. @throws SystemError, PlatformError, NamespaceError */
+  /** Opens the first one, to see whether it is possible. @throws SystemError, PlatformError, NamespaceError */
   static open(options: ConntrackOptions): SocketPool {
     const pool = new SocketPool(options);
     try {
@@ -85,7 +85,7 @@ export class SocketPool {
     }
   }
 
-  /** A socket that is of no use to others behind `work`. */
+  /** A socket that others cannot use after `work`. */
   async once(work: (channel: Channel) => Promise<void>): Promise<void> {
     const channel = this.#take();
     try {
@@ -95,7 +95,7 @@ export class SocketPool {
     }
   }
 
-  /** Idempotent. What is under way ends by itself. */
+  /** Idempotent. Calls in progress end by themselves. */
   close(): void {
     this.#closed = true;
     for (const channel of this.#idle.splice(0)) channel.close();

@@ -1,4 +1,4 @@
-// ConntrackTable: the connection tracking table of one network namespace, as borrowed views. What the command and the public API use.
+// ConntrackTable: the connection tracking table of one network namespace, as borrowed views. The command and the public API use it.
 
 import { type FlowKey, putFlowKey, putTuple, type TupleSpec } from '../ctnetlink/encode.js';
 import { type ExpectationSpec, putExpectation } from '../ctnetlink/expectation-spec.js';
@@ -60,8 +60,8 @@ export class ConntrackTable {
   }
 
   /**
-   * Calls `visitor.entry` for each entry that the filter wants. What the kernel can filter, it filters; the view is checked again.
-   * A table in use is not frozen: entries that are there throughout come once, others perhaps.
+   * Calls `visitor.entry` for each entry that matches the filter. The kernel filters what it can, and each view is checked again. The
+   * table is not frozen meanwhile: entries that exist throughout appear once, others may or may not appear.
    */
   async scan(filter: FlowFilter, visitor: ScanVisitor, options: ScanOptions = {}): Promise<void> {
     const { list = 'conntrack', zero = false, background = false } = options;
@@ -81,7 +81,7 @@ export class ConntrackTable {
     await dumpPlanned(this.#sockets, plan, filter, visitor, options);
   }
 
-  /** As `scan`, of the one entry that has this key. @returns whether it is there and wanted: a list without entries is no error */
+  /** As `scan`, for the one entry with this key. @returns whether it exists and matches; an empty list is not an error */
   #visitEntry(key: FlowKey, filter: FlowFilter, visitor: ScanVisitor): boolean {
     try {
       return this.get(key, filter, (view) => {
@@ -95,10 +95,10 @@ export class ConntrackTable {
   }
 
   /**
-   * Asks for one entry. The kernel finds it by either of its tuples; the filter decides whether it is the one that is meant.
-   * The answer's reference count includes this request.
+   * Reads one entry. The kernel finds it by either of its tuples; the filter decides whether it is the right one. The answer's reference
+   * count includes this request.
    * @returns whether an entry was found and wanted
-   * @throws KernelError, with `code` ENOENT when there is none
+   * @throws KernelError, with `code` ENOENT if there is none
    */
   get(key: FlowKey, filter: FlowFilter, visit: (view: View) => void): boolean {
     const wanted = compileFilter(filter, Date.now);
@@ -119,7 +119,7 @@ export class ConntrackTable {
     const view = createStatisticsView(GLOBAL_STATISTICS);
     let count: TableCount | undefined;
     const visit = decodeThen(view, () => {
-      // Read at once: the acknowledgement may come later, over these bytes.
+      // Read at once: the acknowledgement may arrive later and overwrite these bytes.
       count = { entries: view.be32(0), maxEntries: view.has(1) ? view.be32(1) : undefined };
     });
     this.#sockets.transact(CT_GET_STATS, AF_UNSPEC, undefined, visit);
@@ -147,7 +147,7 @@ export class ConntrackTable {
     await this.#sockets.dump(EXP_GET, family, each, background);
   }
 
-  /** Asks for the expectation of one tuple. @throws KernelError, with `code` ENOENT when there is none. */
+  /** Reads the expectation with one tuple. @throws KernelError, with `code` ENOENT if there is none. */
   getExpectation(family: number, tuple: TupleSpec, visit: (view: View) => void): void {
     const view = createExpectationView();
     const build = (message: MessageWriter) => putTuple(message, CTA_EXPECT_TUPLE, tuple);
@@ -155,8 +155,8 @@ export class ConntrackTable {
   }
 
   /**
-   * Deletes the flows that the filter wants. `deleted` gets each as it was listed. A flow is named by tuple, zone and id. A
-   * newer one with the same tuple stays only if its id differs, which often it does not (docs/kernel.md 2.1).
+   * Deletes the flows that match the filter. `deleted` gets each as it was listed. A flow is named by tuple, zone and id. A newer one
+   * with the same tuple survives only if its id differs, which often it does not (docs/kernel.md 2.1).
    */
   async delete(
     filter: FlowFilter,

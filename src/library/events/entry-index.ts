@@ -1,15 +1,15 @@
 // EntryIndex: finds a record by its name: a number and some words. A hash table outside the collector's reach.
 //
-// Who sends packets chooses names, so the hash is keyed (hash-key.ts), and however they were chosen, no search is long: where one
-// would take more than LONGEST_SEARCH steps, all entries move to a table with a new key. Moving, as growing, goes on in small steps,
-// one with each entry that comes, so that a million entries keep nobody waiting.
+// Senders of packets choose names, so the hash is keyed (hash-key.ts), and however they choose, no search is long: if one would take more
+// than LONGEST_SEARCH steps, all entries move to a table with a new key. Moving, like growing, proceeds in small steps, one with each new
+// entry, so that nobody waits even for a million entries.
 
 import { HashKey } from './hash-key.js';
 
 /** A record of the owner; 0 is none. */
 export type RecordRef = number;
 
-/** What the index asks its owner, who has the names. */
+/** Questions of the index to its owner, which has the names. */
 export interface IndexedRecords {
   /** Whether a record has this name. */
   isNamed(record: RecordRef, number: number, words: Int32Array, from: number, count: number): boolean;
@@ -64,7 +64,7 @@ class Places {
     this.slots[2 * place + 1] = record;
   }
 
-  /** Puts a record where there is room. */
+  /** Puts a record into a free place. */
   insert(record: RecordRef, hash: number): void {
     const { mask } = this;
     let place = hash & mask;
@@ -73,7 +73,7 @@ class Places {
     this.longest = Math.max(this.longest, (place - hash) & mask);
   }
 
-  /** Where a record of this hash stands, -1 when it does not. */
+  /** The place of a record with this hash; -1 if there is none. */
   placeOf(record: RecordRef, hash: number): number {
     for (let steps = 0; steps <= this.longest; steps++) {
       const place = (hash + steps) & this.mask;

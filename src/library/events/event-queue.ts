@@ -1,5 +1,5 @@
-// EventQueue: events that wait to be taken, and what happens when they come faster. The event loop keeps it alive; the stream that
-// the program has is another object, so that the collector notices when nobody can take an event any more.
+// EventQueue: events that wait to be taken, and what happens if they arrive faster. The event loop keeps it alive; the program's stream
+// is another object, so that the garbage collector notices when nobody can take events any more.
 
 import type { View } from '../../ctnetlink/view.js';
 import { ConntrackError } from '../../errors.js';
@@ -9,12 +9,12 @@ import type { EventWatch } from './event-watch.js';
 
 const HIGH_WATER_MARK = 16_384;
 
-/** Events came faster than they were taken, and the stream was told to fail then. */
+/** Events arrived faster than they were taken, with `overflow: 'fail'`. */
 export class OverflowError extends ConntrackError {
   readonly code = 'OVERFLOW';
 }
 
-/** A call of `next` that waits. It keeps its stream: what it waits for must come. */
+/** A waiting call of `next`. It keeps its stream alive, because its event must arrive. */
 interface Waiting<T> {
   readonly resolve: (result: IteratorResult<T, undefined>) => void;
   readonly reject: (reason: unknown) => void;
@@ -39,7 +39,7 @@ export class EventQueue<T> {
   readonly #onEnd: (() => void)[] = [];
   #settleReady!: { readonly resolve: () => void; readonly reject: (reason: unknown) => void };
 
-  /** @throws SystemError, PlatformError when the watch cannot begin; then it is closed */
+  /** @throws SystemError, PlatformError if the watch cannot begin; then it is closed */
   constructor(
     watch: EventWatch,
     make: (view: View) => T,
@@ -74,7 +74,7 @@ export class EventQueue<T> {
     }
   }
 
-  /** Events that the kernel dropped until now. */
+  /** Events that the kernel has dropped so far. */
   get lost(): number {
     return this.#lost;
   }
@@ -96,7 +96,7 @@ export class EventQueue<T> {
     return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject, stream }));
   }
 
-  /** Ends it quietly; what waits is dropped. Idempotent. */
+  /** Ends it quietly; waiting events are dropped. Idempotent. */
   close(): void {
     this.#clear();
     this.#failure = undefined;
@@ -104,14 +104,14 @@ export class EventQueue<T> {
     this.#end();
   }
 
-  /** Ends it with a reason that comes from outside; what waits is dropped. */
+  /** Ends it with a reason from outside; waiting events are dropped. */
   end(reason: unknown): void {
     if (this.#ended) return;
     this.#clear();
     this.fail(reason);
   }
 
-  /** Ends it with an error, behind the events that wait. */
+  /** Ends it with an error, after the waiting events. */
   fail(reason: unknown): void {
     if (this.#ended) return;
     this.#failure = { reason };

@@ -20,7 +20,7 @@ import { NLMSG_HDRLEN, NLMSG_MIN_TYPE } from '../../wire/uapi/netlink.js';
 
 /** Multicast groups of flows. Source: docs/kernel.md 2.4. */
 export const ALL_FLOW_EVENTS = NF_NETLINK_CONNTRACK_NEW | NF_NETLINK_CONNTRACK_UPDATE | NF_NETLINK_CONNTRACK_DESTROY;
-/** Those of expectations; the kernel sends no update of them. */
+/** Groups of expectations; the kernel sends no updates of them. */
 export const ALL_EXPECTATION_EVENTS = NF_NETLINK_CONNTRACK_EXP_NEW | NF_NETLINK_CONNTRACK_EXP_DESTROY;
 
 /** Room for some 25,000 events; the kernel takes memory only for those that wait. */
@@ -30,10 +30,10 @@ const SLOT_SIZE = 8192;
 const SLOTS = 64;
 /** Batches in a row before timers and signals get their turn; what is left calls again at once. */
 const BATCHES_PER_TURN = 64;
-/** The least that a waiting event takes of the receive buffer: the kernel's own structure and the smallest allocation. */
+/** The least that a waiting event takes in the receive buffer: the kernel's own structure and the smallest allocation. */
 const LEAST_CHARGE = 512;
 
-/** Events that follow each other faster than this are taken together, in milliseconds. */
+/** Events that follow each other within this time, in milliseconds, are read together. */
 const REST = 4;
 
 /** An overrun of the receive buffer: the kernel dropped events until everything that waited was read. */
@@ -44,19 +44,19 @@ export interface EventLoss {
   readonly at: number;
 }
 
-/** What a source calls. What is thrown here ends the source and goes to `failed`. */
+/** What a source calls. An exception here ends the source and goes to `failed`. */
 export interface EventVisitor {
-  /** The next messages arrived together: the place to look at the clock. */
+  /** The next messages arrived together: a good moment to look at the clock. */
   readonly beginBatch?: () => void;
-  /** Events have been lost, as `lost` will tell; those that were waiting before them come first. */
+  /** Events have been lost, as `lost` will report; those that were waiting before them come first. */
   readonly overrun?: () => void;
   /** One message, borrowed: from `at` to `end` in `bytes`. */
   readonly message: (bytes: Uint8Array, at: number, end: number) => void;
-  /** The queue is empty: the place to flush. */
+  /** The queue is empty: a good moment to flush. */
   readonly idle?: () => void;
-  /** Called when the queue is empty behind the loss. */
+  /** Called when the queue is empty after the loss. */
   readonly lost: (loss: EventLoss) => void;
-  /** Nothing will come any more. */
+  /** Nothing more will arrive. */
   readonly failed: (error: unknown) => void;
 }
 
@@ -64,7 +64,7 @@ export interface EventVisitor {
 export interface EventSourceOptions {
   /** Multicast groups. */
   readonly groups: number;
-  /** Bytes to ask for as receive buffer; the kernel doubles it. Default 16 MiB, or what the system permits. */
+  /** Size of the receive buffer to request, in bytes; the kernel doubles it. Default 16 MiB, or what the system permits. */
   readonly receiveBuffer?: number | undefined;
   readonly namespace?: NetworkNamespace | undefined;
   /** A socket filter: see eventFilter. */
@@ -92,14 +92,14 @@ export class EventSource {
     this.#datagrams = socket.createDatagrams(SLOTS, SLOT_SIZE);
   }
 
-  /** Listens from now on: what happens before `start` waits in the buffer. @throws SystemError, PlatformError */
+  /** Listens from now on; until `start`, events wait in the buffer. @throws SystemError, PlatformError */
   static open(options: EventSourceOptions): EventSource {
     const { groups, filter, namespace, transport = NetlinkSocket.open } = options;
     const receiveBuffer = options.receiveBuffer ?? DEFAULT_BUFFER;
     return new EventSource(transport({ groups, filter, receiveBuffer, namespace }));
   }
 
-  /** Bytes in the receive buffer, as the kernel counts them. */
+  /** Size of the receive buffer in bytes, as the kernel counts it. */
   get receiveBuffer(): number {
     return this.#socket.receiveBuffer;
   }
@@ -165,8 +165,8 @@ export class EventSource {
   }
 
   /**
-   * Reads everything that was sent until now, without waiting for the event loop. Events that are sent meanwhile may stay: more
-   * than the buffer holds cannot have been waiting, so a flood of them does not keep the caller.
+   * Reads everything sent by now, without waiting for the event loop. Events sent meanwhile may remain: no more than the buffer holds can
+   * have been waiting, so even a flood does not hold up the caller.
    * @returns false when paused or closed: then something may be left
    */
   drain(): boolean {
@@ -222,7 +222,7 @@ export class EventSource {
     return false;
   }
 
-  /** Tells of events that were lost and not told of yet, without waiting for the queue to be empty: for the end of a watch. */
+  /** Reports losses not reported yet, without waiting for the queue to be empty. For the end of a watch. */
   reportLoss(): void {
     if (this.#visitor) this.#reportLoss(this.#visitor);
   }
@@ -232,7 +232,7 @@ export class EventSource {
     const { drops } = this.#socket;
     const events = (drops - this.#drops) >>> 0;
     this.#drops = drops;
-    // None: they were counted with the loss before, which was told of after this one had begun.
+    // None: they were counted with the previous loss, which was reported after this one had begun.
     if (events > 0) visitor.lost({ events, at: Date.now() });
   }
 }

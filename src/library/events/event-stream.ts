@@ -4,9 +4,9 @@ import { closeWhenForgotten } from '../../wire/forgotten.js';
 import type { EventQueue } from './event-queue.js';
 
 /**
- * Events from the moment on that it was made. Leaving the loop, `close` or `using` ends it, and what waits is dropped. So it is when
- * its signal is aborted or its Conntrack closed: the next `next` rejects. A failure comes behind the events that wait.
- * One that nobody can reach any more is closed, some time later.
+ * Events from the moment of its creation. Leaving the loop, `close` or `using` ends it and drops waiting events. So does aborting its
+ * signal or closing its Conntrack; then the next `next` rejects. A failure is reported after the waiting events. The garbage collector
+ * closes an unreachable stream, some time later.
  */
 export class EventStream<T> implements AsyncIterableIterator<T>, AsyncDisposable, Disposable {
   readonly #queue: EventQueue<T>;
@@ -21,12 +21,12 @@ export class EventStream<T> implements AsyncIterableIterator<T>, AsyncDisposable
     return new EventStream(queue);
   }
 
-  /** Settles when the first list is complete: at once without `initial` and `resync`. Rejects when the stream fails before. */
+  /** Settles when the first list is complete; at once without `initial` and `resync`. Rejects if the stream fails before. */
   get ready(): Promise<void> {
     return this.#queue.ready;
   }
 
-  /** Events that the kernel dropped until now. */
+  /** Events that the kernel has dropped so far. */
   get lost(): number {
     return this.#queue.lost;
   }
@@ -62,7 +62,7 @@ export class EventStream<T> implements AsyncIterableIterator<T>, AsyncDisposable
     return this;
   }
 
-  /** Ends the stream; what waits is dropped. Idempotent. */
+  /** Ends the stream and drops waiting events. Idempotent. */
   close(): void {
     this.#queue.close();
   }

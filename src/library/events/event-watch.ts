@@ -1,4 +1,4 @@
-// EventWatch: events of one table, with the list before them and the repair after a loss where those are wanted.
+// EventWatch: events of one table, optionally with a list before them and repairs after losses.
 
 import { isOfType } from '../../ctnetlink/event-type.js';
 import { X } from '../../ctnetlink/expectation-fields.js';
@@ -18,10 +18,10 @@ import { TimeSlice } from '../time-slice.js';
 import { ALL_EXPECTATION_EVENTS, ALL_FLOW_EVENTS, type EventLoss, EventSource } from './event-source.js';
 import { LATE_EVENTS, TableTracker, type TrackedTable } from './table-tracker.js';
 
-/** Between the end of a repair and the next one, in milliseconds, so that a steady overload leaves time for events. */
+/** Pause between repairs, in milliseconds, so that a steady overload leaves time for events. */
 const REPAIR_PAUSE = 1000;
 
-/** What is watched, and what stands in for events that nobody heard. */
+/** What to watch, and how to make up for lost events. */
 export interface EventWatchOptions {
   readonly table: 'conntrack' | 'expect';
   readonly namespace?: NetworkNamespace | undefined;
@@ -37,33 +37,33 @@ export interface EventWatchOptions {
   readonly initial?: boolean;
   /** After a loss, list the table and show what was missed. */
   readonly resync?: boolean;
-  /** The thread of the caller never waits for the kernel while the table is listed. */
+  /** The caller's thread never waits for the kernel while the table is listed. */
   readonly background?: boolean;
-  /** No end and no update of an entry that was not told of: as in TableTracker. Of use with `initial` and `resync`. */
+  /** Show no end and no update of an entry that was not shown, as in TableTracker. Useful with `initial` and `resync`. */
   readonly onlyKnown?: boolean;
 }
 
-/** How often `finish` tries to repair losses of events that go on. */
+/** How often `finish` tries to repair losses that continue. */
 const LAST_REPAIRS = 5;
 
 /** What a watch calls. */
 export interface EventWatchVisitor {
-  /** The next events arrived together: the place to look at the clock. */
+  /** The next events arrived together: a good moment to look at the clock. */
   readonly beginBatch?: () => void;
   /** An event, borrowed. `view.origin` tells those that a list supplied. */
   readonly event: (view: View) => void;
-  /** Nothing is waiting: the place to flush. */
+  /** Nothing is waiting: a good moment to flush. */
   readonly idle?: () => void;
   /** The first list is complete. At once without `initial` and `resync`. */
   readonly ready?: () => void;
   readonly lost: (loss: EventLoss) => void;
-  /** What was missed has been shown: so many events. */
+  /** This many missed events have been shown. */
   readonly repaired?: (shown: number) => void;
   /** The watch has ended by itself. */
   readonly failed: (error: unknown) => void;
 }
 
-/** Tells a visitor what happens in one table, from `open` until `close`. */
+/** Reports to a visitor what happens in one table, from `open` until `close`. */
 export class EventWatch {
   readonly #source: EventSource;
   readonly #options: EventWatchOptions;
@@ -166,7 +166,7 @@ export class EventWatch {
     paused?.resolve();
   }
 
-  /** Shows what has happened until now, repairs what was lost, and closes. */
+  /** Shows everything that has happened so far, repairs losses, and closes. */
   async finish(): Promise<void> {
     clearTimeout(this.#timer);
     await this.#working;
@@ -183,12 +183,12 @@ export class EventWatch {
     while (!this.#closed && !this.#source.drain()) await this.#pause()?.promise;
   }
 
-  /** Tells of losses that are not told of yet. For the end, when not everything was read. */
+  /** Reports losses not reported yet. For the end, if not everything was read. */
   reportLoss(): void {
     if (!this.#closed) this.#source.reportLoss();
   }
 
-  /** The process may end while this runs; a list that is under way is taken to its end. */
+  /** The process may end while this runs; a list in progress is completed. */
   unref(): void {
     this.#keeps = false;
     this.#source.unref();
@@ -252,7 +252,7 @@ export class EventWatch {
     if (this.#closed) return;
     this.#visitor.repaired?.(shown);
     this.#visitor.idle?.();
-    // Events were lost while the list was taken: what it shows of them is not certain.
+    // Events were lost during the list, so what it shows about their entries is uncertain.
     if (this.#losses !== before) this.#scheduleRepair();
   }
 
@@ -272,7 +272,7 @@ export class EventWatch {
     }
   }
 
-  /** Applies all events that were sent until now; waits while the watch is paused. */
+  /** Applies all events sent by now; waits while the watch is paused. */
   #catchUp(): void | Promise<void> {
     if (this.#closed) throw new WatchClosed();
     if (!this.#paused) {
@@ -338,7 +338,7 @@ function expectationTable(conntrack: () => ConntrackTable, background: boolean):
   };
 }
 
-/** What an update event tells; absent is 0 in some events. */
+/** What an update event reports; in some events, absent means 0. */
 function flowsDiffer(before: View, now: View): boolean {
   for (const slot of [S.status, S.mark] as const) if (before.be32(slot) !== now.be32(slot)) return true;
   for (const slot of [S.tcpState, S.sctpState, S.dccpState] as const) if (before.u8(slot) !== now.u8(slot)) return true;

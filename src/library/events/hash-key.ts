@@ -1,9 +1,9 @@
-// HashKey: a hash that nobody can aim at who does not know its key. For maps whose keys come from the network: who may choose them
-// chooses them for one place of the map, if the hash lets him, and every search goes through all of them.
+// HashKey: a keyed hash, for maps whose keys come from the network. If the hash were predictable, a sender of packets could choose keys
+// that all fall into one place of the map, and every search would go through all of them.
 //
-// HalfSipHash-1-3: what Linux takes for its own tables (hsiphash() in linux/siphash.h). A random seed in a simpler hash does not do:
-// in multiplicative ones such as FNV, differences in the upper bits cancel whatever the seed. Nor does one that is only pairwise
-// independent, where a search goes on from place to place. Source: J.-P. Aumasson, D. J. Bernstein, "SipHash: a fast short-input PRF".
+// HalfSipHash-1-3: what Linux takes for its own tables (hsiphash() in linux/siphash.h). A random seed in a simpler hash does not do: in
+// multiplicative ones such as FNV, differences in the upper bits cancel whatever the seed. Nor does a hash that is only pairwise
+// independent, if a search goes on from place to place. Source: J.-P. Aumasson, D. J. Bernstein, "SipHash: a fast short-input PRF".
 
 /** Rounds behind the last word. */
 const LAST_ROUNDS = 3;

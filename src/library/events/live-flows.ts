@@ -1,4 +1,4 @@
-// LiveFlows: the flows of a table as events tell them, with notifications of every change.
+// LiveFlows: the flows of a table, kept up to date from events, with a notification of every change.
 
 import { putFlowKey } from '../../ctnetlink/encode.js';
 import { type EventProgram, type FlowEvent, flowEvent } from '../../ctnetlink/event.js';
@@ -18,16 +18,16 @@ import { TimeSlice } from '../time-slice.js';
 import type { EventLoss } from './event-source.js';
 import type { EventWatch } from './event-watch.js';
 
-/** What a listener of a live view gets: an event, or word of a loss, which is being repaired. */
+/** What a listener of a live view gets: an event, or the report of a loss, which is being repaired. */
 export type LiveChange = FlowEvent | { readonly type: 'LOST'; readonly events: number; readonly at: number };
 
 /**
- * Called with each change, when the view already has it. What it throws is an uncaught exception of the process, as with listeners
+ * Called with each change, after the view has applied it. An exception in it is an uncaught exception of the process, as with listeners
  * of an EventTarget; the view goes on, and the other listeners get the change.
  */
 export type LiveListener = (change: LiveChange) => void;
 
-/** A listener, and the view that it was given to, which stays as long as there is somebody to tell. */
+/** A listener and its view, which stays alive as long as it has listeners. */
 interface Subscription {
   readonly listener: LiveListener;
   readonly live: LiveFlows;
@@ -37,10 +37,10 @@ interface Subscription {
 const CLOCK_EVERY = 256;
 
 /**
- * A live view of the flows that match a filter: the list, then every event, and after a loss of events a comparison with the list
- * again. Flows are kept as the kernel's messages, outside the JavaScript heap, in about 300 bytes each; objects are made when they
- * are asked for. Timeouts and counters are as the last event told them, which is not the present.
- * One that has no listeners and that nobody can reach any more is closed, some time later.
+ * A live view of the flows that match a filter: the list, then every event, and after a loss of events a comparison with the list again.
+ * Flows are kept as the kernel's messages, outside the JavaScript heap, in about 300 bytes each; objects are made on demand. Timeouts and
+ * counters are those of the last event, not current ones. The garbage collector closes an unreachable view without listeners, some time
+ * later.
  */
 export class LiveFlows implements Iterable<Flow>, AsyncDisposable, Disposable {
   readonly #core: LiveCore;
@@ -68,12 +68,12 @@ export class LiveFlows implements Iterable<Flow>, AsyncDisposable, Disposable {
     return this.#core.watch.known.size;
   }
 
-  /** Events that were lost and made up for until now. */
+  /** Events lost and made up for so far. */
   get lost(): number {
     return this.#core.lost;
   }
 
-  /** Bytes of memory that the flows take. */
+  /** Memory of the flows, in bytes. */
   get bytes(): number {
     return this.#core.watch.known.bytes;
   }
@@ -84,14 +84,14 @@ export class LiveFlows implements Iterable<Flow>, AsyncDisposable, Disposable {
   }
 
   /**
-   * Settles when the view has ended: rejects with `failure`, which is the signal's reason after an abort and a ClosedError after
-   * the Conntrack was closed; resolves after `close`. Nobody need look at it.
+   * Settles when the view has ended: rejects with `failure`, which is the signal's reason after an abort and a ClosedError after the
+   * Conntrack was closed; resolves after `close`. You may ignore it.
    */
   get closed(): Promise<void> {
     return this.#core.closed;
   }
 
-  /** Every flow, as it is now. Changing the table while iterating is safe; whether what is new then is shown is not said. */
+  /** Every flow, as it is now. Changing the table while iterating is safe; flows that are new meanwhile may or may not be included. */
   [Symbol.iterator](): IterableIterator<Flow> {
     return this.list();
   }
@@ -107,8 +107,8 @@ export class LiveFlows implements Iterable<Flow>, AsyncDisposable, Disposable {
   }
 
   /**
-   * The flow that is named by its original tuple, as it is now, however many there are; `undefined` when there is none, or only
-   * another one than `key.id` means. A `Flow` is a key too. @throws ValueError, also for a key without `original`
+   * The current flow with this original tuple, found equally fast in a view of any size; `undefined` if there is none, or only one with
+   * another id than `key.id`. A `Flow` is a key, too. @throws ValueError, also for a key without `original`
    */
   get(key: FlowKeyInput): Flow | undefined {
     const { id, ...named } = toFlowKey(key);
@@ -129,8 +129,8 @@ export class LiveFlows implements Iterable<Flow>, AsyncDisposable, Disposable {
   }
 
   /**
-   * How many flows match now. Makes no objects, and lets others have the event loop: flows that come, change or go meanwhile may
-   * count or not. @throws ValueError
+   * How many flows match now. Makes no objects and yields to the event loop: flows that appear, change or disappear meanwhile may or may
+   * not count. @throws ValueError
    */
   async count(filter: Filter = {}): Promise<number> {
     const wanted = compileFilter(toFlowFilter(filter), Date.now);
@@ -148,7 +148,10 @@ export class LiveFlows implements Iterable<Flow>, AsyncDisposable, Disposable {
     return count;
   }
 
-  /** Calls `listener` with every change from now on; one that is given twice is called twice. @returns what ends that. @throws ValueError */
+  /**
+   * Calls `listener` with every change from now on; a listener added twice is called twice. @returns a function that ends the
+   * subscription. @throws ValueError
+   */
   subscribe(listener: LiveListener): () => void {
     checkListener(listener);
     return this.#core.subscribe(listener, this);
@@ -166,7 +169,7 @@ export class LiveFlows implements Iterable<Flow>, AsyncDisposable, Disposable {
     return this;
   }
 
-  /** Ends the view; it stays as it was. Idempotent. */
+  /** Ends the view, which keeps its contents. Idempotent. */
   close(): void {
     this.#core.close();
   }
@@ -180,7 +183,10 @@ export class LiveFlows implements Iterable<Flow>, AsyncDisposable, Disposable {
   }
 }
 
-/** What the event loop keeps alive: the view that the program has is another object, so that the collector notices when nobody has it. */
+/**
+ * The object that the event loop keeps alive. The program's view is another object, so that the garbage collector notices when it has
+ * been dropped.
+ */
 class LiveCore implements Ending {
   readonly watch: EventWatch;
   readonly reader = new FlowReader();

@@ -1,9 +1,9 @@
-// TableTracker: what a watcher has been told of a table, so that a list can stand in for events: those before the watch, and those
-// that were lost. Events are applied as they come; a list, taken while more events come, supplies the rest.
+// TableTracker: what a watcher has been told about a table, so that a list can replace events: those before the watch, and those that
+// were lost. Events are applied as they arrive; a list, taken while more events arrive, supplies the rest.
 //
-// Why a list cannot contradict events: before a batch of a dump is looked at, all events that were sent until then are applied
-// (`beginBatch`). So what the events of this list's time say of an entry is as new as the batch, or newer, and the batch is heeded
-// only for entries of which they say nothing. Entries that the dump does not show, and no event either, are gone (docs/kernel.md 6.4).
+// Why a list cannot contradict events: before a batch of a dump is read, all events sent by then are applied (`beginBatch`). So whatever
+// events say about an entry since the list began is as new as the batch, or newer, and the batch counts only for entries that no such
+// event mentions. Entries that neither the dump nor an event shows are gone (docs/kernel.md 6.4).
 
 import { eventType } from '../../ctnetlink/event-type.js';
 import type { FlowPredicate } from '../../ctnetlink/filter/compile.js';
@@ -15,18 +15,20 @@ import { EntryStore } from './entry-store.js';
 export interface TrackedTable {
   /** Slot of the entry's id. */
   readonly id: number;
-  /** What tells entries of one first tuple apart that can exist side by side. */
+  /** What distinguishes entries with the same first tuple that can exist side by side. */
   key(view: View): number;
   createView(): View;
-  /** Whether a listed entry is on its way out: its end has been told, or is being told right now. */
+  /** Whether a listed entry is about to disappear: its end has been reported, or is being reported right now. */
   isDying(view: View): boolean;
   /** Whether an entry is beside another of its first tuple, which lives on, and is in no list. */
   isClash(view: View): boolean;
-  /** Whether an entry changed in what update events tell; times, counters and references do not count. */
+  /** Whether an entry changed in what update events report; times, counters and references do not count. */
   differ(before: View, now: View): boolean;
-  /** Whether messages of one first tuple and id are certainly of two entries: the id of one that ended may be another's. */
+  /**
+   * Whether messages with the same first tuple and id certainly belong to two entries: another entry may reuse the id of one that ended.
+   */
   areTwo(before: View, now: View): boolean;
-  /** Of bits that an entry keeps once it has them, those that it has. */
+  /** Those of its bits that an entry never loses. */
   lasting(view: View): number;
   /** Slots of the time an entry began at, and of the time of an event: nanoseconds since the epoch. */
   readonly times?: { readonly start: number; readonly event: number };
@@ -38,19 +40,19 @@ export interface TrackedTable {
 export interface ListVisitor {
   readonly beginBatch: () => void | Promise<void>;
   readonly entry: (view: View) => void;
-  /** Asked behind every hundred entries or so: a promise is waited for. Events may be applied meanwhile. */
+  /** Called after every hundred entries or so; if it returns a promise, the list waits for it. Events may be applied meanwhile. */
   readonly pause: () => Promise<void> | undefined;
 }
 
-/** What a list does besides, for its watcher. */
+/** What a list also does for its watcher. */
 export interface ListSteps {
-  /** Applies all events that were sent until now. */
+  /** Applies all events sent by now. */
   catchUp(): void | Promise<void>;
   /** Lets the watcher, and others, have their turn, if it is time. Events may be applied meanwhile. */
   pause?(): Promise<void> | undefined;
 }
 
-/** Why the table is listed: to know it, to show it, or to find what was missed. */
+/** The purpose of a list: to know the table, to show it, or to find what was missed. */
 export type ListReason = 'baseline' | 'initial' | 'resync';
 
 const ORIGINS: Readonly<Record<ListReason, Origin>> = {
@@ -65,7 +67,7 @@ const AT_ONCE = 16;
 /** The kernel puts an entry into the table before it sends the event; not longer than this before, in milliseconds. */
 export const LATE_EVENTS = 1000;
 
-/** A flow that began so many seconds behind the NEW event that is known is not that one. They are microseconds apart. */
+/** A flow that began this many seconds after the known NEW event is another flow: normally they are microseconds apart. */
 const SOON = 2;
 
 // Notes of a record, of what does not change in an entry.
@@ -96,7 +98,7 @@ export class TableTracker {
   #dumping = false;
   /** When the last list ended, in milliseconds. */
   #listedAt = Number.NEGATIVE_INFINITY;
-  /** Number of the current list, in the mark of every record that it or an event since its beginning touched. */
+  /** Number of the current list. It is in the mark of every record that this list, or an event since its beginning, has touched. */
   #generation = 0;
   #missed = false;
   /** Events shown that the kernel did not send, since the last list ended. */
@@ -273,8 +275,8 @@ export class TableTracker {
   }
 
   /**
-   * Whether the entry of a record has ended, and an event is of another with the same first tuple: which began when the other had
-   * ended. Ids differ, or, where the end may have been missed, something else that never changes.
+   * Whether the entry of a record has ended and an event belongs to another with the same first tuple, which began after the end of the
+   * first. Ids differ, or, where the end may have been missed, something else that never changes.
    */
   #isReplacedBy(view: View, type: 0 | 1 | 2, record: number): boolean {
     if (this.#store.id(record) !== view.be32(this.#table.id)) return true;

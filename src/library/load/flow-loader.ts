@@ -1,4 +1,4 @@
-// FlowLoader: creates flows a batch at a time and keeps account. Those that lack their master wait until the others are there.
+// FlowLoader: creates flows a batch at a time and counts results. Flows whose master is missing wait until the others are in the table.
 
 import type { ConntrackTable } from '../table.js';
 import type { EncodedFlows } from './encoded-flows.js';
@@ -12,7 +12,7 @@ export class FlowLoader {
   #created = 0;
   #partly = 0;
 
-  /** `table` is asked for when there is something to send: perhaps nothing ever is. */
+  /** `table` is opened only when there is something to send. */
   constructor(table: () => ConntrackTable, outcome: LoadOutcome, way: LoadWay = {}) {
     this.#table = table;
     this.#outcome = outcome;
@@ -24,7 +24,7 @@ export class FlowLoader {
     return this.#created;
   }
 
-  /** Of those, flows that were there and kept what only new ones can be given. */
+  /** Of those, flows that existed and kept values that only new flows can take. */
   get partly(): number {
     return this.#partly;
   }
