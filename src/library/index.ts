@@ -1,20 +1,41 @@
 /**
- * The one face of the library within this package: front ends, and what is built on the library, import it from here.
- * A name is added when somebody outside needs it. In bundles an import from here is one of the file that has the name
- * (scripts/library-face.mjs), so a command evaluates no more than it uses.
+ * The one face of the library within this package: front ends, and what is built on the library, import it from here. A name more costs
+ * nothing: in bundles an import from here is one of the file that has the name (scripts/library-face.mjs), so a command evaluates no more
+ * than it uses.
  */
 
 export { NetworkNamespace, readIn } from '../wire/netns.js';
 export { listNamespaces, type NamespaceList } from '../wire/netns-list.js';
 export { type Program, ProgramNames } from '../wire/program-names.js';
+export type {
+  CallOptions,
+  CreateOptions,
+  EventQueueOptions,
+  EventsOptions,
+  FamilyOptions,
+  FlowEventsOptions,
+  FlowFormatOptions,
+  ListOptions,
+  OverflowPolicy,
+  WatchOptions,
+} from './call-options.js';
+export { Conntrack } from './conntrack.js';
+export { type CpuStatistics, type ExpectationStatistics, toStatistics } from './cpu-statistics.js';
+export { OverflowError } from './events/event-queue.js';
 export type { EventLoss } from './events/event-source.js';
+export type { EventStream } from './events/event-stream.js';
 export { EventWatch, type EventWatchOptions, type EventWatchVisitor } from './events/event-watch.js';
+export { type LiveChange, LiveFlows, type LiveListener } from './events/live-flows.js';
+export type { Expectations } from './expectations.js';
 export type { ChangeResult } from './flow-changes.js';
 export type { FlowList, ScanOptions, ScanVisitor } from './flow-dumps.js';
+export { type FlowFormat, flowFormatter, formatFlow } from './format-flow.js';
 export { noLabelRoom } from './load/create-flows.js';
 export { type EncodedFlows, FlowEncoder, RequestEncoder } from './load/encoded-flows.js';
 export { FlowLoader } from './load/flow-loader.js';
 export { traced } from './netlink-trace.js';
+export type { CreateResult, DeleteResult, UpdateResult } from './results.js';
+export type { Listing } from './session.js';
 export type { ConntrackOptions } from './socket-pool.js';
 export { ConntrackTable, type TableCount } from './table.js';
 export { isTracking } from './tracking.js';
