@@ -16,8 +16,8 @@ export interface ParseEnvironment {
   /** Text of /etc/protocols, or '' if there is none. Called only when `-p` is neither a known name nor a number. */
   readProtocols(): string;
   /**
-   * Bits of the labels named on this line, from the label file (`--labelmap`, else the default one). Called once all words are read
-   * and before legality is checked, if any label is named. The map's keys are exactly `names`.
+   * Bits of the labels named on this line, from the label file (`--labelmap`, else the default one). If any label is named, it is called
+   * once, after all words are read and before legality is checked. The map's keys are exactly `names`.
    * @throws UsageError for a name that is not in the file. Without this function names stay unresolved.
    */
   resolveLabels?(names: readonly string[], labelMap: string | undefined): ReadonlyMap<string, number>;
@@ -35,7 +35,7 @@ export function parseCommandLine(argv: readonly string[], env: ParseEnvironment)
   return parseWords(argv, env) ?? (first ? { ...help, word: first } : help);
 }
 
-/** An option whose value stands in a word of its own. */
+/** An option whose value is a separate word. */
 export interface OptionValue {
   readonly key: string;
   readonly row: OptionRow;
@@ -68,7 +68,7 @@ function loadable(): string {
     .join(', ');
 }
 
-/** Why a load file must not contain this; to be told once every line is parsed. */
+/** Why a load file must not contain this; reported after all lines are parsed. */
 export function unloadable({ command, table, values }: Invocation): UsageError | undefined {
   if (!isLoadable(commandRow(command)))
     return new UsageError(`-${command} cannot be used in a load file; it takes ${loadable()}`);
@@ -80,7 +80,7 @@ export function unloadable({ command, table, values }: Invocation): UsageError |
   return undefined;
 }
 
-/** The options that `-R` takes, behind the file name: those of our own, and the label file. Other words there are ignored, as the reference does. */
+/** The options that `-R` takes after the file name: our own, and the label file. Other words there are ignored, as by the reference. */
 function loadOptions(words: readonly string[]): OptionValues {
   const names = new OptionNames<Named>();
   addOptions(
@@ -246,7 +246,7 @@ function choose(
 
 const TABLES: readonly Table[] = ['expect', 'conntrack', 'dying', 'unconfirmed'];
 
-/** Any abbreviation will do, even the empty one: the first table it fits, in this order. */
+/** Any abbreviation is accepted, even the empty one; it means the first of these tables that it fits. */
 function tableOf(word: string): Table | undefined {
   return TABLES.find((table) => table.startsWith(word));
 }
@@ -286,7 +286,7 @@ function finish(draft: Draft, chosen: Chosen | undefined, env: ParseEnvironment)
   };
 }
 
-/** Entries: the mask belongs to its address. Expectations: the mask is a value of its own, wherever it came from. */
+/** Entries: the mask belongs to its address. Expectations: the mask is a separate value, wherever it came from. */
 function settleMasks({ values, masks }: Draft, table: Table): void {
   if (masks.src) {
     if (table !== 'expect' && values.src) values.src = { ...values.src, mask: masks.src };
@@ -298,7 +298,7 @@ function settleMasks({ values, masks }: Draft, table: Table): void {
   }
 }
 
-/** The error for a word that is no option, or no complete one. */
+/** The error for a word that is not an option, or an incomplete one. */
 function mistake(
   token: Exclude<ReadOption<Named>, { kind: 'option' | 'operand' }>,
   reader: OptionReader<Named>,

@@ -1,5 +1,5 @@
-// Command rows: names, tables, and what a command is. Parser, legality checks, messages, help and completions read them.
-// Source: docs/behaviour.md 1.1, 1.4.
+// Command rows: names, tables, and properties of a command. Parser, legality checks, messages, help and completions read them. Source:
+// docs/behaviour.md 1.1, 1.4.
 
 import type { Arity } from './getopt.js';
 import type { CommandLetter, Table } from './invocation.js';
@@ -9,28 +9,28 @@ export interface CommandRow {
   readonly letter: CommandLetter;
   /** Long names; the first is the one in messages. */
   readonly names: readonly [string, ...string[]];
-  /** How the table may follow the letter. The long form takes `=TABLE` as well, where this is not `none`. */
+  /** How the table may follow the letter. Unless this is `none`, the long form also takes `=TABLE`. */
   readonly short: Arity;
   readonly long: Arity;
   /** Tables it works on; others are refused as soon as they are read. */
   readonly tables: readonly Table[];
   /** What it works on: entries that a filter selects, one entry, a table as a whole, a file of command lines, or nothing in the kernel. */
   readonly target: 'filter' | 'entry' | 'table' | 'file' | 'nothing';
-  /** Entries may be different afterwards. */
+  /** It may change entries. */
   readonly changes?: true;
-  /** It makes entries. */
+  /** It creates entries. */
   readonly creates?: true;
   /** Mark, status, timeout and the like are new values, not conditions. */
   readonly sets?: true;
-  /** When it takes every entry of a table: always, or where no option selects. */
+  /** When it takes every entry of a table: always, or if no option selects. */
   readonly empties?: 'always' | 'unfiltered';
   /** Tables with which it works in one network namespace at a time. */
   readonly oneNamespace?: readonly Table[];
-  /** Tables of which its output has no other form than its own and JSON. */
+  /** Tables for which its only output forms are its own and JSON. */
   readonly onlyJson?: readonly Table[];
-  /** Little more than its start is seen: its compiled code is kept small. */
+  /** Most of its time is its start, so its compiled code is kept small. */
   readonly brief?: true;
-  /** What it tries, for "cannot …". */
+  /** What it does, for "cannot …". */
   readonly attempt: string;
   /** What follows it, in the synopsis. */
   readonly synopsis: string;
@@ -241,7 +241,7 @@ export const COMMANDS: readonly CommandRow[] = [
     names: ['load-file'],
     short: 'none',
     long: 'none',
-    tables: [], // unknown to the parser, which sees it as the first word only: docs/behaviour.md 1.8
+    tables: [], // not known to the parser, except as the first word: docs/behaviour.md 1.8
     target: 'file',
     changes: true,
     oneNamespace: ENTRIES,
@@ -299,7 +299,7 @@ export function commandRow(letter: CommandLetter): CommandRow {
   return COMMANDS.find((row) => row.letter === letter)!;
 }
 
-/** The commands that a line of a load file may be: those that change one namespace's entries, and take no file themselves. */
+/** The commands allowed in a load file: those that change entries of one namespace and take no file themselves. */
 export function isLoadable(row: CommandRow): boolean {
   return row.changes === true && row.target !== 'file';
 }

@@ -1,4 +1,4 @@
-// What a command is given: its command line, and the world it may touch.
+// The input of a command: its command line, and the parts of the system that it may touch.
 
 import type { LabelMap } from '../ctnetlink/label.js';
 import { ByteWriter } from '../format/byte-writer.js';
@@ -11,11 +11,11 @@ import type { Tables } from './tables.js';
 /** Everything a command needs. Commands return their exit status and throw what went wrong. */
 export interface Context {
   readonly invocation: Invocation;
-  /** Names of connection labels, when the command line needs them. */
+  /** Names of connection labels, if the command line needs them. */
   readonly labels: LabelMap | undefined;
   /** Bits of the labels that `-l` names. */
   readonly filterLabels: readonly number[];
-  /** Where label names come from, for command lines within a file. */
+  /** The source of label names, for command lines in a file. */
   readonly labelSource: LabelSource;
   /** The table of a command that works on one; closed when the command has ended. @throws SystemError, PlatformError, NamespaceError */
   conntrack(): ConntrackTable;
@@ -29,13 +29,13 @@ export interface Context {
   readonly stderr: number;
   /** Whether somebody reads standard error on a terminal. */
   isTerminal(): boolean;
-  /** Calls back for each signal that asks to end (SIGINT, SIGTERM, SIGHUP), which then does not end the process. */
+  /** Calls back for each signal that asks the process to end (SIGINT, SIGTERM, SIGHUP), instead of ending it. */
   onSignal(callback: () => void): void;
   /** One line to standard error. */
   err(line: string): void;
   /** The line that says how many entries were dealt with, to standard error. In JSON the entries and results say it. */
   close(text: string): void;
-  /** `err` and `close` that go elsewhere: each line to `write`. */
+  /** `err` and `close` with another destination: each line goes to `write`. */
   messages(write: (line: string) => void): Pick<Context, 'err' | 'close'>;
   /** Milliseconds since the epoch, with a fraction. */
   now(): number;
@@ -43,7 +43,7 @@ export interface Context {
   readProtocols(): string;
 }
 
-/** What depends on the command line only: the part of a context that each line of a load file has for itself. */
+/** What depends only on the command line: each line of a load file has its own. */
 export function invocationContext(
   invocation: Invocation,
   labelSource: LabelSource,
@@ -65,5 +65,5 @@ export function outputTo(fd: number): ByteWriter {
 /** The release of the C tool whose interface this is: scripts compare it. */
 export const INTERFACE_VERSION = '1.4.9';
 
-/** What stands before every closing line: scripts look for it. */
+/** The prefix of every closing line: scripts look for it. */
 export const CLOSING_PREFIX = `conntrack v${INTERFACE_VERSION} (conntrack-tools): `;

@@ -1,4 +1,4 @@
-// What to tell somebody at a terminal who sees an empty table: often nothing is tracked there, since no rule asks for it.
+// Explains an empty table to somebody at a terminal: often nothing is tracked there, because no rule uses connection tracking.
 
 import { type ConntrackTable, isTracking } from '../library/index.js';
 

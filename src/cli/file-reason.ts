@@ -2,7 +2,7 @@
 
 import { errnoName, errnoReason } from '../wire/errno.js';
 
-/** Where a file is meant, these say more than the words for netlink. */
+/** For files, these say more than the words for netlink. */
 const OF_FILES: Readonly<Record<string, string>> = {
   ENOENT: 'it does not exist',
   EISDIR: 'it is a directory',

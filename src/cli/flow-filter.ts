@@ -1,4 +1,4 @@
-// Options → FlowFilter, for the commands that choose among flows: list, get, update, delete, events.
+// Options → FlowFilter, for the commands that select flows: list, get, update, delete, events.
 
 import {
   addressIs,

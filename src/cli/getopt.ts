@@ -9,7 +9,7 @@
  */
 export type Arity = 'none' | 'required' | 'optional' | 'detached';
 
-/** What stands next on the command line. `spelled` is the option without its value, as typed: `-s`, `--sr`. */
+/** The next item on the command line. `spelled` is the option without its value, as typed: `-s`, `--sr`. */
 export type ReadOption<T> =
   | {
       readonly kind: 'option';
@@ -51,8 +51,8 @@ export class OptionNames<T> {
   }
 
   /**
-   * Adds a long name. Several names of one `option` are never ambiguous among themselves.
-   * An abbreviation means a `weak` name only if it fits no other: so new names break no abbreviation that worked before them.
+   * Adds a long name. Several names of one `option` are never ambiguous among themselves. An abbreviation means a `weak` name only if it
+   * fits no other, so new names break no existing abbreviation.
    */
   addLong(name: string, arity: Arity, option: T, weak = false): void {
     this.#long.set(name, { option, arity, weak });

@@ -1,4 +1,4 @@
-// Options → FlowSpec and FlowChange, for the commands that make and change flows. The other direction: docs/behaviour.md 3.13.
+// Options → FlowSpec and FlowChange, for the commands that create and change flows. The other direction: docs/behaviour.md 3.13.
 
 import type { TupleSpec } from '../ctnetlink/encode.js';
 import { exactTcpFlags, type FlowChange, labelBytes, tcpState } from '../ctnetlink/flow-change.js';
@@ -23,7 +23,7 @@ export function flowSpec(values: OptionValues, labels: LabelBits): FlowSpec {
   const original = values.src || values.dst ? given.original : filled(given.original, inverse(given.reply));
   const srcNat = natSpec(values.srcNat, values, values.replyDport, original.sport);
   const dstNat = natSpec(values.dstNat, values, values.replySport, original.dport);
-  // The kernel translates the reply tuple itself, so what the NAT options say must not be in it already.
+  // The kernel translates the reply tuple itself, so it must not be translated already.
   const untranslated: TupleSpec = {
     ...given.reply,
     ...(dstNat?.port === undefined ? {} : { sport: undefined }),
@@ -69,7 +69,7 @@ function synproxy(numbers: readonly number[] | undefined): FlowSpec['synproxy'] 
   return { isn, its, tsoff };
 }
 
-/** What `-U` asks for. */
+/** The new values of `-U`. */
 export function flowChange(values: OptionValues, labels: LabelBits): FlowChange {
   return {
     timeout: values.timeout,
@@ -84,7 +84,7 @@ export function flowChange(values: OptionValues, labels: LabelBits): FlowChange 
   };
 }
 
-/** The values of `-U` that choose flows: the others are what it changes. */
+/** The options of `-U` that select flows; the others are new values. */
 export function updateFilterValues(values: OptionValues): OptionValues {
   const { mark, status, timeout, state, origVtag, replyVtag, role, ...filters } = values;
   return filters;
@@ -126,7 +126,7 @@ function protocolState(values: OptionValues): ProtocolState | undefined {
     return {
       tcp: {
         ...tcpState(state),
-        // As they were, not the ones that suit an entry made by hand.
+        // The original flags, not those that suit an entry made by hand.
         ...(tcpFlags ? { flagsOriginal: exactTcpFlags(tcpFlags[0]), flagsReply: exactTcpFlags(tcpFlags[1]) } : {}),
         ...(tcpWscale ? { wscaleOriginal: tcpWscale[0], wscaleReply: tcpWscale[1] } : {}),
       },

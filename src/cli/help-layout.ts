@@ -1,11 +1,11 @@
-// How help is laid out: two columns, examples, and lines of at most 100 columns.
+// The layout of help: two columns, examples, and lines of at most 100 columns.
 
 const WIDTH = 100;
 /** Column of the help text of an option or a command. */
 const TEXT = 32;
 /** Column of the explanation of an example. */
 const EXAMPLE_TEXT = 52;
-/** A space at which no line is broken, until `finish`. */
+/** A non-breaking space, until `finish`. */
 export const UNBREAKABLE = '\u00a0';
 
 /** Command lines without the program's name, and what they do. */

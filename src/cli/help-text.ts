@@ -1,6 +1,6 @@
-// `conntrack -h`: the manual at the prompt, made from the rows of words, commands and options. At most 100 columns wide.
-// Topics: a word (`-h help`), a command (`-h update`, `-h U`), a protocol (`-h tcp`, `-h -p tcp`), the table `expect`; whatever is
-// none of these stays an error, as in the reference tool.
+// `conntrack -h`: the manual at the prompt, made from the rows of words, commands and options. At most 100 columns wide. Topics: a word
+// (`-h help`), a command (`-h update`, `-h U`), a protocol (`-h tcp`, `-h -p tcp`), the table `expect`; anything else is an error, as in
+// the reference tool.
 
 import { PROTOCOLS, protocolByName } from '../ctnetlink/protocols/index.js';
 import type { Protocol } from '../ctnetlink/schema.js';
@@ -18,7 +18,7 @@ export function helpTopic(word: string): string | undefined {
   return wordByName(word)?.name ?? commandOf(word)?.names[0] ?? protocolByName(word)?.name;
 }
 
-/** Every topic that has a name of its own. */
+/** Every topic that has a name. */
 export function helpTopics(): string[] {
   return [...words(), ...COMMANDS.map((row) => ({ name: row.names[0] })), ...PROTOCOLS, { name: 'expect' }].map(
     ({ name }) => name,
@@ -31,7 +31,7 @@ export function commandOf(word: string): CommandRow | undefined {
   return COMMANDS.find((row) => row.letter === wanted || row.names.includes(wanted));
 }
 
-/** The help, ending in a newline. A topic that is no word, no command and not `expect` is a protocol, known to have options or not. */
+/** The help, ending in a newline. A topic that is neither a word, a command nor `expect` is a protocol, with or without options. */
 export function helpText(topic?: string): string {
   if (topic === undefined) return generalHelp();
   if (topic === 'expect') return expectHelp();
@@ -116,7 +116,7 @@ function commandHelp(command: CommandRow): string {
   return finish(out);
 }
 
-/** Tables whose options are worth telling apart. */
+/** Tables whose options are listed separately. */
 function tablesOf(command: CommandRow): ('conntrack' | 'expect')[] {
   if (command.target === 'nothing' || command.target === 'file') return ['conntrack'];
   return (['conntrack', 'expect'] as const).filter(

@@ -1,4 +1,4 @@
-// What a command line means, after parsing and every check that needs no kernel. The parser makes it, the commands read it.
+// The meaning of a command line, after parsing and all checks that need no kernel. The parser makes it; the commands read it.
 
 import type { AddressBytes } from '../ctnetlink/address.js';
 
@@ -59,7 +59,10 @@ export interface OptionValues {
   readonly replyDst?: AddressValue;
   readonly tupleSrc?: AddressValue;
   readonly tupleDst?: AddressValue;
-  /** The mask of an expectation, also when a prefix gave it: no address of `-I expect` has a mask of its own. Else it is in `src.mask`. */
+  /**
+   * The mask of an expectation, even if a prefix gave it, because addresses of `-I expect` have no masks. Otherwise the mask is in
+   * `src.mask`.
+   */
   readonly maskSrc?: AddressBytes;
   /** As `maskSrc`. */
   readonly maskDst?: AddressBytes;
@@ -146,9 +149,9 @@ export interface Invocation {
   readonly values: OptionValues;
   /** `-R FILE`. */
   readonly file?: string;
-  /** `-h`: what help is asked about, when a word or `-p` named it. */
+  /** The topic of `-h`, if a word or `-p` named one. */
   readonly topic?: string;
-  /** The first word of a command line that has no command, and so asks for help. */
+  /** The first word of a command line without a command, which prints the help. */
   readonly word?: string;
   /** Bits of all labels named in `labels`, `labelAdd`, `labelDel`, when the parser was given a way to look them up. */
   readonly labelBits?: ReadonlyMap<string, number>;

@@ -1,11 +1,11 @@
-// The label map of a command line: which file, and what to say when it is missing. Behaviour: docs/behaviour.md 3.10.
+// The label map of a command line: which file, and the warning if it is missing. Behaviour: docs/behaviour.md 3.10.
 
 import { readFileSync } from 'node:fs';
 import { LABEL_FILE, LabelMap } from '../ctnetlink/label.js';
 import { didYouMean } from '../nearest.js';
 import { quoted, UsageError } from './usage-error.js';
 
-/** Reads a map at most once, and only when it is asked for. A file that cannot be used is told to `warn`; the command goes on. */
+/** Reads a map at most once, and only on demand. If the file cannot be used, `warn` is called and the command goes on. */
 export class LabelSource {
   readonly #warn: (line: string) => void;
   #map: LabelMap | undefined;
@@ -15,7 +15,7 @@ export class LabelSource {
     this.#warn = warn;
   }
 
-  /** The map of `path`, or of the system; `undefined` when there is none. */
+  /** The map of `path`, or of the system; `undefined` if there is none. */
   load(path = LABEL_FILE): LabelMap | undefined {
     if (this.#path === path) return this.#map;
     this.#path = path;
@@ -34,7 +34,7 @@ export class LabelSource {
     return this.#map;
   }
 
-  /** Bits of label names. @throws UsageError for one that the map does not have */
+  /** Bits of label names. @throws UsageError for a name that the map lacks */
   resolve(names: readonly string[], path: string | undefined): ReadonlyMap<string, number> {
     const map = this.load(path);
     return new Map(

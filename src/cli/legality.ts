@@ -1,5 +1,5 @@
-// Whether a command takes the options it was given, and has those it needs. The facts are in the option rows; here is the order
-// in which they are checked (docs/behaviour.md 1.5, 2), and the few rules that a row cannot say.
+// Whether a command takes the options it was given, and has those it needs. The facts are in the option rows; this file has the order of
+// the checks (docs/behaviour.md 1.5, 2) and the few rules that rows cannot express.
 
 import type { Protocol } from '../ctnetlink/schema.js';
 import { COMMANDS, type CommandRow, commandName } from './command-rows.js';
@@ -9,7 +9,7 @@ import { protocolOptions } from './protocol-options.js';
 import { namesOneFlow } from './tuples.js';
 import { UsageError } from './usage-error.js';
 
-/** What a command on a table thinks of an option; `undefined`: it refuses it. */
+/** Whether a command on a table needs or allows an option; `undefined` if it refuses it. */
 export function needOf(row: OptionRow, letter: CommandLetter, table: Table): Need | undefined {
   if (row.everywhere) return 'may';
   return (table === 'expect' ? row.expect : row.conntrack)?.[letter];
@@ -26,7 +26,7 @@ function takers(row: OptionRow): string {
   return [own, expect && `${expect} on table expect`].filter(Boolean).join(', and ');
 }
 
-/** Checks a finished draft. @throws UsageError for the first offence, in the reference tool's order. */
+/** Checks a finished draft. @throws UsageError for the first mistake, in the reference tool's order. */
 export function checkLegality(draft: Draft, command: CommandRow, table: Table): void {
   if (draft.values.anyNat && (draft.values.srcNat || draft.values.dstNat))
     throw new UsageError('--any-nat already covers --src-nat and --dst-nat; give it alone or give those two');
@@ -40,7 +40,7 @@ export function checkLegality(draft: Draft, command: CommandRow, table: Table): 
 
 /** The word for every network namespace. */
 export const ALL_NAMESPACES = 'all';
-/** `--netns all` is for commands that look or select. @throws UsageError */
+/** `--netns all` is only for commands that read or select. @throws UsageError */
 export function checkNamespace({ values, given }: Draft, command: CommandRow, table: Table): void {
   if (values.netns !== ALL_NAMESPACES) return;
   if (command.oneNamespace?.includes(table))
@@ -57,17 +57,17 @@ export function checkNamespace({ values, given }: Draft, command: CommandRow, ta
     });
 }
 
-/** Whether an option chooses among entries; options of protocols do. */
+/** Whether an option selects entries; options of protocols do. */
 function selectsEntries(key: string): boolean {
   const group = (OPTIONS as OptionRows)[key]?.group;
   return group === undefined || !['output', 'safety', 'namespace', 'old'].includes(group);
 }
 
-/** What the rows say about a command, for a quick yes. The rows themselves find the first offence when it is no. */
+/** What the rows say about a command, for a quick yes. If it is no, the rows themselves find the first mistake. */
 interface Plan {
   readonly taken: ReadonlySet<string>;
   readonly musts: readonly string[];
-  /** Groups of four rows, of which the first two or the last two must be there. */
+  /** Groups of four rows, of which either the first two or the last two must be given. */
   readonly pairs: readonly (readonly string[])[];
 }
 
@@ -109,7 +109,7 @@ function checkRows(draft: Draft, rows: OptionRows, tracker: Protocol | undefined
     if (need === 'pair') pairs.push([key, row]);
   }
   if (pairs.length === 0) return;
-  // Of the four rows, the first two or the last two must be there.
+  // Of the four rows, either the first two or the last two must be given.
   const has = pairs.map(([key]) => draft.given.has(key));
   if ((has[0] && has[1]) || (has[2] && has[3])) return;
   const names = pairs.map(([, row]) => `--${row.names[0]}`);
@@ -124,7 +124,10 @@ function checkRows(draft: Draft, rows: OptionRows, tracker: Protocol | undefined
   );
 }
 
-/** What no row says: combinations that the C tool finds while running, or runs though it should not (docs/differences.md B1, B32). */
+/**
+ * What rows cannot express: combinations that the C tool refuses only while running, or runs although it should not (docs/differences.md
+ * B1, B32).
+ */
 function checkLate(draft: Draft, command: CommandRow, table: Table): void {
   const { values, given } = draft;
   if (values.output && !isJson(values.output) && command.onlyJson?.includes(table))
@@ -142,7 +145,7 @@ function checkLate(draft: Draft, command: CommandRow, table: Table): void {
     if (draft.masks.src && !values.src) throw new UsageError('--mask-src needs the address it is for: give --src');
     if (draft.masks.dst && !values.dst) throw new UsageError('--mask-dst needs the address it is for: give --dst');
   }
-  // Where a loaded line deletes a flow by both tuples, its status does not count: docs/differences.md B53.
+  // If a loaded line deletes a flow by both tuples, its status does not count: docs/differences.md B53.
   const named = draft.loading && command.empties === 'unfiltered' && namesOneFlow(values);
   if (
     command.target === 'filter' &&
@@ -158,7 +161,7 @@ function checkLate(draft: Draft, command: CommandRow, table: Table): void {
   if (command.creates && draft.tracker) checkDirections(draft, draft.tracker, command);
 }
 
-/** Filters that `-L -z` refuses: the kernel resets whatever it lists, before a filter sees it (docs/behaviour.md 4.2, 4.4). */
+/** Filters that `-L -z` refuses, because the kernel resets whatever it lists before a filter sees it (docs/behaviour.md 4.2, 4.4). */
 const UNZEROED = [
   'src',
   'dst',
@@ -203,7 +206,7 @@ function missing(what: string, tracker: Protocol | undefined, command: CommandRo
   return new UsageError(`${where(command, table)} needs ${what}${because}`, { hint: hint(command) });
 }
 
-/** `given` is what the user wrote: the option, or a prefix that counts as one. */
+/** `given` is what the user typed: the option, or a prefix that counts as one. */
 function refused(row: OptionRow, given: string, command: CommandRow, table: Table): UsageError {
   const name = optionName(row);
   const counts = given === name ? '' : ` (${given} counts as it)`;

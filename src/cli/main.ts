@@ -56,7 +56,7 @@ async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
-/** Whether messages are JSON: as the command line says, or where it cannot be read, as it seems to. */
+/** Whether messages are JSON, according to the command line; if that cannot be parsed, this guesses. */
 function saysJson(argv: readonly string[], invocation: Invocation | undefined): boolean {
   if (invocation) return isJson(invocation.values.output);
   return argv.some((word, i) => {
@@ -111,7 +111,7 @@ async function run(invocation: Invocation, labelSource: LabelSource): Promise<nu
 
 /**
  * Node.js ignores SIGPIPE, which the kernel also sends for each write to a pipe that nobody reads: standard output reports that as an
- * error, and a watch outlives the reader of its messages. One that somebody else sent ends the process, as it ends any other.
+ * error, and a watch outlives the reader of its messages. A SIGPIPE sent by somebody else ends the process, as it ends any other.
  */
 function endByBrokenPipe(): void {
   if (new WritableDescriptor(STDERR).broken) return;
@@ -140,14 +140,14 @@ async function tablesFor(invocation: Invocation, out: ByteWriter): Promise<Table
   );
 }
 
-/** What CONNTRACK_DEBUG asks for: a transport that shows every message. */
+/** The transport that CONNTRACK_DEBUG requests, which shows every message. */
 async function debugTransport(): Promise<OpenTransport | undefined> {
   if (process.env['CONNTRACK_DEBUG'] !== 'netlink') return undefined;
   const { traced } = await import('../library/index.js');
   return traced((line) => err(`conntrack: ${line}`));
 }
 
-/** Whether somebody reads standard error on a terminal. Loading node:tty takes milliseconds: most descriptors are no devices. */
+/** Whether somebody reads standard error on a terminal. Loading node:tty takes milliseconds, and most descriptors are not devices. */
 function isTerminal(): boolean {
   try {
     if (!fstatSync(STDERR).isCharacterDevice()) return false;

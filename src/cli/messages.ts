@@ -1,5 +1,5 @@
-// Every sentence about a failure that a user can see: what was tried, why it failed, what to do about it.
-// Reasons by command and errno: docs/kernel.md 5, docs/behaviour.md 4.15. Wording is ours; closing lines are in the commands.
+// All sentences about failures that a user can see: what was tried, why it failed, what to do. Reasons by command and errno:
+// docs/kernel.md 5, docs/behaviour.md 4.15. Wording is ours; closing lines are in the commands.
 
 import { type ConntrackError, KernelError, NoAnswerError, SystemError } from '../errors.js';
 import { safeJson } from '../safe-text.js';
@@ -19,7 +19,7 @@ const OBJECTS: Readonly<Record<Invocation['table'], readonly [one: string, many:
 
 const LOOK_FIRST = 'the change may have been made: look with conntrack -L before you try again';
 
-/** Message and hint for a failure of a command; `undefined` as hint where nothing helps. */
+/** Message and hint for a failure of a command; the hint is `undefined` if nothing helps. */
 export function explain(
   error: ConntrackError,
   invocation: Pick<Invocation, 'command' | 'table'>,
@@ -46,7 +46,7 @@ interface Reason {
   readonly reason: string;
   /** What to do about it. */
   readonly hint: string | undefined;
-  /** What cannot be done, where that is not what the command is for. */
+  /** What cannot be done, if it is not the command's main purpose. */
   readonly attempt?: string;
 }
 
@@ -84,7 +84,7 @@ const INCOMPLETE: Reason = {
   hint: 'give both addresses, and both ports or the ICMP type and code, of one direction; at most one of -w, --orig-zone and --reply-zone',
 };
 
-/** Reasons of single commands, by errno; `expect` for the table of that name. What is not here is in `GENERAL`. */
+/** Reasons for particular commands, by errno; `expect` for the table of that name. The others are in `GENERAL`. */
 const OF_COMMAND: Readonly<Record<string, Readonly<Record<string, Reason>>>> = {
   G: {
     ENOENT: {
@@ -188,7 +188,7 @@ const GENERAL: Readonly<Record<string, Reason>> = {
   },
 };
 
-/** A list has been read before an update is refused, so it is not privilege that lacks. */
+/** A list is read before an update is refused, so the privilege is not missing. */
 const TIMEOUT_FIXED: Reason = {
   reason: 'its timeout cannot change, because it has status FIXED_TIMEOUT',
   hint: 'leave -t out for such flows: conntrack -L -u FIXED_TIMEOUT lists them, -D ends them',

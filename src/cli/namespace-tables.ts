@@ -6,7 +6,7 @@ import type { OpenTransport } from '../wire/transport.js';
 import { ALL_NAMESPACES } from './legality.js';
 import { manyTables, oneTable, type Tables } from './tables.js';
 
-/** What has to be told about several namespaces. */
+/** Reports about several namespaces. */
 export interface Tell {
   /** A failure in one of them. */
   failed(error: ConntrackError, netns: string): void;

@@ -1,6 +1,6 @@
-// Option rows: names, values, help, and which command takes which option. Parser, legality checks, help and completions read them;
-// nothing of this is said a second time. Commands: command-rows.ts. Options of single protocols: protocol-options.ts.
-// Source: docs/behaviour.md 1.1, 1.4, 2.1; a new option is a new row (and a field in OptionValues).
+// Option rows: names, values, help, and which command takes which option. Parser, legality checks, help and completions read them; none
+// of this is repeated elsewhere. Commands: command-rows.ts. Options of single protocols: protocol-options.ts. Source: docs/behaviour.md
+// 1.1, 1.4, 2.1; a new option is a new row (and a field in OptionValues).
 
 import { type AddressBytes, familyOf } from '../ctnetlink/address.js';
 import type { Protocol } from '../ctnetlink/schema.js';
@@ -61,7 +61,7 @@ interface OptionFacts {
   readonly choices?: readonly string[];
   readonly group?: keyof typeof GROUPS;
   readonly help: string;
-  /** What it means on the table expect, where that is something else. */
+  /** Its meaning on the table expect, if it differs. */
   readonly expectHelp?: string;
   /** Commands that take it on the tables conntrack, dying and unconfirmed. */
   readonly conntrack?: Legality;
@@ -71,7 +71,7 @@ interface OptionFacts {
   readonly everywhere?: true;
   /** Not in the C tool: abbreviations that fit one of its names keep meaning that (docs/behaviour.md 1.3). */
   readonly isNew?: true;
-  /** The name is also a command's: it means this option behind this command only. */
+  /** A command has the same name: only after this command does it mean this option. */
   readonly behind?: CommandLetter;
 }
 
@@ -87,7 +87,7 @@ export type OptionRows = Readonly<Record<string, OptionRow>>;
 /** What has been read of a command line so far. */
 export interface Draft {
   values: { -readonly [K in keyof OptionValues]: OptionValues[K] };
-  /** Keys of the option rows that were given, and the words that did it. */
+  /** Keys of the given option rows, and the words that gave them. */
   readonly given: Map<string, string>;
   /** The mask of each end: from --mask-src and --mask-dst, or from a prefix; the last word wins. */
   readonly masks: { src?: AddressBytes; dst?: AddressBytes };
@@ -99,7 +99,7 @@ export interface Draft {
   /** What set the address family. */
   familyFrom?: { readonly name: string; readonly text: string };
   protocolName?: string;
-  /** The protocol whose options are in force. */
+  /** The protocol whose options are available. */
   tracker?: Protocol;
 }
 

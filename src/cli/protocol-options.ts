@@ -1,5 +1,5 @@
-// Option rows of the single protocols: they are known once `-p` has named the protocol. All take a value, none has a letter.
-// Source: docs/behaviour.md 1.6, 2.3; the order of each list is the order in which legality is checked.
+// Option rows of the single protocols: they are available once `-p` has named the protocol. All take a value; none has a letter. Source:
+// docs/behaviour.md 1.6, 2.3; the order of each list is the order in which legality is checked.
 
 import { PROTOCOLS } from '../ctnetlink/protocols/index.js';
 import type { Protocol } from '../ctnetlink/schema.js';
@@ -134,7 +134,7 @@ function stateOption(protocol: Protocol): OptionRow {
   };
 }
 
-/** What single trackers know besides ports and a state. */
+/** Options of single trackers, besides ports and a state. */
 const TRACKER_OPTIONS: Readonly<Record<string, OptionRows>> = {
   sctp: {
     origVtag: {

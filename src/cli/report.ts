@@ -1,4 +1,4 @@
-// Telling on standard error what went wrong, and the exit status that goes with it: the same for commands and words.
+// Reports on standard error what went wrong, and returns the exit status: the same for commands and words.
 
 import { ConntrackError } from '../errors.js';
 import { fileReason } from './file-reason.js';
@@ -16,7 +16,10 @@ export interface Explanation {
   readonly hint: string | undefined;
 }
 
-/** Tells what went wrong, in one line and perhaps a hint; `explain` finds the words for an error of the library. @returns the exit status */
+/**
+ * Reports what went wrong, in one line and perhaps a hint; `explain` finds the words for an error of the library. @returns the exit
+ * status
+ */
 export function report(error: unknown, json: boolean, explain: (error: ConntrackError) => Explanation): number {
   if (error instanceof OutputError && error.code === 'EPIPE') return BROKEN_PIPE_STATUS; // the reader has seen enough
   if (error instanceof UsageError) {
@@ -29,7 +32,7 @@ export function report(error: unknown, json: boolean, explain: (error: Conntrack
   }
   const { code, errno, syscall, path } = error as NodeJS.ErrnoException;
   if (code !== undefined && errno !== undefined && syscall !== undefined) {
-    // What the system refuses to Node is no defect.
+    // If the system refuses something to Node.js, that is not a defect.
     const message = `${syscall}${path === undefined ? '' : ` ${path}`}: ${fileReason(error)}`;
     tell(code, { message, hint: undefined }, json);
     return 1;
@@ -38,7 +41,7 @@ export function report(error: unknown, json: boolean, explain: (error: Conntrack
   const message = `internal error: ${detail}`;
   const hint = 'this is a defect of conntrack: please report it with the command line';
   if (json) tell('INTERNAL', { message, hint }, json);
-  // A stack has lines of its own.
+  // A stack has several lines.
   else for (const line of failureLines(message, hint).flatMap((text) => text.split('\n'))) err(line);
   return 1;
 }
@@ -54,6 +57,6 @@ export function err(line: string): void {
   try {
     writeAll(STDERR, bytes, bytes.length);
   } catch {
-    // Nobody can be told that standard error is gone.
+    // Standard error is gone, so there is nobody to tell.
   }
 }

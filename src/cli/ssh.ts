@@ -1,5 +1,5 @@
-// The SSH connection that this command was typed through, as a filter that leaves it out.
-// sshd(8) tells it in SSH_CONNECTION; sudo(8) takes that away, so the environments of the parent processes are asked too.
+// The SSH connection through which this command was typed, as a filter that leaves it out. sshd(8) names it in SSH_CONNECTION; sudo(8)
+// removes that variable, so this also reads the environments of the parent processes.
 
 import { readFileSync } from 'node:fs';
 import { parseAddress } from '../ctnetlink/address.js';
@@ -7,10 +7,10 @@ import { addressIs, type FlowFilter, numberIs, portIs } from '../ctnetlink/filte
 import { tcp } from '../ctnetlink/protocols/tcp.js';
 import { UsageError } from './usage-error.js';
 
-/** Generations of parents that are asked; more than any shell in a shell in a sudo. */
+/** Generations of parents to read; more than any shell in a shell in a sudo. */
 const GENERATIONS = 32;
 
-/** Everything but the flow of this SSH session, seen from either end. @throws UsageError when there is no session to protect */
+/** Everything but the flow of this SSH session, seen from either end. @throws UsageError if there is no session to protect */
 export function notThisSsh(): FlowFilter {
   const session = sshConnection();
   if (!session)

@@ -1,4 +1,4 @@
-// The tables that a command works on: that of its own network namespace, that of `--netns`, or with `--netns all` every one.
+// The tables on which a command works: that of its own network namespace, that of `--netns`, or all of them with `--netns all`.
 
 import { ConntrackError } from '../errors.js';
 import { ConntrackTable, type NetworkNamespace, readIn } from '../library/index.js';
@@ -8,25 +8,25 @@ import { UsageError } from './usage-error.js';
 
 /** The table of one network namespace. */
 export interface NamespaceTable {
-  /** Which namespace, where that is to be shown. */
+  /** Which namespace, if that should be shown. */
   readonly netns: string | undefined;
-  /** The table, opened when first asked for. @throws SystemError, PlatformError, NamespaceError */
+  /** The table, opened at its first use. @throws SystemError, PlatformError, NamespaceError */
   conntrack(): ConntrackTable;
-  /** That namespace; absent: the one the process is in. */
+  /** That namespace; if absent, that of the process. */
   readonly namespace: NetworkNamespace | undefined;
-  /** A file below /proc as this namespace sees it; `undefined` where it cannot be read: the caller has a better error than that. */
+  /** A file below /proc as this namespace sees it; `undefined` if it cannot be read: the caller has a better error. */
   readText(path: string): string | undefined;
 }
 
 /** Every table of one command line. */
 export interface Tables {
-  /** The only one. @throws Error when there may be more */
+  /** The only table. @throws Error if there may be several */
   readonly only: NamespaceTable;
-  /** Each entry tells which namespace it is of. */
+  /** Each entry shows its namespace. */
   readonly several: boolean;
   /**
-   * Runs `work` on each table. Of several, a failure is told with the name of its namespace and the others go on; the failure of
-   * the only one is thrown. @returns whether none failed
+   * Runs `work` on each table. If there are several, a failure is reported with the name of its namespace and the others go on; the
+   * failure of an only one is thrown. @returns whether none failed
    */
   each(work: (table: NamespaceTable) => void | Promise<void>): Promise<boolean>;
   close(): void;
@@ -57,7 +57,7 @@ class LazyTable implements NamespaceTable {
     return readIn(this.#namespace, path);
   }
 
-  /** Closes the sockets; they are opened again when asked for. */
+  /** Closes the sockets; they are opened again on demand. */
   release(): void {
     this.#conntrack?.close();
     this.#conntrack = undefined;
@@ -83,7 +83,7 @@ export function oneTable(namespace?: NetworkNamespace, transport?: OpenTransport
   };
 }
 
-/** The tables of several namespaces, which are closed with them. `failed` is told each failure. `all`: no namespace is missing. */
+/** The tables of several namespaces, which are closed with them. `failed` receives each failure. `all`: no namespace is missing. */
 export function manyTables(
   namespaces: readonly NetworkNamespace[],
   all: boolean,

@@ -36,7 +36,7 @@ export function replyTuple(values: OptionValues): TupleSpec {
   };
 }
 
-/** Whether the options name one flow, by both of its complete tuples: so do the lines of `-E -o save`. */
+/** Whether the options name one flow by both of its complete tuples, as the lines of `-E -o save` do. */
 export function namesOneFlow(values: OptionValues): boolean {
   const { src, dst, protonum, sport, dport, replySport, replyDport } = values;
   if (!src || src.mask || !dst || dst.mask || protonum === undefined) return false;
@@ -45,7 +45,7 @@ export function namesOneFlow(values: OptionValues): boolean {
     case 'ports':
     case 'keys': {
       const given = [sport, dport, replySport, replyDport].filter((port) => port !== undefined).length;
-      // Kernels that do not track DCCP tell no ports of it.
+      // Kernels that do not track DCCP send no ports for it.
       return given === 4 || (given === 0 && protonum === dccp.number);
     }
     case 'icmp':

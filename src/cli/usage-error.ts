@@ -1,4 +1,4 @@
-// The error for a command line that cannot be run, and how user text is quoted in it.
+// The error for a command line that cannot be run, and the quoting of user text in it.
 
 import { ConntrackError } from '../errors.js';
 import { safeText } from '../safe-text.js';
@@ -10,9 +10,9 @@ export type UsageStatus = 1 | 2;
 export class UsageError extends ConntrackError {
   readonly code = 'USAGE';
   readonly exitStatus: UsageStatus;
-  /** How many words had been read when it was noticed; set by the parser. */
+  /** How many words had been read when the mistake was noticed; set by the parser. */
   word: number | undefined;
-  /** Where in a line it is, counted from 1, if that is known without the words. */
+  /** Its column in the line, from 1, if that is known without the words. */
   column: number | undefined;
 
   constructor(message: string, options?: { exitStatus?: UsageStatus | undefined; hint?: string | undefined }) {

@@ -1,5 +1,5 @@
-// The text of an option's value → the value: the grammars of docs/behaviour.md 3. Pure. `option` is how messages name the option.
-// A wrong value is a UsageError, with exit status 2 unless its row says 1 (docs/behaviour.md 2.4).
+// The text of an option's value → the value: the grammars of docs/behaviour.md 3. Pure. Messages call the option `option`. A wrong value
+// is a UsageError, with exit status 2 unless its row says 1 (docs/behaviour.md 2.4).
 
 import { type AddressBytes, parseAddress, prefixMask } from '../ctnetlink/address.js';
 import { DCCP_ROLES } from '../ctnetlink/protocols/dccp.js';
@@ -190,8 +190,8 @@ export function parseLabelBits(text: string, option: string): number[] {
 }
 
 /**
- * A name the kernel can hold: 1 to 15 characters without blanks. A backslash is an escape that `-o save,full` writes for what such a
- * name cannot have: taken as it is, it would name another helper.
+ * A name the kernel can hold: 1 to 15 characters without blanks. A backslash begins an escape that `-o save,full` writes for characters
+ * that such a name cannot contain: taken literally, it would name another helper.
  */
 export function parseHelper(text: string, option: string): string {
   if (!/^[!-[\]-~]{1,15}$/.test(text))
@@ -208,7 +208,7 @@ export function parseUnsigned64(text: string, option: string): bigint {
 
 // ---- protocol, states, role: docs/behaviour.md 3.4, 3.12 ----
 
-/** A layer-4 protocol. `tracker` is absent for a protocol, or a way to name it, that brings no options of its own. */
+/** A layer-4 protocol. `tracker` is absent if the protocol, or this way to name it, brings no options. */
 export interface ProtocolValue {
   readonly number: number;
   /** The tracker's name, else what was typed. */
@@ -217,8 +217,8 @@ export interface ProtocolValue {
 }
 
 /**
- * A tracker's name in any case, a number, or an exact name or alias of the protocol database, which is read only then.
- * quirk: docs/behaviour.md 3.4, a database alias of a tracked protocol (`ipv6-icmp`) means its number, without its options.
+ * A tracker's name in any case, a number, or an exact name or alias of the protocol database, which is read only if needed. quirk:
+ * docs/behaviour.md 3.4, a database alias of a tracked protocol (`ipv6-icmp`) means its number, without its options.
  */
 export function parseProtocol(text: string, option: string, readProtocols: () => string): ProtocolValue {
   const named = protocolByName(text);
@@ -276,7 +276,7 @@ const STATUS_BITS = {
   HW_OFFLOAD: IPS_HW_OFFLOAD,
 } as const;
 
-/** Words of `-u`, without UNREPLIED, which is no bit of the kernel. */
+/** Words of `-u`, without UNREPLIED, which is not a bit of the kernel. */
 export const STATUS_WORDS = Object.keys(STATUS_BITS) as readonly (keyof typeof STATUS_BITS)[];
 
 const EVENT_BITS = { ALL: 7, NEW: 1, UPDATES: 2, DESTROY: 4 } as const;
@@ -329,7 +329,7 @@ export function parseEvents(text: string, option: string, before: number | undef
   return mask;
 }
 
-/** Seconds, with a fraction perhaps; at most what a timer of Node.js can wait. */
+/** Seconds, perhaps with a fraction; at most what a timer of Node.js can wait. */
 export function parseDuration(text: string, option: string): number {
   const seconds = Number(text);
   if (!/^\d+(\.\d+)?$/.test(text) || seconds > LONGEST_DURATION)

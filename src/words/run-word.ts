@@ -7,9 +7,9 @@ import { wordHelp } from './word-help.js';
 import { parseWordLine, type WordLine } from './word-line.js';
 import type { WordRow } from './words.js';
 
-/** The world that a word may touch. */
+/** The parts of the system that a word may touch. */
 export interface WordContext {
-  /** Standard output; what is left in it is written when the word has ended. */
+  /** Standard output; the rest is written when the word ends. */
   readonly out: ByteWriter;
   /** One line to standard error. */
   err(line: string): void;
@@ -20,7 +20,7 @@ export type Word = (line: WordLine, context: WordContext) => Promise<number>;
 
 const STDOUT = 1;
 
-/** Runs a word with the words behind it on the command line, and ends the process. */
+/** Runs a word with the rest of the command line, and ends the process. */
 export async function runWord(row: WordRow, word: Word): Promise<void> {
   process.exit(await statusOf(row, word, process.argv.slice(3)));
 }

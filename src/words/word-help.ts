@@ -27,7 +27,7 @@ function optionTerm(name: string, { short, value }: WordOptionRow): string {
   return `  ${short === undefined ? '' : `-${short}, `}--${name}${value === undefined ? '' : ` ${value}`}`;
 }
 
-/** The help of an option, with the words it may take where the sentence does not say them. */
+/** The help of an option, with its choices if the sentence does not name them. */
 export function optionText({ help, choices }: WordOptionRow): string {
   const untold = choices?.some((choice) => !help.includes(choice)) ?? false;
   return untold ? `${help} One of ${choices!.join(', ')}.` : help;

@@ -1,28 +1,28 @@
-// The words behind a word → its values and operands, or a UsageError. Splitting is util.parseArgs'; which options there are is the
-// row's, and the sentences about mistakes are ours.
+// The command line after a word → its values and operands, or a UsageError. util.parseArgs splits it; the row has the options, and the
+// sentences about mistakes are ours.
 
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { quoted, UsageError } from '../cli/usage-error.js';
 import { didYouMean } from '../nearest.js';
 import type { WordRow } from './words.js';
 
-/** What a word was given. */
+/** The command line of a word. */
 export interface WordLine {
   /** By long name: a text, `true` for a switch, texts for an option that may be repeated. */
   readonly values: Readonly<Record<string, string | true | readonly string[]>>;
   readonly operands: readonly string[];
-  /** `--help` or `-h`: nothing else counts, and nothing else was checked. */
+  /** `--help` or `-h` was given: nothing else counts or was checked. */
   readonly help: boolean;
 }
 
-/** Parses what stands behind a word. @throws UsageError */
+/** Parses the command line after a word. @throws UsageError */
 export function parseWordLine(row: WordRow, argv: readonly string[]): WordLine {
   const { name: word, options, operands: allowed } = row;
   const hint = `see conntrack ${word} --help`;
   const config: NonNullable<ParseArgsConfig['options']> = { help: { type: 'boolean', short: 'h' } };
   for (const [name, { short, value }] of Object.entries(options))
     config[name] = { type: value === undefined ? 'boolean' : 'string', ...(short === undefined ? {} : { short }) };
-  // Not strict: what is wrong is found here, so that it can be said in one voice.
+  // Not strict: this code finds mistakes itself, so that all messages read alike.
   const { tokens } = parseArgs({ args: [...argv], options: config, strict: false, allowPositionals: true, tokens: true });
 
   const operands: string[] = [];

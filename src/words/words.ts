@@ -1,14 +1,14 @@
-// The words: commands that are no letters, such as `conntrack help`. One row each; dispatch, help, manual page and completions read
-// the rows. A word's own file beside this one (`help.ts` for `help`) runs it, in a bundle of its own.
+// The words: commands that are not letters, such as `conntrack help`. One row each; dispatch, help, manual page and completions read the
+// rows. The file of the same name in this folder (`help.ts` for `help`) runs the word, in its own bundle.
 
-/** How a shell completes the words behind a word. */
+/** How a shell completes the rest of the command line after a word. */
 export type OperandKind = 'topic';
 
 /** An option of a word, under its long name. */
 export interface WordOptionRow {
   /** Its letter. */
   readonly short?: string;
-  /** What its value is called, such as `NUMBER`; a switch has none. */
+  /** The name of its value, such as `NUMBER`; a switch has none. */
   readonly value?: string;
   /** The only values there are. */
   readonly choices?: readonly string[];
@@ -30,13 +30,13 @@ export interface WordRow {
   readonly about: readonly string[];
   /** By long name, without dashes. `--help` and `-h` are every word's. */
   readonly options: Readonly<Record<string, WordOptionRow>>;
-  /** What may stand behind the options; absent: nothing. */
+  /** What may follow the options; if absent, nothing. */
   readonly operands?: { readonly kind: OperandKind; readonly most: number };
   /** Command lines without the program's name, and what they do. */
   readonly examples: readonly (readonly [string, string])[];
 }
 
-/** Every word, in the order of the help. A function, so that commands of letters do not pay for it at their start. */
+/** Every word, in the order of the help. A function, so that letters do not pay for it when they start. */
 export function words(): readonly WordRow[] {
   return [
     {

@@ -1,5 +1,5 @@
-// What `-D` and `-U` share: run over the flows a filter wants, print each that was changed, tell how it went; and the safety
-// options, which look first.
+// Common code of `-D` and `-U`: run over the flows that match, print each changed one, report the result; and the safety options, which
+// check first.
 
 import type { FlowFilter } from '../../ctnetlink/filter/condition.js';
 import type { LabelMap } from '../../ctnetlink/label.js';
@@ -21,7 +21,7 @@ export interface FlowChangeCommand {
   readonly verb: SaveVerb;
   readonly labels?: LabelMap | undefined;
   readonly filter: FlowFilter;
-  /** Whether a flow that the filter wants would be changed. Default: each. */
+  /** Whether a matching flow would be changed. Default: every one. */
   readonly concerns?: (view: View) => boolean;
   readonly run: (
     conntrack: ConntrackTable,
@@ -31,7 +31,7 @@ export interface FlowChangeCommand {
   ) => Promise<ChangeResult>;
 }
 
-/** @returns 0 when at least one flow was changed and none was refused, else 1 */
+/** @returns 0 if at least one flow was changed and none was refused, otherwise 1 */
 export async function changeFlows(context: Context, command: FlowChangeCommand): Promise<number> {
   const { out, invocation, tables } = context;
   const { output, dryRun, max, okIfNone, protectSsh } = invocation.values;
@@ -78,7 +78,7 @@ export async function changeFlows(context: Context, command: FlowChangeCommand):
   return complete && !failed && (changed > 0 || okIfNone) ? 0 : 1;
 }
 
-/** What was changed before a failure is changed: it is shown, and counted. @returns the failure */
+/** Changes made before a failure stay, so show and count them. @returns the failure */
 function toldOfThoseBefore({ out, err }: Context, { done }: FlowChangeCommand, count: number, failure: unknown): unknown {
   if (count === 0 || failure instanceof OutputError) return failure;
   out.flush();
@@ -86,7 +86,7 @@ function toldOfThoseBefore({ out, err }: Context, { done }: FlowChangeCommand, c
   return failure;
 }
 
-/** `--max`: counts first, so that nothing is touched when it is too much. */
+/** `--max`: counts first, so that nothing is touched if there are too many. */
 async function refuseMoreThan(context: Context, max: number, filter: FlowFilter, command: FlowChangeCommand): Promise<void> {
   let count = 0;
   const complete = await context.tables.each((table) =>
@@ -100,7 +100,7 @@ async function refuseMoreThan(context: Context, max: number, filter: FlowFilter,
     });
 }
 
-/** `--max` cannot be kept when the entries of a namespace are not known. */
+/** `--max` cannot be enforced if the entries of a namespace are unknown. */
 export function notCounted(): UsageError {
   return new UsageError('not every network namespace could be counted, which --max requires; nothing was changed', {
     exitStatus: 1,
@@ -123,7 +123,7 @@ interface TableResult {
   readonly result: ChangeResult;
 }
 
-/** The library's result object, with the errors as the command tells them. `listed`: how many it would be, for a dry run. */
+/** The library's result object, with the command's wording of errors. `listed`: the number of flows in a dry run. */
 function resultJson(
   { invocation }: Context,
   { done }: FlowChangeCommand,

@@ -8,7 +8,7 @@ import type { Context } from '../context.js';
 import { isJson } from '../invocation.js';
 import type { NamespaceTable } from '../tables.js';
 
-/** Readable by everybody, unlike the netlink answer. */
+/** Everybody can read it, unlike the netlink answer. */
 const COUNT_FILE = '/proc/sys/net/netfilter/nf_conntrack_count';
 
 /** A number and its newline. */

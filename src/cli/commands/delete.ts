@@ -1,4 +1,4 @@
-// `-D`: every flow the filters want; or one expectation.
+// `-D`: every flow that matches; or one expectation.
 
 import { AF_INET } from '../../ctnetlink/uapi/in.js';
 import { isMissing } from '../../errors.js';

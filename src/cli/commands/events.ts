@@ -10,7 +10,7 @@ import { EventRecord, warnOfEventMode } from '../output/event-record.js';
 import { PacedMessages } from '../output/paced-messages.js';
 import { PacedOutput } from '../output/paced-output.js';
 
-/** How long a reader that has stopped is waited for after a signal, in milliseconds. */
+/** How long to wait for a stalled reader after a signal, in milliseconds. */
 const LAST_CHANCE = 1000;
 
 /** A watch on the table of one network namespace. */
@@ -79,7 +79,7 @@ async function show(context: Context, watchings: readonly Watching[], output: Pa
       each((watch) => watch.close());
       reject(error);
     };
-    /** Writes what there is; a reader that does not take it stops the watches until it does. */
+    /** Writes the pending output; if the reader does not take it, the watches pause until it does. */
     const flush = () => {
       out.flush();
       if (output.kept === 0) return;
@@ -128,8 +128,8 @@ async function show(context: Context, watchings: readonly Watching[], output: Pa
 }
 
 /**
- * What signals do: the first ends the watch properly, the second at once. `deadline` comes as well when the reader of `output` has
- * taken nothing of what is there for a while after the first: it must not keep us.
+ * What signals do: the first ends the watch properly, the second at once. `deadline` also strikes if the reader of `output` takes nothing
+ * for a while after the first signal, so that it cannot hold us up.
  */
 function interruption(
   context: Context,

@@ -11,7 +11,7 @@ import { notCounted } from './change.js';
 export async function flush(context: Context): Promise<number> {
   const { invocation, tables } = context;
   const { family, dryRun, max, protectSsh } = invocation.values;
-  // Said by a load file too, which says nothing else.
+  // Load files print this line, too, and no other.
   const tell = ({ netns }: NamespaceTable, text: string) =>
     context.err(`${CLOSING_PREFIX}${netns === undefined ? '' : `netns ${netns}: `}${text}`);
   const done = (complete: boolean) => (complete ? 0 : 1);

@@ -10,7 +10,7 @@ import type { NamespaceTable, Tables } from '../tables.js';
 import { originalTuple, replyTuple } from '../tuples.js';
 import { countingVisitor } from './list.js';
 
-/** @returns 0, or 1 when the entry that was found is not the one the other options describe */
+/** @returns 0, or 1 if the entry does not match the other options */
 export async function get(context: Context): Promise<number> {
   const { values, table } = context.invocation;
   try {
@@ -27,7 +27,7 @@ async function getFlow(context: Context): Promise<number> {
   const writer = await flowWriter(out, values.output, { labels, netns: tables.several, document: 'one' });
   const counter = countingVisitor(context, writer);
   counter.visitor.beginBatch();
-  // The frame is written once the kernel has answered: no half document beside an error.
+  // Write the frame only after the kernel has answered, to avoid half a document next to an error.
   const complete = await inAnyTable(tables, (table) =>
     table.conntrack().get(flowKey(values), flowFilter(values, context.filterLabels), (view) => {
       writer.begin(table.netns);
@@ -66,7 +66,7 @@ async function getExpectation(context: Context): Promise<number> {
 }
 
 /**
- * Does something on each table that may lack what is asked for.
+ * Does something on each table, any of which may lack the entry.
  * @returns as `Tables.each`
  * @throws KernelError with `code` ENOENT when every table lacks it
  */

@@ -43,12 +43,12 @@ async function tellWhyEmpty(context: Context): Promise<void> {
   try {
     for (const line of await aboutEmptyTable(context.conntrack())) context.err(line);
   } catch (error) {
-    // The list itself is right, and says so: what cannot be found out about it is left out.
+    // The list itself is right; if the reason for its being empty cannot be found, it is left out.
     if (!(error instanceof ConntrackError)) throw error;
   }
 }
 
-/** Writes each entry, counts it, and looks at the clock once a batch. */
+/** Writes and counts each entry, and looks at the clock once per batch. */
 export function countingVisitor(context: Context, writer: EntryWriter) {
   let count = 0;
   return {

@@ -11,7 +11,7 @@ import { grouped, Progress } from '../output/progress.js';
 import { notThisSsh } from '../ssh.js';
 import { UsageError } from '../usage-error.js';
 
-/** @returns 0 when every line was run and none was refused, else 1 */
+/** @returns 0 if every line was run and none was refused, otherwise 1 */
 export async function load(context: Context): Promise<number> {
   const { file = '-', values } = context.invocation;
   if (values.protectSsh) notThisSsh(); // refuses without a session, before anything is done
@@ -43,7 +43,7 @@ export async function load(context: Context): Promise<number> {
   }
 }
 
-/** A context in which whatever is written takes the line of progress away first. */
+/** A context that removes the progress line before it writes anything. */
 function besides(progress: Progress, context: Context): Context {
   return {
     ...context,

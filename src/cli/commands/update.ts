@@ -1,4 +1,4 @@
-// `-U`: new values for every flow the filters want.
+// `-U`: new values for every flow that matches.
 
 import { changesFlow } from '../../ctnetlink/flow-change.js';
 import type { Context } from '../context.js';

@@ -106,7 +106,7 @@ function spec({ names, arg, kind, words, help }: ShellWord['options'][number]): 
         : kind === 'netns'
           ? ` -a '(echo all; command ls /run/netns 2>/dev/null)'`
           : '';
-  // What is not required is no value to fish: it would offer nothing else behind the option.
+  // Do not declare optional values: fish would offer nothing else after the option.
   const required = arg !== 'required' ? '' : kind === 'file' ? ' -r -F' : ' -x';
   return `${spelled}${required}${value} -d ${quote(help)}`;
 }

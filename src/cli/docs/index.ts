@@ -1,4 +1,4 @@
-// The files that the build makes of the rows, by their place in the package.
+// The files that the build makes from the rows, by their path in the package.
 
 import { bashCompletion } from './bash.js';
 import { fishCompletion } from './fish.js';

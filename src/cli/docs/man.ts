@@ -1,4 +1,4 @@
-// The manual page conntrack(8), from the rows: man(7) macros, which every system can show.
+// The manual page conntrack(8), from the rows: man(7) macros, which every system can display.
 
 import { PROTOCOLS } from '../../ctnetlink/protocols/index.js';
 import { optionText } from '../../words/word-help.js';
@@ -9,7 +9,7 @@ import { needOf } from '../legality.js';
 import { GROUPS, OPTIONS, type OptionRow } from '../options.js';
 import { protocolOptions } from '../protocol-options.js';
 
-/** What the page says of itself: the package's version, and the day it was made, as YYYY-MM-DD. */
+/** Data about the page: the package's version, and the date of the build, as YYYY-MM-DD. */
 export interface Edition {
   readonly version: string;
   readonly date: string;
@@ -141,7 +141,7 @@ function paragraph(words: string): string[] {
   return ['.PP', ...lines(words)];
 }
 
-/** A sentence a line, which is what roff wants. */
+/** One sentence per line, as roff prefers. */
 function lines(words: string): string[] {
   return words
     .trim()

@@ -1,4 +1,4 @@
-// What the completions and the manual page are made of: the option rows, as a shell can use them. Nothing here is in the command.
+// The model for completions and the manual page: the option rows in a form that suits a shell. The command does not contain it.
 
 import { PROTOCOLS } from '../../ctnetlink/protocols/index.js';
 import { type WordRow, words } from '../../words/words.js';
@@ -30,7 +30,7 @@ export interface ShellOption {
   readonly protocol: string;
 }
 
-/** Every option, those of the protocols behind the others. */
+/** Every option; those of protocols come last. */
 export function shellOptions(): ShellOption[] {
   const general = Object.entries<OptionRow>(OPTIONS).map(([key, row]) => shellOption(key, row, ''));
   const special = PROTOCOLS.flatMap((protocol) =>
@@ -59,7 +59,7 @@ function shellOption(key: string, row: OptionRow, protocol: string): ShellOption
   };
 }
 
-/** -R names no table, and works on that of the flows. */
+/** -R takes no table, and works on the flow table. */
 function takes(command: CommandRow, table: Table): boolean {
   return command.tables.includes(table) || (command.target === 'file' && table === 'conntrack');
 }
@@ -89,7 +89,7 @@ export interface ShellWord {
   /** First sentence of the help. */
   readonly help: string;
   readonly options: readonly Pick<ShellOption, 'names' | 'arg' | 'value' | 'kind' | 'words' | 'help'>[];
-  /** What may stand behind it, besides options. */
+  /** What may follow it, besides options. */
   readonly operands: readonly string[];
 }
 

@@ -1,12 +1,12 @@
-// A line of a load file in JSON: a flow as `-o ndjson` prints it, or as the library takes it. The result line that `-D -o ndjson`
-// ends with is passed over, so that what was deleted can be loaded again.
+// A line of a load file in JSON: a flow as `-o ndjson` prints it, or as the library takes it. It skips the result line at the end of
+// `-D -o ndjson`, so that what was deleted can be loaded again.
 
 import type { FlowSpec } from '../../ctnetlink/flow-spec.js';
 import { type NewFlow, toFlowSpec } from '../../ctnetlink/new-flow.js';
 import { ValueError } from '../../errors.js';
 import { UsageError } from '../usage-error.js';
 
-/** The flow of a line; `undefined` for an empty line or a result. @throws UsageError, without the place, but for `column` */
+/** The flow of a line; `undefined` for an empty line or a result. @throws UsageError, without the place except `column` */
 export function parseJsonLine(line: string): FlowSpec | undefined {
   if (line.trim() === '') return undefined;
   const value = parse(line);

@@ -10,10 +10,10 @@ import { UsageError } from '../usage-error.js';
 
 const PIECE = 65536;
 const NEWLINE = 10;
-/** Twice what the longest line of words can be, and far more than any flow takes in JSON. */
+/** Twice the longest possible line of words, and far more than any flow takes in JSON. */
 const LONGEST_LINE = 1024 * 1024;
 
-/** The lines to load cannot be read to their end, or not be kept. `code` is the errno's name, such as EIO. */
+/** The lines to load cannot be read completely, or cannot be kept. `code` is the errno's name, such as EIO. */
 export class InputError extends ConntrackError {
   readonly code: string;
 
@@ -34,7 +34,7 @@ export class LineReader {
   readonly #fd: number;
   /** Bytes of the file that have been read. */
   #position = 0;
-  /** Where the next line begins, and where what was read ends. */
+  /** Where the next line begins, and where the bytes read so far end. */
   #next = 0;
   #filled = 0;
 
@@ -42,7 +42,7 @@ export class LineReader {
     this.#fd = fd;
   }
 
-  /** @returns false at the end of the file. What stands behind the last newline is a line if it is not empty */
+  /** @returns false at the end of the file. The text after the last newline is a line if it is not empty */
   next(): boolean {
     let searched = this.#next;
     for (;;) {
@@ -86,7 +86,7 @@ export class LineReader {
   }
 }
 
-/** What cannot be read twice (standard input, a pipe) as a file that can: a copy that nobody else can open, gone when closed. */
+/** A copy of input that cannot be read twice (standard input, a pipe): a file that nobody else can open, and that is gone when closed. */
 export function spool(from: number): number {
   const path = join(tmpdir(), `conntrack-${Date.now()}-${Math.random().toString(36).slice(2)}`);
   const kept = <T>(work: () => T): T => {
@@ -111,7 +111,10 @@ export function spool(from: number): number {
 
 const KEEP_ELSEWHERE = 'set TMPDIR to a writable folder with enough room, or name a file: conntrack -R FILE';
 
-/** Fills `bytes` from `start` on with what there is, waiting for something. @returns how many bytes; 0 at the end. @throws InputError */
+/**
+ * Fills `bytes` from `start` on with the available input, and waits for some if there is none. @returns how many bytes; 0 at the end.
+ * @throws InputError
+ */
 function readSome(fd: number, bytes: Buffer, start: number, position: number | null): number {
   for (;;) {
     try {

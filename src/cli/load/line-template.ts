@@ -1,6 +1,6 @@
-// One kind of line that creates, and the request that it stands for. Saved lines look alike but for addresses, ports and a few
-// numbers. What such a value is for is not said here a second time: it is found out, by encoding the line with other values the
-// long way and looking where the request changes. A line that differs from it in those values only is then a copy with other bytes.
+// One kind of line that creates, and its request. Saved lines look alike except for addresses, ports and a few numbers. Instead of
+// repeating what each value means, this code finds out: it encodes the line with other values the long way, and looks where the request
+// changes. The request of a line that differs only in those values is then a copy with other bytes.
 
 import { readIpv4, readIpv6 } from '../../ctnetlink/address.js';
 import type { OptionValues } from '../invocation.js';
@@ -39,7 +39,7 @@ interface Probe {
   readonly bytes: readonly number[];
 }
 
-/** Two values for each kind and size, the larger sizes first, of which no two bytes at the same place are equal. */
+/** Two values for each kind and size, larger sizes first; they differ in every byte. */
 const PROBES: Readonly<Record<Kind, readonly (readonly [Probe, Probe])[]>> = {
   ipv4: [[dotted([1, 2, 3, 4]), dotted([254, 253, 252, 251])]],
   ipv6: [[grouped(Array.from({ length: 16 }, (_, i) => 0x10 + i)), grouped(Array.from({ length: 16 }, (_, i) => 0xe0 + i))]],
@@ -108,8 +108,8 @@ export class LineTemplate {
   }
 
   /**
-   * Learns from a line. `encode` makes the request of a line the long way; `undefined` for one that is refused.
-   * `linked` are options that mean something else when their values differ: such values must stay equal.
+   * Learns from a line. `encode` makes the request of a line the long way; `undefined` for one that is refused. `linked` are options
+   * whose meaning changes if their values differ, so these values must stay equal.
    * @returns `undefined` for a line that is not as simple
    */
   static learn(
@@ -143,7 +143,7 @@ export class LineTemplate {
     return template.#isRight(text, spans, encode) ? template : undefined;
   }
 
-  /** All values changed at once must give what the long way gives: then no two of them have to do with each other. */
+  /** Changing all values at once must give the same request as the long way; this shows that no two of them depend on each other. */
   #isRight(text: string, spans: readonly Span[], encode: (text: string) => Uint8Array | undefined): boolean {
     for (const which of [1, 0] as const) {
       const other = replaced(text, spans, (span, i) => probesOf(span.kind, this.#places[i]!.max)[which].text);
@@ -274,7 +274,7 @@ export function shapeOf(text: string, words: readonly ValueWord[]): string {
   return replaced(text, words.flatMap(spansOf), ({ kind }) => `<${kind}>`);
 }
 
-/** A number that lines of one kind share, and not many others do: from the first few words and the last, as far as they are no values. */
+/** A number that lines of one kind share with few others: from the first few words and the last, unless they are values. */
 export function signature(line: Uint8Array, start: number, end: number): number {
   let hash = 0;
   let at = start;

@@ -1,4 +1,4 @@
-// Lines of a load file → requests. What lines of one kind have in common is found out once (load-template.ts).
+// Lines of a load file → requests. What lines of one kind have in common is worked out once (line-template.ts).
 
 import type { FlowSpec } from '../../ctnetlink/flow-spec.js';
 import { IPS_EXPECTED } from '../../ctnetlink/uapi/nf-conntrack-common.js';
@@ -11,7 +11,10 @@ import { UsageError } from '../usage-error.js';
 import { LineTemplate, shapeOf, signature, type ValueWord } from './line-template.js';
 import { splitLoadLine, splitPlainLine } from './load-words.js';
 
-/** Kinds of lines remembered, of which each may have a template: more than a table has protocols, states and statuses in use. */
+/**
+ * Number of kinds of lines remembered, each with at most one template: more than the combinations of protocol, state and status in a
+ * table.
+ */
 const SHAPES_KEPT = 512;
 
 /** The lines of one file. */
@@ -27,7 +30,7 @@ export class LoadRequests {
     this.#env = env;
   }
 
-  /** The request of a line that creates, when it is like an earlier one; valid until the next call. The line is bytes `start` to `end`. */
+  /** The request of a line that creates, if it is like an earlier one; valid until the next call. The line is bytes `start` to `end`. */
   find(line: Uint8Array, start: number, end: number): Uint8Array | undefined {
     if (this.#templates.size === 0) return undefined; // nor ever any, where lines are JSON
     const alike = this.#templates.get(signature(line, start, end));

@@ -1,4 +1,4 @@
-// Runs the steps of a load file, until one fails, and tells what was created, what failed and what was not run.
+// Runs the steps of a load file until one fails, and reports what was created, what failed and what was not run.
 
 import { IPS_EXPECTED } from '../../ctnetlink/uapi/nf-conntrack-common.js';
 import { ConntrackError, KernelError, PlatformError } from '../../errors.js';
@@ -14,12 +14,12 @@ import { namesOneFlow } from '../tuples.js';
 import { UsageError } from '../usage-error.js';
 import { type LoadStep, lastLineOf } from './load-steps.js';
 
-/** Failures told one by one; more are counted. */
+/** Failures reported individually; further ones are counted. */
 const FAILURES_TOLD = 10;
 
 /**
- * What a line that updates or deletes means, when it may be a saved event: `-D -t 117 -u ASSURED` with both tuples tells what the flow was
- * like at its end, which does not name it (docs/differences.md B53); EXPECTED is the kernel's to set (docs/differences.md B27).
+ * The meaning of a line that updates or deletes, if it may be a saved event: the options of `-D -t 117 -u ASSURED` with both tuples
+ * describe the flow at its end and do not name it (docs/differences.md B53); only the kernel sets EXPECTED (docs/differences.md B27).
  */
 function replayable({ command, values }: Invocation): OptionValues {
   if (command === 'D' && namesOneFlow(values)) {
@@ -33,7 +33,7 @@ function replayable({ command, values }: Invocation): OptionValues {
 
 const NO_MASTER = new UsageError('its master flow is not in the table', { exitStatus: 1 });
 
-/** Runs the steps of a file and tells what came of them. */
+/** Runs the steps of a file and reports the results. */
 export class LoadRunner {
   readonly #context: Context;
   readonly #name: string;
@@ -65,7 +65,7 @@ export class LoadRunner {
     return this.#lastLine;
   }
 
-  /** @returns whether the next step shall be run */
+  /** @returns whether to run the next step */
   async run(step: LoadStep): Promise<boolean> {
     this.#lastLine = lastLineOf(step);
     if ('flows' in step) await this.#createOrTell(step.flows);
@@ -73,7 +73,7 @@ export class LoadRunner {
     return this.#failures.length === 0;
   }
 
-  /** Tells what failed and what was not run. @returns the exit status */
+  /** Reports what failed and what was not run. @returns the exit status */
   async report(): Promise<number> {
     const { err, out } = this.#context;
     if (this.#failures.length === 0) await this.#loader.finish();
@@ -99,7 +99,7 @@ export class LoadRunner {
     return 1;
   }
 
-  /** What was done, for somebody at a terminal: scripts get nothing, as from the C tool. */
+  /** A summary for somebody at a terminal; scripts get nothing, as from the C tool. */
   #summarize(): void {
     const { err, isTerminal } = this.#context;
     if (!isTerminal()) return;
@@ -107,7 +107,7 @@ export class LoadRunner {
     err(`conntrack: ${this.#name}: ${grouped(this.#loader.created)} flow entries created or updated${others}`);
   }
 
-  /** Flows that lack their labels are no reason to stop: the others of a saved table shall be there. */
+  /** Flows that lack their labels are no reason to stop: the rest of a saved table should be loaded. */
   #tellUnlabelled(): void {
     const { err } = this.#context;
     const lines = this.#unlabelled.sort((a, b) => a - b);
@@ -122,7 +122,7 @@ export class LoadRunner {
       err(text);
   }
 
-  /** As `#create`. When it is not known what became of a batch, says what is known. */
+  /** As `#create`. If the outcome of a batch is unknown, it reports what is known. */
   async #createOrTell(flows: EncodedFlows): Promise<void> {
     try {
       await this.#create(flows);
@@ -136,7 +136,7 @@ export class LoadRunner {
     }
   }
 
-  /** Lines that create are sent together: when one fails, those behind it in the same batch have been run too. */
+  /** Lines that create are sent together: if one fails, later ones in the same batch have been run, too. */
   async #create(flows: EncodedFlows): Promise<void> {
     if (this.#context.invocation.values.dryRun) this.#wouldCreate += flows.count;
     else await this.#loader.send(flows);
@@ -151,7 +151,7 @@ export class LoadRunner {
     const values: OptionValues = {
       ...(max === undefined ? {} : { max }),
       ...replayable(invocation),
-      okIfNone: true, // a line that matches nothing is no failure
+      okIfNone: true, // a line that matches nothing is not a failure
       ...(dryRun ? { dryRun } : {}),
       ...(labelMap === undefined ? {} : { labelMap }),
       ...(protectSsh ? { protectSsh } : {}),

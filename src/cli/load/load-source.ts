@@ -1,4 +1,4 @@
-// What `-R` reads its lines from: a file, or a copy of what cannot be read twice.
+// The source of lines for `-R`: a file, or a copy of input that cannot be read twice.
 
 import { closeSync, constants, fstatSync, openSync, readFileSync, readlinkSync } from 'node:fs';
 import type { FlowSpec } from '../../ctnetlink/flow-spec.js';
@@ -35,8 +35,8 @@ export function openLines(file: string): number {
 }
 
 /**
- * Whether descriptor 0 was closed when the process began: Node.js puts /dev/null in the place of such a one, open for writing too, as
- * nobody opens what is to be read. Without /proc nobody can tell.
+ * Whether descriptor 0 was closed when the process began: Node.js then replaces it by /dev/null, open also for writing, as nobody opens
+ * an input file. Without /proc it is impossible to tell.
  */
 function standardInputIsClosed(): boolean {
   try {

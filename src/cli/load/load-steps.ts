@@ -1,5 +1,5 @@
-// The lines of a load file as steps: flows to create, encoded in batches, and commands between them. What the lines create is kept
-// up to a limit; beyond it lines are read a second time. So a file of any size takes bounded memory.
+// The lines of a load file as steps: flows to create, encoded in batches, and commands between them. Encoded flows are kept up to a
+// limit; beyond it, lines are read a second time. So a file of any size takes bounded memory.
 
 import { type EncodedFlows, FlowEncoder } from '../../library/index.js';
 import { unloadable } from '../command-line.js';
@@ -16,7 +16,7 @@ import { splitLoadLine } from './load-words.js';
 
 /** Encoded requests kept in memory between check and run; the lines beyond are read again. */
 const KEPT_BYTES = 20 * 1024 * 1024;
-/** What a kept line that does not create takes, roughly. */
+/** Rough size of a kept line that does not create. */
 const INVOCATION_BYTES = 1024;
 
 /** Lines that create, sent together, or one line that does something else. */
@@ -24,14 +24,14 @@ export type LoadStep =
   | { readonly flows: EncodedFlows; readonly line: number }
   | { readonly invocation: Invocation; readonly line: number };
 
-/** A file of which every line is known to be correct. */
+/** A file in which every line is known to be correct. */
 export interface CheckedLines {
   readonly kept: readonly LoadStep[];
   /** Flows that it creates. */
   readonly creates: number;
   /** Number of its last line that does something. */
   readonly lines: number;
-  /** The first line that is not among the kept ones, if they are not all. */
+  /** The first line that was not kept, if any. */
   readonly readAgainFrom: number | undefined;
 }
 
@@ -56,7 +56,7 @@ export function checkLines(context: Context, source: LoadSource, progress: Progr
       bytes += 'flows' in step ? step.flows.length : INVOCATION_BYTES;
     }
   }
-  // Only once every line is known to be well-formed.
+  // Only after every line is known to be well-formed.
   if (forbidden) throw forbidden;
   return { kept, creates, lines: last, readAgainFrom };
 }
@@ -72,7 +72,7 @@ export function lastLineOf(step: LoadStep): number {
   return 'flows' in step ? step.flows.tag(step.flows.count - 1) : step.line;
 }
 
-/** The steps of the lines from `first` on. `forbidden` takes commands that a file may not hold; else they are thrown. */
+/** The steps of the lines from `first` on. `forbidden` receives commands that a file must not contain; without it, they are thrown. */
 function* stepsOf(
   context: Context,
   source: LoadSource,

@@ -17,10 +17,10 @@ export interface LoadWords {
   readonly columns: number[];
 }
 
-/** Anything but words with single blanks between them, which is how all saved lines look. */
+/** Matches anything except words separated by single blanks, which is how all saved lines look. */
 const UNUSUAL = /["\t\r]| {2}|^[ #]|^$| $/;
 
-/** The words of a line, as `splitLoadLine` finds them; `undefined` where a short look does not tell. */
+/** The words of a line, as `splitLoadLine` finds them; `undefined` if a short look is not enough. */
 export function splitPlainLine(line: string): string[] | undefined {
   if (line.length > MAX_WORD || UNUSUAL.test(line)) return undefined;
   const words = line.split(' ');

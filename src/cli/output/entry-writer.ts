@@ -1,4 +1,4 @@
-// `-o` → the writer of an entry: which format, with which fields, in which frame. Each format is evaluated when it is asked for.
+// `-o` → the writer of an entry: which format, with which fields, in which frame. Each format is evaluated on demand.
 
 import type { LabelMap } from '../../ctnetlink/label.js';
 import type { View } from '../../ctnetlink/view.js';
@@ -11,19 +11,19 @@ import { isJson, type OutputModes } from '../invocation.js';
 
 /** Writes a list of entries: `begin`, each entry, `end`. */
 export interface EntryWriter {
-  /** Entries may follow, of the network namespace `netns` where that is shown. Once, or before those of each namespace. */
+  /** Entries follow, of the network namespace `netns` if that is shown. Called once, or before the entries of each namespace. */
   begin(netns?: string): void;
   readonly entry: (view: View) => void;
   /**
-   * After this, a frame is complete, whether there were entries or not. `result` is what a command that changes entries came to:
-   * part of the output in JSON.
+   * Completes the frame, whether there were entries or not. `result` is the result of a command that changes entries, which is part of
+   * JSON output.
    */
   end(result?: object): void;
-  /** The time that ages refer to. */
+  /** The current time, for ages. */
   readonly clock: WallClock;
 }
 
-/** What is known of the list besides `-o`. */
+/** Facts about the list, besides `-o`. */
 export interface WriterOptions {
   readonly labels?: LabelMap | undefined;
   /** Entries are events. */
@@ -31,9 +31,9 @@ export interface WriterOptions {
   readonly verb?: SaveVerb;
   /** The program that owns a netlink port id, for events. */
   readonly program?: FormatOptions['program'];
-  /** Entries of several network namespaces: each tells its own. */
+  /** Entries of several network namespaces: each shows its own. */
   readonly netns?: boolean;
-  /** What a JSON document is: an array of entries unless told, one entry or null, or a result with its entries. */
+  /** The form of a JSON document: by default an array of entries; or one entry or null; or a result with its entries. */
   readonly document?: 'list' | 'one' | 'result';
 }
 
@@ -132,7 +132,7 @@ function unframed(clock: WallClock, { netns: label }: FormatOptions, entry: (vie
   return { clock, entry, begin, end: () => {} };
 }
 
-/** Room for what stands between entries. */
+/** Room for separators between entries. */
 const SEPARATOR_SIZE = 4;
 const COMMA = 44;
 const NEWLINE = 10;

@@ -1,4 +1,4 @@
-// What `-E` says on standard error besides the events: what to know before, each loss, and whether the record is complete.
+// What `-E` prints on standard error: warnings at the start, each loss, and whether the record is complete.
 
 import type { EventLoss } from '../../library/index.js';
 import type { Context } from '../context.js';
@@ -6,7 +6,7 @@ import type { NamespaceTable } from '../tables.js';
 
 const EVENT_MODE = '/proc/sys/net/netfilter/nf_conntrack_events';
 
-/** Warns of events that the kernel will not send, where it says so (docs/kernel.md 7.3). */
+/** Warns of events that the kernel will not send, if its settings show that (docs/kernel.md 7.3). */
 export function warnOfEventMode(context: Context, table: NamespaceTable): void {
   const mode = table.readText(EVENT_MODE)?.trim();
   if (mode === '0') {
@@ -18,7 +18,7 @@ export function warnOfEventMode(context: Context, table: NamespaceTable): void {
   }
 }
 
-/** Keeps account of losses and repairs. */
+/** Counts losses and repairs. */
 export class EventRecord {
   readonly #err: (line: string) => void;
   readonly #resync: boolean;
@@ -42,7 +42,7 @@ export class EventRecord {
       this.#err('  hint: a larger buffer (-b BYTES) or fewer events (-e, -p, -s) help; --resync shows what was missed');
   }
 
-  /** What was lost until now has been made up for by so many events. */
+  /** This many events have made up for all losses so far. */
   repaired(events: number, watch: object): void {
     this.#unrepaired.delete(watch);
     this.#shown += events;

@@ -1,4 +1,4 @@
-// Bytes to a file descriptor, all of them: waits for a slow reader, reports what cannot be written. And a message as such bytes.
+// Writes all bytes to a file descriptor: waits for a slow reader, and reports what cannot be written. Also converts messages to bytes.
 
 import { writeSync } from 'node:fs';
 import { ConntrackError } from '../../errors.js';
@@ -20,12 +20,12 @@ export class OutputError extends ConntrackError {
   }
 }
 
-/** A message for standard error, which is a terminal or a log: one line, whatever stands in it. */
+/** A message for standard error, a terminal or a log: one line, whatever it contains. */
 export function messageLine(text: string): Uint8Array {
   return new TextEncoder().encode(`${safeText(text)}\n`);
 }
 
-/** How long to wait before a descriptor that is not ready (a pipe in non-blocking mode) is tried again. */
+/** How long to wait before trying again when a descriptor is not ready (a pipe in non-blocking mode). */
 const RETRY_MILLISECONDS = 2;
 
 /** Writes `bytes` from 0 to `length`. @throws OutputError */

@@ -1,10 +1,10 @@
-// PacedMessages: lines to standard error that never wait for its reader, for a command that goes on: with `2>&1` the reader may be
-// the one that has stopped, and a command that waits for it cannot be ended by a signal.
+// PacedMessages: writes lines to standard error and never waits for its reader. For commands that run long: with `2>&1` the reader may be
+// the one that has stalled, and no signal could end a command that waits for it.
 
 import { messageLine, OutputError } from './output.js';
 import { PacedOutput } from './paced-output.js';
 
-/** Lines beyond this that nobody takes are dropped, in bytes. */
+/** Bytes of lines that may wait for the reader; further lines are dropped. */
 const MOST_KEPT = 65536;
 
 export class PacedMessages {
@@ -35,7 +35,7 @@ export class PacedMessages {
   }
 }
 
-/** Nobody can be told that standard error is gone. */
+/** Standard error is gone, so there is nobody to tell. */
 function ignoreClosed(error: unknown): void {
   if (!(error instanceof OutputError)) throw error;
 }

@@ -1,5 +1,5 @@
-// PacedOutput: bytes to a descriptor, as fast as its reader takes them and without ever waiting for it. What the reader does not
-// take yet is kept; the caller must not bring more until it was taken, so that a stalled reader costs no memory.
+// PacedOutput: writes bytes to a descriptor as fast as its reader takes them, and never waits for it. It keeps what the reader has not
+// taken; the caller must not add more until it has been taken, so that a stalled reader costs no memory.
 
 import { fstatSync, writeSync } from 'node:fs';
 import { WritableDescriptor } from '../../wire/writable.js';
@@ -11,7 +11,7 @@ const PIPE_BUF = 4096;
 export class PacedOutput {
   readonly #fd: number;
   readonly #descriptor: WritableDescriptor;
-  /** The most that one write may have. Files never wait. */
+  /** The largest single write. Files never wait. */
   readonly #most: number;
   #kept = new Uint8Array(0);
   #keptFrom = 0;
@@ -58,7 +58,7 @@ export class PacedOutput {
     this.#keptFrom = 0;
   }
 
-  /** Gives up on what was not taken: nothing is waited for any more. */
+  /** Drops what was not taken and stops waiting. */
   close(): void {
     this.#descriptor.close();
   }
@@ -79,7 +79,7 @@ export class PacedOutput {
         const { code } = error as NodeJS.ErrnoException;
         if (code === 'EAGAIN' && this.#most === PIPE_BUF) break;
         if (code === 'EAGAIN')
-          waitForOthers(); // a file, of which nobody can tell when it is ready
+          waitForOthers(); // a file, whose readiness cannot be polled
         else if (code !== 'EINTR') throw new OutputError(error);
       }
     }

@@ -1,20 +1,20 @@
-// Progress: a line on a terminal that says how far a long command is, written over and over in its place, and gone when it is done.
+// Progress: a line on a terminal that shows how far a long command has come. It is rewritten in place and removed at the end.
 
 import { safeText } from '../../safe-text.js';
 import type { Context } from '../context.js';
 import { writeAll } from './output.js';
 
-/** Nothing is shown before, in milliseconds: short commands stay quiet. */
+/** Delay before the first line, in milliseconds, so that short commands stay quiet. */
 const PATIENCE = 1000;
-/** Between two pictures, in milliseconds. */
+/** Time between two updates, in milliseconds. */
 const INTERVAL = 100;
-/** To the beginning of the line, and nothing behind it. */
+/** Returns to the beginning of the line and clears it. */
 const CLEAR = '\r\x1b[K';
 
 export class Progress {
   readonly #stderr: number;
   readonly #now: () => number;
-  /** When the next picture is due; never where nobody looks. */
+  /** When the next update is due; never without a terminal. */
   #due: number;
   #shown = false;
 
@@ -24,7 +24,7 @@ export class Progress {
     this.#due = isTerminal() ? now() + PATIENCE : Number.POSITIVE_INFINITY;
   }
 
-  /** Shows what `text` gives, if it is time to. */
+  /** Shows the result of `text` if an update is due. */
   show(text: () => string): void {
     if (this.#due === Number.POSITIVE_INFINITY || this.#now() < this.#due) return;
     this.#write(`${CLEAR}${safeText(text())}`);
@@ -32,7 +32,7 @@ export class Progress {
     this.#due = this.#now() + INTERVAL;
   }
 
-  /** Takes the line away: before anything else is written there. */
+  /** Removes the line. Call it before writing anything else there. */
   end(): void {
     if (this.#shown) this.#write(CLEAR);
     this.#shown = false;
