@@ -3,12 +3,9 @@
 
 import { expectationFields } from '../ctnetlink/expectation-fields.js';
 import { flowFields } from '../ctnetlink/fields.js';
-import { FLOW_MEMBERS, type MemberRow, SEQ_ADJ } from '../ctnetlink/flow-members.js';
-import { DCCP_STATES } from '../ctnetlink/protocols/dccp.js';
+import { type FieldName, FLOW_MEMBERS, type MemberRow, SEQ_ADJ } from '../ctnetlink/flow-members.js';
 import { generic } from '../ctnetlink/protocols/generic.js';
 import { PROTOCOLS } from '../ctnetlink/protocols/index.js';
-import { SCTP_STATES } from '../ctnetlink/protocols/sctp.js';
-import { TCP_STATES } from '../ctnetlink/protocols/tcp.js';
 import type { Field } from '../ctnetlink/schema.js';
 import { CPU_STATISTICS, EXPECTATION_STATISTICS, statisticMember } from '../ctnetlink/statistics.js';
 import { EXPECTATION_FLAG_NAMES, STATUS_NAMES } from '../ctnetlink/status.js';
@@ -99,7 +96,8 @@ export function makeJsonSchema(): { readonly schema: Schema; readonly rows: Read
   };
   const bits = (names: readonly string[], { doc }: Field): Schema =>
     array({ anyOf: [{ enum: names }, { type: 'string', pattern: '^BIT_[0-9]+$' }] }, `${doc} By name, in bit order.`);
-  for (const row of ['status', 'tcpState', 'sctpState', 'dccpState'] as const) take(flowFields[row]);
+  take(flowFields.status);
+  for (const { state } of PROTOCOLS) if (state) take(flowFields[state as FieldName]);
   take(expectationFields.flags);
   take(expectationFields.natDirection);
 
@@ -129,7 +127,7 @@ export function makeJsonSchema(): { readonly schema: Schema; readonly rows: Read
     protocol: { protocol },
     state: {
       state: {
-        enum: [...new Set([...TCP_STATES, ...SCTP_STATES, ...DCCP_STATES])],
+        enum: [...new Set(PROTOCOLS.flatMap(({ states = [] }) => states))],
         description: "State of the protocol's tracker.",
       },
     },
