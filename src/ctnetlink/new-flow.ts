@@ -13,7 +13,7 @@ import {
 } from './complete-tuple.js';
 import type { FlowKey, TupleSpec } from './encode.js';
 import { readMarkAndMask, readNat } from './filter/object-input.js';
-import { type Family, FLOW_FIELDS, type FlowState } from './flow.js';
+import { type Family, FLOW_FIELDS, type FlowMembers, type FlowState } from './flow.js';
 import { exactTcpFlags, type FlowChange, labelBytes, tcpState } from './flow-change.js';
 import { FLOW_MEMBERS, SEQ_ADJ, SYNPROXY } from './flow-members.js';
 import { type FlowSpec, LABEL_BITS, type NatSpec, type ProtocolState, type SequenceAdjustment } from './flow-spec.js';
@@ -49,7 +49,7 @@ export interface SideInput extends TupleInput {
 export type NatInput = string | { readonly address: string; readonly port?: number | undefined };
 
 /** The members of a flow to create. `FlowCopy` and `NewFlow` say which are required. */
-interface NewFlowMembers {
+interface NewFlowMembers extends ReadOnlyMembers {
   readonly family?: Family | 'unknown' | undefined;
   /** Required, unless `original.protonum` has it. */
   readonly protocol?: ProtocolInput | 'unknown' | undefined;
@@ -84,15 +84,15 @@ interface NewFlowMembers {
   readonly sctp?: { readonly vtagOriginal?: number | undefined; readonly vtagReply?: number | undefined } | undefined;
   readonly dccp?: { readonly role?: DccpRole | undefined; readonly handshakeSeq?: Number64 | undefined } | undefined;
   readonly synproxy?: { readonly isn: number; readonly its: number; readonly tsoff: number } | undefined;
-  // Passed over:
-  readonly id?: number | undefined;
-  readonly helperInfo?: string | undefined;
-  readonly secmark?: number | undefined;
-  readonly secctx?: string | undefined;
-  readonly use?: number | undefined;
-  readonly timestamp?: object | undefined;
+  /** Ignored: for human readers. */
   readonly labelNames?: readonly string[] | undefined;
 }
+
+/** Members that only the kernel sets: ignored. Objects may be their JSON. */
+type ReadOnlyMembers = {
+  readonly [N in Extract<(typeof FLOW_MEMBERS)[number], { readonly readOnly: true }>['name']]?: OrAnyObject<FlowMembers[N]>;
+};
+type OrAnyObject<T> = T extends object ? object : T;
 
 /**
  * A flow to create like another one: a listed `Flow`, a copy of it, or its JSON. Its translation is set up again; what the kernel keeps
