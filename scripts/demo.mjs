@@ -128,18 +128,18 @@ async function router() {
     await server.ask('talk');
 
     console.log('A router between a client (10.0.0.2) and a server (203.0.113.2) hides the client behind its own address');
-    console.log('and lets connections to port 8080 through to the client. This is what it keeps in mind:');
-    show('everything that is tracked', '-L');
+    console.log('and lets connections to port 8080 through to the client. This is its table:');
+    show('all tracked connections', '-L');
     show('TCP only', '-L -p tcp');
-    show('one address, as source of the connection', '-L -s 10.0.0.2 -p udp');
-    show('what is hidden behind another source address', '-L --src-nat');
-    show('what is let through to another destination', '-L --dst-nat');
+    show('connections from one address', '-L -s 10.0.0.2 -p udp');
+    show('connections with a translated source address', '-L --src-nat');
+    show('connections with a translated destination', '-L --dst-nat');
     show('IPv6, with the network layer and the id of each entry', '-L -f ipv6 -o extended,id');
-    show('as commands that make the entries again', '-L -p tcp -o save');
+    show('as commands that recreate the entries', '-L -p tcp -o save');
     show('as XML', '-L -p icmp -o xml');
-    show('how many there are', '-C');
+    show('the number of entries', '-C');
     show('counters of the tracker, per processor', '-S');
-    console.log('\nNothing of this was on your machine: the namespaces end with this program.');
+    console.log('\nNone of this touched your machine: the namespaces end with this program.');
     stop(0);
   } catch (error) {
     console.error(`the demonstration failed: ${error.message}`);
