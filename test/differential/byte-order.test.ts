@@ -1,5 +1,5 @@
-// A session with this kernel, recorded, turned round, and replayed on a machine of the other byte order: every request that code
-// makes is found in the recording, and every result is the same.
+// A session with this kernel, recorded, byte-swapped, and replayed on a machine with the other byte order: every request is found in the
+// recording, and every result is the same.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

@@ -4,7 +4,7 @@ import { type CommandLine, cNumber, lastValue, protocolWithOptions, values } fro
 import type { Outcome } from '../support/outcome.js';
 import type { Oracle } from '../support/twins.js';
 
-/** The right answer. `shown`: the difference, or the list of them, was seen and not just possible. */
+/** The right answer. `shown`: the difference, or the list of them, was actually seen. */
 export interface Answer {
   readonly outcome: Outcome;
   readonly shown: boolean | readonly string[];
@@ -22,9 +22,9 @@ export interface ChangeDifference {
   readonly answer?: (line: CommandLine, oracle: Oracle) => Promise<Answer>;
   /** How the answer is printed. */
   readonly print?: (line: CommandLine, outcome: Outcome) => Outcome;
-  /** Requests that come before the example. */
+  /** Requests sent before the example. */
   readonly setUp?: readonly Buffer[];
-  /** Lines, the last of which shows the difference after the others were run; with `\n` the lines of a load file. */
+  /** Lines; the last shows the difference after the others have been run. With `\n`, the lines of a load file. */
   readonly example: readonly string[];
 }
 
@@ -35,7 +35,7 @@ export function refusal(status: 1 | 2): Outcome {
   return { status: String(status), stdout: '', stderr: 'conntrack: refused\n' };
 }
 
-/** So many entries were changed. */
+/** This many entries were changed. */
 export function done(count: number, what: string, stdout = ''): Outcome {
   return { status: count > 0 ? '0' : '1', stdout, stderr: `${CLOSING}${count} flow entries have been ${what}.\n` };
 }

@@ -1,7 +1,7 @@
-// Everything in which commands that change the table differ from Debian's conntrack 1.4.7 on purpose, one row each, and what is
-// right instead: for change-sessions.test.ts. Ids are rows of docs/differences.md, or of docs/behaviour.md 6. The right answer is made
-// with the reference itself, asked in other words or one entry at a time, or with requests of our own (support/netlink.ts): so
-// the reference's table is afterwards what ours has to be.
+// All deliberate differences between commands that change the table and Debian's conntrack 1.4.7, one row each, with the right answer:
+// for change-sessions.test.ts. Ids are rows of docs/differences.md, or of docs/behaviour.md 6. The right answer comes from the reference
+// itself, asked in other words or one entry at a time, or from requests of our own (support/netlink.ts), so that afterwards the
+// reference's table is what ours must be.
 
 import {
   type CommandLine,
@@ -394,7 +394,7 @@ export const FILE_DIFFERENCES = {
   B50: '-A lines for entries that are there give them the rest of their values; 1.4.7 leaves them alone',
 } as const;
 
-/** In the order in which they are asked: first what the words mean, then the first that answers, last how it is printed. */
+/** In order of application: first what the words mean, then the first that answers, last how it is printed. */
 export const CHANGE_DIFFERENCES: readonly ChangeDifference[] = [
   gluedCommand,
   gluedValue,

@@ -1,11 +1,11 @@
-// Random commands that change the table, right ones and wrong ones, in every spelling. The world is small, so that commands of
-// a session often mean the same entries; every translation has addresses and ports of its own, so that no two entries want the
-// same translated tuple (the kernel would choose another at random).
+// Random commands that change the table, right and wrong ones, in every spelling. The world is small, so that commands of a session often
+// concern the same entries. Every translation has its own addresses and ports, so that no two entries need the same translated tuple (the
+// kernel would pick another at random).
 
 import type { Random } from '../support/random.js';
 import { type Change, spell, type Wish } from './change-words.js';
 
-/** What a session plays with: not everything goes together where the right answer must be known. */
+/** The subjects of a session: not everything can be combined if the right answer must be known. */
 export interface Theme {
   readonly zones: boolean;
   readonly nat: boolean;
@@ -90,7 +90,7 @@ const LABELS = ['web', 'eth0-in', 'web,eth0-in', 'last', 'web,last'];
 const VTAGS = ['0', '1', '4294967295'];
 const MARKS = ['0', '1', '0x10', '7', '4294967295', '5/0xff', '010'];
 
-/** What no command here takes. */
+/** Options that no command here takes. */
 const ALIEN: readonly Wish[] = [
   ['secmark', '5'],
   ['any-nat'],
@@ -129,7 +129,7 @@ const withPort = (address: string, port: number) => (address.includes(':') ? `[$
 export class Changes {
   readonly #random: Random;
   readonly #theme: Theme;
-  /** What was created: often meant again. */
+  /** Flows that were created, which later commands often name again. */
   readonly #made: Made[] = [];
 
   constructor(random: Random, theme: Theme) {
@@ -342,7 +342,7 @@ export class Changes {
     return { argv: words, faulty: words.includes('ipv4x') || ['-p', '-s', '-m'].includes(words[1] ?? '') };
   }
 
-  /** Some options that choose entries, often one that is there. `more`: kinds that are new values for `-U`. */
+  /** Some options that select entries, often an existing one. `more`: kinds that are new values for `-U`. */
   #filters(some: number, more: readonly string[]): { generic: Wish[]; own: Wish[]; proto: number | undefined } {
     const random = this.#random;
     const target = this.#made.length > 0 && random.chance(0.6) ? random.pick(this.#made) : this.#identity();
@@ -448,8 +448,8 @@ export class Changes {
   }
 
   /**
-   * Whether an entry shall end at once. Not with zones: the kernel keeps what has ended until it meets it, and meanwhile refuses
-   * another entry with the same reply in another zone; any dump of any namespace makes it meet it.
+   * Whether an entry should end at once. Not with zones: the kernel keeps what has ended until it meets it, and meanwhile refuses another
+   * entry with the same reply in another zone; any dump of any namespace makes it meet it.
    */
   #ends(probability: number): boolean {
     return !this.#theme.zones && this.#random.chance(probability);

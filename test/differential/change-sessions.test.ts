@@ -21,10 +21,10 @@ import { ExpectationChanges, MASTER_REQUESTS } from './expectation-lines.js';
 const SEED = seedFromEnvironment(20260303);
 const SESSIONS = Number(process.env['SESSIONS'] ?? 504);
 const ONLY = process.env['SESSION'];
-/** One more than there are processors to count on: a lane often waits. */
+/** One more than the number of processors: a lane often waits. */
 const LANES = Number(process.env['LANES'] ?? 3);
 
-/** What a session did, for a report; and what was found. */
+/** What a session did, for a report, and its findings. */
 interface Log {
   readonly lines: string[];
   readonly faults: string[];
@@ -69,7 +69,7 @@ async function single(twins: Twins, { argv, faulty }: Change, log: Log): Promise
   check(log, quote(argv), outcome, await twins.underTest(argv), differences);
 }
 
-/** A load file of generated lines; what it does is what its lines do one by one. */
+/** A load file of generated lines; it must do what its lines do one by one. */
 async function file(twins: Twins, changes: readonly Change[], log: Log): Promise<void> {
   const lines = changes.map(({ argv }) => argv.map(quoteForFile).join(' '));
   counts.inFiles += lines.length;
@@ -127,7 +127,7 @@ async function fileAnswer(twins: Twins, changes: readonly Change[]): Promise<{ o
     differences.push(...own.map((id) => (id === '6.12' ? 'B50' : id)));
     stdout += outcome.stdout;
     if (letter === 'F') stderr += outcome.stderr;
-    // For -D and -U, nothing found is no failure.
+    // For -D and -U, finding nothing is not a failure.
     if (outcome.status !== '0' && (creates || hasDiagnostic(outcome.stderr))) failed = true;
   }
   return {
@@ -138,7 +138,7 @@ async function fileAnswer(twins: Twins, changes: readonly Change[]): Promise<{ o
 
 const quoteForFile = (word: string) => (word === '' || /[\s"#]/.test(word) ? `"${word.replaceAll(/["\\]/g, '\\$&')}"` : word);
 
-/** What the reference saves, loaded by each of both into an empty table. */
+/** Each tool loads what the reference saved into an empty table. */
 async function saved(twins: Twins, log: Log): Promise<void> {
   const text = (await twins.reference.must([REFERENCE, '-L', '-o', 'save'])).toString();
   // docs/differences.md B24, B25, B27.
@@ -175,7 +175,9 @@ async function session(twins: Twins, random: Random, number: number): Promise<Lo
 
 before(requirePrerequisites);
 
-/** Seeds of the sessions, so that one can be run alone. Not sums or the like of SEED and number, which other SEEDs would share. */
+/**
+ * Seeds of the sessions, so that one can be run alone. They are not sums of SEED and number or the like, which other SEEDs would share.
+ */
 function sessionSeeds(): number[] {
   const random = new Random(SEED);
   return Array.from({ length: Math.max(SESSIONS, Number(ONLY ?? 0) + 1) }, () => random.below(2 ** 32));
@@ -224,7 +226,7 @@ test(`${SESSIONS} random sessions leave equal tables (SEED=${SEED})`, {
 const ONLY_BY_EXAMPLE: readonly string[] = ['B44', '3.2', '3.11', '-p twice'];
 
 suite('known differences', { skip: SELF_TEST ? 'the reference is compared with itself' : false }, () => {
-  // Made by the first that needs them: where only sessions are run, nobody waits for them.
+  // Made at their first use, so that runs of sessions alone do not wait for them.
   let made: Promise<Twins> | undefined;
   after(async () => (await made)?.close());
   for (const { id, reason, example, setUp } of CHANGE_DIFFERENCES) {

@@ -1,9 +1,9 @@
-// Wishes put into words: every spelling of an option, any order that means the same, and now and then one thing that is wrong.
+// Turns wishes into words: every spelling of an option, any order with the same meaning, and now and then one mistake.
 
 import { OPTIONS } from '../support/argv.js';
 import type { Random } from '../support/random.js';
 
-/** A command. `faulty`: one thing in it is wrong on purpose, so nothing is changed by it. */
+/** A command. `faulty`: it contains one deliberate mistake, so it changes nothing. */
 export interface Change {
   readonly argv: readonly string[];
   readonly faulty: boolean;
@@ -12,7 +12,7 @@ export interface Change {
 /** An option and its value. */
 export type Wish = readonly [name: string, value?: string];
 
-/** What a command shall say. */
+/** What a command should say. */
 export interface Wishes {
   /** `-D`, `--delete`; with the table. */
   readonly command: readonly string[];
@@ -22,7 +22,7 @@ export interface Wishes {
   readonly own: readonly Wish[];
   /** Options that this command does not take. */
   readonly alien: readonly Wish[];
-  /** Options that it does not do without. */
+  /** Options that it requires. */
   readonly required: readonly string[];
 }
 
@@ -72,7 +72,7 @@ export function spell(random: Random, wishes: Wishes): Change {
   return { argv: random.chance(0.9) ? [...command, ...words] : [...words, ...command], faulty };
 }
 
-/** Makes one thing wrong: an option that does not belong here, a bad value, or something missing. */
+/** Adds one mistake: an option that does not belong here, a bad value, or something missing. */
 function spoil(random: Random, wishes: Wishes): Wishes & { readonly faulty: boolean } {
   // One thing at a time is wrong: these states crash the reference.
   const own = wishes.own.map((wish): Wish => (wish[1]?.startsWith('HEARTBEAT') ? ['state', 'CLOSED'] : wish));

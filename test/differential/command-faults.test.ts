@@ -1,5 +1,5 @@
-// What the command does when system calls fail, when descriptors, native code or privileges lack, when it is killed between two
-// batches, when somebody else writes to its sockets, and when the clock is set. strace(1) makes the calls fail.
+// What the command does if system calls fail, if descriptors, native code or privileges are missing, if it is killed between two batches,
+// if somebody else writes to its sockets, and if the clock is set. strace(1) makes the calls fail.
 
 import assert from 'node:assert/strict';
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -43,7 +43,7 @@ const inject = (what: string, ...more: readonly string[]) => [
   `inject=${what}`,
 ];
 
-/** What can fail at a system call, and at which of them in a row it is tried. EINTR is met by trying again; others are told. */
+/** The errors of a system call, and at which calls in a row to try them. EINTR leads to a retry; other errors are reported. */
 const CALLS: readonly (readonly [call: string, errnos: readonly string[], when: readonly number[]])[] = [
   ['socket', ['EMFILE', 'ENFILE', 'ENOMEM', 'EPROTONOSUPPORT', 'EPERM'], [1]],
   ['bind', ['ENOMEM', 'EADDRINUSE'], [1]],
@@ -88,7 +88,7 @@ suite('faults of the command', { skip: SELF_TEST ? 'the words of messages are ou
     );
   };
   const entries = async () => new Set((await table.list('-o', 'extended')).map((text) => text.replace(/ use=\d+/, '')));
-  /** Nothing that only somebody who writes the tool can read. */
+  /** Nothing that only developers of the tool understand. */
   const told = (outcome: Outcome, pattern = /^conntrack: |^\{"error":\{"code":"[A-Z_]+",/m) => {
     assert.equal(outcome.status, '1', outcome.stderr);
     assert.match(outcome.stderr, pattern);
@@ -133,7 +133,7 @@ suite('faults of the command', { skip: SELF_TEST ? 'the words of messages are ou
 
     test('what was changed before the fault is told', async () => {
       await table.fill(range(300).map(udp));
-      // The second batch of deletes: behind the count, the list and the first batch.
+      // The second batch of deletes: after the count, the list and the first batch.
       const outcome = await run([...inject('recvmmsg:error=ENOBUFS:when=4+'), UNDER_TEST, '-D', '-p', 'udp']);
       told(
         outcome,
@@ -307,7 +307,7 @@ suite('faults of the command', { skip: SELF_TEST ? 'the words of messages are ou
           for (const text of left) assert.ok(old.has(text) || marked.has(text), text);
           const unchanged = [...left].filter((text) => old.has(text)).length;
           assert.ok(words.startsWith('-D') || left.size === 350);
-          // What one send holds is whole, and it holds a hundred at most.
+          // A send of at most a hundred is processed completely or not at all.
           const step = 350 - unchanged - before;
           assert.ok(step >= 0 && step <= 100, `${before} were changed, then ${350 - unchanged}`);
           before = 350 - unchanged;

@@ -11,7 +11,7 @@ import { COMMAND_ENVIRONMENT, readProjectFile, requirePrerequisites, SELF_TEST, 
 const [block = ''] = /```sh\n([\s\S]*?)```/.exec(readProjectFile('docs/json.md'))?.slice(1) ?? [];
 const LINES = block.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
 const withoutJq = spawnSync('jq', ['--version']).status !== 0;
-/** What is printed is nothing when nothing happens. */
+/** It prints nothing if nothing happens. */
 const MAY_BE_SILENT = /^conntrack -(E|L -o ndjson > table|.*-R)/;
 
 before(requirePrerequisites);

@@ -1,5 +1,5 @@
-// What can go wrong while events are watched, and how a watch ends: losses, repairs, stopped and slow readers, signals, a full disk,
-// no privilege. What a watch tells is replayed and compared with the table.
+// What can go wrong during a watch, and how a watch ends: losses, repairs, stalled and slow readers, signals, a full disk, no privilege.
+// The output of a watch is replayed and compared with the table.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -88,7 +88,7 @@ class SlowReader {
     return reader;
   }
 
-  /** Reads at most so many bytes of what is there. @returns how many */
+  /** Reads at most this many of the available bytes. @returns how many */
   read(most: number): number {
     const bytes = Buffer.alloc(most);
     try {
@@ -390,7 +390,7 @@ suite('watching', { skip: SELF_TEST ? 'what is tested is not in the reference' :
 
     const churn = (random: Random) => {
       const live = new Map<number, NewFlow>();
-      /** So many changes: begin, change, end. */
+      /** This many changes: begin, change, end. */
       return (count: number): Buffer[] =>
         range(count).map(() => {
           const n = random.below(3000);

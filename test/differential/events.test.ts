@@ -38,14 +38,14 @@ const CHUNK = 40;
 interface Mask {
   /** As in docs/differences.md. */
   readonly id: string;
-  /** What the reference shows → what is right. Both tools' text may go through it where one cannot be made of the other. */
+  /** The reference's output → the right output. Both tools' text may pass through it if neither can be derived from the other. */
   readonly reference?: (text: string) => string;
   readonly both?: (text: string) => string;
 }
 
 const replace = (pattern: RegExp, by: string) => (text: string) => text.replace(pattern, by);
 
-/** Known differences that show in what is watched. */
+/** Known differences that show in a watch. */
 const MASKS: readonly Mask[] = [
   { id: '6.14', reference: replace(/(<\/flow>) \[USERSPACE\] portid=.*$/gm, '$1') },
   { id: 'B17', reference: replace(/^(\[\d+\.)(\d+) +(?=\]\t)/gm, '$1######') },
@@ -63,7 +63,7 @@ const seen = new Map<string, number>();
 let compared = 0;
 let linesCompared = 0;
 
-/** Both as they must be equal, and which known differences have shown. */
+/** Both outcomes in the form in which they must be equal, and which known differences have shown. */
 function masked(reference: string, actual: string): [string, string, string[]] {
   const shown: string[] = [];
   let [left, right] = [reference, actual];
@@ -81,7 +81,7 @@ function masked(reference: string, actual: string): [string, string, string[]] {
   return [left, right, shown];
 }
 
-/** The first difference, for a person; undefined when the outcomes are equal. */
+/** The first difference, for people; undefined if the outcomes are equal. */
 function difference(argv: readonly string[], reference: Outcome, actual: Outcome, order: 'same' | 'any'): string | undefined {
   let [left, right, shown] = masked(reference.stdout, actual.stdout);
   let [a, b] = [left.split('\n'), right.split('\n')];
@@ -139,7 +139,7 @@ async function watchBoth(
   assert.equal(faults.length, 0, `${faults.length} faults\n\n${faults.slice(0, 20).join('\n\n')}`);
 }
 
-/** A namespace whose entries tell everything, with labels. */
+/** A namespace whose entries have all attributes, including labels. */
 async function create(name: string, settings: { accounting: boolean; timestamps: boolean }): Promise<Namespace> {
   const namespace = await Namespace.create(name);
   await namespace.labels(LABELS);
@@ -169,7 +169,7 @@ const SOON: readonly NewFlow[] = [
   { proto: 50, original: { src: '192.0.2.2', dst: '198.51.100.9' }, timeout: 1 },
 ]; // biome-ignore format: a list
 
-/** One of everything that can happen to entries made by hand: begin, change, end by request, by expiry, with all others. */
+/** One of everything that can happen to entries made by hand: begin, change, end by request, by expiry, by a flush. */
 async function handmade(namespace: Namespace, watchers: Watchers): Promise<void> {
   const make = (messages: readonly Buffer[]) => send(namespace, watchers, messages);
   await make(FLOWS.map(newFlow));
@@ -190,7 +190,7 @@ async function handmade(namespace: Namespace, watchers: Watchers): Promise<void>
   await make(EXPECTATIONS.slice(1, 4).map(deleteExpectation));
   await make(named.filter((_, n) => n % 3 === 0).map(deleteFlow));
   await sleep(1100);
-  await namespace.must([REFERENCE, '-L']); // the kernel drops what has expired when it meets it
+  await namespace.must([REFERENCE, '-L']); // the kernel drops an expired entry when it comes across it
   await watchers.drained();
   await make(named.filter((_, n) => n % 3 === 1).map(deleteFlow));
   await make([FLUSH]);

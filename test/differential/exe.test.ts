@@ -1,5 +1,5 @@
-// What differs between Bun, which the standalone executable is made of, and libuv: descriptors that are closed, full or slow, signals,
-// standard input. Every command under test has to do the same, so these run with bin/conntrack as well.
+// Differences between Bun, with which the standalone executable is made, and libuv: closed, full or slow descriptors, signals, standard
+// input. Every command under test must behave the same, so these tests also run with bin/conntrack.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

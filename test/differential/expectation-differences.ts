@@ -1,4 +1,4 @@
-// How commands that change expectations differ from Debian's conntrack 1.4.7, and what is right instead. Ids are rows of
+// How commands that change expectations differ from Debian's conntrack 1.4.7, with the right answers. Ids are rows of
 // docs/differences.md, or of docs/behaviour.md 6.
 
 import { type CommandLine, has } from '../support/argv.js';

@@ -1,6 +1,6 @@
-// One thing goes wrong at one step, for every step of every session of the library and every fault: the outcome is the right answer,
-// or an error with a code, and then each entry is as it was or as it was to become. Never a hang, a crash, a short list that looks
-// complete, or a change that is reported and not made. Afterwards the same object still works, and nothing is left open.
+// One thing goes wrong at one step, for every step of every session of the library and every fault: the outcome is the right answer, or
+// an error with a code, after which each entry is either unchanged or as requested. There is never a hang, a crash, a short list that
+// looks complete, or a change that is reported but not made. Afterwards the same object still works, and nothing is left open.
 
 import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';
@@ -18,10 +18,10 @@ import { requirePrerequisites, SELF_TEST } from '../support/project.js';
 import { Random, seedFromEnvironment } from '../support/random.js';
 
 const SEED = seedFromEnvironment(20_26);
-/** Codes that a fault may come out as: an errno, or one of our own words. */
+/** Codes that a fault may lead to: an errno, or one of our own words. */
 const CODE = /^(E[A-Z0-9]+|ERRNO_\d+|DECODE|NO_ANSWER)$/;
 const TIME_LIMIT = 10_000;
-/** At most so many steps of each kind for each fault: the first, the last, and some between. FAULT_STEPS=1000 takes all of them. */
+/** At most this many steps of each kind for each fault: the first, the last, and some between. FAULT_STEPS=1000 takes all of them. */
 const MOST_STEPS = Number(process.env['FAULT_STEPS'] ?? 4);
 
 /** More than two datagrams of 32 KiB, so that a list goes on in the second kind of buffer. */
@@ -41,7 +41,7 @@ const udp = (n: number, more: Partial<NewFlow> = {}): NewFlow => ({
 });
 const range = (count: number, first = 0) => Array.from({ length: count }, (_, n) => first + n);
 
-/** What is compared of a flow: not what passes by itself. */
+/** The compared parts of a flow, without what changes by itself. */
 function still({ original, reply, mark, status }: Flow): string {
   return JSON.stringify([original, reply, mark, status]);
 }
@@ -162,12 +162,12 @@ function existing(n: number): NewFlow {
   return { ...key(n), timeout: 10 };
 }
 
-/** Whether three flows have come and the two that were deleted are gone: by number alone, two that are still to come would do as well. */
+/** Whether three flows have arrived and the two deleted ones are gone. The number alone would not show it: two might be yet to arrive. */
 function isFinal(tuples: readonly string[]): boolean {
   return tuples.length === MANY + 1 + 1 && !tuples.some((each) => /"src":"10\.9\.0\.[01]"/.test(each));
 }
 
-/** Waits for `ended` or until `done`, for so long as the code has any business to take. */
+/** Waits for `ended` or until `done`, for as long as the code may reasonably take. */
 async function settled(ended: Promise<void>, done: () => boolean): Promise<void> {
   let over = false;
   const stop = () => {
@@ -221,7 +221,7 @@ suite('one fault at one step', { skip: SELF_TEST ? 'the reference has no library
   });
 
   const flows = range(MANY).map((n) => newFlow(raw(n)));
-  /** As at the beginning. Emptying the table takes long: only what has changed is done again. */
+  /** Restores the initial state. Emptying the table takes long, so only what has changed is done again. */
   const fill = async (now: readonly Flow[], was?: ReadonlyMap<string, string>) => {
     await clean.deleteMany(now.filter((flow) => was?.get(tupleOf(flow)) !== still(flow)));
     await ns.ask('flood', [...flows, newFlow(MASTER), ...newExpectation(EXPECTED)]);
@@ -231,7 +231,7 @@ suite('one fault at one step', { skip: SELF_TEST ? 'the reference has no library
   const asMap = (table: readonly Flow[]) => new Map(table.map((flow) => [tupleOf(flow), still(flow)]));
   const act = (messages: readonly Buffer[]) => ns.netlink(messages);
 
-  /** Runs a session through `transports`. @returns what came of it, and of asking the same object again */
+  /** Runs a session through `transports`. @returns its outcome, and that of using the same object again */
   const run = async (
     session: Session,
     transports: FaultyTransports,

@@ -1,5 +1,5 @@
-// What can go wrong while the table is changed: a full table, others at work, a sudden end, no privilege; and each refusal of the
-// kernel that can be provoked, which must be told with what to do. Refusals: docs/kernel.md 5.
+// What can go wrong during changes to the table: a full table, changes by others, a sudden end, no privilege; and each refusal of the
+// kernel that can be provoked, which must be reported with what to do. Refusals: docs/kernel.md 5.
 
 import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';

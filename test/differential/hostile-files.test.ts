@@ -1,4 +1,4 @@
-// Files to load that mean harm: they can do nothing but change the table, and fill neither the memory nor the time.
+// Malicious files to load: they can do nothing but change the table, and cannot exhaust memory or time.
 
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -11,7 +11,7 @@ import { Table } from '../support/table.js';
 
 const FLOW = '-s 10.0.0.1 -d 10.0.0.2 -p udp --sport 1 --dport 2 -t 100';
 const JSON_FLOW = { protocol: 'udp', timeout: 100, original: { src: '10.0.0.1', dst: '10.0.0.2', sport: 1, dport: 2 } };
-/** What a terminal takes for a command. */
+/** Control sequences of a terminal. */
 const CONTROL = /[^\n\P{Cc}]/u;
 /** Kilobytes; Node.js itself takes some 50,000. */
 const MEMORY = 400_000;

@@ -1,7 +1,6 @@
-// Everything in which this tool differs from Debian's conntrack 1.4.7 on purpose, as far as reading goes: one row each, with
-// the number of its row in docs/differences.md, or in docs/behaviour.md 6. A row says on which command lines it may show, and turns
-// what the reference shows into what is right; the comparison is then exact. A row that no case shows any more fails the run
-// (read-cases.test.ts).
+// All deliberate differences between this tool and Debian's conntrack 1.4.7 in reading: one row each, with the number of its row in
+// docs/differences.md, or in docs/behaviour.md 6. A row says on which command lines it may show, and turns the reference's output into
+// the right one; the comparison is then exact. A row that no case shows any more fails the run (read-cases.test.ts).
 
 import { kernelIsAtLeast } from '../../src/wire/kernel.js';
 import {
@@ -42,7 +41,7 @@ const eachLine = (outcome: Outcome, change: (line: string) => string): Outcome =
 
 // ---- what the words mean ----
 
-/** `-Lz`: 1.4.7 throws away what is glued to the letter of a command. */
+/** `-Lz`: 1.4.7 ignores what is glued to the letter of a command. */
 const bundling: KnownDifference = {
   id: '6.1',
   reason: 'letters behind -L and -G in one word are options, as in 1.4.9; 1.4.7 drops them',

@@ -1,5 +1,5 @@
-// Events and live views of the library, against a real table that changes: what is told, in which order, how it ends, and that a
-// view is the table.
+// Events and live views of the library, on a changing real table: what is reported, in which order, how it ends, and that a view equals
+// the table.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';

@@ -1,5 +1,5 @@
-// What the library holds and lets go, against a real table: what is dropped unclosed, what keeps a process, subscribers that throw,
-// sources that never deliver, the end of a view.
+// What the library keeps open and what it closes, on a real table: things dropped without being closed, what keeps a process alive,
+// subscribers that throw, sources that never deliver, the end of a view.
 
 import assert from 'node:assert/strict';
 import { readdirSync, readlinkSync } from 'node:fs';

@@ -1,5 +1,5 @@
-// The random sessions of the command, said with the library's objects: after each session the table that the command has changed
-// and the one that the library has changed are the same. SEED=n for other sessions, SESSIONS=n for how many.
+// The random sessions of the command, expressed with the library's objects: after each session the table that the command has changed and
+// the one that the library has changed are the same. SEED=n for other sessions, SESSIONS=n for how many.
 
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';

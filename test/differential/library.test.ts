@@ -1,4 +1,4 @@
-// The library against the kernel and the reference: what it lists, and what becomes of a table that it changes.
+// The library against the kernel and the reference: what it lists, and how a table looks after its changes.
 
 import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';

@@ -1,4 +1,4 @@
-// `-R`: its grammar, all or nothing for mistakes, and that what was saved comes back. Behaviour: docs/behaviour.md 4.13.
+// `-R`: its grammar, all or nothing for mistakes, and that saved tables are restored. Behaviour: docs/behaviour.md 4.13.
 
 import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';
@@ -350,7 +350,7 @@ suite('lines like earlier ones take the short way', OURS, () => {
     }
   };
 
-  /** What a line asks for by way of an earlier one, if one is like it, and the long way. */
+  /** The request of a line, made from an earlier similar one if there is one, and made the long way. */
   const compare = (requests: LoadRequests, text: string): { short: boolean; long: unknown } => {
     const bytes = Buffer.from(`\n${text}\n`);
     const short = requests.find(bytes, 1, bytes.length - 1)?.slice();

@@ -1,4 +1,4 @@
-// MemoryTable against the kernel: the same random calls of the library on a table in memory and on that of a private namespace give
+// MemoryTable against the kernel: the same random calls of the library on a table in memory and on a real one in a private namespace give
 // the same results, errors, events and tables. SEED=n for other sessions, SESSIONS=n for how many.
 
 import assert from 'node:assert/strict';
@@ -27,14 +27,14 @@ import { Calls, comparableEvents, contentOf, outcomeOf, type World } from '../su
 
 const SEED = seedFromEnvironment(20261128);
 
-/** What is set in the kernel and in memory alike; each has a part of the sessions. */
+/** Settings of both the kernel and the table in memory; each gets a share of the sessions. */
 const SETTINGS = [
   { accounting: false, timestamps: false, labels: true },
   { accounting: true, timestamps: true, labels: false },
 ] as const;
 const SESSIONS = Math.ceil(Number(process.env['SESSIONS'] ?? 80) / SETTINGS.length);
 
-/** What tells that everything before it has been told. */
+/** An event that shows that all earlier ones have been delivered. */
 const LAST = {
   protocol: 'udp',
   timeout: 100,

@@ -1,5 +1,5 @@
-// Names from outside on a live kernel: a program of any name changes flows while others watch, and files and options of any name are
-// told of. What is printed has one line for each thing, and nothing in it acts on a terminal or on `-R`.
+// Names from outside on a live kernel: a program of any name changes flows while others watch, and messages mention files and options of
+// any name. The output has one line for each thing, and nothing in it controls a terminal or `-R`.
 
 import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';

@@ -1,5 +1,5 @@
-// --netns and { netns }, which the C tool does not have: the right table is reached, the process stays where it was, and what
-// cannot be entered is told. Everything that goes to all namespaces runs where only the tests' own can be seen.
+// --netns and { netns }, which the C tool does not have: the right table is reached, the process stays where it was, and a namespace that
+// cannot be entered is reported. Tests of all namespaces run where only those of the tests are visible.
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';

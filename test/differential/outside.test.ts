@@ -1,4 +1,4 @@
-// What of the runtime listens or obeys from outside: signals, the environment, files of the folder one happens to be in. The claims of
+// How the runtime can be influenced from outside: by signals, the environment, files of the current folder. The claims of
 // docs/security.md.
 
 import assert from 'node:assert/strict';

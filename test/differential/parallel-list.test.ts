@@ -1,5 +1,5 @@
-// A table so large that its families are listed at the same time: every entry once, however many processors there are; and one
-// fault at one step of either list comes out as an error, never as a list that looks complete.
+// A table so large that its families are listed at the same time: every entry appears once, however many processors there are, and one
+// fault at one step of either list leads to an error, never to a list that looks complete.
 
 import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';

@@ -1,5 +1,5 @@
-// What each command needs, and no more: CAP_NET_ADMIN alone, as a capability of a file or of an ordinary user; a user namespace; a
-// box without /proc, /sys and anything that can be written. And which files each command opens, and which system calls it makes.
+// Each command needs no more than documented: CAP_NET_ADMIN alone, as a capability of a file or of an ordinary user; a user namespace; a
+// sandbox without /proc, /sys and anything writable. Also which files each command opens, and which system calls it makes.
 
 import assert from 'node:assert/strict';
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

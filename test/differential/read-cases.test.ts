@@ -1,5 +1,5 @@
-// Reading, case by case: the lines of cases/*.case against tables filled over netlink, real traffic through a router, and runs
-// in special circumstances. At the end every known difference must have shown: one that is gone is noticed.
+// Reading, case by case: the lines of cases/*.case against tables filled over netlink, real traffic through a router, and runs in special
+// circumstances. At the end, every known difference must have shown, so that one that has disappeared is noticed.
 
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';

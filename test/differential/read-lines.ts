@@ -1,6 +1,6 @@
-// Command lines that read: -L -G -C -S -z -V -h over all tables, made from a seed. Each part enumerates what it can (every
-// option with every command, every prefix, every protocol option, every format) and draws the rest; values come from the
-// entries of population.ts, so that most filters select something, and from lists of what is wrong or odd.
+// Command lines that read: -L -G -C -S -z -V -h over all tables, made from a seed. Each part enumerates what it can (every option with
+// every command, every prefix, every protocol option, every format) and chooses the rest at random. Values come from the entries of
+// population.ts, so that most filters select something, and from lists of wrong and odd values.
 
 import { COMMANDS, OPTIONS, PROTOCOL_OPTIONS } from '../support/argv.js';
 import { invert, type NewFlow, SCTP, TCP } from '../support/netlink.js';

@@ -1,4 +1,4 @@
-// What was saved comes back: `-o save,full`, `-o ndjson`, `-o save`, onto itself, in another order and after a flush, with every
+// Saved tables are restored: `-o save,full`, `-o ndjson`, `-o save`, onto itself, in another order and after a flush, with every
 // attribute that the kernel tells. Behaviour: docs/behaviour.md 4.13.
 
 import assert from 'node:assert/strict';

@@ -1,6 +1,6 @@
-// The process that lives inside a private network and mount namespace and works there for namespace.ts: runs commands,
-// writes sysctls, talks netlink, makes traffic. The namespace exists exactly as long as this process, and this process
-// ends when its parent does (the IPC channel closes), however the parent ends: nothing can be left behind.
+// The process inside a private network and mount namespace that works there for namespace.ts: it runs commands, writes sysctls, talks
+// netlink, makes traffic. The namespace exists exactly as long as this process, and this process ends when its parent does (the IPC
+// channel closes), however the parent ends, so nothing is left behind.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import dgram from 'node:dgram';
@@ -39,13 +39,13 @@ export interface RunRequest {
   timeLimit: number;
 }
 
-/** What came of it. */
+/** The result. */
 export interface RunResult {
   /** The exit status, or the name of the signal that killed it. */
   status: number | string;
   stdout: Buffer;
   stderr: Buffer;
-  /** True when the time limit struck. */
+  /** True if the time limit was exceeded. */
   timedOut: boolean;
   /** Milliseconds since the epoch. */
   started: number;
@@ -77,7 +77,7 @@ function start({ argv, environment, input, stdoutFile, timeLimit }: RunRequest):
   });
   if (typeof output === 'number') closeSync(output);
   if (input !== undefined) {
-    child.stdin?.on('error', () => {}); // a command that does not read its input is no fault of ours
+    child.stdin?.on('error', () => {}); // a command need not read its input
     child.stdin?.end(input);
   }
   const stdout: Buffer[] = [];
@@ -138,14 +138,14 @@ function heard(socket: net.Socket): Promise<string> {
 
 /** What namespace.ts can ask for. Arguments and results cross a process border. */
 export const operations = {
-  /** Runs a command to its end. */
+  /** Runs a command until it ends. */
   run: (what: RunRequest): Promise<RunResult> =>
     what.stdoutFile === undefined && isResident(what.argv) ? runHere(what) : finish(start(what)),
-  /** Starts a command that goes on: `finish` waits for it. */
+  /** Starts a command in the background: `finish` waits for it. */
   start,
   finish,
   signal: (handle: number, name: NodeJS.Signals): void => void running.get(handle)?.child.kill(name),
-  /** What a started command has written until now. */
+  /** What a started command has written so far. */
   written: (handle: number): { stdout: Buffer; stderr: Buffer } => {
     const process = running.get(handle);
     if (process === undefined) throw new Error(`no running command ${handle}`);
@@ -173,7 +173,7 @@ export const operations = {
       messages.map((bytes) => Buffer.from(bytes)),
     );
   },
-  /** As `netlink`, as fast as the kernel takes them, without asking what came of them. */
+  /** As `netlink`, as fast as the kernel takes them, without reading the results. */
   flood: (messages: readonly Uint8Array[]): void => flood(messages.map((bytes) => Buffer.from(bytes))),
 
   /** Sends datagrams to the netlink socket of another process here, as any process with CAP_NET_ADMIN can. */
@@ -185,7 +185,7 @@ export const operations = {
     c.close(fd);
   },
 
-  /** A listener to DESTROY events that never reads and insists on delivery: what is deleted now stays on the dying list. */
+  /** A listener to DESTROY events that never reads and insists on delivery: from now on, deleted entries stay on the dying list. */
   listenDeaf: (): void => {
     const c = libc();
     const fd = c.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
@@ -195,7 +195,7 @@ export const operations = {
     c.bind(fd, netlinkAddress(0x4), 12);
     listeners.push(fd);
   },
-  /** How many messages the deaf listeners took after all. */
+  /** How many messages the deaf listeners took anyway. */
   drainDeaf: (): number => {
     const c = libc();
     let count = 0;
@@ -225,7 +225,7 @@ export const operations = {
     }
   },
 
-  /** A UDP server that sends everything back, or stays silent. */
+  /** A UDP server that echoes everything, or stays silent. */
   udpServe: (address: string, port: number, silent = false): Promise<void> =>
     new Promise((resolve, reject) => {
       const socket = dgram.createSocket(address.includes(':') ? 'udp6' : 'udp4');
@@ -234,7 +234,7 @@ export const operations = {
       if (!silent) socket.on('message', (data, from) => socket.send(data, from.port, from.address));
       socket.bind(port, address, resolve);
     }),
-  /** Sends datagrams of `size` bytes (or one with `text`); with `answers`, waits for as many back. */
+  /** Sends datagrams of `size` bytes (or one with `text`); with `answers`, waits for as many replies. */
   udpSend: (
     from: [string, number],
     to: [string, number],
@@ -256,7 +256,7 @@ export const operations = {
           socket.close(() => resolve());
         }
       };
-      socket.on('error', (error) => (what.answers ? reject(error) : undefined)); // port unreachable is fine when nobody is to answer
+      socket.on('error', (error) => (what.answers ? reject(error) : undefined)); // port unreachable is fine if no reply is expected
       socket.on('message', () => (what.answers ? next() : undefined));
       socket.bind(from[1], from[0], next);
     }),
@@ -289,7 +289,7 @@ export const operations = {
       });
     }),
   tcpHear: (handle: number): Promise<string> => heard(socketOf(handle)),
-  /** Says a line and returns what comes back. */
+  /** Sends a line and returns the reply. */
   tcpSay: (handle: number, text: string): Promise<string> => {
     const socket = socketOf(handle);
     const answer = heard(socket);

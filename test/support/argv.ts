@@ -1,7 +1,7 @@
-// What a command line says, by the grammar of docs/behaviour.md 1 (1.4.9): own code, so that which differences are expected does not
-// depend on the parser under test. Values stay text; legality is not judged.
+// The meaning of a command line, by the grammar of docs/behaviour.md 1 (1.4.9). This is separate code, so that the expected differences
+// do not depend on the parser under test. Values stay text; legality is not checked.
 
-/** An option as it was met. `name` is the first alias of docs/behaviour.md 1.4 or 1.6 (ports: `sport`, keys: `srckey`, …). */
+/** An option as found. `name` is the first alias of docs/behaviour.md 1.4 or 1.6 (ports: `sport`, keys: `srckey`, …). */
 export interface GivenOption {
   readonly name: string;
   readonly value: string | undefined;
@@ -11,17 +11,17 @@ export interface GivenOption {
 
 export interface CommandLine {
   readonly argv: readonly string[];
-  /** The letters of all commands, in order: `-L` is `L`, `--dump` too. Legal is exactly one. */
+  /** The letters of all commands, in order: `-L` is `L`, `--dump` too. Exactly one is legal. */
   readonly commands: readonly string[];
   /** conntrack unless a table word follows; undefined when that word names no table. */
   readonly table: 'conntrack' | 'expect' | 'dying' | 'unconfirmed' | undefined;
   readonly options: readonly GivenOption[];
   readonly operands: readonly string[];
-  /** Words that are no option, or an ambiguous one, or lack their value. */
+  /** Words that are not options, or ambiguous, or lack their value. */
   readonly unknown: readonly string[];
   /**
-   * The words with nothing glued to a command any more, nor to an option that may do without a value: `-Lz` is `-L -z`,
-   * `--src-nat=A` is `--src-nat A`. The reference 1.4.7 throws such text away.
+   * The words, with everything separated that was glued to a command or to an option with an optional value: `-Lz` is `-L -z`,
+   * `--src-nat=A` is `--src-nat A`. The reference 1.4.7 ignores such text.
    */
   readonly unglued: readonly string[];
 }

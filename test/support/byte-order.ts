@@ -1,6 +1,6 @@
-// A machine of the other byte order: the sources with another `wire/byte-order.js`, and messages as that machine's kernel would
-// send them. Numbers of the host are turned round: headers of messages and attributes, results, flags, words of labels.
-// What is in network order stays.
+// A machine with the other byte order: the sources with another `wire/byte-order.js`, and messages as that machine's kernel would send
+// them. Host-order numbers are byte-swapped: headers of messages and attributes, results, flags, words of labels. Network-order numbers
+// stay.
 
 import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,9 +11,9 @@ import type { Policy } from '../../src/ctnetlink/policy.js';
 
 const BUILD = fileURLToPath(new URL('../../', import.meta.url));
 
-/** The compiled sources, on a machine of the other order. Remove it with `[Symbol.dispose]`. */
+/** The compiled sources, on a machine with the other byte order. Remove it with `[Symbol.dispose]`. */
 export class OtherMachine implements Disposable {
-  // Beside the sources, so that they find the same packages.
+  // Next to the sources, so that they find the same packages.
   readonly #folder = mkdtempSync(join(BUILD, 'other-order-'));
 
   constructor() {
@@ -46,7 +46,7 @@ const CTA_LABELS_MASK = 23;
 const CTA_FILTER = 25;
 const NESTED = 0x8000;
 
-/** A datagram of messages, turned round. */
+/** A byte-swapped datagram of messages. */
 export function turned(datagram: Uint8Array): Uint8Array {
   const from = Buffer.from(datagram); // a copy, read in this machine's order
   const to = Buffer.from(datagram);
@@ -60,7 +60,7 @@ export function turned(datagram: Uint8Array): Uint8Array {
   return new Uint8Array(to);
 }
 
-/** What tells nests where their flag does not: by message type, of which the statistics have none. */
+/** Recognizes nests without the flag, by message type; statistics have none. */
 function policyOf(type: number): Policy | undefined {
   return type <= 0x102 ? FLOWS : type >= 0x200 && type <= 0x202 ? EXPECTATIONS : undefined;
 }
@@ -73,7 +73,7 @@ function message(from: Buffer, to: Buffer, at: number, end: number): void {
     if (type === NLMSG_ERROR && at + 36 <= end) {
       header(to, at + 20);
       const echoed = from.readUInt32LE(at + 20);
-      // Without NLM_F_CAPPED the whole request is behind its header; what the kernel says of it is behind that.
+      // Without NLM_F_CAPPED, the whole request follows the header, and the kernel's remarks follow the request.
       const said = at + 20 + ((from.readUInt16LE(at + 6) & 0x100) !== 0 ? 16 : (echoed + 3) & ~3);
       if (said > at + 36) message(from, Buffer.from(to), at + 20, Math.min(end, at + 20 + echoed));
       for (let tlv = said; tlv + 4 <= end; tlv += (from.readUInt16LE(tlv) + 3) & ~3 || 4) {

@@ -1,25 +1,25 @@
-// The lines of *.case files; their grammar stands at the top of cases/read.case.
+// The lines of *.case files; their grammar is at the top of cases/read.case.
 
 import { splitWords } from './argv.js';
 
 /** One line. */
 export interface Case {
-  /** The section it stands in. */
+  /** Its section. */
   readonly table: string;
   readonly argv: readonly string[];
   /** Exit status of this tool. */
   readonly status: string;
-  /** Lines of standard output, where the case says. */
+  /** Lines of standard output, if the case says how many. */
   readonly lines: number | undefined;
   /** Known differences that must show, sorted. */
   readonly differences: readonly string[];
-  /** Known differences that show at some times and not at others. */
+  /** Known differences that may or may not show. */
   readonly sometimes: readonly string[];
   /** FILE:LINE. */
   readonly place: string;
 }
 
-/** Reads a case file. @throws Error with FILE:LINE for a line that is none. */
+/** Reads a case file. @throws Error with FILE:LINE for an invalid line. */
 export function parseCases(text: string, file: string): Case[] {
   const cases: Case[] = [];
   let table: string | undefined;

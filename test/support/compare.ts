@@ -1,39 +1,39 @@
-// Runs one command line with the reference and with the command under test, corrects what the reference is known to do
-// otherwise (known-differences.ts), and says what still differs.
+// Runs one command line with the reference and with the command under test, corrects the reference's output for known differences
+// (known-differences.ts), and reports what still differs.
 
 import { type CommandLine, quote, readCommandLine } from './argv.js';
 import type { Namespace, RunOptions } from './namespace.js';
 import { type CompareOptions, compareOutcomes, diffLines, type Mismatch, type Outcome, toOutcome } from './outcome.js';
 import { REFERENCE, SELF_TEST, UNDER_TEST } from './project.js';
 
-/** What a known difference is given to work with. */
+/** The input of a known difference. */
 export interface Situation {
   readonly line: CommandLine;
-  /** What to expect so far: what the reference shows, after the corrections before this one. */
+  /** The expectation so far: the reference's output, after earlier corrections. */
   readonly expected: Outcome;
-  /** What the command under test shows: only for what is free, such as the words of the help. */
+  /** The output of the command under test: use it only for parts that may differ, such as the words of the help. */
   readonly actual: Outcome;
   /** Runs the reference with other words, in the same namespace and in the same way. */
   ask(argv: readonly string[]): Promise<Outcome>;
 }
 
 /**
- * One thing in which this tool differs from the reference, on purpose. Either the words mean something else: `rewrite` gives
- * those that mean it to the reference. Or the same request is answered otherwise: `correct` gives the right answer.
+ * One deliberate difference between this tool and the reference. If the words mean something else, `rewrite` gives the words with the
+ * same meaning for the reference. If the same request is answered differently, `correct` gives the right answer.
  */
 export interface KnownDifference {
   /** A row of docs/differences.md, or of docs/behaviour.md 6. */
   readonly id: string;
   readonly reason: string;
-  /** Command lines that may show it. Rewriting has been done when a correction is asked. */
+  /** Command lines that may show it. Rewriting happens before correction. */
   readonly applies: (line: CommandLine) => boolean;
   /** Other words for the reference. */
   readonly rewrite?: (line: CommandLine) => readonly string[];
-  /** What to expect instead of `expected`; that itself, where this command line does not show the difference after all. */
+  /** What to expect instead of `expected`, or `expected` itself if this command line does not show the difference after all. */
   readonly correct?: (situation: Situation) => Outcome | Promise<Outcome>;
-  /** Shown only in such a run, which `CompareSettings.situation` tells: nothing of it is on the command line. */
+  /** Shown only in a run with this `CompareSettings.situation`: the command line does not reveal it. */
   readonly situation?: RunSituation;
-  /** The right order is not known: lines are compared sorted. */
+  /** The right order is unknown, so lines are compared sorted. */
   readonly anyOrder?: true;
 }
 
@@ -46,15 +46,15 @@ export interface Verdict {
   readonly reference: Outcome;
   readonly expected: Outcome;
   readonly actual: Outcome;
-  /** Known differences that made `expected` another than `reference`. */
+  /** Known differences that changed `reference` to `expected`. */
   readonly differences: readonly string[];
   readonly mismatches: readonly Mismatch[];
   readonly options: CompareOptions;
-  /** Milliseconds that the runs took. */
+  /** Duration of the runs in milliseconds. */
   readonly took: { readonly reference: number; readonly actual: number };
 }
 
-/** How to run a command line that is not just run. */
+/** How to run a command line in a special way. */
 export interface CompareSettings {
   readonly order?: CompareOptions['order'];
   /** The command with its words → what to execute: to run it unprivileged, in a pipe, and so on. */
@@ -120,7 +120,7 @@ export async function compare(
   };
 }
 
-/** For a person: the command line, what was expected, what came. */
+/** For people: the command line, the expected output, the actual output. */
 export function describe({ argv, mismatches, differences, options, reference }: Verdict, where = ''): string {
   const lines = [`conntrack ${quote(argv)}${where === '' ? '' : `   (${where})`}`];
   if (differences.length > 0)

@@ -1,4 +1,4 @@
-// A transport to the real kernel that counts what is asked, so that a test can say how much of what was sent, and on which thread.
+// A transport to the real kernel that counts requests, so that a test can check how many of which kind were sent, and on which thread.
 
 import { NetlinkSocket } from '../../src/wire/socket.js';
 import type { OpenTransport } from '../../src/wire/transport.js';

@@ -1,5 +1,5 @@
-// A program whose worker threads end with everything open, in the way that its argument says. Prints how many sockets and namespaces
-// were left open. With `flood` there are events without end, and the threads end in the middle of them.
+// A program whose worker threads end with everything open, in the way that its argument says. Prints how many sockets and namespaces were
+// left open. With `flood`, events never stop, and the threads end in the middle of them.
 
 import { readdirSync, readlinkSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';

@@ -1,5 +1,5 @@
-// A transport that lets everything through to the kernel but for one step, at which one thing goes wrong. What is above it is the
-// real code, what is below it the real kernel. Which bytes are cut where is seeded.
+// A transport that passes everything to the kernel except at one step, at which one thing goes wrong. Above it is the real code, below it
+// the real kernel. A seed decides which bytes are cut where.
 
 import { SystemError } from '../../src/errors.js';
 import { Datagrams } from '../../src/wire/datagrams.js';
@@ -11,13 +11,13 @@ import type { Random } from './random.js';
 /** Where a fault can strike. Each use of a transport is a step of one of these kinds. */
 export type Point = 'open' | 'send' | 'receive' | 'drops';
 
-/** What the code above may make of a fault. */
+/** How the code above may react to a fault. */
 export type Expectation =
   /** Nothing: the same result as without it. */
   | 'harmless'
   /** An error with a code. */
   | 'error'
-  /** An error; from a socket that listens to events, a loss that is told. */
+  /** An error; for a socket that listens to events, a reported loss. */
   | 'error or loss';
 
 interface Arrival {
@@ -28,18 +28,18 @@ interface Arrival {
   readonly cut?: boolean;
 }
 
-/** What comes of a receive: the datagrams, or a negative errno. */
+/** The result of a receive: the datagrams, or a negative errno. */
 type Received = readonly Arrival[] | number;
 
 export interface Fault {
   readonly name: string;
   readonly at: Point;
   readonly expect: Expectation;
-  /** Not where events are listened to: there the fault would go unnoticed by anybody, and no kernel does that. */
+  /** Not for sockets that listen to events: nobody could notice the fault, and no kernel does that. */
   readonly answersOnly?: boolean;
-  /** For `open`, `send` and `drops`, which fail with it; for `receive`, which does without taking anything. */
+  /** `open`, `send` and `drops` fail with it, and so does `receive`, without taking anything. */
   readonly errno?: number;
-  /** For `receive`: makes something else of what the kernel sent. `sequence` is that of the last request. */
+  /** For `receive`: changes what the kernel sent. `sequence` is that of the last request. */
   readonly instead?: (arrivals: readonly Arrival[], random: Random, sequence: number) => Received;
 }
 
@@ -149,7 +149,7 @@ function patched(bytes: Uint8Array, at: number, value: number): Uint8Array {
   return copy;
 }
 
-/** Without its end, which is not the end of a message: at those the kernel cuts no datagram. */
+/** Cuts off the end, not at the end of a message, because the kernel does not cut datagrams there. */
 function shortened(bytes: Uint8Array, random: Random): Uint8Array {
   const buffer = Buffer.from(bytes);
   const ends = new Set<number>();
@@ -159,14 +159,14 @@ function shortened(bytes: Uint8Array, random: Random): Uint8Array {
     at += (size + 3) & ~3;
     ends.add(at);
   }
-  // Less than a header is no message at all, as padding is none: inside a message it is.
+  // Fewer bytes than a header are not a message, just as padding is not; inside a message they are.
   const candidates = Array.from(buffer, (_, length) => length).filter(
     (length) => length >= 16 && !ends.has(length) && ![...ends].some((end) => length > end && length - end < 16),
   );
   return buffer.subarray(0, random.pick(candidates));
 }
 
-/** Slots of which some are said to be foreign or cut. */
+/** Slots, some of which claim to be foreign or truncated. */
 class MarkedDatagrams extends Datagrams {
   readonly kernel: Datagrams;
   readonly foreign = new Set<number>();
@@ -191,15 +191,15 @@ export class FaultyTransports {
   readonly #fault: Fault | undefined;
   readonly #step: number;
   readonly #random: Random;
-  /** The kind of each step until now, and whether it was of a transport that listens. */
+  /** The kind of each step so far, and whether its transport listens to events. */
   readonly steps: { readonly point: Point; readonly listens: boolean }[] = [];
   /** Transports that are open. */
   live = 0;
-  /** Whether the fault has struck, and where events were listened to. */
+  /** Whether the fault has struck, and whether on a transport that listens to events. */
   struck: 'answers' | 'events' | undefined;
-  /** Set when no fault shall strike any more. */
+  /** Set to stop further faults. */
   disarmed = false;
-  /** Receives in a row that came to nothing. */
+  /** Receives in a row without a result. */
   #vain = 0;
 
   constructor(random: Random, fault?: Fault, step = -1) {
@@ -225,13 +225,13 @@ export class FaultyTransports {
     return fault;
   }
 
-  /** As `strikes`, for what fails with an error. @throws SystemError */
+  /** As `strikes`, for steps that fail with an error. @throws SystemError */
   fail(point: Point, listens: boolean, syscall: string): void {
     const errno = this.strikes(point, listens)?.errno;
     if (errno !== undefined) throw new SystemError(syscall, errno, errnoName(errno), errnoReason(errno));
   }
 
-  /** Called with what each receive came to. @throws Error for code that would ask for ever: it could not be ended otherwise */
+  /** Called with the result of each receive. @throws Error for code that would ask forever and could not be stopped otherwise */
   asked(result: number): void {
     this.#vain = result > 0 ? 0 : this.#vain + 1;
     if (this.#vain > 10_000) throw new Error('asked ten thousand times in vain');
@@ -243,7 +243,7 @@ class FaultyTransport implements Transport {
   readonly #inner: Transport;
   readonly #listens: boolean;
   readonly #random: Random;
-  /** What was taken from the kernel and not handed on. */
+  /** What was received from the kernel and not passed on. */
   readonly #kept: Arrival[] = [];
   #singly = false;
   #sequence = 0;

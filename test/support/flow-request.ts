@@ -1,5 +1,5 @@
-// The netlink request that a legal `-I` or `-A` line stands for (docs/behaviour.md 3.13, 4.6; docs/kernel.md 3.8), made from its words by
-// code of the tests: the right answer where the reference does something else.
+// The netlink request for a legal `-I` or `-A` line (docs/behaviour.md 3.13, 4.6; docs/kernel.md 3.8), made from its words by test code:
+// the right answer where the reference differs.
 
 import { type CommandLine, cNumber, has, lastValue, protocolWithOptions } from './argv.js';
 import {
@@ -58,14 +58,14 @@ export function flowKey(line: CommandLine): string {
   return JSON.stringify([proto, zone, original.zone, src, dst, sport, dport, icmp]);
 }
 
-/** What an entry that is there can still take: everything but NAT and status, and a fixed timeout. */
+/** What an existing entry can still take: everything except NAT, status, and a fixed timeout. */
 export function withoutFixedParts(request: Buffer, fixedTimeout: boolean): Buffer {
   const fixed: readonly number[] = [CTA.STATUS, CTA.NAT_SRC, CTA.NAT_DST, ...(fixedTimeout ? [CTA.TIMEOUT] : [])];
   const parts = attributesOf(request).filter(({ type }) => !fixed.includes(type));
   return message(0x100, NLM_F_REQUEST | NLM_F_ACK, request[16]!, ...parts.map(({ bytes }) => bytes));
 }
 
-/** The request that deletes the entry of a saved line. Not for zones of one direction, which the kernel does not take here. */
+/** The request that deletes the entry of a saved line. Not for zones of one direction, which the kernel does not accept here. */
 export function deleteRequest(line: CommandLine): Buffer {
   return deleteFlow(flowOf(line));
 }
@@ -78,7 +78,7 @@ export function updateRequest(saved: CommandLine, update: FlowUpdate): Buffer {
   });
 }
 
-/** The request that `-I expect` stands for. */
+/** The request for `-I expect`. */
 export function expectationRequest(line: CommandLine): Buffer {
   const proto = protocolWithOptions(lastValue(line, 'proto')!)!;
   const side = (src: string, dst: string, sport: string, dport: string): Side => ({
@@ -106,7 +106,7 @@ function prefixMask(address: string, length: number): string {
   return v6 ? parts.map((part) => part.toString(16)).join(':') : parts.join('.');
 }
 
-/** What a state set by hand comes with (docs/behaviour.md 4.6): also that a FIN was sent, where it closes. */
+/** The flags that accompany a state set by hand (docs/behaviour.md 4.6): for closing states, also that a FIN was sent. */
 function tcpFlags(state: number): number {
   return ([TCP.TIME_WAIT, TCP.CLOSE, TCP.SYN_SENT2] as number[]).includes(state) ? 0x0e : 0x0a;
 }
@@ -167,7 +167,7 @@ function flowOf(line: CommandLine): NewFlow {
   };
   const sourceNat = nat('src-nat', reply.dport, original.sport);
   const destinationNat = nat('dst-nat', reply.sport, original.dport);
-  // The kernel translates by itself: what the NAT options say is not in the reply tuple.
+  // The kernel translates by itself, so the reply tuple is not translated.
   const { sport: replySport, dport: replyDport, ...addresses } = reply;
   const untranslated = {
     ...addresses,
@@ -216,11 +216,11 @@ function definedOnly<T extends object>(object: T): Partial<T> {
 const DCCP_WORDS = ['NONE', 'REQUEST', 'RESPOND', 'PARTOPEN', 'OPEN', 'CLOSEREQ', 'CLOSING', 'TIMEWAIT'];
 
 export const tcpState = (word: string): number => TCP[(word === 'LISTEN' ? 'SYN_SENT2' : word) as keyof typeof TCP];
-/** `(null)`: how the reference saves a state that it has no word for (docs/differences.md B25). */
+/** `(null)`: how the reference saves a state for which it has no word (docs/differences.md B25). */
 export const sctpState = (word: string): number =>
   word === 'HEARTBEAT_ACKED' ? 9 : word === '(null)' ? SCTP.HEARTBEAT_SENT : SCTP[word as keyof typeof SCTP];
 
-/** Tags are given byte by byte the wrong way round (docs/behaviour.md 3.12). */
+/** Tags are byte-swapped (docs/behaviour.md 3.12). */
 export function swapped(tag: number): number {
   const bytes = Buffer.alloc(4);
   bytes.writeUInt32BE(tag);

@@ -1,4 +1,4 @@
-// What writers are told, for tests of their output.
+// Options of writers, for tests of their output.
 
 import type { FormatOptions } from '../../src/format/format-options.js';
 

@@ -1,4 +1,4 @@
-// A small validator of JSON Schema 2020-12, for the keywords that our schema uses; any other keyword is a fault.
+// A small validator of JSON Schema 2020-12, for the keywords that our schema uses; any other keyword is an error.
 
 type Schema = { readonly [keyword: string]: unknown };
 

@@ -1,4 +1,4 @@
-// JSON objects back to the reference's text, from docs/behaviour.md 5 and apart from src/: what `-o json` says must be enough to write the
+// JSON objects back to the reference's text, by docs/behaviour.md 5 and independent of src/: `-o json` must contain enough to write the
 // line that the reference prints.
 
 import type { ExpectationJson } from '../../src/ctnetlink/expectation.js';

@@ -1,9 +1,9 @@
-// A table as the kernel tells it, attribute by attribute: what neither tool prints is in it too, such as TCP flags and label bits
-// without names. As text, so that outcome.ts can compare it.
+// A table as the kernel dumps it, attribute by attribute, including what neither tool prints, such as TCP flags and label bits without
+// names. It is text, so that outcome.ts can compare it.
 
 import type { Namespace } from './namespace.js';
 
-/** The tables: the type of the request, and attributes that are an entry's own and not its content. */
+/** The tables: the type of the request, and attributes that identify an entry and are not its content. */
 const TABLES = {
   // id, use, timestamps
   flows: { request: 0x101, own: [12, 11, 20], timeout: 7 },

@@ -1,5 +1,5 @@
-// The few libc calls that set-up needs and Node does not have: raw sockets and netlink. Own declarations on purpose: a test
-// that sent its set-up through src/ would agree with the mistakes of src/.
+// The few libc calls that set-up needs and Node does not have: raw sockets and netlink. They are declared separately on purpose: a test
+// that used src/ for its set-up would repeat the mistakes of src/.
 
 import koffi from 'koffi';
 

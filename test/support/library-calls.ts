@@ -1,4 +1,4 @@
-// Command lines as calls of the library: what `-I`, `-A`, `-U`, `-D`, `-F` say, said with its objects.
+// Command lines as calls of the library: `-I`, `-A`, `-U`, `-D`, `-F`, expressed with its objects.
 
 import { parseCommandLine } from '../../src/cli/command-line.js';
 import type { AddressValue, Invocation, NatValue, OptionValues } from '../../src/cli/invocation.js';
@@ -135,7 +135,7 @@ const vtag = (value: number | undefined) => (value === undefined ? undefined : s
 function newFlow(values: OptionValues, labelBits: readonly number[] | undefined): NewFlow {
   const ports = protocolByNumber(values.protonum ?? 0).tuple === 'ports';
   const original = { sport: values.sport ?? values.replyDport, dport: values.dport ?? values.replySport };
-  // A translation takes its port from the reply where that has another one: docs/differences.md B24.
+  // A translation takes its port from the reply if that has another one: docs/differences.md B24.
   const nat = (value: NatValue | undefined, replyPort: number | undefined, originalPort: number | undefined) =>
     value?.address && {
       address: formatAddress(value.address),

@@ -1,5 +1,5 @@
-// Private network namespaces: each has its own connection tracking table, its own /etc/xtables, and an agent process that
-// works inside. The machine's own namespace and files are never touched. Safe to use from tests that run side by side.
+// Private network namespaces: each has its own connection tracking table, its own /etc/xtables, and an agent process inside. The
+// machine's own namespace and files are never touched. Safe to use from tests that run side by side.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmdirSync } from 'node:fs';
@@ -61,7 +61,7 @@ export class Namespace {
   /** @throws Error with the reason when namespaces cannot be made here. */
   static async create(name: string): Promise<Namespace> {
     const mountPoint = mkdtempSync(join(tmpdir(), `conntrack-test-${name}-`));
-    // Where the compiler is switched off, because an emulator has to translate what it writes, it is so here too.
+    // If the compiler is switched off, because an emulator would have to translate its output, switch it off here, too.
     const flags = process.execArgv.filter((word) => word.startsWith('--no-'));
     const argv = ['--net', '--mount', 'sh', '-c', ENTER, 'sh', mountPoint, process.execPath, ...flags, AGENT];
     const agent = spawn('unshare', argv, {
@@ -111,7 +111,7 @@ export class Namespace {
     });
   }
 
-  /** Runs a command to its end, with the environment of all compared commands. */
+  /** Runs a command until it ends, with the environment of all compared commands. */
   async run(argv: readonly string[], options: RunOptions = {}): Promise<RunResult> {
     const result = await this.ask('run', runRequest(argv, options));
     return { ...result, stdout: Buffer.from(result.stdout), stderr: Buffer.from(result.stderr) };
@@ -125,7 +125,7 @@ export class Namespace {
     return result.stdout.toString();
   }
 
-  /** Starts a command that goes on. @returns a handle for `ask('signal' | 'written' | 'finish', handle)`. */
+  /** Starts a command in the background. @returns a handle for `ask('signal' | 'written' | 'finish', handle)`. */
   start(argv: readonly string[], options: RunOptions = {}): Promise<number> {
     return this.ask('start', runRequest(argv, options));
   }

@@ -1,5 +1,5 @@
-// Entries and expectations put into the kernel byte by byte, for set-up only: it can make what neither the reference nor the
-// tool under test can (helpers, every protocol state, flags). Independent of src/ on purpose. Source: docs/kernel.md 2 and 3.
+// Puts entries and expectations into the kernel byte by byte, for set-up only: this can create what neither the reference nor the tool
+// under test can (helpers, every protocol state, flags). It is independent of src/ on purpose. Source: docs/kernel.md 2 and 3.
 
 import { AF_INET, AF_INET6, AF_NETLINK, addressBytes, libc, NETLINK_NETFILTER, SOCK_CLOEXEC, SOCK_RAW } from './libc.js';
 
@@ -197,7 +197,7 @@ export function newFlow(flow: NewFlow): Buffer {
   return message(0x100, NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, familyOf(flow.original), ...parts);
 }
 
-/** New values of an entry that is there. */
+/** New values for an existing entry. */
 export interface FlowUpdate extends Pick<NewFlow, 'status' | 'mark' | 'tcpState' | 'tcpFlags' | 'sctp'> {
   readonly timeout?: number | undefined;
   /** Bits to set, and all bits whose value is given: every bit by default. */
@@ -297,7 +297,7 @@ export function openRequester(): number {
   return libc().socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
 }
 
-/** As `request`, from a socket that is there already. */
+/** As `request`, from an existing socket. */
 export function requestBy(fd: number, messages: readonly Buffer[]): number[] {
   const c = libc();
   return messages.map((bytes) => {
@@ -310,7 +310,7 @@ export function requestBy(fd: number, messages: readonly Buffer[]): number[] {
   });
 }
 
-/** Sends requests that want no acknowledgement, many at a time, as fast as the kernel takes them. */
+/** Sends requests without acknowledgement, many at a time, as fast as the kernel takes them. */
 export function flood(messages: readonly Buffer[]): void {
   const fd = openRequester();
   try {

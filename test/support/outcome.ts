@@ -1,5 +1,5 @@
-// What a run of a command shows, and whether two runs show the same. Two runs happen at different times, so seconds that
-// tick are compared with a tolerance instead of being thrown away; everything else must be equal byte for byte.
+// The output of a command, and whether two runs have the same. Two runs happen at different times, so ticking seconds are compared with a
+// tolerance instead of being ignored; everything else must be equal byte for byte.
 
 import { kernelIsAtLeast } from '../../src/wire/kernel.js';
 import type { RunResult } from './agent.js';
@@ -15,7 +15,7 @@ export interface Outcome {
 
 export type Aspect = 'stdout' | 'status' | 'count' | 'diagnostic';
 
-/** One thing that is not equal, with both sides as they can be shown to a person. */
+/** One difference, with both sides in a readable form. */
 export interface Mismatch {
   aspect: Aspect;
   expected: string;
@@ -53,7 +53,7 @@ export function closingLines(stderr: string): string {
     .join('\n');
 }
 
-/** Whether standard error says anything else: a warning, an error. Its words are each tool's own. */
+/** Whether standard error contains anything else: a warning, an error. Each tool has its own words. */
 export function hasDiagnostic(stderr: string): boolean {
   return stderr.split('\n').some((line) => line !== '' && !(PREFIX.test(line) && CLOSING.test(line.replace(PREFIX, ''))));
 }
@@ -78,7 +78,7 @@ const clock = (match: string) => {
   return hour * 3600 + minute * 60 + second;
 };
 
-/** What ticks even when nothing changes. */
+/** What ticks even if nothing changes. */
 const TICKING: readonly Mask[] = [
   { pattern: /(?<=^(?:\[[^\]]*\]\t)?(?:(?:ipv4|ipv6|unknown) +\d+ )?[a-z0-9]+ +\d+ )\d+(?= )/g, seconds: Number }, // -L: the timeout
   { pattern: /(?<=^(?:\[[^\]]*\]\t)?)\d+(?= proto=)/g, seconds: Number }, // -L expect: likewise
@@ -91,7 +91,7 @@ const TICKING: readonly Mask[] = [
   { pattern: /(?<=<when>).*?(?=<\/when>)/g, seconds: clock },
 ];
 
-/** What is different between two namespaces that were filled alike. */
+/** What differs between two namespaces that were filled alike. */
 const PER_NAMESPACE: readonly Mask[] = [
   { pattern: /(?<= id=)\d+(?=( labels(=.*)?)?$)/g },
   { pattern: /(?<=<id>)\d+(?=<)/g },
@@ -145,7 +145,7 @@ function equalOutput(expected: string, actual: string, options: CompareOptions):
   );
 }
 
-/** Everything in which `actual` is not as `expected`. */
+/** All differences between `actual` and `expected`. */
 export function compareOutcomes(expected: Outcome, actual: Outcome, options: CompareOptions): Mismatch[] {
   const mismatches: Mismatch[] = [];
   const check = (aspect: Aspect, a: string, b: string) => {

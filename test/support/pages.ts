@@ -7,7 +7,7 @@ export interface Page {
   readonly text: string;
   /** By number: `5.2`. */
   readonly sections: ReadonlyMap<string, string>;
-  /** What a link may name behind `#`, as GitHub makes it from headings. */
+  /** What a link may name after `#`, as GitHub makes it from headings. */
   readonly anchors: ReadonlySet<string>;
 }
 
@@ -30,7 +30,7 @@ export function readPage(text: string): Page {
   const headings = [...withoutBlocks(text).matchAll(/^#{1,6} +(.*)$/gm)];
   for (const [i, { 1: heading = '', index }] of headings.entries()) {
     const number = /^\d+(\.\d+)*(?= )/.exec(heading)?.[0];
-    // A heading of the same words as an earlier one gets a number behind it.
+    // A heading with the same words as an earlier one gets a number appended.
     const slug = slugOf(heading);
     const repeats = headings.slice(0, i).filter(([, other = '']) => slugOf(other) === slug).length;
     anchors.add(repeats === 0 ? slug : `${slug}-${repeats}`);
@@ -48,7 +48,7 @@ function slugOf(heading: string): string {
     .replaceAll(' ', '-');
 }
 
-/** The text with blanks in place of blocks of code, so that what follows stays where it is. */
+/** The text with code blocks replaced by blanks, so that all other text keeps its position. */
 export function withoutBlocks(text: string): string {
   return text.replace(/^```[\s\S]*?^```/gm, (block) => block.replace(/[^\n]/g, ' '));
 }

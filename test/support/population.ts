@@ -1,5 +1,5 @@
-// A table that has one of everything this kernel can track: each protocol, each state, NAT, zones, marks, labels, helpers,
-// expectations. Timeouts are long, so that a run of many commands meets the same entries from its first to its last.
+// A table with one of everything that this kernel can track: each protocol, each state, NAT, zones, marks, labels, helpers, expectations.
+// Timeouts are long, so that a run of many commands sees the same entries throughout.
 
 import type { Namespace } from './namespace.js';
 import {
@@ -17,7 +17,7 @@ import {
 } from './netlink.js';
 import { REFERENCE } from './project.js';
 
-/** Names of label bits, with what the grammar of the file allows and refuses (docs/behaviour.md 3.10). */
+/** Names of label bits, with lines that the grammar of the file allows and refuses (docs/behaviour.md 3.10). */
 export const LABELS = `# connlabel.conf of the tests
 0	zero
 1 web
@@ -40,7 +40,7 @@ const B6 = '2001:db8:1::2';
 const SEEN = IPS_SEEN_REPLY;
 const BOTH = IPS_SEEN_REPLY | IPS_ASSURED;
 
-/** Entries made over netlink. All different in their original tuple. */
+/** Entries made over netlink. All have different original tuples. */
 export const FLOWS: readonly NewFlow[] = [
   // TCP: every state
   ...Object.values(TCP).map((tcpState, n): NewFlow => {
@@ -94,7 +94,7 @@ export const FLOWS: readonly NewFlow[] = [
   { proto: 17, original: ports('fe80::1', 'ff02::fb', 5353, 5353), timeout: 100305, mark: 1 },
   { proto: 17, original: ports('::ffff:c000:201', '::ffff:c633:6401', 1, 2), timeout: 100306 },
   { proto: 17, original: ports('::1', '::', 3, 4), timeout: 100307 },
-  // UDP-Lite, DCCP, GRE, others: without ports on this kernel where it has no tracker
+  // UDP-Lite, DCCP, GRE, others: without ports if this kernel has no tracker
   { proto: 136, original: ports(A, B, 5000, 53), timeout: 100400 },
   { proto: 136, original: ports(A6, B6, 5000, 53), timeout: 100401, status: BOTH },
   // Kernels that do not track DCCP ignore its ports; those that do insist on them.
@@ -276,13 +276,13 @@ export interface PopulateOptions {
   accounting: boolean;
   timestamps: boolean;
   /**
-   * Also packets of this namespace to itself: entries that have counters, NAT set up without effect. `datagrams` leaves the
-   * same counters every time; `all` has FTP sessions too, with expectations and an expected connection.
+   * Also sends packets from this namespace to itself: entries with counters, NAT set up without effect. `datagrams` leaves the same
+   * counters every time; `all` has FTP sessions too, with expectations and an expected connection.
    */
   traffic: 'none' | 'datagrams' | 'all';
 }
 
-/** Fills an empty namespace: always in the same way. */
+/** Fills an empty namespace, always in the same way. */
 export async function populate(namespace: Namespace, { accounting, timestamps, traffic }: PopulateOptions): Promise<void> {
   await namespace.labels(LABELS);
   await namespace.sysctl({
@@ -290,7 +290,7 @@ export async function populate(namespace: Namespace, { accounting, timestamps, t
     'net.netfilter.nf_conntrack_timestamp': Number(timestamps),
     'net.netfilter.nf_conntrack_events': 1,
   });
-  // Label space exists only for entries born while a rule uses labels.
+  // Only entries that begin while a rule uses labels have room for labels.
   await namespace.nft('table inet labels { chain never { ct label set 127; }; }\n');
   await namespace.netlink([...FLOWS.map(newFlow), ...EXPECTATIONS.flatMap(newExpectation)]);
   if (traffic === 'none') return;
@@ -308,7 +308,7 @@ export async function populateCounters(namespace: Namespace): Promise<void> {
   await datagrams(namespace);
 }
 
-/** Waits until no packet changes the table any more: TCP acknowledges late. */
+/** Waits until packets no longer change the table: TCP acknowledges late. */
 export async function quiet(namespace: Namespace): Promise<void> {
   let before = '';
   for (let n = 0; n < 50; n++) {
@@ -396,7 +396,7 @@ async function sessions(namespace: Namespace): Promise<void> {
   const extended = await namespace.ask('tcpConnect', ['::1', 31000], ['::1', 21]);
   await namespace.ask('tcpHear', extended);
   await namespace.ask('tcpSay', extended, 'EPSV\r\n');
-  // What the helper made would end in five minutes: give it the time that the others have.
+  // The helper's entries would end in five minutes: give them the timeout of the others.
   const remaining: NewExpectation[] = [
     {
       proto: 6,
@@ -419,7 +419,7 @@ async function sessions(namespace: Namespace): Promise<void> {
 /** Entries that a deaf listener keeps on the dying list. Some of every family. */
 export async function fillDyingList(namespace: Namespace): Promise<void> {
   await namespace.ask('listenDeaf');
-  // The first events fill the listener's buffer; what comes after cannot be delivered.
+  // The first events fill the listener's buffer; later ones cannot be delivered.
   const filler = Array.from(
     { length: 64 },
     (_, n): NewFlow => ({ proto: 17, original: ports('192.0.2.200', B, 1000 + n, 9), timeout: 1000 }),

@@ -1,11 +1,11 @@
-// Where things are (the project, the command under test, the reference), and the check that this machine can compare them.
+// Paths (the project, the command under test, the reference), and the check that this machine can compare them.
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** The folder with package.json. The tests run from build/test/…, so it is looked for upwards. */
+/** The folder with package.json. The tests run from build/test/…, so it is searched for upwards. */
 export const PROJECT = findProject(dirname(fileURLToPath(import.meta.url)));
 
 /** The command under test. `CONNTRACK_UNDER_TEST=/usr/sbin/conntrack` compares the reference with itself. */
@@ -14,16 +14,16 @@ export const UNDER_TEST = process.env['CONNTRACK_UNDER_TEST'] ?? join(PROJECT, '
 /** Debian's conntrack 1.4.7: a black box. */
 export const REFERENCE = process.env['CONNTRACK_REFERENCE'] ?? '/usr/sbin/conntrack';
 
-/** True when the reference is compared with itself: every difference is then a fault of the tests. */
+/** True if the reference is compared with itself: then every difference is a mistake in the tests. */
 export const SELF_TEST = UNDER_TEST === REFERENCE;
 
-/** The standalone executable is tested: what is about Node.js does not apply to it. */
+/** True if the standalone executable is tested: tests about Node.js do not apply to it. */
 export const EXECUTABLE = UNDER_TEST.includes('/dist-exe/');
 
-/** Options of tests that are about Node.js: which files it opens, and what it makes of memory and capabilities. */
+/** Options for tests about Node.js: which files it opens, and how it handles memory and capabilities. */
 export const ON_NODE = { skip: EXECUTABLE ? 'about Node.js, which the executable does without' : false } as const;
 
-/** By how much time limits are longer than on a machine of its own: an emulated one is about ten times slower. */
+/** Factor for time limits: an emulated machine is about ten times slower. */
 export const SLOWNESS = Number(process.env['CONNTRACK_TEST_SLOWNESS'] ?? 1);
 
 /** Before a command, or more options of setpriv: an ordinary user runs it. */
@@ -32,7 +32,7 @@ export const AS_NOBODY = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-
 /** The release that known-differences.ts describes. */
 export const REFERENCE_VERSION = '1.4.7';
 
-/** The environment of every command: nothing of the caller's locale or time zone leaks in. */
+/** The environment of every command: the caller's locale and time zone do not leak in. */
 export const COMMAND_ENVIRONMENT: Readonly<Record<string, string>> = {
   PATH: process.env['PATH'] ?? '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
   HOME: '/nonexistent',

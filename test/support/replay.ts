@@ -1,17 +1,17 @@
-// What somebody who reads the events knows of the table: the lines of `-E -o id` (or `-o extended,id`) applied one by one, to be
-// compared with a list. Times, counters and references are not part of it: events do not tell them.
+// What a reader of the events knows about the table: applies the lines of `-E -o id` (or `-o extended,id`) one by one, for a comparison
+// with a list. Times, counters and references are left out, because events do not contain them.
 
-/** How strictly events are taken. */
+/** How strictly events are checked. */
 export interface ReplayOptions {
   /** With `--initial`: nothing begins twice, and nothing changes or ends that has not begun. */
   readonly strict?: boolean;
 }
 
-/** A table, as far as it is known from events. */
+/** A table, as far as events reveal it. */
 export class Replay {
-  /** Entry → what is known of it. */
+  /** Entry → what is known about it. */
   readonly entries = new Map<string, string>();
-  /** What a strict reader must not meet. */
+  /** Events that a strict reader must not see. */
   readonly faults: string[] = [];
   /** How many lines had a mark, by mark and type. */
   readonly marks = new Map<string, number>();
@@ -21,7 +21,7 @@ export class Replay {
     this.#strict = options.strict ?? false;
   }
 
-  /** Applies lines of text. @throws Error for a line that is no event */
+  /** Applies lines of text. @throws Error for a line that is not an event */
   apply(text: string): this {
     for (const line of text.split('\n')) if (line !== '') this.#applyLine(line);
     return this;
@@ -40,7 +40,7 @@ export class Replay {
   }
 }
 
-/** The same map, of a list `-L -o id`. */
+/** The same map, from a list `-L -o id`. */
 export function listed(text: string): Map<string, string> {
   return new Map(
     text
@@ -50,7 +50,7 @@ export function listed(text: string): Map<string, string> {
   );
 }
 
-/** Entries of `expected` that `actual` has not or otherwise, and those it has too many: at most ten, for a person. */
+/** Entries of `expected` that `actual` lacks or has in another form, and its surplus ones: at most ten, for people to read. */
 export function mapDifference(expected: ReadonlyMap<string, string>, actual: ReadonlyMap<string, string>): string[] {
   const faults: string[] = [];
   for (const [key, value] of expected) {

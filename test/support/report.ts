@@ -1,4 +1,4 @@
-// The sums of a run of comparisons: how many, how many equal, which known differences were seen how often, what failed.
+// The totals of a run of comparisons: how many, how many equal, how often each known difference was seen, what failed.
 
 import { describe, type Verdict } from './compare.js';
 

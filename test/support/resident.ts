@@ -1,6 +1,5 @@
-// The bundled command run inside this process instead of in one of its own, for machines where starting Node.js takes seconds:
-// an emulated one. The bundle is evaluated anew for every run, with a `process` and descriptors of its own; everything below
-// that, down to the kernel, is the same.
+// Runs the bundled command inside this process instead of a separate one, for emulated machines on which Node.js takes seconds to start.
+// Every run evaluates the bundle again, with its own `process` and descriptors; everything below, down to the kernel, is the same.
 
 import fs from 'node:fs';
 import { createRequire } from 'node:module';
@@ -10,7 +9,7 @@ import { Script } from 'node:vm';
 import { readCommandLine } from './argv.js';
 import { PROJECT, UNDER_TEST } from './project.js';
 
-/** What a run needs, and what came of it. */
+/** The input of a run, and its result. */
 export interface ResidentRun {
   readonly argv: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
@@ -26,10 +25,7 @@ const BUNDLE = join(PROJECT, 'dist', 'conntrack.cjs');
 const ENABLED = process.env['CONNTRACK_RESIDENT'] === '1' && UNDER_TEST === join(PROJECT, 'bin', 'conntrack');
 const STDIN = 0;
 
-/**
- * Whether a command line is run this way: when told to, and when it needs no signals, no descriptors that wait, and no parents to
- * look at.
- */
+/** Whether to run a command line this way: if told to, and if it needs no signals, no waiting descriptors, and no parent processes. */
 export function isResident(argv: readonly string[]): boolean {
   if (!ENABLED || argv[0] !== UNDER_TEST) return false;
   const words = argv.slice(1);
@@ -45,7 +41,7 @@ function bundle(): Bundle {
   return compiled;
 }
 
-/** Runs it to its end. */
+/** Runs it until it ends. */
 export async function runResident({ argv, environment, input }: ResidentRun): Promise<ResidentResult> {
   const written: Record<number, Buffer[]> = { 1: [], 2: [] };
   const stdin = openInput(input);

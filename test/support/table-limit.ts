@@ -1,5 +1,5 @@
-// The number of entries a namespace may have: one sysctl of the initial namespace for all of them, so only lowered as far as
-// no other test notices, by a helper that puts it back even when this process is killed.
+// The limit of entries per namespace: one sysctl of the initial namespace for all of them. So it is lowered only as far as no other test
+// notices, by a helper that restores it even if this process is killed.
 
 import { spawn } from 'node:child_process';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -8,7 +8,7 @@ import { join } from 'node:path';
 
 const MAX = '/proc/sys/net/netfilter/nf_conntrack_max';
 
-/** Entries of all namespaces together, roughly; undefined where the kernel does not tell. */
+/** Entries of all namespaces together, roughly; undefined if the kernel does not say. */
 function entriesEverywhere(): number | undefined {
   try {
     const slab = /^nf_conntrack +(\d+)/m.exec(readFileSync('/proc/slabinfo', 'latin1'))?.[1];
@@ -54,7 +54,7 @@ function holderLives(): boolean {
  */
 export async function withTableLimit(limit: number, work: () => Promise<void>): Promise<string | undefined> {
   let everywhere = entriesEverywhere();
-  // Tables of namespaces that were just left are freed a little later.
+  // Tables of namespaces that have just ended are freed a little later.
   for (let n = 0; n < 60 && everywhere !== undefined && everywhere > limit / 2; n++) {
     await new Promise((resolve) => setTimeout(resolve, 500));
     everywhere = entriesEverywhere();
@@ -65,7 +65,7 @@ export async function withTableLimit(limit: number, work: () => Promise<void>): 
   // `read` returns when our end of the pipe is closed, by us or by our death.
   const keeper = spawn('sh', ['-c', `echo ${limit} > ${MAX} && echo set; read line; echo ${before} > ${MAX}`], {
     stdio: ['pipe', 'pipe', 'ignore'],
-    detached: true, // an interrupt of the terminal is not for it
+    detached: true, // an interrupt from the terminal is not meant for it
   });
   const ended = new Promise<void>((resolve) => keeper.once('exit', () => resolve()));
   const set = await new Promise<boolean>((resolve) => {

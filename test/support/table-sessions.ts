@@ -1,5 +1,5 @@
-// Random calls of the library on a small world, right ones and wrong ones, to be made on several tables: what they give is put in a
-// form that can be compared. Left out is what the kernel leaves to chance or to the clock: ids, seconds that tick, times.
+// Random calls of the library on a small world, right and wrong ones, for several tables. Their results are converted to a form that can
+// be compared, without what the kernel leaves to chance or to the clock: ids, ticking seconds, times.
 
 import {
   type Conntrack,
@@ -15,7 +15,7 @@ import {
 } from '../../src/index.js';
 import type { Random } from './random.js';
 
-/** A call. `text` says what it is. */
+/** A call. `text` describes it. */
 export interface Call {
   readonly text: string;
   readonly run: (conntrack: Conntrack) => Promise<unknown>;
@@ -56,7 +56,7 @@ interface Identity {
   readonly version: 4 | 6;
   readonly protocol: number;
   readonly original: Side;
-  /** For addresses of a translation that no other flow has: where two want the same, the kernel takes a port at random. */
+  /** For translation addresses that no other flow has: if two flows need the same, the kernel picks a random port. */
   readonly number: number;
 }
 
@@ -66,7 +66,7 @@ export class Calls {
   readonly #made: Identity[] = [];
   /** Those that were created with a helper. */
   readonly #helped: Identity[] = [];
-  /** Timeouts are different hundreds of seconds: so it shows whether one was set, whatever has ticked since. */
+  /** Timeouts are different multiples of a hundred seconds, so that it shows whether one was set, however much has ticked since. */
   #timeouts = 10;
 
   constructor(random: Random, { tracked }: World) {
@@ -345,7 +345,7 @@ export class Calls {
   }
 }
 
-/** What a call came to: its result or error, in a form that can be compared. */
+/** The outcome of a call: its result or error, in a form that can be compared. */
 export async function outcomeOf({ run }: Call, conntrack: Conntrack): Promise<unknown> {
   try {
     return comparable(await run(conntrack));
@@ -360,7 +360,7 @@ function errorOf(error: ConntrackError): object {
   return { name, code, message, hint, ...(error instanceof KernelError ? { request: error.request, errno: error.errno } : {}) };
 }
 
-/** A table, in an order of its own. */
+/** A table, in a defined order. */
 export async function contentOf(conntrack: Conntrack): Promise<unknown> {
   const flows = await conntrack.list().toArray();
   return {
@@ -385,7 +385,7 @@ export function comparableEvents(events: readonly (FlowEvent | ExpectationEvent)
   }));
 }
 
-/** A copy without what is left to chance and to the clock; lists of flows, expectations and errors in an order of their own. */
+/** A copy without what is left to chance and to the clock; lists of flows, expectations and errors in a defined order. */
 export function comparable(value: unknown): unknown {
   if (value instanceof ConntrackError) return errorOf(value);
   if (Array.isArray(value)) {

@@ -1,4 +1,4 @@
-// A private table and the command under test on it: what tests of commands that change the table have in common.
+// A private table and the command under test on it: common code for tests of commands that change the table.
 
 import { splitWords } from './argv.js';
 import { Namespace, type RunOptions } from './namespace.js';

@@ -1,5 +1,5 @@
-// Real traffic: a client, a router and a server, joined by veth pairs; the router tracks, translates, marks, labels, zones.
-// Everything is sent by this project's own agents: no tool but ip and nft.
+// Real traffic: a client, a router and a server, joined by veth pairs; the router tracks, translates, marks, labels, zones. This
+// project's own agents send everything: no tools except ip and nft.
 
 import { Namespace } from './namespace.js';
 import { echoRequest, internetChecksum, LABELS, LONG_TIMEOUTS, quiet } from './population.js';
@@ -8,11 +8,11 @@ export const CLIENT = '10.7.0.2';
 export const SERVER = '10.8.0.2';
 const CLIENT6 = 'fd07::2';
 const SERVER6 = 'fd08::2';
-/** Addresses that exist only by translation. */
+/** Addresses that exist only through translation. */
 export const VIRTUAL = '10.8.0.99';
 const SNAT_ADDRESS = '10.8.0.77';
 
-/** What the router does with packets. Zones first: they are part of the lookup. */
+/** What the router does with packets. Zones come first, because they are part of the lookup. */
 const RULES = `
 table inet zones {
   chain early {
@@ -60,7 +60,7 @@ table ip6 nat6 {
 export interface TrafficOptions {
   accounting: boolean;
   timestamps: boolean;
-  /** Called when everything stands ready, before the first packet. */
+  /** Called when everything is ready, before the first packet. */
   watch?: (router: Namespace) => Promise<void>;
 }
 

@@ -1,4 +1,4 @@
-// Two namespaces that are kept alike: in one the reference changes the table, in the other the command under test.
+// Two identical namespaces: the reference changes the table in one, the command under test in the other.
 
 import { kernelTable } from './kernel-table.js';
 import { Namespace } from './namespace.js';
@@ -7,7 +7,7 @@ import { type CompareOptions, compareOutcomes, diffLines, type Outcome, toOutcom
 import { LABELS } from './population.js';
 import { REFERENCE, UNDER_TEST } from './project.js';
 
-/** Each has something that the other lacks: status and tags; marks, labels, helpers. */
+/** Each form has something that the other lacks: status and tags; marks, labels, helpers. */
 const FLOW_FORMS = [
   ['-o', 'save'],
   ['-o', 'labels'],
@@ -27,7 +27,7 @@ export const since = (started: number): CompareOptions => ({
   tolerance: Math.ceil((Date.now() - started) / 1000) + 1,
 });
 
-/** What makes right answers: the namespace of the reference. */
+/** The source of right answers: the namespace of the reference. */
 export interface Oracle {
   /** Runs the reference. */
   run(argv: readonly string[]): Promise<Outcome>;
@@ -89,7 +89,7 @@ export class Twins {
     ];
   }
 
-  /** Where the tables differ, attribute by attribute. */
+  /** The differences between the tables, attribute by attribute. */
   async kernelDifferences(started: number): Promise<string[]> {
     const faults: string[] = [];
     for (const table of ['flows', 'expectations'] as const) {

@@ -1,5 +1,4 @@
-// Commands that watch events side by side in one namespace: how to know that they listen, that they have read everything, and
-// what they showed.
+// Commands that watch events side by side in one namespace: finds out whether they listen and have read everything, and what they showed.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Namespace, RunOptions } from './namespace.js';
@@ -23,7 +22,7 @@ export async function listeners(namespace: Namespace): Promise<Listener[]> {
   });
 }
 
-/** Waits until something holds. @throws Error with `what` when it does not within ten seconds (or as told) */
+/** Waits until a condition holds. @throws Error with `what` if it does not within ten seconds (or as given) */
 export async function until(what: string, holds: () => Promise<boolean> | boolean, limit = 10_000): Promise<void> {
   for (const end = Date.now() + limit * SLOWNESS; ; await sleep(20)) {
     if (await holds()) return;
@@ -55,7 +54,7 @@ export class Watchers {
     return new Watchers(namespace, handles);
   }
 
-  /** Waits until all have read what was sent until now. */
+  /** Waits until all have read everything sent so far. */
   async drained(): Promise<void> {
     await until(
       'all events are read',
@@ -64,7 +63,7 @@ export class Watchers {
     );
   }
 
-  /** What watcher `index` has shown until now. */
+  /** What watcher `index` has shown so far. */
   async written(index: number): Promise<{ stdout: string; stderr: string }> {
     const { stdout, stderr } = await this.#namespace.ask('written', this.#handles[index]!);
     return { stdout: Buffer.from(stdout).toString('latin1'), stderr: Buffer.from(stderr).toString('latin1') };
