@@ -13,7 +13,7 @@ import { OPTIONS, type OptionRow } from '../../src/cli/options.js';
 import { protocolOptions } from '../../src/cli/protocol-options.js';
 import { UsageError } from '../../src/cli/usage-error.js';
 import { compileFilter } from '../../src/ctnetlink/filter/compile.js';
-import { eventFilter } from '../../src/ctnetlink/filter/event-program.js';
+import { eventProgram } from '../../src/ctnetlink/filter/event-program.js';
 import { putKernelFilter, requiredFamily } from '../../src/ctnetlink/filter/kernel-plan.js';
 import { LabelMap } from '../../src/ctnetlink/label.js';
 import { PROTOCOLS } from '../../src/ctnetlink/protocols/index.js';
@@ -107,7 +107,7 @@ fuzz({ name: 'command lines', share: 0.35, sound: 0.01 }, (random) => {
   // What is legal can be worked with.
   const filter = flowFilter(invocation.values, []);
   compileFilter(filter);
-  eventFilter(filter);
+  eventProgram(filter);
   message.reset();
   message.begin(0x101, 0x301, 1, 0);
   putKernelFilter(message, filter, requiredFamily(filter), 'everything');
