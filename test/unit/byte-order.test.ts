@@ -1,5 +1,5 @@
-// On a machine of the other byte order everything reads the same: each fixture as that machine's kernel would send it, decoded and
-// written; what is sent; socket filters. And the order is known in one place only.
+// On a machine with the other byte order everything reads the same: each fixture as that machine's kernel would send it, decoded and
+// written; requests; socket filters. And only one place knows the order.
 
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
