@@ -24,7 +24,7 @@ export function didYouMean(word: string, candidates: Iterable<string>, prefix = 
   return name === undefined ? '' : `; did you mean ${prefix}${name}?`;
 }
 
-/** For a hint about an unknown name: the one that was meant, or all there are. */
+/** For a hint about an unknown name: the likely one, or all names. */
 export function suggest(word: string, names: Iterable<string>): string {
   const name = nearest(word, names);
   return name === undefined ? `known are ${[...names].join(', ')}` : `did you mean ${name}?`;

@@ -65,7 +65,7 @@ const MESSAGE = 8;
 /** What a second walk at the same time adds to the first: both wait for the same memory, and other work may want the processor. */
 const SECOND_WALK = 0.5;
 
-/** Two dumps must take less than this part of the time of one. */
+/** Two dumps must take less than this fraction of the time of one. */
 const WORTH_IT = 0.9;
 
 /** Entries in a sample. A third of the table is a fifth to a half of it. More cost too much: code that is new needs 10 µs for each. */
@@ -76,7 +76,7 @@ const THREAD_FROM = 4000;
 
 const ONE: DumpPlan = { dumps: [{ family: AF_UNSPEC }], order: 'in turn' };
 
-/** Chooses the dumps of a list of the table. Asks for nothing that does not matter. */
+/** Chooses the dumps of a list of the table. It requests only facts that matter. */
 export async function planDumps({ filter, zero, background }: DumpPurpose, facts: TableFacts): Promise<DumpPlan> {
   const family = requiredFamily(filter);
   if (family !== AF_UNSPEC) return { dumps: [{ family }], order: 'in turn' };
