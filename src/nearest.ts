@@ -1,6 +1,9 @@
 // "Did you mean": the name closest to a mistyped one.
 
-/** The candidate within a few slips of the pen (insert, delete, replace, swap; case is ignored), the closest first; `undefined` if none is close. */
+/**
+ * The candidate within a few slips of the pen (insert, delete, replace, swap; case is ignored), the closest first; `undefined` if none is
+ * close.
+ */
 export function nearest(word: string, candidates: Iterable<string>): string | undefined {
   if (word.length < 2 || word.length > 40) return undefined;
   const wanted = word.toLowerCase();
