@@ -6,6 +6,8 @@ import fc from 'fast-check';
 import { parseAddress } from '../ctnetlink/address.js';
 import { putTuple } from '../ctnetlink/encode.js';
 import { addressIs, type FlowFilter, MATCH_ALL, markIs, numberIs, portIs } from '../ctnetlink/filter/condition.js';
+import { kernelRequests } from '../ctnetlink/filter/kernel-requests.js';
+import { addressSet } from '../ctnetlink/filter/sets.js';
 import { AF_INET, AF_INET6, AF_UNSPEC } from '../ctnetlink/uapi/in.js';
 import { CTA_MARK, CTA_TUPLE_ORIG } from '../ctnetlink/uapi/nfnetlink-conntrack.js';
 import { createFlowView } from '../ctnetlink/view.js';
@@ -16,10 +18,28 @@ const UDP: FlowFilter = numberIs('protocol', 17);
 const MARK: FlowFilter = markIs(1, 0xffffffff);
 const FROM_IPV4: FlowFilter = addressIs('original', 'src', parseAddress('192.0.2.1')!);
 const FROM_IPV6: FlowFilter = addressIs('original', 'src', parseAddress('2001:db8::1')!);
+const TO_IPV4: FlowFilter = addressIs('original', 'dst', parseAddress('192.0.2.2')!);
+/** Two alternatives, in one family. */
+const EITHER: FlowFilter = { kind: 'any', of: [FROM_IPV4, TO_IPV4] };
+/** Four alternatives. */
+const HOST: FlowFilter = {
+  kind: 'address',
+  ends: (['original', 'reply'] as const).flatMap((side) => (['src', 'dst'] as const).map((end) => ({ side, end }))),
+  set: addressSet(parseAddress('192.0.2.1')!),
+};
+/** Two alternatives, one of each family. */
+const OF_BOTH: FlowFilter = { kind: 'any', of: [FROM_IPV4, FROM_IPV6] };
 
-/** A sample of 120 entries. `both`: how many of IPv4 and of IPv6 come in a dump of both families; `alone`: in one of each. */
-function sampleOf(both: readonly [number, number], alone = both): TableSample {
-  return { entries: 120, ipv4: { both: both[0], alone: alone[0] }, ipv6: { both: both[1], alone: alone[1] } };
+/**
+ * A sample of 120 entries. `both`: how many of IPv4 and of IPv6 come in a dump of both families; `alone`: in one of each;
+ * `alternatives`: in the dump of each alternative.
+ */
+function sampleOf(
+  both: readonly [number, number],
+  alone = both,
+  alternatives: readonly number[] = [both[0] + both[1]],
+): TableSample {
+  return { entries: 120, ipv4: { both: both[0], alone: alone[0] }, ipv6: { both: both[1], alone: alone[1] }, alternatives };
 }
 
 interface Known {
@@ -33,14 +53,14 @@ interface Known {
 
 /** @returns the plan in words, and what was asked for it; what is not given must not be asked for */
 async function planOf({ filter = MATCH_ALL, zero = false, background = false, entries, processors, sample }: Known) {
-  const asked: string[] = [];
+  const facts: string[] = [];
   const known = <T>(what: string, value: T | undefined): T => {
-    asked.push(what);
+    facts.push(what);
     assert.notEqual(value, undefined, `${what} is asked for`);
     return value!;
   };
   const plan = await planDumps(
-    { filter, zero, background },
+    { ...asked(filter), zero, background },
     {
       entries: () => known('entries', entries),
       processors: async () => known('processors', processors),
@@ -48,7 +68,13 @@ async function planOf({ filter = MATCH_ALL, zero = false, background = false, en
     },
   );
   const families = plan.dumps.map(({ family }) => ({ [AF_UNSPEC]: 'both', [AF_INET]: 'ipv4', [AF_INET6]: 'ipv6' })[family]);
-  return { families: families.join(' '), order: plan.order, asked: asked.join(' ') };
+  assert.equal(plan.of, plan.dumps.length > 1 && plan.dumps[0]!.atoms !== plan.dumps[1]!.atoms ? 'alternatives' : 'families');
+  return { families: families.join(' '), order: plan.order, asked: facts.join(' ') };
+}
+
+/** What a list with this filter can ask the kernel for. */
+function asked(filter: FlowFilter) {
+  return { requests: kernelRequests(filter, 'noIpv6Address', true)!, trusted: 'noIpv6Address' } as const;
 }
 
 const large = 200_000;
@@ -160,6 +186,58 @@ suite('two dumps', () => {
   });
 });
 
+suite('a dump for each alternative', () => {
+  const facts = 'entries processors sample';
+  const plan = (filter: FlowFilter, alternatives: readonly number[], known: Known = {}) =>
+    planOf({
+      filter,
+      entries: large,
+      processors: 2,
+      sample: sampleOf([80, filter === EITHER ? 0 : 40], undefined, alternatives),
+      ...known,
+    });
+
+  test('where few entries are of them: on a thread each, if there is another processor', async () => {
+    const threads = { families: 'ipv4 ipv4', order: 'threads', asked: facts };
+    assert.deepEqual(await plan(EITHER, [0, 0]), threads);
+    assert.deepEqual(await plan(EITHER, [1, 1], { background: true }), threads);
+    assert.deepEqual(await plan(EITHER, [1, 1], { processors: 8 }), threads);
+    assert.deepEqual(await plan(EITHER, [1, 1], { processors: 1 }), { ...threads, order: 'on the caller' });
+    assert.deepEqual(await plan(EITHER, [1, 1], { processors: 1, background: true }), { ...threads, order: 'in turn' });
+  });
+
+  test('where some are, as those of families', async () => {
+    assert.equal((await plan(EITHER, [9, 5])).order, 'shared thread');
+    assert.equal((await plan(EITHER, [9, 5], { processors: 8 })).order, 'threads');
+    assert.deepEqual(await plan(EITHER, [9, 5], { background: true }), { families: 'ipv4 ipv4', order: 'in turn', asked: facts });
+    assert.deepEqual(await plan(OF_BOTH, [0, 40]), { families: 'ipv4 ipv6', order: 'shared thread', asked: facts });
+  });
+
+  test('leaves threads to the program in the background', async () => {
+    const lanes = async (background: boolean, processors: number) => {
+      const four = asked(HOST);
+      const sample = sampleOf([120, 0], undefined, [1, 0, 0, 1]);
+      const found = await planDumps(
+        { ...four, zero: false, background },
+        { entries: () => large, processors: async () => processors, sample: async () => sample },
+      );
+      assert.equal(found.dumps.length, 4);
+      return found.lanes;
+    };
+    assert.deepEqual([await lanes(false, 1), await lanes(false, 2), await lanes(false, 8)], [1, 2, 4]);
+    assert.deepEqual([await lanes(true, 1), await lanes(true, 2), await lanes(true, 8)], [1, 2, 2]);
+  });
+
+  test('not where most are, nor in a small table', async () => {
+    assert.deepEqual(await plan(EITHER, [80, 80]), { families: 'ipv4', order: 'in turn', asked: facts });
+    assert.deepEqual(await planOf({ filter: EITHER, entries: 1000 }), { families: 'ipv4', order: 'in turn', asked: 'entries' });
+  });
+
+  test('not while counters are reset: all entries of the family come', async () => {
+    assert.deepEqual(await planOf({ filter: FROM_IPV4, zero: true }), { families: 'ipv4', order: 'in turn', asked: '' });
+  });
+});
+
 test('every family is dumped once, whatever is known', async () => {
   const counts = fc.tuple(fc.nat(120), fc.nat(120), fc.nat(120), fc.nat(120));
   await fc.assert(
@@ -202,7 +280,7 @@ suite('a sample', () => {
   const sampled = (filter: FlowFilter, zero = false) => {
     const { entries, ipv4, ipv6 } = TABLE.reduce(
       (sampler, view) => sampler.add(view),
-      new Sampler({ filter, zero, background: false }),
+      new Sampler({ ...asked(filter), zero, background: false }),
     );
     return { entries, ipv4, ipv6 };
   };
@@ -227,7 +305,7 @@ suite('a sample', () => {
   });
 
   test('is full at a bound', () => {
-    const sampler = new Sampler({ filter: MATCH_ALL, zero: false, background: false });
+    const sampler = new Sampler({ ...asked(MATCH_ALL), zero: false, background: false });
     while (!sampler.full) sampler.add(TABLE[0]!);
     assert.equal(sampler.entries, 128);
   });

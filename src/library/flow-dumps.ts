@@ -1,8 +1,9 @@
 // Dumps of flows: a plan (dump-plan.ts) run on sockets of a table, with what the kernel may filter in each request.
 
-import { compileFilter } from '../ctnetlink/filter/compile.js';
+import { compileFilter, type FlowPredicate } from '../ctnetlink/filter/compile.js';
 import type { FlowFilter } from '../ctnetlink/filter/condition.js';
-import { putKernelFilter, type TupleFilter } from '../ctnetlink/filter/kernel-plan.js';
+import { putAtoms, type TupleFilter } from '../ctnetlink/filter/kernel-plan.js';
+import { familyRequests, isOf, type KernelRequests, kernelRequests } from '../ctnetlink/filter/kernel-requests.js';
 import { AF_INET6, AF_UNSPEC } from '../ctnetlink/uapi/in.js';
 import { createFlowView, type View } from '../ctnetlink/view.js';
 import { KernelError } from '../errors.js';
@@ -42,12 +43,16 @@ export interface ScanOptions {
   readonly background?: boolean;
   /** How many threads can run at the same time. Default: as many as the process may use. For tests. */
   readonly processors?: number;
+  /** A table with fewer entries is listed in one dump. For tests. */
+  readonly severalDumpsFrom?: number;
 }
 
 /** How one dump of those a list is made of is run. */
 interface DumpWay extends Pick<DumpRequest, 'large' | 'thread'> {
   /** What the kernel may filter; `undefined`: nothing at all. */
   readonly trusted: TupleFilter | undefined;
+  /** Whether an entry that comes belongs to another dump. */
+  readonly isOther?: FlowPredicate | undefined;
 }
 
 const GET_BY_LIST: Readonly<Record<FlowList, RequestRow>> = {
@@ -56,11 +61,30 @@ const GET_BY_LIST: Readonly<Record<FlowList, RequestRow>> = {
   unconfirmed: CT_GET_UNCONFIRMED,
 };
 
-/** Which parts of a tuple this kernel may filter. A recording is not from this kernel, so it gets the requests that every kernel gets. */
-async function trustedFilter(family: number, transport: OpenTransport): Promise<TupleFilter> {
-  if (family !== AF_INET6 || !asksKernel(transport)) return 'noIpv6Address';
+/** What a list asks the kernel for. */
+export interface TableRequests {
+  readonly requests: KernelRequests;
+  readonly trusted: TupleFilter;
+}
+
+/**
+ * What a list has to ask the kernel for; `undefined`: nothing. A recording is not from this kernel, so it gets the requests that every
+ * kernel since 5.8 gets.
+ */
+export async function tableRequests(
+  filter: FlowFilter,
+  zero: boolean,
+  transport: OpenTransport,
+): Promise<TableRequests | undefined> {
+  if (zero) return { requests: familyRequests(filter), trusted: 'nothing' };
+  const requests = kernelRequests(filter, 'noIpv6Address', true);
+  if (!requests) return undefined;
+  const { common, alternatives } = requests;
+  if (!asksKernel(transport) || (common.family !== AF_INET6 && alternatives.length === 1))
+    return { requests, trusted: 'noIpv6Address' };
   const { kernelIsAtLeast } = await import('../wire/kernel.js'); // needed by few
-  return kernelIsAtLeast(7, 3) ? 'everything' : 'noIpv6Address';
+  const trusted = kernelIsAtLeast(7, 3) ? 'everything' : 'noIpv6Address';
+  return { requests: kernelRequests(filter, trusted, kernelIsAtLeast(5, 8))!, trusted };
 }
 
 /** Reads only the first part of a dump. */
@@ -82,31 +106,71 @@ export async function dumpPlanned(
   sockets: SocketPool,
   plan: DumpPlan,
   filter: FlowFilter,
+  trusted: TupleFilter,
   visitor: ScanVisitor,
   options: ScanOptions,
 ): Promise<void> {
   const { dumps, order } = plan;
-  const trusted = await Promise.all(dumps.map(({ family }) => trustedFilter(family, sockets.place.transport)));
+  const shares = plan.of === 'alternatives' ? new Shares(plan, trusted) : undefined;
   const shared = order === 'shared thread' ? new SharedThread() : undefined;
   const thread = order === 'on the caller' ? SharedThread.none() : shared;
   const large = dumps.length > 1 && order !== 'on the caller';
   // They begin in this order: the first has the thread.
   const run = (dump: PlannedDump, n: number) =>
-    dumpFlows(sockets, dump, filter, visitor, options, { trusted: trusted[n], large, thread });
-  if (order === 'shared thread' || order === 'threads') await allSettledFirstError(dumps.map(run));
-  else for (const [n, dump] of dumps.entries()) await run(dump, n);
+    dumpFlows(sockets, dump, filter, visitor, options, { trusted, large, thread, isOther: shares?.isOther(n) });
+  const left = [...dumps.entries()];
+  const lane = async () => {
+    for (let next = left.shift(); next && !shares?.complete; next = left.shift())
+      try {
+        await run(next[1], next[0]);
+      } catch (error) {
+        left.length = 0;
+        throw error;
+      }
+  };
+  await allSettledFirstError(Array.from({ length: plan.lanes }, lane));
+}
+
+/**
+ * Which entry belongs to which of the dumps of alternatives: to the first whose alternative it is of. That compares nothing that changes,
+ * so an entry that exists throughout is shown once. If an entry comes that is not of the alternative, the kernel ignores what it has been
+ * asked for, and everything comes: then this dump has what those before it have not, and those behind it are not needed. Dumps that run
+ * at the same time keep to their own.
+ */
+class Shares {
+  readonly #owners: readonly FlowPredicate[];
+  readonly #atOnce: boolean;
+  complete = false;
+
+  constructor({ dumps, lanes }: DumpPlan, trusted: TupleFilter) {
+    this.#owners = dumps.map(({ atoms }) => isOf(atoms, trusted));
+    this.#atOnce = lanes > 1;
+  }
+
+  /** Whether an entry that comes in dump `n` belongs to another one. */
+  isOther(n: number): FlowPredicate {
+    const own = this.#owners[n]!;
+    return (view) => {
+      if (!own(view)) {
+        if (this.#atOnce) return true;
+        this.complete = true;
+      }
+      for (let i = 0; i < n; i++) if (this.#owners[i]!(view)) return true;
+      return false;
+    };
+  }
 }
 
 /** Visits the entries of one dump. */
 export async function dumpFlows(
   sockets: SocketPool,
-  { family }: PlannedDump,
+  { family, atoms }: PlannedDump,
   filter: FlowFilter,
   visitor: ScanVisitor,
   options: ScanOptions,
   way: DumpWay,
 ): Promise<void> {
-  const { trusted, thread } = way;
+  const { trusted, thread, isOther } = way;
   // The other lists cannot be reset: there `zero` is without effect, as in the C tool.
   const request =
     options.zero && (options.list ?? 'conntrack') === 'conntrack' ? CT_GET_CTRZERO : GET_BY_LIST[options.list ?? 'conntrack'];
@@ -118,7 +182,7 @@ export async function dumpFlows(
     message: (bytes: Uint8Array, at: number, end: number) => {
       begun = true;
       view.decode(bytes, at, end);
-      if (repeats.isRepeat(view, at) || (wanted && !wanted(view))) return;
+      if (repeats.isRepeat(view, at) || isOther?.(view) || (wanted && !wanted(view))) return;
       visitor.entry(view);
     },
     endDatagram: (bytes: Uint8Array) => repeats.endDatagram(bytes),
@@ -128,7 +192,7 @@ export async function dumpFlows(
   // With `zero`, only the family narrows the dump: the counters of every entry that is dumped are reset.
   let filtered = false;
   const build = (tuple: TupleFilter | undefined) => (out: MessageWriter) => {
-    if (tuple && !options.zero) filtered = putKernelFilter(out, filter, family, tuple);
+    if (tuple && !options.zero) filtered = putAtoms(out, atoms, family, tuple);
   };
   const large = way.large || options.background;
   // Whatever has been received has been reset, so receive no more than needed, in case nobody reads it.

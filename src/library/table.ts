@@ -5,7 +5,7 @@ import { type ExpectationSpec, putExpectation } from '../ctnetlink/expectation-s
 import { S } from '../ctnetlink/fields.js';
 import { compileFilter } from '../ctnetlink/filter/compile.js';
 import type { FlowFilter } from '../ctnetlink/filter/condition.js';
-import { exactKey, requiredFamily } from '../ctnetlink/filter/kernel-plan.js';
+import { exactKey } from '../ctnetlink/filter/kernel-plan.js';
 import type { Family } from '../ctnetlink/flow.js';
 import { changesFlow, type FlowChange, hasLabels } from '../ctnetlink/flow-change.js';
 import { type FlowSpec, putFlow } from '../ctnetlink/flow-spec.js';
@@ -20,7 +20,7 @@ import type { MessageWriter } from '../wire/message.js';
 import { NLM_F_CREATE, NLM_F_EXCL } from '../wire/uapi/netlink.js';
 import { planDumps } from './dump-plan.js';
 import { type ChangeResult, emptyResult, flowDeleter, flowUpdater, updateKeys } from './flow-changes.js';
-import { dumpFlows, dumpPlanned, type ScanOptions, type ScanVisitor, sampleTable } from './flow-dumps.js';
+import { dumpFlows, dumpPlanned, type ScanOptions, type ScanVisitor, sampleTable, tableRequests } from './flow-dumps.js';
 import { createEncoded, createPlaced, noLabelRoom } from './load/create-flows.js';
 import type { EncodedFlows, EncodedPlace } from './load/encoded-flows.js';
 import {
@@ -36,8 +36,10 @@ import {
 } from './requests.js';
 import { type ConntrackOptions, type SocketPlace, SocketPool } from './socket-pool.js';
 
-/** How to run a change of many flows. */
-export interface ChangeOptions extends Pick<ScanVisitor, 'beginBatch' | 'pause'>, Pick<ScanOptions, 'background'> {}
+/** How a change of many flows is run. */
+export interface ChangeOptions
+  extends Pick<ScanVisitor, 'beginBatch' | 'pause'>,
+    Pick<ScanOptions, 'background' | 'processors' | 'severalDumpsFrom'> {}
 
 /** Entries in the table, and how many this network namespace may have. */
 export interface TableCount {
@@ -65,20 +67,25 @@ export class ConntrackTable {
    */
   async scan(filter: FlowFilter, visitor: ScanVisitor, options: ScanOptions = {}): Promise<void> {
     const { list = 'conntrack', zero = false, background = false } = options;
-    const family = requiredFamily(filter);
-    if (list !== 'conntrack') return dumpFlows(this.#sockets, { family }, filter, visitor, options, { trusted: undefined });
+    const asked = await tableRequests(filter, zero, this.#sockets.place.transport);
+    if (!asked) return; // it wants nothing
+    const { requests, trusted } = asked;
+    const { common } = requests;
+    const { family } = common;
+    if (list !== 'conntrack')
+      return dumpFlows(this.#sockets, { family, atoms: common }, filter, visitor, options, { trusted: undefined });
     const key = zero ? undefined : exactKey(filter);
     if (key && family !== AF_UNSPEC) {
       await visitor.beginBatch?.();
       if (this.#visitEntry({ family, original: key.tuple, zone: key.zone }, filter, visitor) || !key.orElsewhere) return;
     }
-    const purpose = { filter, zero, background };
+    const purpose = { requests, trusted, zero, background, severalFrom: options.severalDumpsFrom };
     const plan = await planDumps(purpose, {
       entries: () => this.count().entries,
       processors: async () => options.processors ?? (await import('../wire/processors.js')).processors(),
       sample: () => sampleTable(this.#sockets, purpose),
     });
-    await dumpPlanned(this.#sockets, plan, filter, visitor, options);
+    await dumpPlanned(this.#sockets, plan, filter, trusted, visitor, options);
   }
 
   /** As `scan`, for the one entry with this key. @returns whether it exists and matches; an empty list is not an error */
@@ -161,13 +168,13 @@ export class ConntrackTable {
   async delete(
     filter: FlowFilter,
     deleted: (view: View) => void,
-    { beginBatch, pause, background = false }: ChangeOptions = {},
+    { beginBatch, pause, background = false, ...how }: ChangeOptions = {},
   ): Promise<ChangeResult> {
     const result = emptyResult();
     await this.#sockets.with(async (channel) => {
       const deleter = flowDeleter(channel, result, deleted, background);
       const entry = (view: View) => deleter.add(view);
-      await this.scan(filter, { entry, beginBatch, pause: () => both(deleter.pause(), pause) }, { background });
+      await this.scan(filter, { entry, beginBatch, pause: () => both(deleter.pause(), pause) }, { ...how, background });
       await deleter.finish();
     });
     return result;
@@ -188,19 +195,21 @@ export class ConntrackTable {
   }
 
   /**
-   * Updates flows by their keys, no more than a batch of them, on another thread. Each is read first, because the kernel sets status bits
-   * and tags as a whole and does not check ids: a flow that has another id now is left alone.
+   * Updates flows by their keys, no more than a batch of them, on another thread. Each is asked for first, since the kernel sets status
+   * bits and tags as a whole and does not look at ids: what has another id by then is left alone.
    */
   updateKeys(keys: readonly FlowKey[], changeOf: (index: number) => FlowChange, result: ChangeResult): Promise<void> {
     return this.#sockets.with((channel) => updateKeys(channel, result, keys, changeOf));
   }
 
-  /** Updates the flows that match the filter. `updated` gets each as the kernel has it afterwards. */
+  /**
+   * Updates the flows that the filter wants. `updated` gets each as the kernel has it afterwards.
+   */
   async update(
     filter: FlowFilter,
     change: FlowChange,
     updated: (view: View) => void,
-    { beginBatch, pause, background = false }: ChangeOptions = {},
+    { beginBatch, pause, background = false, ...how }: ChangeOptions = {},
   ): Promise<ChangeResult> {
     const result = emptyResult();
     await this.#sockets.with(async (channel) => {
@@ -212,15 +221,15 @@ export class ConntrackTable {
           result.unchanged++;
         }
       };
-      await this.scan(filter, { entry, beginBatch, pause: () => both(updater.pause(), pause) }, { background });
+      await this.scan(filter, { entry, beginBatch, pause: () => both(updater.pause(), pause) }, { ...how, background });
       await updater.finish();
     });
     return result;
   }
 
   /**
-   * Creates a flow, or with `mayExist` updates an existing one.
-   * @throws KernelError, with `code` EEXIST if it exists, ENOSPC if it is in the table now but lacks its labels
+   * Creates a flow, or with `mayExist` updates the one that is there.
+   * @throws KernelError, with `code` EEXIST when it is there, ENOSPC when it is there now and lacks nothing but its labels
    */
   create(flow: FlowSpec, options: { readonly mayExist?: boolean } = {}): void {
     const flags = NLM_F_CREATE | (options.mayExist ? 0 : NLM_F_EXCL);
@@ -232,7 +241,7 @@ export class ConntrackTable {
 
   /**
    * Creates many flows in one send. `failed` gets each refusal with the flow's index; the others are in the table, but those that
-   * `unlabelled` gets lack their labels. @returns how many flows existed and got only what existing ones can take
+   * `unlabelled` gets lack their labels. @returns how many flows were there and got only what those can take
    */
   createEncoded(
     flows: EncodedFlows,
@@ -253,7 +262,7 @@ export class ConntrackTable {
     return this.#sockets.with((channel) => createPlaced(channel, places, failed, unlabelled, background));
   }
 
-  /** Reads a flow that was just created, with the same request: a GET uses only its key. A flow that has already gone counts as right. */
+  /** Asks for a flow that was just created, by the request for it: a GET looks at its key alone. One that is gone is as it should be. */
   #isLabelled(family: number, build: (message: MessageWriter) => void, labelled: (view: View) => boolean): boolean {
     const view = createFlowView();
     let found = true;
@@ -280,19 +289,19 @@ export class ConntrackTable {
         return;
       }
     }
-    // A version other than 0 means: respect the family.
+    // A version other than 0 means: heed the family.
     const version = family === AF_UNSPEC ? 0 : 1;
     await this.#sockets.with((channel) => channel.transactAsync(CT_DELETE, family, undefined, version));
   }
 
-  /** Creates an expectation. @throws KernelError, with `code` ENOENT if the master does not exist */
+  /** Creates an expectation. @throws KernelError, with `code` ENOENT when the master does not exist */
   createExpectation(expectation: ExpectationSpec): void {
     const extra = { flags: NLM_F_CREATE | NLM_F_EXCL };
     const build = (message: MessageWriter) => putExpectation(message, expectation);
     this.#sockets.transact(EXP_NEW, expectation.family, build, undefined, extra);
   }
 
-  /** Deletes the expectation with one complete tuple. @throws KernelError, with `code` ENOENT if there is none */
+  /** Deletes the expectation of one complete tuple. @throws KernelError, with `code` ENOENT when there is none */
   deleteExpectation(family: number, tuple: TupleSpec): void {
     const build = (message: MessageWriter) => putTuple(message, CTA_EXPECT_TUPLE, tuple);
     this.#sockets.transact(EXP_DELETE, family, build);
@@ -303,12 +312,12 @@ export class ConntrackTable {
     this.#sockets.transact(EXP_DELETE, AF_UNSPEC, undefined);
   }
 
-  /** Its namespace, for code that opens its own sockets there. */
+  /** Where it is: for others that open something of their own there. */
   get place(): SocketPlace {
     return this.#sockets.place;
   }
 
-  /** Idempotent. Calls in progress end by themselves, or at their next pause with a ClosedError. */
+  /** Idempotent. What is under way ends by itself, or at its next pause with ClosedError. */
   close(): void {
     this.#sockets.close();
   }

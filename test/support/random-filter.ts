@@ -209,3 +209,27 @@ export function randomFilter(random: Random, depth = 3, kinds: readonly FlowCond
   const of = Array.from({ length: random.pick([0, 1, 2, 2, 2, 3, 3, 4]) }, part);
   return { kind: random.chance(0.5) ? 'all' : 'any', of };
 }
+
+/** The ends of both directions. */
+const FOUR_ENDS = (['original', 'reply'] as const).flatMap((side) =>
+  (['src', 'dst'] as const).map((end: End) => ({ side, end })),
+);
+
+/** A filter that may make several dumps: a disjunction with addresses of the pools, alone or among other conditions. */
+export function randomAlternatives(
+  random: Random,
+  v4: readonly (readonly number[])[] = POOL.v4,
+  v6: readonly (readonly number[])[] = POOL.v6,
+): FlowFilter {
+  const pool = random.chance(0.8) ? v4 : v6;
+  const address = () => addressSet(Uint8Array.from(random.pick(random.chance(0.9) ? pool : v6)));
+  const some = () => unionOfAddresses(Array.from({ length: random.pick([1, 1, 2, 3]) }, address));
+  const part = (): FlowFilter => {
+    const condition: FlowFilter = random.chance(0.2)
+      ? { kind: 'natTo', nat: random.pick(['src', 'dst']), set: some() }
+      : { kind: 'address', ends: random.sample(FOUR_ENDS, random.pick([1, 1, 1, 2, 4])), set: some() };
+    return random.chance(0.6) ? condition : { kind: 'all', of: [randomFilter(random, 1), condition] };
+  };
+  const any: FlowFilter = { kind: 'any', of: Array.from({ length: random.pick([1, 2, 2, 3]) }, part) };
+  return random.chance(0.5) ? any : { kind: 'all', of: [any, randomFilter(random, 1)] };
+}

@@ -1,4 +1,4 @@
-// The JSON writers print what the library's objects give: for every fixture, and for random messages.
+// What the JSON writers print is what the library's objects give: for every fixture, and for messages made by chance.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

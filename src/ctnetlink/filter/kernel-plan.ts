@@ -123,18 +123,31 @@ class AtomDraft implements Atoms {
     const socket = isOneSocket(set) ? set.sockets[0] : undefined;
     const address = addresses?.[0] ?? socket?.address;
     if (!address) return;
-    const before = this[side][end];
-    if (before && !sameAddress(before, address)) this.possible = false;
-    this[side][end] = address;
+    this.requireTuple(side, { [end]: address });
     if (socket) this.requirePort({ side, end }, [socket.port, socket.port]);
   }
 
   requirePort({ side, end }: TupleEnd, ranges: Ranges): void {
     const port = single(ranges);
     if (side === 'master' || port === undefined) return;
-    const member = end === 'src' ? 'sport' : 'dport';
-    if (this[side][member] !== undefined && this[side][member] !== port) this.possible = false;
-    this[side][member] = port;
+    this.requireTuple(side, { [end === 'src' ? 'sport' : 'dport']: port });
+  }
+
+  /** Members that are absent say nothing. */
+  requireTuple(side: Side, tuple: TupleSpec): void {
+    const before = this[side];
+    for (const end of ['src', 'dst'] as const) {
+      const address = tuple[end];
+      if (!address) continue;
+      if (before[end] && !sameAddress(before[end], address)) this.possible = false;
+      before[end] = address;
+    }
+    for (const member of ['sport', 'dport', 'icmpType', 'icmpCode', 'icmpId'] as const) {
+      const value = tuple[member];
+      if (value === undefined) continue;
+      if (before[member] !== undefined && before[member] !== value) this.possible = false;
+      before[member] = value;
+    }
   }
 }
 
@@ -142,7 +155,7 @@ function isOneSocket({ v4, v6, masked, sockets, names }: AddressSet): boolean {
   return sockets.length === 1 && v4.length + v6.length + masked.length + names.length === 0;
 }
 
-function sameAddress(a: AddressBytes, b: AddressBytes): boolean {
+export function sameAddress(a: AddressBytes, b: AddressBytes): boolean {
   return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }
 
@@ -153,6 +166,21 @@ export function atomsOf(filter: FlowFilter): Atoms | undefined {
   for (const { condition, wanted } of requiredLeaves(filter))
     if (wanted) require(draft, condition);
     else exclude(draft, condition);
+  return draft.possible ? draft : undefined;
+}
+
+/** What all entries have that have both; `undefined`: there are none. */
+export function bothOf(a: Atoms, b: Atoms): Atoms | undefined {
+  const draft = new AtomDraft();
+  for (const { family, protonum, original, reply, mark, set, clear, zone } of [a, b]) {
+    draft.requireFamily(family);
+    if (protonum !== undefined) draft.requireProtocol(protonum);
+    draft.requireTuple('original', original);
+    draft.requireTuple('reply', reply);
+    draft.requireMark(mark.value, mark.mask);
+    draft.requireStatus(set, clear);
+    if (draft.zone === 0) draft.zone = zone;
+  }
   return draft.possible ? draft : undefined;
 }
 
@@ -171,7 +199,7 @@ function require(draft: AtomDraft, c: FlowCondition): void {
       else if (isZone(c.field)) draft.zone = draft.zone === 0 ? value : draft.zone;
       else {
         const member = ICMP_FIELDS[c.field];
-        if (member) draft.original[member] = value;
+        if (member) draft.requireTuple('original', { [member]: value });
       }
       return;
     }
@@ -182,7 +210,7 @@ function require(draft: AtomDraft, c: FlowCondition): void {
       return;
     case 'port':
       if (c.ends.every(({ side }) => side === 'master')) draft.requireStatus(IPS_EXPECTED, 0);
-      else if (c.of === 'key') draft.requireProtocol(gre.number);
+      else if (c.of === 'key' && c.ends.every(({ side }) => side !== 'master')) draft.requireProtocol(gre.number);
       if (c.ends.length === 1) draft.requirePort(c.ends[0]!, c.ranges);
       return;
     case 'state': {
@@ -301,13 +329,22 @@ export function requiredProtocol(filter: FlowFilter): number | undefined {
  */
 export type TupleFilter = 'nothing' | 'noIpv6Address' | 'everything';
 
+/** Whether the kernel is asked for an address. */
+export function asksAddress(address: AddressBytes, trusted: TupleFilter): boolean {
+  return trusted === 'everything' || (trusted === 'noIpv6Address' && familyOf(address) === AF_INET);
+}
+
+/** As `putAtoms`, for what all entries have that the filter wants. */
+export function putKernelFilter(message: MessageWriter, filter: FlowFilter, family: number, trusted: TupleFilter): boolean {
+  const atoms = atomsOf(filter);
+  return atoms !== undefined && putAtoms(message, atoms, family, trusted);
+}
+
 /**
  * Appends the attributes that make the kernel filter a dump; the caller puts `family` into the header.
  * @returns whether CTA_FILTER was used
  */
-export function putKernelFilter(message: MessageWriter, filter: FlowFilter, family: number, trusted: TupleFilter): boolean {
-  const atoms = atomsOf(filter);
-  if (!atoms) return false;
+export function putAtoms(message: MessageWriter, atoms: Atoms, family: number, trusted: TupleFilter): boolean {
   const { mark, set, clear, zone } = atoms;
   if (mark.mask !== 0) {
     message.be32(CTA_MARK, mark.value);
@@ -322,19 +359,22 @@ export function putKernelFilter(message: MessageWriter, filter: FlowFilter, fami
 }
 
 /** Whether the kernel could filter by tuple, had the dump a family: ports and ICMP fields count with a protocol only. */
-export function filtersByTuple(filter: FlowFilter): boolean {
-  return requiredProtocol(filter) !== undefined;
+export function filtersByTuple({ protonum }: Atoms): boolean {
+  return protonum !== undefined;
 }
 
 /**
- * Whether the kernel sends an entry in a dump of one family, or of both (AF_UNSPEC). For estimates: addresses are left out, and ports of
- * some protocols and what older kernels cannot do are taken for filtered.
+ * Whether the kernel sends an entry in a dump of one family, or of both (AF_UNSPEC). For estimates: ports of some protocols and what
+ * older kernels cannot do are taken for filtered.
  */
-export function isSent(atoms: Atoms, view: View, family: number): boolean {
+export function isSent(atoms: Atoms, view: View, family: number, trusted: TupleFilter): boolean {
+  if (family !== AF_UNSPEC && view.family !== family) return false;
   if (((view.be32(S.mark) ^ atoms.mark.value) & atoms.mark.mask) !== 0) return false;
   if ((view.be32(S.status) & (atoms.set | atoms.clear)) !== (atoms.set | 0)) return false;
   if (atoms.zone !== 0 && !ZONE_SLOTS.some((slot) => view.be16(slot) === atoms.zone)) return false;
-  if (family === AF_UNSPEC || atoms.protonum === undefined) return true;
+  if (family === AF_UNSPEC) return true;
+  if (!hasAddresses(view, ORIGINAL, atoms.original, trusted) || !hasAddresses(view, REPLY, atoms.reply, trusted)) return false;
+  if (atoms.protonum === undefined) return true;
   return (
     view.u8(ORIGINAL + T.protonum) === atoms.protonum &&
     hasTuple(view, ORIGINAL, atoms.original) &&
@@ -343,6 +383,17 @@ export function isSent(atoms: Atoms, view: View, family: number): boolean {
 }
 
 const ZONE_SLOTS = [S.zone, ORIGINAL + T.tupleZone, REPLY + T.tupleZone];
+
+function hasAddresses(view: View, base: Direction, tuple: TupleSpec, trusted: TupleFilter): boolean {
+  for (const end of ['src', 'dst'] as const) {
+    const address = tuple[end];
+    if (!address || !asksAddress(address, trusted)) continue;
+    const v4 = address.length === 4;
+    const at = view.offset(base + (end === 'src' ? (v4 ? T.v4Src : T.v6Src) : v4 ? T.v4Dst : T.v6Dst));
+    if (at === 0 || !address.every((byte, i) => view.bytes[at + i] === byte)) return false;
+  }
+  return true;
+}
 
 function hasTuple(view: View, base: Direction, { sport, dport, icmpType, icmpCode, icmpId }: TupleSpec): boolean {
   return (
@@ -362,14 +413,13 @@ function putTupleFilter(message: MessageWriter, atoms: Atoms, family: number, tr
     tuples.original.protonum = protonum;
     flags.original |= CTA_FILTER_F_CTA_PROTO_NUM;
   }
-  const addresses = family === AF_INET || trusted === 'everything';
   // For other protocols the kernel ignores the port flags.
   const ports = protonum === tcp.number || protonum === udp.number;
   for (const side of ['original', 'reply'] as const satisfies readonly Side[]) {
     const wanted = atoms[side];
     for (const end of ['src', 'dst'] as const) {
       const address = wanted[end];
-      if (!address || !addresses || familyOf(address) !== family) continue;
+      if (!address || familyOf(address) !== family || !asksAddress(address, trusted)) continue;
       tuples[side][end] = address;
       flags[side] |= end === 'src' ? CTA_FILTER_F_CTA_IP_SRC : CTA_FILTER_F_CTA_IP_DST;
     }
