@@ -3,8 +3,8 @@
 //
 //   client 10.0.0.2 ── 10.0.0.1 router 203.0.113.1 ── 203.0.113.2 server        (and the same with IPv6)
 //
-// The process that is started re-executes itself as the router; client and server are its children. All of them end with
-// their standard input, so that nothing is left behind whatever happens.
+// The process that is started re-executes itself as the router; client and server are its children. All of them end with their standard
+// input, so nothing is left behind whatever happens.
 
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import dgram from 'node:dgram';

@@ -1,11 +1,11 @@
-// For esbuild: sources import the library through its index, src/library/index.ts. In a bundle that would evaluate all of it at every
-// start. So an import of the index becomes imports of the files that have the names: what is lazy stays lazy.
+// For esbuild: sources import the library through its index, src/library/index.ts. In a bundle, that would evaluate the whole library at
+// every start. So an import of the index becomes imports of the files that have the names, and lazy parts stay lazy.
 
 import { readFileSync } from 'node:fs';
 
 const FACE = /^(import|export)\s+(type\s+)?\{([^}]*)\}\s*from\s*'((?:\.\.?\/)+library\/)index\.js';/gm;
 const LAZY = /const \{ (\w+) \} = await import\('((?:\.\.?\/)+library\/)index\.js'\)/g;
-/** Whatever names the index. */
+/** Matches every path to the index. */
 const ANY = /['"][./]*library\/index\.js['"]/;
 
 export function libraryFace(root) {

@@ -1,4 +1,5 @@
-// Runs test files, and runs them again after each change below src/ or test/. No build is needed: esbuild strips the types in half a second.
+// Runs test files, and runs them again after each change below src/ or test/. It needs no build: esbuild strips the types in half a
+// second.
 //
 //   npm run watch -- src/format/safe-bytes.test.ts               until Ctrl-C; after each run it checks the types, too
 //   npm run watch -- --once src/format/safe-bytes.test.ts        one run; its exit status is that of the tests

@@ -1,5 +1,5 @@
-// Every error class of the package. `code` is stable API, `message` is for people, `hint` says what to do when that is known. Both are
-// one line of safe text, whatever was quoted in them.
+// Every error class of the package. `code` is stable API, `message` is for people, `hint` says what to do, if known. Both are one line of
+// safe text, whatever they quote.
 
 import { safeText } from './safe-text.js';
 
@@ -7,7 +7,7 @@ import { safeText } from './safe-text.js';
 export abstract class ConntrackError extends Error {
   /** Stable identifier: an errno name such as `EPERM`, or a word of our own such as `DECODE`. */
   abstract readonly code: string;
-  /** What the user can do about it, when known. */
+  /** What the user can do about it, if known. */
   readonly hint: string | undefined;
 
   constructor(message: string, options?: ErrorOptions & { hint?: string | undefined }) {
@@ -46,9 +46,9 @@ export class SystemError extends ConntrackError {
 }
 
 /**
- * The kernel refused a request (NLMSG_ERROR, or NLMSG_DONE with a result).
- * `detail` is the kernel's own text and `offset` the place of the attribute it means, from the start of the request;
- * both only when the kernel sent an extended acknowledgement. Source: docs/kernel.md 1.3, 1.6.
+ * The kernel refused a request (NLMSG_ERROR, or NLMSG_DONE with a result). `detail` is the kernel's own text and `offset` the place of
+ * the attribute it means, from the start of the request; both only if the kernel sent an extended acknowledgement. Source: docs/kernel.md
+ * 1.3, 1.6.
  */
 export class KernelError extends ConntrackError {
   readonly code: string;
@@ -82,12 +82,12 @@ export class KernelError extends ConntrackError {
   }
 }
 
-/** Whether the kernel refused a request because what it names is not there. For a new entry: its master. @internal */
+/** Whether the kernel refused a request because what it names does not exist. For a new entry: its master. @internal */
 export function isMissing(error: unknown): error is KernelError {
   return error instanceof KernelError && error.code === 'ENOENT';
 }
 
-/** There is no kernel to talk to here: this is not Linux, or koffi has no binary for this processor, or it is not installed. */
+/** There is no kernel to talk to: this is not Linux, or koffi has no binary for this processor, or it is not installed. */
 export class PlatformError extends ConntrackError {
   readonly code = 'PLATFORM';
 }
@@ -103,12 +103,15 @@ export class DecodeError extends ConntrackError {
   }
 }
 
-/** The kernel promised an answer that did not come: the request was not understood or was cut. */
+/** An expected answer of the kernel did not arrive: it did not understand the request, or the request was truncated. */
 export class NoAnswerError extends ConntrackError {
   readonly code = 'NO_ANSWER';
 }
 
-/** A network namespace cannot be found or entered. `code` is the errno's name: ENOENT, EPERM, EACCES, EINVAL (it is something else). */
+/**
+ * A network namespace cannot be found or entered. `code` is the errno's name: ENOENT, EPERM, EACCES, EINVAL (it is not a network
+ * namespace).
+ */
 export class NamespaceError extends ConntrackError {
   readonly code: string;
 
@@ -123,7 +126,7 @@ export class ClosedError extends ConntrackError {
   readonly code = 'CLOSED';
 }
 
-/** A value cannot be what it was given as: an address, a number, a name. `code` is stable. */
+/** A value is invalid: an address, a number, a name. `code` is stable. */
 export class ValueError extends ConntrackError {
   readonly code = 'VALUE';
 }

@@ -1,6 +1,9 @@
 // "Did you mean": the name closest to a mistyped one.
 
-/** The candidate within a few slips of the pen (insert, delete, replace, swap; case is ignored), the closest first; `undefined` if none is close. */
+/**
+ * The candidate within a few slips of the pen (insert, delete, replace, swap; case is ignored), the closest first; `undefined` if none is
+ * close.
+ */
 export function nearest(word: string, candidates: Iterable<string>): string | undefined {
   if (word.length < 2 || word.length > 40) return undefined;
   const wanted = word.toLowerCase();
@@ -24,7 +27,7 @@ export function didYouMean(word: string, candidates: Iterable<string>, prefix = 
   return name === undefined ? '' : `; did you mean ${prefix}${name}?`;
 }
 
-/** For a hint about an unknown name: the one that was meant, or all there are. */
+/** For a hint about an unknown name: the likely one, or all names. */
 export function suggest(word: string, names: Iterable<string>): string {
   const name = nearest(word, names);
   return name === undefined ? `known are ${[...names].join(', ')}` : `did you mean ${name}?`;

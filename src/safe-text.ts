@@ -1,10 +1,10 @@
-// Text from outside made harmless for whoever reads it: names of programs, helpers, namespaces and files, texts of the kernel. What
-// could act on a terminal, end a line or change the order of its letters is written as an escape. Here are the facts and the form for
-// strings; format/safe-bytes.ts has the form for bytes.
+// Makes text from outside harmless: names of programs, helpers, namespaces and files, texts of the kernel. Characters that could control
+// a terminal, end a line or change the direction of writing are escaped. This file has the facts and the code for strings;
+// format/safe-bytes.ts has the code for bytes.
 
 /**
- * First and last of each range of characters that are not shown as they are. Zero-width joiners are not among them: scripts and
- * emoji need them.
+ * First and last of each range of characters that are escaped. Zero-width joiners are not among them, because scripts and emoji need
+ * them.
  */
 const UNSAFE = [
   [0x00, 0x1f], // C0: newline, escape and so on
@@ -19,7 +19,7 @@ const UNSAFE = [
   [0xfffe, 0xffff], // no characters; XML cannot hold them
 ] as const;
 
-/** Whether a character is written as an escape. */
+/** Whether a character is escaped. */
 export function isUnsafe(codePoint: number): boolean {
   if (codePoint >= 0x20 && codePoint < 0x7f) return false; // nearly all
   for (const [first, last] of UNSAFE) if (codePoint <= last) return codePoint >= first;
@@ -41,12 +41,12 @@ export function jsonEscapeOf(codePoint: number): string {
   return `\\u${codePoint.toString(16).padStart(4, '0')}`;
 }
 
-/** The text with escapes in it: one line that any terminal can be given. Safe text stays as it is, so twice is as good as once. */
+/** The text with escapes: one line that is safe for any terminal. Safe text is unchanged, so escaping twice does no harm. */
 export function safeText(text: string): string {
   return replaced(text, escapeOf);
 }
 
-/** As `JSON.stringify`, with such characters as escapes of JSON: what is parsed is the same. */
+/** As `JSON.stringify`, but with JSON escapes for such characters, so that parsing gives the same text. */
 export function safeJson(value: unknown): string {
   return replaced(JSON.stringify(value), jsonEscapeOf);
 }

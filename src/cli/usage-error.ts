@@ -6,7 +6,10 @@ import { safeText } from '../safe-text.js';
 /** What the command exits with: 2 for a wrong command line, 1 for the few wrong values of docs/behaviour.md 2.4. */
 export type UsageStatus = 1 | 2;
 
-/** The command line is wrong. The message is one line that names the option, and the command where it matters; the hint says where to read on. */
+/**
+ * The command line is wrong. The message is one line that names the option, and the command where it matters; the hint says where to read
+ * on.
+ */
 export class UsageError extends ConntrackError {
   readonly code = 'USAGE';
   readonly exitStatus: UsageStatus;

@@ -78,7 +78,7 @@ const MESSAGE = 8;
 /** What a second walk at the same time adds to the first: both wait for the same memory, and other work may want the processor. */
 const SECOND_WALK = 0.5;
 
-/** Two dumps must take less than this part of the time of one. */
+/** Two dumps must take less than this fraction of the time of one. */
 const WORTH_IT = 0.9;
 
 /** Entries in a sample. A third of the table is a fifth to a half of it. More cost too much: code that is new needs 10 µs for each. */
@@ -87,7 +87,7 @@ const SAMPLED = 128;
 /** With fewer messages to come, handing them over takes longer than a thread could save. */
 const THREAD_FROM = 4000;
 
-/** Chooses the dumps of a list of the table. Asks for nothing that does not matter. */
+/** Chooses the dumps of a list of the table. It requests only facts that matter. */
 export async function planDumps(purpose: DumpPurpose, facts: TableFacts): Promise<DumpPlan> {
   const { requests, zero, background, severalFrom = SEVERAL_DUMPS_FROM } = purpose;
   const { common, alternatives } = requests;

@@ -28,7 +28,10 @@ export class Expectations {
     this.#session = session;
   }
 
-  /** The expectations, of one family or both. Matches `-L expect`. @throws ValueError at once; KernelError, ClosedError, the signal's reason while iterating */
+  /**
+   * The expectations, of one family or both. Matches `-L expect`. @throws ValueError at once; KernelError, ClosedError, the signal's
+   * reason while iterating
+   */
   list(options: FamilyOptions = {}): Listing<Expectation> {
     checkOptions(options, FAMILY_OPTIONS);
     const { table } = this.#session;
@@ -79,7 +82,10 @@ export class Expectations {
     });
   }
 
-  /** Expectations that begin and end, from now on. Matches `-E expect`. @throws ValueError, SystemError, ClosedError; while iterating, the signal's reason */
+  /**
+   * Expectations that begin and end, from now on. Matches `-E expect`. @throws ValueError, SystemError, ClosedError; while iterating, the
+   * signal's reason
+   */
   events(options: EventsOptions = {}): EventStream<ExpectationEvent> {
     checkOptions(options, EVENT_OPTIONS);
     const { receiveBuffer, initial = false, resync = false, program = false } = options;

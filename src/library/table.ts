@@ -36,7 +36,7 @@ import {
 } from './requests.js';
 import { type ConntrackOptions, type SocketPlace, SocketPool } from './socket-pool.js';
 
-/** How a change of many flows is run. */
+/** How to run a change of many flows. */
 export interface ChangeOptions
   extends Pick<ScanVisitor, 'beginBatch' | 'pause'>,
     Pick<ScanOptions, 'background' | 'processors' | 'severalDumpsFrom'> {}
@@ -195,16 +195,14 @@ export class ConntrackTable {
   }
 
   /**
-   * Updates flows by their keys, no more than a batch of them, on another thread. Each is asked for first, since the kernel sets status
-   * bits and tags as a whole and does not look at ids: what has another id by then is left alone.
+   * Updates flows by their keys, no more than a batch of them, on another thread. Each is read first, because the kernel sets status bits
+   * and tags as a whole and does not check ids: a flow that has another id now is left alone.
    */
   updateKeys(keys: readonly FlowKey[], changeOf: (index: number) => FlowChange, result: ChangeResult): Promise<void> {
     return this.#sockets.with((channel) => updateKeys(channel, result, keys, changeOf));
   }
 
-  /**
-   * Updates the flows that the filter wants. `updated` gets each as the kernel has it afterwards.
-   */
+  /** Updates the flows that match the filter. `updated` gets each as the kernel has it afterwards. */
   async update(
     filter: FlowFilter,
     change: FlowChange,
@@ -228,8 +226,8 @@ export class ConntrackTable {
   }
 
   /**
-   * Creates a flow, or with `mayExist` updates the one that is there.
-   * @throws KernelError, with `code` EEXIST when it is there, ENOSPC when it is there now and lacks nothing but its labels
+   * Creates a flow, or with `mayExist` updates an existing one.
+   * @throws KernelError, with `code` EEXIST if it exists, ENOSPC if it is in the table now but lacks its labels
    */
   create(flow: FlowSpec, options: { readonly mayExist?: boolean } = {}): void {
     const flags = NLM_F_CREATE | (options.mayExist ? 0 : NLM_F_EXCL);
@@ -241,7 +239,7 @@ export class ConntrackTable {
 
   /**
    * Creates many flows in one send. `failed` gets each refusal with the flow's index; the others are in the table, but those that
-   * `unlabelled` gets lack their labels. @returns how many flows were there and got only what those can take
+   * `unlabelled` gets lack their labels. @returns how many flows existed and got only what existing ones can take
    */
   createEncoded(
     flows: EncodedFlows,
@@ -262,7 +260,7 @@ export class ConntrackTable {
     return this.#sockets.with((channel) => createPlaced(channel, places, failed, unlabelled, background));
   }
 
-  /** Asks for a flow that was just created, by the request for it: a GET looks at its key alone. One that is gone is as it should be. */
+  /** Reads a flow that was just created, with the same request: a GET uses only its key. A flow that has already gone counts as right. */
   #isLabelled(family: number, build: (message: MessageWriter) => void, labelled: (view: View) => boolean): boolean {
     const view = createFlowView();
     let found = true;
@@ -289,19 +287,19 @@ export class ConntrackTable {
         return;
       }
     }
-    // A version other than 0 means: heed the family.
+    // A version other than 0 means: respect the family.
     const version = family === AF_UNSPEC ? 0 : 1;
     await this.#sockets.with((channel) => channel.transactAsync(CT_DELETE, family, undefined, version));
   }
 
-  /** Creates an expectation. @throws KernelError, with `code` ENOENT when the master does not exist */
+  /** Creates an expectation. @throws KernelError, with `code` ENOENT if the master does not exist */
   createExpectation(expectation: ExpectationSpec): void {
     const extra = { flags: NLM_F_CREATE | NLM_F_EXCL };
     const build = (message: MessageWriter) => putExpectation(message, expectation);
     this.#sockets.transact(EXP_NEW, expectation.family, build, undefined, extra);
   }
 
-  /** Deletes the expectation of one complete tuple. @throws KernelError, with `code` ENOENT when there is none */
+  /** Deletes the expectation with one complete tuple. @throws KernelError, with `code` ENOENT if there is none */
   deleteExpectation(family: number, tuple: TupleSpec): void {
     const build = (message: MessageWriter) => putTuple(message, CTA_EXPECT_TUPLE, tuple);
     this.#sockets.transact(EXP_DELETE, family, build);
@@ -312,12 +310,12 @@ export class ConntrackTable {
     this.#sockets.transact(EXP_DELETE, AF_UNSPEC, undefined);
   }
 
-  /** Where it is: for others that open something of their own there. */
+  /** Its namespace, for code that opens its own sockets there. */
   get place(): SocketPlace {
     return this.#sockets.place;
   }
 
-  /** Idempotent. What is under way ends by itself, or at its next pause with ClosedError. */
+  /** Idempotent. Calls in progress end by themselves, or at their next pause with a ClosedError. */
   close(): void {
     this.#sockets.close();
   }

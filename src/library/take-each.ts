@@ -1,11 +1,12 @@
-// takeEach: goes through items of the program one by one. A source that does not deliver keeps nobody: it can be interrupted.
+// takeEach: goes through items of the program one by one. A source that never delivers holds up nobody, because the wait can be
+// interrupted.
 
-/** Calls back when going on makes no sense any more. @returns what ends that */
+/** Calls back when there is no point in going on. @returns a function that undoes this */
 export type WhenOver = (end: (reason: unknown) => void) => () => void;
 
 /**
- * Gives each item to `take`, whose promise, if there is one, is waited for. As `for await`, but that `whenOver` ends the waiting for an
- * async source, for its next item and for its `return`.
+ * Passes each item to `take` and waits for its promise, if any. Like `for await`, except that `whenOver` ends the wait for an async
+ * source's next item and for its `return`.
  * @throws what the source throws, what `take` throws, the reason of `whenOver`
  */
 export async function takeEach<T>(
@@ -39,7 +40,7 @@ async function takeEachAsync<T>(items: AsyncIterable<T>, take: (item: T) => Prom
     for (;;) {
       const next = iterator.next();
       const { done, value } = await wait(next).catch((error) => {
-        // A source that has failed has ended; one that was interrupted is told, whenever it hears of it.
+        // A source that has failed has ended; one that was interrupted is told to end, whenever it gets to know.
         if (over) void leave(iterator);
         throw error;
       });
@@ -57,11 +58,11 @@ async function takeEachAsync<T>(items: AsyncIterable<T>, take: (item: T) => Prom
   }
 }
 
-/** Tells a source that no more is wanted. What it says to that is of no interest: something has failed before. */
+/** Tells a source that no more is wanted. Its answer does not matter, because something has failed before. */
 async function leave(iterator: AsyncIterator<unknown>): Promise<void> {
   try {
     await iterator.return?.();
   } catch {
-    // The first error is the one that is told.
+    // Only the first error is reported.
   }
 }

@@ -1,8 +1,6 @@
-// throwLater: what becomes of an error in a function of the program that is called in the middle of something.
+// throwLater: handles an exception of a callback that is called in the middle of other work.
 
-/**
- * Throws it where nothing else is interrupted: it is an `uncaughtException` of the process, as with listeners of an EventTarget.
- */
+/** Throws it where it interrupts nothing else, as an `uncaughtException` of the process, as with listeners of an EventTarget. */
 export function throwLater(error: unknown): void {
   queueMicrotask(() => {
     throw error;

@@ -1,8 +1,8 @@
-// TimeSlice: how long the event loop has been kept busy, and the way to let others have it.
+// TimeSlice: measures how long the event loop has been busy, and yields to others.
 
 /**
- * Milliseconds. A program that answers requests does not notice twice as much, which is what a turn of the event loop has when
- * both families are listed at once.
+ * Milliseconds. A program that answers requests does not notice twice as much, which is the length of a turn when both families are
+ * listed at once.
  */
 const SLICE = 2;
 
@@ -14,7 +14,7 @@ export class TimeSlice {
     this.#since = performance.now();
   }
 
-  /** A promise that settles in a later turn of the event loop when this one has lasted long enough; else `undefined`. */
+  /** A promise that settles in a later turn of the event loop if this one has lasted long enough; otherwise `undefined`. */
   pause(): Promise<void> | undefined {
     if (performance.now() - this.#since < SLICE) return undefined;
     return new Promise((resolve) => {

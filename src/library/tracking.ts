@@ -1,4 +1,4 @@
-// Whether packets of a network namespace are tracked at all. They are from the first rule on that needs it.
+// Whether packets of a network namespace are tracked at all. Tracking starts with the first rule that needs it.
 
 import { createHookView, isTracker } from '../ctnetlink/hook.js';
 import { AF_INET, AF_INET6 } from '../ctnetlink/uapi/in.js';
@@ -9,7 +9,7 @@ import { HOOK_GET } from './requests.js';
 import type { ConntrackTable } from './table.js';
 
 /**
- * Whether the kernel tracks packets of either family where this table is. `undefined` where it does not tell: before Linux 5.14, or
+ * Whether the kernel tracks packets of either family in this table's namespace. `undefined` if it does not say: before Linux 5.14, or
  * built without CONFIG_NETFILTER_NETLINK_HOOK or without names of functions. @throws SystemError, DecodeError
  */
 export async function isTracking({ place }: ConntrackTable): Promise<boolean | undefined> {

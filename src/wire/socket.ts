@@ -44,7 +44,9 @@ export class NetlinkSocket implements Transport {
     this.portId = portId;
   }
 
-  /** socket(2), bind(2), and extended acknowledgements without the echo of the request. @throws SystemError, PlatformError, NamespaceError */
+  /**
+   * socket(2), bind(2), and extended acknowledgements without the echo of the request. @throws SystemError, PlatformError, NamespaceError
+   */
   static open(options: TransportOptions = {}): NetlinkSocket {
     const c = libc();
     const create = () => c.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);

@@ -140,7 +140,7 @@ suite('watching', { skip: SELF_TEST ? 'what is tested is not in the reference' :
       await watchers.signal(0, 'SIGCONT');
       const [outcome] = (await watchers.end()) as [Outcome];
       expectEnd(outcome, 6000, COMPLETE);
-      assert.match(outcome.stderr, /receive buffer of the events has 16777216 bytes/);
+      assert.match(outcome.stderr, /receive buffer for events has 16777216 bytes/);
     });
 
     test('the kernel drops what is not wanted before it is queued', async () => {

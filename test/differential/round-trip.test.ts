@@ -1,5 +1,5 @@
 // Saved tables are restored: `-o save,full`, `-o ndjson`, `-o save`, onto itself, in another order and after a flush, with every
-// attribute that the kernel tells. Behaviour: docs/behaviour.md 4.13.
+// attribute that the kernel sends. Behaviour: docs/behaviour.md 4.13.
 
 import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';
@@ -25,7 +25,7 @@ after(async () => {
   await second?.[Symbol.asyncDispose]();
 });
 
-/** Every entry's attributes, but for the seconds left. */
+/** Every entry's attributes, except the seconds left. */
 async function raw(from: Table): Promise<string[]> {
   const text = await kernelTable(from.namespace, 'flows');
   return text
@@ -35,7 +35,7 @@ async function raw(from: Table): Promise<string[]> {
     .sort();
 }
 
-/** What only this tool can make: everything that the population lacks. */
+/** Entries that only this tool can make: everything that the population lacks. */
 const SPECIAL: readonly string[] = [
   '-I -s 192.0.2.50 -d 198.51.100.1 -p tcp --sport 21000 --dport 21 --state ESTABLISHED -t 5000 -u SEEN_REPLY,ASSURED --helper ftp --tcp-wscale 7,9 --tcp-flags 3,35',
   '-A -s 198.51.100.1 -d 192.0.2.50 -p tcp --sport 20 --dport 41010 --state ESTABLISHED -t 5000 -u SEEN_REPLY --master-src 192.0.2.50 --master-dst 198.51.100.1 --master-proto 6 --master-ports 21000,21',
@@ -59,7 +59,7 @@ const SPECIAL: readonly string[] = [
   '-I -s 192.0.2.50 -d 198.51.100.1 -p dccp --sport 0 --dport 0 --state NONE --role client -t 5000 -m 3',
 ];
 
-/** A saved line of a protocol that has ports where the kernel tracks it, and does not here. */
+/** A saved line of a protocol whose ports this kernel does not track. */
 const WITHOUT_PORTS = /-p (dccp|udplite)$/;
 
 suite('what was saved comes back', OURS, () => {

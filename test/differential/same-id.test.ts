@@ -1,5 +1,5 @@
-// Flows that take the place of another with the same tuple, and its id with it: what the kernel does, and that a resync, a live view
-// and an update tell the two apart where anything does.
+// Flows that take the place of another with the same tuple, and its id: what the kernel does, and that a resync, a live view and an
+// update tell the two apart if anything does.
 
 import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';
@@ -26,7 +26,7 @@ const flow = (more: Partial<NewFlow> = {}, sport = 1): NewFlow => ({
 });
 const KEY = { protocol: 'udp', original: { src: '192.0.2.1', dst: '198.51.100.1', sport: 1, dport: 53 } } as const;
 const SOURCE_NAT = { address: '203.0.113.1', port: 9999 };
-/** The kernel gives an id again when the same processor makes the next flow: about every other time. */
+/** The kernel reuses an id if the same processor makes the next flow: about every other time. */
 const TRIES = 60;
 
 before(requirePrerequisites);
@@ -52,7 +52,7 @@ suite('another flow with the same tuple and the same id', { skip: SELF_TEST ? 't
     return before?.id === (await conntrack.get(KEY))?.id;
   }
 
-  /** Tries something in an empty table until the other flow got the id of the one. */
+  /** Tries something in an empty table until the second flow gets the id of the first. */
   async function untilSameId(timestamps: boolean, attempt: (conntrack: Conntrack) => Promise<boolean>): Promise<void> {
     await using conntrack = await open(timestamps);
     for (let n = 0; n < TRIES; n++) {
@@ -62,7 +62,7 @@ suite('another flow with the same tuple and the same id', { skip: SELF_TEST ? 't
     assert.fail(`no flow got the id of another in ${TRIES} tries`);
   }
 
-  /** More events than fit, for a stream of which nobody takes any. They need no memory that flows are made of. */
+  /** More events than fit, for a stream that nobody reads. They need no memory that flows are made of. */
   const overflow = () => namespace.netlink(Array.from({ length: 100 }, (_, n) => updateFlow(flow(), { mark: n & 1 })));
 
   test('the kernel gives it', () =>
@@ -82,7 +82,7 @@ suite('another flow with the same tuple and the same id', { skip: SELF_TEST ? 't
     for (const bit of ['SEEN_REPLY', 'ASSURED', 'FIXED_TIMEOUT'] as const) assert.ok(status?.includes(bit), `${status}`);
   });
 
-  /** What a resync tells of the flow of KEY, which another replaced unseen; `undefined` when that has not the same id. */
+  /** What a resync reports about the flow of KEY, which another replaced unseen; `undefined` if that does not have the same id. */
   async function resync(conntrack: Conntrack, one: NewFlow, other: NewFlow): Promise<FlowEvent[] | undefined> {
     await namespace.netlink([newFlow(one)]);
     using events = conntrack.events({}, { initial: true, resync: true, receiveBuffer: 4096, highWaterMark: 1 });

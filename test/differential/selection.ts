@@ -1,4 +1,4 @@
-// Which entries `-D` and `-U` mean, where the reference means others: asked with fewer options, and chosen here.
+// Which entries `-D` and `-U` mean, if the reference selects others: lists them with fewer options, and selects here.
 
 import { type CommandLine, cNumber, has, lastValue, outputItems, readCommandLine, statusSets } from '../support/argv.js';
 import { entryLines, rebuild } from '../support/entries.js';
@@ -38,7 +38,7 @@ export async function listed(line: CommandLine, { run }: Oracle, drop: readonly 
   }));
 }
 
-/** Deletes, one by one, those that `wanted` takes out of what the line means without `drop`, and prints them as asked. */
+/** Of the entries that the line means without `drop`, deletes those that `wanted` accepts, one by one, and prints them as requested. */
 export async function deleteWanted(
   line: CommandLine,
   oracle: Oracle,
@@ -107,7 +107,7 @@ const COMPARING = [
   'reply-zone',
 ];
 
-/** Each reason why the reference would choose other entries than it should: the options, and what they should mean. */
+/** Each reason why the reference selects the wrong entries: the options, and what they should mean. */
 const SELECTIONS: readonly {
   id: string;
   /** For `-U` too: the others are new values there. */
@@ -183,7 +183,7 @@ const selecting = (line: CommandLine) =>
     ? SELECTIONS.filter(({ applies, update }) => (is(line, 'D') || update) && applies(line))
     : [];
 
-/** How to choose what the line means: from what the reference lists without `drop`, by `wanted`. */
+/** How to select the entries that the line means: from the reference's list without `drop`, by `wanted`. */
 export function selection(line: CommandLine): { ids: string[]; drop: string[]; wanted: (entry: Listed) => boolean } {
   const rows = selecting(line);
   const wanted = rows.map((row) => row.wanted(line));

@@ -1,4 +1,4 @@
-// What only somebody at a terminal is told. `script` makes the terminal.
+// Output that only appears on a terminal. `script` makes the terminal.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -42,7 +42,7 @@ test('-R says what it has done, and how far it is when that takes long', async (
     /^udp .* mark=3 .*\nconntrack: standard input: 1 flow entries created or updated, 1 other lines run\n$/,
   );
   assert.equal((await namespace.run(['sh', '-c', load])).stderr.toString(), '');
-  // So many lines take more than a second anywhere.
+  // This many lines take more than a second on any machine.
   const lines = `seq 1 200000 | sed 's/.*/-A -t 60 -m & ${TUPLE}/'`;
   const { stdout } = await namespace.run(['script', '-qec', `${lines} | ${UNDER_TEST} -R -`, '/dev/null'], {
     timeLimit: 120_000,

@@ -1,4 +1,4 @@
-// conntrack/testing: what a recorder writes down of the kernel, a replay says again, byte for byte, to the same code.
+// conntrack/testing: a replay repeats what a recorder recorded from the kernel, byte for byte, to the same code.
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
@@ -34,7 +34,7 @@ const flow = (sport: number): NewFlow => ({
   timeout: 10000,
 });
 
-/** Everything that can be done through transports; the same whoever is behind them. @returns what was seen */
+/** Everything that can be done through transports, whatever is behind them. @returns what was seen */
 async function session(open: OpenTransport): Promise<string[]> {
   const seen: string[] = [];
   const see = (what: string) => (bytes: Uint8Array, at: number, end: number) =>

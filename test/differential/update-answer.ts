@@ -1,5 +1,5 @@
-// What `-U` has to do, from docs/behaviour.md 3.8, 3.10, 4.7: with requests of our own, since the packaged reference cannot update
-// every entry on current kernels. The reference only says which entries there are, and prints them.
+// What `-U` must do, by docs/behaviour.md 3.8, 3.10, 4.7: with requests of our own, because the packaged reference cannot update every
+// entry on current kernels. The reference only lists the entries and prints them.
 
 import { type CommandLine, cNumber, has, lastValue, outputItems, readCommandLine, values } from '../support/argv.js';
 import { entryLines } from '../support/entries.js';
@@ -9,12 +9,12 @@ import type { Oracle } from '../support/twins.js';
 import { type Answer, type ChangeDifference, done, is, protocolOf } from './change-answers.js';
 import { type Listed, listed, selection, word } from './selection.js';
 
-/** What of a `-U` line is a new value and no filter. */
+/** Options of a `-U` line that are new values, not filters. */
 const NEW_VALUES = ['mark', 'status', 'timeout', 'state', 'orig-vtag', 'reply-vtag', 'label-add', 'label-del'];
 const ENOENT = 2;
 const ALL_LABELS = Array.from({ length: 128 }, (_, bit) => bit);
 
-/** Updates, one by one, what the line means, and prints it as asked. */
+/** Updates the entries that the line means, one by one, and prints them as requested. */
 export async function answerUpdate(line: CommandLine, oracle: Oracle): Promise<Answer> {
   const { ids, drop, wanted } = selection(line);
   // -L does not take -i; no entry of a session has such an id.
@@ -80,7 +80,7 @@ class Listing {
 /** An answer to GET counts the request itself. */
 const oneMoreUser = (line: string) => line.replace(/ use=1(?= |$)/m, ' use=2').replace('<use>1</use>', '<use>2</use>');
 
-/** What to send to this entry; nothing when it has all that already. */
+/** What to send to this entry; nothing if it already has all new values. */
 function updateOf(line: CommandLine, { saved, mark: oldMark, labels: oldLabels, proto }: Listed): FlowUpdate | undefined {
   const mark = newMark(line, oldMark);
   const oldStatus = statusOf(word(saved, '-u') ?? '');

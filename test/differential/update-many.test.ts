@@ -1,4 +1,4 @@
-// updateMany(), and updates that name one flow by its tuple and id: what becomes of the table, and what is asked of the kernel.
+// updateMany(), and updates that name one flow by its tuple and id: the resulting table, and the requests to the kernel.
 
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, suite, test } from 'node:test';

@@ -47,7 +47,7 @@ before(async () => {
 });
 after(() => table[Symbol.asyncDispose]());
 
-/** The closing line says how many; nothing changed is exit status 1. */
+/** The closing line has the number; if nothing was changed, the exit status is 1. */
 function updated(outcome: Outcome, count: number, status = count > 0 ? '0' : '1'): void {
   assert.equal(closingLines(outcome.stderr), `${count} flow entries have been updated.`, outcome.stderr);
   assert.equal(outcome.status, status, outcome.stderr);
@@ -391,7 +391,7 @@ function withTcpFlags(flow: NewFlow, flags: number): Buffer {
   return message(0x100, 0x605, 2, ...parts);
 }
 
-// What happens between the list and the change cannot be made to happen from outside; so here the kernel is played.
+// Nothing from outside can be timed between the list and the change, so this test plays the kernel.
 suite('an entry that is another by the time of its change', OURS, () => {
   const TYPES = { NEW: 0x100, GET: 0x101, DELETE: 0x102 } as const;
   const entry = (sport: number, id: number): Buffer => {

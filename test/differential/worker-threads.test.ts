@@ -1,5 +1,5 @@
-// Worker threads that end while the library has sockets, watches and lists under way in them: the process goes on, and nothing stays
-// open. Each in a process of its own, since it would not be this one's end only.
+// Worker threads that end while the library has sockets, watches and lists in progress: the process goes on, and nothing stays open. Each
+// case runs in a separate process, because a failure would end more than this one test.
 
 import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';

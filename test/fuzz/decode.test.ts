@@ -1,6 +1,6 @@
-// Whatever bytes arrive, decoding gives a result or an error of this package: no crash, no hang, and nothing that depends on
-// bytes outside the message. Every case is decoded alone in a buffer of its size and again between two kinds of other bytes;
-// all three must agree, down to what the writers print. How to run it: target.ts; figures: docs/fuzzing.md.
+// Whatever bytes arrive, decoding gives a result or an error of this package. There is no crash and no hang, and nothing depends on bytes
+// outside the message. Every case is decoded alone in a buffer of its size, and again between two kinds of other bytes; all three must
+// agree, down to the writers' output. How to run it: target.ts; figures: docs/fuzzing.md.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -80,7 +80,7 @@ function placements(random: Random, bytes: Uint8Array): { buffer: Uint8Array; at
   ];
 }
 
-/** All gave the same; otherwise the first line that differs is shown, and what it is in the message alone. */
+/** All results must be equal; otherwise it shows the first line that differs, and that line in the message alone. */
 function assertSame(results: readonly string[]): void {
   const alone = results[0]!.split('\n');
   for (const result of results.slice(1)) {
@@ -108,7 +108,7 @@ const counters = {
   json: statisticMembers(CPU_STATISTICS),
 };
 
-/** Everything that can be asked about a message: what the view holds, what filters say, what requests repeat, what writers print. */
+/** Everything about a message: the view's contents, the filters' verdicts, what requests repeat, what writers print. */
 function consequences(kind: ViewName, view: View): string {
   const found = [JSON.stringify(snapshot(kind, view))];
   if (kind === 'flow') {
@@ -163,7 +163,7 @@ function checkXml(text: string): string {
   return text;
 }
 
-/** One value that is JSON, UTF-8 and what the schema says. */
+/** Checks that it is one value of valid JSON, in UTF-8, according to the schema. */
 function checkJson(schemaName: string, run: (out: ByteWriter) => void): string {
   const text = write((out) => {
     run(out);
@@ -171,7 +171,7 @@ function checkJson(schemaName: string, run: (out: ByteWriter) => void): string {
     out.byte(10);
   });
   const fault = schemaFault(schema, JSON.parse(decodeText(text)), { $ref: `#/$defs/${schemaName}` });
-  // Messages made by chance lack what every message of a kernel has.
+  // Random messages lack parts that every message of a kernel has.
   assert.ok(fault === undefined || / is missing$/.test(fault), `${fault}: ${text}`);
   return text;
 }
@@ -195,7 +195,7 @@ function decodeEverywhere(random: Random, kind: ViewName, bytes: Uint8Array): bo
   };
   const places = placements(random, bytes);
   const results = places.map((place) => look(views[kind], place));
-  // A view that has seen other messages finds what a new one finds: it may remember how messages look, not what they hold.
+  // A view that has seen other messages must find what a new one finds: it may remember the layout of messages, not their contents.
   if (random.chance(0.5)) results.unshift(look(KINDS[kind].create(), places[0]!));
   assertSame(results);
   return results[0]!.startsWith('{');
@@ -215,7 +215,7 @@ fuzz({ name: 'what follows from a message: view, filters, objects, writers', sha
   decodeEverywhere(random, anyKind(random), anyMessage(random)) ? SOUND : REFUSED,
 );
 
-/** Messages lie among what is left of others in here. */
+/** Here messages lie among the remains of others. */
 const ARENA = 65_536;
 const arenas = [0, 1].map((which) =>
   Uint8Array.from({ length: 2 * ARENA }, (_, i) => (which * 0x55) ^ (Math.imul(i, 0x9e3779b1) >>> 24)),

@@ -1,11 +1,11 @@
-// Files whose lines look alike: a line as `-o save` writes it, then the same again and again with other values, most of them at an
-// edge or odd, and some lines damaged.
+// Files with similar lines: a line as `-o save` writes it, then the same line repeatedly with other values, most of them edge cases or
+// odd, and some lines damaged.
 
 import type { Random } from '../support/random.js';
 
 /**
  * `<n>` a number, `<b>` one of 8 bits, `<p>` one of 16, `<m>` a mark with or without a mask, `<4>` and `<6>` addresses. With a letter
- * behind it, `<pa>`, it is nearly always what the other `<pa>` of the line is.
+ * after it, as in `<pa>`, it nearly always equals the other `<pa>` of the line.
  */
 const TCP = '-p tcp --sport <pa> --dport <pb> --reply-port-src <pb> --reply-port-dst <pa>';
 const UDP = '-p udp --sport <pa> --dport <pb> --reply-port-src <pb> --reply-port-dst <pa>';
@@ -97,7 +97,7 @@ const DAMAGE = [
 export function likeLines(random: Random): Buffer[] {
   const shapes = random.sample(SHAPES, 1 + random.below(2));
   const lines: Buffer[] = [];
-  // A kind of line is learnt from its second one.
+  // A template is made from the second line of a kind.
   for (let n = 0; n < 3; n++) for (const shape of shapes) lines.push(Buffer.from(filled(random, shape, 0)));
   const odd = random.pick([0.02, 0.1, 0.3]);
   for (let n = 0; n < 24; n++) {
@@ -112,7 +112,7 @@ function filled(random: Random, shape: string, odd: number): string {
   const seen = new Map<string, string>();
   return shape.replace(/<(\w)(\w?)>/g, (_, kind: string, name: string) => {
     const known = seen.get(kind + name);
-    // Equal values mean something else than different ones where translations are concerned.
+    // For translations, equal values have another meaning than different ones.
     if (known !== undefined && random.chance(name === '' ? 0.1 : 0.98)) return known;
     const value = anyValue(random, kind, random.chance(odd));
     seen.set(kind + name, value);

@@ -2,7 +2,7 @@
 
 import type { Random } from '../support/random.js';
 
-/** Numbers that decide something: limits of widths, sizes and kinds. */
+/** Numbers that matter: limits of widths, sizes and kinds. */
 const INTERESTING = [0, 1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 31, 32, 33, 127, 128, 255, 256, 0x3fff, 0x7fff, 0x8000, 0xfffc, 0xffff];
 /** Highest attribute number of a nest that is worth trying; a few above are unknown ones. */
 const HIGHEST = 35;
@@ -11,7 +11,7 @@ const HIGHEST = 35;
 export function randomTree(random: Random): Uint8Array {
   const body: number[] = [];
   const count = random.below(12);
-  // Mostly sound: with a lie in every attribute nothing below the first would ever be reached.
+  // Mostly sound: with an error in every attribute, nothing after the first would ever be reached.
   const honesty = random.pick([1, 1, 0.99, 0.9, 0.5]);
   for (let i = 0; i < count; i++) pushAttribute(body, random, 0, honesty);
   if (random.chance(0.2)) for (let i = random.below(4); i > 0; i--) body.push(random.below(256));
@@ -39,7 +39,7 @@ function pushAttribute(out: number[], random: Random, depth: number, honesty: nu
   if (random.chance(0.97)) while (out.length % 4 !== 0) out.push(random.chance(0.9) ? 0 : random.below(256));
 }
 
-/** Often a byte that a string, an address or a counter makes something of. */
+/** Often a byte with a meaning for a string, an address or a counter. */
 function randomByte(random: Random): number {
   if (random.chance(0.3)) return random.pick([0, 0, 1, 0xff, 0x7f, 0x80]);
   if (random.chance(0.2)) return random.pick([...'<>&"\'\n\t ;ab0'].map((text) => text.charCodeAt(0)));
@@ -57,7 +57,7 @@ export function message(random: Random, body: readonly number[]): Uint8Array {
   return Uint8Array.from([...head, 1, 0, 0, 0, ...port, family, 0, random.below(256), random.below(256), ...body]);
 }
 
-/** A sound message with one to eight wounds: flipped bits, changed lengths, parts cut out, doubled or swapped. */
+/** A sound message with one to eight defects: flipped bits, changed lengths, parts cut out, doubled or swapped. */
 export function damaged(random: Random, original: Uint8Array, other: Uint8Array): Uint8Array {
   let bytes: Uint8Array = original.slice();
   for (let wounds = 1 + random.below(8); wounds > 0 && bytes.length > 0; wounds--) {
@@ -113,8 +113,8 @@ const HEADER = 4;
 const known = new WeakMap<Uint8Array, readonly Attribute[]>();
 
 /**
- * A sound message changed as what it is: values, kinds of attributes, attributes left out, doubled, moved, taken from `other`. All
- * lengths are right, so that what is behind the change is reached.
+ * A sound message, changed as a tree: values, kinds of attributes, attributes left out, doubled, moved, taken from `other`. All lengths
+ * are right, so that the decoder reaches what follows the change.
  */
 export function rebuilt(random: Random, original: Uint8Array, other: Uint8Array): Uint8Array {
   let bytes: Uint8Array = original.slice();
@@ -215,10 +215,10 @@ function otherValue(random: Random): Uint8Array {
   return Uint8Array.from(Buffer.from(piece.repeat(length)).subarray(0, length + random.below(2)));
 }
 
-/** What strings must not be taken for, and characters beyond ASCII, cut anywhere. */
+/** Text that other formats could misread, and characters beyond ASCII, cut anywhere. */
 const TEMPTING = [']]>', '&amp;', '<', '"', '\\', '\n', '\x01', '\x85', '\uffff', '\u00fc', '\ud83d\ude00', '%s', 'ftp '];
 
-/** Nothing but chance. */
+/** Random bytes. */
 export function noise(random: Random): Uint8Array {
   const bytes = new Uint8Array(random.below(random.chance(0.02) ? 70_000 : 512));
   for (let i = 0; i < bytes.length; i++) bytes[i] = randomByte(random);

@@ -1,6 +1,6 @@
-// Names from outside (of programs, helpers, security contexts, namespaces, files) of any bytes, in every form of output: no line has a
-// control character in it, however it is read; a saved line has the words that it would have with harmless names; XML and JSON are
-// parsed as the name. How to run it: target.ts.
+// Names from outside (of programs, helpers, security contexts, namespaces, files) of any bytes, in every form of output: no line contains
+// a control character, however it is decoded; a saved line has the same words as with harmless names; XML and JSON parse back to the
+// name. How to run it: target.ts.
 
 import assert from 'node:assert/strict';
 import { SaxesParser } from 'saxes';
@@ -35,7 +35,7 @@ function anyName(random: Random, longest: number): Buffer {
   const pieces: Buffer[] = [];
   for (let n = random.below(5); n > 0; n--) {
     const piece = random.pick(PIECES);
-    // Cut anywhere, as a name that is too long is.
+    // Cut anywhere, like a name that is too long.
     pieces.push(random.chance(0.2) ? piece.subarray(random.below(piece.length)) : piece);
     if (random.chance(0.2)) pieces.push(Buffer.from([1 + random.below(255)]));
   }
@@ -89,7 +89,7 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const lenient = new TextDecoder('utf-8', { ignoreBOM: true });
 const RAW = /[\p{Cc}\p{Bidi_Control}\p{Zl}\p{Zp}\p{Cs}]/u;
 
-/** What is written, without its newline: one line that has nothing in it that acts. */
+/** The output without its newline: one line without anything that controls a terminal. */
 function lineOf(write: (out: ByteWriter) => void): string {
   const pieces: Buffer[] = [];
   const out = new ByteWriter((bytes, length) => pieces.push(Buffer.from(bytes.subarray(0, length))), 64);
@@ -123,7 +123,7 @@ function checkSaved(line: string, harmless: string, given: Names): void {
   }
 }
 
-/** A well-formed document. What XML can hold is parsed as it was. */
+/** Checks that the document is well-formed, and that it parses back to the text as far as XML can hold it. */
 function checkXml(line: string, names: Readonly<Record<string, string | Buffer>>): void {
   const parser = new SaxesParser();
   let element = '';
@@ -184,7 +184,7 @@ fuzz({ name: 'names in every format', share: 0.7, sound: 0.5 }, (random) => {
 fuzz({ name: 'names in messages', share: 0.3, sound: 0.2 }, (random) => {
   const name = random.chance(0.1) ? String.fromCharCode(random.below(0x10000)) : lenient.decode(anyName(random, 100));
   const error = new UsageError(`cannot read ${name}: ${quoted(name)}`, { hint: `not ${name}` });
-  // However it was put together: what comes to standard error is one line.
+  // However a message was put together, it is one line on standard error.
   for (const line of [name, ...failureLines(name, name), ...failureLines(error.message, error.hint)])
     checkLine(messageLine(line));
   const json = checkLine(messageLine(failureJson('USAGE', name, error.hint)));

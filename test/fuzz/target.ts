@@ -1,4 +1,4 @@
-// One target of the fuzz run: cases made from a seed, for as long as there is time, and a report of how many there were.
+// One target of the fuzz run: cases made from a seed, as long as there is time, and a report of their number.
 //
 // SEED=… repeats a run. FUZZ_SECONDS=… is how long a file of targets lasts (default 20, shared by its targets); FUZZ_EXECUTIONS=…
 // is how many executions each target makes instead. FUZZ_REPORT=FILE gets a line of JSON for each target.
@@ -25,7 +25,7 @@ export interface Target {
   readonly name: string;
   /** Part of the time of its file. */
   readonly share: number;
-  /** The part of the executions that must be sound: with fewer, the generator has lost touch with what it tries. */
+  /** The share of executions that must be sound: with fewer, the generator no longer fits what it tests. */
   readonly sound: number;
 }
 
@@ -69,7 +69,7 @@ function runCase(n: number, one: (random: Random) => Case): Case {
   const seed = SEED + Math.imul(n, 0x9e3779b1);
   const stacks = Error.stackTraceLimit;
   try {
-    Error.stackTraceLimit = 0; // Most cases end in an error, and its stack would take most of the time.
+    Error.stackTraceLimit = 0; // Most cases end in an error, and making its stack would take most of the time.
     return one(new Random(seed));
   } catch {
     Error.stackTraceLimit = stacks;

@@ -1,11 +1,11 @@
-// Ends the process when the main thread stands still: a decoder that hangs cannot be interrupted from within.
+// Ends the process if the main thread hangs: a hanging decoder cannot be interrupted from within.
 
 import { Worker } from 'node:worker_threads';
 
 /** Between two looks, in milliseconds. */
 const TICK = 500;
 
-// Looks are counted, not the time of day: a machine that stands still, or is too busy for us, is no hang.
+// It counts looks, not time: a machine that is suspended or too busy is not a hang.
 const SOURCE = `
   const { workerData } = require('node:worker_threads');
   const { writeSync } = require('node:fs');

@@ -1,5 +1,5 @@
-// Whatever words a user or a file gives, reading them ends with a meaning or with an error of this package that says what is wrong:
-// no crash, no hang, no other error. Words are put together from what exists (options, values, edges) and then damaged. How to run
+// Whatever words a user or a file gives, parsing ends with a meaning, or with an error of this package that says what is wrong. There is
+// no crash, no hang, and no other error. Words are put together from what exists (options, values, edges) and then damaged. How to run
 // it: target.ts; figures: docs/fuzzing.md.
 
 import assert from 'node:assert/strict';
@@ -13,7 +13,7 @@ import { OPTIONS, type OptionRow } from '../../src/cli/options.js';
 import { protocolOptions } from '../../src/cli/protocol-options.js';
 import { UsageError } from '../../src/cli/usage-error.js';
 import { compileFilter } from '../../src/ctnetlink/filter/compile.js';
-import { eventFilter } from '../../src/ctnetlink/filter/event-program.js';
+import { eventProgram } from '../../src/ctnetlink/filter/event-program.js';
 import { putKernelFilter, requiredFamily } from '../../src/ctnetlink/filter/kernel-plan.js';
 import { LabelMap } from '../../src/ctnetlink/label.js';
 import { PROTOCOLS } from '../../src/ctnetlink/protocols/index.js';
@@ -80,7 +80,7 @@ function damaged(random: Random, text: string): string {
   return text.slice(0, at) + piece + text.slice(at + random.below(3));
 }
 
-/** The result, or `undefined` for an error of this package that says something. */
+/** The result, or `undefined` for a proper error of this package. */
 function orRefused<T>(read: () => T, what: () => string): T | undefined {
   try {
     return read();
@@ -104,10 +104,10 @@ fuzz({ name: 'command lines', share: 0.35, sound: 0.01 }, (random) => {
   // A protocol without options of its own gets a single sentence.
   if (invocation.command === 'h') assert.match(helpText(invocation.topic), /^\S.{30,}\n/);
   if (!'LGDUE'.includes(invocation.command)) return SOUND;
-  // What is legal can be worked with.
+  // Legal command lines can be processed further.
   const filter = flowFilter(invocation.values, []);
   compileFilter(filter);
-  eventFilter(filter);
+  eventProgram(filter);
   message.reset();
   message.begin(0x101, 0x301, 1, 0);
   putKernelFilter(message, filter, requiredFamily(filter), 'everything');

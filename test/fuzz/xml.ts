@@ -1,4 +1,4 @@
-// Whether a document is well-formed XML 1.0, as a parser finds that has nothing to do with src/format.
+// Whether a document is well-formed XML 1.0, according to a parser independent of src/format.
 
 import { SaxesParser } from 'saxes';
 

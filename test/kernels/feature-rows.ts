@@ -1,4 +1,4 @@
-// What a kernel offers besides filters: found out by asking it, and the command under test must cope with the answer.
+// What a kernel offers besides filters: each row asks the kernel, and the command under test must cope with the answer.
 
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -43,7 +43,7 @@ export interface FeatureRow {
   readonly kernel: () => string;
   /** Something that must hold on every kernel. @returns what is wrong */
   readonly tool?: (run: Tool, kernel: string) => Promise<string | undefined>;
-  /** What the tool does where the kernel does not. */
+  /** What the tool does if the kernel does not. */
   readonly otherwise: string;
 }
 

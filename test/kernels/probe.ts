@@ -1,5 +1,5 @@
-// Run in a network namespace of its own: says as JSON what the running kernel does, and whether the command under test gives
-// the right answers on it. scripts/test-kernels.mjs reads it.
+// Runs in a private network namespace, and prints as JSON what the running kernel does, and whether the command under test gives the
+// right answers on it. scripts/test-kernels.mjs reads it.
 
 import { readFileSync } from 'node:fs';
 import { splitWords } from '../support/argv.js';
@@ -29,7 +29,7 @@ function listed(family: number, attributes: readonly Buffer[]): string {
     .join();
 }
 
-/** What comes of a condition, in a word. */
+/** The effect of a condition, in a word. */
 function kernelFilter(row: FilterRow, there: readonly number[]): string {
   const everything = listed(row.attributes.length === 0 ? 0 : row.family, []);
   const wanted = there.filter((n) => row.wants(FLOWS[n]!)).join();

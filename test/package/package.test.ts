@@ -1,4 +1,4 @@
-// What users get: the packed package, its declarations, and an installation of it in an empty folder without a compiler.
+// The package as users get it: its contents, its declarations, and its installation in an empty folder without a compiler.
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';

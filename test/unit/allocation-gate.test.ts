@@ -1,4 +1,4 @@
-// The gate without a clock (scripts/bench/count.mjs): nothing is allocated for each entry, and the gate closes when something is.
+// The gate without a clock (scripts/bench/count.mjs): nothing is allocated per entry, and the gate fails if something is.
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';

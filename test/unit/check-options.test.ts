@@ -7,7 +7,7 @@ import { Datagrams } from '../../src/wire/datagrams.js';
 import { EAGAIN } from '../../src/wire/errno.js';
 import type { Transport } from '../../src/wire/transport.js';
 
-/** Transports that were opened, none of which has anything to tell. */
+/** Opened transports, none of which delivers anything. */
 let opened = 0;
 let conntrack: Conntrack;
 const WATCH = { start() {}, stop() {}, unref() {}, ref() {}, close() {} };

@@ -1,5 +1,5 @@
-// The examples in doc comments and in the pages compile as they stand: names are imported for them, nothing else is added. Those on
-// a table in memory are run, and print what they say that they print.
+// The examples in doc comments and in the pages compile as they stand: names are imported for them, nothing else is added. Those on a
+// table in memory are run, and must print what their comments say.
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
@@ -13,7 +13,7 @@ import * as netlink from '../../src/wire/index.js';
 
 const PROJECT = fileURLToPath(new URL('../../../', import.meta.url));
 const FOLDER = `${PROJECT}build/doc-examples`;
-/** What examples leave to the reader. Global, so that an example may declare it itself. */
+/** Names that examples leave to the reader. They are global, so that an example may declare them itself. */
 const READERS = `
 declare function yourCode(conntrack: import('conntrack').Conntrack): Promise<void>;
 declare const flow: import('conntrack').Flow;

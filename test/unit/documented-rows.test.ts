@@ -1,4 +1,4 @@
-// What docs/behaviour.md and docs/kernel.md have as rows is what the code has: options, words, numbers of messages and attributes.
+// The rows of docs/behaviour.md and docs/kernel.md are those of the code: options, words, numbers of messages and attributes.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

@@ -1,4 +1,4 @@
-// The index of entries against a Map, while it grows and changes its key; how far it goes for one entry, and how many move at once.
+// The index of entries against a Map, while it grows and changes its key; how long its searches get, and how many entries move at once.
 
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';

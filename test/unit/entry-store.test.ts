@@ -1,5 +1,4 @@
-// The store of entries against a Map that does the same, what it must give back: memory, and tuples chosen by somebody who wants it to
-// be slow.
+// The store of entries against an equivalent Map, its release of memory, and tuples chosen to make it slow.
 
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';

@@ -1,4 +1,4 @@
-// The event source on a transport made of an array: the order of losses and events, the account of drops, pauses, floods, failures.
+// The event source on a transport made of an array: the order of losses and events, the count of drops, pauses, floods, failures.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

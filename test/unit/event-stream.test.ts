@@ -1,4 +1,4 @@
-// How event streams end, and what they leave, on transports made of queues.
+// How event streams end, and what remains, on transports made of queues.
 
 import assert from 'node:assert/strict';
 import { EventEmitter, getEventListeners } from 'node:events';
@@ -9,7 +9,7 @@ import { EINVAL, ENOBUFS } from '../../src/wire/errno.js';
 import type { OpenTransport } from '../../src/wire/transport.js';
 import { flowMessage } from './event-messages.js';
 
-/** Transports that were opened, each with what became of it. */
+/** Opened transports, each with its state. */
 class Transports {
   readonly listening: QueuedTransport[] = [];
   open = 0;
@@ -28,7 +28,7 @@ class Transports {
   }
 }
 
-/** Until everything that was told has been read. */
+/** Waits until all events have been read. */
 const turns = async (count = 50) => {
   for (let n = 0; n < count; n++) await new Promise((resolve) => setImmediate(resolve));
 };

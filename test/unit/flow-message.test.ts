@@ -1,4 +1,4 @@
-// A flow and the message that is made of it are worth the same: for every fixture, for messages made by chance, for copies and JSON.
+// A flow and the message made from it are equivalent: for every fixture, for random messages, for copies and JSON.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

@@ -1,4 +1,4 @@
-// What can be asked of a flow without a table: whether a filter wants it, how it is printed, its key, the answer to its tuple.
+// Functions for a flow without a table: whether it matches a filter, how it is printed, its key, its reversed tuple.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

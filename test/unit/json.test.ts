@@ -1,4 +1,4 @@
-// What the JSON writers print is what the library's objects give: for every fixture, and for messages made by chance.
+// The JSON writers print what the library's objects give: for every fixture, and for random messages.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

@@ -1,4 +1,4 @@
-// The programs of docs/library.md that need no kernel: each line that says what it gives, gives that.
+// The programs of docs/library.md that need no kernel: each line gives the value in its comment.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';

@@ -1,5 +1,5 @@
-// MemoryTable as programs use it in their tests: what differs from the kernel, which test/differential/memory-table.test.ts compares
-// it with: packets, the clock, losses, and what one sees of the table without the library.
+// MemoryTable as programs use it in their tests, where it goes beyond the kernel (with which test/differential/memory-table.test.ts
+// compares it): packets, the clock, losses, and the view of the table without the library.
 
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';

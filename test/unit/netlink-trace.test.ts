@@ -1,4 +1,4 @@
-// CONNTRACK_DEBUG=netlink: names against the headers, messages as they are shown, and what is no message.
+// CONNTRACK_DEBUG=netlink: names against the headers, messages as shown, and bytes that are not messages.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

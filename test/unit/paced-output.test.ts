@@ -1,4 +1,4 @@
-// Output at the pace of its reader: a pipe that is full keeps nobody waiting, nothing is lost, nothing changes its order.
+// Output at the pace of its reader: a full pipe makes nobody wait, nothing is lost, and the order is kept.
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';

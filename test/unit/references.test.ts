@@ -1,4 +1,4 @@
-// What comments, tests and pages cite can be opened: pages, their numbered sections and rows, and what links lead to.
+// Everything that comments, tests and pages cite exists: pages, their numbered sections and rows, and the targets of links.
 
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync } from 'node:fs';
@@ -33,7 +33,7 @@ const DEFECTS = rowNames(page(DIFFERENCES).text);
 /** Rows of section 6 are numbered like sections. */
 const RELEASES = rowNames(page(BEHAVIOUR).sections.get('6')!);
 
-/** Whether `number`, such as `5.2`, `5.2 row 27` or `B33`, stands on the page. */
+/** Whether the page has `number`, such as `5.2`, `5.2 row 27` or `B33`. */
 function stands(path: string, number: string): boolean {
   if (path === DIFFERENCES) return DEFECTS.has(number);
   const [section = '', row] = number.split(/\s+row\s+/);
@@ -50,7 +50,7 @@ const CITATION = new RegExp(
   'g',
 );
 
-/** What is wrong in a file, with the line. */
+/** The problems of a file, with the line. */
 function problems(path: string, text: string): string[] {
   // A comment goes on in the next line.
   const joined = path.endsWith('.md') ? text : text.replace(/\n[ \t]*(?:\/\/|\*(?!\/)|#)/g, (mark) => ' '.repeat(mark.length));
@@ -93,7 +93,7 @@ function findInPage(path: string, text: string, tell: Tell): void {
   }
 }
 
-/** Sources name the page, except where a string or the name of a member is nothing but the number of a row. */
+/** Sources name the page, except if a string or the name of a member is just the number of a row. */
 function findInSource(path: string, text: string, tell: Tell): void {
   const ids = path.endsWith('.case') ? /(?<=[@,])([\w.]+)\??(?=[, ])/g : /(?<=^ *)(B\d+)(?=: )|(?<=id: |\['|\.push\()'(\S+)'/gm;
   const rows = path.endsWith('.case') ? [...text.matchAll(/^\S+ (?:\S+ )?@\S+ /gm)] : [{ 0: text, index: 0 }];

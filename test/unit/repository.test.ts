@@ -1,4 +1,4 @@
-// What people who join meet: workflows that run what we run, a lock file that stays as it is.
+// What newcomers meet first: workflows that run what we run, a lock file that does not change, a guide whose names exist.
 
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync } from 'node:fs';

@@ -13,7 +13,7 @@ import { IPS_EXPECTED } from '../uapi/nf-conntrack-common.js';
 import { IPCTNL_MSG_CT_DELETE } from '../uapi/nfnetlink-conntrack.js';
 import type { View } from '../view.js';
 import { withoutNames } from './address-ranges.js';
-import type { End, FlowCondition, FlowFilter, Presence, TupleEnd } from './condition.js';
+import { type End, type FlowCondition, type FlowFilter, MAX_COUNT, type Presence, type TupleEnd } from './condition.js';
 import { NUMBER_FIELDS } from './number-fields.js';
 import { type AddressSet, addressSet, holds, ipv6Of, type Ranges, single, singleAddresses } from './sets.js';
 
@@ -280,7 +280,7 @@ const PROTONUM = ORIGINAL + T.protonum;
 const BASE: Readonly<Record<TupleEnd['side'], Direction>> = { original: ORIGINAL, reply: REPLY, master: MASTER };
 
 /** Protocols whose tracker has states. */
-const TRACKERS = PROTOCOLS.flatMap(({ number, state, states }) =>
+export const TRACKERS = PROTOCOLS.flatMap(({ number, state, states }) =>
   state && states ? [{ protonum: number, slot: S[state as keyof typeof S], states: states as readonly string[] }] : [],
 );
 
@@ -470,12 +470,16 @@ function counterSlots({ of, side }: Counter): readonly number[] {
   return side === undefined ? [original, reply] : [side === 'original' ? original : reply];
 }
 
-/** Rounding is monotone and the bounds are below 2^53, so comparing doubles is exact. */
+/**
+ * Rounding is monotone and the bounds are below 2^53, so comparing doubles is exact. MAX_COUNT stands for all that is greater, too:
+ * `bytes > 5` has no end.
+ */
 function counterIn(c: Counter): FlowPredicate {
   const [first, second] = counterSlots(c);
   const { ranges } = c;
-  if (second === undefined) return (view) => view.has(first!) && holds(ranges, wide(view, first!));
-  return (view) => view.has(first!) && view.has(second) && holds(ranges, wide(view, first!) + wide(view, second));
+  if (second === undefined) return (view) => view.has(first!) && holds(ranges, Math.min(wide(view, first!), MAX_COUNT));
+  return (view) =>
+    view.has(first!) && view.has(second) && holds(ranges, Math.min(wide(view, first!) + wide(view, second), MAX_COUNT));
 }
 
 /** A 64-bit number as a double. */

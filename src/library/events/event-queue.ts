@@ -51,7 +51,7 @@ export class EventQueue<T> {
     this.ready = new Promise((resolve, reject) => {
       this.#settleReady = { resolve, reject };
     });
-    this.ready.catch(() => {}); // who iterates is told as well
+    this.ready.catch(() => {}); // report it to whoever iterates as well
     try {
       watch.start({
         event: (view) => {

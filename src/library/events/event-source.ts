@@ -10,7 +10,7 @@ import {
 import { DecodeError, SystemError } from '../../errors.js';
 import { host16 } from '../../wire/bytes.js';
 import type { Datagrams } from '../../wire/datagrams.js';
-import { EAGAIN, ENOBUFS, errnoName, errnoReason } from '../../wire/errno.js';
+import { EAGAIN, ENOBUFS, ENOMEM, errnoName, errnoReason } from '../../wire/errno.js';
 import type { DescriptorWatch } from '../../wire/libc.js';
 import { align4, checkedMessageLength } from '../../wire/message.js';
 import type { NetworkNamespace } from '../../wire/netns.js';
@@ -67,7 +67,7 @@ export interface EventSourceOptions {
   /** Size of the receive buffer to request, in bytes; the kernel doubles it. Default 16 MiB, or what the system permits. */
   readonly receiveBuffer?: number | undefined;
   readonly namespace?: NetworkNamespace | undefined;
-  /** A socket filter: see eventFilter. */
+  /** A socket filter: see eventProgram. It saves work: where the kernel has no memory for it, the socket has none. */
   readonly filter?: Uint8Array | undefined;
   /** Default: a netlink socket. */
   readonly transport?: OpenTransport | undefined;
@@ -96,7 +96,13 @@ export class EventSource {
   static open(options: EventSourceOptions): EventSource {
     const { groups, filter, namespace, transport = NetlinkSocket.open } = options;
     const receiveBuffer = options.receiveBuffer ?? DEFAULT_BUFFER;
-    return new EventSource(transport({ groups, filter, receiveBuffer, namespace }));
+    const open = (filter: Uint8Array | undefined) => new EventSource(transport({ groups, filter, receiveBuffer, namespace }));
+    try {
+      return open(filter);
+    } catch (error) {
+      if (!filter || !(error instanceof SystemError) || error.errno !== ENOMEM) throw error;
+      return open(undefined);
+    }
   }
 
   /** Size of the receive buffer in bytes, as the kernel counts it. */

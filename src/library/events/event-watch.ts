@@ -5,7 +5,7 @@ import { X } from '../../ctnetlink/expectation-fields.js';
 import { S } from '../../ctnetlink/fields.js';
 import { compileFilter, type FlowPredicate } from '../../ctnetlink/filter/compile.js';
 import { type FlowFilter, MATCH_ALL } from '../../ctnetlink/filter/condition.js';
-import { eventFilter } from '../../ctnetlink/filter/event-program.js';
+import { eventProgram } from '../../ctnetlink/filter/event-program.js';
 import { requiredFamily } from '../../ctnetlink/filter/kernel-plan.js';
 import { areTwoFlows, isClash, lastingStatus } from '../../ctnetlink/flow-identity.js';
 import { AF_UNSPEC } from '../../ctnetlink/uapi/in.js';
@@ -100,7 +100,7 @@ export class EventWatch {
       receiveBuffer,
       namespace: options.namespace,
       transport: options.transport,
-      filter: table === 'conntrack' && options.filter ? eventFilter(options.filter) : undefined,
+      filter: table === 'conntrack' && options.filter ? eventProgram(options.filter, { tracked: tracks }).bytes : undefined,
     });
     return new EventWatch(source, options, conntrack);
   }

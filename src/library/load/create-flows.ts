@@ -1,4 +1,4 @@
-// Creating flows that are encoded, many in one send: what is sent again after a refusal, and which flows lack their labels.
+// Creates encoded flows, many in one send: decides what to send again after a refusal, and finds flows that lack their labels.
 
 import { createFlowView } from '../../ctnetlink/view.js';
 import { isMissing, KernelError } from '../../errors.js';
@@ -8,15 +8,15 @@ import type { Channel } from '../channel.js';
 import { CT_GET, CT_NEW } from '../requests.js';
 import type { EncodedFlows, EncodedPlace } from './encoded-flows.js';
 
-/** What the kernel says to an update of what only new flows take; EPERM to a timeout that is fixed. */
+/** The kernel's refusals of updates with values that only new flows take; EPERM for a fixed timeout. */
 const FIXED_PART_ERRORS: ReadonlySet<number> = new Set([EBUSY, EOPNOTSUPP, EPERM]);
 
-/** As it was, or without what only new flows take, and perhaps without its timeout. */
+/** Unchanged, or without values that only new flows take, and perhaps without its timeout. */
 type Again = 'whole' | 'with timeout' | 'without timeout';
 
 /**
- * How a flow that may exist is sent again after a refusal, if that can help. EEXIST: there was none, and then there was one, which may be
- * on its way out: the kernel takes a flow for gone a moment before its place is free.
+ * How to send a flow that may exist again after a refusal, if that can help. EEXIST: the flow did not exist, and then did; it may be just
+ * ending, because the kernel considers a flow gone a moment before its place is free.
  */
 function howAgain({ errno }: KernelError): Again | undefined {
   if (errno === EEXIST) return 'whole';
@@ -49,7 +49,7 @@ export async function createEncoded(
   };
   await channel.sendEncoded(CT_NEW, flows, refused, background);
   const created = Array.from({ length: flows.count }, (_, index) => index).filter((index) => !done.has(index));
-  // Those that are sent again as a whole may be refused once more, in a part.
+  // Flows that are sent again completely may be refused once more, in part.
   while (again.length > 0) {
     const sent = again;
     again = [];
@@ -78,8 +78,8 @@ export async function createEncoded(
 }
 
 /**
- * Creates flows out of encoded batches, no more than a batch of them, in one send. `failed` gets each refusal with the flow's position;
- * the others are in the table, but those that `unlabelled` gets lack their labels.
+ * Creates flows from encoded batches, no more than a batch of them, in one send. `failed` gets each refusal with the flow's position; the
+ * others are in the table, but those that `unlabelled` gets lack their labels.
  */
 export async function createPlaced(
   channel: Channel,
@@ -103,8 +103,8 @@ export async function createPlaced(
 }
 
 /**
- * Asks for those of the flows that shall have labels: to new ones the kernel gives none where no ruleset uses labels, and does not say
- * so. `unlabelled` gets those that lack theirs.
+ * Reads the flows that should have labels: if no ruleset uses labels, the kernel gives new flows none, and does not say so. `unlabelled`
+ * gets those that lack theirs.
  */
 async function checkLabels(
   channel: Channel,
@@ -134,7 +134,7 @@ async function checkLabels(
   await channel.sendBatch(CT_GET, visit, ended, background);
 }
 
-/** As the kernel refuses labels to a flow that exists. New ones it creates without, and says nothing. */
+/** The error with which the kernel refuses labels for an existing flow. New flows it silently creates without labels. */
 export function noLabelRoom(): KernelError {
   return new KernelError(CT_NEW.name, ENOSPC, errnoName(ENOSPC), errnoReason(ENOSPC));
 }

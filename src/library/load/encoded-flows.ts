@@ -1,4 +1,4 @@
-// Flows to create, encoded as they are read: what a load keeps in memory between checking its lines and sending them.
+// Flows to create, encoded as they are read: a load keeps them in memory between checking its lines and sending them.
 
 import { hasLabels } from '../../ctnetlink/flow-change.js';
 import { type FlowSpec, putFlow } from '../../ctnetlink/flow-spec.js';
@@ -24,8 +24,8 @@ import { BATCH_SIZE } from '../pending-flows.js';
 import { CT_NEW } from '../requests.js';
 
 /**
- * Up to BATCH_SIZE CT_NEW requests, each for another flow, ready but for their sequence numbers. `tag` is the caller's mark of each,
- * such as a line number.
+ * Up to BATCH_SIZE CT_NEW requests, each for another flow, complete except for their sequence numbers. `tag` is the caller's mark of
+ * each, such as a line number.
  */
 export class EncodedFlows implements EncodedRequests {
   bytes: Uint8Array;
@@ -35,7 +35,7 @@ export class EncodedFlows implements EncodedRequests {
   #scratch: MessageWriter | undefined;
   readonly #slots: Uint8Array;
 
-  /** `scratch` and `slots` are written over: they can serve many batches, one after another. */
+  /** `scratch` and `slots` are overwritten, so they can serve many batches, one after another. */
   constructor(scratch: MessageWriter, slots: Uint8Array) {
     scratch.reset();
     slots.fill(0);
@@ -59,9 +59,9 @@ export class EncodedFlows implements EncodedRequests {
   }
 
   /**
-   * Adds a flow to create; with `mayExist`, one that is there is updated.
-   * @returns false, with nothing added, when the batch has that flow already: a request that is sent again, in other words, must
-   * not come after the next one for the same flow
+   * Adds a flow to create; with `mayExist`, an existing one is updated.
+   * @returns false, with nothing added, when the batch has that flow already: otherwise a request that is sent again could come after the
+   * next one for the same flow
    */
   add(flow: FlowSpec, mayExist: boolean, tag: number): boolean {
     const start = this.#scratch!.length;
@@ -113,12 +113,12 @@ export class EncodedFlows implements EncodedRequests {
     return (host16(this.bytes, this.#start(index) + 6) & NLM_F_EXCL) === 0;
   }
 
-  /** Whether request `index` belongs to another flow, its master, which must be there first. */
+  /** Whether request `index` has a master, which must be in the table first. */
   hasMaster(index: number): boolean {
     return this.#find(index, CTA_TUPLE_MASTER) > 0;
   }
 
-  /** Whether request `index` is about labels. */
+  /** Whether request `index` sets labels. */
   hasLabels(index: number): boolean {
     return this.#find(index, CTA_LABELS) > 0;
   }
@@ -133,13 +133,13 @@ export class EncodedFlows implements EncodedRequests {
     return this.#request(index, () => true);
   }
 
-  /** Request `index` alone, with only what a flow that exists can still take (docs/differences.md B50). */
+  /** Request `index` alone, with only what an existing flow can still take (docs/differences.md B50). */
   withoutFixedParts(index: number, timeout: 'with timeout' | 'without timeout'): SingleRequest {
     const fixed = timeout === 'with timeout' ? FIXED_PARTS : FIXED_PARTS_AND_TIMEOUT;
     return this.#request(index, (type) => !fixed.has(type));
   }
 
-  /** The slot of request `index`: the one of an earlier request for the same flow, else a free one. Slots hold an index plus one. */
+  /** The slot of request `index`: that of an earlier request for the same flow, or else a free one. Slots hold an index plus one. */
   #slotOf(index: number): number {
     const at = this.#start(index) + NFNL_ATTRS;
     const size = host16(this.bytes, at);
@@ -183,7 +183,7 @@ export class EncodedFlows implements EncodedRequests {
     return this.#index[2 * index]!;
   }
 
-  /** With the attributes that `taken` says. */
+  /** With the attributes that `taken` accepts. */
   #request(index: number, taken: (type: number) => boolean): SingleRequest {
     const start = this.#start(index);
     const end = start + host32(this.bytes, start);
@@ -200,7 +200,7 @@ export class EncodedFlows implements EncodedRequests {
   }
 }
 
-/** Appends a CT_NEW request without a sequence number; with `mayExist`, a flow that is there is updated. */
+/** Appends a CT_NEW request without a sequence number; with `mayExist`, an existing flow is updated. */
 function putCreate(message: MessageWriter, flow: FlowSpec, mayExist: boolean): void {
   const flags = NLM_F_REQUEST | NLM_F_CREATE | (mayExist ? 0 : NLM_F_EXCL);
   message.begin(CT_NEW.type, flags, 0, flow.family);
@@ -212,7 +212,7 @@ function putCreate(message: MessageWriter, flow: FlowSpec, mayExist: boolean): v
 export class RequestEncoder {
   readonly #message = new MessageWriter();
 
-  /** The request, valid until the next call. With `mayExist`, a flow that is there is updated. */
+  /** The request, valid until the next call. With `mayExist`, an existing flow is updated. */
   encode(flow: FlowSpec, mayExist: boolean): Uint8Array {
     this.#message.reset();
     putCreate(this.#message, flow, mayExist);
@@ -244,15 +244,14 @@ const SLOTS = 1 << SLOT_BITS;
 const HASH_FACTOR = 0x9e3779b1;
 
 /**
- * Fills batches with flows, one after another in the same memory: a batch that is handed out is to be sent, or sealed, before the next
- * flow is added.
+ * Fills batches with flows, one after another in the same memory: send or seal a batch that it hands out before you add the next flow.
  */
 export class FlowEncoder {
   readonly #scratch = new MessageWriter();
   readonly #slots = new Uint8Array(SLOTS);
   #flows: EncodedFlows | undefined;
 
-  /** Adds a flow to create; with `mayExist`, one that is there is updated. @returns a batch that takes no more, if this was its last */
+  /** Adds a flow to create; with `mayExist`, an existing one is updated. @returns a batch that takes no more, if this was its last */
   add(flow: FlowSpec, mayExist: boolean, tag: number): EncodedFlows | undefined {
     const flows = this.#current();
     if (flows.add(flow, mayExist, tag)) return this.#unlessOpen(flows);
@@ -268,7 +267,7 @@ export class FlowEncoder {
     return flows;
   }
 
-  /** No more flows for now. @returns the batch of those that were not handed out yet */
+  /** No more flows for now. @returns the batch of flows that have not been handed out yet */
   finish(): EncodedFlows | undefined {
     const flows = this.#flows;
     this.#flows = undefined;

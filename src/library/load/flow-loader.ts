@@ -19,7 +19,7 @@ export class FlowLoader {
     this.#way = way;
   }
 
-  /** Flows created or updated until now. */
+  /** Flows created or updated so far. */
   get created(): number {
     return this.#created;
   }
@@ -29,7 +29,7 @@ export class FlowLoader {
     return this.#partly;
   }
 
-  /** Sends a batch; when some are refused, the others are created. */
+  /** Sends a batch; if some are refused, the others are created. */
   async send(flows: EncodedFlows): Promise<void> {
     let refused = 0;
     this.#partly += await this.#table().createEncoded(
@@ -42,11 +42,11 @@ export class FlowLoader {
       this.#way,
     );
     this.#created += flows.count - refused;
-    // Those that wait are encoded in memory that the next batch would use.
+    // Waiting flows are encoded in memory that the next batch would use.
     if (this.#waiting.count > 0) flows.seal();
   }
 
-  /** Creates what waits for its master. */
+  /** Creates the flows that wait for their master. */
   async finish(): Promise<void> {
     if (this.#waiting.count > 0) this.#created += await this.#waiting.create(this.#table(), this.#outcome, this.#way);
   }

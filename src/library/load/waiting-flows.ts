@@ -1,4 +1,4 @@
-// Flows whose master was not in the table when they were sent. It may come later: a saved table is in no order.
+// Flows whose master was not in the table when they were sent. The master may come later: a saved table has no order.
 
 import { isMissing, type KernelError } from '../../errors.js';
 import type { ScanOptions, ScanVisitor } from '../flow-dumps.js';
@@ -6,11 +6,11 @@ import { BATCH_SIZE } from '../pending-flows.js';
 import type { ConntrackTable } from '../table.js';
 import type { EncodedFlows, EncodedPlace } from './encoded-flows.js';
 
-/** What becomes of single flows of a load, by their tags. */
+/** The outcome of single flows of a load, by their tags. */
 export interface LoadOutcome {
-  /** The kernel refused it; without an error, its master is not in the table. `mayExist`: it was to be updated if it was there. */
+  /** The kernel refused it; without an error, its master is not in the table. `mayExist`: it was to be updated if it existed. */
   failed(tag: number, error: KernelError | undefined, mayExist: boolean): void;
-  /** It is there and lacks its labels. */
+  /** It is in the table but lacks its labels. */
   unlabelled(tag: number): void;
 }
 
@@ -31,7 +31,7 @@ export class WaitingFlows {
     return true;
   }
 
-  /** Creates them, in rounds, until all are there or no more of them can be. @returns how many were created */
+  /** Creates them, in rounds, until all exist or no more can be created. @returns how many were created */
   async create(table: ConntrackTable, outcome: LoadOutcome, { background = false, pause }: LoadWay): Promise<number> {
     let created = 0;
     for (let before = Number.POSITIVE_INFINITY; this.#waiting.length > 0 && this.#waiting.length < before; ) {
