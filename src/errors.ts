@@ -130,3 +130,71 @@ export class ClosedError extends ConntrackError {
 export class ValueError extends ConntrackError {
   readonly code = 'VALUE';
 }
+
+/** Why a filter in text was refused. */
+export type FilterReason =
+  | 'EMPTY'
+  | 'UNKNOWN_WORD'
+  | 'MISSING_VALUE'
+  | 'BAD_VALUE'
+  | 'MIXED'
+  | 'MISSING_AND'
+  | 'ELIDED'
+  | 'UNBALANCED'
+  | 'NOT_KNOWN'
+  | 'TOO_LONG'
+  | 'TOO_DEEP'
+  | 'TOO_MANY';
+
+/** Where in a text something is. */
+export interface TextPlace {
+  /** UTF-16 units from its start. */
+  readonly offset: number;
+  /** From 1. */
+  readonly line: number;
+  /** From 1, in characters. */
+  readonly column: number;
+  /** UTF-16 units. */
+  readonly length: number;
+}
+
+/** A filter in text is wrong. `suggestion` is the whole text as it could have been meant, when that is known. */
+export class FilterError extends ConntrackError implements TextPlace {
+  readonly code = 'FILTER';
+  readonly reason: FilterReason;
+  readonly offset: number;
+  readonly line: number;
+  readonly column: number;
+  readonly length: number;
+  readonly suggestion: string | undefined;
+  /** What is wrong, without the place. */
+  readonly problem: string;
+
+  constructor(
+    reason: FilterReason,
+    problem: string,
+    place: TextPlace,
+    options?: { hint?: string | undefined; suggestion?: string | undefined },
+  ) {
+    const { offset, line, column, length } = place;
+    super(`filter: ${line > 1 ? `line ${line}, ` : ''}column ${column}: ${problem}`, options);
+    this.reason = reason;
+    this.problem = safeText(problem);
+    this.offset = offset;
+    this.line = line;
+    this.column = column;
+    this.length = length;
+    this.suggestion = options?.suggestion;
+  }
+
+  override toJSON(): FilterErrorJson {
+    const { reason, offset, line, column, length, suggestion } = this;
+    return { ...super.toJSON(), reason, offset, line, column, length, ...(suggestion !== undefined && { suggestion }) };
+  }
+}
+
+/** A `FilterError` in JSON. */
+export interface FilterErrorJson extends ErrorJson, TextPlace {
+  readonly reason: FilterReason;
+  readonly suggestion?: string;
+}

@@ -3,7 +3,16 @@
 
 import { type AddressBytes, formatAddress, parseAddress, prefixMask } from '../address.js';
 import { ADDRESS_NAMES, type AddressName } from './address-names.js';
-import { type AddressSet, addressRange, addressSet, hasHostBits, namedSet, socketSet, toBigInt } from './sets.js';
+import {
+  type AddressSet,
+  addressRange,
+  addressSet,
+  hasHostBits,
+  namedSet,
+  rangesOfAddresses,
+  socketSet,
+  toBigInt,
+} from './sets.js';
 
 /** What was read; or what is wrong with it, as the end of a sentence about the text, and what could have been meant. */
 export type AddressReading = { readonly set: AddressSet } | { readonly wrong: string; readonly repairs?: readonly string[] };
@@ -68,4 +77,20 @@ function whyNot(text: string): string {
   if (/^\d+(\.\d+){0,2}$/.test(text)) return 'is no address: an IPv4 address has four numbers';
   if (/^[A-Za-z][\w-]*(\.[\w-]+)+$/.test(text)) return 'is a name: names of hosts are not looked up, write the address';
   return 'is no address';
+}
+
+/** The values of a set, as they are written. */
+export function addressTexts(set: AddressSet): string[] {
+  return [
+    ...rangesOfAddresses(set).map(({ first, last, prefix }) => {
+      if (prefix === first.length * 8) return formatAddress(first);
+      return prefix === undefined ? `${formatAddress(first)}-${formatAddress(last)}` : `${formatAddress(first)}/${prefix}`;
+    }),
+    ...set.masked.map(({ address, mask }) => `${formatAddress(address)}/${formatAddress(mask)}`),
+    ...set.sockets.map(({ address, port }) => {
+      const text = formatAddress(address);
+      return `${address.length === 4 ? text : `[${text}]`}:${port}`;
+    }),
+    ...set.names,
+  ];
 }

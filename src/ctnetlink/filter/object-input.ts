@@ -295,14 +295,14 @@ export function toFlowFilter(filter: Filter, path = ''): FlowFilter {
   const protonum = protocols?.length === 1 ? protocols[0] : undefined;
   const inner: FlowFilter[] = [];
   for (const side of ['original', 'reply', 'master'] as const) inner.push(...tupleConditions(members, side, protonum));
+  const host = readSet(members, 'host');
+  if (host) inner.push({ kind: 'address', ends: ALL_ENDS, set: host });
+  const port = readNumbers(members, 'port', MAX_U16);
+  if (port) inner.push(...portConditions(ALL_ENDS, port, members.at('port'), protonum));
   // Fields of ICMP, and keys, are of one protocol anyway.
   const implied = inner.some((c) => (c.kind === 'number' && c.field.startsWith('icmp')) || (c.kind === 'port' && c.of === 'key'));
   if (protocols && !implied) of.push({ kind: 'number', field: 'protocol', ranges: rangesOf(protocols.map((n) => [n, n])) });
   of.push(...inner);
-  const host = readSet(members, 'host');
-  if (host) of.push({ kind: 'address', ends: ALL_ENDS, set: host });
-  const port = readNumbers(members, 'port', MAX_U16);
-  if (port) of.push(...portConditions(ALL_ENDS, port, members.at('port'), protonum));
   const state = readStates(members, protonum);
   if (state) of.push({ kind: 'state', names: state });
   of.push(...markConditions(members));
@@ -318,7 +318,7 @@ export function toFlowFilter(filter: Filter, path = ''): FlowFilter {
     if (values) of.push({ kind: 'text', field, values: sortedTexts(values) });
   }
   of.push(...counterConditions(members, undefined));
-  const age = readNumbers(members, 'age', MAX_COUNT / 1000, (seconds) => Math.round(seconds * 1000));
+  const age = readNumbers(members, 'age', MAX_COUNT / 1000, (seconds) => Math.min(MAX_COUNT, Math.round(seconds * 1000)));
   if (age) of.push({ kind: 'age', ranges: age });
   for (const name of ['start', 'stop'] as const) {
     const range = readTimeRange(members, name);
@@ -426,7 +426,7 @@ function toRanges(value: unknown, max: number, path: string, scale: (given: numb
   const [from, to] = [bound('min'), bound('max')];
   bounds.end();
   if (from === undefined && to === undefined) throw new ValueError(`${path} has neither min nor max`);
-  const range = [from ?? 0, to ?? Math.floor(scale(max))] as const;
+  const range = [from ?? 0, to ?? (scale === IDENTITY ? max : MAX_COUNT)] as const;
   if (range[0] > range[1]) throw new ValueError(`${path}: min is above max, so nothing could match`);
   return range;
 }
