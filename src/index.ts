@@ -10,17 +10,29 @@ export { formatAddress, parseAddress } from './ctnetlink/address.js';
 export type { AddressTuple, IcmpTuple, NumberedTuple, PortTuple } from './ctnetlink/complete-tuple.js';
 export type { EventInfo, EventType, ExpectationEvent, FlowEvent } from './ctnetlink/event.js';
 export type { Expectation, ExpectationJson } from './ctnetlink/expectation.js';
+export type { FilterCompletion } from './ctnetlink/filter/complete.js';
+export type { Presence } from './ctnetlink/filter/condition.js';
+export type { FilterExplanation } from './ctnetlink/filter/explain.js';
+export type { FilterNote, NoteCode } from './ctnetlink/filter/notes.js';
 export type {
+  Addresses,
   AddressMatch,
   AddressNatMatch,
   Filter,
+  FilterInput,
   FilterMembers,
   IcmpMatch,
+  MasterMatch,
   NatMatch,
+  NatToMatch,
+  NumberRange,
+  Numbers,
   OriginalMatch,
+  TimeRange,
   TupleMatch,
   WatchFilter,
 } from './ctnetlink/filter/object-input.js';
+export type { FilterLimits } from './ctnetlink/filter/parser.js';
 export {
   type DccpFlow,
   type DccpInfo,
@@ -82,11 +94,15 @@ export {
   ConntrackError,
   DecodeError,
   type ErrorJson,
+  FilterError,
+  type FilterErrorJson,
+  type FilterReason,
   KernelError,
   NamespaceError,
   NoAnswerError,
   PlatformError,
   SystemError,
+  type TextPlace,
   ValueError,
 } from './errors.js';
 export type {
@@ -108,6 +124,16 @@ export type { EventLoss } from './library/events/event-source.js';
 export { EventStream } from './library/events/event-stream.js';
 export { type LiveChange, LiveFlows, type LiveListener } from './library/events/live-flows.js';
 export type { Expectations } from './library/expectations.js';
+export {
+  completeFilter,
+  type ExplainFilterOptions,
+  explainFilter,
+  type FilterValue,
+  filter,
+  formatFilter,
+  type ParseFilterOptions,
+  parseFilter,
+} from './library/filters.js';
 export type { FlowList } from './library/flow-dumps.js';
 export type { AllFlowFields, FlowPart, ListedFlow, PartialFlow } from './library/flow-part.js';
 export { type FlowFormat, flowFormatter, formatFlow } from './library/format-flow.js';

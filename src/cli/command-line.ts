@@ -1,11 +1,12 @@
 // The words after `conntrack` → an Invocation, or a UsageError for the first mistake, in the order of docs/behaviour.md 1.5. No I/O.
 
+import type { FlowFilter } from '../ctnetlink/filter/condition.js';
 import type { Protocol } from '../ctnetlink/schema.js';
 import { didYouMean } from '../nearest.js';
 import { COMMANDS, type CommandRow, commandName, commandRow, isLoadable } from './command-rows.js';
 import { OptionNames, OptionReader, type ReadOption } from './getopt.js';
 import { helpTopic, helpTopics } from './help-text.js';
-import type { CommandLetter, Invocation, OptionValues, Table } from './invocation.js';
+import type { CommandLetter, FilterText, Invocation, OptionValues, Table } from './invocation.js';
 import { checkLegality, checkNamespace, needOf } from './legality.js';
 import { type Draft, OPTIONS, type OptionRow, type OptionRows, optionName } from './options.js';
 import { protocolOptions, protocolsWithOption } from './protocol-options.js';
@@ -21,6 +22,8 @@ export interface ParseEnvironment {
    * @throws UsageError for a name that is not in the file. Without this function names stay unresolved.
    */
   resolveLabels?(names: readonly string[], labelMap: string | undefined): ReadonlyMap<string, number>;
+  /** What `--filter` and `--filter-file` mean. Without this function they stay text. @throws UsageError */
+  readFilters?(filters: readonly FilterText[], labelMap: string | undefined): FlowFilter;
   /** The words are a line of a load file. */
   readonly loading?: boolean;
 }
@@ -126,11 +129,15 @@ function readWords(
   valuePositions: Map<number, OptionValue> | undefined,
 ): Invocation | undefined {
   const draft = newDraft(env);
+  const operands: string[] = [];
   let chosen: Chosen | undefined;
   let { tracker } = draft;
   let command: CommandRow | undefined;
   for (let token = reader.next(); token; token = reader.next()) {
-    if (token.kind === 'operand') continue; // left-over words are ignored: docs/behaviour.md 1.3
+    if (token.kind === 'operand') {
+      operands.push(token.word); // left-over words are ignored: docs/behaviour.md 1.3
+      continue;
+    }
     if (token.kind !== 'option') throw mistake(token, reader, chosen);
     if ('command' in token.option) chosen = choose(token.option.command, token.spelled, token.value, token.glued, chosen);
     else {
@@ -144,7 +151,7 @@ function readWords(
     }
   }
   if (!chosen && draft.given.size === 0) return undefined;
-  return finish(draft, chosen, env);
+  return finish(draft, chosen, env, operands);
 }
 
 /** The state of parsing before the first word. */
@@ -255,15 +262,17 @@ function unknownTable(word: string, command: CommandRow): UsageError {
   if (command.letter === 'h') {
     const near = didYouMean(word, helpTopics());
     return new UsageError(
-      `no help on ${quoted(word)}${near || '; name a command (such as update), a protocol (such as tcp) or expect'}`,
+      `no help on ${quoted(word)}${near || '; name a command (such as update), a protocol (such as tcp), expect or filter'}`,
     );
   }
   const suggestion = didYouMean(word, TABLES) || `; the tables are ${command.tables.join(', ')}`;
-  return new UsageError(`${commandName(command)}: unknown table ${quoted(word)}${suggestion}`);
+  const error = new UsageError(`${commandName(command)}: unknown table ${quoted(word)}${suggestion}`);
+  error.perhapsFilter = { command: command.letter, text: word };
+  return error;
 }
 
 /** Steps 2 to 5 of docs/behaviour.md 1.5, and the result. */
-function finish(draft: Draft, chosen: Chosen | undefined, env: ParseEnvironment): Invocation {
+function finish(draft: Draft, chosen: Chosen | undefined, env: ParseEnvironment, operands: readonly string[] = []): Invocation {
   const { values, warnings } = draft;
   const { labels, labelAdd, labelDel } = values;
   const named = labels || labelAdd || labelDel ? [...new Set([...(labels ?? []), ...(labelAdd ?? []), ...(labelDel ?? [])])] : [];
@@ -282,6 +291,8 @@ function finish(draft: Draft, chosen: Chosen | undefined, env: ParseEnvironment)
     values,
     ...(topic === undefined ? {} : { topic }),
     ...(labelBits ? { labelBits } : {}),
+    ...(values.filters && env.readFilters ? { textFilter: env.readFilters(values.filters, values.labelMap) } : {}),
+    ...(operands.length > 0 && !draft.loading ? { operands } : {}),
     warnings,
   };
 }

@@ -3,6 +3,7 @@
 import type { LabelMap } from '../ctnetlink/label.js';
 import { ByteWriter } from '../format/byte-writer.js';
 import type { ConntrackTable } from '../library/index.js';
+import type { ReadFilters } from './filter-text.js';
 import type { Invocation } from './invocation.js';
 import type { LabelSource } from './labels.js';
 import { writeAll } from './output/output.js';
@@ -15,6 +16,8 @@ export interface Context {
   readonly labels: LabelMap | undefined;
   /** Bits of the labels that `-l` names. */
   readonly filterLabels: readonly number[];
+  /** Reads filters in text; absent until the first one is met, since their language is not loaded before. */
+  readonly readFilters?: ReadFilters | undefined;
   /** The source of label names, for command lines in a file. */
   readonly labelSource: LabelSource;
   /** The table of a command that works on one; closed when the command has ended. @throws SystemError, PlatformError, NamespaceError */

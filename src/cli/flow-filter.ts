@@ -18,8 +18,11 @@ import { protocolByNumber } from '../ctnetlink/protocols/index.js';
 import { savedVtag } from '../ctnetlink/protocols/sctp.js';
 import type { AddressValue, OptionValues } from './invocation.js';
 
-/** The conditions that the options state, all of which an entry must meet. `labelBits` are those of `-l`, already looked up. */
-export function flowFilter(values: OptionValues, labelBits: readonly number[] = []): FlowFilter {
+/**
+ * The conditions that the options state, all of which an entry must meet. `labelBits` are those of `-l`, already looked up;
+ * `text` is what `--filter` says.
+ */
+export function flowFilter(values: OptionValues, labelBits: readonly number[] = [], text?: FlowFilter): FlowFilter {
   const of: FlowFilter[] = [];
   const { protonum, family, status, mark } = values;
   const address = (side: Side, end: End, value: AddressValue | undefined) => {
@@ -65,5 +68,6 @@ export function flowFilter(values: OptionValues, labelBits: readonly number[] = 
     if (value) of.push(natIs(nat, value.address, value.port));
   number('id', values.id);
   number('timeout', values.timeout);
+  if (text) of.push(text);
   return { kind: 'all', of };
 }

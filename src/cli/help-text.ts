@@ -15,20 +15,37 @@ import { protocolOptions } from './protocol-options.js';
 
 /** The topic a word after `-h` names, spelled as `helpText` takes it; `undefined` if none. Table names are the caller's. */
 export function helpTopic(word: string): string | undefined {
-  return wordByName(word)?.name ?? commandOf(word)?.names[0] ?? protocolByName(word)?.name;
+  return (
+    (word === FILTER_TOPIC ? word : undefined) ??
+    wordByName(word)?.name ??
+    commandOf(word)?.names[0] ??
+    protocolByName(word)?.name
+  );
 }
+
+/** The filter language, of which filter-help.ts has the help. */
+export const FILTER_TOPIC = 'filter';
 
 /** Every topic that has a name. */
 export function helpTopics(): string[] {
-  return [...words(), ...COMMANDS.map((row) => ({ name: row.names[0] })), ...PROTOCOLS, { name: 'expect' }].map(
-    ({ name }) => name,
-  );
+  return [
+    ...words(),
+    ...COMMANDS.map((row) => ({ name: row.names[0] })),
+    ...PROTOCOLS,
+    { name: 'expect' },
+    { name: FILTER_TOPIC },
+  ].map(({ name }) => name);
 }
 
 /** The command of a letter or a long name. */
 export function commandOf(word: string): CommandRow | undefined {
   const wanted = word === 'list' ? 'dump' : word === 'load' ? 'load-file' : word;
   return COMMANDS.find((row) => row.letter === wanted || row.names.includes(wanted));
+}
+
+/** As `helpText`, also on the filter language, whose rows are loaded for it. */
+export async function helpOn(topic?: string): Promise<string> {
+  return topic === FILTER_TOPIC ? (await import('./filter-help.js')).filterHelp() : helpText(topic);
 }
 
 /** The help, ending in a newline. A topic that is neither a word, a command nor `expect` is a protocol, with or without options. */
@@ -47,7 +64,7 @@ function generalHelp(): string {
     '',
     'Usage: conntrack COMMAND [TABLE] [OPTION...]',
     '       conntrack WORD [OPTION...]',
-    '       conntrack -h WORD | COMMAND | PROTOCOL | expect      what one of them takes',
+    '       conntrack -h WORD | COMMAND | PROTOCOL | expect | filter      what one of them takes',
     '',
     'Words (the first word of the command line; details: conntrack WORD --help):',
     ...words().flatMap(wordLine),

@@ -1,6 +1,7 @@
 // The meaning of a command line, after parsing and all checks that need no kernel. The parser makes it; the commands read it.
 
 import type { AddressBytes } from '../ctnetlink/address.js';
+import type { FlowFilter } from '../ctnetlink/filter/condition.js';
 
 /** The commands, by their short letter. */
 export type CommandLetter = 'L' | 'G' | 'D' | 'I' | 'A' | 'U' | 'E' | 'F' | 'C' | 'S' | 'R' | 'V' | 'h';
@@ -50,6 +51,12 @@ export interface AddressValue {
   readonly address: AddressBytes;
   readonly mask?: AddressBytes;
 }
+
+/** A filter in the filter language, as given; filter-text.ts reads it. */
+export type FilterText =
+  | { readonly option: string; readonly text: string }
+  /** `-` is standard input. */
+  | { readonly option: string; readonly file: string };
 
 /** Values of the options; an option that was not given is absent. Ports stand for GRE keys too. */
 export interface OptionValues {
@@ -140,6 +147,10 @@ export interface OptionValues {
   readonly max?: number;
   readonly okIfNone?: true;
   readonly protectSsh?: true;
+  /** `--filter`, `--filter-file`: all must hold. */
+  readonly filters?: readonly FilterText[];
+  /** Say what a filter means, and run nothing. */
+  readonly explainFilter?: true;
 }
 
 /** A complete, legal command line. */
@@ -155,6 +166,10 @@ export interface Invocation {
   readonly word?: string;
   /** Bits of all labels named in `labels`, `labelAdd`, `labelDel`, when the parser was given a way to look them up. */
   readonly labelBits?: ReadonlyMap<string, number>;
+  /** What `values.filters` mean, once they have been read. */
+  readonly textFilter?: FlowFilter;
+  /** Words of a command line that belong to nothing. The C tool ignores them. */
+  readonly operands?: readonly string[];
   /** Warnings for standard error, such as for a deprecated option; the command still runs. */
   readonly warnings: readonly string[];
 }

@@ -175,6 +175,8 @@ const UNZEROED = [
   'labels',
   'origZone',
   'replyZone',
+  'filter',
+  'filterFile',
 ] as const satisfies readonly (keyof typeof OPTIONS)[];
 
 /** Addresses of one direction need its ports: the other direction is derived from both (docs/differences.md B32). */

@@ -15,7 +15,7 @@ import { LabelSource } from './labels.js';
 import { explain } from './messages.js';
 import { err, report, tell } from './report.js';
 import { oneTable, type Tables } from './tables.js';
-import { UsageError } from './usage-error.js';
+import { quoted, UsageError } from './usage-error.js';
 
 type Command = (context: Context) => Promise<number>;
 
@@ -48,12 +48,46 @@ async function main(argv: readonly string[]): Promise<number> {
       readProtocols,
       resolveLabels: (names, path) => labelSource.resolve(names, path),
     });
+    invocation = await withFilter(invocation, labelSource);
     for (const warning of invocation.warnings) warn(warning, isJson(invocation.values.output));
     return await run(invocation, labelSource);
   } catch (error) {
+    const told = error instanceof UsageError ? await withHintOfFilter(error) : error;
     const explained = (known: ConntrackError) => (invocation ? explain(known, invocation) : known);
-    return report(error, saysJson(argv, invocation), explained);
+    return report(told, saysJson(argv, invocation), explained);
   }
+}
+
+/** Commands that change what a forgotten filter would have spared. */
+const CHANGING = 'DU';
+/** Commands that show more than was meant. */
+const SHOWING = 'LGEC';
+
+/** The command line with the meaning of its filters in text. The language of filters is loaded only where there is one. */
+async function withFilter(invocation: Invocation, labelSource: LabelSource): Promise<Invocation> {
+  const { values, operands, command, warnings } = invocation;
+  const { filters } = values;
+  const mayHaveForgotten = operands !== undefined && (CHANGING + SHOWING).includes(command);
+  if (!filters && !values.explainFilter && !mayHaveForgotten) return invocation;
+  const { filterReader, isFilter } = await import('./filter-text.js');
+  const read = filters
+    ? { ...invocation, textFilter: filterReader({ labelSource, readProtocols })(filters, values.labelMap) }
+    : invocation;
+  const words = operands?.join(' ') ?? '';
+  if (!mayHaveForgotten || !isFilter(words)) return read;
+  const problem = `${quoted(words)} belongs to no option and selects nothing`;
+  const hint = `write --filter ${quoted(words)}`;
+  if (CHANGING.includes(command)) throw new UsageError(problem, { hint });
+  return { ...read, warnings: [...warnings, `${problem}: ${hint}`] };
+}
+
+/** Says how to write a filter that stands where a table should. */
+async function withHintOfFilter(error: UsageError): Promise<UsageError> {
+  const { perhapsFilter, message, exitStatus } = error;
+  if (!perhapsFilter || !(CHANGING + SHOWING).includes(perhapsFilter.command)) return error;
+  const { isFilter } = await import('./filter-text.js');
+  if (!isFilter(perhapsFilter.text)) return error;
+  return new UsageError(message, { exitStatus, hint: `write --filter ${quoted(perhapsFilter.text)}` });
 }
 
 /** Whether messages are JSON, according to the command line; if that cannot be parsed, this guesses. */
@@ -76,12 +110,16 @@ function warn(line: string, json: boolean): void {
 }
 
 async function run(invocation: Invocation, labelSource: LabelSource): Promise<number> {
-  const load = COMMANDS[invocation.command];
+  const explained = invocation.values.explainFilter;
+  const load = explained
+    ? async () => (await import('./commands/explain-filter.js')).explainFilter
+    : COMMANDS[invocation.command];
   if (!load) throw new UsageError(`-${invocation.command} is not available yet`);
   const command = await load();
   const out = outputTo(STDOUT);
   const tables = await tablesFor(invocation, out);
   const json = isJson(invocation.values.output);
+  if (invocation.textFilter && !explained) await tellNotes(invocation, tables, json);
   const messages = (write: (line: string) => void) => ({
     err: json ? (line: string) => write(lineJson(line)) : write,
     close: json ? () => {} : (text: string) => write(CLOSING_PREFIX + text),
@@ -107,6 +145,15 @@ async function run(invocation: Invocation, labelSource: LabelSource): Promise<nu
   } finally {
     tables.close();
   }
+}
+
+/** What may surprise about a filter in text. */
+async function tellNotes(invocation: Invocation, tables: Tables, json: boolean): Promise<void> {
+  const { filterUse } = await import('./commands/explain-filter.js');
+  const { notesOf } = await import('../ctnetlink/filter/notes.js');
+  const table = tables.several ? undefined : tables.only;
+  for (const { test, message } of notesOf(invocation.textFilter!, filterUse(invocation, table)))
+    warn(`note: ${test}: ${message}`, json);
 }
 
 /**

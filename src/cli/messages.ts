@@ -208,6 +208,7 @@ export function failureJson(code: string, message: string, hint: string | undefi
 }
 
 /** A failure as lines for standard error. */
-export function failureLines(message: string, hint: string | undefined): string[] {
-  return hint === undefined ? [`conntrack: ${message}`] : [`conntrack: ${message}`, `  hint: ${hint}`];
+export function failureLines(message: string, hint: string | undefined, excerpt: readonly string[] = []): string[] {
+  const lines = [`conntrack: ${message}`, ...excerpt.map((line) => `  ${line}`)];
+  return hint === undefined ? lines : [...lines, `  hint: ${hint}`];
 }

@@ -5,7 +5,7 @@
 import { type AddressBytes, familyOf } from '../ctnetlink/address.js';
 import type { Protocol } from '../ctnetlink/schema.js';
 import { AF_INET } from '../ctnetlink/uapi/in.js';
-import { type CommandLetter, LOAD_FORMATS, type OptionValues } from './invocation.js';
+import { type CommandLetter, type FilterText, LOAD_FORMATS, type OptionValues } from './invocation.js';
 import { quoted, UsageError } from './usage-error.js';
 import {
   EVENT_WORDS,
@@ -45,6 +45,7 @@ export const GROUPS = {
   expect: 'Expectations',
   output: 'Output',
   event: 'Events',
+  filter: 'Filter language (not in the C tool)',
   namespace: 'Network namespaces (not in the C tool)',
   restore: 'What -o save,full writes besides (not in the C tool)',
   safety: 'Safety (not in the C tool)',
@@ -103,6 +104,11 @@ export interface Draft {
   tracker?: Protocol;
 }
 
+/** Another expression that must hold. */
+function addFilter(draft: Draft, filter: FilterText): void {
+  draft.values.filters = [...(draft.values.filters ?? []), filter];
+}
+
 /** How messages call an option: `-s (--src)`; punctuation letters are left out. */
 export function optionName(row: Pick<OptionRow, 'names' | 'short'>): string {
   return row.short !== undefined && /[a-zA-Z]/.test(row.short) ? `-${row.short} (--${row.names[0]})` : `--${row.names[0]}`;
@@ -110,6 +116,7 @@ export function optionName(row: Pick<OptionRow, 'names' | 'short'>): string {
 
 const TUPLE_FILTER = { L: 'may', G: 'pair', D: 'may', I: 'pair', A: 'pair', U: 'may', E: 'may' } as const;
 const ANY_FILTER = { L: 'may', D: 'may', U: 'may', E: 'may' } as const;
+const TEXT_FILTER = { L: 'may', G: 'may', D: 'may', U: 'may', E: 'may', C: 'may' } as const;
 const SELECTOR = { I: 'must', D: 'must', G: 'must' } as const;
 const IGNORED_REPLY = { I: 'may', D: 'may', G: 'may' } as const;
 
@@ -669,6 +676,49 @@ export const OPTIONS = {
     conntrack: { I: 'may', A: 'may' },
     read(draft, name, text) {
       draft.values.handshakeSeq = parseUnsigned64(text, name);
+    },
+  },
+  filter: {
+    names: ['filter'],
+    arg: 'required',
+    value: 'EXPR',
+    group: 'filter',
+    isNew: true,
+    help:
+      "Only flows for which the expression holds, such as 'tcp and dst port {80, 443} and bytes > 1M', in single quotes in the shell. " +
+      'Given several times, all must hold, beside the other options. conntrack -h filter tells the language.',
+    conntrack: TEXT_FILTER,
+    read(draft, name, text) {
+      addFilter(draft, { option: name, text });
+    },
+  },
+  filterFile: {
+    names: ['filter-file'],
+    arg: 'required',
+    value: 'FILE',
+    group: 'filter',
+    isNew: true,
+    help: 'As --filter, read from a file; - is standard input.',
+    conntrack: TEXT_FILTER,
+    read(draft, name, text) {
+      if (draft.loading)
+        throw new UsageError(`${name} cannot be used in a load file, which must not choose what is read`, {
+          hint: 'write the expression into the line: --filter EXPR',
+        });
+      if (text === '') throw new UsageError(`${name}: the name of the file is empty`);
+      addFilter(draft, { option: name, file: text });
+    },
+  },
+  explainFilter: {
+    names: ['explain-filter'],
+    arg: 'none',
+    group: 'filter',
+    isNew: true,
+    help: 'Say what the filter means, what the kernel does of it and what may surprise; run nothing.',
+    conntrack: TEXT_FILTER,
+    read(draft, name) {
+      if (draft.loading) throw new UsageError(`${name} cannot be used in a load file`);
+      draft.values.explainFilter = true;
     },
   },
   netns: {

@@ -14,6 +14,7 @@ const BROKEN_PIPE_STATUS = 141;
 export interface Explanation {
   readonly message: string;
   readonly hint: string | undefined;
+  readonly excerpt?: readonly string[] | undefined;
 }
 
 /**
@@ -47,8 +48,8 @@ export function report(error: unknown, json: boolean, explain: (error: Conntrack
 }
 
 /** One failure, as text or as a line of JSON. */
-export function tell(code: string, { message, hint }: Explanation, json: boolean): void {
-  for (const line of json ? [failureJson(code, message, hint)] : failureLines(message, hint)) err(line);
+export function tell(code: string, { message, hint, excerpt }: Explanation, json: boolean): void {
+  for (const line of json ? [failureJson(code, message, hint)] : failureLines(message, hint, excerpt)) err(line);
 }
 
 /** One line to standard error. */

@@ -13,14 +13,26 @@ export type UsageStatus = 1 | 2;
 export class UsageError extends ConntrackError {
   readonly code = 'USAGE';
   readonly exitStatus: UsageStatus;
+  /** A line of what was given, and one with a mark below the place that is wrong. */
+  readonly excerpt: readonly [string, string] | undefined;
+  /** A word that stands in a wrong place, where it may be a filter that lacks its option. */
+  perhapsFilter: { readonly command: string; readonly text: string } | undefined;
   /** How many words had been read when the mistake was noticed; set by the parser. */
   word: number | undefined;
   /** Its column in the line, from 1, if that is known without the words. */
   column: number | undefined;
 
-  constructor(message: string, options?: { exitStatus?: UsageStatus | undefined; hint?: string | undefined }) {
+  constructor(
+    message: string,
+    options?: {
+      exitStatus?: UsageStatus | undefined;
+      hint?: string | undefined;
+      excerpt?: readonly [string, string] | undefined;
+    },
+  ) {
     super(message, options?.hint === undefined ? undefined : { hint: options.hint });
     this.exitStatus = options?.exitStatus ?? 2;
+    this.excerpt = options?.excerpt;
   }
 }
 

@@ -236,7 +236,7 @@ export function parseProtocol(text: string, option: string, readProtocols: () =>
 }
 
 /** Number of a name or alias in the text of /etc/protocols: `name number alias... # comment`. */
-function lookUpProtocol(database: string, wanted: string): number | undefined {
+export function lookUpProtocol(database: string, wanted: string): number | undefined {
   for (const line of database.split('\n')) {
     if (!line.includes(wanted)) continue;
     const words = line.replace(/#.*/, '').trim().split(/\s+/);

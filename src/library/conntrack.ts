@@ -4,7 +4,7 @@ import { EVENT_TYPES, type EventType, type FlowEvent } from '../ctnetlink/event.
 import { isConstant } from '../ctnetlink/filter/compile.js';
 import { MATCH_ALL, numberIs } from '../ctnetlink/filter/condition.js';
 import { requiredProtocol } from '../ctnetlink/filter/kernel-plan.js';
-import { type Filter, toFlowFilter, type WatchFilter } from '../ctnetlink/filter/object-input.js';
+import type { FilterInput, WatchFilter } from '../ctnetlink/filter/object-input.js';
 import { type Flow, type FlowField, FlowReader, fieldSet } from '../ctnetlink/flow.js';
 import type { FlowChange } from '../ctnetlink/flow-change.js';
 import {
@@ -35,6 +35,7 @@ import { EventQueue } from './events/event-queue.js';
 import { EventStream } from './events/event-stream.js';
 import { LiveFlows, toFlowEvent } from './events/live-flows.js';
 import { Expectations } from './expectations.js';
+import { readFilter } from './filters.js';
 import { countFailure, ERRORS_KEPT, emptyResult } from './flow-changes.js';
 import type { AllFlowFields, ListedFlow } from './flow-part.js';
 import { withHint } from './hints.js';
@@ -83,12 +84,12 @@ export class Conntrack implements AsyncDisposable, Disposable {
    * @throws ValueError at once; KernelError, ClosedError, the signal's reason while iterating
    */
   list<const F extends readonly FlowField[] = AllFlowFields>(
-    filter: Filter = {},
+    filter: FilterInput = {},
     options: ListOptions<F> = {},
   ): Listing<ListedFlow<F>> {
     checkOptions(options, LIST_OPTIONS);
     const { table } = this.#session;
-    const wanted = toFlowFilter(filter);
+    const wanted = readFilter(filter);
     const fields = fieldSet(options.fields);
     const { list = 'conntrack', zero = false } = options;
     return new Listing(() => {
@@ -175,9 +176,9 @@ export class Conntrack implements AsyncDisposable, Disposable {
    * Gives new values to every flow that matches. Matches `-U`. The filter decides about each flow as it was listed; if another flow has
    * taken its place meanwhile, that one is left alone. @throws ValueError, KernelError
    */
-  update(filter: Filter, change: FlowUpdate, options: CallOptions = {}): Promise<UpdateResult> {
+  update(filter: FilterInput, change: FlowUpdate, options: CallOptions = {}): Promise<UpdateResult> {
     return this.#session.run(options, async () => {
-      const wanted = toFlowFilter(filter);
+      const wanted = readFilter(filter);
       const protonum = requiredProtocol(wanted);
       const how = { ...this.#session.patience(options), background: true };
       return toUpdateResult(await this.#session.table.update(wanted, toFlowChange(change, protonum), () => {}, how));
@@ -215,10 +216,10 @@ export class Conntrack implements AsyncDisposable, Disposable {
    * its place between the list and the deletion stays if the kernel has given it another id, as it does about half of the time. Matches
    * `-D`. @throws ValueError, KernelError
    */
-  delete(filter: Filter, options: CallOptions = {}): Promise<DeleteResult> {
+  delete(filter: FilterInput, options: CallOptions = {}): Promise<DeleteResult> {
     return this.#session.run(options, async () => {
       const how = { ...this.#session.patience(options), background: true };
-      return toDeleteResult(await this.#session.table.delete(toFlowFilter(filter), () => {}, how));
+      return toDeleteResult(await this.#session.table.delete(readFilter(filter), () => {}, how));
     });
   }
 
@@ -249,7 +250,7 @@ export class Conntrack implements AsyncDisposable, Disposable {
    * current kernels), flows that began before anybody listened cause no UPDATE or DESTROY events. Matches `-E`.
    * @throws ValueError, SystemError, ClosedError; while iterating, the signal's reason
    */
-  events(filter: Filter = {}, options: FlowEventsOptions = {}): EventStream<FlowEvent> {
+  events(filter: FilterInput = {}, options: FlowEventsOptions = {}): EventStream<FlowEvent> {
     checkOptions(options, FLOW_EVENT_OPTIONS);
     const { types, initial = false, resync = false, program = false } = options;
     const reader = new FlowReader();
@@ -257,7 +258,7 @@ export class Conntrack implements AsyncDisposable, Disposable {
     const watch = this.#session.watch(options, {
       table: 'conntrack',
       groups: types && groupsOf(types),
-      filter: toFlowFilter(filter),
+      filter: readFilter(filter),
       receiveBuffer: options.receiveBuffer,
       initial,
       resync,
@@ -274,9 +275,9 @@ export class Conntrack implements AsyncDisposable, Disposable {
    * status, state and labels.
    * @throws ValueError, SystemError, KernelError, ClosedError, the signal's reason
    */
-  async watch(filter: WatchFilter = {}, options: WatchOptions = {}): Promise<LiveFlows> {
+  async watch(filter: WatchFilter | string = {}, options: WatchOptions = {}): Promise<LiveFlows> {
     checkOptions(options, WATCH_OPTIONS);
-    const wanted = toFlowFilter(filter);
+    const wanted = readFilter(filter);
     if (!isConstant(wanted))
       throw new ValueError(
         'a view selects by what never changes in a flow: its filter cannot have mark, status, state, labels or times',
@@ -305,12 +306,12 @@ export class Conntrack implements AsyncDisposable, Disposable {
    * The number of flows and their limit, in one request. With a filter, it reads the table and returns how many match, without
    * `maxEntries`. Matches `-C`. @throws ValueError, KernelError
    */
-  count(filter?: Filter, options: CallOptions = {}): Promise<TableCount> {
+  count(filter?: FilterInput, options: CallOptions = {}): Promise<TableCount> {
     return this.#session.run(options, async () => {
       if (filter === undefined) return this.#session.table.count();
       let entries = 0;
       const visitor = { entry: () => entries++, ...this.#session.patience(options) };
-      await this.#session.table.scan(toFlowFilter(filter), visitor, { background: true });
+      await this.#session.table.scan(readFilter(filter), visitor, { background: true });
       return { entries, maxEntries: undefined };
     });
   }

@@ -15,9 +15,12 @@ import { PROJECT, readProjectFile } from '../support/project.js';
 const VALUES = `
   ClosedError Conntrack ConntrackError DCCP_STATES DecodeError EventStream FLOW_FIELDS KernelError LabelMap LiveFlows NamespaceError
   NetworkNamespace NoAnswerError OverflowError PlatformError SCTP_STATES STATUS_NAMES SystemError TCP_STATES ValueError
+  FilterError completeFilter explainFilter filter formatFilter parseFilter
   flowFormatter flowKey formatAddress formatFlow listNamespaces matcher matches parseAddress reverse toJson
 `;
 const TYPES = `
+  Addresses ExplainFilterOptions FilterCompletion FilterErrorJson FilterExplanation FilterInput FilterLimits FilterNote FilterReason
+  FilterValue MasterMatch NatToMatch NoteCode NumberRange Numbers ParseFilterOptions Presence TextPlace TimeRange
   AddressMatch AddressNatMatch AddressTuple ExpectationKeyMembers FilterMembers FlowCopy FlowKeyMembers FlowMembers FlowUpdateMembers NewExpectationMembers IcmpMatch IcmpTuple ListingIterator NumberedTuple PortTuple WatchFilter
   AllFlowFields DccpFlow GreFlow IcmpFlow IcmpSide Json ListedFlow MaybePortSide PartialFlow PortSide SctpFlow TcpFlow UdpFlow
   UdpliteFlow UnknownFlow

@@ -6,7 +6,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { COMMANDS } from '../../src/cli/command-rows.js';
-import { helpText, helpTopics } from '../../src/cli/help-text.js';
+import { helpOn, helpText, helpTopics } from '../../src/cli/help-text.js';
 import { wordHelp } from '../../src/words/word-help.js';
 import { words } from '../../src/words/words.js';
 import { PROJECT } from '../support/project.js';
@@ -34,9 +34,9 @@ test('every word tells its help', () => {
       assert.deepEqual(conntrack(...asked), { status: 0, stdout: wordHelp(row), stderr: '' }, asked.join(' '));
 });
 
-test('help tells what -h tells, on every topic', () => {
+test('help tells what -h tells, on every topic', async () => {
   assert.deepEqual(conntrack('help'), { status: 0, stdout: helpText(), stderr: '' });
-  for (const topic of helpTopics()) assert.equal(conntrack('help', topic).stdout, helpText(topic), topic);
+  for (const topic of helpTopics()) assert.equal(conntrack('help', topic).stdout, await helpOn(topic), topic);
   for (const spelled of ['L', '-L', 'dump', '--dump', 'list']) assert.equal(conntrack('help', spelled).stdout, helpText('dump'));
 });
 

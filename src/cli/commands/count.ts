@@ -1,5 +1,6 @@
 // `-C`: how many entries or expectations there are.
 
+import type { FlowFilter } from '../../ctnetlink/filter/condition.js';
 import { AF_UNSPEC } from '../../ctnetlink/uapi/in.js';
 import { KernelError, SystemError } from '../../errors.js';
 import { NamespaceLabel } from '../../format/format-options.js';
@@ -23,7 +24,11 @@ export async function count(context: Context): Promise<number> {
   const counts: object[] = [];
   let sum = 0;
   const complete = await tables.each(async (table) => {
-    const count = expect ? { entries: await countExpectations(table) } : countEntries(table);
+    const count = expect
+      ? { entries: await countExpectations(table) }
+      : invocation.textFilter
+        ? { entries: await countFlows(table, invocation.textFilter) }
+        : countEntries(table);
     sum += count.entries;
     if (json) {
       counts.push(table.netns === undefined ? count : { netns: table.netns, ...count });
@@ -46,6 +51,13 @@ export async function count(context: Context): Promise<number> {
 /** One count; of several namespaces an array, or a line each. */
 function countsJson(counts: readonly object[], array: boolean): string {
   return array ? `${safeJson(counts)}\n` : counts.map((count) => `${safeJson(count)}\n`).join('');
+}
+
+/** Those that a filter wants, by listing. */
+async function countFlows(table: NamespaceTable, filter: FlowFilter): Promise<number> {
+  let found = 0;
+  await table.conntrack().scan(filter, { entry: () => found++ });
+  return found;
 }
 
 async function countExpectations(table: NamespaceTable): Promise<number> {

@@ -12,12 +12,12 @@ import { inAnyTable } from './get.js';
 
 /** @returns as `changeFlows`; of an expectation 0, or 1 when one of several namespaces failed */
 export async function deleteEntries(context: Context): Promise<number> {
-  const { table, values } = context.invocation;
+  const { table, values, textFilter } = context.invocation;
   if (table === 'expect') return deleteExpectation(context);
   return changeFlows(context, {
     done: 'deleted',
     verb: 'delete',
-    filter: flowFilter(values, context.filterLabels),
+    filter: flowFilter(values, context.filterLabels, textFilter),
     run: (conntrack, filter, each, beginBatch) => conntrack.delete(filter, each, { beginBatch }),
   });
 }

@@ -34,7 +34,7 @@ export async function events(context: Context): Promise<number> {
         namespace: each.namespace,
         groups: values.eventMask,
         receiveBuffer: values.bufferSize,
-        filter: flowFilter(values, context.filterLabels),
+        filter: flowFilter(values, context.filterLabels, context.invocation.textFilter),
         initial: values.initial ?? false,
         resync: values.resync ?? false,
       } as const;

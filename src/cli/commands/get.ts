@@ -29,7 +29,7 @@ async function getFlow(context: Context): Promise<number> {
   counter.visitor.beginBatch();
   // Write the frame only after the kernel has answered, to avoid half a document next to an error.
   const complete = await inAnyTable(tables, (table) =>
-    table.conntrack().get(flowKey(values), flowFilter(values, context.filterLabels), (view) => {
+    table.conntrack().get(flowKey(values), flowFilter(values, context.filterLabels, invocation.textFilter), (view) => {
       writer.begin(table.netns);
       counter.visitor.entry(view);
     }),

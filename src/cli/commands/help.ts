@@ -3,11 +3,11 @@
 import { nearest } from '../../nearest.js';
 import { words } from '../../words/words.js';
 import type { Context } from '../context.js';
-import { commandOf, helpText } from '../help-text.js';
+import { commandOf, helpOn } from '../help-text.js';
 import { quoted } from '../usage-error.js';
 
 export async function help({ invocation, out, err }: Context): Promise<number> {
-  out.text(helpText(invocation.topic));
+  out.text(await helpOn(invocation.topic));
   out.flush();
   const meant = invocation.word === undefined ? undefined : meantBy(invocation.word);
   if (meant !== undefined) err(`conntrack: there is no word ${quoted(invocation.word!)}; did you mean conntrack ${meant}?`);

@@ -20,7 +20,7 @@ export async function list(context: Context): Promise<number> {
     writer.begin(each.netns);
     if (table === 'expect') await conntrack.scanExpectations(values.family ?? AF_UNSPEC, counter.visitor);
     else
-      await conntrack.scan(flowFilter(values, context.filterLabels), counter.visitor, {
+      await conntrack.scan(flowFilter(values, context.filterLabels, invocation.textFilter), counter.visitor, {
         list: table,
         zero: values.zero ?? false,
       });

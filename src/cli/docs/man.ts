@@ -4,6 +4,7 @@ import { PROTOCOLS } from '../../ctnetlink/protocols/index.js';
 import { optionText } from '../../words/word-help.js';
 import { type WordRow, words } from '../../words/words.js';
 import { COMMANDS, type CommandRow, commandNames } from '../command-rows.js';
+import { FILTER_RULES, filterTests } from '../filter-help.js';
 import type { Table } from '../invocation.js';
 import { needOf } from '../legality.js';
 import { GROUPS, OPTIONS, type OptionRow } from '../options.js';
@@ -63,6 +64,10 @@ export function manualPage({ version, date }: Edition): string {
       const rows = Object.values(protocolOptions(protocol));
       return rows.length === 0 ? [] : [`.SS ${quoted(`-p ${protocol.name}`)}`, ...rows.flatMap(option)];
     }),
+    '.SH FILTERS',
+    ...lines(FILTER_RULES[0]!),
+    ...FILTER_RULES.slice(1).flatMap(paragraph),
+    ...filterTests().flatMap(([test, help]) => entry(`.B ${quoted(test)}`, [help])),
     '.SH "EXIT STATUS"',
     ...entry('.B 0', ['Success; for -L also when nothing matched.']),
     ...entry('.B 1', ['The kernel refused, no permission, or -G, -D, -U matched nothing.']),

@@ -14,6 +14,9 @@ import { LoadRequests } from './load-requests.js';
 import type { LoadSource } from './load-source.js';
 import { splitLoadLine } from './load-words.js';
 
+/** A line has a filter in text, and the language is not loaded yet. */
+export class FilterLanguageNeeded extends Error {}
+
 /** Encoded requests kept in memory between check and run; the lines beyond are read again. */
 const KEPT_BYTES = 20 * 1024 * 1024;
 /** Rough size of a kept line that does not create. */
@@ -81,6 +84,10 @@ function* stepsOf(
 ): Generator<LoadStep> {
   const requests = new LoadRequests({
     readProtocols: context.readProtocols,
+    readFilters: (filters, labelMap) => {
+      if (!context.readFilters) throw new FilterLanguageNeeded();
+      return context.readFilters(filters, labelMap ?? context.invocation.values.labelMap);
+    },
     resolveLabels: (names) => context.labelSource.resolve(names, context.invocation.values.labelMap),
   });
   const encoder = new FlowEncoder();

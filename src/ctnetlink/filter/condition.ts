@@ -57,6 +57,7 @@ export const PRESENCES = [
   'seqadj',
   'synproxy',
 ] as const;
+/** Something that a flow may have or not, as filters ask for it. */
 export type Presence = (typeof PRESENCES)[number];
 
 /** One condition. Numbers are in the host's sense (a port is 80, not its network bytes). A set is never empty. */
@@ -106,6 +107,8 @@ export const MATCH_NONE: FlowFilter = { kind: 'any', of: [] };
 
 /** Numbers of all kinds are 32 bits wide or narrower, but for counters and ages. */
 export const MAX_COUNT = Number.MAX_SAFE_INTEGER;
+/** The greatest age in milliseconds: in seconds, as objects have it, it keeps its fraction. */
+export const MAX_AGE = 1e15;
 
 /** The number is exactly this. */
 export function numberIs(field: NumberField, value: number): FlowCondition {

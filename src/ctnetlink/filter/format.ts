@@ -8,28 +8,28 @@ import { icmpv6 } from '../protocols/icmpv6.js';
 import { bitName, STATUS_NAMES } from '../status.js';
 import { AF_INET } from '../uapi/in.js';
 import { addressTexts } from './address-values.js';
-import { type FlowCondition, type FlowFilter, MAX_COUNT, type NumberField, type TupleEnd } from './condition.js';
+import { type FlowCondition, type FlowFilter, MAX_AGE, MAX_COUNT, type NumberField, type TupleEnd } from './condition.js';
 import { flatten } from './normal.js';
 import { maxOf } from './number-fields.js';
 import { type AddressSet, numbersOf, type Ranges, sizeOf } from './sets.js';
 import { protocolWord, TERMS } from './terms.js';
 import { formatTime } from './times.js';
-import { stateWord } from './values.js';
+import { stateWord } from './value-text.js';
 
 /** How a filter is written. */
-export interface FormatOptions {
+export interface FilterTextOptions {
   /** Names of labels; without them labels are numbers. */
   readonly labels?: LabelMap | undefined;
 }
 
 /** The canonical text. */
-export function formatFlowFilter(filter: FlowFilter, options: FormatOptions = {}): string {
+export function formatFlowFilter(filter: FlowFilter, options: FilterTextOptions = {}): string {
   return written(flatten(filter), options, 'alone');
 }
 
 type Where = 'alone' | 'all' | 'any' | 'not';
 
-function written(filter: FlowFilter, options: FormatOptions, where: Where): string {
+function written(filter: FlowFilter, options: FilterTextOptions, where: Where): string {
   switch (filter.kind) {
     case 'all':
     case 'any': {
@@ -69,7 +69,7 @@ function isFlag(filter: FlowFilter, set: boolean): string | undefined {
 }
 
 /** One test, or several that all must hold. */
-function conditionTexts(c: FlowCondition, options: FormatOptions): readonly string[] {
+function conditionTexts(c: FlowCondition, options: FilterTextOptions): readonly string[] {
   switch (c.kind) {
     case 'family':
       return [c.family === AF_INET ? 'ip' : 'ip6'];
@@ -98,7 +98,7 @@ function conditionTexts(c: FlowCondition, options: FormatOptions): readonly stri
       return [`${side}${c.of} ${rangesText(c.ranges, MAX_COUNT, sizeText)}`];
     }
     case 'age':
-      return [`age ${rangesText(c.ranges, MAX_COUNT, durationText)}`];
+      return [`age ${rangesText(c.ranges, MAX_AGE, durationText)}`];
     case 'time': {
       const parts: string[] = [];
       // A nanosecond behind a whole second stands for `>` and `<=`.

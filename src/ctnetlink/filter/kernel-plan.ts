@@ -39,7 +39,18 @@ import {
 } from '../uapi/nfnetlink-conntrack.js';
 import type { View } from '../view.js';
 import { mayHold } from './address-ranges.js';
-import type { FlowCondition, FlowFilter, NumberField, Side, TupleEnd } from './condition.js';
+import {
+  addressIs,
+  type FlowCondition,
+  type FlowFilter,
+  markIs,
+  type NumberField,
+  numberIs,
+  portIs,
+  type Side,
+  statusIs,
+  type TupleEnd,
+} from './condition.js';
 import { NUMBER_FIELDS } from './number-fields.js';
 import { type AddressSet, type Ranges, single, singleAddresses } from './sets.js';
 
@@ -526,4 +537,30 @@ function complete(tuple: TupleSpec): boolean {
     case 'none':
       return true;
   }
+}
+
+/** The filter that atoms stand for. */
+export function atomsFilter(atoms: Atoms): FlowFilter {
+  const of: FlowFilter[] = [];
+  const { family, protonum, mark, set, clear, zone } = atoms;
+  if (family !== AF_UNSPEC) of.push({ kind: 'family', family });
+  if (protonum !== undefined) of.push(numberIs('protocol', protonum));
+  for (const side of ['original', 'reply'] as const) {
+    const { src, dst, sport, dport, icmpType, icmpCode, icmpId } = atoms[side];
+    if (src) of.push(addressIs(side, 'src', src));
+    if (dst) of.push(addressIs(side, 'dst', dst));
+    const what = protonum === gre.number ? 'key' : 'port';
+    if (sport !== undefined) of.push(portIs(side, 'src', sport, what));
+    if (dport !== undefined) of.push(portIs(side, 'dst', dport, what));
+    const version = protonum === icmpv6.number ? 'icmpv6' : 'icmp';
+    if (icmpType !== undefined) of.push(numberIs(`${version}Type`, icmpType));
+    if (icmpCode !== undefined) of.push(numberIs(`${version}Code`, icmpCode));
+    if (icmpId !== undefined) of.push(numberIs(`${version}Id`, icmpId));
+  }
+  if (mark.mask !== 0) of.push(markIs(mark.value, mark.mask));
+  of.push(...statusIs(set, clear));
+  // The kernel compares the zone with that of either direction.
+  if (zone !== 0)
+    of.push({ kind: 'any', of: [numberIs('zone', zone), numberIs('originalZone', zone), numberIs('replyZone', zone)] });
+  return { kind: 'all', of };
 }

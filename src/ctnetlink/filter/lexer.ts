@@ -2,7 +2,7 @@
 
 import { FilterError, type FilterReason, type TextPlace } from '../../errors.js';
 
-export interface Token {
+export interface FilterToken {
   readonly kind: 'word' | 'string' | 'punctuation' | 'end';
   /** As written; of a string what it stands for. */
   readonly text: string;
@@ -34,8 +34,8 @@ export function fail(
 }
 
 /** @throws FilterError */
-export function tokensOf(text: string): Token[] {
-  const tokens: Token[] = [];
+export function tokensOf(text: string): FilterToken[] {
+  const tokens: FilterToken[] = [];
   let at = 0;
   while (at < text.length) {
     const c = text[at]!;
@@ -56,7 +56,7 @@ function endOfLine(text: string, from: number): number {
   return end < 0 ? text.length : end;
 }
 
-function tokenAt(text: string, start: number): Token {
+function tokenAt(text: string, start: number): FilterToken {
   const c = text[start]!;
   if (c === '"' || c === "'") return stringAt(text, start, c);
   const punctuation = PUNCTUATION.find((mark) => text.startsWith(mark, start));
@@ -81,7 +81,7 @@ function tokenAt(text: string, start: number): Token {
   return { kind: 'word', text: word, word: word.toLowerCase().replaceAll('_', '-'), start, end: start + word.length };
 }
 
-function stringAt(text: string, start: number, quote: string): Token {
+function stringAt(text: string, start: number, quote: string): FilterToken {
   let value = '';
   for (let at = start + 1; at < text.length; at++) {
     const c = text[at]!;
@@ -92,5 +92,7 @@ function stringAt(text: string, start: number, quote: string): Token {
       at++;
     } else value += c;
   }
-  return fail(text, 'UNBALANCED', { start, end: start + 1 }, 'the quote is not closed');
+  return fail(text, 'UNBALANCED', { start, end: start + 1 }, 'the quote is not closed', {
+    hint: 'a text in quotes ends with the quote that it begins with; in a load file the whole expression stands in double quotes',
+  });
 }

@@ -21,6 +21,7 @@ import {
   type FlowCondition,
   type FlowFilter,
   labelsAre,
+  MAX_AGE,
   MAX_COUNT,
   markIs,
   type NumberField,
@@ -318,7 +319,7 @@ export function toFlowFilter(filter: Filter, path = ''): FlowFilter {
     if (values) of.push({ kind: 'text', field, values: sortedTexts(values) });
   }
   of.push(...counterConditions(members, undefined));
-  const age = readNumbers(members, 'age', MAX_COUNT / 1000, (seconds) => Math.min(MAX_COUNT, Math.round(seconds * 1000)));
+  const age = readNumbers(members, 'age', MAX_AGE / 1000, (seconds) => Math.round(seconds * 1000));
   if (age) of.push({ kind: 'age', ranges: age });
   for (const name of ['start', 'stop'] as const) {
     const range = readTimeRange(members, name);
@@ -426,7 +427,7 @@ function toRanges(value: unknown, max: number, path: string, scale: (given: numb
   const [from, to] = [bound('min'), bound('max')];
   bounds.end();
   if (from === undefined && to === undefined) throw new ValueError(`${path} has neither min nor max`);
-  const range = [from ?? 0, to ?? (scale === IDENTITY ? max : MAX_COUNT)] as const;
+  const range = [from ?? 0, to ?? scale(max)] as const;
   if (range[0] > range[1]) throw new ValueError(`${path}: min is above max, so nothing could match`);
   return range;
 }

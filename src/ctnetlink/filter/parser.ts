@@ -12,18 +12,19 @@ import {
   type FlowFilter,
   MATCH_ALL,
   MATCH_NONE,
+  MAX_AGE,
   MAX_COUNT,
   type NumberField,
   PRESENCES,
   type Presence,
   type TupleEnd,
 } from './condition.js';
-import { fail, type Token, tokensOf } from './lexer.js';
+import { type FilterToken, fail, tokensOf } from './lexer.js';
 import { flatten } from './normal.js';
 import { maxOf } from './number-fields.js';
 import { sortedStates } from './object-input.js';
 import { type AddressSet, type Ranges, rangesOf, unionOfAddresses } from './sets.js';
-import { FOREIGN, type TermRow, termOf, termWords, type ValueKind } from './terms.js';
+import { FOREIGN, type TermRow, type TestValue, termOf, termWords } from './terms.js';
 import { parseTime } from './times.js';
 import {
   EXPECTED,
@@ -34,7 +35,7 @@ import {
   readStatusBit,
   type ValueOptions,
   type Wrong,
-} from './values.js';
+} from './value-text.js';
 
 /** How large a text may be. */
 export interface FilterLimits {
@@ -57,12 +58,12 @@ export interface ParseOptions extends ValueOptions {
 }
 
 /** What could stand where a text ends. */
-export interface Expectation {
+export interface Continuation {
   readonly tests?: boolean;
   /** Behind `orig`, `src` and so on: what may follow besides a value. */
   readonly words?: readonly string[];
   readonly operators?: boolean;
-  readonly value?: ValueKind;
+  readonly value?: TestValue;
   readonly icmp?: 'icmp' | 'icmpv6';
 }
 
@@ -72,13 +73,12 @@ export function parseToFlowFilter(text: string, options: ParseOptions = {}): Flo
 }
 
 /** What could stand at the end of a text that may be the beginning of a filter. */
-export function expectationsAtEnd(text: string, options: ParseOptions = {}): readonly Expectation[] {
-  const expected: Expectation[] = [];
+export function expectationsAtEnd(text: string, options: ParseOptions = {}): readonly Continuation[] {
+  const expected: Continuation[] = [];
   try {
     new Parser(text, options, { expected }).parse();
   } catch (error) {
-    if (!(error instanceof FilterError)) throw error;
-    if (error.offset < text.trimEnd().length) return []; // wrong before its end
+    if (!(error instanceof FilterError)) throw error; // a text that is wrong before its end expects nothing there
   }
   return expected;
 }
@@ -92,7 +92,7 @@ interface Extent {
 /** Values behind a field, not read yet. */
 interface Values extends Extent {
   readonly operator: '=' | '!=' | '<' | '<=' | '>' | '>=';
-  readonly tokens: readonly Token[];
+  readonly tokens: readonly FilterToken[];
   readonly braces: boolean;
 }
 
@@ -138,8 +138,8 @@ class Parser {
   readonly #text: string;
   readonly #options: ParseOptions;
   readonly #limits: FilterLimits;
-  readonly #tokens: readonly Token[];
-  readonly #expected: Expectation[] | undefined;
+  readonly #tokens: readonly FilterToken[];
+  readonly #expected: Continuation[] | undefined;
   /** Whether corrected texts are worked out: not while one is tried. */
   readonly #suggests: boolean;
   #at = 0;
@@ -147,7 +147,7 @@ class Parser {
   #values = 0;
   #last: LastTest | undefined;
 
-  constructor(text: string, options: ParseOptions, how: { expected?: Expectation[]; suggests?: boolean } = {}) {
+  constructor(text: string, options: ParseOptions, how: { expected?: Continuation[]; suggests?: boolean } = {}) {
     this.#text = text;
     this.#options = options;
     this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
@@ -170,22 +170,22 @@ class Parser {
     return filter;
   }
 
-  #look(): Token {
+  #look(): FilterToken {
     return this.#tokens[this.#at]!;
   }
 
-  #peekAt(ahead: number): Token {
+  #peekAt(ahead: number): FilterToken {
     return this.#tokens[Math.min(this.#at + ahead, this.#tokens.length - 1)]!;
   }
 
-  #next(): Token {
+  #next(): FilterToken {
     const token = this.#look();
     if (token.kind !== 'end') this.#at++;
     return token;
   }
 
   /** Notes what could stand here, if the text ends here. */
-  #expect(expectation: Expectation): void {
+  #expect(expectation: Continuation): void {
     if (this.#look().kind === 'end') this.#expected?.push(expectation);
   }
 
@@ -215,12 +215,12 @@ class Parser {
     return this.#text.slice(start, end);
   }
 
-  #operatorAt(token: Token): 'and' | 'or' | undefined {
+  #operatorAt(token: FilterToken): 'and' | 'or' | undefined {
     if (token.word === 'and' || token.word === '&&') return 'and';
     return token.word === 'or' || token.word === '||' ? 'or' : undefined;
   }
 
-  #isNot(token: Token): boolean {
+  #isNot(token: FilterToken): boolean {
     return token.word === 'not' || token.word === '!';
   }
 
@@ -287,7 +287,7 @@ class Parser {
   }
 
   /** What stands behind a complete test and is no operator. */
-  #unexpected(token: Token): never {
+  #unexpected(token: FilterToken): never {
     if (token.word === ')') this.#fail('UNBALANCED', token, "')' has no '('", { suggestion: this.#with(token, '') });
     if (token.word === '}') this.#fail('UNBALANCED', token, "'}' has no '{'");
     const before = this.#tokens[this.#at - 1]!;
@@ -313,7 +313,7 @@ class Parser {
     this.#unknown(token);
   }
 
-  #missingAnd(token: Token): never {
+  #missingAnd(token: FilterToken): never {
     const before = this.#tokens[this.#at - 1]!;
     const term = termOf(token.word);
     const previous = termOf(before.word);
@@ -333,7 +333,7 @@ class Parser {
     });
   }
 
-  #unknown(token: Token): never {
+  #unknown(token: FilterToken): never {
     const { word } = token;
     if (this.#operatorAt(token)) this.#fail('MISSING_VALUE', token, `a test is missing before ${quote(token.text)}`);
     const foreign = Object.hasOwn(FOREIGN, word) ? FOREIGN[word] : undefined;
@@ -357,7 +357,7 @@ class Parser {
   }
 
   /** What to write around a value that stands where a test should. */
-  #hintForValue({ text }: Token): string {
+  #hintForValue({ text }: FilterToken): string {
     if ('set' in readAddresses(text, true)) return `an address follows host, src or dst: host ${text}`;
     if (/^\d+(-\d+)?$/.test(text)) return `a number follows its field: port ${text}`;
     return 'conntrack -h filter lists all words; a text of several words stands in single quotes in the shell';
@@ -376,13 +376,13 @@ class Parser {
     return this.#termTest(token, term, negations);
   }
 
-  #missingTest(token: Token): never {
+  #missingTest(token: FilterToken): never {
     const before = this.#tokens[this.#at - 1];
     this.#fail('MISSING_VALUE', before ?? token, `a test is missing behind ${quote(before?.text ?? '')}`);
   }
 
   /** `port 80 or 443`: the second has no field. */
-  #elided(token: Token, { field, values, negations }: LastTest): never {
+  #elided(token: FilterToken, { field, values, negations }: LastTest): never {
     const operator = this.#operatorAt(this.#tokens[this.#at - 2]!) ?? 'or';
     const name = this.#textOf(field);
     const list = `{${[...values.tokens, token].map((value) => this.#textOf(value)).join(', ')}}`;
@@ -399,7 +399,7 @@ class Parser {
     });
   }
 
-  #termTest(token: Token, term: TermRow, negations: number): FlowFilter {
+  #termTest(token: FilterToken, term: TermRow, negations: number): FlowFilter {
     switch (term.kind) {
       case 'all':
         return MATCH_ALL;
@@ -442,7 +442,7 @@ class Parser {
       case 'id':
         return this.#number(token, 'id', 'number', negations);
       case 'age':
-        return this.#ranges(token, 'duration', MAX_COUNT, negations, (ranges) => ({ kind: 'age', ranges }));
+        return this.#ranges(token, 'duration', MAX_AGE, negations, (ranges) => ({ kind: 'age', ranges }));
       case 'start':
       case 'stop':
         return this.#time(token, term.kind);
@@ -467,7 +467,7 @@ class Parser {
   }
 
   /** Family, protocol, or both, and what they qualify: one unit, of which `not` takes all. */
-  #layers(token: Token, term: Extract<TermRow, { kind: 'family' | 'protocol' }>, negations: number): FlowFilter {
+  #layers(token: FilterToken, term: Extract<TermRow, { kind: 'family' | 'protocol' }>, negations: number): FlowFilter {
     const of: FlowFilter[] = [];
     let protonum: number | undefined;
     let last = token;
@@ -509,7 +509,7 @@ class Parser {
     return of.length === 1 ? of[0]! : { kind: 'all', of };
   }
 
-  #isValueBehindLayers({ text }: Token): boolean {
+  #isValueBehindLayers({ text }: FilterToken): boolean {
     return /^\d+(-\d+)?$/.test(text);
   }
 
@@ -533,7 +533,7 @@ class Parser {
   }
 
   /** Behind `orig`, `reply` or `master`. */
-  #sided(token: Token, side: TupleEnd['side'], negations: number): FlowFilter {
+  #sided(token: FilterToken, side: TupleEnd['side'], negations: number): FlowFilter {
     const next = this.#look().kind === 'word' ? termOf(this.#look().word) : undefined;
     const flowSide = side === 'master' ? undefined : side;
     this.#expect({ words: flowSide ? [...ENDPOINT_WORDS, 'bytes', 'packets', 'zone', 'vtag'] : ENDPOINT_WORDS });
@@ -561,7 +561,13 @@ class Parser {
   }
 
   /** Behind `src` or `dst`: what of it is compared, the address unless it is said. */
-  #endpoint(from: Token, side: TupleEnd['side'] | undefined, end: End, negations: number, word: Token = from): FlowFilter {
+  #endpoint(
+    from: FilterToken,
+    side: TupleEnd['side'] | undefined,
+    end: End,
+    negations: number,
+    word: FilterToken = from,
+  ): FlowFilter {
     const ends = [{ side: side ?? 'original', end }] as const;
     const next = this.#look().kind === 'word' ? termOf(this.#look().word) : undefined;
     this.#expect({ words: ['port', 'host', 'net', 'key'] });
@@ -581,7 +587,7 @@ class Parser {
     return this.#ends(from, ends, 'address', negations);
   }
 
-  #ends(from: Token, ends: readonly TupleEnd[], what: 'address' | 'port' | 'key', negations: number): FlowFilter {
+  #ends(from: FilterToken, ends: readonly TupleEnd[], what: 'address' | 'port' | 'key', negations: number): FlowFilter {
     if (what !== 'address')
       return this.#ranges(from, what, 0xffff, negations, (ranges) => ({ kind: 'port', ends, of: what, ranges }));
     return this.#withValues(from, 'address', negations, (values, field) => {
@@ -612,8 +618,8 @@ class Parser {
 
   /** Reads values and makes the test of them; notes what further values would be. */
   #withValues(
-    from: Token,
-    kind: ValueKind,
+    from: FilterToken,
+    kind: TestValue,
     negations: number,
     make: (values: Values, field: Extent) => FlowFilter,
     icmpVersion?: 'icmp' | 'icmpv6',
@@ -624,7 +630,7 @@ class Parser {
     const accepts = (text: string) => {
       const before = this.#values;
       try {
-        const token: Token = { kind: 'word', text, word: text.toLowerCase(), start: 0, end: 0 };
+        const token: FilterToken = { kind: 'word', text, word: text.toLowerCase(), start: 0, end: 0 };
         make({ operator: '=', tokens: [token], braces: false, start: 0, end: 0 }, field);
         return true;
       } catch (error) {
@@ -640,7 +646,7 @@ class Parser {
 
   /** A field with ordered numbers. */
   #ranges(
-    from: Token,
+    from: FilterToken,
     kind: Parameters<typeof readRange>[1],
     max: number,
     negations: number,
@@ -690,9 +696,9 @@ class Parser {
   }
 
   #number(
-    from: Token,
+    from: FilterToken,
     field: NumberField,
-    kind: Parameters<typeof readRange>[1] | ValueKind,
+    kind: Parameters<typeof readRange>[1] | TestValue,
     negations: number,
     icmpVersion?: 'icmp' | 'icmpv6',
   ): FlowFilter {
@@ -706,12 +712,12 @@ class Parser {
     );
   }
 
-  #counter(from: Token, of: 'bytes' | 'packets', side: 'original' | 'reply' | undefined, negations: number): FlowFilter {
+  #counter(from: FilterToken, of: 'bytes' | 'packets', side: 'original' | 'reply' | undefined, negations: number): FlowFilter {
     const kind = of === 'bytes' ? 'size' : 'count';
     return this.#ranges(from, kind, MAX_COUNT, negations, (ranges) => ({ kind: 'counter', of, ...(side && { side }), ranges }));
   }
 
-  #state(from: Token, negations: number): FlowFilter {
+  #state(from: FilterToken, negations: number): FlowFilter {
     return this.#withValues(from, 'state', negations, (values) => {
       this.#onlyEqual(values, 'states');
       const names = values.tokens.map((token) => {
@@ -722,7 +728,7 @@ class Parser {
     });
   }
 
-  #time(from: Token, of: 'start' | 'stop'): FlowFilter {
+  #time(from: FilterToken, of: 'start' | 'stop'): FlowFilter {
     return this.#withValues(from, 'time', 0, (values) => {
       const { operator, tokens } = values;
       const [token] = tokens;
@@ -748,7 +754,7 @@ class Parser {
     });
   }
 
-  #label(from: Token, negations: number): FlowFilter {
+  #label(from: FilterToken, negations: number): FlowFilter {
     return this.#withValues(from, 'label', negations, (values) => {
       this.#onlyEqual(values, 'labels');
       const bits = values.tokens.map((token) => {
@@ -759,14 +765,14 @@ class Parser {
     });
   }
 
-  #texts(from: Token, field: 'helper' | 'secctx', negations: number): FlowFilter {
+  #texts(from: FilterToken, field: 'helper' | 'secctx', negations: number): FlowFilter {
     return this.#withValues(from, 'text', negations, (values) => {
       this.#onlyEqual(values, 'names');
       return { kind: 'text', field, values: [...new Set(values.tokens.map(({ text }) => text))].sort() };
     });
   }
 
-  #status(from: Token, negations: number): FlowFilter {
+  #status(from: FilterToken, negations: number): FlowFilter {
     return this.#withValues(from, 'status', negations, (values) => {
       this.#onlyEqual(values, 'status bits');
       return either(
@@ -778,12 +784,13 @@ class Parser {
     });
   }
 
-  #has(from: Token, negations: number): FlowFilter {
+  #has(from: FilterToken, negations: number): FlowFilter {
     return this.#withValues(from, 'presence', negations, (values) => {
       this.#onlyEqual(values, 'names');
       return either(
         values.tokens.map((token) => {
-          const what = PRESENCES.find((known) => known === token.word || known === PRESENCE_SYNONYMS[token.word]);
+          const word = token.text.toLowerCase();
+          const what = PRESENCES.find((known) => known === word || known === PRESENCE_SYNONYMS[word]);
           return {
             kind: 'has',
             what: what ?? this.#bad(token, { wrong: 'is nothing that a flow may have', names: PRESENCES }, 'presence'),
@@ -793,7 +800,7 @@ class Parser {
     });
   }
 
-  #mark(from: Token, negations: number): FlowFilter {
+  #mark(from: FilterToken, negations: number): FlowFilter {
     let mask = 0xffffffff;
     if (this.#look().word === '&') {
       this.#next();
@@ -827,7 +834,7 @@ class Parser {
     });
   }
 
-  #nat(from: Token, ways: readonly End[]): FlowFilter {
+  #nat(from: FilterToken, ways: readonly End[]): FlowFilter {
     this.#expect({ words: ['to'] });
     if (this.#look().word !== 'to') return either(ways.map((nat) => ({ kind: 'nat', nat })));
     this.#next();
@@ -849,7 +856,7 @@ class Parser {
     });
   }
 
-  #readValues(kind: ValueKind, field: Extent, icmpVersion: 'icmp' | 'icmpv6' | undefined): Values {
+  #readValues(kind: TestValue, field: Extent, icmpVersion: 'icmp' | 'icmpv6' | undefined): Values {
     const name = this.#textOf(field);
     let operator: Values['operator'] = '=';
     const first = this.#look();
@@ -870,7 +877,7 @@ class Parser {
       operator = '!=';
     }
     const start = this.#look().start;
-    const tokens: Token[] = [];
+    const tokens: FilterToken[] = [];
     const value = () => {
       const token = this.#look();
       const isValue = token.kind === 'string' || (token.kind === 'word' && !RESERVED.has(token.word));
@@ -916,7 +923,7 @@ class Parser {
     return { operator, tokens, braces: false, start, end: tokens.at(-1)!.end };
   }
 
-  #bad(token: Token, { wrong, repairs, names }: Wrong, kind: ValueKind): never {
+  #bad(token: FilterToken, { wrong, repairs, names }: Wrong, kind: TestValue): never {
     const near = names === undefined ? undefined : nearest(token.text, names);
     const meant = repairs ?? (near === undefined ? [] : [near]);
     const [first] = meant;
@@ -933,7 +940,7 @@ class Parser {
   }
 
   /** Of a value together with the `=` before it. */
-  #valueExtent(token: Token): Extent {
+  #valueExtent(token: FilterToken): Extent {
     return { start: token.start, end: token.end };
   }
 }

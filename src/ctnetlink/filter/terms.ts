@@ -15,7 +15,7 @@ import {
 import type { End, NumberField, Presence, TupleEnd } from './condition.js';
 
 /** What kind of value a field takes. */
-export type ValueKind =
+export type TestValue =
   | 'address'
   | 'port'
   | 'key'
@@ -74,7 +74,7 @@ export interface FusedTerm {
 /** A number that an entry has once. `sides`: its fields where `orig` or `reply` stands before. */
 export interface NumberTerm {
   readonly kind: 'number';
-  readonly value: ValueKind;
+  readonly value: TestValue;
   readonly field?: NumberField;
   readonly original?: NumberField;
   readonly reply?: NumberField;

@@ -6,7 +6,7 @@ import { protocolByNumber } from '../protocols/index.js';
 import { bitName, STATUS_NAMES } from '../status.js';
 import { AF_INET } from '../uapi/in.js';
 import { addressTexts } from './address-values.js';
-import { type FlowCondition, type FlowFilter, MAX_COUNT, type NumberField, type TupleEnd } from './condition.js';
+import { type FlowCondition, type FlowFilter, MAX_AGE, MAX_COUNT, type NumberField, type TupleEnd } from './condition.js';
 import { flatten } from './normal.js';
 import { maxOf } from './number-fields.js';
 import type { Addresses, Filter, Numbers } from './object-input.js';
@@ -68,7 +68,7 @@ function conditionObject(c: FlowCondition): Plain {
       return c.side === undefined ? counter : { [c.side]: counter };
     }
     case 'age':
-      return { age: numbersOf(c.ranges, MAX_COUNT, (milliseconds) => milliseconds / 1000) };
+      return { age: numbersOf(c.ranges, MAX_AGE, (milliseconds) => milliseconds / 1000) };
     case 'time':
       return {
         [c.of]: {

@@ -4,7 +4,7 @@ import { putFlowKey } from '../../ctnetlink/encode.js';
 import { type EventProgram, type FlowEvent, flowEvent } from '../../ctnetlink/event.js';
 import { S } from '../../ctnetlink/fields.js';
 import { compileFilter } from '../../ctnetlink/filter/compile.js';
-import { type Filter, toFlowFilter } from '../../ctnetlink/filter/object-input.js';
+import type { FilterInput } from '../../ctnetlink/filter/object-input.js';
 import { type Flow, FlowReader } from '../../ctnetlink/flow.js';
 import { type FlowKeyInput, toFlowKey } from '../../ctnetlink/new-flow.js';
 import { createFlowView, type View } from '../../ctnetlink/view.js';
@@ -12,6 +12,7 @@ import { ValueError } from '../../errors.js';
 import { closeWhenForgotten } from '../../wire/forgotten.js';
 import { MessageWriter } from '../../wire/message.js';
 import { checkListener } from '../check-options.js';
+import { readFilter } from '../filters.js';
 import type { Ending } from '../session.js';
 import { throwLater } from '../throw-later.js';
 import { TimeSlice } from '../time-slice.js';
@@ -97,8 +98,8 @@ export class LiveFlows implements Iterable<Flow>, AsyncDisposable, Disposable {
   }
 
   /** The flows that match now, without asking the kernel. @throws ValueError */
-  *list(filter: Filter = {}): IterableIterator<Flow> {
-    const wanted = compileFilter(toFlowFilter(filter), Date.now);
+  *list(filter: FilterInput = {}): IterableIterator<Flow> {
+    const wanted = compileFilter(readFilter(filter), Date.now);
     const { known } = this.#core.watch;
     const view = createFlowView();
     for (const record of known.records()) {
@@ -132,8 +133,8 @@ export class LiveFlows implements Iterable<Flow>, AsyncDisposable, Disposable {
    * How many flows match now. Makes no objects and yields to the event loop: flows that appear, change or disappear meanwhile may or may
    * not count. @throws ValueError
    */
-  async count(filter: Filter = {}): Promise<number> {
-    const wanted = compileFilter(toFlowFilter(filter), Date.now);
+  async count(filter: FilterInput = {}): Promise<number> {
+    const wanted = compileFilter(readFilter(filter), Date.now);
     if (!wanted) return this.size;
     const { known } = this.#core.watch;
     const view = createFlowView();

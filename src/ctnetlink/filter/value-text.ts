@@ -5,7 +5,7 @@ import { DCCP_ROLES } from '../protocols/dccp.js';
 import { bitOfName, STATUS_NAMES } from '../status.js';
 import { MAX_COUNT } from './condition.js';
 import { STATE_NAMES } from './object-input.js';
-import { ICMP_TYPES, OTHER_STATES, PROTOCOL_WORDS, SERVICES, type ValueKind } from './terms.js';
+import { ICMP_TYPES, OTHER_STATES, PROTOCOL_WORDS, SERVICES, type TestValue } from './terms.js';
 
 /** A range that was read; or what is wrong with the text, as the end of a sentence about it, and what could have been meant. */
 export type NumberReading = { readonly range: readonly [number, number] } | Wrong;
@@ -27,12 +27,12 @@ export interface ValueOptions {
 }
 
 type NumberKind = Extract<
-  ValueKind,
+  TestValue,
   'port' | 'key' | 'number' | 'size' | 'count' | 'duration' | 'seconds' | 'protocol' | 'icmp type' | 'role'
 >;
 
 /** What is expected, for messages. */
-export const EXPECTED: Readonly<Record<ValueKind, string>> = {
+export const EXPECTED: Readonly<Record<TestValue, string>> = {
   address: 'an address, such as 10.0.0.1 or 2001:db8::/32',
   port: 'a port, such as 443, 8000-8999 or https',
   key: 'a key, 0 to 65535',
