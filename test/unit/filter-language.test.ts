@@ -213,7 +213,7 @@ suite('mistakes', () => {
     });
 
   test('every word of other tools is refused, with an answer', () => {
-    for (const word of Object.keys(FOREIGN)) {
+    for (const word of FOREIGN.keys()) {
       const error = errorOf(() => parseFilter(`tcp and ${word} 1`));
       assert.deepEqual([error.column, (error.hint?.length ?? 0) > 10], [9, true], word);
     }

@@ -50,7 +50,7 @@ function candidates({ tests, words, operators, value, icmp }: Continuation, opti
       for (const name of ADDRESS_NAMES) add('value', name, NAMED_ADDRESSES[name].help);
       break;
     case 'port':
-      for (const [name, port] of Object.entries(SERVICES)) add('value', name, `port ${port}`);
+      for (const [name, port] of SERVICES) add('value', name, `port ${port}`);
       break;
     case 'protocol':
       for (const word of PROTOCOL_WORDS.keys()) add('value', word, termOf(word)!.help);
@@ -68,7 +68,7 @@ function candidates({ tests, words, operators, value, icmp }: Continuation, opti
       for (const role of ['client', 'server']) add('value', role, 'role');
       break;
     case 'icmp type':
-      for (const [name, type] of Object.entries(ICMP_TYPES[icmp ?? 'icmp'])) add('value', name, `type ${type}`);
+      for (const [name, type] of ICMP_TYPES[icmp ?? 'icmp']) add('value', name, `type ${type}`);
       break;
     case 'label':
       for (const name of options.labels?.names() ?? []) add('value', /[\s"]/.test(name) ? JSON.stringify(name) : name, 'label');

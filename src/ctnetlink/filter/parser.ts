@@ -104,21 +104,23 @@ interface LastTest {
   readonly negations: number;
 }
 
-const COMPARISONS: Readonly<Record<string, Values['operator']>> = {
-  '=': '=',
-  '==': '=',
-  eq: '=',
-  '!=': '!=',
-  ne: '!=',
-  '<': '<',
-  lt: '<',
-  '<=': '<=',
-  le: '<=',
-  '>': '>',
-  gt: '>',
-  '>=': '>=',
-  ge: '>=',
-};
+const COMPARISONS: ReadonlyMap<string, Values['operator']> = new Map(
+  Object.entries({
+    '=': '=',
+    '==': '=',
+    eq: '=',
+    '!=': '!=',
+    ne: '!=',
+    '<': '<',
+    lt: '<',
+    '<=': '<=',
+    le: '<=',
+    '>': '>',
+    gt: '>',
+    '>=': '>=',
+    ge: '>=',
+  } as const),
+);
 
 const SIDE_ENDS = {
   original: endsOf('original'),
@@ -296,9 +298,9 @@ class Parser {
         suggestion: this.#with({ start: before.start, end: this.#peekAt(1).end }, `${before.text}-${this.#peekAt(1).text}`),
         hint: `write ${before.text}-${this.#peekAt(1).text}`,
       });
-    if (token.kind === 'word' && (termOf(token.word) || this.#isNot(token) || token.word in FOREIGN)) this.#missingAnd(token);
+    if (token.kind === 'word' && (termOf(token.word) || this.#isNot(token) || FOREIGN.has(token.word))) this.#missingAnd(token);
     if (this.#isNot(token) || token.word === '(') this.#missingAnd(token);
-    if (COMPARISONS[token.word])
+    if (COMPARISONS.get(token.word))
       this.#fail('UNKNOWN_WORD', token, `${quote(before.text)} is not compared with anything`, {
         hint: 'a comparison follows a field, such as bytes > 1M',
       });
@@ -336,7 +338,7 @@ class Parser {
   #unknown(token: FilterToken): never {
     const { word } = token;
     if (this.#operatorAt(token)) this.#fail('MISSING_VALUE', token, `a test is missing before ${quote(token.text)}`);
-    const foreign = Object.hasOwn(FOREIGN, word) ? FOREIGN[word] : undefined;
+    const foreign = FOREIGN.get(word);
     if (foreign) {
       const [first] = foreign.use ?? [];
       // A word that is left out takes the blank behind it along.
@@ -790,7 +792,7 @@ class Parser {
       return either(
         values.tokens.map((token) => {
           const word = token.text.toLowerCase();
-          const what = PRESENCES.find((known) => known === word || known === PRESENCE_SYNONYMS[word]);
+          const what = PRESENCES.find((known) => known === word || known === PRESENCE_SYNONYMS.get(word));
           return {
             kind: 'has',
             what: what ?? this.#bad(token, { wrong: 'is nothing that a flow may have', names: PRESENCES }, 'presence'),
@@ -861,7 +863,7 @@ class Parser {
     let operator: Values['operator'] = '=';
     const first = this.#look();
     this.#expect({ value: kind, ...(icmpVersion && { icmp: icmpVersion }) });
-    const compared = first.kind === 'string' ? undefined : COMPARISONS[first.word];
+    const compared = first.kind === 'string' ? undefined : COMPARISONS.get(first.word);
     if (compared) {
       operator = compared;
       this.#next();
@@ -953,12 +955,14 @@ const ICMP_PARTS = {
   'icmp code': ['Code', 'number'],
   id: ['Id', 'number'],
 } as const;
-const PRESENCE_SYNONYMS: Readonly<Record<string, Presence>> = {
-  labels: 'label',
-  counters: 'bytes',
-  expires: 'timeout',
-  pkts: 'packets',
-};
+const PRESENCE_SYNONYMS: ReadonlyMap<string, Presence> = new Map(
+  Object.entries({
+    labels: 'label',
+    counters: 'bytes',
+    expires: 'timeout',
+    pkts: 'packets',
+  } as const),
+);
 
 /** One of several tests. */
 function either(of: readonly FlowFilter[]): FlowFilter {

@@ -96,8 +96,8 @@ function readOne(text: string, kind: NumberKind, options: ValueOptions, icmp: 'i
       const number = readNumber(text);
       if (typeof number === 'number' || !alone) return number;
       if (/^0\d+$/.test(text)) return number;
-      const port = SERVICES[lower] ?? onlyOne(options.services?.(lower));
-      return port ?? { wrong: 'is neither a port nor the name of a service', names: Object.keys(SERVICES) };
+      const port = SERVICES.get(lower) ?? onlyOne(options.services?.(lower));
+      return port ?? { wrong: 'is neither a port nor the name of a service', names: SERVICES.keys() };
     }
     case 'protocol': {
       const number = readNumber(text);
@@ -110,7 +110,7 @@ function readOne(text: string, kind: NumberKind, options: ValueOptions, icmp: 'i
     case 'icmp type': {
       const number = readNumber(text);
       if (typeof number === 'number') return number;
-      return ICMP_TYPES[icmp][lower] ?? { wrong: `is no type of ${icmp}`, names: Object.keys(ICMP_TYPES[icmp]) };
+      return ICMP_TYPES[icmp].get(lower) ?? { wrong: `is no type of ${icmp}`, names: ICMP_TYPES[icmp].keys() };
     }
     case 'role': {
       const role = DCCP_ROLES.indexOf(lower as (typeof DCCP_ROLES)[number]);
@@ -195,7 +195,7 @@ export function readState(text: string): { readonly name: string } | Wrong {
   const lower = text.toLowerCase().replaceAll('_', '-');
   const name = (lower === 'listen' ? 'syn-sent2' : lower).toUpperCase().replaceAll('-', '_');
   if (STATE_NAMES.includes(name)) return { name };
-  const other = OTHER_STATES[lower];
+  const other = OTHER_STATES.get(lower);
   return { wrong: 'is no state', ...(other ? { repairs: [other] } : { names: STATE_WORDS }) };
 }
 
