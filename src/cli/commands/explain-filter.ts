@@ -43,7 +43,7 @@ export function filterUse({ command, values }: Invocation, table: NamespaceTable
 function linesOf({ filter, dumps, socket, notes }: FilterExplanation): string[] {
   const lines = [`filter:  ${filter}`];
   if (dumps) {
-    const count = `${dumps.length} ${dumps.length === 1 ? 'dump' : 'dumps'}`;
+    const count = dumps.length === 1 ? '1 dump' : `${dumps.length} dumps, or 1 where that is faster`;
     lines.push(`kernel:  ${dumps.length === 0 ? 'is not asked: nothing can match' : `${count}: ${dumps.join(', ')}`}`);
     if (dumps.length > 0) lines.push('here:    the whole filter, on every entry that comes');
   } else {

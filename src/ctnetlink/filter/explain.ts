@@ -4,14 +4,18 @@ import { isConstant } from './compile.js';
 import type { FlowFilter } from './condition.js';
 import { eventProgram } from './event-program.js';
 import { type FilterTextOptions, formatFlowFilter } from './format.js';
-import { atomsFilter, atomsOf } from './kernel-plan.js';
+import { atomsFilter, type TupleFilter } from './kernel-plan.js';
+import { kernelRequests } from './kernel-requests.js';
 import { type FilterNote, type FilterUse, notesOf } from './notes.js';
 
 /** An explanation of a filter. */
 export interface FilterExplanation {
   /** The filter in canonical text. */
   readonly filter: string;
-  /** What each dump of a list asks the kernel for; all of it is checked again. None: nothing can match. */
+  /**
+   * What each dump of a list asks the kernel for; all of it is checked again. None: nothing can match. A list makes one dump of all of
+   * them where these would be most of the table.
+   */
   readonly dumps?: readonly string[];
   /** What the filter of the event socket lets through, and how long its program is. Absent: everything comes. */
   readonly socket?: { readonly filter: string; readonly instructions: number };
@@ -21,13 +25,21 @@ export interface FilterExplanation {
 }
 
 export function explainFlowFilter(filter: FlowFilter, use: FilterUse, options: FilterTextOptions = {}): FilterExplanation {
-  const atoms = atomsOf(filter);
   return {
     filter: formatFlowFilter(filter, options),
-    ...(use.for === 'events' ? socketOf(filter, use) : { dumps: atoms ? [formatFlowFilter(atomsFilter(atoms))] : [] }),
+    ...(use.for === 'events' ? socketOf(filter, use) : { dumps: dumpsOf(filter, use) }),
     constant: isConstant(filter),
     notes: notesOf(filter, use),
   };
+}
+
+function dumpsOf(filter: FlowFilter, { kernel }: FilterUse): readonly string[] {
+  const [major = 0, minor = 0] = kernel?.split('.').map(Number) ?? [6, 18];
+  const isAtLeast = (wantedMajor: number, wantedMinor: number) =>
+    major > wantedMajor || (major === wantedMajor && minor >= wantedMinor);
+  const trusted: TupleFilter = isAtLeast(7, 3) ? 'everything' : isAtLeast(5, 8) ? 'noIpv6Address' : 'nothing';
+  const requests = kernelRequests(filter, trusted, trusted !== 'nothing');
+  return requests?.alternatives.map((atoms) => formatFlowFilter(atomsFilter(atoms))) ?? [];
 }
 
 function socketOf(filter: FlowFilter, { tracked }: FilterUse): Pick<FilterExplanation, 'socket'> {
