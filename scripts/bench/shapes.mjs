@@ -4,7 +4,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { root } from '../fresh.mjs';
-import { compare } from './pairs.mjs';
+import { compare, median, summary } from './pairs.mjs';
 import { closingCount, flush, load, ours, REFERENCE, waitForQuietTable, writeFlows } from './table.mjs';
 
 const EXECUTABLE = `${root}/dist-exe/conntrack`;
@@ -27,14 +27,22 @@ const CASES = [
       [ONE_FAMILY, 1.03],
     ],
   },
+  { name: '-L -n, no NAT', shape: 'ipv4', args: ['-L', '-n'], limit: 0.3 },
   { name: '-L, IPv6 only', shape: 'ipv6', args: ['-L'], limit: 0.75, against: [[DISCARD, 1.1]] },
   { name: '-L, all SNAT', shape: 'snat', args: ['-L'], limit: 0.75, against: [[DISCARD, 1.1]] },
+  { name: '-L -n ADDRESS (1 of 200)', shape: 'snat', args: ['-L', '-n', '198.51.100.9'], limit: 0.4 },
+  { name: '-L -j ADDRESS (1 of 200)', shape: 'snat', args: ['-L', '-j', '198.51.100.9'], limit: 0.4 },
   { name: '-L, all UDP', shape: 'udp', args: ['-L'], limit: 0.5, executable: 0.7 },
   { name: '-L, one processor', shape: 'marked', args: ['-L'], limit: 0.8, against: [[DISCARD, 1.3]], processor: true },
   { name: '-L -u ASSURED (85 %)', shape: 'marked', args: ['-L', '-u', 'ASSURED'], limit: 0.6, executable: 0.7 },
   { name: '-L -m 1 (10 %)', shape: 'marked', args: ['-L', '-m', '1'], limit: 1.15, executable: 1.1 },
   { name: '-L -m 2 (1 %)', shape: 'marked', args: ['-L', '-m', '2'], limit: 1.8, executable: 1.4 },
   { name: '-L -u EXPECTED (none)', shape: 'marked', args: ['-L', '-u', 'EXPECTED'], limit: 1.5, executable: 1.1 },
+];
+/** Flows of a host, where they are few and where all are of it: a dump for each of its four ends, against one dump. */
+const HOSTS = [
+  { name: 'a host of few flows, against one dump', shape: 'ipv4', address: '10.0.3.7', limit: 0.5 },
+  { name: 'a gateway of all flows, against one dump', shape: 'gateway', address: '198.51.100.1', limit: 1.6 },
 ];
 /** A list of few flows, while another namespace has all the others. */
 const SMALL = { name: '-L, small beside large', shape: 'mixed', args: ['-L'], limit: 1.6, executable: 1.1 };
@@ -45,14 +53,15 @@ export async function measureShapes({ file, flows, pairs, patience }) {
   const measured = { count: pairs, patience: patience / (CASES.length * 2) };
   const cases = [];
   let loaded;
-  for (const row of CASES) {
+  for (const row of [...CASES, ...HOSTS]) {
     if (row.shape !== loaded) {
       console.error(`loading ${flows.toLocaleString('en')} flows: ${row.shape}`);
       writeFlows(file, flows, row.shape);
       load(file);
       loaded = row.shape;
     }
-    cases.push(...compareCase(row, measured));
+    if (row.address) cases.push(compareDumps(row, pairs));
+    else cases.push(...compareCase(row, measured));
   }
   flush();
   await waitForQuietTable();
@@ -81,6 +90,18 @@ function compareCase({ name, args, limit, executable = limit, against = [], proc
       compare({ ...measured, name: `${name}, against ${other.name}`, limit, reference: on(other.argv), ours: on(list) }),
     ),
   ];
+}
+
+/** A list of a host as the library makes it, against one dump; in one process, since its start would hide the difference. */
+function compareDumps({ name, address, limit }, pairs) {
+  console.error(name);
+  const { status, stdout, stderr } = spawnSync(process.execPath, [`${root}/scripts/bench/host.mjs`, address, `${pairs}`], {
+    encoding: 'utf8',
+  });
+  if (status !== 0) throw new Error(`${name}: ${stderr}`);
+  const { one, several } = JSON.parse(stdout);
+  const ratios = several.map((time, n) => time / one[n]);
+  return { name, limit, ratio: median(ratios), ratios, disturbed: 0, reference: summary(one), ours: summary(several) };
 }
 
 /** Both must list the same number of entries, or their times mean nothing. */

@@ -24,7 +24,8 @@ const SHAPES = {
   ipv4: (i) => ({ ...mixed(i), v6: false }),
   ipv6: (i) => ({ ...mixed(i), v6: true }),
   udp: (i) => ({ ...mixed(i), udp: true }),
-  snat: (i) => ({ ...mixed(i), v6: false, snat: true }),
+  snat: (i) => ({ ...mixed(i), v6: false, snat: 200 }),
+  gateway: (i) => ({ ...mixed(i), v6: false, snat: 1 }),
   /** One in ten has mark 1, one in a hundred mark 2. */
   marked: (i) => ({ ...mixed(i), mark: i % 100 === 1 ? 2 : i % 10 === 0 ? 1 : 0 }),
 };
@@ -36,7 +37,7 @@ export function writeFlows(path, count, shape = 'mixed') {
   writeFileSync(path, `${[...lines, ...own].join('\n')}\n`);
 }
 
-function flowLine(i, { v6 = false, udp = false, snat = false, mark = 0 }, source) {
+function flowLine(i, { v6 = false, udp = false, snat = 0, mark = 0 }, source) {
   // A client has 64 ports in use; servers are few, as they are behind a router.
   const client = i >> 6;
   const server = (i * 7919) % 1000;
@@ -52,9 +53,9 @@ function flowLine(i, { v6 = false, udp = false, snat = false, mark = 0 }, source
   const status = alone ? '' : udp && i % 2 === 0 ? ' -u SEEN_REPLY' : ' -u SEEN_REPLY,ASSURED';
   const protocol = udp ? '-p udp' : '-p tcp';
   const state = udp ? '' : ` --state ${alone ? 'SYN_SENT' : i % 11 === 0 ? 'TIME_WAIT' : 'ESTABLISHED'}`;
-  // Behind few addresses, as a gateway has them.
-  const replyDst = snat ? `198.51.100.${1 + (client % 200)}` : src;
-  const translated = snat ? ` -n ${replyDst}` : '';
+  // Behind so many addresses of a gateway.
+  const replyDst = snat > 0 ? `198.51.100.${1 + (client % snat)}` : src;
+  const translated = snat > 0 ? ` -n ${replyDst}` : '';
   const marked = mark === 0 ? '' : ` -m ${mark}`;
   const ports = `--sport ${sport} --dport ${dport} --reply-port-src ${dport} --reply-port-dst ${sport}`;
   return `-I -t 3600${status}${marked} -s ${src} -d ${dst} -r ${dst} -q ${replyDst}${translated} ${protocol} ${ports}${state}`;
