@@ -28,10 +28,18 @@ const SUITES = {
   },
   all: {
     seconds: 5400,
-    files: ['round-trip', 'change-sessions', 'read-generated', 'read-cases', 'update', 'load', 'json', 'safety'].map(
-      (name) => `differential/${name}`,
-    ),
-    environment: { LINES: '100', SESSIONS: '12', LANES: '2' },
+    files: [
+      'round-trip',
+      'change-sessions',
+      'read-generated',
+      'read-cases',
+      'update',
+      'load',
+      'json',
+      'safety',
+      'filters-events',
+    ].map((name) => `differential/${name}`),
+    environment: { LINES: '100', SESSIONS: '12', LANES: '2', EVENT_FILTERS: '60' },
   },
 };
 /** An emulated guest is about ten times slower than its machine, which may have other work. */

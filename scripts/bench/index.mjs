@@ -20,7 +20,7 @@ import { parseArgs } from 'node:util';
 import { ensureBuilt, root } from '../fresh.mjs';
 import { requireCommands } from '../tools.mjs';
 import { measureChanging } from './changing.mjs';
-import { measureEvents } from './events.mjs';
+import { measureBurst, measureEvents } from './events.mjs';
 import { compare } from './pairs.mjs';
 import { measureList, measureReading, measureReadingMemory } from './reading.mjs';
 import { measureShapes } from './shapes.mjs';
@@ -322,12 +322,13 @@ async function measure(work, file) {
     : undefined;
   const changing = parts.includes('changing') ? measureChanging({ work, file, flows, pairs: few, patience }) : undefined;
   const events = parts.includes('events') ? await measureEvents({ pairs: few }).catch(tell) : undefined;
+  const burst = parts.includes('events') ? await measureBurst().catch(tell) : undefined;
   return {
     flows,
     pairs,
     cases: [...(reading?.cases ?? []), ...(changing?.cases ?? [])],
     updates: changing?.updates,
-    eventCases: events ? [events] : [],
+    eventCases: [...(events ?? []), ...(burst ? [burst] : [])],
     kernelOnly: reading?.kernelOnly,
     memory: [...(reading?.memory ?? []), ...(changing?.memory ?? [])],
   };

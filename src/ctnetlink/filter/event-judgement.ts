@@ -6,14 +6,14 @@ import { type FlowCondition, type FlowFilter, MATCH_ALL, MATCH_NONE, MAX_COUNT, 
 import { NUMBER_FIELDS } from './number-fields.js';
 import { type Ranges, rangesOf } from './sets.js';
 
-/** Of which events the socket filter judges. */
-export interface Judged {
+/** For which watcher a filter is judged. */
+export interface JudgementOptions {
   /** Entries that were told of are followed to their end: only what stays the same in all their events can be judged. */
   readonly tracked?: boolean | undefined;
 }
 
 /** The filter that the socket judges in place of another. */
-export function judgedFilter(filter: FlowFilter, { tracked }: Judged = {}, wanted = true): FlowFilter {
+export function judgedFilter(filter: FlowFilter, { tracked }: JudgementOptions = {}, wanted = true): FlowFilter {
   switch (filter.kind) {
     case 'not':
       return judgedFilter(filter.of, { tracked }, !wanted);

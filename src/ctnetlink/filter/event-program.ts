@@ -5,7 +5,7 @@ import { BpfProgram } from './bpf.js';
 import { type FlowCondition, type FlowFilter, MATCH_ALL } from './condition.js';
 import { judgedAges } from './event-ages.js';
 import { EventCode } from './event-code.js';
-import { cheaper, type Judged, joined, judgedFilter, matchesAll } from './event-judgement.js';
+import { cheaper, type JudgementOptions, joined, judgedFilter, matchesAll } from './event-judgement.js';
 
 /**
  * The cost of a program that every kernel accepts: net.core.optmem_max is 20,480 in older ones. Measured there: docs/kernel.md 6.6.
@@ -25,7 +25,7 @@ export interface SocketFilter {
 }
 
 /** The socket filter for events that `filter` may want. */
-export function eventProgram(filter: FlowFilter, options: Judged = {}): SocketFilter {
+export function eventProgram(filter: FlowFilter, options: JudgementOptions = {}): SocketFilter {
   let judged = judgedFilter(filter, options);
   for (;;) {
     if (matchesAll(judged)) return { bytes: undefined, instructions: 0, judged };
