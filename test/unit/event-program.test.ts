@@ -209,6 +209,11 @@ test('a program that would be too long for a kernel judges less', () => {
       { kind: 'all', of: [tcp, { kind: 'not', of: { kind: 'address', ends: dst, set: manyAddresses(4000, 0xc0000000) } }] },
       tcp,
     ],
+    [
+      'more addresses than can be written',
+      { kind: 'all', of: [tcp, { kind: 'address', ends: dst, set: manyAddresses(65_536, 0x0a000000) }] },
+      tcp,
+    ],
     ['NAT many times', { kind: 'all', of: Array.from({ length: 12 }, () => ({ kind: 'nat', nat: 'src' }) as const) }, undefined],
   ];
   const random = new Random(3);

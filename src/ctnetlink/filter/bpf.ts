@@ -28,6 +28,8 @@ const SKF_AD_NLATTR = 0xfffff00c;
 const SKF_AD_NLATTR_NEST = 0xfffff010;
 
 const INSTRUCTION = 8;
+/** BPF_MAXINSNS: no kernel takes more. */
+export const MOST_INSTRUCTIONS = 4096;
 /** A conditional jump reaches this far. */
 const FARTHEST = 255;
 const ACCEPT_ALL = 0xffffffff;
@@ -52,6 +54,7 @@ export class BpfProgram {
   readonly #instructions: Instruction[] = [];
   /** Number of the instruction that each label names. */
   readonly #places: number[] = [];
+  #full = false;
 
   newLabel(): Label {
     return this.#places.push(-1) - 1;
@@ -159,9 +162,19 @@ export class BpfProgram {
     return sumOfCosts(this.#reaching());
   }
 
-  /** `cost` but for jumps that do not reach far enough: faster for programs that are too long anyway. */
+  /** `cost` but for jumps that do not reach far enough: faster for programs that are too long anyway. Infinite when it is full. */
   get leastCost(): number {
-    return sumOfCosts(this.#instructions);
+    return this.isFull ? Number.POSITIVE_INFINITY : sumOfCosts(this.#instructions);
+  }
+
+  /** More than a kernel takes. Nothing is added any more, and the program is of no use. */
+  get isFull(): boolean {
+    return this.#full || this.#instructions.length > MOST_INSTRUCTIONS;
+  }
+
+  /** For what is known to be too long without being written. */
+  fill(): void {
+    this.#full = true;
   }
 
   /** The instructions as struct sock_filter. */
@@ -225,11 +238,11 @@ export class BpfProgram {
   }
 
   #jump(code: number, k: number, yes: Label | undefined, no: Label | undefined): void {
-    this.#instructions.push({ code, k, yes, no });
+    if (!this.isFull) this.#instructions.push({ code, k, yes, no });
   }
 
   #add(code: number, k: number): void {
-    this.#instructions.push({ code, k });
+    if (!this.isFull) this.#instructions.push({ code, k });
   }
 }
 

@@ -15,7 +15,7 @@ import { tupleFields } from '../tuple-fields.js';
 import { IPS_DST_NAT_DONE, IPS_EXPECTED, IPS_SRC_NAT_DONE } from '../uapi/nf-conntrack-common.js';
 import { CTA_STATUS, CTA_TUPLE_MASTER, CTA_TUPLE_ORIG, CTA_TUPLE_REPLY } from '../uapi/nfnetlink-conntrack.js';
 import { withoutNames } from './address-ranges.js';
-import type { BpfProgram, Label, Size } from './bpf.js';
+import { type BpfProgram, type Label, MOST_INSTRUCTIONS, type Size } from './bpf.js';
 import { inOrderOfCost, TRACKERS } from './compile.js';
 import { type FlowCondition, type FlowFilter, MAX_COUNT, type Presence, type TupleEnd } from './condition.js';
 import { ageDifferences } from './event-ages.js';
@@ -112,6 +112,7 @@ export class EventCode {
 
   condition(c: FlowCondition, exits: Exits): void {
     const program = this.#program;
+    if (program.isFull) return;
     const { yes, no, unknown } = exits;
     switch (c.kind) {
       case 'family':
@@ -198,6 +199,7 @@ export class EventCode {
     const program = this.#program;
     if (parts.length === 0) program.goTo(no);
     for (const [i, part] of parts.entries()) {
+      if (program.isFull) return;
       if (i === parts.length - 1) {
         part(yes, no);
         return;
@@ -516,6 +518,8 @@ export class EventCode {
    */
   #ranges(ranges: WordRanges, bits: number, yes: Label, no: Label, word = 0): void {
     const program = this.#program;
+    if (ranges.length > 2 * MOST_INSTRUCTIONS) program.fill(); // each takes one, at least
+    if (program.isFull) return;
     if (bits > 32 || word > 0) program.loadBehindX(NLA_HDRLEN + 4 * word, 4);
     const rest = BigInt(Math.max(0, bits - 32));
     const last = (1n << rest) - 1n;
@@ -556,6 +560,7 @@ export class EventCode {
   /** Goes where A belongs. Steps are sorted and leave nothing out. */
   #choose(steps: readonly Step[]): void {
     const program = this.#program;
+    if (program.isFull) return;
     if (steps.length === 1) {
       program.goTo(steps[0]!.target);
       return;
