@@ -1,6 +1,6 @@
 // `npm run test:kernels`: finds out what Debian's kernels offer, and whether the command works on each of them.
 //
-//   npm run test:kernels -- [--kernels 5.10,6.1,6.12,newest,running] [--suite probe|quick|all] [--at-once N] [--write-docs]
+//   npm run test:kernels -- [--kernels 5.10,6.1,6.12,newest,running] [--suite probe|quick|filters|all] [--at-once N] [--write-docs]
 //
 // Each kernel is booted once, in QEMU (scripts/kernels/), and runs the probe (test/kernels/) and a part of the differential and
 // round-trip tests; `running` is the kernel of this machine, with the same part. Needs root for that one only. --write-docs writes the
@@ -26,6 +26,11 @@ const SUITES = {
     pattern: 'generated command lines|random sessions|save,full brings|ndjson',
     environment: { LINES: '100', SESSIONS: '8', LANES: '2' },
   },
+  filters: {
+    seconds: 1500,
+    files: ['filters-live', 'filters-events', 'filter-option'].map((name) => `differential/${name}`),
+    environment: { LIVE_FILTERS: '60', EVENT_FILTERS: '40' },
+  },
   all: {
     seconds: 5400,
     files: [
@@ -37,9 +42,11 @@ const SUITES = {
       'load',
       'json',
       'safety',
+      'filters-live',
       'filters-events',
+      'filter-option',
     ].map((name) => `differential/${name}`),
-    environment: { LINES: '100', SESSIONS: '12', LANES: '2', EVENT_FILTERS: '60' },
+    environment: { LINES: '100', SESSIONS: '12', LANES: '2', LIVE_FILTERS: '60', EVENT_FILTERS: '60' },
   },
 };
 /** An emulated guest is about ten times slower than its machine, which may have other work. */

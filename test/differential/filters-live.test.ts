@@ -22,7 +22,7 @@ import { Random, seedFromEnvironment } from '../support/random.js';
 import { randomAlternatives, randomFilter } from '../support/random-filter.js';
 
 const SEED = seedFromEnvironment(20_26);
-const FILTERS = 200;
+const FILTERS = Number(process.env['LIVE_FILTERS'] ?? 200);
 const DELETIONS = 20;
 
 /** Addresses of the population. */

@@ -84,7 +84,13 @@ suite('package', () => {
       files.filter((path) => /\.test\.|\.map$|(?<!\.d)\.ts$/.test(path)),
       [],
     );
-    const started = ['bin/conntrack', 'dist/conntrack.cjs', 'dist/conntrack.cjs.cache', 'dist/conntrack.cjs.table.cache'];
+    const started = [
+      'bin/conntrack',
+      'dist/conntrack.cjs',
+      'dist/conntrack.cjs.cache',
+      'dist/conntrack.cjs.table.cache',
+      'dist/conntrack.cjs.filter.cache',
+    ];
     for (const path of [...started, 'dist/index.js', 'dist/index.d.ts']) assert.ok(files.includes(path), path);
   });
 
