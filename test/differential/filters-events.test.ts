@@ -182,7 +182,7 @@ suite('socket filters of events', { skip: SELF_TEST ? 'the reference has no sock
     // Conditions are added until the dearest has to go again.
     const random = new Random(13);
     const lengths: number[] = [];
-    for (let n = 0; n < 10; n++) {
+    for (let n = 0; n < FILTERS / 20; n++) {
       const of: FlowFilter[] = [];
       let longest = eventProgram({ kind: 'all', of });
       for (;;) {
