@@ -119,6 +119,11 @@ const MISTAKES: readonly (readonly [text: string, reason: FilterReason, column: 
   ['port 80 or 443', 'ELIDED', 12, 'port {80, 443}'],
   ['tcp port 80 or 443', 'ELIDED', 16, 'tcp port {80, 443}'],
   ['not host 10.0.0.1 and 10.0.0.2', 'ELIDED', 23, 'not host {10.0.0.1, 10.0.0.2}'],
+  ['not dport 22 and not 80', 'ELIDED', 22, 'not dport {22, 80}'],
+  ['dport != 22 or 80', 'ELIDED', 16, 'not dport {22, 80}'],
+  ['dport != 22 and != 80', 'ELIDED', 20, 'not dport {22, 80}'],
+  ['dport >= 80 and <= 443', 'ELIDED', 17, 'dport >= 80 and dport <= 443'],
+  ['bytes > 5 or 6', 'ELIDED', 14, 'bytes > 5 or bytes > 6'],
   ['state established or syn-sent', 'ELIDED', 22, 'state {established, syn-sent}'],
   ['src 10.0.0.1 or 10.0.0.2', 'ELIDED', 17, 'src {10.0.0.1, 10.0.0.2}'],
   ['tcp and port 80 or udp', 'MIXED', 17, '(tcp and port 80) or udp, or tcp and (port 80 or udp)'],
@@ -143,6 +148,21 @@ const MISTAKES: readonly (readonly [text: string, reason: FilterReason, column: 
   ['port 9000-80', 'BAD_VALUE', 6, '80-9000'],
   ['src or dst port 53', 'MISSING_VALUE', 5, 'orig port 53'],
   ['src or dst 10.0.0.1', 'MISSING_VALUE', 5, 'orig host 10.0.0.1'],
+  ['src and dst net 10.0.0.0/8', 'MISSING_VALUE', 5, 'src net 10.0.0.0/8 and dst net 10.0.0.0/8'],
+  ['src and dst 10.0.0.1', 'MISSING_VALUE', 5, 'src 10.0.0.1 and dst 10.0.0.1'],
+  ['reply src and dst port 53', 'MISSING_VALUE', 11, ''],
+  ['src and dst', 'MISSING_VALUE', 5, ''],
+  ['tcp, udp', 'UNKNOWN_WORD', 4, 'proto {tcp, udp}'],
+  ['{tcp, udp}', 'UNKNOWN_WORD', 1, 'proto {tcp, udp}'],
+  ['-p tcp --dport 443', 'UNKNOWN_WORD', 1, 'tcp and dst port 443'],
+  ['net 10', 'BAD_VALUE', 5, 'net 10.0.0.0/8'],
+  ['dst net 192.0.2', 'BAD_VALUE', 9, 'dst net 192.0.2.0/24'],
+  ['dst :443', 'BAD_VALUE', 5, 'dst port 443'],
+  ['dport 80:443', 'BAD_VALUE', 7, 'dport 80-443'],
+  ['dport 80..443', 'BAD_VALUE', 7, 'dport 80-443'],
+  ['mark 5/0', 'BAD_VALUE', 6, 'mark 5'],
+  ['state NEW', 'BAD_VALUE', 7, 'unreplied'],
+  ['status unreplied', 'BAD_VALUE', 8, 'not status seen-reply'],
   ['tcp assured', 'MISSING_AND', 5, 'tcp and assured'],
   ['tcp udp port 53', 'MISSING_AND', 5, 'proto {tcp, udp} and port 53'],
   ['tcp bytes > 1M', 'MISSING_AND', 5, 'tcp and bytes > 1M'],
@@ -230,6 +250,20 @@ suite('mistakes', () => {
     assert.equal(safeText(error.message + error.hint), error.message + error.hint);
     assert.ok(error.message.length < 300);
   });
+});
+
+test('a repair of negated tests never selects every flow', () => {
+  for (const text of ['not dport 22 or 80', 'not dport 22 or not 80', 'not dport 22 and not 80', 'dport != 22 or != 80'])
+    assert.equal(errorOf(() => parseFilter(text)).hint, 'write not dport {22, 80}', text);
+  assert.equal(errorOf(() => parseFilter('mark 5/0')).hint, 'write 5');
+});
+
+test('a filter that leaves no flow out is noted', () => {
+  const codes = (text: string) => explainFilter(text).notes.map(({ code }) => code);
+  for (const text of ['dport != 22 or dport != 80', 'not (dport 22 and dport 80)', 'ip and (not tcp or not udp)'])
+    assert.ok(codes(text).includes('ALWAYS'), text);
+  for (const text of ['dport 22 or dport 80', 'tcp or udp', 'not dport {22, 80}', 'all', 'not tcp or dport 80'])
+    assert.equal(codes(text).includes('ALWAYS'), false, text);
 });
 
 test('limits', () => {

@@ -23,6 +23,7 @@ export interface FilterUse {
 /** What a note is about. */
 export type NoteCode =
   | 'NEVER'
+  | 'ALWAYS'
   | 'ACCT_OFF'
   | 'TIMESTAMP_OFF'
   | 'EVENTS_ONLY_DESTROY'
@@ -47,6 +48,9 @@ export function notesOf(filter: FlowFilter, use: FilterUse): readonly FilterNote
   };
   for (const part of conjunctionsOf(normal))
     if (!atomsOf(part)) note('NEVER', part, 'can never hold: its tests contradict each other');
+  for (const part of disjunctionsOf(normal))
+    if (!atomsOf({ kind: 'not', of: part }))
+      note('ALWAYS', part, 'leaves no flow out: whatever one of its tests refuses, another takes');
   const atoms = atomsOf(filter);
   for (const { condition, wanted } of leavesOf(normal)) {
     const test: FlowFilter = wanted ? condition : { kind: 'not', of: condition };
@@ -58,6 +62,8 @@ export function notesOf(filter: FlowFilter, use: FilterUse): readonly FilterNote
       note('OTHER_FAMILY', test, 'flows of the other family are selected too; write ip and, or ip6 and, before it');
     if (condition.kind === 'port' && atoms?.protonum === undefined && use.for === 'change')
       note('OTHER_PROTOCOLS', test, 'flows without ports, such as ICMP, are selected too; write tcp and, or udp and, before it');
+    if (condition.kind === 'state' && atoms?.protonum === undefined && use.for === 'change')
+      note('OTHER_PROTOCOLS', test, 'flows without states, such as UDP, are selected too; write tcp and before it');
   }
   if (atoms && use.kernel !== undefined) noteKernel(use.kernel, filter, atoms, note);
   return notes;
@@ -99,9 +105,20 @@ function noteKernel(kernel: string, filter: FlowFilter, atoms: NonNullable<Retur
 
 /** All parts that are conjunctions: the whole, and what stands in an `or`. */
 function conjunctionsOf(normal: NormalFilter): readonly FlowFilter[] {
+  return partsOf(normal, (part, within) => part.kind !== 'any' && (within === undefined || within === 'any'));
+}
+
+function disjunctionsOf(normal: NormalFilter): readonly FlowFilter[] {
+  return partsOf(normal, (part) => part.kind === 'any' && part.of.length > 1);
+}
+
+function partsOf(
+  normal: NormalFilter,
+  isWanted: (part: NormalFilter, within: NormalFilter['kind'] | undefined) => boolean,
+): readonly FlowFilter[] {
   const found: FlowFilter[] = [];
   const visit = (part: NormalFilter, within: NormalFilter['kind'] | undefined) => {
-    if (part.kind !== 'any' && (within === undefined || within === 'any')) found.push(toFilterAgain(part));
+    if (isWanted(part, within)) found.push(toFilterAgain(part));
     if (part.kind !== 'leaf') for (const inner of part.of) visit(inner, part.kind);
   };
   visit(normal, undefined);

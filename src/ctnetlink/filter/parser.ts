@@ -156,8 +156,7 @@ class Parser {
     this.#expected = how.expected;
     this.#suggests = how.suggests ?? how.expected === undefined;
     const { length } = this.#limits;
-    if (text.length > length)
-      fail(text.slice(0, 100), 'TOO_LONG', { start: 0, end: 0 }, `${text.length} characters are more than ${length}`);
+    if (text.length > length) fail(text.slice(0, 100), 'TOO_LONG', { start: 0, end: 0 }, `more than ${length} characters`);
     this.#tokens = tokensOf(text);
   }
 
@@ -349,7 +348,15 @@ class Parser {
         suggestion: foreign.use ? this.#with({ start: token.start, end: gap }, first ?? '') : undefined,
       });
     }
-    if (token.kind !== 'word') this.#fail('UNKNOWN_WORD', token, `${quote(this.#textOf(token))} begins no test`);
+    if (token.kind !== 'word')
+      this.#fail('UNKNOWN_WORD', token, `${quote(this.#textOf(token))} begins no test`, {
+        hint: token.word === ',' || token.word === '{' ? 'a list follows its field: proto {tcp, udp}' : undefined,
+      });
+    // Options of iptables.
+    if (/^--?[a-z]/.test(word))
+      this.#fail('UNKNOWN_WORD', token, `unknown word ${quote(token.text)}`, {
+        hint: 'a filter has no options: write tcp and dst port 443 and state established',
+      });
     const candidates = [...termWords()].filter((each) => each.length > 2 || word.length < 4);
     const near = nearest(word, candidates);
     this.#fail('UNKNOWN_WORD', token, `unknown word ${quote(token.text)}`, {
@@ -373,6 +380,7 @@ class Parser {
     if (!term) {
       if (token.kind === 'end') this.#missingTest(token);
       if (previous && token.kind !== 'punctuation' && previous.accepts(token.text)) this.#elided(token, previous);
+      if (previous && COMPARISONS.has(token.word) && previous.accepts(this.#look().text)) this.#elidedField(token, previous);
       this.#unknown(token);
     }
     return this.#termTest(token, term, negations);
@@ -387,17 +395,32 @@ class Parser {
   #elided(token: FilterToken, { field, values, negations }: LastTest): never {
     const operator = this.#operatorAt(this.#tokens[this.#at - 2]!) ?? 'or';
     const name = this.#textOf(field);
+    const compared = values.operator;
+    if (compared !== '=' && compared !== '!=')
+      this.#fail('ELIDED', token, `${quote(token.text)} stands alone`, {
+        hint: `write ${name} ${compared} ${this.#textOf(token)}`,
+        suggestion: this.#with(token, `${name} ${compared} ${this.#textOf(token)}`),
+      });
     const list = `{${[...values.tokens, token].map((value) => this.#textOf(value)).join(', ')}}`;
-    const each = [...values.tokens, token].map((value) => `${negations % 2 === 1 ? 'not ' : ''}${name} ${this.#textOf(value)}`);
+    const each = [...values.tokens, token].map((value) => `${name} ${this.#textOf(value)}`);
+    const unequal = compared === '!=';
     const set = `${name} ${list}`;
-    const plain = values.operator === '=';
-    const meant = negations % 2 === 1 ? `not ${set}` : set;
+    const negated = (negations % 2 === 1) !== unequal;
     this.#fail('ELIDED', token, `${quote(token.text)} stands alone`, {
-      hint:
-        negations % 2 === 1 || operator === 'and'
-          ? `write ${meant}, or ${each.join(` ${operator} `)}`
-          : `write ${plain ? meant : each.join(' or ')}`,
-      suggestion: plain ? this.#with({ start: field.start, end: token.end }, set) : undefined,
+      // Of negated tests only the set: `not A or not B` holds for every flow.
+      hint: negated ? `write not ${set}` : operator === 'and' ? `write ${set}, or ${each.join(' and ')}` : `write ${set}`,
+      suggestion: this.#with({ start: field.start, end: token.end }, unequal ? `not ${set}` : set),
+    });
+  }
+
+  /** `port >= 80 and <= 443`. */
+  #elidedField(token: FilterToken, previous: LastTest): never {
+    const value = this.#look();
+    if (token.word === '!=' && previous.values.operator === '!=') this.#elided(value, previous);
+    const whole = `${this.#textOf(previous.field)} ${this.#textOf({ start: token.start, end: value.end })}`;
+    this.#fail('ELIDED', token, `${quote(token.text)} stands alone`, {
+      hint: `write ${whole}`,
+      suggestion: this.#with({ start: token.start, end: value.end }, whole),
     });
   }
 
@@ -581,6 +604,16 @@ class Parser {
       const what = termOf(this.#peekAt(2).word);
       const either = `${side === undefined ? 'orig' : this.#textOf(from)} ${what?.kind === 'what' ? this.#peekAt(2).text : 'host'}`;
       const behind = what?.kind === 'what' ? this.#peekAt(2) : this.#peekAt(1);
+      if (this.#operatorAt(this.#look()) === 'and') {
+        const value = this.#peekAt(what?.kind === 'what' ? 3 : 2);
+        const prefix = this.#textOf({ start: from.start, end: word.end });
+        const rest = this.#textOf({ start: this.#peekAt(1).end, end: Math.max(value.end, behind.end) });
+        const both = `${prefix}${rest} and ${this.#peekAt(1).text}${rest}`;
+        this.#fail('MISSING_VALUE', this.#look(), `${quote(word.text)} needs a value of its own`, {
+          hint: `for both ends, write ${both}`,
+          suggestion: this.#with({ start: from.start, end: Math.max(value.end, behind.end) }, both),
+        });
+      }
       this.#fail('MISSING_VALUE', this.#look(), `${quote(word.text)} needs a value of its own`, {
         hint: `for either end, write ${either}`,
         suggestion: this.#with({ start: from.start, end: behind.end }, either),
@@ -604,6 +637,20 @@ class Parser {
         const reading = readAddresses(token.text, false);
         if ('set' in reading) return reading.set;
         const name = this.#textOf(field);
+        const port = /^:([\w-]+)$/.exec(token.text)?.[1];
+        if (port !== undefined && !/(host|net|addr)$/i.test(name))
+          this.#fail('BAD_VALUE', token, `${quote(token.text)} is no address`, {
+            hint: `for a port, write ${name} port ${port}`,
+            suggestion: this.#with({ start: field.end, end: token.end }, ` port ${port}`),
+          });
+        if (/net$/i.test(name) && /^\d{1,3}(\.\d{1,3}){0,2}$/.test(token.text)) {
+          const parts = token.text.split('.');
+          const network = `${[...parts, '0', '0', '0'].slice(0, 4).join('.')}/${parts.length * 8}`;
+          this.#fail('BAD_VALUE', token, `${quote(token.text)} is no address`, {
+            hint: `write ${network}`,
+            suggestion: this.#with(token, network),
+          });
+        }
         if (/^\d{1,5}(-\d{1,5})?$/.test(token.text) && !/port$/i.test(name))
           this.#fail('BAD_VALUE', token, `${quote(token.text)} is no address`, {
             hint: `for a port, write ${name} port ${token.text}`,

@@ -378,6 +378,8 @@ export const OTHER_STATES: ReadonlyMap<string, string> = new Map(
     closed: 'close',
     'time-wait-1': 'time-wait',
     estab: 'established',
+    new: 'unreplied in place of state new',
+    related: 'expected in place of state related',
   }),
 );
 

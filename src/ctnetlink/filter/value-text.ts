@@ -64,6 +64,8 @@ export function readRange(
   const one = (part: string, alone: boolean) => readOne(part, kind, options, icmp, alone);
   const whole = one(text, true);
   if (typeof whole === 'number') return whole <= max ? { range: [whole, whole] } : tooLarge(max, kind);
+  const other = kind === 'role' ? null : /^(\d+)(?::|\.\.)(\d+)$/.exec(text);
+  if (other) return { wrong: "is no range: its ends stand around a '-'", repairs: [`${other[1]}-${other[2]}`] };
   const dash = text.indexOf('-');
   if (dash === text.length - 1 && dash > 0) return { wrong: 'has no end', repairs: [`>= ${text.slice(0, -1)}`] };
   if (dash === 0 && text.length > 1) return { wrong: 'has no beginning', repairs: [`<= ${text.slice(1)}`] };
@@ -209,7 +211,9 @@ export const STATE_WORDS: readonly string[] = STATE_NAMES.map(stateWord);
 /** A status bit by the kernel's name. */
 export function readStatusBit(text: string): { readonly bit: number } | Wrong {
   const bit = bitOfName(STATUS_NAMES, text.toUpperCase().replaceAll('-', '_'));
-  return bit === undefined ? { wrong: 'is no status bit', names: STATUS_WORDS } : { bit };
+  if (bit !== undefined) return { bit };
+  const wrong = 'is no status bit';
+  return text.toLowerCase() === 'unreplied' ? { wrong, repairs: ['not status seen-reply'] } : { wrong, names: STATUS_WORDS };
 }
 
 export const STATUS_WORDS: readonly string[] = STATUS_NAMES.map(stateWord);
@@ -239,7 +243,8 @@ export function readMaskedMark(text: string): { readonly value: number; readonly
   if ((value & ~mask) !== 0)
     return {
       wrong: 'can match no mark: its value has bits outside the mask',
-      repairs: [`0x${((value & mask) >>> 0).toString(16)}/0x${mask.toString(16)}`],
+      // A mask of 0 would match every mark.
+      repairs: [mask === 0 ? text.slice(0, slash) : `0x${((value & mask) >>> 0).toString(16)}/0x${mask.toString(16)}`],
     };
   return { value, mask };
 }
