@@ -1,6 +1,6 @@
 // Filters in text → FlowFilter, for the command. Loaded only when there is one.
 
-import { readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 import type { FlowFilter } from '../ctnetlink/filter/condition.js';
 import { DEFAULT_LIMITS, FILE_LIMITS, type ParseOptions, parseToFlowFilter } from '../ctnetlink/filter/parser.js';
 import { FilterError } from '../errors.js';
@@ -63,9 +63,30 @@ function textOf(filter: FilterText): { readonly text: string; readonly name: str
   if ('text' in filter) return { text: filter.text, name: filter.option };
   const { file, option } = filter;
   try {
-    return { text: readFileSync(file === '-' ? 0 : file, 'utf8'), name: `${option}: ${file === '-' ? 'standard input' : file}` };
+    return { text: readBounded(file), name: `${option}: ${file === '-' ? 'standard input' : file}` };
   } catch (error) {
     throw new UsageError(`${option}: cannot read ${quoted(file)}: ${fileReason(error)}`, { exitStatus: 1 });
+  }
+}
+
+/** Bytes of a file that are read: more than the limit of its characters, so that the language refuses what is longer. */
+const MAX_BYTES = FILE_LIMITS.length * 4 + 1;
+
+/** A file that need not have an end, such as /dev/zero. */
+function readBounded(file: string): string {
+  const fd = file === '-' ? 0 : openSync(file, 'r');
+  try {
+    const chunks: Buffer[] = [];
+    for (let size = 0; size < MAX_BYTES; ) {
+      const chunk = Buffer.allocUnsafe(65_536);
+      const length = readSync(fd, chunk);
+      if (length === 0) break;
+      chunks.push(chunk.subarray(0, length));
+      size += length;
+    }
+    return Buffer.concat(chunks).toString('utf8');
+  } finally {
+    if (fd !== 0) closeSync(fd);
   }
 }
 

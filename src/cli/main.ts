@@ -74,9 +74,12 @@ async function withFilter(invocation: Invocation, labelSource: LabelSource): Pro
     ? { ...invocation, textFilter: filterReader({ labelSource, readProtocols })(filters, values.labelMap) }
     : invocation;
   const words = operands?.join(' ') ?? '';
-  if (!mayHaveForgotten || !isFilter(words)) return read;
+  // With a filter, command-line.ts has judged them. `-p tcp and dport 22` continues the options.
+  const [, operator, rest] = /^(?:(and|&&|or|\|\|)\s+)?(.*)$/is.exec(words)!;
+  if (!mayHaveForgotten || filters || !isFilter(rest!)) return read;
   const problem = `${quoted(words)} belongs to no option and selects nothing`;
-  const hint = `write --filter ${quoted(words)}`;
+  const either = operator !== undefined && /^(or|\|\|)$/i.test(operator);
+  const hint = either ? "write the whole selection as one filter: --filter 'A or B'" : `write --filter ${quoted(rest!)}`;
   if (CHANGING.includes(command)) throw new UsageError(problem, { hint });
   return { ...read, warnings: [...warnings, `${problem}: ${hint}`] };
 }

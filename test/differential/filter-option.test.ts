@@ -135,6 +135,43 @@ suite('filters in text', { skip: SELF_TEST ? 'options of our own' : false }, () 
     assert.equal((await table.run(['-L', '-p', 'udp', 'whatever'])).stderr.includes('--filter'), false);
   });
 
+  test('an expression without quotes is refused where it would change more, and told where it would show more', async () => {
+    for (const words of [
+      ['--filter', 'udp', 'and', 'dport', '53'],
+      ['--filter', 'udp', 'and', 'dport 53'],
+      ['--filter', 'udp', '&&', 'dport', '53'],
+      ['--filter', 'udp', '--', 'and', 'dport', '53'],
+      ['--filter', 'udp', 'dprt53'],
+      ['--filter', 'not tcp', ')'],
+      ['-p', 'udp', 'and', 'dport', '53'],
+      ['-p', 'udp', 'or', 'dport', '53'],
+    ]) {
+      for (const command of [['-D'], ['-U', '-m', '3']]) {
+        const refused = await table.run([...command, ...words]);
+        assert.equal(refused.status, '2', words.join(' '));
+        assert.match(refused.stderr, /belongs to no option and selects nothing\n {2}hint: /);
+      }
+    }
+    for (const line of ['-D --filter udp and dport 53', '-D --filter "udp" "and dport 53"'])
+      assert.equal((await table.run(['-R', '-'], { input: Buffer.from(`${line}\n`) })).status, '2', line);
+    assert.equal(await table.count(), 6);
+    const listed = await run('-L', 'udp', 'and', 'dport', '5353');
+    assert.deepEqual([listed.status, ports(listed).length], ['0', 4]);
+    assert.match(
+      listed.stderr,
+      /hint: the whole expression stands in quotes: --filter 'udp and dport 5353'|--filter 'udp and dport 5353'/,
+    );
+    const comment = await table.run(['-R', '-'], { input: Buffer.from('-D --filter "udp and dport 5353" # and this\n') });
+    assert.deepEqual([comment.status, await table.count()], ['0', 5]);
+  });
+
+  test('a negated state without a protocol is noted where it changes flows without states', async () => {
+    const noted = /note: not state established: flows without states, such as UDP, are selected too; write tcp and before it/;
+    assert.match((await run('-D', 'state != established', '--dry-run')).stderr, noted);
+    assert.doesNotMatch((await run('-D', 'tcp and state != established', '--dry-run')).stderr, /note:/);
+    assert.equal(await table.count(), 6);
+  });
+
   test('the C tool does not run a command line that has one', async () => {
     for (const words of [
       ['-D', '--filter', 'tcp'],
@@ -153,6 +190,9 @@ suite('filters in text', { skip: SELF_TEST ? 'options of our own' : false }, () 
     assert.equal(ports(await table.run(['-L', '--filter-file', '-'], { input })).length, 2);
     const wrong = await table.run(['-L', '--filter-file', '-'], { input: Buffer.from('tcp and\n  dprt 80\n') });
     assert.match(wrong.stderr, /--filter-file: standard input: line 2, column 3: unknown word 'dprt'\n {4}dprt 80\n {4}\^{4}\n/);
+    const endless = await table.run(['-D', '--filter-file', '/dev/zero']);
+    assert.equal(endless.status, '2');
+    assert.match(endless.stderr, /--filter-file: \/dev\/zero: column 1: more than 1048576 characters/);
     const missing = await table.run(['-D', '--filter-file', '/proc/nosuch']);
     assert.deepEqual([missing.status, await table.count()], ['1', 6]);
   });
