@@ -1,6 +1,6 @@
 // Filters in text → FlowFilter, for the command. Loaded only when there is one.
 
-import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import type { FlowFilter } from '../ctnetlink/filter/condition.js';
 import { DEFAULT_LIMITS, FILE_LIMITS, type ParseOptions, parseToFlowFilter } from '../ctnetlink/filter/parser.js';
 import { FilterError } from '../errors.js';
@@ -8,6 +8,7 @@ import { safeText } from '../safe-text.js';
 import { fileReason } from './file-reason.js';
 import type { FilterText } from './invocation.js';
 import type { LabelSource } from './labels.js';
+import { readSome } from './load/line-reader.js';
 import { quoted, UsageError } from './usage-error.js';
 import { lookUpProtocol } from './values.js';
 
@@ -79,7 +80,7 @@ function readBounded(file: string): string {
     const chunks: Buffer[] = [];
     for (let size = 0; size < MAX_BYTES; ) {
       const chunk = Buffer.allocUnsafe(65_536);
-      const length = readSync(fd, chunk);
+      const length = readSome(fd, chunk, 0, null);
       if (length === 0) break;
       chunks.push(chunk.subarray(0, length));
       size += length;

@@ -115,7 +115,7 @@ const KEEP_ELSEWHERE = 'set TMPDIR to a writable folder with enough room, or nam
  * Fills `bytes` from `start` on with the available input, and waits for some if there is none. @returns how many bytes; 0 at the end.
  * @throws InputError
  */
-function readSome(fd: number, bytes: Buffer, start: number, position: number | null): number {
+export function readSome(fd: number, bytes: Buffer, start: number, position: number | null): number {
   for (;;) {
     try {
       return readSync(fd, bytes, start, bytes.length - start, position);
