@@ -107,9 +107,18 @@ function isAskedFor(row: TermRow): boolean {
   return filter === undefined || (filter.kind === 'all' && filter.of.length > 0);
 }
 
+const PROTOCOL_ROWS = TERMS.filter(({ kind }) => kind === 'protocol');
+
+/** All protocols that have a word, each between two marks. */
+function protocolWords(mark: string): string {
+  return PROTOCOL_ROWS.map(({ words: [word] }) => `${mark}${word}${mark}`).join(', ');
+}
+
 /** The table of docs/filters.md. */
 export function filterTable(): string {
-  const rows = TERMS.map((row) => {
+  const rows = TERMS.flatMap((row) => {
+    if (row.kind === 'protocol')
+      return row === PROTOCOL_ROWS[0] ? [`| ${protocolWords('`')} | \`tcp\` | the protocol |  | yes |`] : [];
     const [word, ...others] = row.words;
     const also = others.length > 0 ? ` (also ${others.map((other) => `\`${other}\``).join(', ')})` : '';
     return `| \`${word}\`${also} | \`${sampleOf(row)}\` | ${row.help} | ${whenAbsent(row)} | ${isAskedFor(row) ? 'yes' : ''} |`;
@@ -129,7 +138,10 @@ export const FILTER_RULES: readonly string[] = [
 
 /** Words and their meaning, each with how a test is written. */
 export function filterTests(): readonly (readonly [test: string, help: string])[] {
-  return TERMS.map((row) => [sampleOf(row), row.help]);
+  return TERMS.flatMap((row) => {
+    if (row.kind !== 'protocol') return [[sampleOf(row), row.help] as const];
+    return row === PROTOCOL_ROWS[0] ? [['tcp', `the protocol: ${protocolWords('')}`] as const] : [];
+  });
 }
 
 /** `conntrack -h filter`, ending in a newline. */
