@@ -236,6 +236,14 @@ suite('filters in text', { skip: SELF_TEST ? 'options of our own' : false }, () 
     assert.match(noted.stderr, /: 0 flow entries have been shown/);
   });
 
+  test('no label is found because no flow has any', async () => {
+    const noted = await run('-L', 'label 3');
+    assert.equal(noted.status, '0');
+    assert.match(noted.stderr, /^conntrack: note: no flow of this table has a label$/m);
+    await run('-U', 'tcp and dst port 80', '--label-add', 'web');
+    assert.equal((await run('-L', 'label 3')).stderr.includes('note:'), false);
+  });
+
   test('--explain-filter runs nothing', async () => {
     const explained = await run('-D', 'udp and mark {1, 3} and not assured and bytes > 1M', '--explain-filter');
     assert.equal(explained.status, '0');

@@ -1,5 +1,6 @@
 // `-L`: the entries of the table, of the dying and unconfirmed lists, or the expectations.
 
+import type { FlowFilter } from '../../ctnetlink/filter/condition.js';
 import { AF_UNSPEC } from '../../ctnetlink/uapi/in.js';
 import type { View } from '../../ctnetlink/view.js';
 import { ConntrackError } from '../../errors.js';
@@ -28,6 +29,7 @@ export async function list(context: Context): Promise<number> {
   writer.end();
   out.flush();
   if (counter.count() === 0 && complete && isPlain(context) && context.isTerminal()) await tellWhyEmpty(context);
+  if (counter.count() === 0 && complete && invocation.textFilter) await tellOfLabels(context, invocation.textFilter);
   context.close(`${counter.count()} ${table === 'expect' ? 'expectations' : 'flow entries'} have been shown.`);
   return complete ? 0 : 1;
 }
@@ -46,6 +48,18 @@ async function tellWhyEmpty(context: Context): Promise<void> {
     // The list itself is right; if the reason for its being empty cannot be found, it is left out.
     if (!(error instanceof ConntrackError)) throw error;
   }
+}
+
+/** Nothing was found by a filter with labels: says so if no flow has any, since then none could be. */
+async function tellOfLabels(context: Context, filter: FlowFilter): Promise<void> {
+  const { asksLabels } = await import('../../ctnetlink/filter/notes.js');
+  if (context.tables.several || !asksLabels(filter)) return;
+  let found = false;
+  const entry = () => {
+    found = true;
+  };
+  await context.conntrack().scan({ kind: 'has', what: 'label' }, { entry });
+  if (!found) context.err('conntrack: note: no flow of this table has a label');
 }
 
 /** Writes and counts each entry, and looks at the clock once per batch. */

@@ -133,3 +133,8 @@ function toFilterAgain(part: NormalFilter): FlowFilter {
 function leavesOf(part: NormalFilter): readonly Extract<NormalFilter, { kind: 'leaf' }>[] {
   return part.kind === 'leaf' ? [part] : part.of.flatMap(leavesOf);
 }
+
+/** Whether a filter asks for labels. */
+export function asksLabels(filter: FlowFilter): boolean {
+  return leavesOf(toNormalForm(filter)).some(({ condition }) => condition.kind === 'label');
+}
