@@ -73,7 +73,13 @@ const SESSIONS: readonly Session[] = [
   },
   { name: 'get', run: async (c) => still((await c.get(key(5)))!) },
   { name: 'get of none', run: async (c) => (await c.get(key(MANY + 5))) ?? 'none' },
-  { name: 'count', run: (c) => c.count() },
+  {
+    name: 'count',
+    run: async (c) => {
+      const { entries, maxEntries } = await c.count();
+      return { entries, isLimited: maxEntries! > 0 }; // the limit is that of the machine, and another test may change it
+    },
+  },
   { name: 'count of a filter', run: (c) => c.count({ original: { src: '10.9.1.0/24' } }) },
   { name: 'statistics', run: async (c) => (await c.statistics()).map((cpu) => Object.keys(cpu)) },
   { name: 'create', changes: true, run: (c) => c.create(udp(1, { mark: 4 })) },
