@@ -25,6 +25,21 @@ export interface OutputModes {
   readonly ndjson: boolean;
 }
 
+/** No mode: lines of text. */
+export const PLAIN_OUTPUT: OutputModes = {
+  xml: false,
+  extended: false,
+  timestamp: false,
+  id: false,
+  ktimestamp: false,
+  labels: false,
+  userspace: false,
+  save: false,
+  full: false,
+  json: false,
+  ndjson: false,
+};
+
 /** Whether output is JSON, and with it what goes to standard error. */
 export function isJson(modes: OutputModes | undefined): boolean {
   return modes !== undefined && (modes.json || modes.ndjson);

@@ -15,7 +15,7 @@ import {
   IPS_SEEN_REPLY,
 } from '../ctnetlink/uapi/nf-conntrack-common.js';
 import { didYouMean } from '../nearest.js';
-import type { AddressValue, NatValue, OutputModes, StatusValue } from './invocation.js';
+import { type AddressValue, type NatValue, type OutputModes, PLAIN_OUTPUT, type StatusValue } from './invocation.js';
 import { quoted, UsageError, type UsageStatus } from './usage-error.js';
 
 /** Takes a sentence for standard error; the command still runs. */
@@ -341,7 +341,7 @@ const LONGEST_DURATION = 2_147_483;
 
 /** Output modes (docs/behaviour.md 3.7), added to those of an earlier `-o`. */
 export function parseOutput(text: string, option: string, before: OutputModes | undefined, warn: Warn): OutputModes {
-  const modes = { ...(before ?? NO_OUTPUT_MODES) };
+  const modes = { ...(before ?? PLAIN_OUTPUT) };
   for (const item of text.split(',')) {
     const word = pickWord(item, OUTPUT_WORDS, option, 'output mode', warn);
     if (word !== undefined) modes[word] = true;
@@ -358,20 +358,6 @@ export function parseOutput(text: string, option: string, before: OutputModes | 
 
 /** Modes of which one excludes the others. */
 const FORMATS = ['xml', 'save', 'json', 'ndjson'] as const satisfies readonly (keyof OutputModes)[];
-
-const NO_OUTPUT_MODES: OutputModes = {
-  xml: false,
-  extended: false,
-  timestamp: false,
-  id: false,
-  ktimestamp: false,
-  labels: false,
-  userspace: false,
-  save: false,
-  full: false,
-  json: false,
-  ndjson: false,
-};
 
 /** Legacy words of all three lists: they, and so `S` and `D`, select nothing but a warning. */
 const LEGACY = { SRC_NAT: '--src-nat', DST_NAT: '--dst-nat' } as const;

@@ -7,7 +7,7 @@ import type { SaveVerb } from '../../format/flow-save.js';
 import { type FormatOptions, NamespaceLabel, WallClock } from '../../format/format-options.js';
 import type { XmlFrame } from '../../format/xml.js';
 import { safeJson } from '../../safe-text.js';
-import { isJson, type OutputModes } from '../invocation.js';
+import { isJson, type OutputModes, PLAIN_OUTPUT } from '../invocation.js';
 
 /** Writes a list of entries: `begin`, each entry, `end`. */
 export interface EntryWriter {
@@ -37,22 +37,12 @@ export interface WriterOptions {
   readonly document?: 'list' | 'one' | 'result';
 }
 
-const PLAIN: OutputModes = {
-  xml: false,
-  extended: false,
-  timestamp: false,
-  id: false,
-  ktimestamp: false,
-  labels: false,
-  userspace: false,
-  save: false,
-  full: false,
-  json: false,
-  ndjson: false,
-};
-
 /** The writer of flows for `-L`, `-G`, `-E`. */
-export async function flowWriter(out: ByteWriter, modes: OutputModes = PLAIN, options: WriterOptions = {}): Promise<EntryWriter> {
+export async function flowWriter(
+  out: ByteWriter,
+  modes: OutputModes = PLAIN_OUTPUT,
+  options: WriterOptions = {},
+): Promise<EntryWriter> {
   const clock = new WallClock();
   const format = formatOptions(modes, options);
   if (modes.xml) {
@@ -74,7 +64,7 @@ export async function flowWriter(out: ByteWriter, modes: OutputModes = PLAIN, op
 /** The writer of expectations. They have no saved form: `-o save` prints text. */
 export async function expectationWriter(
   out: ByteWriter,
-  modes: OutputModes = PLAIN,
+  modes: OutputModes = PLAIN_OUTPUT,
   options: WriterOptions = {},
 ): Promise<EntryWriter> {
   const clock = new WallClock();

@@ -13,7 +13,7 @@ import { IPS_EXPECTED } from '../uapi/nf-conntrack-common.js';
 import { IPCTNL_MSG_CT_DELETE } from '../uapi/nfnetlink-conntrack.js';
 import type { View } from '../view.js';
 import { withoutNames } from './address-ranges.js';
-import { type End, type FlowCondition, type FlowFilter, MAX_COUNT, type Presence, type TupleEnd } from './condition.js';
+import { type FlowCondition, type FlowFilter, MAX_COUNT, type Presence, type TupleEnd, translatedEnd } from './condition.js';
 import { NUMBER_FIELDS } from './number-fields.js';
 import { type AddressSet, addressSet, holds, ipv6Of, type Ranges, single, singleAddresses } from './sets.js';
 
@@ -159,9 +159,9 @@ function truth(c: FlowCondition, now: Now | undefined): FlowPredicate {
       return c.nat === 'src' ? isSourceNat : isDestinationNat;
     case 'natTo': {
       const translated = c.nat === 'src' ? isSourceNat : isDestinationNat;
-      const end: End = c.nat === 'src' ? 'dst' : 'src';
-      const to = c.set ? addressIn({ side: 'reply', end }, c.set) : undefined;
-      const slot = portSlot({ side: 'reply', end });
+      const end = translatedEnd(c.nat);
+      const to = c.set ? addressIn(end, c.set) : undefined;
+      const slot = portSlot(end);
       const ports = c.ports ? numberIn(slot, 2, c.ports, false) : undefined;
       return (view) => translated(view) && (!to || to(view)) && (!ports || ports(view));
     }

@@ -15,6 +15,22 @@ export interface TupleEnd {
   readonly end: End;
 }
 
+/** Both ends of a tuple. */
+export function endsOf(side: TupleEnd['side']): readonly TupleEnd[] {
+  return [
+    { side, end: 'src' },
+    { side, end: 'dst' },
+  ];
+}
+
+/** The ends of both directions. */
+export const FLOW_ENDS: readonly TupleEnd[] = [...endsOf('original'), ...endsOf('reply')];
+
+/** Where a translation shows: the reply goes to the translated source, and comes from the translated destination. */
+export function translatedEnd(nat: End): TupleEnd {
+  return { side: 'reply', end: nat === 'src' ? 'dst' : 'src' };
+}
+
 /** Numbers that an entry has once. number-fields.ts says where. */
 export type NumberField =
   | 'protocol'

@@ -17,7 +17,7 @@ import { CTA_STATUS, CTA_TUPLE_MASTER, CTA_TUPLE_ORIG, CTA_TUPLE_REPLY } from '.
 import { withoutNames } from './address-ranges.js';
 import { type BpfProgram, type Label, MOST_INSTRUCTIONS, type Size } from './bpf.js';
 import { inOrderOfCost, TRACKERS } from './compile.js';
-import { type FlowCondition, type FlowFilter, MAX_COUNT, type Presence, type TupleEnd } from './condition.js';
+import { type FlowCondition, type FlowFilter, MAX_COUNT, type Presence, type TupleEnd, translatedEnd } from './condition.js';
 import { ageDifferences } from './event-ages.js';
 import { NUMBER_FIELDS } from './number-fields.js';
 import {
@@ -148,7 +148,7 @@ export class EventCode {
         this.#nat(c.nat, yes, no);
         return;
       case 'natTo': {
-        const end: TupleEnd = { side: 'reply', end: c.nat === 'src' ? 'dst' : 'src' };
+        const end = translatedEnd(c.nat);
         const { set, ports } = c;
         const steps: Part[] = [];
         if (set) steps.push((yes, no) => this.#address(end, withoutNames(set), yes, no));
@@ -347,7 +347,7 @@ export class EventCode {
   #nat(nat: 'src' | 'dst', yes: Label, no: Label): void {
     const program = this.#program;
     const own: TupleEnd = { side: 'original', end: nat };
-    const other: TupleEnd = { side: 'reply', end: nat === 'src' ? 'dst' : 'src' };
+    const other = translatedEnd(nat);
     const [v4, v6] = addressSlots(own);
     const [otherV4, otherV6] = addressSlots(other);
     const [done, isV6, onlyOther, ports] = [program.newLabel(), program.newLabel(), program.newLabel(), program.newLabel()];

@@ -4,7 +4,7 @@
 import { IPS_DST_NAT_DONE, IPS_EXPECTED, IPS_SRC_NAT_DONE } from '../uapi/nf-conntrack-common.js';
 import { type FlowCondition, type FlowFilter, MATCH_ALL, MATCH_NONE, MAX_COUNT, type Presence } from './condition.js';
 import { NUMBER_FIELDS } from './number-fields.js';
-import { type Ranges, rangesOf } from './sets.js';
+import { pairsOf, type Ranges, rangesOf } from './sets.js';
 
 /** For which watcher a filter is judged. */
 export interface JudgementOptions {
@@ -108,7 +108,7 @@ function impliedByNegation(c: FlowCondition): FlowFilter {
 function sumWithin(of: 'bytes' | 'packets', ranges: Ranges): FlowFilter {
   return joined(
     'any',
-    pairs(ranges).map(([from, to]) => {
+    pairsOf(ranges).map(([from, to]) => {
       const half = Math.ceil(from / 2);
       const each = (low: number): FlowFilter[] => [
         { kind: 'counter', of, side: 'original', ranges: [low, to] },
@@ -120,15 +120,11 @@ function sumWithin(of: 'bytes' | 'packets', ranges: Ranges): FlowFilter {
   );
 }
 
-function pairs(ranges: Ranges): [from: number, to: number][] {
-  return Array.from({ length: ranges.length >> 1 }, (_, i) => [ranges[2 * i]!, ranges[2 * i + 1]!]);
-}
-
 /** The counts that are not in. */
 function complement(ranges: Ranges): Ranges {
   const gaps: [number, number][] = [];
   let from = 0;
-  for (const [first, last] of pairs(ranges)) {
+  for (const [first, last] of pairsOf(ranges)) {
     if (first > from) gaps.push([from, first - 1]);
     from = last + 1;
   }

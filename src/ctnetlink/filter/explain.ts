@@ -7,6 +7,7 @@ import { type FilterTextOptions, formatFlowFilter } from './format.js';
 import { atomsFilter, type TupleFilter } from './kernel-plan.js';
 import { kernelRequests } from './kernel-requests.js';
 import { type FilterNote, type FilterUse, notesOf } from './notes.js';
+import { isRelease } from './release.js';
 
 /** An explanation of a filter. */
 export interface FilterExplanation {
@@ -34,9 +35,7 @@ export function explainFlowFilter(filter: FlowFilter, use: FilterUse, options: F
 }
 
 function dumpsOf(filter: FlowFilter, { kernel }: FilterUse): readonly string[] {
-  const [major = 0, minor = 0] = kernel?.split('.').map(Number) ?? [6, 18];
-  const isAtLeast = (wantedMajor: number, wantedMinor: number) =>
-    major > wantedMajor || (major === wantedMajor && minor >= wantedMinor);
+  const isAtLeast = (major: number, minor: number) => isRelease(kernel ?? '6.18', major, minor);
   const trusted: TupleFilter = isAtLeast(7, 3) ? 'everything' : isAtLeast(5, 8) ? 'noIpv6Address' : 'nothing';
   const requests = kernelRequests(filter, trusted, trusted !== 'nothing');
   return requests?.alternatives.map((atoms) => formatFlowFilter(atomsFilter(atoms))) ?? [];

@@ -50,20 +50,16 @@ import {
   type Side,
   statusIs,
   type TupleEnd,
+  translatedEnd,
 } from './condition.js';
+import type { FilterLeaf } from './normal.js';
 import { NUMBER_FIELDS } from './number-fields.js';
 import { type AddressSet, type Ranges, single, singleAddresses } from './sets.js';
 
 type MutableTuple = { -readonly [K in keyof TupleSpec]: TupleSpec[K] };
 
-/** A condition that every wanted entry meets, or fails. */
-export interface RequiredLeaf {
-  readonly condition: FlowCondition;
-  readonly wanted: boolean;
-}
-
 /** What every wanted entry meets: the top level of a filter, as far as it is a conjunction. */
-export function requiredLeaves(filter: FlowFilter, wanted = true): readonly RequiredLeaf[] {
+export function requiredLeaves(filter: FlowFilter, wanted = true): readonly FilterLeaf[] {
   switch (filter.kind) {
     case 'not':
       return requiredLeaves(filter.of, !wanted);
@@ -241,7 +237,7 @@ function require(draft: AtomDraft, c: FlowCondition): void {
     case 'natTo': {
       draft.requireStatus(c.nat === 'src' ? IPS_SRC_NAT_DONE : IPS_DST_NAT_DONE, 0);
       if (c.kind === 'nat') return;
-      const end: TupleEnd = { side: 'reply', end: c.nat === 'src' ? 'dst' : 'src' };
+      const end = translatedEnd(c.nat);
       if (c.set) {
         draft.requireFamily(familyOfSet(c.set));
         draft.requireAddress(end, c.set);

@@ -5,7 +5,15 @@
 import { AF_INET, AF_INET6, AF_UNSPEC } from '../uapi/in.js';
 import { mayHold, withoutNames } from './address-ranges.js';
 import { compileFilter, type FlowPredicate } from './compile.js';
-import { addressIs, type FlowCondition, type FlowFilter, numberIs, type Side, type TupleEnd } from './condition.js';
+import {
+  addressIs,
+  type FlowCondition,
+  type FlowFilter,
+  numberIs,
+  type Side,
+  type TupleEnd,
+  translatedEnd,
+} from './condition.js';
 import {
   type Atoms,
   asksAddress,
@@ -16,6 +24,7 @@ import {
   sameAddress,
   type TupleFilter,
 } from './kernel-plan.js';
+import { leafFilter } from './normal.js';
 import { type AddressSet, EMPTY_ADDRESSES, singleAddresses } from './sets.js';
 
 /** What the dumps of a list can ask for. */
@@ -178,13 +187,9 @@ function alternativesOfAll(
 
 /** What every wanted entry has, as the only alternative. */
 function required(filter: FlowFilter, wanted: boolean, trusted: TupleFilter): readonly Atoms[] {
-  const of = requiredLeaves(filter, wanted).map(({ condition, wanted }) => (wanted ? condition : not(condition)));
+  const of = requiredLeaves(filter, wanted).map(leafFilter);
   const atoms = atomsOf({ kind: 'all', of });
   return atoms ? [constantPart(atoms, trusted)] : [];
-}
-
-function not(of: FlowCondition): FlowFilter {
-  return { kind: 'not', of };
 }
 
 /** An alternative for each end and address of a condition; `undefined` if there are too many, or none. */
@@ -193,7 +198,7 @@ function alternativesOfLeaf(c: FlowCondition, trusted: TupleFilter): readonly At
     case 'address':
       return c.ends.some(({ side }) => side === 'master') ? undefined : alternativesOfAddresses(c.ends, c.set, trusted);
     case 'natTo':
-      return c.set && alternativesOfAddresses([{ side: 'reply', end: c.nat === 'src' ? 'dst' : 'src' }], c.set, trusted);
+      return c.set && alternativesOfAddresses([translatedEnd(c.nat)], c.set, trusted);
     case 'family':
     case 'number':
     case 'port':

@@ -19,9 +19,19 @@ export function flatten(filter: FlowFilter): FlowFilter {
   }
 }
 
+/** A condition that must hold, or must be known not to. */
+export interface FilterLeaf {
+  readonly condition: FlowCondition;
+  readonly wanted: boolean;
+}
+
+export function leafFilter({ condition, wanted }: FilterLeaf): FlowFilter {
+  return wanted ? condition : { kind: 'not', of: condition };
+}
+
 /** A filter in which `not` stands at conditions only. */
 export type NormalFilter =
-  | { readonly kind: 'leaf'; readonly condition: FlowCondition; readonly wanted: boolean }
+  | ({ readonly kind: 'leaf' } & FilterLeaf)
   | { readonly kind: 'all' | 'any'; readonly of: readonly NormalFilter[] };
 
 export function toNormalForm(filter: FlowFilter, wanted = true): NormalFilter {

@@ -4,8 +4,9 @@
 import { AF_UNSPEC } from '../uapi/in.js';
 import type { FlowCondition, FlowFilter } from './condition.js';
 import { formatFlowFilter } from './format.js';
-import { atomsOf } from './kernel-plan.js';
-import { type NormalFilter, toNormalForm } from './normal.js';
+import { type Atoms, atomsOf } from './kernel-plan.js';
+import { type FilterLeaf, leafFilter, type NormalFilter, toNormalForm } from './normal.js';
+import { isRelease } from './release.js';
 
 /** What is known of where a filter is used. */
 export interface FilterUse {
@@ -52,8 +53,9 @@ export function notesOf(filter: FlowFilter, use: FilterUse): readonly FilterNote
     if (!atomsOf({ kind: 'not', of: part }))
       note('ALWAYS', part, 'leaves no flow out: whatever one of its tests refuses, another takes');
   const atoms = atomsOf(filter);
-  for (const { condition, wanted } of leavesOf(normal)) {
-    const test: FlowFilter = wanted ? condition : { kind: 'not', of: condition };
+  for (const leaf of leavesOf(normal)) {
+    const { condition, wanted } = leaf;
+    const test = leafFilter(leaf);
     noteSysctls(condition, test, use, note);
     if (use.for === 'events' && !use.onlyDestroy && isOfTheEnd(condition))
       note('EVENTS_ONLY_DESTROY', test, 'only DESTROY events carry this: NEW and UPDATE events are left out');
@@ -87,10 +89,9 @@ function isOfTheEnd(condition: FlowCondition): boolean {
   return condition.kind === 'counter' || condition.kind === 'age' || (condition.kind === 'time' && condition.of === 'stop');
 }
 
-function noteKernel(kernel: string, filter: FlowFilter, atoms: NonNullable<ReturnType<typeof atomsOf>>, note: Note): void {
+function noteKernel(kernel: string, filter: FlowFilter, atoms: Atoms, note: Note): void {
   const [major = 0, minor = 0] = kernel.split('.').map(Number);
-  const before = (wantedMajor: number, wantedMinor: number) =>
-    major < wantedMajor || (major === wantedMajor && minor < wantedMinor);
+  const before = (wantedMajor: number, wantedMinor: number) => !isRelease(kernel, wantedMajor, wantedMinor);
   const slower = (what: string, since: string) =>
     note(
       'KERNEL_IGNORES',
@@ -126,11 +127,11 @@ function partsOf(
 }
 
 function toFilterAgain(part: NormalFilter): FlowFilter {
-  if (part.kind === 'leaf') return part.wanted ? part.condition : { kind: 'not', of: part.condition };
+  if (part.kind === 'leaf') return leafFilter(part);
   return { kind: part.kind, of: part.of.map(toFilterAgain) };
 }
 
-function leavesOf(part: NormalFilter): readonly Extract<NormalFilter, { kind: 'leaf' }>[] {
+function leavesOf(part: NormalFilter): readonly FilterLeaf[] {
   return part.kind === 'leaf' ? [part] : part.of.flatMap(leavesOf);
 }
 

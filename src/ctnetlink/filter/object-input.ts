@@ -18,6 +18,8 @@ import type { StatusName } from '../status.js';
 import { readAddresses } from './address-values.js';
 import {
   type End,
+  endsOf,
+  FLOW_ENDS,
   type FlowCondition,
   type FlowFilter,
   labelsAre,
@@ -297,9 +299,9 @@ export function toFlowFilter(filter: Filter, path = ''): FlowFilter {
   const inner: FlowFilter[] = [];
   for (const side of ['original', 'reply', 'master'] as const) inner.push(...tupleConditions(members, side, protonum));
   const host = readSet(members, 'host');
-  if (host) inner.push({ kind: 'address', ends: ALL_ENDS, set: host });
+  if (host) inner.push({ kind: 'address', ends: FLOW_ENDS, set: host });
   const port = readNumbers(members, 'port', MAX_U16);
-  if (port) inner.push(...portConditions(ALL_ENDS, port, members.at('port'), protonum));
+  if (port) inner.push(...portConditions(FLOW_ENDS, port, members.at('port'), protonum));
   // Fields of ICMP, and keys, are of one protocol anyway.
   const implied = inner.some((c) => (c.kind === 'number' && c.field.startsWith('icmp')) || (c.kind === 'port' && c.of === 'key'));
   if (protocols && !implied) of.push({ kind: 'number', field: 'protocol', ranges: rangesOf(protocols.map((n) => [n, n])) });
@@ -355,17 +357,6 @@ const NAT_TO_MEMBERS = [
   ['snatTo', 'src'],
   ['dnatTo', 'dst'],
 ] as const;
-
-const ORIGINAL_ENDS = endsOf('original');
-const REPLY_ENDS = endsOf('reply');
-const ALL_ENDS = [...ORIGINAL_ENDS, ...REPLY_ENDS];
-
-function endsOf(side: TupleEnd['side']): readonly TupleEnd[] {
-  return [
-    { side, end: 'src' },
-    { side, end: 'dst' },
-  ];
-}
 
 /** Kernels store 128 labels, but a filter may ask for any that a label file can name. */
 export const MAX_LABEL = 1023;
@@ -620,9 +611,7 @@ function natCondition(
   if (value === undefined) return undefined;
   if (value === true) return natIs(nat);
   if (typeof value === 'string') return natIs(nat, members.address(name));
-  const part = members.members(name, true)!;
-  const [address, port] = [part.address('address'), part.number('port', MAX_U16)];
-  part.end();
+  const { address, port } = readNat(members.members(name, true)!);
   if (port !== undefined) refusePort(`${members.at(name)}.port`, protonum);
   return natIs(nat, address, port);
 }

@@ -8,6 +8,8 @@ import { icmpv6 } from '../protocols/icmpv6.js';
 import { readAddresses } from './address-values.js';
 import {
   type End,
+  endsOf,
+  FLOW_ENDS,
   type FlowCondition,
   type FlowFilter,
   MATCH_ALL,
@@ -121,20 +123,6 @@ const COMPARISONS: ReadonlyMap<string, Values['operator']> = new Map(
     ge: '>=',
   } as const),
 );
-
-const SIDE_ENDS = {
-  original: endsOf('original'),
-  reply: endsOf('reply'),
-  master: endsOf('master'),
-} as const;
-const ALL_ENDS = [...SIDE_ENDS.original, ...SIDE_ENDS.reply];
-
-function endsOf(side: TupleEnd['side']): readonly TupleEnd[] {
-  return [
-    { side, end: 'src' },
-    { side, end: 'dst' },
-  ];
-}
 
 class Parser {
   readonly #text: string;
@@ -442,7 +430,7 @@ class Parser {
       case 'end':
         return this.#endpoint(token, undefined, term.end, negations);
       case 'what':
-        return this.#ends(token, ALL_ENDS, term.what, negations);
+        return this.#ends(token, FLOW_ENDS, term.what, negations);
       case 'fused':
         return this.#ends(token, [{ side: 'original', end: term.end }], term.what, negations);
       case 'number':
@@ -565,7 +553,7 @@ class Parser {
     if (next?.kind === 'end') return this.#endpoint(token, side, next.end, negations, this.#next());
     if (next?.kind === 'what') {
       this.#next();
-      return this.#ends(token, SIDE_ENDS[side], next.what, negations);
+      return this.#ends(token, endsOf(side), next.what, negations);
     }
     if (next?.kind === 'fused') {
       this.#next();
@@ -582,7 +570,7 @@ class Parser {
         return this.#number(token, field, next.value, negations);
       }
     }
-    return this.#ends(token, SIDE_ENDS[side], 'address', negations);
+    return this.#ends(token, endsOf(side), 'address', negations);
   }
 
   /** Behind `src` or `dst`: what of it is compared, the address unless it is said. */
@@ -976,7 +964,6 @@ class Parser {
     const near = names === undefined ? undefined : nearest(token.text, names);
     const meant = repairs ?? (near === undefined ? [] : [near]);
     const [first] = meant;
-    const comparison = first !== undefined && /^[<>]/.test(first);
     this.#fail('BAD_VALUE', token, `${quote(token.text)} ${wrong}`, {
       hint:
         first === undefined
@@ -984,13 +971,8 @@ class Parser {
           : repairs
             ? `write ${meant.join(', or ')}`
             : `did you mean ${first}?`,
-      suggestion: first === undefined ? undefined : this.#with(comparison ? this.#valueExtent(token) : token, first),
+      suggestion: first === undefined ? undefined : this.#with(token, first),
     });
-  }
-
-  /** Of a value together with the `=` before it. */
-  #valueExtent(token: FilterToken): Extent {
-    return { start: token.start, end: token.end };
   }
 }
 

@@ -28,19 +28,6 @@ export function holds(ranges: Ranges, value: number): boolean {
   return false;
 }
 
-/** What both have. */
-export function intersection(a: Ranges, b: Ranges): Ranges {
-  const found: (readonly [number, number])[] = [];
-  for (let i = 0, j = 0; i < a.length && j < b.length; ) {
-    const from = Math.max(a[i]!, b[j]!);
-    const to = Math.min(a[i + 1]!, b[j + 1]!);
-    if (from <= to) found.push([from, to]);
-    if (a[i + 1]! < b[j + 1]!) i += 2;
-    else j += 2;
-  }
-  return rangesOf(found);
-}
-
 /** How many numbers are in. */
 export function sizeOf(ranges: Ranges): number {
   let size = 0;
@@ -110,7 +97,8 @@ export function unionOfAddresses(sets: readonly AddressSet[]): AddressSet {
   };
 }
 
-function pairsOf<T>(flat: readonly T[]): (readonly [T, T])[] {
+/** Ranges one by one. */
+export function pairsOf<T>(flat: readonly T[]): (readonly [T, T])[] {
   const pairs: (readonly [T, T])[] = [];
   for (let i = 0; i < flat.length; i += 2) pairs.push([flat[i]!, flat[i + 1]!]);
   return pairs;
