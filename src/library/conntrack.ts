@@ -49,6 +49,8 @@ import { Listing, Session } from './session.js';
 import type { ConntrackOptions } from './socket-pool.js';
 import { ConntrackTable, familyNumber, type TableCount, withoutOwnReference } from './table.js';
 
+let readSession: (conntrack: Conntrack) => Session;
+
 /**
  * The connection tracking table of one network namespace. Needs CAP_NET_ADMIN there. Reading leaves the event loop free in parts of a few
  * milliseconds; changes of many flows are sent a hundred at a time, and the kernel makes them on another thread. However large the table,
@@ -60,6 +62,10 @@ import { ConntrackTable, familyNumber, type TableCount, withoutOwnReference } fr
  * ```
  */
 export class Conntrack implements AsyncDisposable, Disposable {
+  static {
+    readSession = (conntrack) => conntrack.#session;
+  }
+
   /** The connections that helpers expect. */
   readonly expectations: Expectations;
   readonly #session: Session;
@@ -357,6 +363,11 @@ export class Conntrack implements AsyncDisposable, Disposable {
     });
     if (batch.length > 0) await send(batch);
   }
+}
+
+/** What a Conntrack is made of, for parts of this package that are built on it. */
+export function sessionOf(conntrack: Conntrack): Session {
+  return readSession(conntrack);
 }
 
 /** The new values for flows of each protocol: the same state name is another number in each. */

@@ -4,6 +4,7 @@
  * than it uses.
  */
 
+export type { FilterInput } from '../ctnetlink/filter/object-input.js';
 export { NetworkNamespace, readIn } from '../wire/netns.js';
 export { listNamespaces, type NamespaceList } from '../wire/netns-list.js';
 export { type Program, ProgramNames } from '../wire/program-names.js';
@@ -19,14 +20,18 @@ export type {
   OverflowPolicy,
   WatchOptions,
 } from './call-options.js';
-export { Conntrack } from './conntrack.js';
+export { checkOptions } from './check-options.js';
+export { Conntrack, sessionOf } from './conntrack.js';
 export { type CpuStatistics, type ExpectationStatistics, toStatistics } from './cpu-statistics.js';
 export { OverflowError } from './events/event-queue.js';
 export type { EventLoss } from './events/event-source.js';
 export type { EventStream } from './events/event-stream.js';
 export { EventWatch, type EventWatchOptions, type EventWatchVisitor } from './events/event-watch.js';
+export { HashKey } from './events/hash-key.js';
 export { type LiveChange, LiveFlows, type LiveListener } from './events/live-flows.js';
+export type { EntryFollower, TableTracker } from './events/table-tracker.js';
 export type { Expectations } from './expectations.js';
+export { formatFilter, readFilter } from './filters.js';
 export type { ChangeResult } from './flow-changes.js';
 export type { FlowList, ScanOptions, ScanVisitor } from './flow-dumps.js';
 export { type FlowFormat, flowFormatter, formatFlow } from './format-flow.js';
@@ -35,7 +40,9 @@ export { type EncodedFlows, FlowEncoder, RequestEncoder } from './load/encoded-f
 export { FlowLoader } from './load/flow-loader.js';
 export { traced } from './netlink-trace.js';
 export type { CreateResult, DeleteResult, UpdateResult } from './results.js';
-export type { Listing } from './session.js';
+export type { Ending, Listing, Session } from './session.js';
+export type { Signal } from './signal.js';
 export type { ConntrackOptions } from './socket-pool.js';
 export { ConntrackTable, type TableCount } from './table.js';
+export { TimeSlice } from './time-slice.js';
 export { isTracking } from './tracking.js';

@@ -268,7 +268,7 @@ async function follow(seed: number, capacity: number, onlyTcp: boolean, onlyKnow
   const kernel = new Kernel(new Random(seed), capacity);
   const reader = new Reader();
   const wanted = onlyTcp ? (view: View) => view.u8(ORIGINAL + T.protonum) === 6 : undefined;
-  const tracker = new TableTracker(kernel, wanted, reader.show, onlyKnown);
+  const tracker = new TableTracker(kernel, wanted, reader.show, { onlyKnown });
   kernel.some(40);
   kernel.finish();
   kernel.drain(new TableTracker(kernel, undefined, () => {})); // before the watch
@@ -353,7 +353,7 @@ test('with onlyKnown an end that nobody saw the beginning of is not shown, and a
       new Kernel(new Random(1), 10),
       undefined,
       (view) => shown.push(`${eventType(view)} ${view.be32(S.id)}`),
-      onlyKnown,
+      { onlyKnown },
     );
     const view = createFlowView();
     for (const [kind, id] of [
@@ -434,7 +434,7 @@ class Script {
       const origin = view.origin === ORIGIN_KERNEL ? '' : view.origin === ORIGIN_RESYNC ? '*' : '+';
       this.shown.push(`${'NUD'[eventType(view)]}${view.be32(S.mark)}${origin}`);
     };
-    this.tracker = new TableTracker(table, undefined, show, onlyKnown, () => this.now);
+    this.tracker = new TableTracker(table, undefined, show, { onlyKnown, now: () => this.now });
   }
 
   static flow(mark: number, more: Partial<TestFlow> = {}): TestFlow {

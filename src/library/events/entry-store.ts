@@ -19,7 +19,7 @@ const MARK = 2;
 const NUMBER = 3;
 const ID = 4;
 const NOTE = 5;
-const NOTES = 4;
+const NOTES = 5;
 const MESSAGE = NOTE + NOTES;
 /** From the beginning of a message to its first attribute, in words. */
 const NAME = NFNL_ATTRS >> 2;
@@ -94,7 +94,7 @@ export class EntryStore {
     this.#write(record, MARK, mark);
   }
 
-  /** Number 0 to 3 of those that the owner keeps with an entry, whatever message is known of it: 0 at first. */
+  /** Number 0 to 4 of those that the owner keeps with an entry, whatever message is known of it: 0 at first. */
   note(record: RecordRef, index: number): number {
     return this.#read(record, NOTE + index);
   }

@@ -16,7 +16,7 @@ import type { OpenTransport } from '../../wire/transport.js';
 import type { ConntrackTable } from '../table.js';
 import { TimeSlice } from '../time-slice.js';
 import { ALL_EXPECTATION_EVENTS, ALL_FLOW_EVENTS, type EventLoss, EventSource } from './event-source.js';
-import { LATE_EVENTS, TableTracker, type TrackedTable } from './table-tracker.js';
+import { type EntryFollower, LATE_EVENTS, TableTracker, type TrackedTable } from './table-tracker.js';
 
 /** Pause between repairs, in milliseconds, so that a steady overload leaves time for events. */
 const REPAIR_PAUSE = 1000;
@@ -41,6 +41,8 @@ export interface EventWatchOptions {
   readonly background?: boolean;
   /** Show no end and no update of an entry that was not shown, as in TableTracker. Useful with `initial` and `resync`. */
   readonly onlyKnown?: boolean;
+  /** Learns of every entry that is known. Useful with `initial`, `resync` and `onlyKnown`. */
+  readonly follower?: EntryFollower;
 }
 
 /** How often `finish` tries to repair losses that continue. */
@@ -150,6 +152,17 @@ export class EventWatch {
     return this.#tracker;
   }
 
+  /** Lists the table now, after what is in progress, and makes up for what events have not told. For watches with `resync`. */
+  sweep(): Promise<void> {
+    const { known } = this;
+    this.#working = this.#working.then(async () => {
+      if (this.#closed) return;
+      if (this.#repairDue) await this.#repair();
+      else await this.#list(known, 'resync');
+    });
+    return this.#working;
+  }
+
   /** Reads no more until `resume`. */
   pause(): void {
     if (this.#paused || this.#closed) return;
@@ -216,7 +229,7 @@ export class EventWatch {
   }
 
   #track(wanted: FlowPredicate | undefined): TableTracker {
-    const { table, filter = MATCH_ALL, onlyKnown, background = false } = this.#options;
+    const { table, filter = MATCH_ALL, onlyKnown, follower, background = false } = this.#options;
     const tracked =
       table === 'expect'
         ? expectationTable(this.#conntrack, background)
@@ -224,7 +237,7 @@ export class EventWatch {
     const show = (view: View) => {
       if (!this.#closed && isOfType(view, this.#shown)) this.#visitor.event(view);
     };
-    return new TableTracker(tracked, wanted, show, onlyKnown);
+    return new TableTracker(tracked, wanted, show, { onlyKnown, follower });
   }
 
   #lost(loss: EventLoss): void {

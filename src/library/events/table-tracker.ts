@@ -52,6 +52,28 @@ export interface ListSteps {
   pause?(): Promise<void> | undefined;
 }
 
+/** Follows entries for somebody who keeps more about each than its last message, under a number: the slot of its record. */
+export interface EntryFollower {
+  /** An event told of an entry that is known or new, and `record` has it. */
+  changed(record: number, view: View): void;
+  /** A list has an entry. `kept`: as the message of `record`; otherwise an event since the beginning of the list told more. */
+  listed(record: number, view: View, kept: boolean): void;
+  /** An entry has ended; `last` is the event that said so, if there was one. Its slot is free. */
+  ended(record: number, last: View | undefined): void;
+}
+
+/** How a tracker differs from others. */
+export interface TrackerOptions {
+  /**
+   * An entry whose beginning the watcher was not told of has no end, and its first update is its beginning: for those who keep what they
+   * are told. Without it what the kernel sends is shown.
+   */
+  readonly onlyKnown?: boolean | undefined;
+  readonly follower?: EntryFollower | undefined;
+  /** Milliseconds of a clock that nobody sets. */
+  readonly now?: () => number;
+}
+
 /** The purpose of a list: to know the table, to show it, or to find what was missed. */
 export type ListReason = 'baseline' | 'initial' | 'resync';
 
@@ -78,6 +100,8 @@ const START_LOW = 1;
 const NEW_AT = 2;
 /** What `lasting` has been. */
 const LASTING = 3;
+/** The follower's number; 0: none. */
+const SLOT = 4;
 
 /** In a record's mark: gone, but kept until the list is over, so that an older batch does not bring it back. */
 const GONE = 0x80000000;
@@ -90,6 +114,7 @@ export class TableTracker {
   readonly #wanted: FlowPredicate | undefined;
   readonly #show: (view: View) => void;
   readonly #onlyKnown: boolean;
+  readonly #follower: EntryFollower | undefined;
   readonly #now: () => number;
   readonly #store = new EntryStore();
   readonly #before: View;
@@ -104,19 +129,15 @@ export class TableTracker {
   /** Events shown that the kernel did not send, since the last list ended. */
   #supplied = 0;
 
-  /**
-   * `show` gets every event that the watcher shall see. With `onlyKnown` an entry whose beginning the watcher was not told of has no
-   * end, and its first update is its beginning: for those who keep what they are told. Without it what the kernel sends is shown.
-   * `now`: milliseconds of a clock that nobody sets.
-   */
+  /** `show` gets every event that the watcher shall see. */
   constructor(
     table: TrackedTable,
     wanted: FlowPredicate | undefined,
     show: (view: View) => void,
-    onlyKnown = false,
-    now = () => performance.now(),
+    { onlyKnown = false, follower, now = () => performance.now() }: TrackerOptions = {},
   ) {
     this.#onlyKnown = onlyKnown;
+    this.#follower = follower;
     this.#now = now;
     this.#table = table;
     this.#wanted = wanted;
@@ -145,6 +166,21 @@ export class TableTracker {
     if (!store.isInUse(record) || this.#isGone(record)) return false;
     view.decode(store.page(record), store.start(record), store.end(record));
     return true;
+  }
+
+  /** The follower's number of an entry, 0 at first. It stays with the entry, whatever record has it. */
+  slot(record: number): number {
+    return this.#store.note(record, SLOT);
+  }
+
+  setSlot(record: number, slot: number): void {
+    this.#store.setNote(record, SLOT, slot);
+  }
+
+  /** When the entry of a record began, in nanoseconds since the epoch; 0 if that is not known. */
+  startOf(record: number): bigint {
+    const store = this.#store;
+    return (BigInt(store.note(record, START_HIGH)) << 32n) | BigInt(store.note(record, START_LOW) >>> 0);
   }
 
   /** The record of the entry that a message names by its first tuple, and by what else `key` reads; 0 when it is not known. */
@@ -180,7 +216,9 @@ export class TableTracker {
     else if (type === 0 && known && (this.#store.mark(record) & LISTED) !== 0) {
       this.#mark(record, 0); // the list was faster than the event: it has been shown, as new or newer
     } else {
-      this.#mark(this.#keep(view), 0);
+      const kept = this.#keep(view);
+      this.#mark(kept, 0);
+      this.#follower?.changed(kept, view);
       if (!known && type === 1) this.#beginning(view, replaced);
       this.#show(view);
     }
@@ -196,6 +234,7 @@ export class TableTracker {
   }
 
   #ended(view: View, record: number, known: boolean, wanted: boolean): void {
+    if (known) this.#follower?.ended(record, view);
     if (this.#dumping) this.#mark(record !== 0 ? record : this.#keep(view), GONE);
     else if (record !== 0) this.#store.remove(record);
     if (known) this.#show(view);
@@ -234,7 +273,12 @@ export class TableTracker {
   #listed(view: View, show: (view: View, type: 0 | 1) => void): void {
     if (this.#table.isDying(view)) return; // as if it were gone
     const found = this.#find(view);
-    if (found !== 0 && this.#isOfThisList(this.#store.mark(found))) return; // events know better
+    if (found !== 0 && this.#isOfThisList(this.#store.mark(found))) {
+      // Events know better, but for what they do not tell: counters.
+      if (this.#follower && !this.#isGone(found) && this.#store.id(found) === view.be32(this.#table.id))
+        this.#follower.listed(found, view, false);
+      return;
+    }
     const replaced = found !== 0 && this.#isReplacedByListed(view, found);
     if (replaced) this.#endMissed(found);
     const record = replaced ? 0 : found;
@@ -242,16 +286,15 @@ export class TableTracker {
       if (record !== 0) this.#mark(record, LISTED); // it was told of, and it is there
       return;
     }
+    const differ = record !== 0 && this.#table.differ(this.#look(record), view);
+    const kept = this.#keep(view);
+    this.#mark(kept, LISTED);
+    this.#follower?.listed(kept, view, true);
     if (record === 0) {
-      this.#mark(this.#keep(view), LISTED);
       // The watcher knew of another, whatever the list is for.
       if (replaced) this.#supply(view, 0, ORIGIN_RESYNC);
       else show(view, 0);
-      return;
-    }
-    const differ = this.#table.differ(this.#look(record), view);
-    this.#mark(this.#keep(view), LISTED);
-    if (differ) show(view, 1);
+    } else if (differ) show(view, 1);
   }
 
   /** What neither the list nor an event has shown since the list began is gone. */
@@ -268,6 +311,7 @@ export class TableTracker {
       const mark = store.mark(record);
       if ((mark & GONE) === 0) {
         if (this.#isOfThisList(mark)) continue;
+        this.#follower?.ended(record, undefined);
         show(this.#look(record), 2);
       }
       store.remove(record);
@@ -317,7 +361,10 @@ export class TableTracker {
 
   /** The watcher was told of an entry whose end was missed. */
   #endMissed(record: number): void {
-    if (!this.#isGone(record)) this.#supply(this.#look(record), 2, ORIGIN_RESYNC);
+    if (!this.#isGone(record)) {
+      this.#follower?.ended(record, undefined);
+      this.#supply(this.#look(record), 2, ORIGIN_RESYNC);
+    }
     this.#store.remove(record);
   }
 
