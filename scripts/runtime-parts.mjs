@@ -93,7 +93,8 @@ const PARTS = {
 const outcome = {};
 const modules = {};
 try {
-  for (const path of ['index', 'wire/index', 'testing/index']) Object.assign(modules, await import(`${root}/dist/${path}.js`));
+  for (const path of ['index', 'meter/index', 'wire/index', 'testing/index'])
+    Object.assign(modules, await import(`${root}/dist/${path}.js`));
   modules.conntrack = await modules.Conntrack.open();
 } catch (error) {
   outcome.start = String(error);

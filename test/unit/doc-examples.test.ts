@@ -8,6 +8,7 @@ import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { transform } from 'esbuild';
 import * as library from '../../src/index.js';
+import * as meter from '../../src/meter/index.js';
 import * as testing from '../../src/testing/index.js';
 import * as netlink from '../../src/wire/index.js';
 
@@ -21,6 +22,7 @@ declare const flow: import('conntrack').Flow;
 /** The compiled entries. */
 const ENTRIES: Readonly<Record<string, string>> = {
   '/library': '../src/index.js',
+  '/meter': '../src/meter/index.js',
   '/testing': '../src/testing/index.js',
   '/netlink': '../src/wire/index.js',
 };
@@ -49,6 +51,7 @@ function moduleOf({ text }: Example): string {
   const uses = (name: string) => new RegExp(`\\b${name}\\b`).test(text) && !new RegExp(`import[^;]*\\b${name}\\b`).test(text);
   for (const [entry, names] of [
     ['conntrack', [...Object.keys(library), ...TYPES]],
+    ['conntrack/meter', Object.keys(meter)],
     ['conntrack/testing', Object.keys(testing)],
     ['conntrack/netlink', Object.keys(netlink).filter((name) => !(name in library))],
   ] as const)
@@ -71,6 +74,7 @@ function compile(all: readonly Example[]): string {
   writeFileSync(`${FOLDER}/readers.d.ts`, READERS);
   const paths = {
     conntrack: ['../../src/index.ts'],
+    'conntrack/meter': ['../../src/meter/index.ts'],
     'conntrack/testing': ['../../src/testing/index.ts'],
     'conntrack/netlink': ['../../src/wire/index.ts'],
   };

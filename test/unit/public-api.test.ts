@@ -9,6 +9,7 @@ import * as api from '../../src/index.js';
 import { Conntrack, EventStream, LiveFlows } from '../../src/index.js';
 import { Expectations } from '../../src/library/expectations.js';
 import { Listing } from '../../src/library/session.js';
+import * as meter from '../../src/meter/index.js';
 import * as testing from '../../src/testing/index.js';
 import { PROJECT, readProjectFile } from '../support/project.js';
 
@@ -34,6 +35,12 @@ const TYPES = `
 /** As VALUES and TYPES, of `conntrack/testing`. */
 const TESTING_VALUES = 'MemoryTable Recorder RecordingError Replay ReplayError makeFlow';
 const TESTING_TYPES = 'FlowInit FlowOf LineSink MemoryTableOptions ReplayOptions TrafficCounters TrafficUpdate';
+/** As VALUES and TYPES, of `conntrack/meter`. */
+const METER_VALUES = 'FlowMeter GROUPING_NAMES openMeter';
+const METER_TYPES = `
+  BothWays FlowGroup FlowSort FlowsAnswer FlowsQuery GroupSort GroupingName GroupsAnswer GroupsQuery KernelCounts MeterOptions
+  MeterSample MeterSeries MeterStatus MeteredFlow NamespaceSample Notice NoticeCode OtherGroups TrackingSysctls
+`;
 
 const METHODS: readonly (readonly [string, object, string])[] = [
   [
@@ -45,6 +52,7 @@ const METHODS: readonly (readonly [string, object, string])[] = [
   ['EventStream', EventStream.prototype, 'close dropped lost next ready ref return unref'],
   ['LiveFlows', LiveFlows.prototype, 'bytes close closed count failure get list lost ref size subscribe unref'],
   ['Listing', Listing.prototype, 'toArray'],
+  ['FlowMeter', meter.FlowMeter.prototype, 'add close failure flows get groups hold interval remove sample series status'],
   ['MemoryTable', testing.MemoryTable.prototype, 'add advance change delivered expire flows loseEvents now'],
 ];
 
@@ -53,6 +61,7 @@ const source = (path: string) => readFileSync(fileURLToPath(new URL(`../../../sr
 
 const ENTRIES = [
   { name: 'conntrack', path: 'index.ts', values: api, VALUES, TYPES },
+  { name: 'conntrack/meter', path: 'meter/index.ts', values: meter, VALUES: METER_VALUES, TYPES: METER_TYPES },
   { name: 'conntrack/testing', path: 'testing/index.ts', values: testing, VALUES: TESTING_VALUES, TYPES: TESTING_TYPES },
 ];
 

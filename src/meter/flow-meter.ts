@@ -1,0 +1,385 @@
+// FlowMeter: who talks, how fast, and who fills the table. It lists the table at a pace that the processor can afford, and hears every
+// event in between.
+
+import { isConstant } from '../ctnetlink/filter/compile.js';
+import type { FlowFilter } from '../ctnetlink/filter/condition.js';
+import { show } from '../ctnetlink/members.js';
+import { ClosedError, ValueError } from '../errors.js';
+import { type Conntrack, type FilterInput, readFilter, type Signal, sessionOf, TimeSlice } from '../library/index.js';
+import { groupAt, otherGroups, sortGroups, totalsOf } from './flow-groups.js';
+import { FlowStore, type MeteredFlow } from './flow-store.js';
+import { REST } from './group-index.js';
+import { HeldFlows } from './held-flows.js';
+import { MeterPace } from './meter-pace.js';
+import {
+  checkNumber,
+  type FlowsAnswer,
+  type FlowsQuery,
+  type GroupsAnswer,
+  type GroupsQuery,
+  readFlowsQuery,
+  readGroupsQuery,
+} from './meter-query.js';
+import {
+  changesSince,
+  countedBy,
+  countFlows,
+  fillOf,
+  type MeterSample,
+  type MeterStatus,
+  namespaceSample,
+  seriesValues,
+} from './meter-sample.js';
+import { MeteredNamespace } from './metered-namespace.js';
+import type { Notice } from './notices.js';
+import { processorTime } from './processor-time.js';
+import { Selections, sumGroups } from './selection.js';
+import { type MeterSeries, Series } from './series.js';
+
+/** How a meter is opened. */
+export interface MeterOptions {
+  /** The flows that are metered; only what never changes in a flow. The kernel's part of it makes lists cheaper. Default: all. */
+  readonly filter?: FilterInput | undefined;
+  /** Milliseconds between lists, if the processor can afford it. Default 2000, at least 500. */
+  readonly interval?: number | undefined;
+  /** Share of one processor that lists may take, 0 to 1. Default 0.25. */
+  readonly share?: number | undefined;
+  /** Ends the meter. */
+  readonly signal?: Signal | undefined;
+}
+
+const DEFAULT_INTERVAL = 2000;
+const LEAST_INTERVAL = 500;
+const MOST_INTERVAL = 2 ** 31 - 1;
+const DEFAULT_SHARE = 0.25;
+const LEAST_SHARE = 0.001;
+/** Of several namespaces, each is listed once in so many milliseconds at least. */
+const LONGEST = 60_000;
+/** Where lists are rarer, in milliseconds, flows that are held are asked for one by one. */
+const RARE = 1500;
+const HELD_EVERY = 1000;
+
+/** Metered flows of one network namespace, or of several. */
+export class FlowMeter implements AsyncIterable<MeterSample>, AsyncDisposable, Disposable {
+  readonly #store: FlowStore;
+  readonly #namespaces: MeteredNamespace[] = [];
+  readonly #selections: Selections;
+  readonly #series = new Series();
+  readonly #scope: FlowFilter;
+  readonly #signal: Signal | undefined;
+  readonly #pace: MeterPace;
+  readonly #held: HeldFlows;
+  #sample: MeterSample | undefined;
+  /** When it was taken, in milliseconds of the meter's clock. */
+  #sampledAt = 0;
+  #notices: readonly Notice[] = [];
+  /** Processor time of this process then. */
+  #processorTime = processorTime();
+  /** Those that wait for the next sample. */
+  readonly #readers = new Set<() => void>();
+  #wake: (() => void) | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  /** What unties the meter from its namespaces and the signal. */
+  readonly #ties: (() => void)[] = [];
+  #failure: { readonly reason: unknown } | undefined;
+  #closed = false;
+  #running: Promise<void> = Promise.resolve();
+
+  private constructor({ filter, interval = DEFAULT_INTERVAL, share = DEFAULT_SHARE, signal }: MeterOptions) {
+    this.#scope = readFilter(filter ?? {});
+    if (!isConstant(this.#scope))
+      throw new ValueError(
+        'a meter selects by what never changes in a flow: its filter cannot have mark, status, state, labels or times',
+        { hint: 'open it with the rest of the filter, then use flows({ filter }) and groups({ filter })' },
+      );
+    checkNumber('interval', interval, LEAST_INTERVAL, MOST_INTERVAL);
+    checkNumber('share', share, LEAST_SHARE, 1);
+    const began = performance.now();
+    this.#store = new FlowStore(() => performance.now() - began);
+    this.#selections = new Selections(this.#store);
+    this.#held = new HeldFlows(this.#store);
+    this.#pace = new MeterPace(interval, share);
+    this.#signal = signal;
+  }
+
+  /** Settles with the first lists. @internal */
+  static async open(namespaces: Iterable<readonly [string, Conntrack]>, options: MeterOptions): Promise<FlowMeter> {
+    const meter = new FlowMeter(options);
+    try {
+      for (const [name, conntrack] of namespaces) await meter.add(name, conntrack);
+      await meter.#takeSample();
+    } catch (error) {
+      meter.close();
+      throw error;
+    }
+    meter.#timer = setInterval(() => meter.#measureHeld(), HELD_EVERY);
+    meter.#running = meter.#run();
+    return meter;
+  }
+
+  /** Milliseconds between lists, as asked for. `status` has what they are. */
+  get interval(): number {
+    return this.#pace.interval;
+  }
+
+  set interval(milliseconds: number) {
+    checkNumber('interval', milliseconds, LEAST_INTERVAL, MOST_INTERVAL);
+    this.#pace.interval = milliseconds;
+    this.#wake?.();
+  }
+
+  /** The newest sample. */
+  get sample(): MeterSample {
+    return this.#sample!;
+  }
+
+  /** What the meter can and cannot say now. */
+  get status(): MeterStatus {
+    const sysctls = this.#namespaces.map((namespace) => namespace.sysctls);
+    const codes = new Set(this.#notices.map(({ code }) => code));
+    return {
+      accounting: codes.has('ACCOUNTING_OFF') ? 'off' : codes.has('ACCOUNTING_PARTLY') ? 'partly' : 'on',
+      events: sysctls.some(({ events }) => events === 0) ? 'off' : sysctls.some(({ events }) => events === 2) ? 'new' : 'all',
+      timestamps: sysctls.every(({ timestamp }) => timestamp === 1),
+      interval: this.#pace.now,
+      notices: this.#notices,
+    };
+  }
+
+  /** Why the meter has ended by itself; `undefined` while it runs, and after `close`. */
+  get failure(): unknown {
+    return this.#failure?.reason;
+  }
+
+  /** Adds a namespace; settles with its first list. @throws ValueError for a name that is taken; what `watch` throws */
+  async add(name: string, conntrack: Conntrack): Promise<void> {
+    if (this.#namespaces.some((namespace) => namespace.name === name))
+      throw new ValueError(`the meter has a namespace ${show(name)} already`);
+    const session = sessionOf(conntrack);
+    const namespace = new MeteredNamespace(name, session, this.#store, this.#scope, this.#signal);
+    const fail = (reason: unknown) => this.#fail(reason);
+    try {
+      session.attach({ end: fail, onEnd: (untie) => this.#ties.push(untie) }, { signal: this.#signal });
+      await namespace.start(fail);
+    } catch (error) {
+      namespace.close();
+      throw error;
+    }
+    this.#namespaces.push(namespace);
+  }
+
+  /** Leaves a namespace, whose flows are forgotten. Unknown names are ignored. */
+  remove(name: string): void {
+    const index = this.#namespaces.findIndex((namespace) => namespace.name === name);
+    const [namespace] = index < 0 ? [] : this.#namespaces.splice(index, 1);
+    namespace?.close();
+  }
+
+  /** Flows with their rates, the fastest first. @throws ValueError, FilterError, ClosedError */
+  async flows(query: FlowsQuery = {}): Promise<FlowsAnswer> {
+    const { filter, sort, reverse, offset, limit } = readFlowsQuery(query);
+    this.#check();
+    const sample = this.sample.number;
+    const selection = await this.#selections.get(filter, sample);
+    const order = await this.#selections.order(selection, sort, reverse);
+    const { columns } = this.#store;
+    const flows: MeteredFlow[] = [];
+    for (let n = offset; n < order.length && flows.length < limit; n++) {
+      const slot = order[n]!;
+      const flow = columns.isStill(slot, selection.before) ? this.#store.flowAt(slot) : undefined;
+      if (flow) flows.push(flow);
+    }
+    return { sample, total: columns.count, matched: order.length, totals: totalsOf(selection.totals), flows };
+  }
+
+  /** Groups of flows, the busiest first. @throws ValueError, FilterError, ClosedError */
+  async groups(query: GroupsQuery): Promise<GroupsAnswer> {
+    const { by, filter, sort, reverse, offset, limit } = readGroupsQuery(query);
+    this.#check();
+    const table = await this.#store.grouping(by, new TimeSlice());
+    const sample = this.sample.number;
+    const selection = await this.#selections.get(filter, sample);
+    const sums = await sumGroups(this.#store, table, selection);
+    const order = sortGroups(sums, table, table, sort, reverse);
+    const shown = order.slice(offset, offset + limit);
+    const rest = [...order.slice(0, offset), ...order.slice(offset + limit), ...(sums.flows[REST]! > 0 ? [REST] : [])];
+    return {
+      sample,
+      total: this.#store.columns.count,
+      matched: selection.slots.length,
+      totals: totalsOf(selection.totals),
+      groups: shown.map((group) => groupAt(this.#store, sums, table, table, group)),
+      count: order.length,
+      other: otherGroups(sums, rest),
+    };
+  }
+
+  /** A flow by its number; `undefined` when it has ended. */
+  get(number: number): MeteredFlow | undefined {
+    const slot = this.#store.columns.slotOf(number);
+    return slot === 0 ? undefined : this.#store.flowAt(slot);
+  }
+
+  /** What the samples of the last so many seconds said, a day at most. @throws ValueError */
+  series({ seconds }: { readonly seconds: number }): MeterSeries {
+    checkNumber('seconds', seconds, 1, Number.MAX_SAFE_INTEGER);
+    return this.#series.last(seconds);
+  }
+
+  /** The flows with these numbers, no more than 256, are read about once a second even if lists are rarer; no others from now on. */
+  hold(numbers: Iterable<number>): void {
+    this.#held.set(numbers);
+  }
+
+  /** Every sample from the next one on; a slow reader gets the newest. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<MeterSample, void, undefined> {
+    let last = this.sample.number;
+    for (;;) {
+      while (this.sample.number === last && !this.#closed)
+        await new Promise<void>((resolve) => {
+          this.#readers.add(resolve);
+        });
+      if (this.#failure) throw this.#failure.reason;
+      if (this.#closed) return;
+      const skipped = this.sample.number - last - 1;
+      last = this.sample.number;
+      yield { ...this.sample, skipped };
+    }
+  }
+
+  /** Ends the meter. Idempotent. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    clearInterval(this.#timer);
+    for (const namespace of this.#namespaces) namespace.close();
+    for (const untie of this.#ties) untie();
+    this.#wake?.();
+    this.#wakeReaders();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  /** Waits for the list in progress, too. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+    await this.#running;
+  }
+
+  /** @throws ClosedError, or why the meter has ended */
+  #check(): void {
+    if (this.#failure) throw this.#failure.reason;
+    if (this.#closed) throw new ClosedError('this meter is closed');
+  }
+
+  #fail(reason: unknown): void {
+    if (this.#closed) return;
+    this.#failure = { reason };
+    this.close();
+  }
+
+  #wakeReaders(): void {
+    for (const wake of this.#readers) wake();
+    this.#readers.clear();
+  }
+
+  async #run(): Promise<void> {
+    try {
+      for (;;) {
+        await this.#untilNextSweep();
+        if (this.#closed) return;
+        this.#pace.begin();
+        await this.#nextNamespace()?.sweep();
+        this.#pace.end();
+        if (this.#closed) return;
+        await this.#takeSample();
+      }
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** Waits until the pace allows a list; the pace may change meanwhile. */
+  async #untilNextSweep(): Promise<void> {
+    const left = () => {
+      const last = Math.max(0, ...this.#namespaces.map(({ sweptAt }) => sweptAt));
+      // Several namespaces take turns: each is listed as often as one alone would be, if that can be afforded.
+      const turn =
+        this.#pace.affordable > this.#pace.interval ? this.#pace.affordable : this.#pace.interval / this.#namespaces.length;
+      return last + turn - this.#store.now;
+    };
+    for (let wait = left(); wait > 0 && !this.#closed; wait = left())
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, wait);
+        this.#wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    this.#wake = undefined;
+  }
+
+  /** The one that is due: which was not listed for a minute, else the one where most has changed for the longest time. */
+  #nextNamespace(): MeteredNamespace | undefined {
+    const { now } = this.#store;
+    const due = ({ sweptAt, table }: MeteredNamespace) => {
+      const age = now - sweptAt;
+      return age > LONGEST ? Number.MAX_VALUE : age * (table.movedFlows + 1);
+    };
+    return [...this.#namespaces].sort((a, b) => due(b) - due(a))[0];
+  }
+
+  async #takeSample(): Promise<void> {
+    for (const namespace of this.#namespaces) await namespace.look();
+    const before = this.#sample;
+    const { now } = this.#store;
+    const seconds = before ? (now - this.#sampledAt) / 1000 : 0;
+    this.#sampledAt = now;
+    const time = processorTime();
+    const cost = time - this.#processorTime;
+    this.#processorTime = time;
+    const namespaces = this.#namespaces.map((namespace) => namespaceSample(namespace, now));
+    const counted = countedBy(this.#namespaces);
+    this.#sample = {
+      number: (before?.number ?? 0) + 1,
+      at: Date.now(),
+      seconds,
+      ...fillOf(namespaces),
+      flows: this.#store.columns.count,
+      ...countFlows(this.#store.columns),
+      ...(before ? changesSince(before.counted, counted, seconds) : { begun: 0, ended: 0 }),
+      counted,
+      cost: before ? cost / 1000 / seconds : 0,
+      namespaces,
+      skipped: 0,
+    };
+    this.#series.add(this.#sample.at / 1000, seriesValues(this.#sample));
+    this.#notices = this.#namespaces.flatMap((namespace) => namespace.notices(this.#pace.interval, this.#pace.now));
+    await this.#keepGroups();
+    this.#wakeReaders();
+  }
+
+  /** Keeps the groupings in use small, and their history. */
+  async #keepGroups(): Promise<void> {
+    this.#store.closeUnused();
+    if (this.#store.groups.every((table) => table === undefined)) return;
+    const selection = await this.#selections.get(undefined, this.sample.number);
+    for (const table of this.#store.groups) {
+      if (!table) continue;
+      const sums = await sumGroups(this.#store, table, selection);
+      table.history.add(this.#store.now, sums.rates());
+      table.compact(sums.flows);
+    }
+  }
+
+  #measureHeld(): void {
+    if (this.#pace.now < RARE) return;
+    try {
+      this.#held.measure(this.#namespaces);
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+}

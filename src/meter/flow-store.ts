@@ -1,0 +1,185 @@
+// FlowStore: all flows of a meter, of one network namespace or several: their columns, the groupings in use, and flows as objects.
+
+import { type Flow, FlowReader } from '../ctnetlink/flow.js';
+import { createFlowView, type View } from '../ctnetlink/view.js';
+import { ValueError } from '../errors.js';
+import type { TimeSlice } from '../library/index.js';
+import { BLIND, BORN, FlowColumns, RATED, READ } from './flow-columns.js';
+import { type Grouping, parseGrouping } from './group-keys.js';
+import { GroupTable } from './group-table.js';
+import type { MeteredTable } from './metered-table.js';
+
+/** A number for each direction. */
+export interface BothWays {
+  readonly original: number;
+  readonly reply: number;
+}
+
+/** A flow with its rates. */
+export interface MeteredFlow {
+  /** Number of the flow in this meter: the same as long as it lives, and not given again. */
+  readonly number: number;
+  /** With the newest counters known. */
+  readonly flow: Flow;
+  /** Name of its namespace, in a meter of several. */
+  readonly netns?: string;
+  /** Bytes per second, between the last two readings. Absent as long as it is not known. */
+  readonly rate?: BothWays;
+  /** Bytes per second, on average of about 10 seconds. */
+  readonly average?: BothWays;
+  /** Packets per second, of both directions. */
+  readonly packetRate?: number;
+  /** Seconds since it began. */
+  readonly age: number;
+  /** It was there when the meter began, so it may be older. */
+  readonly ageAtLeast?: true;
+  /** Seconds since its counters were seen to change. Absent without counters. */
+  readonly idle?: number;
+  /** `offloaded`: the kernel has counters, but whoever forwards the packets does not tell it. */
+  readonly counters: 'kernel' | 'none' | 'offloaded';
+}
+
+/** Groupings that are kept up to date at the same time. */
+export const MOST_GROUPINGS = 6;
+/** Milliseconds without a question, after which a grouping is not kept any longer. */
+const GROUPING_KEPT = 60_000;
+/** Slots between two looks at the clock. */
+const AT_ONCE = 2048;
+
+interface OpenGrouping {
+  readonly table: GroupTable;
+  ready: Promise<void>;
+  usedAt: number;
+}
+
+export class FlowStore {
+  readonly columns = new FlowColumns();
+  /** By index; namespaces that went away leave a hole. */
+  readonly tables: (MeteredTable | undefined)[] = [];
+  /** By their place in the columns. */
+  readonly groups: (GroupTable | undefined)[] = [];
+  readonly #open = new Map<string, OpenGrouping>();
+  readonly #now: () => number;
+  readonly #reader = new FlowReader();
+  readonly #view = createFlowView();
+
+  /** `now`: milliseconds of the meter's clock. */
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  get now(): number {
+    return this.#now();
+  }
+
+  /** Looks at the message of a flow. @returns false if the slot has none */
+  read(slot: number, view: View): boolean {
+    const record = this.columns.record[slot]!;
+    if (record === 0) return false;
+    const table = this.tables[this.columns.table[slot]!];
+    return table?.tracker.read(record, view) ?? false;
+  }
+
+  /** Calls `visit` with every slot that has a flow; others have their turn meanwhile. */
+  async each(visit: (slot: number) => void, slice: TimeSlice): Promise<void> {
+    const { columns } = this;
+    for (let from = 1; from < columns.end; from += AT_ONCE) {
+      const end = Math.min(from + AT_ONCE, columns.end);
+      for (let slot = from; slot < end; slot++) if (columns.record[slot] !== 0) visit(slot);
+      const pause = slice.pause();
+      if (pause) await pause;
+    }
+  }
+
+  /** The groups of a grouping, kept up to date from now on as long as somebody asks. @throws ValueError */
+  async grouping(name: string, slice: TimeSlice): Promise<GroupTable> {
+    const grouping = parseGrouping(name);
+    let open = this.#open.get(grouping.name);
+    if (!open) {
+      this.closeUnused();
+      if (this.#open.size >= MOST_GROUPINGS)
+        throw new ValueError(`the meter keeps ${MOST_GROUPINGS} groupings at a time, and all are in use`, {
+          hint: `a grouping is in use until ${GROUPING_KEPT / 1000} s after the last question`,
+        });
+      open = this.#openGrouping(grouping, slice);
+    }
+    open.usedAt = this.now;
+    await open.ready;
+    return open.table;
+  }
+
+  /** Forgets groupings that nobody has asked for lately. */
+  closeUnused(): void {
+    for (const [name, { table, usedAt }] of this.#open) {
+      if (this.now - usedAt < GROUPING_KEPT) continue;
+      this.#open.delete(name);
+      this.groups[this.groups.indexOf(table)] = undefined;
+      table.close();
+    }
+  }
+
+  /** Names of the tables by index. */
+  get names(): readonly string[] {
+    return this.tables.map((table) => table?.name ?? '-');
+  }
+
+  /** The flow in a slot, as an object. @returns undefined if there is none */
+  flowAt(slot: number): MeteredFlow | undefined {
+    const view = this.#view;
+    if (!this.read(slot, view)) return undefined;
+    const { columns } = this;
+    const flags = columns.flags[slot]!;
+    const flow = this.#reader.read(view);
+    const table = this.tables[columns.table[slot]!]!;
+    const start = table.tracker.startOf(columns.record[slot]!);
+    completeFlow(flow, columns, slot, start);
+    const age = start !== 0n ? Number(BigInt(Date.now()) * 1_000_000n - start) / 1e9 : Date.now() / 1000 - columns.born[slot]!;
+    const known = (flags & READ) !== 0;
+    const rated = (flags & RATED) !== 0 && (flags & BLIND) === 0;
+    return {
+      number: columns.serial[slot]!,
+      flow,
+      ...(this.tables.length > 1 ? { netns: table.name } : {}),
+      ...(rated
+        ? {
+            rate: { original: columns.rateOriginal[slot]!, reply: columns.rateReply[slot]! },
+            average: { original: columns.averageOriginal[slot]!, reply: columns.averageReply[slot]! },
+            packetRate: columns.packetRate[slot]!,
+          }
+        : {}),
+      age: Math.max(0, age),
+      ...(flags & BORN ? {} : { ageAtLeast: true }),
+      ...(known ? { idle: ((this.now - columns.moved[slot]!) >>> 0) / 1000 } : {}),
+      counters: !known ? 'none' : flags & BLIND ? 'offloaded' : 'kernel',
+    };
+  }
+
+  #openGrouping(grouping: Grouping, slice: TimeSlice): OpenGrouping {
+    const free = this.groups.indexOf(undefined);
+    const place = free < 0 ? this.groups.length : free;
+    const table = new GroupTable(grouping, this.columns, place);
+    // From here on events and lists put flows into it; those that are there are added now.
+    this.groups[place] = table;
+    const view = createFlowView();
+    const before = this.columns.nextSerial;
+    const join = (slot: number) => {
+      if (this.columns.serial[slot]! < before && this.read(slot, view)) table.join(slot, view, this.columns.table[slot]!, true);
+    };
+    const open = { table, ready: this.each(join, slice), usedAt: this.now };
+    this.#open.set(grouping.name, open);
+    return open;
+  }
+}
+
+/** Not every message has counters and the start. */
+function completeFlow(flow: Flow, columns: FlowColumns, slot: number, start: bigint): void {
+  if (columns.flags[slot]! & READ) {
+    const both = flow as { -readonly [K in 'original' | 'reply']: { bytes?: bigint; packets?: bigint } };
+    both.original.bytes = BigInt(columns.bytesOriginal[slot]!);
+    both.original.packets = BigInt(columns.packetsOriginal[slot]!);
+    both.reply.bytes = BigInt(columns.bytesReply[slot]!);
+    both.reply.packets = BigInt(columns.packetsReply[slot]!);
+  }
+  if (start !== 0n && flow.timestamp?.start === undefined)
+    (flow as { timestamp?: Flow['timestamp'] }).timestamp = { ...flow.timestamp, start };
+}

@@ -1,0 +1,195 @@
+// GroupTable: the groups of one grouping in use. Where each flow belongs stands in a column and is kept up to date by events and lists, as
+// is the traffic counted; the sums over the flows that are there are made in one pass, once for each sample.
+
+import type { View } from '../ctnetlink/view.js';
+import { type FlowColumns, RATED, READ, UNREPLIED } from './flow-columns.js';
+import { GroupHistory } from './group-history.js';
+import { GroupIndex, REST } from './group-index.js';
+import { type Grouping, KEY_WORDS } from './group-keys.js';
+
+/** Sums over flows, by number of their group. Rates are of the flows whose rates are known. */
+export class GroupSums {
+  readonly flows: Float64Array;
+  readonly unreplied: Float64Array;
+  /** Flows that have counters, and those of them whose rates are known. */
+  readonly read: Float64Array;
+  readonly rated: Float64Array;
+  readonly bytesOriginal: Float64Array;
+  readonly bytesReply: Float64Array;
+  readonly packetsOriginal: Float64Array;
+  readonly packetsReply: Float64Array;
+  readonly rateOriginal: Float64Array;
+  readonly rateReply: Float64Array;
+  readonly averageOriginal: Float64Array;
+  readonly averageReply: Float64Array;
+  readonly packetRate: Float64Array;
+
+  constructor(count: number) {
+    this.flows = new Float64Array(count);
+    this.unreplied = new Float64Array(count);
+    this.read = new Float64Array(count);
+    this.rated = new Float64Array(count);
+    this.bytesOriginal = new Float64Array(count);
+    this.bytesReply = new Float64Array(count);
+    this.packetsOriginal = new Float64Array(count);
+    this.packetsReply = new Float64Array(count);
+    this.rateOriginal = new Float64Array(count);
+    this.rateReply = new Float64Array(count);
+    this.averageOriginal = new Float64Array(count);
+    this.averageReply = new Float64Array(count);
+    this.packetRate = new Float64Array(count);
+  }
+
+  /** Bytes per second of both directions, by group. */
+  rates(): Float64Array {
+    return this.rateOriginal.map((rate, group) => rate + this.rateReply[group]!);
+  }
+
+  add(group: number, columns: FlowColumns, slot: number): void {
+    const flags = columns.flags[slot]!;
+    this.flows[group]!++;
+    if (flags & UNREPLIED) this.unreplied[group]!++;
+    if ((flags & READ) === 0) return;
+    this.read[group]!++;
+    this.bytesOriginal[group]! += columns.bytesOriginal[slot]!;
+    this.bytesReply[group]! += columns.bytesReply[slot]!;
+    this.packetsOriginal[group]! += columns.packetsOriginal[slot]!;
+    this.packetsReply[group]! += columns.packetsReply[slot]!;
+    if ((flags & RATED) === 0) return;
+    this.rated[group]!++;
+    this.rateOriginal[group]! += columns.rateOriginal[slot]!;
+    this.rateReply[group]! += columns.rateReply[slot]!;
+    this.averageOriginal[group]! += columns.averageOriginal[slot]!;
+    this.averageReply[group]! += columns.averageReply[slot]!;
+    this.packetRate[group]! += columns.packetRate[slot]!;
+  }
+}
+
+/** Traffic of a group since it was first seen, with that of flows that have ended. */
+interface Counted {
+  begun: Float64Array;
+  bytesOriginal: Float64Array;
+  bytesReply: Float64Array;
+  packetsOriginal: Float64Array;
+  packetsReply: Float64Array;
+}
+
+export class GroupTable {
+  readonly grouping: Grouping;
+  readonly #columns: FlowColumns;
+  /** Which of the columns is its own. */
+  readonly #place: number;
+  readonly #key = new Int32Array(KEY_WORDS);
+  readonly history = new GroupHistory();
+  /** How often groups have got new numbers. */
+  generation = 0;
+  #index: GroupIndex;
+  #counted: Counted;
+
+  constructor(grouping: Grouping, columns: FlowColumns, place: number) {
+    this.grouping = grouping;
+    this.#columns = columns;
+    this.#place = place;
+    this.#index = new GroupIndex(grouping);
+    this.#counted = newCounted(this.#index.capacity);
+    columns.addGrouping(place);
+  }
+
+  /** Numbers of groups are below this. Number 0 is the rest. */
+  get end(): number {
+    return this.#index.end;
+  }
+
+  get begun(): Float64Array {
+    return this.#counted.begun;
+  }
+
+  get counted(): Counted {
+    return this.#counted;
+  }
+
+  get column(): Int32Array {
+    return this.#columns.groups[this.#place]!;
+  }
+
+  keyOf(group: number): Int32Array {
+    return this.#index.keyOf(group);
+  }
+
+  /** Puts a flow where it belongs. A message that does not say where changes nothing. */
+  join(slot: number, view: View, table: number, isNew: boolean): void {
+    const { from, read } = this.grouping;
+    if (!isNew && (from === undefined || !hasAny(view, from))) return;
+    read(view, table, this.#key);
+    const group = this.#index.numberOf(this.#key);
+    if (this.#index.capacity > this.#counted.begun.length) this.#counted = grown(this.#counted, this.#index.capacity);
+    this.column[slot] = group;
+  }
+
+  began(slot: number): void {
+    this.#counted.begun[this.column[slot]!]!++;
+  }
+
+  /** Traffic of a flow. */
+  count(slot: number, bytesOriginal: number, bytesReply: number, packetsOriginal: number, packetsReply: number): void {
+    const group = this.column[slot]!;
+    const counted = this.#counted;
+    counted.bytesOriginal[group]! += bytesOriginal;
+    counted.bytesReply[group]! += bytesReply;
+    counted.packetsOriginal[group]! += packetsOriginal;
+    counted.packetsReply[group]! += packetsReply;
+  }
+
+  /**
+   * Forgets groups without flows, if they are many; what was counted for them is counted for the rest. `flows`: flows by group.
+   */
+  compact(flows: Float64Array): void {
+    const { end } = this;
+    let alive = 0;
+    for (let group = 1; group < end; group++) if (flows[group]! > 0) alive++;
+    if (end < MANY_GROUPS || 2 * alive > end) return;
+    const index = new GroupIndex(this.grouping);
+    const before = this.#counted;
+    const numbers = new Int32Array(end);
+    for (let group = 1; group < end; group++) if (flows[group]! > 0) numbers[group] = index.numberOf(this.#index.keyOf(group));
+    const counted = newCounted(index.capacity);
+    for (const name of COUNTED) for (let group = 0; group < end; group++) counted[name][numbers[group]!]! += before[name][group]!;
+    const { column } = this;
+    for (let slot = 0; slot < column.length; slot++) column[slot] = numbers[column[slot]!] ?? REST;
+    this.#index = index;
+    this.#counted = counted;
+    this.history.renumber(numbers);
+    this.generation++;
+  }
+
+  /** Frees its column. */
+  close(): void {
+    this.#columns.removeGrouping(this.#place);
+  }
+}
+
+/** With fewer groups, none is forgotten. */
+const MANY_GROUPS = 8192;
+
+const COUNTED = ['begun', 'bytesOriginal', 'bytesReply', 'packetsOriginal', 'packetsReply'] as const;
+
+function newCounted(capacity: number): Counted {
+  return {
+    begun: new Float64Array(capacity),
+    bytesOriginal: new Float64Array(capacity),
+    bytesReply: new Float64Array(capacity),
+    packetsOriginal: new Float64Array(capacity),
+    packetsReply: new Float64Array(capacity),
+  };
+}
+
+function grown(counted: Counted, capacity: number): Counted {
+  const larger = newCounted(capacity);
+  for (const name of COUNTED) larger[name].set(counted[name]);
+  return larger;
+}
+
+function hasAny(view: View, slots: readonly number[]): boolean {
+  for (const slot of slots) if (view.has(slot)) return true;
+  return false;
+}

@@ -1,0 +1,46 @@
+// HeldFlows: flows that somebody is looking at. Where lists are rare, the kernel is asked for each of them once in a while.
+
+import { createFlowView } from '../ctnetlink/view.js';
+import { isMissing } from '../errors.js';
+import type { FlowStore } from './flow-store.js';
+import type { MeteredNamespace } from './metered-namespace.js';
+
+/** Flows that can be held, and how many are asked for at a time: 32 take a millisecond. */
+const MOST = 256;
+const AT_ONCE = 32;
+
+export class HeldFlows {
+  readonly #store: FlowStore;
+  #slots: number[] = [];
+  #turn = 0;
+
+  constructor(store: FlowStore) {
+    this.#store = store;
+  }
+
+  /** Holds the flows with these numbers, and no others. */
+  set(numbers: Iterable<number>): void {
+    const wanted = new Set<number>();
+    for (const number of numbers) if (wanted.size < MOST) wanted.add(number);
+    const { columns } = this.#store;
+    this.#slots = [];
+    for (let slot = 1; slot < columns.end && this.#slots.length < wanted.size; slot++)
+      if (columns.record[slot] !== 0 && wanted.has(columns.serial[slot]!)) this.#slots.push(slot);
+  }
+
+  /** Reads the counters of the next ones. @throws KernelError */
+  measure(namespaces: readonly MeteredNamespace[]): void {
+    const { columns } = this.#store;
+    const view = createFlowView();
+    for (let n = 0; n < Math.min(AT_ONCE, this.#slots.length); n++) {
+      const slot = this.#slots[this.#turn++ % this.#slots.length]!;
+      if (!this.#store.read(slot, view)) continue;
+      const namespace = namespaces.find(({ table }) => table.index === columns.table[slot])!;
+      try {
+        namespace.measure(slot, view);
+      } catch (error) {
+        if (!isMissing(error)) throw error; // its end is on the way
+      }
+    }
+  }
+}

@@ -1,0 +1,182 @@
+// MeteredNamespace: one network namespace of a meter: its events and lists, and what the kernel says of the table as a whole.
+
+import { type FlowFilter, MATCH_ALL, numberIs } from '../ctnetlink/filter/condition.js';
+import { FlowReader } from '../ctnetlink/flow.js';
+import { toFlowKey } from '../ctnetlink/new-flow.js';
+import { CPU_STATISTICS } from '../ctnetlink/statistics.js';
+import type { View } from '../ctnetlink/view.js';
+import { type EventWatch, isTracking, readIn, type Session, type Signal } from '../library/index.js';
+import { BLIND, READ } from './flow-columns.js';
+import type { FlowStore } from './flow-store.js';
+import { Forecast } from './forecast.js';
+import { type Counts, MeteredTable } from './metered-table.js';
+import { type Notice, noticesOf } from './notices.js';
+
+/** Milliseconds between two looks at sysctls and rules. */
+const CIRCUMSTANCES_KEPT = 30_000;
+
+/** Totals that the kernel keeps for all packets, since the meter was opened. */
+export type KernelCounts = Readonly<Record<'drop' | 'earlyDrop' | 'insertFailed' | 'invalid', number>>;
+
+const KERNEL_COUNTS = {
+  drop: CPU_STATISTICS.indexOf('drop'),
+  earlyDrop: CPU_STATISTICS.indexOf('early_drop'),
+  insertFailed: CPU_STATISTICS.indexOf('insert_failed'),
+  invalid: CPU_STATISTICS.indexOf('invalid'),
+} as const;
+const COUNT_NAMES = Object.keys(KERNEL_COUNTS) as (keyof KernelCounts)[];
+
+/** The sysctls that decide what is known; `undefined`: the kernel has no such thing, or does not show it. */
+export interface TrackingSysctls {
+  readonly acct: number | undefined;
+  readonly events: number | undefined;
+  readonly timestamp: number | undefined;
+}
+
+export class MeteredNamespace {
+  readonly table: MeteredTable;
+  readonly forecast = new Forecast();
+  entries = 0;
+  maxEntries: number | undefined;
+  lost = 0;
+  repaired = 0;
+  /** When the last sweep began, and how long it took, in milliseconds of the meter's clock. */
+  sweptAt = Number.NEGATIVE_INFINITY;
+  sweepTime = 0;
+  failure: unknown;
+  sysctls: TrackingSysctls = { acct: undefined, events: undefined, timestamp: undefined };
+  kernel: Record<keyof KernelCounts, number> = { drop: 0, earlyDrop: 0, insertFailed: 0, invalid: 0 };
+  /** Drops at the sample before. */
+  #dropped = 0;
+  #kernelCpus: Uint32Array[] = [];
+  #tracking: boolean | undefined;
+  #lookedAt = Number.NEGATIVE_INFINITY;
+  readonly #session: Session;
+  readonly #store: FlowStore;
+  readonly #watch: EventWatch;
+  readonly #reader = new FlowReader();
+
+  constructor(name: string, session: Session, store: FlowStore, filter: FlowFilter, signal: Signal | undefined) {
+    this.#session = session;
+    this.#store = store;
+    const free = store.tables.indexOf(undefined);
+    const index = free < 0 ? store.tables.length : free;
+    this.table = new MeteredTable(name, index, store.columns, store.groups, () => this.#watch.known);
+    this.#watch = session.watch(
+      { signal },
+      { table: 'conntrack', filter, initial: true, resync: true, onlyKnown: true, follower: this.table },
+    );
+    store.tables[index] = this.table;
+  }
+
+  get name(): string {
+    return this.table.name;
+  }
+
+  get session(): Session {
+    return this.#session;
+  }
+
+  /** Settles with the first list. `failed` hears of the end of the watch, if it comes by itself. */
+  start(failed: (reason: unknown) => void): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#watch.start({
+        beginBatch: () => this.table.arrived(this.#store.now),
+        event: () => {},
+        ready: () => {
+          this.table.beginCounting();
+          resolve();
+        },
+        lost: () => this.lost++,
+        repaired: (shown) => {
+          this.repaired += shown;
+        },
+        failed: (reason) => {
+          this.failure = reason;
+          failed(reason);
+          reject(reason);
+        },
+      });
+    });
+  }
+
+  /** Lists the table. */
+  async sweep(): Promise<void> {
+    const { now } = this.#store;
+    this.sweptAt = now;
+    this.table.beginList();
+    await this.#watch.sweep();
+    this.sweepTime = this.#store.now - now;
+  }
+
+  /** Asks the kernel for the counters of one flow, whose message `view` has. @throws KernelError, ENOENT when it has ended */
+  measure(slot: number, view: View): void {
+    const { id, ...key } = toFlowKey(this.#reader.read(view));
+    this.#session.table.get(key, id === undefined ? MATCH_ALL : numberIs('id', id), (now) => {
+      this.table.arrived(this.#store.now);
+      this.table.measure(slot, now);
+    });
+  }
+
+  /** Asks the kernel for what belongs to the table as a whole. */
+  async look(): Promise<void> {
+    const { entries, maxEntries } = this.#session.table.count();
+    this.entries = entries;
+    this.maxEntries = maxEntries;
+    this.forecast.add(this.#store.now / 1000, entries);
+    await this.#session.table.scanStatistics((view) => {
+      const cpu = view.resourceId;
+      const last = this.#kernelCpus[cpu];
+      const next = Uint32Array.from(COUNT_NAMES, (name) => view.be32(KERNEL_COUNTS[name]));
+      // 32-bit counters that start again at 0; what was there before the meter does not count.
+      if (last) for (const [n, name] of COUNT_NAMES.entries()) this.kernel[name] += (next[n]! - last[n]!) >>> 0;
+      this.#kernelCpus[cpu] = next;
+    });
+    if (this.#store.now - this.#lookedAt < CIRCUMSTANCES_KEPT) return;
+    this.#lookedAt = this.#store.now;
+    const { namespace } = this.#session.table.place;
+    const sysctl = (name: string) => {
+      const text = readIn(namespace, `/proc/sys/net/netfilter/nf_conntrack_${name}`);
+      return text === undefined ? undefined : Number(text);
+    };
+    this.sysctls = { acct: sysctl('acct'), events: sysctl('events'), timestamp: sysctl('timestamp') };
+    this.#tracking = await isTracking(this.#session.table);
+  }
+
+  /** What one should know about the numbers; once for each sample. */
+  notices(interval: number, pace: number): Notice[] {
+    const { columns } = this.#store;
+    let flows = 0;
+    let read = 0;
+    let blind = 0;
+    for (let slot = 1; slot < columns.end; slot++) {
+      if (columns.record[slot] === 0 || columns.table[slot] !== this.table.index) continue;
+      flows++;
+      const flags = columns.flags[slot]!;
+      if (flags & READ) read++;
+      if (flags & BLIND) blind++;
+    }
+    const dropped = this.kernel.drop + this.kernel.earlyDrop;
+    const since = dropped - this.#dropped;
+    this.#dropped = dropped;
+    const { entries, maxEntries, lost, repaired } = this;
+    const rest = { tracking: this.#tracking, flows, read, blind, entries, maxEntries, dropped: since, lost, repaired };
+    const notices = noticesOf({ ...this.sysctls, ...rest, interval, pace });
+    return this.#store.tables.length > 1 ? notices.map((notice) => ({ ...notice, netns: this.name })) : notices;
+  }
+
+  /** Sums since the meter was opened. */
+  get counts(): Readonly<Counts> {
+    return this.table.counts;
+  }
+
+  /** Ends the watch; its flows are no longer in the columns. Idempotent. */
+  close(): void {
+    this.#watch.close();
+    if (this.#store.tables[this.table.index] !== this.table) return;
+    const { columns } = this.#store;
+    for (let slot = 1; slot < columns.end; slot++)
+      if (columns.record[slot] !== 0 && columns.table[slot] === this.table.index) columns.release(slot);
+    this.#store.tables[this.table.index] = undefined;
+  }
+}

@@ -1,0 +1,260 @@
+// MeteredTable: the flows of one network namespace in the meter's columns: lists and events in, counters and rates out. What is counted,
+// and what not, says docs/meter.md.
+
+import { ORIGINAL, S, T } from '../ctnetlink/fields.js';
+import { IPS_ASSURED, IPS_HW_OFFLOAD, IPS_OFFLOAD, IPS_SEEN_REPLY } from '../ctnetlink/uapi/nf-conntrack-common.js';
+import { ORIGIN_KERNEL, type View } from '../ctnetlink/view.js';
+import type { EntryFollower, TableTracker } from '../library/index.js';
+import { billions } from '../wire/bytes.js';
+import { ASSURED, BLIND, BORN, type FlowColumns, OFFLOADED, RATED, READ, UNREPLIED } from './flow-columns.js';
+import type { GroupTable } from './group-table.js';
+
+/** Seconds in which the average follows a new rate to two thirds. */
+const AVERAGE_OVER = 10;
+/** A flow that has just begun is said to have taken this long at least for its first bytes: milliseconds. */
+const SHORTEST = 1000;
+/** Readings that follow each other faster say little: milliseconds. */
+const TOO_SOON = 200;
+/** Offloaded flows whose counters stand still for so many sweeps are not counted by whoever forwards them. */
+const STILL = 3;
+const HALF = 4294967296;
+
+/** Sums since the meter was opened. */
+export interface Counts {
+  begun: number;
+  ended: number;
+  /** Ends of which no event told, so that the last bytes are not known. */
+  unseen: number;
+  /** Counters that somebody set to 0. */
+  resets: number;
+  bytesOriginal: number;
+  bytesReply: number;
+  packetsOriginal: number;
+  packetsReply: number;
+}
+
+export class MeteredTable implements EntryFollower {
+  readonly name: string;
+  /** Its number in the columns. */
+  readonly index: number;
+  readonly counts: Counts = {
+    begun: 0,
+    ended: 0,
+    unseen: 0,
+    resets: 0,
+    bytesOriginal: 0,
+    bytesReply: 0,
+    packetsOriginal: 0,
+    packetsReply: 0,
+  };
+  /** Flows whose counters had changed at the last sweep. */
+  movedFlows = 0;
+  readonly #columns: FlowColumns;
+  readonly #groups: readonly (GroupTable | undefined)[];
+  readonly #tracker: () => TableTracker;
+  /** Milliseconds of the meter's clock. */
+  #at = 0;
+  /** The first list is not complete: what it has was there before. */
+  #baseline = true;
+  /** Flows that are met from here on began after the list in progress. */
+  #listSerial = 0;
+
+  constructor(
+    name: string,
+    index: number,
+    columns: FlowColumns,
+    groups: readonly (GroupTable | undefined)[],
+    tracker: () => TableTracker,
+  ) {
+    this.name = name;
+    this.index = index;
+    this.#columns = columns;
+    this.#groups = groups;
+    this.#tracker = tracker;
+  }
+
+  /** The messages of its flows. */
+  get tracker(): TableTracker {
+    return this.#tracker();
+  }
+
+  /** What comes now arrived at this time, in milliseconds of the meter's clock. */
+  arrived(at: number): void {
+    this.#at = at;
+  }
+
+  beginList(): void {
+    this.#listSerial = this.#columns.nextSerial;
+    this.movedFlows = 0;
+  }
+
+  /** The first list is complete. */
+  beginCounting(): void {
+    this.#baseline = false;
+  }
+
+  changed(record: number, view: View): void {
+    const slot = this.tracker.slot(record);
+    if (slot === 0) {
+      this.#begin(record, view, view.created && view.origin === ORIGIN_KERNEL);
+      return;
+    }
+    this.#columns.record[slot] = record;
+    this.#told(slot, view);
+  }
+
+  listed(record: number, view: View, kept: boolean): void {
+    const columns = this.#columns;
+    let slot = this.tracker.slot(record);
+    if (slot === 0) slot = this.#begin(record, view, false);
+    // It began after this list, which may be of the flow before it.
+    else if (columns.serial[slot]! >= this.#listSerial) return;
+    else if (kept) {
+      columns.record[slot] = record;
+      this.#told(slot, view);
+    }
+    this.measure(slot, view);
+  }
+
+  ended(record: number, last: View | undefined): void {
+    const { tracker } = this;
+    const slot = tracker.slot(record);
+    if (slot === 0) return;
+    const columns = this.#columns;
+    this.counts.ended++;
+    if (!last) this.counts.unseen++;
+    else if (last.has(S.bytesOriginal)) this.#count(slot, last);
+    columns.release(slot);
+    tracker.setSlot(record, 0);
+  }
+
+  /** Reads the counters of a flow. */
+  measure(slot: number, view: View): void {
+    if (!view.has(S.bytesOriginal)) return;
+    const columns = this.#columns;
+    const flags = columns.flags[slot]!;
+    const at = this.#at;
+    const elapsed = (at - columns.seen[slot]!) >>> 0;
+    if ((flags & RATED) !== 0 && elapsed < TOO_SOON) return;
+    const bytesOriginal = columns.bytesOriginal[slot]!;
+    const bytesReply = columns.bytesReply[slot]!;
+    const packets = columns.packetsOriginal[slot]! + columns.packetsReply[slot]!;
+    const reset = this.#count(slot, view);
+    columns.seen[slot] = at;
+    columns.flags[slot] = flags | READ;
+    const nowPackets = columns.packetsOriginal[slot]! + columns.packetsReply[slot]!;
+    if (nowPackets !== packets) {
+      columns.moved[slot] = at;
+      columns.still[slot] = 0;
+      this.movedFlows++;
+    } else if (columns.still[slot]! < 255) columns.still[slot]!++;
+    if ((flags & READ) === 0) {
+      columns.moved[slot] = at;
+      return;
+    }
+    this.#mindOffload(slot);
+    const seconds = ((flags & RATED) === 0 && (flags & BORN) !== 0 ? Math.max(elapsed, SHORTEST) : elapsed) / 1000;
+    if (seconds <= 0) return;
+    const from = reset ? 0 : 1;
+    const rateOriginal = (columns.bytesOriginal[slot]! - from * bytesOriginal) / seconds;
+    const rateReply = (columns.bytesReply[slot]! - from * bytesReply) / seconds;
+    columns.rateOriginal[slot] = rateOriginal;
+    columns.rateReply[slot] = rateReply;
+    columns.packetRate[slot] = (nowPackets - from * packets) / seconds;
+    const weight = (flags & RATED) === 0 ? 1 : 1 - Math.exp(-seconds / AVERAGE_OVER);
+    columns.averageOriginal[slot]! += weight * (rateOriginal - columns.averageOriginal[slot]!);
+    columns.averageReply[slot]! += weight * (rateReply - columns.averageReply[slot]!);
+    columns.flags[slot]! |= RATED;
+  }
+
+  /** Puts a flow into a grouping that has just been opened. */
+  join(group: GroupTable, slot: number, view: View): void {
+    group.join(slot, view, this.index, true);
+  }
+
+  #begin(record: number, view: View, seen: boolean): number {
+    const columns = this.#columns;
+    const slot = columns.allocate(record, this.index);
+    this.tracker.setSlot(record, slot);
+    columns.protonum[slot] = view.u8(ORIGINAL + T.protonum);
+    const start = view.has(S.timestampStart) ? billions(view.high32(S.timestampStart), view.low32(S.timestampStart)) : 0;
+    columns.born[slot] = start !== 0 ? start : Date.now() / 1000;
+    columns.seen[slot] = this.#at;
+    columns.moved[slot] = this.#at;
+    // What began just now began with counters at 0.
+    columns.flags[slot] = seen ? BORN | READ : start !== 0 ? BORN : 0;
+    this.#setStatus(slot, view);
+    for (const group of this.#groups) group?.join(slot, view, this.index, true);
+    if (!this.#baseline) {
+      this.counts.begun++;
+      for (const group of this.#groups) group?.began(slot);
+    }
+    return slot;
+  }
+
+  /** A message tells how a flow is now. */
+  #told(slot: number, view: View): void {
+    this.#setStatus(slot, view);
+    for (const group of this.#groups) group?.join(slot, view, this.index, false);
+  }
+
+  #setStatus(slot: number, view: View): void {
+    if (!view.has(S.status)) return;
+    const status = view.be32(S.status);
+    const flags = this.#columns.flags[slot]! & ~(UNREPLIED | ASSURED | OFFLOADED);
+    this.#columns.flags[slot] =
+      flags |
+      ((status & IPS_SEEN_REPLY) === 0 ? UNREPLIED : 0) |
+      ((status & IPS_ASSURED) !== 0 ? ASSURED : 0) |
+      ((status & (IPS_OFFLOAD | IPS_HW_OFFLOAD)) !== 0 ? OFFLOADED : 0);
+  }
+
+  #mindOffload(slot: number): void {
+    const columns = this.#columns;
+    const flags = columns.flags[slot]!;
+    const blind = (flags & OFFLOADED) !== 0 && columns.still[slot]! >= STILL;
+    columns.flags[slot] = blind ? flags | BLIND : flags & ~BLIND;
+  }
+
+  /**
+   * Takes over the counters of a message, and counts what they have grown by: all of them, for a flow that began after the first list and
+   * has not been read yet. @returns whether they had been set to 0
+   */
+  #count(slot: number, view: View): boolean {
+    const columns = this.#columns;
+    const bytesOriginal = counter(view, S.bytesOriginal);
+    const bytesReply = counter(view, S.bytesReply);
+    const packetsOriginal = counter(view, S.packetsOriginal);
+    const packetsReply = counter(view, S.packetsReply);
+    const reset =
+      bytesOriginal < columns.bytesOriginal[slot]! ||
+      bytesReply < columns.bytesReply[slot]! ||
+      packetsOriginal < columns.packetsOriginal[slot]! ||
+      packetsReply < columns.packetsReply[slot]!;
+    if (reset) this.counts.resets++;
+    if (!this.#baseline || (columns.flags[slot]! & READ) !== 0) {
+      const from = reset ? 0 : 1;
+      const moreBytesOriginal = bytesOriginal - from * columns.bytesOriginal[slot]!;
+      const moreBytesReply = bytesReply - from * columns.bytesReply[slot]!;
+      const morePacketsOriginal = packetsOriginal - from * columns.packetsOriginal[slot]!;
+      const morePacketsReply = packetsReply - from * columns.packetsReply[slot]!;
+      const { counts } = this;
+      counts.bytesOriginal += moreBytesOriginal;
+      counts.bytesReply += moreBytesReply;
+      counts.packetsOriginal += morePacketsOriginal;
+      counts.packetsReply += morePacketsReply;
+      for (const group of this.#groups)
+        group?.count(slot, moreBytesOriginal, moreBytesReply, morePacketsOriginal, morePacketsReply);
+    }
+    columns.bytesOriginal[slot] = bytesOriginal;
+    columns.bytesReply[slot] = bytesReply;
+    columns.packetsOriginal[slot] = packetsOriginal;
+    columns.packetsReply[slot] = packetsReply;
+    return reset;
+  }
+}
+
+/** Exact up to 2^53. */
+function counter(view: View, slot: number): number {
+  return view.high32(slot) * HALF + (view.low32(slot) >>> 0);
+}

@@ -1,0 +1,134 @@
+// Selections: which flows match a filter, with their totals and orders, worked out when somebody asks and kept for the same sample. Between
+// samples they age for a second at most.
+
+import { S } from '../ctnetlink/fields.js';
+import { compileFilter, isConstant } from '../ctnetlink/filter/compile.js';
+import { createFlowView } from '../ctnetlink/view.js';
+import { type FilterInput, formatFilter, readFilter, TimeSlice } from '../library/index.js';
+import { READ } from './flow-columns.js';
+import { type FlowSort, sortFlows } from './flow-order.js';
+import type { FlowStore } from './flow-store.js';
+import { GroupSums, type GroupTable } from './group-table.js';
+
+/** Filters whose results are kept. */
+const MOST = 16;
+/** Milliseconds for which a result is good within a sample. */
+const FRESH = 1000;
+
+/** The flows of a filter at one time. */
+export interface Selection {
+  /** Canonical text; '' for all flows. */
+  readonly filter: string;
+  readonly slots: Int32Array;
+  /** Slots that have another flow now had theirs before this number (`FlowColumns.isStill`). */
+  readonly before: number;
+  /** One group: all of them. */
+  readonly totals: GroupSums;
+  readonly orders: Map<string, Promise<Int32Array>>;
+}
+
+/** The sums of the groups of a grouping over a selection. */
+export async function sumGroups(store: FlowStore, table: GroupTable, { slots, before }: Selection): Promise<GroupSums> {
+  const { columns } = store;
+  const slice = new TimeSlice();
+  for (;;) {
+    const { generation } = table;
+    const sums = new GroupSums(table.end);
+    for (let from = 0; from < slots.length && generation === table.generation; from += AT_ONCE) {
+      const end = Math.min(from + AT_ONCE, slots.length);
+      const { column } = table;
+      for (let n = from; n < end; n++) {
+        const slot = slots[n]!;
+        const group = column[slot]!;
+        if (columns.isStill(slot, before) && group < sums.flows.length) sums.add(group, columns, slot);
+      }
+      const pause = slice.pause();
+      if (pause) await pause;
+    }
+    // Otherwise groups have got new numbers meanwhile.
+    if (generation === table.generation) return sums;
+  }
+}
+
+/** Flows between two looks at the clock. */
+const AT_ONCE = 2048;
+
+interface Kept {
+  readonly sample: number;
+  readonly at: number;
+  readonly selection: Promise<Selection>;
+}
+
+export class Selections {
+  readonly #store: FlowStore;
+  readonly #kept = new Map<string, Kept>();
+
+  constructor(store: FlowStore) {
+    this.#store = store;
+  }
+
+  /** The flows that match, as of sample number `sample`. @throws ValueError, FilterError */
+  async get(filter: FilterInput | undefined, sample: number): Promise<Selection> {
+    const text = filter === undefined ? '' : formatFilter(filter);
+    const { now } = this.#store;
+    const kept = this.#kept.get(text);
+    if (kept && kept.sample === sample && now - kept.at < FRESH) return kept.selection;
+    const last = await kept?.selection;
+    const selection = this.#select(text, last);
+    this.#kept.delete(text);
+    this.#kept.set(text, { sample, at: now, selection });
+    for (const oldest of this.#kept.keys()) {
+      if (this.#kept.size <= MOST) break;
+      this.#kept.delete(oldest);
+    }
+    return selection;
+  }
+
+  /** The slots of a selection in an order. */
+  order(selection: Selection, sort: FlowSort, reverse: boolean): Promise<Int32Array> {
+    const name = `${sort} ${reverse}`;
+    let order = selection.orders.get(name);
+    if (!order) {
+      order = sortFlows(this.#store, selection.slots, sort, reverse, new TimeSlice());
+      selection.orders.set(name, order);
+    }
+    return order;
+  }
+
+  async #select(text: string, last: Selection | undefined): Promise<Selection> {
+    const store = this.#store;
+    const { columns } = store;
+    const filter = readFilter(text === '' ? {} : text);
+    const wanted = compileFilter(filter, Date.now);
+    const view = createFlowView();
+    const had = last && !isConstant(filter) ? membersOf(last, columns.capacity) : undefined;
+    const before = columns.nextSerial;
+    let slots = new Int32Array(wanted ? 1024 : columns.count + 1024);
+    let count = 0;
+    const totals = new GroupSums(1);
+    await store.each((slot) => {
+      if (wanted) {
+        if (!store.read(slot, view)) return;
+        // The message of an update has no counters: what is asked of them is as it was.
+        const silent = had !== undefined && !view.has(S.bytesOriginal) && (columns.flags[slot]! & READ) !== 0;
+        const is = silent && columns.serial[slot]! < last!.before ? had[slot] === 1 || wanted(view) : wanted(view);
+        if (!is) return;
+      }
+      if (count === slots.length) {
+        const more = new Int32Array(2 * count);
+        more.set(slots);
+        slots = more;
+      }
+      slots[count++] = slot;
+      totals.add(0, columns, slot);
+    }, new TimeSlice());
+    return { filter: text, slots: slots.subarray(0, count), before, totals, orders: new Map() };
+  }
+}
+
+/** By slot, 1 where a flow of the selection is. */
+function membersOf({ slots }: Selection, capacity: number): Uint8Array {
+  const members = new Uint8Array(capacity);
+  for (const slot of slots) members[slot] = 1;
+  return members;
+}
