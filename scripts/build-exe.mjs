@@ -51,8 +51,8 @@ console.log(`${outfile}: ${(statSync(outfile).size / 2 ** 20).toFixed(1)} MiB`);
 /** What bin/conntrack does: a word runs its own file, everything else is the command of letters. Only what runs is evaluated. */
 async function entry() {
   const rows = await build({ entryPoints: [`${root}/src/words/words.ts`], format: 'esm', write: false });
-  const { words } = await import(`data:text/javascript,${encodeURIComponent(rows.outputFiles[0].text)}`);
-  const cases = words().map(
+  const { everyWord } = await import(`data:text/javascript,${encodeURIComponent(rows.outputFiles[0].text)}`);
+  const cases = everyWord().map(
     ({ name }) =>
       `case '${name}': Promise.all([import('./words/${name}.ts'), import('./words/run-word.ts'), import('./words/words.ts')])
         .then(([{ word }, { runWord }, { wordByName }]) => runWord(wordByName('${name}'), word)); break;`,

@@ -26,8 +26,8 @@ writeFileSync(`${out}/conntrack.schema.json`, `${JSON.stringify(makeJsonSchema()
 // The command of letters, and a bundle of its own for each word.
 const { briefWords } = await import(`${out}/cli/command-rows.js`);
 await bundle({ entryPoints: [`${root}/src/cli/main.ts`] }, 'conntrack.cjs', `//${briefWords().join(' ')}\n`);
-const { words } = await import(`${out}/words/words.js`);
-for (const { name } of words()) {
+const { everyWord } = await import(`${out}/words/words.js`);
+for (const { name } of everyWord()) {
   const contents = `import { word } from './${name}.ts'; import { runWord } from './run-word.ts'; import { wordByName } from './words.ts';
     runWord(wordByName('${name}'), word);`;
   await bundle({ stdin: { contents, resolveDir: `${root}/src/words` } }, `words/${name}.cjs`);

@@ -40,7 +40,10 @@ const FILTERED = [
   '-D --filter=udp\tor\thost\t10.0.0.1',
 ];
 /** What a word does most, besides its help. */
-const WORDS = { help: ['help', 'help update'] };
+const WORDS = {
+  help: ['help', 'help update'],
+  'complete-filter': ['complete-filter tcp and dst port ht', 'complete-filter tcp and ( state est', 'complete-filter not '],
+};
 
 (async () => {
   writeFileSync(loaded, `${ENTRIES.join('\n')}\n`);

@@ -62,7 +62,7 @@ export function parseWordLine(row: WordRow, argv: readonly string[]): WordLine {
       else values[name] = value;
     }
   }
-  const most = allowed?.most ?? 0;
+  const most = allowed ? (allowed.most ?? operands.length) : 0;
   if (operands.length > most) throw new UsageError(`${word}: ${quoted(operands[most]!)} is one word too many`, { hint });
   return { values, operands, help: false };
 }

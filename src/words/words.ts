@@ -1,8 +1,10 @@
 // The words: commands that are not letters, such as `conntrack help`. One row each; dispatch, help, manual page and completions read the
 // rows. The file of the same name in this folder (`help.ts` for `help`) runs the word, in its own bundle.
 
-/** How a shell completes the rest of the command line after a word. */
-export type OperandKind = 'topic';
+/**
+ * What the operands of a word are, and so how a shell completes them. `expression`: a filter, in one text or in words, which blanks join.
+ */
+export type OperandKind = 'topic' | 'expression';
 
 /** An option of a word, under its long name. */
 export interface WordOptionRow {
@@ -30,14 +32,21 @@ export interface WordRow {
   readonly about: readonly string[];
   /** By long name, without dashes. `--help` and `-h` are every word's. */
   readonly options: Readonly<Record<string, WordOptionRow>>;
-  /** What may follow the options; if absent, nothing. */
-  readonly operands?: { readonly kind: OperandKind; readonly most: number };
+  /** What may follow the options; if absent, nothing. Without `most` there may be any number. */
+  readonly operands?: { readonly kind: OperandKind; readonly most?: number };
+  /** For programs: neither help, manual page nor completions list it. */
+  readonly unlisted?: true;
   /** Command lines without the program's name, and what they do. */
   readonly examples: readonly (readonly [string, string])[];
 }
 
-/** Every word, in the order of the help. A function, so that letters do not pay for it when they start. */
+/** The words that a user may want, in the order of the help. */
 export function words(): readonly WordRow[] {
+  return everyWord().filter((row) => !row.unlisted);
+}
+
+/** Every word. A function, so that letters do not pay for it when they start. */
+export function everyWord(): readonly WordRow[] {
   return [
     {
       name: 'help',
@@ -52,10 +61,20 @@ export function words(): readonly WordRow[] {
         ['help tcp', 'options of TCP entries'],
       ],
     },
+    {
+      name: 'complete-filter',
+      synopsis: '[--] TEXT',
+      help: 'Tell shells what may stand at the end of a filter.',
+      about: [],
+      options: {},
+      operands: { kind: 'expression' },
+      unlisted: true,
+      examples: [],
+    },
   ];
 }
 
 /** The row of a word; `undefined` when there is no such word. */
 export function wordByName(name: string): WordRow | undefined {
-  return words().find((row) => row.name === name);
+  return everyWord().find((row) => row.name === name);
 }

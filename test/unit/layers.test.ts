@@ -5,7 +5,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { words } from '../../src/words/words.js';
+import { everyWord } from '../../src/words/words.js';
 
 const SRC = fileURLToPath(new URL('../../../src/', import.meta.url));
 
@@ -42,7 +42,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Each is run by a file of its name below src/words. */
-const WORDS = new Set(words().map(({ name }) => name));
+const WORDS = new Set(everyWord().map(({ name }) => name));
 
 interface Source {
   /** Relative to src/, without `.ts`. */

@@ -61,6 +61,7 @@ const CASES: readonly (readonly [words: string[], offered: string[], not: string
   [['help', '--'], ['--help'], ['--src', '--dump']],
   [['-L', 'he'], [], ['help']],
   [['-L', '--labelmap', '/etc/host'], ['/etc/hosts'], []],
+  [['complete'], [], ['complete-filter']],
 ];
 
 function offers(complete: Complete): void {
@@ -79,13 +80,13 @@ suite('bash', { skip: without('bash') }, () => {
   offers((...words) => {
     const script = `source "$1"; shift
 [[ $(complete -p conntrack) == *"-F _conntrack "* ]] || exit 1
-COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _conntrack; printf '%s\\n' "\${COMPREPLY[@]}"`;
+COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMP_LINE=$*; COMP_POINT=\${#COMP_LINE}; _conntrack; printf '%s\\n' "\${COMPREPLY[@]}"`;
     return run('bash', '-c', script, 'bash', file('completions/conntrack.bash'), 'conntrack', ...words).split('\n');
   });
 
   test('--name=value is three words for bash', () => {
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: it is for bash
-    const script = 'source "$1"; COMP_WORDS=(conntrack -L --output = ext); COMP_CWORD=4; _conntrack; echo "${COMPREPLY[@]}"';
+    const script = `source "$1"; COMP_WORDS=(conntrack -L --output = ext); COMP_CWORD=4
+COMP_LINE='conntrack -L --output=ext'; COMP_POINT=25; _conntrack; echo "\${COMPREPLY[@]}"`;
     assert.equal(run('bash', '-c', script, 'bash', file('completions/conntrack.bash')), 'extended\n');
   });
 });

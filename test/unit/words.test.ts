@@ -8,8 +8,8 @@ import { test } from 'node:test';
 import { COMMANDS } from '../../src/cli/command-rows.js';
 import { helpOn, helpText, helpTopics } from '../../src/cli/help-text.js';
 import { wordHelp } from '../../src/words/word-help.js';
-import { words } from '../../src/words/words.js';
-import { PROJECT } from '../support/project.js';
+import { everyWord, words } from '../../src/words/words.js';
+import { PROJECT, readProjectFile } from '../support/project.js';
 
 function conntrack(...argv: string[]) {
   const { status, stdout, stderr } = spawnSync(process.execPath, [join(PROJECT, 'bin/conntrack'), ...argv], { encoding: 'utf8' });
@@ -17,7 +17,7 @@ function conntrack(...argv: string[]) {
 }
 
 test('every word has a bundle with compiled code, and a name that no other word is near to', () => {
-  for (const { name } of words()) {
+  for (const { name } of everyWord()) {
     assert.match(name, /^[a-z][a-z-]*$/);
     for (const file of [`${name}.cjs`, `${name}.cjs.cache`]) assert.ok(existsSync(join(PROJECT, 'dist/words', file)), file);
   }
@@ -38,6 +38,31 @@ test('help tells what -h tells, on every topic', async () => {
   assert.deepEqual(conntrack('help'), { status: 0, stdout: helpText(), stderr: '' });
   for (const topic of helpTopics()) assert.equal(conntrack('help', topic).stdout, await helpOn(topic), topic);
   for (const spelled of ['L', '-L', 'dump', '--dump', 'list']) assert.equal(conntrack('help', spelled).stdout, helpText('dump'));
+});
+
+test('what may stand at the end of a filter, for shells', () => {
+  const complete = (...argv: string[]) => conntrack('complete-filter', '--', ...argv);
+  assert.deepEqual(complete('tcp and dst po'), { status: 0, stdout: 'filter-words:2\nport\tport of any end\n', stderr: '' });
+  assert.deepEqual(complete('tcp', 'and', 'dst', 'po'), complete('tcp and dst po'));
+  assert.match(complete('tcp and not ').stdout, /^filter-words:0\nall\t[\s\S]*\nbytes\tbytes of both directions\n/);
+  for (const text of ['bogus and ', '$(id) ', '-D', '--', 'label ', '\u{1b}[31m ', 'x'.repeat(100_000)]) {
+    const { status, stdout, stderr } = complete(text);
+    assert.deepEqual([status, stderr], [0, ''], text);
+    assert.match(stdout, /^filter-words:\d+\n([a-z0-9-]+\t[^\t\n]+\n)*$/);
+  }
+});
+
+test('no list of words has those for programs', () => {
+  for (const { name } of everyWord().filter((row) => row.unlisted)) {
+    assert.ok(!words().some((row) => row.name === name));
+    for (const text of [
+      conntrack('help').stdout,
+      conntrack('help', 'nosuch').stderr,
+      conntrack('complete-filtr').stderr,
+      readProjectFile('dist/man/conntrack.8').replaceAll('\\-', '-'),
+    ])
+      assert.ok(!text.includes(name), name);
+  }
 });
 
 test('a topic that does not exist is an error with a suggestion', () => {

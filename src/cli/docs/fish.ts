@@ -1,10 +1,10 @@
 // Completion for fish, from the rows.
 
 import { COMMANDS } from '../command-rows.js';
-import { firstSentence, type ShellOption, type ShellWord, shellOptions, shellWords, topicsOf } from './model.js';
+import { firstSentence, type ShellOption, type ShellWord, shellOptions, topicsOf } from './model.js';
 
 /** The file, for example for ~/.config/fish/completions/conntrack.fish. */
-export function fishCompletion(): string {
+export function fishCompletion(words: readonly ShellWord[]): string {
   return `# Completion of conntrack for fish. Generated from the option rows.
 
 # The letter of the command that was given, and "expect" or "conntrack": the table.
@@ -64,13 +64,58 @@ end
 
 function __conntrack_in_word
     set -l tokens (commandline -opc)
-    test (count $tokens) -gt 1; and contains -- $tokens[2] ${shellWords()
-      .map((word) => word.name)
-      .join(' ')}
+    test (count $tokens) -gt 1; and contains -- $tokens[2] ${words.map((word) => word.name).join(' ')}
+end
+
+# Asks conntrack what may stand at the end of an expression. $argv: the words of it before the one that is begun.
+function __conntrack_expression
+    set -l token (string replace -r -- '^--[a-z-]+=' '' (commandline -ct))
+    set -l said (string unescape -- "$token")
+    # Within quotes, a backslash before a blank is one.
+    set -l open 0
+    if test (string unescape -- "$token\\\\ " | string collect -N) != "$said "\\n
+        set open 1
+    else if string match -qr -- '[\\'"]$' "$token"
+        return
+    end
+    set -l before (string join ' ' -- $argv '')
+    set -l found (__conntrack_ask "$before" "$said")
+    # fish would close the quote behind the only word: it does not if there are more, those that may follow.
+    if test $open = 1 -a (count $found) -eq 1
+        set found (string replace -r -- '(\\t.*)?$' ' $1' $found)
+        set said (string replace -r -- '\\t.*' '' $found)
+        set -a found (__conntrack_ask "$before" "$said"); or set -a found "$said..."
+    end
+    printf '%s\\n' $found
+end
+
+# Texts of which $argv[2] is the beginning; $argv[1] stands before it.
+function __conntrack_ask
+    set -lx PATH $PATH /usr/local/sbin /usr/sbin /sbin
+    command -q conntrack; or return
+    set -l lines (command conntrack complete-filter -- "$argv[1]$argv[2]" 2>/dev/null </dev/null)
+    set -l size (string match -rg -- '^filter-words:(\\d+)$' "$lines[1]"); or return
+    test (count $lines) -gt 1; or return
+    printf '%s\\n' "$argv[2]"(string sub -s (math $size + 1) -- $lines[2..])
+end
+
+# The operands of a word before the cursor. $argv: its options that take a value.
+function __conntrack_operands
+    set -l skip 0
+    set -l tokens (commandline -opc)
+    for token in $tokens[3..]
+        if test $skip = 1
+            set skip 0
+        else if string match -q -- '-*' $token
+            contains -- $token $argv; and set skip 1
+        else
+            printf '%s\\n' $token
+        end
+    end
 end
 
 complete -c conntrack -f
-${shellWords().flatMap(wordLines).join('\n')}
+${words.flatMap(wordLines).join('\n')}
 ${COMMANDS.map((row) => `complete -c conntrack -n 'not __conntrack_command >/dev/null; and not __conntrack_in_word' -s ${row.letter} ${row.names.map((name) => `-l ${name}`).join(' ')} -d ${quote(firstSentence(row.help))}`).join('\n')}
 ${COMMANDS.filter((row) => topicsOf(row).length > 0)
   .map((row) => `complete -c conntrack -n '__conntrack_follows ${row.letter}' -a ${quote(topicsOf(row).join(' '))}`)
@@ -84,9 +129,15 @@ function wordLines({ name, help, options, operands }: ShellWord): string[] {
   const within = quote(`__conntrack_word ${name}`);
   return [
     `complete -c conntrack -n __conntrack_word -a ${name} -d ${quote(help)}`,
-    ...(operands.length > 0 ? [`complete -c conntrack -n ${within} -a ${quote(operands.join(' '))}`] : []),
+    ...(operands.kind === 'expression' ? [`complete -c conntrack -n ${within} -a ${quote(expressionOf(options))}`] : []),
+    ...(operands.words.length > 0 ? [`complete -c conntrack -n ${within} -a ${quote(operands.words.join(' '))}`] : []),
     ...options.map((option) => `complete -c conntrack -n ${within} ${spec(option)}`),
   ];
+}
+
+function expressionOf(options: ShellWord['options']): string {
+  const valued = options.filter(({ arg }) => arg !== 'none').flatMap(({ names }) => names);
+  return `(__conntrack_expression (__conntrack_operands ${valued.join(' ')}))`;
 }
 
 function line(option: ShellOption): string {
@@ -105,7 +156,9 @@ function spec({ names, arg, kind, words, help }: ShellWord['options'][number]): 
         ? ` -a ${quote(`(__fish_append , ${words.join(' ')})`)}`
         : kind === 'netns'
           ? ` -a '(echo all; command ls /run/netns 2>/dev/null)'`
-          : '';
+          : kind === 'expression'
+            ? ` -a '(__conntrack_expression)'`
+            : '';
   // Do not declare optional values: fish would offer nothing else after the option.
   const required = arg !== 'required' ? '' : kind === 'file' ? ' -r -F' : ' -x';
   return `${spelled}${required}${value} -d ${quote(help)}`;

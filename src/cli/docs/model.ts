@@ -1,7 +1,7 @@
 // The model for completions and the manual page: the option rows in a form that suits a shell. The command does not contain it.
 
 import { PROTOCOLS } from '../../ctnetlink/protocols/index.js';
-import { type WordRow, words } from '../../words/words.js';
+import type { WordRow } from '../../words/words.js';
 import { COMMANDS, type CommandRow } from '../command-rows.js';
 import { helpTopics } from '../help-text.js';
 import type { Table } from '../invocation.js';
@@ -9,8 +9,8 @@ import { needOf } from '../legality.js';
 import { OPTIONS, type OptionRow } from '../options.js';
 import { protocolOptions } from '../protocol-options.js';
 
-/** How a value is completed. `list`: words with commas between them. */
-export type ValueKind = 'none' | 'text' | 'words' | 'list' | 'file' | 'netns';
+/** How a value is completed. `list`: words with commas between them; `expression`: the command is asked (words/complete-filter). */
+export type ValueKind = 'none' | 'text' | 'words' | 'list' | 'file' | 'netns' | 'expression';
 
 /** An option as a shell sees it. */
 export interface ShellOption {
@@ -69,7 +69,12 @@ function completionOf(key: string, row: OptionRow): readonly [ValueKind, readonl
   if (key === 'protonum') return ['words', PROTOCOLS.map((protocol) => protocol.name)];
   if (key === 'netns') return ['netns', []];
   if (row.choices) return [row.value === 'LIST' ? 'list' : 'words', row.choices];
-  return [row.value === 'FILE' ? 'file' : 'text', []];
+  return [kindOf(row.value), []];
+}
+
+/** How a value is completed, by its name. */
+function kindOf(value: string | undefined): ValueKind {
+  return value === 'FILE' ? 'file' : value === 'EXPR' ? 'expression' : 'text';
 }
 
 /** Up to the first full stop, colon or semicolon that ends something; without it. */
@@ -89,19 +94,22 @@ export interface ShellWord {
   /** First sentence of the help. */
   readonly help: string;
   readonly options: readonly Pick<ShellOption, 'names' | 'arg' | 'value' | 'kind' | 'words' | 'help'>[];
-  /** What may follow it, besides options. */
-  readonly operands: readonly string[];
+  /** What may follow it, besides options: one of the words, or all words of an expression. */
+  readonly operands: { readonly kind: 'words' | 'expression'; readonly words: readonly string[] };
 }
 
-export function shellWords(): ShellWord[] {
-  return words().map((row) => ({
+export function shellWords(rows: readonly WordRow[]): ShellWord[] {
+  return rows.map((row) => ({
     name: row.name,
     help: firstSentence(row.help),
     options: [
       ...wordOptions(row),
       { names: ['-h', '--help'], arg: 'none', value: '', kind: 'none', words: [], help: 'Show help' },
     ],
-    operands: row.operands?.kind === 'topic' ? helpTopics() : [],
+    operands: {
+      kind: row.operands?.kind === 'expression' ? 'expression' : 'words',
+      words: row.operands?.kind === 'topic' ? helpTopics() : [],
+    },
   }));
 }
 
@@ -110,7 +118,7 @@ function wordOptions(row: WordRow): ShellWord['options'] {
     names: [...(short === undefined ? [] : [`-${short}`]), `--${name}`],
     arg: value === undefined ? 'none' : 'required',
     value: value ?? '',
-    kind: value === undefined ? 'none' : choices ? 'words' : value === 'FILE' ? 'file' : name === 'netns' ? 'netns' : 'text',
+    kind: value === undefined ? 'none' : choices ? 'words' : name === 'netns' ? 'netns' : kindOf(value),
     words: choices ?? [],
     help: firstSentence(help),
   }));

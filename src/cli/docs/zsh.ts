@@ -1,10 +1,10 @@
 // Completion for zsh, from the rows.
 
 import { COMMANDS, commandNames } from '../command-rows.js';
-import { firstSentence, type ShellOption, type ShellWord, shellOptions, shellWords, topicsOf } from './model.js';
+import { firstSentence, type ShellOption, type ShellWord, shellOptions, topicsOf } from './model.js';
 
 /** The file `_conntrack`, for a folder in $fpath. */
-export function zshCompletion(): string {
+export function zshCompletion(words: readonly ShellWord[]): string {
   const options = shellOptions();
   return `#compdef conntrack
 # Completion of conntrack for zsh. Generated from the option rows.
@@ -15,13 +15,51 @@ _conntrack_netns() {
   compadd -a names
 }
 
+# Asks conntrack what may stand at the end of an expression. $@: the words of it before the one that is begun.
+_conntrack_expression() {
+  local raw=$words[CURRENT] said=$PREFIX typed reply
+  local -a lines found shown
+  local -i size
+  local PATH=\${PATH:+$PATH:}/usr/local/sbin:/usr/sbin:/sbin
+  [[ $compstate[quote] == \\' ]] || said=\${(Q)PREFIX}
+  typed=$said
+  said="\${(j: :)\${(@Q)@}} $said"
+  whence -p conntrack > /dev/null || return 1
+  lines=("\${(@f)$(command conntrack complete-filter -- "$said" 2> /dev/null < /dev/null)}")
+  [[ $lines[1] == filter-words:<-> ]] || return 1
+  size=\${lines[1]#*:}
+  for reply in $lines[2,-1]; do
+    found+=("\${reply%%$'\\t'*}")
+    shown+=("\${(r:20:)reply%%$'\\t'*} \${reply#*$'\\t'}")
+  done
+  if [[ -z $compstate[quote] && $raw == *[\\'\\"]* ]]; then
+    # A quote within the word, as in --filter='tcp and: zsh would put backslashes in its place.
+    typed=\${typed[$#typed-size+1,-1]}
+    [[ -z $SUFFIX && $raw == *"$typed" ]] || return 1
+    [[ $raw == *\\' && -z \${\${raw//[^\\']}//\\'\\'} || $raw == *\\" && -z \${\${raw//[^\\"]}//\\"\\"} ]] && return 1
+    found=("\${raw[1,$#raw-size]}"$^found)
+    IPREFIX= PREFIX=$raw
+    compadd -Q -U -S ' ' -l -d shown -a found
+  else
+    compset -p $(($#PREFIX - size))
+    compset -s $#SUFFIX
+    compadd -M 'm:{[:upper:]_}={[:lower:]-}' -S ' ' -l -d shown -a found
+  fi
+}
+
+# The same where the operands of a word are the expression.
+_conntrack_operands() {
+  local -i last=\${line[(Ie)$words[CURRENT]]}
+  _conntrack_expression "\${(@)line[1,last-1]}"
+}
+
 _conntrack() {
   local command= table=conntrack protocol= word last=
   local -i i at=0 count=0
   local -a specs
   if ((CURRENT > 2)); then
     case $words[2] in
-${shellWords().map(wordSection).join('\n')}
+${words.map(wordSection).join('\n')}
     esac
   fi
   for ((i = 2; i < CURRENT; i++)); do
@@ -44,9 +82,7 @@ ${COMMANDS.map((row) => `      (${[`-${row.letter}*`, ...row.names.map((name) =>
 ${COMMANDS.map((row) => `      ${commandSpec(row)}`).join('\n')}
     )
     if ((CURRENT == 2)) && [[ $PREFIX != -* ]]; then
-      compadd ${shellWords()
-        .map((word) => word.name)
-        .join(' ')}
+      compadd ${words.map((word) => word.name).join(' ')}
     fi
     _arguments -s : $specs
     return
@@ -81,7 +117,9 @@ _conntrack "$@"
 }
 
 function wordSection(word: ShellWord): string {
-  const operands = word.operands.length > 0 ? [quote(`*: :(${word.operands.join(' ')})`)] : [];
+  const { kind, words } = word.operands;
+  const operands =
+    kind === 'expression' ? [quote('*: : _conntrack_operands')] : words.length > 0 ? [quote(`*: :(${words.join(' ')})`)] : [];
   return [
     `      (${word.name})`,
     '        shift words',
@@ -134,6 +172,8 @@ function specs({ names, arg, value, kind, words, help }: ShellWord['options'][nu
     list: `_sequence compadd - ${words.join(' ')}`,
     file: '_files',
     netns: '_conntrack_netns',
+    // The blank: without the options of compadd that _arguments would add.
+    expression: ' _conntrack_expression',
   }[kind];
   const rest = arg === 'none' ? '' : `${arg === 'optional' ? '::' : ':'}${escaped(value)}:${action}`;
   return names.map((name) => quote(`${name}${arg !== 'none' && name.startsWith('--') ? '=' : ''}[${escaped(help)}]${rest}`));

@@ -17,10 +17,18 @@ export interface FilterCompletion {
 /** Characters of which the word at the cursor is made. */
 const PART_OF_WORD = /[A-Za-z0-9_.:/[\]-]*$/;
 
+/** Of a longer word, only the end is looked at: no word is as long. */
+const LONGEST = 1024;
+
+/** What is typed of the word at `cursor`. */
+export function typedAt(text: string, cursor: number): string {
+  return PART_OF_WORD.exec(text.slice(Math.max(0, cursor - LONGEST), cursor))![0];
+}
+
 /** Words that may stand at `cursor`, beginning with what is typed of it. None where the text before is wrong. */
 export function completeFilterText(text: string, cursor: number, options: ParseOptions = {}): readonly FilterCompletion[] {
   const before = text.slice(0, cursor);
-  const typed = PART_OF_WORD.exec(before)![0].toLowerCase().replaceAll('_', '-');
+  const typed = typedAt(text, cursor).toLowerCase().replaceAll('_', '-');
   const found = new Map<string, FilterCompletion>();
   for (const expectation of expectationsAtEnd(before.slice(0, before.length - typed.length), options))
     for (const each of candidates(expectation, options))
