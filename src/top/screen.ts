@@ -133,15 +133,14 @@ export class Screen {
 
   /** The text of a row as drawn, without blanks at its end. */
   row(y: number): string {
-    return this.#text
-      .slice(y * this.columns, (y + 1) * this.columns)
-      .join('')
-      .trimEnd();
+    const row = this.#text.slice(y * this.columns, (y + 1) * this.columns);
+    return row.join('').trimEnd();
   }
 
-  /** The style of a cell as drawn. */
-  styleAt(x: number, y: number): Style {
-    return this.#style[y * this.columns + x]!;
+  /** The cells of a row as drawn; an empty text is the right half of a wide character. */
+  cells(y: number): { readonly text: string; readonly style: Style }[] {
+    const row = y * this.columns;
+    return Array.from({ length: this.columns }, (_, x) => ({ text: this.#text[row + x]!, style: this.#style[row + x]! }));
   }
 
   /** What the terminal needs to show this picture, as one synchronized update; empty if it shows it already. */
@@ -184,7 +183,7 @@ export class Screen {
       const width = this.#text[i + 1] === RIGHT_HALF ? 2 : 1;
       const certain = text.length === 1 && isCertain(text.charCodeAt(0));
       // Where a terminal draws only the left half, the right one shall be blank.
-      out += certain || width === 1 ? text : `  \x1b[2D${text}`;
+      out += certain || width === 1 ? text : `  \x1b[${x + 1}G${text}`;
       // Behind the last column, terminals differ too.
       if (certain && x + width < this.columns) this.#pen.advance(width);
       else this.#pen.loseColumn();

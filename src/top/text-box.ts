@@ -91,7 +91,7 @@ export class TextBox {
   /** Replaces everything, as a completion does. A cursor inside a grapheme goes to its end. */
   set(text: string, cursor = text.length): void {
     const before = harmless(text.slice(0, cursor)).length;
-    this.#text = harmless(text).slice(0, TEXT_LIMIT);
+    this.#text = harmless(text.slice(0, TEXT_LIMIT));
     this.#cursor = this.#boundary((at) => at >= before);
   }
 
@@ -132,7 +132,8 @@ export class TextBox {
     }
     const cursor = starts.indexOf(this.#cursor);
     const total = columns.at(-1)!;
-    let first = Math.min(starts.findIndex((start) => start >= this.#scroll) >>> 0, cursor);
+    let first = cursor;
+    while (first > 0 && starts[first - 1]! >= this.#scroll) first--;
     // The cursor needs a column, also behind the text.
     while (first < cursor && columns[cursor]! - columns[first]! >= width) first++;
     while (first > 0 && total - columns[first - 1]! < width) first--;

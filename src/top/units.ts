@@ -58,20 +58,20 @@ export function percent(part: Measured, whole: number, decimals: 0 | 1 = 0): str
 
 const LEVELS = { unicode: [...'▁▂▃▄▅▆▇█'], ascii: [...'.:-=+*#%'] } as const;
 
-/** The last `width` values as bars of 8 heights, the newest on the right; a blank for what is not known. Exactly `width` columns. */
-export function sparkline(
-  values: readonly Measured[],
-  width: number,
-  charset: 'unicode' | 'ascii',
-  most = largest(values),
-): string {
+/**
+ * The last `width` values as bars of 8 heights, the newest on the right and the largest full, unless `most` says what is; a blank for what
+ * is not known. Exactly `width` columns.
+ */
+export function sparkline(values: readonly Measured[], width: number, charset: 'unicode' | 'ascii', most?: number): string {
   const levels = LEVELS[charset];
-  let line = '';
-  for (const value of values.slice(Math.max(values.length - width, 0))) {
-    const height = isKnown(value) && most > 0 ? Math.round((value / most) * (levels.length - 1)) : 0;
-    line += isKnown(value) ? levels[Math.min(height, levels.length - 1)]! : ' ';
-  }
-  return line.slice(0, width).padStart(width);
+  const seen = values.slice(Math.max(values.length - width, 0));
+  const full = most ?? largest(seen);
+  const bar = (value: Measured) => {
+    if (!isKnown(value)) return ' ';
+    const height = full > 0 ? Math.round((value / full) * (levels.length - 1)) : 0;
+    return levels[Math.min(height, levels.length - 1)]!;
+  };
+  return seen.map(bar).join('').padStart(width);
 }
 
 /** `[####----]`: full from 1 on. Exactly `width` columns, at least the brackets. */
