@@ -11,7 +11,7 @@ export const TEXT_LIMIT = 4096;
 const HISTORY_LIMIT = 100;
 
 /** Where the cursor can go: one grapheme to a side, to the beginning of the word before it, to an end. */
-export type Place = 'left' | 'right' | 'word' | 'start' | 'end';
+export type CursorPlace = 'left' | 'right' | 'word' | 'start' | 'end';
 
 /** What is seen of a box: a text of at most the width asked for, and the column of the cursor in it. */
 export interface TextBoxView {
@@ -96,12 +96,12 @@ export class TextBox {
   }
 
   /** Deletes what is between the cursor and another place. */
-  deleteTo(place: Place): void {
+  deleteTo(place: CursorPlace): void {
     const [from, to] = [this.#cursor, this.#at(place)].sort((a, b) => a - b) as [number, number];
     this.set(this.#text.slice(0, from) + this.#text.slice(to), from);
   }
 
-  moveTo(place: Place): void {
+  moveTo(place: CursorPlace): void {
     this.#cursor = this.#at(place);
   }
 
@@ -143,7 +143,7 @@ export class TextBox {
     return { text: graphemes.slice(first, end).join(''), cursor: columns[cursor]! - columns[first]! };
   }
 
-  #at(place: Place): number {
+  #at(place: CursorPlace): number {
     const before = this.#text.slice(0, this.#cursor);
     if (place === 'start') return 0;
     if (place === 'end') return this.#text.length;
