@@ -10,6 +10,8 @@ import { Screen } from './screen.js';
 import { BOLD, COLORS, DIM, REVERSE, type Style, styleChange, UNDERLINE } from './style.js';
 import { textWidth } from './width.js';
 
+type Emulator = InstanceType<typeof xterm.Terminal>;
+
 const BEGIN = '\x1b[?2026h';
 const END = '\x1b[?2026l';
 
@@ -261,36 +263,44 @@ test('a terminal that takes the frames shows the pictures', async () => {
         const frame = screen.frame();
         assertHarmless(frame);
         await written(emulator, frame);
-        for (let y = 0; y < 5; y++) assertRow(screen, emulator, y);
+        for (let y = 0; y < 5; y++) await assertRow(screen, emulator, y);
         if (cursor) assert.deepEqual([emulator.buffer.active.cursorX, emulator.buffer.active.cursorY], cursor);
       }
       emulator.dispose();
     }),
-    { numRuns: Number(process.env['SCREEN_RUNS'] ?? 800), seed: seedFromEnvironment(20261) },
+    { numRuns: Number(process.env['SCREEN_RUNS'] ?? 400), seed: seedFromEnvironment(20261) },
   );
 });
 
-function written(emulator: InstanceType<typeof xterm.Terminal>, text: string): Promise<void> {
+function written(emulator: Emulator, text: string): Promise<void> {
   return new Promise((resolve) => emulator.write(text, resolve));
 }
 
-/** What the emulator shows in a row is what was drawn. Where it knows an older Unicode, a wide character and its blank are enough. */
-function assertRow(screen: Screen, emulator: InstanceType<typeof xterm.Terminal>, y: number): void {
+/** What the emulator shows in a row is what was drawn. */
+async function assertRow(screen: Screen, emulator: Emulator, y: number): Promise<void> {
   const cells = cellsOf(emulator, y);
   const drawn = screen.cells(y);
   for (const [x, { text, style }] of drawn.entries()) {
     const cell = cells[x]!;
     const where = `cell ${x} of ${JSON.stringify(drawn.map((each) => each.text))}, shown ${JSON.stringify(cells.map((each) => each.text))}`;
-    if (text === '') assert.equal(cell.text.trim(), '', where);
-    else if (text.length > 1 || !/^[ -~]$/.test(text)) assert.ok(cell.text === text || isSpacing(text, cell.text), where);
-    else assert.equal(cell.text === '' ? ' ' : cell.text, text, where);
-    if (cell.width > 0) assert.equal(lookOf(cell), style, where);
+    const shown = cell.text.trim();
+    const character = text === '' ? drawn[x - 1]!.text : text;
+    // The emulator has an older Unicode: a character for which it has another width may be lost or in pieces, but stays in its cells.
+    if (shown !== text.trim() && !(await isKnown(character))) {
+      assert.ok(character.includes(shown), where);
+      continue;
+    }
+    assert.equal(shown, text.trim(), where);
+    if (cell.width > 0 && (shown !== '' || text === ' ')) assert.equal(lookOf(cell), style, where);
   }
 }
 
-/** A mark that takes a cell of its own in this emulator is overwritten by the next cell, or overwrites its base in the last column. */
-function isSpacing(drawn: string, shown: string): boolean {
-  return [...drawn].length > 1 && shown !== '' && drawn.includes(shown);
+/** Whether the emulator draws a character in one cell of the same width. */
+async function isKnown(character: string): Promise<boolean> {
+  const emulator = new xterm.Terminal({ cols: 20, rows: 1, allowProposedApi: true });
+  await written(emulator, character);
+  const [cell] = cellsOf(emulator, 0);
+  return cell!.text === character && cell!.width === textWidth(character);
 }
 
 const SEQUENCE = new RegExp(`${String.fromCharCode(27)}\\[(?:\\?(?:2026|25)[hl]|[\\d;]*[mHGCDKJ])|\\r`, 'g');
