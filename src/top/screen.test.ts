@@ -53,6 +53,16 @@ suite('frames', () => {
     assert.equal(inside(screen.frame()), '\ra 23b\x1b[6Cc');
   });
 
+  test('a character of uncertain width is jumped over, and what follows it is written again', () => {
+    const screen = shown();
+    screen.put(0, 0, 'a꓇b');
+    assert.equal(inside(screen.frame()), 'a꓇\x1b[3Gb');
+    screen.put(0, 0, 'x꓇y');
+    assert.equal(inside(screen.frame()), '\rx\x1b[Cy');
+    screen.put(1, 0, '\ua4c8');
+    assert.equal(inside(screen.frame()), '\x1b[2G\ua4c8\x1b[3Gy');
+  });
+
   test('a row that becomes blank is erased', () => {
     const screen = shown();
     screen.put(0, 2, 'a long text here');

@@ -184,8 +184,7 @@ export class Screen {
       const certain = text.length === 1 && isCertain(text.charCodeAt(0));
       // Where a terminal draws only the left half, the right one shall be blank.
       out += certain || width === 1 ? text : `  \x1b[${x + 1}G${text}`;
-      // Behind the last column, terminals differ too.
-      if (certain && x + width < this.columns) this.#pen.advance(width);
+      if (certain) this.#pen.advance(width);
       else this.#pen.loseColumn();
       if (!certain) spoiled = x + width;
     }

@@ -132,7 +132,7 @@ export class Terminal {
   }
 
   /** The same for a process that ends before anything else can happen. Blocks until the terminal has taken it. */
-  #leaveNow(): void {
+  readonly #leaveNow = (): void => {
     if (this.#entered) {
       this.#entered = false;
       this.#streams.writeNow(LEAVE);
@@ -140,7 +140,7 @@ export class Terminal {
     }
     this.#close();
     this.#release(1);
-  }
+  };
 
   /** From here on nothing is drawn and nothing is asked. */
   #close(): void {
@@ -159,30 +159,27 @@ export class Terminal {
   #listen(how: 'on' | 'off'): void {
     const { input, output, host } = this.#streams;
     input[how]('data', this.#onData);
-    input[how]('end', this.#onGone);
-    input[how]('close', this.#onGone);
+    input[how]('end', this.#gone);
+    input[how]('close', this.#gone);
     for (const signal of ENDING_SIGNALS) host[how](signal, this.#onEndingSignal);
     host[how]('SIGTSTP', this.#onStop);
-    host[how]('SIGCONT', this.#onContinue);
+    host[how]('SIGCONT', this.#continue);
     host[how]('SIGWINCH', this.#onResize);
     // Node.js then does what it does with such an error, on a restored screen.
-    host[how]('uncaughtExceptionMonitor', this.#onLastMoment);
-    host[how]('exit', this.#onLastMoment);
+    host[how]('uncaughtExceptionMonitor', this.#leaveNow);
+    host[how]('exit', this.#leaveNow);
     if (how === 'off') return; // errors that come late have a listener still
     input.on('error', this.#onError);
     output.on('error', this.#onError);
   }
 
   readonly #onData = (bytes: Uint8Array): void => this.#dispatch(this.#parser.push(bytes, performance.now()));
-  readonly #onGone = (): void => this.#gone();
   readonly #onError = (error: NodeJS.ErrnoException): void => {
     if (error.code !== 'EIO' && error.code !== 'EPIPE') this.#reject(error);
     this.#gone();
   };
   readonly #onEndingSignal = (_: NodeJS.Signals, number: number): void => void this.end(128 + number);
   readonly #onStop = (): void => void this.#suspend(this.#streams.host.pid);
-  readonly #onContinue = (): void => this.#continue();
-  readonly #onLastMoment = (): void => this.#leaveNow();
 
   readonly #onResize = (): void => {
     if (this.#state !== 'open') return;
@@ -191,11 +188,11 @@ export class Terminal {
     this.draw();
   };
 
-  #gone(): void {
+  readonly #gone = (): void => {
     if (this.#state === 'ended') return;
     this.#close();
     this.#release(GONE);
-  }
+  };
 
   #dispatch(events: readonly TerminalInput[]): void {
     for (const event of events) {
@@ -220,16 +217,16 @@ export class Terminal {
     host.off('SIGTSTP', this.#onStop); // back to what the signal does by itself
     host.kill(target, 'SIGTSTP');
     // The next thing that happens here is SIGCONT, unless the kernel did not stop a group that no shell would continue.
-    this.#suspendTimer = setTimeout(this.#onContinue, NOT_SUSPENDED);
+    this.#suspendTimer = setTimeout(this.#continue, NOT_SUSPENDED);
   }
 
   /** After SIGCONT: also after a SIGSTOP that nobody can catch, when a shell has had the terminal. */
-  #continue(): void {
+  readonly #continue = (): void => {
     clearTimeout(this.#suspendTimer);
     if (this.#state === 'suspended') this.#streams.host.on('SIGTSTP', this.#onStop);
     else if (this.#state !== 'open' || !this.#setRaw(false)) return;
     this.#enter();
-  }
+  };
 
   /** @returns false if the terminal is gone. */
   #setRaw(raw: boolean): boolean {
@@ -249,7 +246,7 @@ export class Terminal {
       if (this.#pending === 0 && this.#state === 'open') this.#pace.taken();
       taken?.();
     });
-    if (this.#pending > 0) this.#pace.busy();
+    this.#pace.busy();
   }
 
   #writeFrame(): void {
