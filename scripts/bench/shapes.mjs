@@ -1,5 +1,5 @@
 // Lists of tables of other shapes than the mixed one, each compared with the reference, and where useful also with a process that dumps
-// the table and discards it, and with `-L -f ipv4`. Includes the executable if it has been built.
+// the table and discards it, and with `-L -f ipv4`; filters in text compared with options. Includes the executable if it has been built.
 
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -39,6 +39,16 @@ const CASES = [
   { name: '-L -m 2 (1 %)', shape: 'marked', args: ['-L', '-m', '2'], limit: 1.8, executable: 1.4 },
   { name: '-L -u EXPECTED (none)', shape: 'marked', args: ['-L', '-u', 'EXPECTED'], limit: 1.5, executable: 1.1 },
 ];
+/** A filter in text, against the options that say the same. */
+const EXPRESSIONS = [
+  {
+    name: '-L --filter, against -p tcp --dport 80',
+    shape: 'marked',
+    filter: 'tcp and dst port 80',
+    options: ['-p', 'tcp', '--dport', '80'],
+    limit: 1.1,
+  },
+];
 /** Flows of a host, where they are few and where all are of it: a dump for each of its four ends, against one dump. */
 const HOSTS = [
   { name: 'a host of few flows, against one dump', shape: 'ipv4', address: '10.0.3.7', limit: 0.5 },
@@ -50,10 +60,10 @@ const SMALL_FLOWS = 30;
 
 /** @returns cases, as `compare` makes them */
 export async function measureShapes({ file, flows, pairs, patience }) {
-  const measured = { count: pairs, patience: patience / (CASES.length * 2) };
+  const measured = { count: pairs, patience: patience / ((CASES.length + EXPRESSIONS.length) * 2) };
   const cases = [];
   let loaded;
-  for (const row of [...CASES, ...HOSTS]) {
+  for (const row of [...CASES, ...EXPRESSIONS, ...HOSTS]) {
     if (row.shape !== loaded) {
       console.error(`loading ${flows.toLocaleString('en')} flows: ${row.shape}`);
       writeFlows(file, flows, row.shape);
@@ -61,6 +71,7 @@ export async function measureShapes({ file, flows, pairs, patience }) {
       loaded = row.shape;
     }
     if (row.address) cases.push(compareDumps(row, pairs));
+    else if (row.filter) cases.push(compareFilter(row, measured));
     else cases.push(...compareCase(row, measured));
   }
   flush();
@@ -90,6 +101,14 @@ function compareCase({ name, args, limit, executable = limit, against = [], proc
       compare({ ...measured, name: `${name}, against ${other.name}`, limit, reference: on(other.argv), ours: on(list) }),
     ),
   ];
+}
+
+/** A list by a filter in text, against the same list by options. */
+function compareFilter({ name, filter, options, limit }, measured) {
+  const byOptions = ours(['-L', ...options]);
+  const byText = ours(['-L', '--filter', filter]);
+  checkCount(name, byOptions, byText);
+  return compare({ ...measured, name, limit, reference: { argv: byOptions }, ours: { argv: byText } });
 }
 
 /** A list of a host as the library makes it, against one dump; in one process, since its start would hide the difference. */
