@@ -8,6 +8,7 @@ export type { FilterInput } from '../ctnetlink/filter/object-input.js';
 export { NetworkNamespace, readIn } from '../wire/netns.js';
 export { listNamespaces, type NamespaceList } from '../wire/netns-list.js';
 export { type Program, ProgramNames } from '../wire/program-names.js';
+export { asksKernel } from '../wire/socket.js';
 export type {
   CallOptions,
   CreateOptions,

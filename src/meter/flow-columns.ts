@@ -2,7 +2,7 @@
 // of the flow. Outside the collector's reach; no object per flow.
 
 // Flags of a flow.
-/** Its counters have been read, or were seen to begin at 0. */
+/** Its counters have been read. */
 export const READ = 1;
 /** Its rates are known: they need two readings. */
 export const RATED = 2;
@@ -14,6 +14,8 @@ export const OFFLOADED = 16;
 export const BORN = 32;
 /** It is offloaded and its counters stand still: whoever forwards its packets does not count them. */
 export const BLIND = 64;
+/** Its beginning was seen, so its counters began at 0; whether it has any is not known yet. */
+export const SEEN = 128;
 
 const FIRST_CAPACITY = 1024;
 const GROWTH = 1.25;
@@ -28,7 +30,7 @@ export class FlowColumns {
   /** Flows are numbered as they are met, and no number is given twice within 4 billion flows. */
   serial = new Uint32Array(FIRST_CAPACITY);
   /** Index of its table. */
-  table = new Uint16Array(FIRST_CAPACITY);
+  table = new Uint32Array(FIRST_CAPACITY);
   protonum = new Uint8Array(FIRST_CAPACITY);
   flags = new Uint8Array(FIRST_CAPACITY);
   /** Sweeps in a row in which its counters stood still, at most 255. */
@@ -121,7 +123,7 @@ export class FlowColumns {
     const floats = (column: Float32Array) => copyInto(new Float32Array(capacity), column);
     this.record = ints(this.record);
     this.serial = words(this.serial);
-    this.table = copyInto(new Uint16Array(capacity), this.table);
+    this.table = words(this.table);
     this.protonum = bytes(this.protonum);
     this.flags = bytes(this.flags);
     this.still = bytes(this.still);

@@ -31,6 +31,7 @@ import {
   seriesValues,
 } from './meter-sample.js';
 import { MeteredNamespace } from './metered-namespace.js';
+import { addCounts, noCounts } from './metered-table.js';
 import type { Notice } from './notices.js';
 import { processorTime } from './processor-time.js';
 import { Selections, sumGroups } from './selection.js';
@@ -79,13 +80,15 @@ export class FlowMeter implements AsyncIterable<MeterSample>, AsyncDisposable, D
   readonly #readers = new Set<() => void>();
   #wake: (() => void) | undefined;
   #timer: NodeJS.Timeout | undefined;
-  /** What unties the meter from its namespaces and the signal. */
-  readonly #ties: (() => void)[] = [];
+  /** What unties the meter from its namespaces and the signal, by name. */
+  readonly #ties = new Map<string, () => void>();
+  /** What was counted in namespaces that went away. */
+  readonly #left = noCounts();
   #failure: { readonly reason: unknown } | undefined;
   #closed = false;
   #running: Promise<void> = Promise.resolve();
 
-  private constructor({ filter, interval = DEFAULT_INTERVAL, share = DEFAULT_SHARE, signal }: MeterOptions) {
+  private constructor({ filter, interval = DEFAULT_INTERVAL, share = DEFAULT_SHARE, signal }: MeterOptions, now: () => number) {
     this.#scope = readFilter(filter ?? {});
     if (!isConstant(this.#scope))
       throw new ValueError(
@@ -94,20 +97,25 @@ export class FlowMeter implements AsyncIterable<MeterSample>, AsyncDisposable, D
       );
     checkNumber('interval', interval, LEAST_INTERVAL, MOST_INTERVAL);
     checkNumber('share', share, LEAST_SHARE, 1);
-    const began = performance.now();
-    this.#store = new FlowStore(() => performance.now() - began);
+    const began = now();
+    this.#store = new FlowStore(() => now() - began);
     this.#selections = new Selections(this.#store);
     this.#held = new HeldFlows(this.#store);
     this.#pace = new MeterPace(interval, share);
     this.#signal = signal;
   }
 
-  /** Settles with the first lists. @internal */
-  static async open(namespaces: Iterable<readonly [string, Conntrack]>, options: MeterOptions): Promise<FlowMeter> {
-    const meter = new FlowMeter(options);
+  /** Settles with the first lists. `now`: milliseconds of a clock that nobody sets. @internal */
+  static async open(
+    namespaces: Iterable<readonly [string, Conntrack]>,
+    options: MeterOptions,
+    now = () => performance.now(),
+  ): Promise<FlowMeter> {
+    const meter = new FlowMeter(options, now);
     try {
       for (const [name, conntrack] of namespaces) await meter.add(name, conntrack);
       await meter.#takeSample();
+      meter.#check();
     } catch (error) {
       meter.close();
       throw error;
@@ -153,26 +161,47 @@ export class FlowMeter implements AsyncIterable<MeterSample>, AsyncDisposable, D
 
   /** Adds a namespace; settles with its first list. @throws ValueError for a name that is taken; what `watch` throws */
   async add(name: string, conntrack: Conntrack): Promise<void> {
-    if (this.#namespaces.some((namespace) => namespace.name === name))
-      throw new ValueError(`the meter has a namespace ${show(name)} already`);
+    this.#check();
+    if (this.#ties.has(name)) throw new ValueError(`the meter has a namespace ${show(name)} already`);
     const session = sessionOf(conntrack);
     const namespace = new MeteredNamespace(name, session, this.#store, this.#scope, this.#signal);
-    const fail = (reason: unknown) => this.#fail(reason);
+    let end: (reason: unknown) => void = () => {};
+    const ended = new Promise<never>((_, reject) => {
+      end = reject;
+    });
+    const fail = (reason: unknown) => {
+      end(reason);
+      this.#fail(reason);
+    };
     try {
-      session.attach({ end: fail, onEnd: (untie) => this.#ties.push(untie) }, { signal: this.#signal });
-      await namespace.start(fail);
+      session.attach(
+        {
+          end: fail,
+          onEnd: (untie) =>
+            this.#ties.set(name, () => {
+              untie();
+              namespace.close();
+              end(this.#failure ? this.#failure.reason : closedError());
+            }),
+        },
+        { signal: this.#signal },
+      );
+      await Promise.race([namespace.start(fail), ended]);
+      this.#namespaces.push(namespace);
     } catch (error) {
+      this.remove(name);
       namespace.close();
       throw error;
     }
-    this.#namespaces.push(namespace);
   }
 
   /** Leaves a namespace, whose flows are forgotten. Unknown names are ignored. */
   remove(name: string): void {
+    this.#ties.get(name)?.();
+    this.#ties.delete(name);
     const index = this.#namespaces.findIndex((namespace) => namespace.name === name);
     const [namespace] = index < 0 ? [] : this.#namespaces.splice(index, 1);
-    namespace?.close();
+    if (namespace) addCounts(this.#left, namespace.counts);
   }
 
   /** Flows with their rates, the fastest first. @throws ValueError, FilterError, ClosedError */
@@ -202,12 +231,13 @@ export class FlowMeter implements AsyncIterable<MeterSample>, AsyncDisposable, D
     const sums = await sumGroups(this.#store, table, selection);
     const order = sortGroups(sums, table, table, sort, reverse);
     const shown = order.slice(offset, offset + limit);
+    const { groups: _, ...totals } = otherGroups(sums, [...order, REST]);
     const rest = [...order.slice(0, offset), ...order.slice(offset + limit), ...(sums.flows[REST]! > 0 ? [REST] : [])];
     return {
       sample,
       total: this.#store.columns.count,
-      matched: selection.slots.length,
-      totals: totalsOf(selection.totals),
+      matched: totals.flows,
+      totals,
       groups: shown.map((group) => groupAt(this.#store, sums, table, table, group)),
       count: order.length,
       other: otherGroups(sums, rest),
@@ -252,8 +282,7 @@ export class FlowMeter implements AsyncIterable<MeterSample>, AsyncDisposable, D
     if (this.#closed) return;
     this.#closed = true;
     clearInterval(this.#timer);
-    for (const namespace of this.#namespaces) namespace.close();
-    for (const untie of this.#ties) untie();
+    for (const untie of this.#ties.values()) untie();
     this.#wake?.();
     this.#wakeReaders();
   }
@@ -271,7 +300,7 @@ export class FlowMeter implements AsyncIterable<MeterSample>, AsyncDisposable, D
   /** @throws ClosedError, or why the meter has ended */
   #check(): void {
     if (this.#failure) throw this.#failure.reason;
-    if (this.#closed) throw new ClosedError('this meter is closed');
+    if (this.#closed) throw closedError();
   }
 
   #fail(reason: unknown): void {
@@ -283,6 +312,12 @@ export class FlowMeter implements AsyncIterable<MeterSample>, AsyncDisposable, D
   #wakeReaders(): void {
     for (const wake of this.#readers) wake();
     this.#readers.clear();
+  }
+
+  /** Lists all namespaces now, whatever the pace. @internal */
+  async sweep(): Promise<void> {
+    for (const namespace of [...this.#namespaces]) await namespace.sweep();
+    await this.#takeSample();
   }
 
   async #run(): Promise<void> {
@@ -307,7 +342,9 @@ export class FlowMeter implements AsyncIterable<MeterSample>, AsyncDisposable, D
       const last = Math.max(0, ...this.#namespaces.map(({ sweptAt }) => sweptAt));
       // Several namespaces take turns: each is listed as often as one alone would be, if that can be afforded.
       const turn =
-        this.#pace.affordable > this.#pace.interval ? this.#pace.affordable : this.#pace.interval / this.#namespaces.length;
+        this.#pace.affordable > this.#pace.interval
+          ? this.#pace.affordable
+          : this.#pace.interval / Math.max(1, this.#namespaces.length);
       return last + turn - this.#store.now;
     };
     for (let wait = left(); wait > 0 && !this.#closed; wait = left())
@@ -332,7 +369,7 @@ export class FlowMeter implements AsyncIterable<MeterSample>, AsyncDisposable, D
   }
 
   async #takeSample(): Promise<void> {
-    for (const namespace of this.#namespaces) await namespace.look();
+    for (const namespace of [...this.#namespaces]) await namespace.look();
     const before = this.#sample;
     const { now } = this.#store;
     const seconds = before ? (now - this.#sampledAt) / 1000 : 0;
@@ -341,7 +378,7 @@ export class FlowMeter implements AsyncIterable<MeterSample>, AsyncDisposable, D
     const cost = time - this.#processorTime;
     this.#processorTime = time;
     const namespaces = this.#namespaces.map((namespace) => namespaceSample(namespace, now));
-    const counted = countedBy(this.#namespaces);
+    const counted = countedBy([this.#left, ...this.#namespaces.map(({ counts }) => counts)]);
     this.#sample = {
       number: (before?.number ?? 0) + 1,
       at: Date.now(),
@@ -370,7 +407,7 @@ export class FlowMeter implements AsyncIterable<MeterSample>, AsyncDisposable, D
       if (!table) continue;
       const sums = await sumGroups(this.#store, table, selection);
       table.history.add(this.#store.now, sums.rates());
-      table.compact(sums.flows);
+      table.compact();
     }
   }
 
@@ -382,4 +419,8 @@ export class FlowMeter implements AsyncIterable<MeterSample>, AsyncDisposable, D
       this.#fail(error);
     }
   }
+}
+
+function closedError(): ClosedError {
+  return new ClosedError('this meter is closed');
 }

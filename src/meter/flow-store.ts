@@ -1,6 +1,8 @@
 // FlowStore: all flows of a meter, of one network namespace or several: their columns, the groupings in use, and flows as objects.
 
+import { S } from '../ctnetlink/fields.js';
 import { type Flow, FlowReader } from '../ctnetlink/flow.js';
+import { FlowViews } from '../ctnetlink/flow-message.js';
 import { createFlowView, type View } from '../ctnetlink/view.js';
 import { ValueError } from '../errors.js';
 import type { TimeSlice } from '../library/index.js';
@@ -54,7 +56,7 @@ interface OpenGrouping {
 
 export class FlowStore {
   readonly columns = new FlowColumns();
-  /** By index; namespaces that went away leave a hole. */
+  /** By index, which is not given again: namespaces that went away leave a hole. */
   readonly tables: (MeteredTable | undefined)[] = [];
   /** By their place in the columns. */
   readonly groups: (GroupTable | undefined)[] = [];
@@ -62,6 +64,7 @@ export class FlowStore {
   readonly #now: () => number;
   readonly #reader = new FlowReader();
   readonly #view = createFlowView();
+  readonly #views = new FlowViews();
 
   /** `now`: milliseconds of the meter's clock. */
   constructor(now: () => number) {
@@ -78,6 +81,13 @@ export class FlowStore {
     if (record === 0) return false;
     const table = this.tables[this.columns.table[slot]!];
     return table?.tracker.read(record, view) ?? false;
+  }
+
+  /** The flow of a slot, whose message `view` has, with the counters and the start that messages of events lack. */
+  completed(slot: number, view: View): View {
+    const counters = view.has(S.bytesOriginal) || (this.columns.flags[slot]! & READ) === 0;
+    const start = view.has(S.timestampStart) || this.#startOf(slot) === 0n;
+    return counters && start ? view : this.#views.of(this.#flowOf(slot, view));
   }
 
   /** Calls `visit` with every slot that has a flow; others have their turn meanwhile. */
@@ -129,10 +139,9 @@ export class FlowStore {
     if (!this.read(slot, view)) return undefined;
     const { columns } = this;
     const flags = columns.flags[slot]!;
-    const flow = this.#reader.read(view);
+    const flow = this.#flowOf(slot, view);
     const table = this.tables[columns.table[slot]!]!;
-    const start = table.tracker.startOf(columns.record[slot]!);
-    completeFlow(flow, columns, slot, start);
+    const start = this.#startOf(slot);
     const age = start !== 0n ? Number(BigInt(Date.now()) * 1_000_000n - start) / 1e9 : Date.now() / 1000 - columns.born[slot]!;
     const known = (flags & READ) !== 0;
     const rated = (flags & RATED) !== 0 && (flags & BLIND) === 0;
@@ -152,6 +161,18 @@ export class FlowStore {
       ...(known ? { idle: ((this.now - columns.moved[slot]!) >>> 0) / 1000 } : {}),
       counters: !known ? 'none' : flags & BLIND ? 'offloaded' : 'kernel',
     };
+  }
+
+  #startOf(slot: number): bigint {
+    const { record, table } = this.columns;
+    return this.tables[table[slot]!]!.tracker.startOf(record[slot]!);
+  }
+
+  /** The flow of a slot with the newest counters known. `view` has its message. */
+  #flowOf(slot: number, view: View): Flow {
+    const flow = this.#reader.read(view);
+    completeFlow(flow, this.columns, slot, this.#startOf(slot));
+    return flow;
   }
 
   #openGrouping(grouping: Grouping, slice: TimeSlice): OpenGrouping {

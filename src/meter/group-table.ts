@@ -116,10 +116,10 @@ export class GroupTable {
     return this.#index.keyOf(group);
   }
 
-  /** Puts a flow where it belongs. A message that does not say where changes nothing. */
-  join(slot: number, view: View, table: number, isNew: boolean): void {
+  /** Puts a flow where it belongs. A message that does not say where changes nothing, unless it is complete. */
+  join(slot: number, view: View, table: number, complete: boolean): void {
     const { from, read } = this.grouping;
-    if (!isNew && (from === undefined || !hasAny(view, from))) return;
+    if (!complete && (from === undefined || !hasAny(view, from))) return;
     read(view, table, this.#key);
     const group = this.#index.numberOf(this.#key);
     if (this.#index.capacity > this.#counted.begun.length) this.#counted = grown(this.#counted, this.#index.capacity);
@@ -140,18 +140,17 @@ export class GroupTable {
     counted.packetsReply[group]! += packetsReply;
   }
 
-  /**
-   * Forgets groups without flows, if they are many; what was counted for them is counted for the rest. `flows`: flows by group.
-   */
-  compact(flows: Float64Array): void {
+  /** Forgets groups without flows, if they are many; what was counted for them is counted for the rest. */
+  compact(): void {
     const { end } = this;
-    let alive = 0;
-    for (let group = 1; group < end; group++) if (flows[group]! > 0) alive++;
-    if (end < MANY_GROUPS || 2 * alive > end) return;
+    if (end < MANY_GROUPS) return;
+    const has = this.#haveFlows();
+    const alive = has.reduce((count, one) => count + one, 0);
+    if (2 * alive > end) return;
     const index = new GroupIndex(this.grouping);
     const before = this.#counted;
     const numbers = new Int32Array(end);
-    for (let group = 1; group < end; group++) if (flows[group]! > 0) numbers[group] = index.numberOf(this.#index.keyOf(group));
+    for (let group = 1; group < end; group++) if (has[group] === 1) numbers[group] = index.numberOf(this.#index.keyOf(group));
     const counted = newCounted(index.capacity);
     for (const name of COUNTED) for (let group = 0; group < end; group++) counted[name][numbers[group]!]! += before[name][group]!;
     const { column } = this;
@@ -160,6 +159,15 @@ export class GroupTable {
     this.#counted = counted;
     this.history.renumber(numbers);
     this.generation++;
+  }
+
+  /** By group, 1 where it has flows now. */
+  #haveFlows(): Uint8Array {
+    const has = new Uint8Array(this.end);
+    const { record, end } = this.#columns;
+    const { column } = this;
+    for (let slot = 1; slot < end; slot++) if (record[slot] !== 0) has[column[slot]!] = 1;
+    return has;
   }
 
   /** Frees its column. */

@@ -4,6 +4,7 @@ import { IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, IPPROTO_UDP } from '../ctnet
 import { type FlowColumns, UNREPLIED } from './flow-columns.js';
 import type { BothWays } from './flow-store.js';
 import type { KernelCounts, MeteredNamespace, TrackingSysctls } from './metered-namespace.js';
+import type { Counts } from './metered-table.js';
 import type { Notice } from './notices.js';
 import type { SeriesValues } from './series.js';
 
@@ -95,8 +96,8 @@ export function namespaceSample(namespace: MeteredNamespace, now: number): Names
 }
 
 /** Sums since the meter was opened. */
-export function countedBy(namespaces: readonly MeteredNamespace[]): MeterSample['counted'] {
-  const sum = (name: keyof MeteredNamespace['counts']) => namespaces.reduce((total, { counts }) => total + counts[name], 0);
+export function countedBy(all: readonly Counts[]): MeterSample['counted'] {
+  const sum = (name: keyof Counts) => all.reduce((total, counts) => total + counts[name], 0);
   return {
     begun: sum('begun'),
     ended: sum('ended'),
@@ -126,7 +127,11 @@ export function countFlows(columns: FlowColumns): Pick<MeterSample, 'unreplied' 
 /** The entries of all namespaces, the limit of the fullest, and when the first will be full. */
 export function fillOf(namespaces: readonly NamespaceSample[]): Pick<MeterSample, 'entries' | 'maxEntries' | 'full'> {
   const share = ({ entries, maxEntries }: NamespaceSample) => (maxEntries ? entries / maxEntries : 0);
-  const { maxEntries } = namespaces.reduce((most, next) => (share(next) > share(most) ? next : most));
+  const fullest = namespaces.reduce<NamespaceSample | undefined>(
+    (most, next) => (!most || share(next) > share(most) ? next : most),
+    undefined,
+  );
+  const maxEntries = fullest?.maxEntries;
   const full = namespaces.reduce((least, next) => Math.min(least, next.full ?? least), Number.POSITIVE_INFINITY);
   return {
     entries: namespaces.reduce((sum, { entries }) => sum + entries, 0),

@@ -5,8 +5,8 @@ import { FlowReader } from '../ctnetlink/flow.js';
 import { toFlowKey } from '../ctnetlink/new-flow.js';
 import { CPU_STATISTICS } from '../ctnetlink/statistics.js';
 import type { View } from '../ctnetlink/view.js';
-import { type EventWatch, isTracking, readIn, type Session, type Signal } from '../library/index.js';
-import { BLIND, READ } from './flow-columns.js';
+import { asksKernel, type EventWatch, isTracking, readIn, type Session, type Signal } from '../library/index.js';
+import { BLIND, READ, SEEN } from './flow-columns.js';
 import type { FlowStore } from './flow-store.js';
 import { Forecast } from './forecast.js';
 import { type Counts, MeteredTable } from './metered-table.js';
@@ -51,6 +51,7 @@ export class MeteredNamespace {
   #kernelCpus: Uint32Array[] = [];
   #tracking: boolean | undefined;
   #lookedAt = Number.NEGATIVE_INFINITY;
+  #closed = false;
   readonly #session: Session;
   readonly #store: FlowStore;
   readonly #watch: EventWatch;
@@ -59,8 +60,7 @@ export class MeteredNamespace {
   constructor(name: string, session: Session, store: FlowStore, filter: FlowFilter, signal: Signal | undefined) {
     this.#session = session;
     this.#store = store;
-    const free = store.tables.indexOf(undefined);
-    const index = free < 0 ? store.tables.length : free;
+    const index = store.tables.length;
     this.table = new MeteredTable(name, index, store.columns, store.groups, () => this.#watch.known);
     this.#watch = session.watch(
       { signal },
@@ -120,6 +120,14 @@ export class MeteredNamespace {
 
   /** Asks the kernel for what belongs to the table as a whole. */
   async look(): Promise<void> {
+    try {
+      await this.#look();
+    } catch (error) {
+      if (!this.#closed) throw error;
+    }
+  }
+
+  async #look(): Promise<void> {
     const { entries, maxEntries } = this.#session.table.count();
     this.entries = entries;
     this.maxEntries = maxEntries;
@@ -134,9 +142,10 @@ export class MeteredNamespace {
     });
     if (this.#store.now - this.#lookedAt < CIRCUMSTANCES_KEPT) return;
     this.#lookedAt = this.#store.now;
-    const { namespace } = this.#session.table.place;
+    const { namespace, transport } = this.#session.table.place;
     const sysctl = (name: string) => {
-      const text = readIn(namespace, `/proc/sys/net/netfilter/nf_conntrack_${name}`);
+      // With a substitute for the kernel, those of this system say nothing.
+      const text = asksKernel(transport) ? readIn(namespace, `/proc/sys/net/netfilter/nf_conntrack_${name}`) : undefined;
       return text === undefined ? undefined : Number(text);
     };
     this.sysctls = { acct: sysctl('acct'), events: sysctl('events'), timestamp: sysctl('timestamp') };
@@ -148,19 +157,21 @@ export class MeteredNamespace {
     const { columns } = this.#store;
     let flows = 0;
     let read = 0;
+    let blank = 0;
     let blind = 0;
     for (let slot = 1; slot < columns.end; slot++) {
       if (columns.record[slot] === 0 || columns.table[slot] !== this.table.index) continue;
       flows++;
       const flags = columns.flags[slot]!;
       if (flags & READ) read++;
+      else if ((flags & SEEN) === 0) blank++;
       if (flags & BLIND) blind++;
     }
     const dropped = this.kernel.drop + this.kernel.earlyDrop;
     const since = dropped - this.#dropped;
     this.#dropped = dropped;
     const { entries, maxEntries, lost, repaired } = this;
-    const rest = { tracking: this.#tracking, flows, read, blind, entries, maxEntries, dropped: since, lost, repaired };
+    const rest = { tracking: this.#tracking, flows, read, blank, blind, entries, maxEntries, dropped: since, lost, repaired };
     const notices = noticesOf({ ...this.sysctls, ...rest, interval, pace });
     return this.#store.tables.length > 1 ? notices.map((notice) => ({ ...notice, netns: this.name })) : notices;
   }
@@ -172,6 +183,7 @@ export class MeteredNamespace {
 
   /** Ends the watch; its flows are no longer in the columns. Idempotent. */
   close(): void {
+    this.#closed = true;
     this.#watch.close();
     if (this.#store.tables[this.table.index] !== this.table) return;
     const { columns } = this.#store;

@@ -6,7 +6,7 @@ import { IPS_ASSURED, IPS_HW_OFFLOAD, IPS_OFFLOAD, IPS_SEEN_REPLY } from '../ctn
 import { ORIGIN_KERNEL, type View } from '../ctnetlink/view.js';
 import type { EntryFollower, TableTracker } from '../library/index.js';
 import { billions } from '../wire/bytes.js';
-import { ASSURED, BLIND, BORN, type FlowColumns, OFFLOADED, RATED, READ, UNREPLIED } from './flow-columns.js';
+import { ASSURED, BLIND, BORN, type FlowColumns, OFFLOADED, RATED, READ, SEEN, UNREPLIED } from './flow-columns.js';
 import type { GroupTable } from './group-table.js';
 
 /** Seconds in which the average follows a new rate to two thirds. */
@@ -33,11 +33,8 @@ export interface Counts {
   packetsReply: number;
 }
 
-export class MeteredTable implements EntryFollower {
-  readonly name: string;
-  /** Its number in the columns. */
-  readonly index: number;
-  readonly counts: Counts = {
+export function noCounts(): Counts {
+  return {
     begun: 0,
     ended: 0,
     unseen: 0,
@@ -47,6 +44,17 @@ export class MeteredTable implements EntryFollower {
     packetsOriginal: 0,
     packetsReply: 0,
   };
+}
+
+export function addCounts(to: Counts, counts: Counts): void {
+  for (const name of Object.keys(to) as (keyof Counts)[]) to[name] += counts[name];
+}
+
+export class MeteredTable implements EntryFollower {
+  readonly name: string;
+  /** Its number in the columns. */
+  readonly index: number;
+  readonly counts = noCounts();
   /** Flows whose counters had changed at the last sweep. */
   movedFlows = 0;
   readonly #columns: FlowColumns;
@@ -100,7 +108,7 @@ export class MeteredTable implements EntryFollower {
       return;
     }
     this.#columns.record[slot] = record;
-    this.#told(slot, view);
+    this.#told(slot, view, false);
   }
 
   listed(record: number, view: View, kept: boolean): void {
@@ -111,7 +119,7 @@ export class MeteredTable implements EntryFollower {
     else if (columns.serial[slot]! >= this.#listSerial) return;
     else if (kept) {
       columns.record[slot] = record;
-      this.#told(slot, view);
+      this.#told(slot, view, true);
     }
     this.measure(slot, view);
   }
@@ -130,30 +138,33 @@ export class MeteredTable implements EntryFollower {
 
   /** Reads the counters of a flow. */
   measure(slot: number, view: View): void {
-    if (!view.has(S.bytesOriginal)) return;
     const columns = this.#columns;
+    if (!view.has(S.bytesOriginal)) {
+      columns.flags[slot]! &= ~SEEN;
+      return;
+    }
     const flags = columns.flags[slot]!;
     const at = this.#at;
     const elapsed = (at - columns.seen[slot]!) >>> 0;
-    if ((flags & RATED) !== 0 && elapsed < TOO_SOON) return;
+    if ((flags & READ) !== 0 && elapsed < TOO_SOON) return;
     const bytesOriginal = columns.bytesOriginal[slot]!;
     const bytesReply = columns.bytesReply[slot]!;
     const packets = columns.packetsOriginal[slot]! + columns.packetsReply[slot]!;
     const reset = this.#count(slot, view);
     columns.seen[slot] = at;
-    columns.flags[slot] = flags | READ;
+    columns.flags[slot] = (flags & ~SEEN) | READ;
     const nowPackets = columns.packetsOriginal[slot]! + columns.packetsReply[slot]!;
     if (nowPackets !== packets) {
       columns.moved[slot] = at;
       columns.still[slot] = 0;
       this.movedFlows++;
     } else if (columns.still[slot]! < 255) columns.still[slot]!++;
-    if ((flags & READ) === 0) {
+    if ((flags & (READ | SEEN)) === 0) {
       columns.moved[slot] = at;
       return;
     }
     this.#mindOffload(slot);
-    const seconds = ((flags & RATED) === 0 && (flags & BORN) !== 0 ? Math.max(elapsed, SHORTEST) : elapsed) / 1000;
+    const seconds = ((flags & SEEN) !== 0 ? Math.max(elapsed, SHORTEST) : elapsed) / 1000;
     if (seconds <= 0) return;
     const from = reset ? 0 : 1;
     const rateOriginal = (columns.bytesOriginal[slot]! - from * bytesOriginal) / seconds;
@@ -181,21 +192,20 @@ export class MeteredTable implements EntryFollower {
     columns.born[slot] = start !== 0 ? start : Date.now() / 1000;
     columns.seen[slot] = this.#at;
     columns.moved[slot] = this.#at;
-    // What began just now began with counters at 0.
-    columns.flags[slot] = seen ? BORN | READ : start !== 0 ? BORN : 0;
+    columns.flags[slot] = seen ? BORN | SEEN : start !== 0 ? BORN : 0;
     this.#setStatus(slot, view);
     for (const group of this.#groups) group?.join(slot, view, this.index, true);
-    if (!this.#baseline) {
+    if (!this.#baseline || seen) {
       this.counts.begun++;
       for (const group of this.#groups) group?.began(slot);
     }
     return slot;
   }
 
-  /** A message tells how a flow is now. */
-  #told(slot: number, view: View): void {
+  /** A message tells how a flow is now; what a complete one does not mention is not there. */
+  #told(slot: number, view: View, complete: boolean): void {
     this.#setStatus(slot, view);
-    for (const group of this.#groups) group?.join(slot, view, this.index, false);
+    for (const group of this.#groups) group?.join(slot, view, this.index, complete);
   }
 
   #setStatus(slot: number, view: View): void {
@@ -232,7 +242,7 @@ export class MeteredTable implements EntryFollower {
       packetsOriginal < columns.packetsOriginal[slot]! ||
       packetsReply < columns.packetsReply[slot]!;
     if (reset) this.counts.resets++;
-    if (!this.#baseline || (columns.flags[slot]! & READ) !== 0) {
+    if (!this.#baseline || (columns.flags[slot]! & (READ | SEEN)) !== 0) {
       const from = reset ? 0 : 1;
       const moreBytesOriginal = bytesOriginal - from * columns.bytesOriginal[slot]!;
       const moreBytesReply = bytesReply - from * columns.bytesReply[slot]!;

@@ -34,8 +34,9 @@ export interface Circumstances {
   /** Whether packets are tracked at all; `undefined`: the kernel does not say. */
   readonly tracking: boolean | undefined;
   readonly flows: number;
-  /** Flows with counters. */
+  /** Flows with counters, and flows that certainly have none. */
   readonly read: number;
+  readonly blank: number;
   /** Offloaded flows whose counters stand still. */
   readonly blind: number;
   readonly entries: number;
@@ -66,10 +67,10 @@ export function noticesOf(c: Circumstances): Notice[] {
     add('NOTHING_TRACKED', 'no rule in this network namespace uses connection tracking, so the table stays empty');
   if (c.acct === 0 && c.read === 0)
     add('ACCOUNTING_OFF', 'accounting is off: no bytes, no packets, no rates', sysctl('acct', 1, 'new flows only'));
-  else if (c.flows > c.read)
+  else if (c.blank > 0)
     add(
       'ACCOUNTING_PARTLY',
-      `${c.flows - c.read} of ${c.flows} flows have no counters: they began while accounting was off`,
+      `${c.blank} of ${c.flows} flows have no counters: they began while accounting was off`,
       c.acct === 0 ? sysctl('acct', 1, 'new flows only') : undefined,
     );
   if (c.events === 0)

@@ -1,11 +1,10 @@
 // Selections: which flows match a filter, with their totals and orders, worked out when somebody asks and kept for the same sample. Between
 // samples they age for a second at most.
 
-import { S } from '../ctnetlink/fields.js';
-import { compileFilter, isConstant } from '../ctnetlink/filter/compile.js';
+import { compileFilter } from '../ctnetlink/filter/compile.js';
+import type { FlowFilter } from '../ctnetlink/filter/condition.js';
 import { createFlowView } from '../ctnetlink/view.js';
 import { type FilterInput, formatFilter, readFilter, TimeSlice } from '../library/index.js';
-import { READ } from './flow-columns.js';
 import { type FlowSort, sortFlows } from './flow-order.js';
 import type { FlowStore } from './flow-store.js';
 import { GroupSums, type GroupTable } from './group-table.js';
@@ -73,8 +72,7 @@ export class Selections {
     const { now } = this.#store;
     const kept = this.#kept.get(text);
     if (kept && kept.sample === sample && now - kept.at < FRESH) return kept.selection;
-    const last = await kept?.selection;
-    const selection = this.#select(text, last);
+    const selection = this.#select(text);
     this.#kept.delete(text);
     this.#kept.set(text, { sample, at: now, selection });
     for (const oldest of this.#kept.keys()) {
@@ -95,13 +93,13 @@ export class Selections {
     return order;
   }
 
-  async #select(text: string, last: Selection | undefined): Promise<Selection> {
+  async #select(text: string): Promise<Selection> {
     const store = this.#store;
     const { columns } = store;
     const filter = readFilter(text === '' ? {} : text);
     const wanted = compileFilter(filter, Date.now);
     const view = createFlowView();
-    const had = last && !isConstant(filter) ? membersOf(last, columns.capacity) : undefined;
+    const whole = asksMore(filter);
     const before = columns.nextSerial;
     let slots = new Int32Array(wanted ? 1024 : columns.count + 1024);
     let count = 0;
@@ -109,10 +107,7 @@ export class Selections {
     await store.each((slot) => {
       if (wanted) {
         if (!store.read(slot, view)) return;
-        // The message of an update has no counters: what is asked of them is as it was.
-        const silent = had !== undefined && !view.has(S.bytesOriginal) && (columns.flags[slot]! & READ) !== 0;
-        const is = silent && columns.serial[slot]! < last!.before ? had[slot] === 1 || wanted(view) : wanted(view);
-        if (!is) return;
+        if (!wanted(whole ? store.completed(slot, view) : view)) return;
       }
       if (count === slots.length) {
         const more = new Int32Array(2 * count);
@@ -126,9 +121,15 @@ export class Selections {
   }
 }
 
-/** By slot, 1 where a flow of the selection is. */
-function membersOf({ slots }: Selection, capacity: number): Uint8Array {
-  const members = new Uint8Array(capacity);
-  for (const slot of slots) members[slot] = 1;
-  return members;
+/** Whether a filter asks for what messages of events lack. */
+function asksMore(filter: FlowFilter): boolean {
+  switch (filter.kind) {
+    case 'all':
+    case 'any':
+      return filter.of.some(asksMore);
+    case 'not':
+      return asksMore(filter.of);
+    default:
+      return ['counter', 'age', 'time', 'has'].includes(filter.kind);
+  }
 }
