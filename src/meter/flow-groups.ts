@@ -4,7 +4,7 @@ import { formatFilter } from '../library/index.js';
 import type { BothWays, FlowStore } from './flow-store.js';
 import { REST } from './group-index.js';
 import type { GroupSums, GroupTable } from './group-table.js';
-import { descending, sortByWords, UNKNOWN_WORD } from './radix-sort.js';
+import { descending, sortByWords } from './radix-sort.js';
 
 /** Flows that have something in common. */
 export interface FlowGroup {
@@ -71,15 +71,24 @@ export function sortGroups(
   reverse: boolean,
 ): number[] {
   const groups: number[] = [];
-  for (let group = 0; group < sums.flows.length; group++) if (sums.flows[group]! > 0 && group !== REST) groups.push(group);
+  const unknown: number[] = [];
+  for (let group = 0; group < sums.flows.length; group++)
+    if (sums.flows[group]! > 0 && group !== REST) (isKnown(sums, group, sort) ? groups : unknown).push(group);
   const down = (sort !== 'key') !== reverse;
   const words =
     sort === 'key'
       ? Array.from({ length: keys.grouping.words }, (_, w) => Uint32Array.from(groups, (group) => keys.keyOf(group)[w]!))
       : wordsOf(Float64Array.from(groups, (group) => SORTS[sort](sums, group, table)));
-  if (down)
-    for (const word of words) for (let n = 0; n < word.length; n++) word[n] = descending(Math.min(word[n]!, UNKNOWN_WORD - 1));
-  return Array.from(sortByWords(words, groups.length), (row) => groups[row]!);
+  if (down) for (const word of words) for (let n = 0; n < word.length; n++) word[n] = descending(word[n]!);
+  return [...Array.from(sortByWords(words, groups.length), (row) => groups[row]!), ...unknown];
+}
+
+/** What groups are sorted by without having counters. */
+const ALWAYS_KNOWN: readonly GroupSort[] = ['flows', 'unreplied', 'begun', 'key'];
+
+function isKnown(sums: GroupSums, group: number, sort: GroupSort): boolean {
+  if (ALWAYS_KNOWN.includes(sort)) return true;
+  return (/^(bytes|packets)/.test(sort) ? sums.read : sums.rated)[group]! > 0;
 }
 
 /** A group as an object. */
@@ -144,8 +153,8 @@ function countedOf(table: GroupTable, group: number): NonNullable<FlowGroup['cou
 function wordsOf(values: Float64Array): Uint32Array[] {
   const fixed = values.map((value) => Math.floor(256 * value));
   return [
-    Uint32Array.from(fixed, (value) => Math.min(Math.floor(value / HALF), UNKNOWN_WORD - 1)),
-    Uint32Array.from(fixed, (value) => Math.min(value % HALF, UNKNOWN_WORD - 1)),
+    Uint32Array.from(fixed, (value) => Math.min(Math.floor(value / HALF), HALF - 1)),
+    Uint32Array.from(fixed, (value) => value % HALF),
   ];
 }
 

@@ -8,7 +8,7 @@ import type { TimeSlice } from '../library/index.js';
 import { be32 } from '../wire/bytes.js';
 import { BLIND, type FlowColumns, RATED, READ } from './flow-columns.js';
 import type { FlowStore } from './flow-store.js';
-import { descending, floatWord, sortByWords, UNKNOWN_WORD } from './radix-sort.js';
+import { descending, floatWord, sortByWords } from './radix-sort.js';
 
 /** Writes the words of a flow. `view` has its message, if the row wants one. */
 interface SortRow {
@@ -95,7 +95,7 @@ const SORTS = {
     amount: true,
     message: false,
     fill: (columns, slot, words) => {
-      words[0] = UNKNOWN_WORD - 1 - columns.born[slot]!;
+      words[0] = descending(columns.born[slot]!);
       return true;
     },
   },
@@ -104,7 +104,7 @@ const SORTS = {
     amount: true,
     message: false,
     fill: (columns, slot, words, _, now) => {
-      words[0] = Math.min((now - columns.moved[slot]!) >>> 0, UNKNOWN_WORD - 1);
+      words[0] = (now - columns.moved[slot]!) >>> 0;
       return (columns.flags[slot]! & READ) !== 0;
     },
   },
@@ -163,14 +163,24 @@ export async function sortFlows(
   const view = createFlowView();
   const words = Array.from({ length: width }, () => new Uint32Array(slots.length));
   const own = new Uint32Array(width);
-  for (let row = 0; row < slots.length; row++) {
-    const slot = slots[row]!;
-    const is = (!message || store.read(slot, view)) && columns.record[slot] !== 0 && fill(columns, slot, own, view, now);
-    for (let w = 0; w < width; w++) words[w]![row] = !is ? UNKNOWN_WORD : down ? descending(own[w]!) : own[w]!;
-    const pause = row % AT_ONCE === AT_ONCE - 1 ? slice.pause() : undefined;
+  const order = new Int32Array(slots.length);
+  // What is known from the front, what is not from the back.
+  const rows = new Int32Array(slots.length);
+  let known = 0;
+  let unknown = 0;
+  for (let n = 0; n < slots.length; n++) {
+    const slot = slots[n]!;
+    if ((!message || store.read(slot, view)) && columns.record[slot] !== 0 && fill(columns, slot, own, view, now)) {
+      for (let w = 0; w < width; w++) words[w]![known] = down ? descending(own[w]!) : own[w]!;
+      rows[known++] = slot;
+    } else order[slots.length - ++unknown] = slot;
+    const pause = n % AT_ONCE === AT_ONCE - 1 ? slice.pause() : undefined;
     if (pause) await pause;
   }
-  return Int32Array.from(sortByWords(words, slots.length), (row) => slots[row]!);
+  order.subarray(known).reverse();
+  const sorted = sortByWords(words, known);
+  for (let n = 0; n < known; n++) order[n] = rows[sorted[n]!]!;
+  return order;
 }
 
 function known(words: Uint32Array, value: number): boolean {

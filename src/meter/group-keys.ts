@@ -180,7 +180,7 @@ const isSourceNat = compileFilter({ kind: 'nat', nat: 'src' }, Date.now)!;
 const isDestinationNat = compileFilter({ kind: 'nat', nat: 'dst' }, Date.now)!;
 const PROTONUM = ORIGINAL + T.protonum;
 const NO_PORT = -1;
-/** A string in a key: its length in bytes, then 16 bytes, the longest name of a helper. */
+/** A string in a key: 16 bytes, the longest name of a helper, with zeros behind it, then its length. */
 const STRING_WORDS = 5;
 const LABEL_WORDS = 4;
 const LABELS = 32 * LABEL_WORDS;
@@ -286,19 +286,17 @@ const SIMPLE: Readonly<Record<(typeof GROUPING_NAMES)[number], Grouping>> = {
       const at = view.offset(S.helper);
       const size = Math.min(view.stringLength(S.helper), 4 * (STRING_WORDS - 1));
       key.fill(0, 0, STRING_WORDS);
-      key[0] = size;
-      for (let i = 0; i < size; i++) key[1 + (i >> 2)] = key[1 + (i >> 2)]! | (view.bytes[at + i]! << (8 * (i & 3)));
+      key[STRING_WORDS - 1] = size;
+      for (let i = 0; i < size; i++) key[i >> 2] = key[i >> 2]! | (view.bytes[at + i]! << (24 - 8 * (i & 3)));
     },
     describe: (key) => {
-      if (key[0] === 0) return { key: '-', filter: 'not has helper' };
-      const bytes = Uint8Array.from({ length: key[0]! }, (_, i) => key[1 + (i >> 2)]! >>> (8 * (i & 3)));
+      const size = key[STRING_WORDS - 1]!;
+      if (size === 0) return { key: '-', filter: 'not has helper' };
+      const bytes = Uint8Array.from({ length: size }, (_, i) => key[i >> 2]! >>> (24 - 8 * (i & 3)));
       const name = new TextDecoder().decode(bytes);
       // The filter language says printable names.
       if (!/^[\x20-\x7e]+$/.test(name)) return { key: name };
-      return {
-        key: name,
-        filter: `helper ${/^[a-z][a-z0-9_.]*$/i.test(name) ? name : `"${name.replaceAll(/["\\]/g, '\\$&')}"`}`,
-      };
+      return { key: name, filter: formatFilter({ helper: name }) };
     },
   },
   snat: {

@@ -112,7 +112,12 @@ export class MeteredNamespace {
   /** Asks the kernel for the counters of one flow, whose message `view` has. @throws KernelError, ENOENT when it has ended */
   measure(slot: number, view: View): void {
     const { id, ...key } = toFlowKey(this.#reader.read(view));
+    const { columns } = this.#store;
+    const number = columns.serial[slot];
     this.#session.table.get(key, id === undefined ? MATCH_ALL : numberIs('id', id), (now) => {
+      // It may be another flow with the same tuple and id; then an event has told that this one ended.
+      this.#watch.drain();
+      if (columns.record[slot] === 0 || columns.serial[slot] !== number) return;
       this.table.arrived(this.#store.now);
       this.table.measure(slot, now);
     });

@@ -49,10 +49,7 @@ export function floatWord(value: number): number {
   return FLOAT_BITS[0]!;
 }
 
-/** What sorts last in either direction: the value is not known. */
-export const UNKNOWN_WORD = 0xffffffff;
-
-/** The word that sorts `word`, which is below 2^32 - 1, in descending order. */
+/** The word that sorts `word` in descending order. */
 export function descending(word: number): number {
-  return 0xfffffffe - word;
+  return ~word >>> 0;
 }

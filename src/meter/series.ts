@@ -66,7 +66,8 @@ class Ring {
       }
       return;
     }
-    const gap = Number.isNaN(this.#newest) ? 1 : Math.min(number - this.#newest, this.#count);
+    // The clock of the machine may be set back.
+    const gap = number > this.#newest ? Math.min(number - this.#newest, this.#count) : 1;
     for (let n = number - gap + 1; n <= number; n++)
       for (const name of SERIES) this.#columns[name][n % this.#count] = values[name];
     this.#newest = number;

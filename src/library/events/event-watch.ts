@@ -163,6 +163,13 @@ export class EventWatch {
     return this.#working;
   }
 
+  /** Applies all events sent by now, unless the watch is paused. */
+  drain(): void {
+    if (this.#closed || this.#paused) return;
+    this.#visitor.beginBatch?.();
+    this.#source.drain();
+  }
+
   /** Reads no more until `resume`. */
   pause(): void {
     if (this.#paused || this.#closed) return;
@@ -288,10 +295,7 @@ export class EventWatch {
   /** Applies all events sent by now; waits while the watch is paused. */
   #catchUp(): void | Promise<void> {
     if (this.#closed) throw new WatchClosed();
-    if (!this.#paused) {
-      this.#visitor.beginBatch?.();
-      this.#source.drain();
-    }
+    this.drain();
     const paused = this.#pause();
     return paused ? paused.promise.then(() => this.#catchUp()) : undefined;
   }
