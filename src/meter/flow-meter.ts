@@ -125,6 +125,17 @@ export class FlowMeter implements AsyncIterable<MeterSample>, AsyncDisposable, D
     return meter;
   }
 
+  /** Lists all namespaces now, whatever the pace. For tests. @internal */
+  static async sweep(meter: FlowMeter): Promise<void> {
+    for (const namespace of [...meter.#namespaces]) await namespace.sweep();
+    await meter.#takeSample();
+  }
+
+  /** For tests. @internal */
+  static storeOf(meter: FlowMeter): FlowStore {
+    return meter.#store;
+  }
+
   /** Milliseconds between lists, as asked for. `status` has what they are. */
   get interval(): number {
     return this.#pace.interval;
@@ -312,12 +323,6 @@ export class FlowMeter implements AsyncIterable<MeterSample>, AsyncDisposable, D
   #wakeReaders(): void {
     for (const wake of this.#readers) wake();
     this.#readers.clear();
-  }
-
-  /** Lists all namespaces now, whatever the pace. @internal */
-  async sweep(): Promise<void> {
-    for (const namespace of [...this.#namespaces]) await namespace.sweep();
-    await this.#takeSample();
   }
 
   async #run(): Promise<void> {
