@@ -1,0 +1,135 @@
+// A line at the bottom of the screen in which somebody types: a filter, a search, a number. The line above it tells what is wrong, what
+// may be meant, or how to use it.
+
+import { Completions, type CompletionWord } from './completions.js';
+import type { TerminalInput } from './input.js';
+import { isKey, LEAVING, type Overlay, type OverlayContext } from './overlay.js';
+import { putCut } from './overlay-frame.js';
+import type { Screen } from './screen.js';
+import { BOLD, COLORS, DIM, UNDERLINE } from './style.js';
+import { TextBox } from './text-box.js';
+import { textWidth } from './width.js';
+
+/** What is wrong with a text. Its place is in UTF-16 units. */
+export interface PromptError {
+  readonly message: string;
+  readonly hint?: string | undefined;
+  readonly at?: number | undefined;
+  readonly length?: number | undefined;
+}
+
+export interface PromptOptions {
+  /** Asked after every change, and before `done`. */
+  readonly check?: (text: string) => PromptError | undefined;
+  /** Words that may stand at the cursor, in place of what is typed of them. */
+  readonly complete?: (text: string, cursor: number) => readonly CompletionWord[];
+  /** Takes what was entered, and the history for the next prompt. */
+  readonly done: (text: string, history: readonly string[]) => void;
+  /** Shown while there is nothing else to say. */
+  readonly hint?: string;
+}
+
+const CUT = 'the pasted text was too long and is cut';
+
+export class PromptOverlay implements Overlay {
+  readonly #label: string;
+  readonly #options: PromptOptions;
+  readonly #box: TextBox;
+  #error: PromptError | undefined;
+  #completions: Completions | undefined;
+  /** Enter was pressed on a text with an error. */
+  #refused = false;
+  #cut = false;
+
+  constructor(label: string, text: string, history: readonly string[], options: PromptOptions) {
+    this.#label = label;
+    this.#options = options;
+    this.#box = new TextBox(text, history);
+    this.#error = options.check?.(text);
+  }
+
+  draw(screen: Screen, { ascii }: OverlayContext): void {
+    const y = screen.rows - 1;
+    this.#drawSaying(screen, y - 1, ascii);
+    screen.fill(0, y, screen.columns, ' ');
+    const x = screen.put(1, y, this.#label, BOLD, screen.columns - 1);
+    const start = this.#label === '' || this.#label === '/' ? x : x + 1;
+    const width = Math.max(1, screen.columns - 1 - start);
+    const { text, cursor } = this.#box.view(width);
+    screen.put(start, y, text, 0, start + width);
+    const before = (units: number) => textWidth(this.#box.text.slice(0, units));
+    const { at, length = 1 } = this.#error ?? {};
+    if (at !== undefined && !this.#isStillTyped()) {
+      const from = before(at) - (before(this.#box.cursor) - cursor);
+      const to = from + Math.max(1, before(at + length) - before(at));
+      const [left, right] = [Math.max(0, from), Math.min(to, width)];
+      screen.restyle(start + left, y, right - left, COLORS.red | UNDERLINE);
+    }
+    screen.showCursor(start + cursor, y);
+  }
+
+  #drawSaying(screen: Screen, y: number, ascii: boolean): void {
+    const { hint } = this.#options;
+    const saying = this.#completions?.isOpen || this.#cut || this.#error || hint;
+    if (!saying) return;
+    const end = screen.columns - 1;
+    screen.fill(0, y, screen.columns, ' ');
+    if (this.#completions?.isOpen) this.#completions.draw(screen, 1, y, end, ascii);
+    else if (this.#cut) putCut(screen, 1, y, CUT, COLORS.yellow, end, ascii);
+    else if (this.#error) {
+      const x = putCut(screen, 1, y, this.#error.message, this.#isStillTyped() ? DIM : COLORS.red, end, ascii);
+      if (this.#error.hint !== undefined && x + 4 < end) putCut(screen, x + 2, y, this.#error.hint, DIM, end, ascii);
+    } else if (hint !== undefined) putCut(screen, 1, y, hint, DIM, end, ascii);
+  }
+
+  /** What is wrong may only be that the text goes on: the place is its end, and there is the cursor. */
+  #isStillTyped(): boolean {
+    if (this.#refused || this.#error?.at === undefined) return false;
+    const { text, cursor } = this.#box;
+    return cursor === text.length && this.#error.at + (this.#error.length ?? 0) >= text.trimEnd().length;
+  }
+
+  take(input: TerminalInput): boolean {
+    if (isKey(input, ...LEAVING)) return false;
+    if (isKey(input, 'Enter')) return !this.#enter();
+    if (isKey(input, 'Tab', 'Shift-Tab')) this.#complete(isKey(input, 'Tab') ? 1 : -1);
+    else if (input.type !== 'mouse') this.#edit(input);
+    return true;
+  }
+
+  /** @returns whether the text was right */
+  #enter(): boolean {
+    this.#changed();
+    this.#refused = this.#error !== undefined;
+    if (!this.#refused) this.#options.done(this.#box.text, this.#box.remembered());
+    return !this.#refused;
+  }
+
+  #complete(step: 1 | -1): void {
+    const { text, cursor } = this.#box;
+    const open = this.#completions?.isOpen ? this.#completions : undefined;
+    open?.go(step);
+    const completions = open ?? new Completions(text, cursor, this.#options.complete?.(text, cursor) ?? []);
+    this.#box.set(completions.text, completions.cursor);
+    this.#changed();
+    this.#completions = completions;
+  }
+
+  #edit(input: Exclude<TerminalInput, { readonly type: 'mouse' }>): void {
+    const { length } = this.#box.text;
+    if (!this.#box.take(input)) return;
+    this.#changed();
+    this.#cut = input.type === 'paste' && (input.cut || this.#box.text.length - length < input.text.length);
+  }
+
+  #changed(): void {
+    this.#completions = undefined;
+    this.#cut = false;
+    this.#check();
+  }
+
+  #check(): void {
+    this.#refused = false;
+    this.#error = this.#options.check?.(this.#box.text);
+  }
+}
