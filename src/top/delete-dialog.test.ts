@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
+import fc from 'fast-check';
+import { seedFromEnvironment } from '../../test/support/random.js';
 import { click, key, OverlayTester, paste, wheel } from '../../test/support/terminal-input.js';
 import { DeleteDialog, type DeleteQuestion } from './delete-dialog.js';
+import type { TerminalInput } from './input.js';
 import { DIM, REVERSE } from './style.js';
 
+const SEED = 20264;
 const FLOW = 'the flow tcp 10.0.0.1:2 → 10.0.0.2:80';
 
 function dialog(question: Partial<DeleteQuestion> = {}, options: { columns?: number; rows?: number; ascii?: boolean } = {}) {
@@ -160,6 +164,35 @@ suite('typing the number', () => {
     const other = dialog(MANY);
     assert.equal(other.open().take(paste('1204 flows')).take('Tab', 'Enter').open, true);
     assert.deepEqual(other.calls, []);
+  });
+});
+
+suite('whatever keys come', () => {
+  const others = fc.oneof(
+    fc.constantFrom('Enter', 'Up', 'Home', 'Backspace', 'Y', 'd', 'x', ' ', 'j', 'F9', 'Delete', 'Alt-y', 'Ctrl-y').map(key),
+    fc.string().map((text) => paste(text)),
+    fc.constant(wheel('wheel down')),
+  );
+  const moves = fc.constantFrom('Tab', 'Left', 'Right', 'Shift-Tab', 'y', 'Enter', '1', '2', '0', ',').map(key);
+  const deletes = (question: Partial<DeleteQuestion>, inputs: readonly TerminalInput[]) => {
+    const { open, calls } = dialog(question);
+    const tester = open();
+    for (const input of inputs) if (tester.open) tester.take(input);
+    return calls.includes('confirmed');
+  };
+
+  test('one flow is deleted only by y, or on the button', () => {
+    fc.assert(
+      fc.property(fc.array(others), (inputs) => !deletes({}, inputs)),
+      { seed: seedFromEnvironment(SEED) },
+    );
+  });
+
+  test('many are deleted only if their number is typed', () => {
+    fc.assert(
+      fc.property(fc.array(moves, { maxLength: 60 }), (inputs) => !deletes(MANY, inputs)), // no 4
+      { seed: seedFromEnvironment(SEED) },
+    );
   });
 });
 

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { click, OverlayTester, paste } from '../../test/support/terminal-input.js';
+import { completeFilterText } from '../ctnetlink/filter/complete.js';
+import { parseToFlowFilter } from '../ctnetlink/filter/parser.js';
+import { FilterError } from '../errors.js';
 import { type PromptOptions, PromptOverlay } from './prompt-overlay.js';
 import { COLORS, DIM, REVERSE, UNDERLINE } from './style.js';
 import { TEXT_LIMIT } from './text-box.js';
@@ -23,6 +26,16 @@ function check(text: string) {
 function complete(text: string, cursor: number) {
   const typed = /\w*$/.exec(text.slice(0, cursor))![0];
   return WORDS.filter((word) => word.text.startsWith(typed));
+}
+
+function checkFilter(text: string) {
+  try {
+    parseToFlowFilter(text);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof FilterError)) throw error;
+    return { message: error.problem, at: error.offset, length: error.length };
+  }
 }
 
 interface Setting extends Partial<PromptOptions> {
@@ -56,7 +69,8 @@ suite('a prompt', () => {
   });
 
   test('has a blank after a label that is a word', () => {
-    assert.equal(prompt({ label: 'prefix length:', text: '24' }).tester.screen.row(BOX), ' prefix length: 24');
+    assert.equal(prompt({ label: 'find:', text: 'x' }).tester.screen.row(BOX), ' find: x');
+    assert.equal(prompt({ label: 'group by src/', text: '24' }).tester.screen.row(BOX), ' group by src/24');
   });
 
   test('shows the cursor where one types', () => {
@@ -129,6 +143,28 @@ suite('errors in a prompt', () => {
     tester.take('End', ' ', 'x');
     assert.equal(tester.marked(BOX, COLORS.red | UNDERLINE), 'bad');
   });
+
+  const filters: readonly (readonly [string, 'dim' | 'red'])[] = [
+    ['tcp and ', 'dim'],
+    ['dport ', 'dim'],
+    ['(tcp', 'dim'],
+    ['(tcp and dport 44', 'dim'],
+    ['tcp and dpo', 'dim'],
+    ['src 10.0.', 'dim'],
+    ['tcp and dpo ', 'red'],
+    ['dpo 443', 'red'],
+    ['(dport 44x and', 'red'],
+    ['tcp )', 'dim'],
+    ['tcp ) ', 'red'],
+  ];
+  for (const [text, expected] of filters)
+    test(`of the filter ${JSON.stringify(text)} are ${expected} while it is typed`, () => {
+      const { tester } = prompt({ check: checkFilter, complete: completeFilterText });
+      tester.type(text);
+      assert.notEqual(tester.screen.row(SAYING), '');
+      assert.equal(tester.marked(SAYING, COLORS.red) === '' ? 'dim' : 'red', expected);
+      assert.equal(tester.marked(BOX, UNDERLINE) === '' ? 'dim' : 'red', expected);
+    });
 
   test('keep Enter from taking the text, and are marked then', () => {
     const { tester, entered } = prompt({ check, text: 'tcp and' });
@@ -208,7 +244,7 @@ suite('completion in a prompt', () => {
   });
 
   test('what is written is checked', () => {
-    const tester = box({ text: 'ba', check, complete: () => [{ text: 'bad', help: '' }] }, 'Tab', 'x');
+    const tester = box({ text: 'ba', check, complete: (text) => (text === 'ba' ? [{ text: 'bad', help: '' }] : []) }, 'Tab', 'x');
     assert.equal(tester.marked(BOX, COLORS.red | UNDERLINE), 'bad');
   });
 

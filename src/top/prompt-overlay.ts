@@ -37,15 +37,15 @@ export class PromptOverlay implements Overlay {
   readonly #box: TextBox;
   #error: PromptError | undefined;
   #completions: Completions | undefined;
-  /** Enter was pressed on a text with an error. */
-  #refused = false;
+  /** What is wrong may be only that the text is not finished. */
+  #unfinished = false;
   #cut = false;
 
   constructor(label: string, text: string, history: readonly string[], options: PromptOptions) {
     this.#label = label;
     this.#options = options;
     this.#box = new TextBox(text, history);
-    this.#error = options.check?.(text);
+    this.#check();
   }
 
   draw(screen: Screen, { ascii }: OverlayContext): void {
@@ -53,13 +53,13 @@ export class PromptOverlay implements Overlay {
     this.#drawSaying(screen, y - 1, ascii);
     screen.fill(0, y, screen.columns, ' ');
     const x = screen.put(1, y, this.#label, BOLD, screen.columns - 1);
-    const start = this.#label === '' || this.#label === '/' ? x : x + 1;
+    const start = /^$|\/$/.test(this.#label) ? x : x + 1; // `/tcp`, `src/24`, but `find: tcp`
     const width = Math.max(1, screen.columns - 1 - start);
     const { text, cursor } = this.#box.view(width);
     screen.put(start, y, text, 0, start + width);
     const before = (units: number) => textWidth(this.#box.text.slice(0, units));
     const { at, length = 1 } = this.#error ?? {};
-    if (at !== undefined && !this.#isStillTyped()) {
+    if (at !== undefined && !this.#unfinished) {
       const from = before(at) - (before(this.#box.cursor) - cursor);
       const to = from + Math.max(1, before(at + length) - before(at));
       const [left, right] = [Math.max(0, from), Math.min(to, width)];
@@ -77,16 +77,9 @@ export class PromptOverlay implements Overlay {
     if (this.#completions?.isOpen) this.#completions.draw(screen, 1, y, end, ascii);
     else if (this.#cut) putCut(screen, 1, y, CUT, COLORS.yellow, end, ascii);
     else if (this.#error) {
-      const x = putCut(screen, 1, y, this.#error.message, this.#isStillTyped() ? DIM : COLORS.red, end, ascii);
+      const x = putCut(screen, 1, y, this.#error.message, this.#unfinished ? DIM : COLORS.red, end, ascii);
       if (this.#error.hint !== undefined && x + 4 < end) putCut(screen, x + 2, y, this.#error.hint, DIM, end, ascii);
     } else if (hint !== undefined) putCut(screen, 1, y, hint, DIM, end, ascii);
-  }
-
-  /** What is wrong may only be that the text goes on: the place is its end, and there is the cursor. */
-  #isStillTyped(): boolean {
-    if (this.#refused || this.#error?.at === undefined) return false;
-    const { text, cursor } = this.#box;
-    return cursor === text.length && this.#error.at + (this.#error.length ?? 0) >= text.trimEnd().length;
   }
 
   take(input: TerminalInput): boolean {
@@ -100,9 +93,10 @@ export class PromptOverlay implements Overlay {
   /** @returns whether the text was right */
   #enter(): boolean {
     this.#changed();
-    this.#refused = this.#error !== undefined;
-    if (!this.#refused) this.#options.done(this.#box.text, this.#box.remembered());
-    return !this.#refused;
+    this.#unfinished = false;
+    if (this.#error) return false;
+    this.#options.done(this.#box.text, this.#box.remembered());
+    return true;
   }
 
   #complete(step: 1 | -1): void {
@@ -129,7 +123,15 @@ export class PromptOverlay implements Overlay {
   }
 
   #check(): void {
-    this.#refused = false;
     this.#error = this.#options.check?.(this.#box.text);
+    this.#unfinished = this.#error?.at !== undefined && this.#mayGoOn(this.#error.at + (this.#error.length ?? 0));
+  }
+
+  /** Whether a text with an error that ends somewhere is the beginning of a right one: as far as is known, it can be completed. */
+  #mayGoOn(end: number): boolean {
+    const { text, cursor } = this.#box;
+    const { complete } = this.#options;
+    if (cursor < text.length) return false;
+    return end >= text.length || [text, `${text} `].some((begun) => complete && complete(begun, begun.length).length > 0);
   }
 }

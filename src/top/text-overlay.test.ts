@@ -47,6 +47,14 @@ suite('a text over the picture', () => {
     }
   });
 
+  test('can tell what is new, at the same place', () => {
+    const overlay = new TextOverlay('Information', numbered(30));
+    const tester = new OverlayTester(overlay, { columns: 60, rows: 10 }).take('PageDown');
+    overlay.show(numbered(30).map((line) => `new ${line}`));
+    tester.resize(60, 10);
+    assert.match(tester.lines[1]!, /new line 9 /);
+  });
+
   test('shows its end when there is room again', () => {
     const tester = new OverlayTester(new TextOverlay('Help', numbered(12)), { rows: 10 }).take('End');
     tester.resize(80, 24);

@@ -22,6 +22,11 @@ export class TextOverlay implements Overlay {
     this.#pane = new TextPane(lines);
   }
 
+  /** Other lines, at the same place: what is told has changed. */
+  show(lines: readonly (string | TextLine)[]): void {
+    this.#pane.show(lines);
+  }
+
   draw(screen: Screen, { ascii }: OverlayContext): void {
     const wanted = Math.max(this.#pane.columns, textWidth(this.#title) + 2, LEAST_COLUMNS);
     const columns = Math.min(wanted, screen.columns - FRAME_COLUMNS);
