@@ -113,11 +113,12 @@ suite('a prompt', () => {
   });
 
   test('says that a paste was too long', () => {
-    const { tester } = prompt();
-    tester.take(paste('x'.repeat(TEXT_LIMIT + 1)));
-    assert.match(tester.screen.row(SAYING), /too long and is cut/);
-    tester.take('Backspace');
-    assert.equal(tester.screen.row(SAYING), '');
+    for (const next of ['Backspace', 'Tab']) {
+      const tester = prompt().tester.take(paste('x'.repeat(TEXT_LIMIT + 1)));
+      assert.match(tester.screen.row(SAYING), /too long and is cut/);
+      tester.take(next);
+      assert.equal(tester.screen.row(SAYING), '');
+    }
   });
 
   test('is not disturbed by the mouse and other keys', () => {
@@ -228,6 +229,10 @@ suite('completion in a prompt', () => {
       tester.take(key);
       assert.deepEqual(seen(), expected, key);
     }
+  });
+
+  test('or from the last on', () => {
+    assert.equal(box({}, 'Tab', 'Shift-Tab').screen.row(BOX), ' /state');
   });
 
   test('the current word is seen in a narrow line', () => {

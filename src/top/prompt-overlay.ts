@@ -130,8 +130,8 @@ export class PromptOverlay implements Overlay {
   /** Whether a text with an error that ends somewhere is the beginning of a right one: as far as is known, it can be completed. */
   #mayGoOn(end: number): boolean {
     const { text, cursor } = this.#box;
-    const { complete } = this.#options;
     if (cursor < text.length) return false;
-    return end >= text.length || [text, `${text} `].some((begun) => complete && complete(begun, begun.length).length > 0);
+    const begun = `${text} `;
+    return end >= text.length || (this.#options.complete?.(begun, begun.length).length ?? 0) > 0;
   }
 }
