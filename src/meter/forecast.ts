@@ -11,37 +11,48 @@ const CERTAIN = 3;
 /** Nothing is said about later than this, in seconds. */
 const HORIZON = 6 * 3600;
 
+/** The entries seen in a step of 10 s, with their times: sums of so many. */
+interface Step {
+  readonly number: number;
+  seconds: number;
+  entries: number;
+  count: number;
+}
+
 export class Forecast {
-  /** Of each step of 10 s its number, the sum of the entries seen in it, and how often they were. */
-  readonly #steps: { readonly step: number; sum: number; count: number }[] = [];
+  readonly #steps: Step[] = [];
+  #now = 0;
 
   /** Notes the number of entries at a time in seconds, later than all before. */
   add(seconds: number, entries: number): void {
-    const step = Math.floor(seconds / STEP);
+    this.#now = seconds;
+    const number = Math.floor(seconds / STEP);
     const steps = this.#steps;
-    const last = steps.at(-1);
-    if (last?.step === step) {
-      last.sum += entries;
-      last.count++;
-    } else steps.push({ step, sum: entries, count: 1 });
-    while (steps[0]!.step < step - WINDOW / STEP) steps.shift();
+    let last = steps.at(-1);
+    if (last?.number !== number) {
+      last = { number, seconds: 0, entries: 0, count: 0 };
+      steps.push(last);
+    }
+    last.seconds += seconds;
+    last.entries += entries;
+    last.count++;
+    while (steps[0]!.number < number - WINDOW / STEP) steps.shift();
   }
 
   /** Seconds until `limit` entries; `undefined` when the table does not grow steadily, or will be full only in many hours. */
   full(limit: number): number | undefined {
-    const steps = this.#steps;
-    if (steps.length < LEAST) return undefined;
-    const means = steps.map(({ sum, count }) => sum / count);
+    if (this.#steps.length < LEAST) return undefined;
+    const means = this.#steps.map(({ seconds, entries, count }) => ({ at: seconds / count, entries: entries / count }));
     const slopes: number[] = [];
-    for (let i = 0; i < steps.length; i++)
-      for (let j = i + 1; j < steps.length; j++)
-        slopes.push((means[j]! - means[i]!) / ((steps[j]!.step - steps[i]!.step) * STEP));
+    for (const [i, from] of means.entries())
+      for (const to of means.slice(i + 1)) slopes.push((to.entries - from.entries) / (to.at - from.at));
     const slope = median(slopes);
     if (slope <= 0) return undefined;
-    const level = median(means.map((mean, i) => mean - slope * steps[i]!.step * STEP));
-    const misses = means.map((mean, i) => Math.abs(mean - level - slope * steps[i]!.step * STEP));
-    const scatter = median(misses) / (STEP * Math.sqrt(steps.length));
-    const left = Math.max(0, (limit - means.at(-1)!) / slope);
+    const level = median(means.map(({ at, entries }) => entries - slope * at));
+    const misses = means.map(({ at, entries }) => Math.abs(entries - level - slope * at));
+    const scatter = median(misses) / (STEP * Math.sqrt(means.length));
+    const last = means.at(-1)!;
+    const left = Math.max(0, (limit - last.entries) / slope - (this.#now - last.at));
     return slope > CERTAIN * scatter && left < HORIZON ? left : undefined;
   }
 }

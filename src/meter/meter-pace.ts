@@ -11,12 +11,15 @@ export class MeterPace {
   interval: number;
   /** Share of one processor, 0 to 1. */
   readonly share: number;
+  readonly #time: () => number;
   readonly #costs: number[] = [];
   #begun = 0;
 
-  constructor(interval: number, share: number) {
+  /** `time`: the processor time that this process has taken, in milliseconds. */
+  constructor(interval: number, share: number, time = processorTime) {
     this.interval = interval;
     this.share = share;
+    this.#time = time;
   }
 
   /** Milliseconds from the beginning of one list to that of the next, as the share allows. */
@@ -31,12 +34,12 @@ export class MeterPace {
   }
 
   begin(): void {
-    this.#begun = processorTime();
+    this.#begun = this.#time();
   }
 
   /** A list is complete. What else the process did meanwhile counts as its cost. */
   end(): void {
-    this.#costs.push(processorTime() - this.#begun);
+    this.#costs.push(this.#time() - this.#begun);
     if (this.#costs.length > COSTS) this.#costs.shift();
   }
 }
