@@ -11,7 +11,8 @@ const AT_ONCE = 32;
 
 export class HeldFlows {
   readonly #store: FlowStore;
-  #slots: number[] = [];
+  /** Where they are, by their numbers. */
+  #held: { readonly number: number; readonly slot: number }[] = [];
   #turn = 0;
 
   constructor(store: FlowStore) {
@@ -23,18 +24,20 @@ export class HeldFlows {
     const wanted = new Set<number>();
     for (const number of numbers) if (wanted.size < MOST) wanted.add(number);
     const { columns } = this.#store;
-    this.#slots = [];
-    for (let slot = 1; slot < columns.end && this.#slots.length < wanted.size; slot++)
-      if (columns.record[slot] !== 0 && wanted.has(columns.serial[slot]!)) this.#slots.push(slot);
+    this.#held = [];
+    for (let slot = 1; slot < columns.end && this.#held.length < wanted.size; slot++) {
+      const number = columns.serial[slot]!;
+      if (columns.record[slot] !== 0 && wanted.has(number)) this.#held.push({ number, slot });
+    }
   }
 
   /** Reads the counters of the next ones. @throws KernelError */
   measure(namespaces: readonly MeteredNamespace[]): void {
     const { columns } = this.#store;
     const view = createFlowView();
-    for (let n = 0; n < Math.min(AT_ONCE, this.#slots.length); n++) {
-      const slot = this.#slots[this.#turn++ % this.#slots.length]!;
-      if (!this.#store.read(slot, view)) continue;
+    for (let n = 0; n < Math.min(AT_ONCE, this.#held.length); n++) {
+      const { number, slot } = this.#held[this.#turn++ % this.#held.length]!;
+      if (columns.serial[slot] !== number || !this.#store.read(slot, view)) continue;
       const namespace = namespaces.find(({ table }) => table.index === columns.table[slot])!;
       try {
         namespace.measure(slot, view);

@@ -84,8 +84,12 @@ export function readGroupsQuery(query: GroupsQuery): Complete<GroupsQuery> {
 }
 
 function checkPart(offset: unknown, limit: unknown): void {
-  checkNumber('offset', offset, 0, Number.MAX_SAFE_INTEGER);
-  checkNumber('limit', limit, 0, Number.MAX_SAFE_INTEGER);
+  for (const [name, value] of [
+    ['offset', offset],
+    ['limit', limit],
+  ] as const)
+    if (!Number.isSafeInteger(value) || (value as number) < 0)
+      throw new ValueError(`${name} must be a whole number that is not negative, not ${show(value)}`);
 }
 
 function checkWord(name: string, value: string, words: readonly string[]): void {

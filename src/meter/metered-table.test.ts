@@ -240,4 +240,16 @@ suite('ages', () => {
     assert.ok(young!.age < 5 && young!.ageAtLeast === undefined);
     assert.equal(flows[0], old);
   });
+
+  test('a flow of which an update told first has its age when a list says it', async () => {
+    const start = BigInt(Date.now() - 7_200_000) * 1_000_000n;
+    await using scene = await Scene.of([]);
+    scene.table.loseEvents(1);
+    scene.table.add({ ...FLOW, timestamp: { start } });
+    scene.table.change(FLOW, { mark: 1 });
+    await scene.meter.list();
+    const { age, ageAtLeast } = await scene.flow();
+    assert.ok(Math.abs(age - 7200) < 5, `${age}`);
+    assert.equal(ageAtLeast, undefined);
+  });
 });

@@ -121,6 +121,7 @@ export class MeteredTable implements EntryFollower {
       columns.record[slot] = record;
       this.#told(slot, view, true);
     }
+    this.#setStart(slot, view);
     this.measure(slot, view);
   }
 
@@ -188,11 +189,11 @@ export class MeteredTable implements EntryFollower {
     const slot = columns.allocate(record, this.index);
     this.tracker.setSlot(record, slot);
     columns.protonum[slot] = view.u8(ORIGINAL + T.protonum);
-    const start = view.has(S.timestampStart) ? billions(view.high32(S.timestampStart), view.low32(S.timestampStart)) : 0;
-    columns.born[slot] = start !== 0 ? start : Date.now() / 1000;
+    columns.born[slot] = Date.now() / 1000;
     columns.seen[slot] = this.#at;
     columns.moved[slot] = this.#at;
-    columns.flags[slot] = seen ? BORN | SEEN : start !== 0 ? BORN : 0;
+    columns.flags[slot] = seen ? BORN | SEEN : 0;
+    this.#setStart(slot, view);
     this.#setStatus(slot, view);
     for (const group of this.#groups) group?.join(slot, view, this.index, true);
     if (!this.#baseline || seen) {
@@ -206,6 +207,13 @@ export class MeteredTable implements EntryFollower {
   #told(slot: number, view: View, complete: boolean): void {
     this.#setStatus(slot, view);
     for (const group of this.#groups) group?.join(slot, view, this.index, complete);
+  }
+
+  /** Events do not say when a flow began. */
+  #setStart(slot: number, view: View): void {
+    if (!view.has(S.timestampStart)) return;
+    this.#columns.born[slot] = billions(view.high32(S.timestampStart), view.low32(S.timestampStart));
+    this.#columns.flags[slot]! |= BORN;
   }
 
   #setStatus(slot: number, view: View): void {
