@@ -22,7 +22,8 @@ execFileSync(
   },
 );
 const { makeJsonSchema } = await import(`${out}/format/json-schema.js`);
-writeFileSync(`${out}/conntrack.schema.json`, `${JSON.stringify(makeJsonSchema().schema, undefined, 2)}\n`);
+const { meterSchema } = await import(`${out}/meter/meter-schema.js`);
+writeFileSync(`${out}/conntrack.schema.json`, `${JSON.stringify(makeJsonSchema(meterSchema()).schema, undefined, 2)}\n`);
 // The command of letters, and a bundle of its own for each word.
 const { briefWords } = await import(`${out}/cli/command-rows.js`);
 await bundle({ entryPoints: [`${root}/src/cli/main.ts`] }, 'conntrack.cjs', `//${briefWords().join(' ')}\n`);

@@ -10,35 +10,7 @@ import type { Field } from '../ctnetlink/schema.js';
 import { CPU_STATISTICS, EXPECTATION_STATISTICS, statisticMember } from '../ctnetlink/statistics.js';
 import { EXPECTATION_FLAG_NAMES, STATUS_NAMES } from '../ctnetlink/status.js';
 import { tupleFields } from '../ctnetlink/tuple-fields.js';
-
-/** A schema, or a part of one. */
-export type Schema = { readonly [keyword: string]: unknown };
-type Members = Readonly<Record<string, Schema>>;
-
-const U32 = 0xffffffff;
-const integer = (maximum: number, description?: string): Schema => ({
-  type: 'integer',
-  minimum: 0,
-  maximum,
-  ...(description ? { description } : {}),
-});
-const ref = (name: string, description?: string): Schema => ({
-  $ref: `#/$defs/${name}`,
-  ...(description ? { description } : {}),
-});
-const described = (schema: Schema, description: string): Schema => ({ ...schema, description });
-const array = (items: Schema, description?: string): Schema => ({
-  type: 'array',
-  items,
-  ...(description ? { description } : {}),
-});
-const object = (description: string, properties: Members, required: readonly string[] = []): Schema => ({
-  type: 'object',
-  description,
-  properties,
-  ...(required.length > 0 ? { required } : {}),
-  additionalProperties: false,
-});
+import { array, described, integer, object, ref, type Schema, type SchemaMembers, U32 } from './schema-parts.js';
 
 /** The JSON type of a row's value. */
 function ofRow(row: Field): Schema {
@@ -64,8 +36,17 @@ function ofRow(row: Field): Schema {
   }
 }
 
+/** What a part of the package adds: definitions, and which of them are whole outputs. */
+export interface SchemaAddition {
+  readonly definitions: SchemaMembers;
+  readonly outputs: readonly string[];
+}
+
 /** The schema, and the rows of flows, expectations and tuples that it covers: a test compares these with all rows. */
-export function makeJsonSchema(): { readonly schema: Schema; readonly rows: ReadonlySet<Field> } {
+export function makeJsonSchema({ definitions, outputs }: SchemaAddition = { definitions: {}, outputs: [] }): {
+  readonly schema: Schema;
+  readonly rows: ReadonlySet<Field>;
+} {
   const rows = new Set<Field>();
   const take = (row: Field): Schema => {
     rows.add(row);
@@ -77,7 +58,7 @@ export function makeJsonSchema(): { readonly schema: Schema; readonly rows: Read
   const either = (description: string, ...names: (keyof typeof tupleFields)[]): Schema =>
     described(names.map((name) => take(tupleFields[name]))[0]!, description);
 
-  const tuple: Members = {
+  const tuple: SchemaMembers = {
     src: either('Source address: dotted IPv4, or compressed lower-case IPv6.', 'v4Src', 'v6Src'),
     dst: either('Destination address, likewise.', 'v4Dst', 'v6Dst'),
     protonum: take(tupleFields.protonum),
@@ -122,7 +103,7 @@ export function makeJsonSchema(): { readonly schema: Schema; readonly rows: Read
     );
 
   /** Members that are not just the value of a field. */
-  const own: Readonly<Record<string, Members>> = {
+  const own: Readonly<Record<string, SchemaMembers>> = {
     family: { family },
     protocol: { protocol },
     state: {
@@ -140,7 +121,7 @@ export function makeJsonSchema(): { readonly schema: Schema; readonly rows: Read
     },
     master: { master: ref('tuple', 'Original tuple of the flow that expected this one.') },
   };
-  const ofMember = ({ name, field, parts, triple, doc }: MemberRow): Members => {
+  const ofMember = ({ name, field, parts, triple, doc }: MemberRow): SchemaMembers => {
     if (field) return { [name]: flow(field) };
     if (!parts) return own[name]!;
     const members = Object.fromEntries(Object.entries(parts).map(([part, row]) => [part, flow(row)]));
@@ -204,7 +185,7 @@ export function makeJsonSchema(): { readonly schema: Schema; readonly rows: Read
     );
 
   const number = { type: 'integer', minimum: 0 } as const;
-  const changeResult = (done: 'deleted' | 'updated', more: Members): Schema =>
+  const changeResult = (done: 'deleted' | 'updated', more: SchemaMembers): Schema =>
     object(
       `Results for the flows that were to be ${done}. With -o ndjson, it follows the lines of the flows.`,
       {
@@ -229,7 +210,7 @@ export function makeJsonSchema(): { readonly schema: Schema; readonly rows: Read
         ref(name),
         array(ref(name)),
       ]),
-      ...['count', 'counts', 'deleteResult', 'updateResult', 'failure', 'note'].map((name) => ref(name)),
+      ...['count', 'counts', 'deleteResult', 'updateResult', 'failure', 'note', ...outputs].map((name) => ref(name)),
       { type: 'null' },
     ],
     $defs: {
@@ -261,6 +242,7 @@ export function makeJsonSchema(): { readonly schema: Schema; readonly rows: Read
       ),
       failure: object('A line of standard error.', { error: ref('error') }, ['error']),
       note: object('A line of standard error.', { warning: { type: 'string' }, hint: { type: 'string' } }),
+      ...definitions,
     },
   };
   return { schema, rows };

@@ -93,10 +93,17 @@ export class FlowColumns {
     this.#free[this.#freed++] = slot;
   }
 
-  /** The slot of the flow with a number, 0 if it has ended. */
-  slotOf(serial: number): number {
-    for (let slot = 1; slot < this.end; slot++) if (this.serial[slot] === serial && this.record[slot] !== 0) return slot;
-    return 0;
+  /** Bytes per second on average, both directions together; 0 as long as that is not known. */
+  averageOf(slot: number): number {
+    return this.averageOriginal[slot]! + this.averageReply[slot]!;
+  }
+
+  /** The slots of flows by their numbers, without those that have ended. */
+  slotsOf(numbers: ReadonlySet<number>): Map<number, number> {
+    const slots = new Map<number, number>();
+    for (let slot = 1; slot < this.end && slots.size < numbers.size; slot++)
+      if (this.record[slot] !== 0 && numbers.has(this.serial[slot]!)) slots.set(this.serial[slot]!, slot);
+    return slots;
   }
 
   /** Whether a slot has the flow that it had when the number of the next flow was `before`. */

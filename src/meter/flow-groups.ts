@@ -1,37 +1,14 @@
 // Groups of flows as objects, in an order.
 
 import { formatFilter } from '../library/index.js';
-import type { BothWays, FlowStore } from './flow-store.js';
+import type { FlowGroup, OtherGroups } from './flow-group.js';
+import type { FlowStore } from './flow-store.js';
 import { REST } from './group-index.js';
-import type { GroupSums, GroupTable } from './group-table.js';
+import type { GroupSums } from './group-sums.js';
+import type { GroupTable } from './group-table.js';
+import type { GroupSort } from './meter-names.js';
+import { bothWays, rounded } from './metered-flow.js';
 import { descending, sortByWords } from './radix-sort.js';
-
-/** Flows that have something in common. */
-export interface FlowGroup {
-  /** What they have in common: `10.1.4.0/24`, `tcp 443`; `-` for those that have nothing of the kind. */
-  readonly key: string;
-  /** Selects them. Absent for network namespaces. */
-  readonly filter?: string;
-  readonly flows: number;
-  /** Flows without a packet back. */
-  readonly unreplied: number;
-  /** Counters of the flows that are there; absent if none has any. */
-  readonly bytes?: BothWays;
-  readonly packets?: BothWays;
-  /** Bytes per second, as of flows; absent as long as they are not known. */
-  readonly rate?: BothWays;
-  readonly average?: BothWays;
-  readonly packetRate?: number;
-  /** Since the grouping is kept: flows that began, and traffic, with that of flows that have ended. Of all flows, whatever the filter. */
-  readonly counted?: { readonly begun: number; readonly bytes: BothWays; readonly packets: BothWays };
-  /** Bytes per second at each sample of the last minute, for the largest groups. Of all flows, whatever the filter. */
-  readonly history?: readonly number[];
-}
-
-/** The groups beyond the limit, together. */
-export interface OtherGroups extends Omit<FlowGroup, 'key' | 'filter' | 'counted' | 'history'> {
-  readonly groups: number;
-}
 
 type Value = (sums: GroupSums, group: number, table: GroupTable | undefined) => number;
 
@@ -50,11 +27,7 @@ const SORTS = {
   bytesOriginal: (s, g) => s.bytesOriginal[g]!,
   bytesReply: (s, g) => s.bytesReply[g]!,
   packets: (s, g) => s.packetsOriginal[g]! + s.packetsReply[g]!,
-} as const satisfies Record<string, Value>;
-
-/** What groups can be sorted by, the largest first; `key` in ascending order. */
-export type GroupSort = keyof typeof SORTS | 'key';
-export const GROUP_SORTS = [...Object.keys(SORTS), 'key'] as GroupSort[];
+} as const satisfies Record<Exclude<GroupSort, 'key'>, Value>;
 
 /** Where the groups of a table have their keys; `begun` only if they are kept. */
 export interface GroupKeys {
@@ -106,7 +79,7 @@ export function groupAt(
     ...(filter === undefined ? {} : { filter: formatFilter(filter) }),
     ...amounts(sums, [group]),
     ...(table ? { counted: countedOf(table, group) } : {}),
-    ...(history ? { history } : {}),
+    ...(history ? { history: history.map((rate) => rounded(rate, 1)) } : {}),
   };
 }
 
@@ -132,9 +105,9 @@ function amounts(sums: GroupSums, groups: readonly number[]): Omit<OtherGroups, 
       : {}),
     ...(rated
       ? {
-          rate: both(sums.rateOriginal, sums.rateReply),
-          average: both(sums.averageOriginal, sums.averageReply),
-          packetRate: sum(sums.packetRate),
+          rate: bothWays(sum(sums.rateOriginal), sum(sums.rateReply)),
+          average: bothWays(sum(sums.averageOriginal), sum(sums.averageReply)),
+          packetRate: rounded(sum(sums.packetRate), 1),
         }
       : {}),
   };

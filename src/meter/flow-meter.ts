@@ -7,7 +7,7 @@ import { show } from '../ctnetlink/members.js';
 import { ClosedError, ValueError } from '../errors.js';
 import { type Conntrack, type FilterInput, readFilter, type Signal, sessionOf, TimeSlice } from '../library/index.js';
 import { groupAt, otherGroups, sortGroups, totalsOf } from './flow-groups.js';
-import { FlowStore, type MeteredFlow } from './flow-store.js';
+import { FlowStore } from './flow-store.js';
 import { REST } from './group-index.js';
 import { HeldFlows } from './held-flows.js';
 import { MeterPace } from './meter-pace.js';
@@ -17,23 +17,17 @@ import {
   type FlowsQuery,
   type GroupsAnswer,
   type GroupsQuery,
+  offsetAround,
   readFlowsQuery,
   readGroupsQuery,
 } from './meter-query.js';
-import {
-  changesSince,
-  countedBy,
-  countFlows,
-  fillOf,
-  type MeterSample,
-  type MeterStatus,
-  namespaceSample,
-  seriesValues,
-} from './meter-sample.js';
+import type { MeterSample, MeterStatus } from './meter-sample.js';
+import { type MeteredFlow, rounded } from './metered-flow.js';
 import { MeteredNamespace } from './metered-namespace.js';
 import { addCounts, noCounts } from './metered-table.js';
 import type { Notice } from './notices.js';
 import { processorTime } from './processor-time.js';
+import { changesSince, countedBy, countFlows, fillOf, namespaceSample, seriesValues } from './sampling.js';
 import { Selections, sumGroups } from './selection.js';
 import { type MeterSeries, Series } from './series.js';
 
@@ -217,30 +211,36 @@ export class FlowMeter implements AsyncIterable<MeterSample>, AsyncDisposable, D
 
   /** Flows with their rates, the fastest first. @throws ValueError, FilterError, ClosedError */
   async flows(query: FlowsQuery = {}): Promise<FlowsAnswer> {
-    const { filter, sort, reverse, offset, limit } = readFlowsQuery(query);
+    const { filter, around, leastRate, sort, reverse, limit, ...rest } = readFlowsQuery(query);
     this.#check();
     const sample = this.sample.number;
     const selection = await this.#selections.get(filter, sample);
-    const order = await this.#selections.order(selection, sort, reverse);
     const { columns } = this.#store;
+    const all = await this.#selections.order(selection, sort, reverse);
+    const order = leastRate > 0 ? all.filter((slot) => columns.averageOf(slot) >= leastRate) : all;
     const flows: MeteredFlow[] = [];
+    const index = around ? order.indexOf(columns.slotsOf(new Set([around.number])).get(around.number) ?? 0) : -1;
+    const offset = offsetAround(index, around?.row, rest.offset, limit, order.length);
     for (let n = offset; n < order.length && flows.length < limit; n++) {
       const slot = order[n]!;
       const flow = columns.isStill(slot, selection.before) ? this.#store.flowAt(slot) : undefined;
       if (flow) flows.push(flow);
     }
-    return { sample, total: columns.count, matched: order.length, totals: totalsOf(selection.totals), flows };
+    return { sample, total: columns.count, matched: order.length, totals: totalsOf(selection.totals), offset, flows };
   }
 
   /** Groups of flows, the busiest first. @throws ValueError, FilterError, ClosedError */
   async groups(query: GroupsQuery): Promise<GroupsAnswer> {
-    const { by, filter, sort, reverse, offset, limit } = readGroupsQuery(query);
+    const { by, filter, around, sort, reverse, limit, ...given } = readGroupsQuery(query);
     this.#check();
     const table = await this.#store.grouping(by, new TimeSlice());
     const sample = this.sample.number;
     const selection = await this.#selections.get(filter, sample);
     const sums = await sumGroups(this.#store, table, selection);
     const order = sortGroups(sums, table, table, sort, reverse);
+    const { describe } = table.grouping;
+    const index = around ? order.findIndex((group) => describe(table.keyOf(group), this.#store.names).key === around.key) : -1;
+    const offset = offsetAround(index, around?.row, given.offset, limit, order.length);
     const shown = order.slice(offset, offset + limit);
     const { groups: _, ...totals } = otherGroups(sums, [...order, REST]);
     const rest = [...order.slice(0, offset), ...order.slice(offset + limit), ...(sums.flows[REST]! > 0 ? [REST] : [])];
@@ -249,6 +249,7 @@ export class FlowMeter implements AsyncIterable<MeterSample>, AsyncDisposable, D
       total: this.#store.columns.count,
       matched: totals.flows,
       totals,
+      offset,
       groups: shown.map((group) => groupAt(this.#store, sums, table, table, group)),
       count: order.length,
       other: otherGroups(sums, rest),
@@ -257,8 +258,17 @@ export class FlowMeter implements AsyncIterable<MeterSample>, AsyncDisposable, D
 
   /** A flow by its number; `undefined` when it has ended. */
   get(number: number): MeteredFlow | undefined {
-    const slot = this.#store.columns.slotOf(number);
-    return slot === 0 ? undefined : this.#store.flowAt(slot);
+    return this.getMany([number])[0];
+  }
+
+  /** Flows by their numbers, in this order; `undefined` for those that have ended. */
+  getMany(numbers: readonly number[]): (MeteredFlow | undefined)[] {
+    const { columns } = this.#store;
+    const slots = columns.slotsOf(new Set(numbers));
+    return numbers.map((number) => {
+      const slot = slots.get(number);
+      return slot === undefined ? undefined : this.#store.flowAt(slot);
+    });
   }
 
   /** What the samples of the last so many seconds said, a day at most. @throws ValueError */
@@ -387,13 +397,14 @@ export class FlowMeter implements AsyncIterable<MeterSample>, AsyncDisposable, D
     this.#sample = {
       number: (before?.number ?? 0) + 1,
       at: Date.now(),
-      seconds,
+      seconds: rounded(seconds, 3),
       ...fillOf(namespaces),
       flows: this.#store.columns.count,
+      nextFlow: this.#store.columns.nextSerial,
       ...countFlows(this.#store.columns),
       ...(before ? changesSince(before.counted, counted, seconds) : { begun: 0, ended: 0 }),
       counted,
-      cost: before ? cost / 1000 / seconds : 0,
+      cost: before ? rounded(cost / 1000 / seconds, 3) : 0,
       namespaces,
       skipped: 0,
     };

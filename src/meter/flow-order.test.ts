@@ -7,9 +7,8 @@ import { Random } from '../../test/support/random.js';
 import { parseAddress } from '../ctnetlink/address.js';
 import { TRACKERS } from '../ctnetlink/filter/compile.js';
 import { type FlowInit, MemoryTable } from '../testing/index.js';
-import { GROUP_SORTS, type GroupSort } from './flow-groups.js';
-import { FLOW_SORTS, type FlowSort } from './flow-order.js';
 import type { BothWays, FlowGroup, MeteredFlow } from './index.js';
+import { FLOW_SORTS, type FlowSort, GROUP_SORTS, type GroupSort } from './meter-names.js';
 
 /** What cannot be compared with numbers is compared one after the other. */
 type Value = readonly number[] | undefined;

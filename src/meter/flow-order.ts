@@ -8,6 +8,7 @@ import type { TimeSlice } from '../library/index.js';
 import { be32 } from '../wire/bytes.js';
 import { BLIND, type FlowColumns, RATED, READ } from './flow-columns.js';
 import type { FlowStore } from './flow-store.js';
+import type { FlowSort } from './meter-names.js';
 import { descending, floatWord, sortByWords } from './radix-sort.js';
 
 /** Writes the words of a flow. `view` has its message, if the row wants one. */
@@ -140,11 +141,7 @@ const SORTS = {
     message: false,
     fill: (columns, slot, words) => known(words, columns.table[slot]!),
   },
-} as const satisfies Record<string, SortRow>;
-
-/** What flows can be sorted by. */
-export type FlowSort = keyof typeof SORTS;
-export const FLOW_SORTS = Object.keys(SORTS) as FlowSort[];
+} as const satisfies Record<FlowSort, SortRow>;
 
 /** Flows between two looks at the clock. */
 const AT_ONCE = 1024;

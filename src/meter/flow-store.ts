@@ -9,37 +9,8 @@ import type { TimeSlice } from '../library/index.js';
 import { BLIND, BORN, FlowColumns, RATED, READ } from './flow-columns.js';
 import { type Grouping, parseGrouping } from './group-keys.js';
 import { GroupTable } from './group-table.js';
+import { bothWays, type MeteredFlow, rounded } from './metered-flow.js';
 import type { MeteredTable } from './metered-table.js';
-
-/** A number for each direction. */
-export interface BothWays {
-  readonly original: number;
-  readonly reply: number;
-}
-
-/** A flow with its rates. */
-export interface MeteredFlow {
-  /** Number of the flow in this meter: the same as long as it lives, and not given again. */
-  readonly number: number;
-  /** With the newest counters known. */
-  readonly flow: Flow;
-  /** Name of its namespace, in a meter of several. */
-  readonly netns?: string;
-  /** Bytes per second, between the last two readings. Absent as long as it is not known. */
-  readonly rate?: BothWays;
-  /** Bytes per second, on average of about 10 seconds. */
-  readonly average?: BothWays;
-  /** Packets per second, of both directions. */
-  readonly packetRate?: number;
-  /** Seconds since it began. */
-  readonly age: number;
-  /** It was there when the meter began, so it may be older. */
-  readonly ageAtLeast?: true;
-  /** Seconds since its counters were seen to change. Absent without counters. */
-  readonly idle?: number;
-  /** `offloaded`: the kernel has counters, but whoever forwards the packets does not tell it. */
-  readonly counters: 'kernel' | 'none' | 'offloaded';
-}
 
 /** Groupings that are kept up to date at the same time. */
 export const MOST_GROUPINGS = 6;
@@ -151,14 +122,14 @@ export class FlowStore {
       ...(this.tables.length > 1 ? { netns: table.name } : {}),
       ...(rated
         ? {
-            rate: { original: columns.rateOriginal[slot]!, reply: columns.rateReply[slot]! },
-            average: { original: columns.averageOriginal[slot]!, reply: columns.averageReply[slot]! },
-            packetRate: columns.packetRate[slot]!,
+            rate: bothWays(columns.rateOriginal[slot]!, columns.rateReply[slot]!),
+            average: bothWays(columns.averageOriginal[slot]!, columns.averageReply[slot]!),
+            packetRate: rounded(columns.packetRate[slot]!, 1),
           }
         : {}),
-      age: Math.max(0, age),
+      age: rounded(Math.max(0, age), 1),
       ...(flags & BORN ? {} : { ageAtLeast: true }),
-      ...(known ? { idle: ((this.now - columns.moved[slot]!) >>> 0) / 1000 } : {}),
+      ...(known ? { idle: rounded(((this.now - columns.moved[slot]!) >>> 0) / 1000, 1) } : {}),
       counters: !known ? 'none' : flags & BLIND ? 'offloaded' : 'kernel',
     };
   }

@@ -9,7 +9,8 @@ import { ValueError } from '../errors.js';
 import { formatFilter, readFilter } from '../library/index.js';
 import type { FlowInit } from '../testing/flow-factory.js';
 import { makeFlow } from '../testing/index.js';
-import { GROUPING_NAMES, KEY_WORDS, parseGrouping } from './group-keys.js';
+import { KEY_WORDS, parseGrouping } from './group-keys.js';
+import { GROUPING_NAMES } from './meter-names.js';
 
 const NLM_F_MULTI = 2;
 const NAMES = ['own', 'blue'];

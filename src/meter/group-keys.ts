@@ -11,6 +11,7 @@ import { ValueError } from '../errors.js';
 import { formatFilter } from '../library/index.js';
 import { didYouMean } from '../nearest.js';
 import { be32, putBe32 } from '../wire/bytes.js';
+import { GROUPING_NAMES, type GroupingName } from './meter-names.js';
 
 /** A way to group flows. */
 export interface Grouping {
@@ -34,26 +35,6 @@ export interface GroupName {
   readonly filter?: string;
 }
 
-/** Names that take no parameter, in the order of the help. */
-export const GROUPING_NAMES = [
-  'src',
-  'dst',
-  'pair',
-  'service',
-  'protocol',
-  'state',
-  'family',
-  'zone',
-  'mark',
-  'label',
-  'helper',
-  'snat',
-  'dnat',
-  'netns',
-] as const;
-/** What flows can be grouped by; `/` and a prefix length or a mask take a part of it. */
-export type GroupingName = (typeof GROUPING_NAMES)[number] | `${'src' | 'dst'}/${string}` | `mark/${string}`;
-
 /** Reads the name of a grouping: `src`, `src/24`, `src/24,56`, `mark/0xff00`. @throws ValueError */
 export function parseGrouping(text: string): Grouping {
   const [name, parameter] = splitOnce(text, '/');
@@ -67,6 +48,11 @@ export function parseGrouping(text: string): Grouping {
   if (name === 'src' || name === 'dst') return byAddress(text, name, prefixes(parameter));
   if (name === 'mark') return byMark(text, maskOf(parameter));
   throw new ValueError(`'${name}' takes no parameter in a grouping`, { hint: 'src/24, dst/24,56 and mark/0xff do' });
+}
+
+/** A text as the name of a grouping. @throws ValueError if it is none */
+export function checkGrouping(text: string): GroupingName {
+  return parseGrouping(text).name as GroupingName;
 }
 
 function splitOnce(text: string, at: string): [string, string | undefined] {

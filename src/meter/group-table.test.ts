@@ -4,7 +4,8 @@ import { flowMessage } from '../../test/unit/event-messages.js';
 import { createFlowView, type View } from '../ctnetlink/view.js';
 import { FlowColumns } from './flow-columns.js';
 import { parseGrouping } from './group-keys.js';
-import { GroupSums, GroupTable } from './group-table.js';
+import { GroupSums } from './group-sums.js';
+import { GroupTable } from './group-table.js';
 
 const view = createFlowView();
 

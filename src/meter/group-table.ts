@@ -2,68 +2,10 @@
 // is the traffic counted; the sums over the flows that are there are made in one pass, once for each sample.
 
 import type { View } from '../ctnetlink/view.js';
-import { type FlowColumns, RATED, READ, UNREPLIED } from './flow-columns.js';
+import type { FlowColumns } from './flow-columns.js';
 import { GroupHistory } from './group-history.js';
 import { GroupIndex, REST } from './group-index.js';
 import { type Grouping, KEY_WORDS } from './group-keys.js';
-
-/** Sums over flows, by number of their group. Rates are of the flows whose rates are known. */
-export class GroupSums {
-  readonly flows: Float64Array;
-  readonly unreplied: Float64Array;
-  /** Flows that have counters, and those of them whose rates are known. */
-  readonly read: Float64Array;
-  readonly rated: Float64Array;
-  readonly bytesOriginal: Float64Array;
-  readonly bytesReply: Float64Array;
-  readonly packetsOriginal: Float64Array;
-  readonly packetsReply: Float64Array;
-  readonly rateOriginal: Float64Array;
-  readonly rateReply: Float64Array;
-  readonly averageOriginal: Float64Array;
-  readonly averageReply: Float64Array;
-  readonly packetRate: Float64Array;
-
-  constructor(count: number) {
-    this.flows = new Float64Array(count);
-    this.unreplied = new Float64Array(count);
-    this.read = new Float64Array(count);
-    this.rated = new Float64Array(count);
-    this.bytesOriginal = new Float64Array(count);
-    this.bytesReply = new Float64Array(count);
-    this.packetsOriginal = new Float64Array(count);
-    this.packetsReply = new Float64Array(count);
-    this.rateOriginal = new Float64Array(count);
-    this.rateReply = new Float64Array(count);
-    this.averageOriginal = new Float64Array(count);
-    this.averageReply = new Float64Array(count);
-    this.packetRate = new Float64Array(count);
-  }
-
-  /** Bytes per second of both directions, by group. */
-  rates(): Float64Array {
-    return this.rateOriginal.map((rate, group) => rate + this.rateReply[group]!);
-  }
-
-  add(group: number, columns: FlowColumns, slot: number): void {
-    const flags = columns.flags[slot]!;
-    this.flows[group]!++;
-    if (flags & UNREPLIED) this.unreplied[group]!++;
-    if ((flags & READ) === 0) return;
-    this.read[group]!++;
-    this.bytesOriginal[group]! += columns.bytesOriginal[slot]!;
-    this.bytesReply[group]! += columns.bytesReply[slot]!;
-    this.packetsOriginal[group]! += columns.packetsOriginal[slot]!;
-    this.packetsReply[group]! += columns.packetsReply[slot]!;
-    if ((flags & RATED) === 0) return;
-    this.rated[group]!++;
-    this.rateOriginal[group]! += columns.rateOriginal[slot]!;
-    this.rateReply[group]! += columns.rateReply[slot]!;
-    this.averageOriginal[group]! += columns.averageOriginal[slot]!;
-    this.averageReply[group]! += columns.averageReply[slot]!;
-    this.packetRate[group]! += columns.packetRate[slot]!;
-  }
-}
 
 /** Traffic of a group since it was first seen, with that of flows that have ended. */
 interface Counted {

@@ -23,12 +23,7 @@ export class HeldFlows {
   set(numbers: Iterable<number>): void {
     const wanted = new Set<number>();
     for (const number of numbers) if (wanted.size < MOST) wanted.add(number);
-    const { columns } = this.#store;
-    this.#held = [];
-    for (let slot = 1; slot < columns.end && this.#held.length < wanted.size; slot++) {
-      const number = columns.serial[slot]!;
-      if (columns.record[slot] !== 0 && wanted.has(number)) this.#held.push({ number, slot });
-    }
+    this.#held = Array.from(this.#store.columns.slotsOf(wanted), ([number, slot]) => ({ number, slot }));
   }
 
   /** Reads the counters of the next ones. @throws KernelError */

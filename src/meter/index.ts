@@ -1,13 +1,14 @@
 // conntrack/meter: the public API of the meter.
 
-export type { FlowGroup, GroupSort, OtherGroups } from './flow-groups.js';
+export type { FlowGroup, OtherGroups } from './flow-group.js';
 export { FlowMeter, type MeterOptions } from './flow-meter.js';
-export type { FlowSort } from './flow-order.js';
-export type { BothWays, MeteredFlow } from './flow-store.js';
-export { GROUPING_NAMES, type GroupingName } from './group-keys.js';
-export type { FlowsAnswer, FlowsQuery, GroupsAnswer, GroupsQuery } from './meter-query.js';
-export type { MeterSample, MeterStatus, NamespaceSample } from './meter-sample.js';
-export type { KernelCounts, TrackingSysctls } from './metered-namespace.js';
+export { checkGrouping } from './group-keys.js';
+export { FLOW_SORTS, type FlowSort, GROUP_SORTS, GROUPING_NAMES, type GroupingName, type GroupSort } from './meter-names.js';
+export { type FlowsAnswer, type FlowsQuery, type GroupsAnswer, type GroupsQuery, offsetAround } from './meter-query.js';
+export type { KernelCounts, MeterSample, MeterStatus, NamespaceSample, TrackingSysctls } from './meter-sample.js';
+export type { BothWays, MeteredFlow } from './metered-flow.js';
 export type { Notice, NoticeCode } from './notices.js';
-export { openMeter } from './open-meter.js';
+export { type Namespaces, openMeter } from './open-meter.js';
+export { divideFilter, type ScopedFilter } from './scope.js';
 export type { MeterSeries } from './series.js';
+export { type Usage, type UsageOptions, usage } from './usage.js';

@@ -4,10 +4,9 @@ import { show } from '../ctnetlink/members.js';
 import { ValueError } from '../errors.js';
 import type { FilterInput } from '../library/index.js';
 import { suggest } from '../nearest.js';
-import { type FlowGroup, GROUP_SORTS, type GroupSort, type OtherGroups } from './flow-groups.js';
-import { FLOW_SORTS, type FlowSort } from './flow-order.js';
-import type { MeteredFlow } from './flow-store.js';
-import type { GroupingName } from './group-keys.js';
+import type { FlowGroup, OtherGroups } from './flow-group.js';
+import { FLOW_SORTS, type FlowSort, GROUP_SORTS, type GroupingName, type GroupSort } from './meter-names.js';
+import type { MeteredFlow } from './metered-flow.js';
 
 /** Which flows, in which order. */
 export interface FlowsQuery {
@@ -15,7 +14,12 @@ export interface FlowsQuery {
   /** Default `average`. */
   readonly sort?: FlowSort | undefined;
   readonly reverse?: boolean | undefined;
+  /** The first one of the answer. Default 0. */
   readonly offset?: number | undefined;
+  /** The answer shall have this flow, if there is one: `row` rows from its beginning, or else as near to `offset` as can be. */
+  readonly around?: { readonly number: number; readonly row?: number | undefined } | undefined;
+  /** Only flows with at least so many bytes per second on average, both directions together. */
+  readonly leastRate?: number | undefined;
   /** Default 50. */
   readonly limit?: number | undefined;
 }
@@ -28,6 +32,8 @@ export interface FlowsAnswer {
   readonly total: number;
   readonly matched: number;
   readonly totals: Omit<OtherGroups, 'groups'>;
+  /** Place of the first of `flows` among those that match. */
+  readonly offset: number;
   readonly flows: readonly MeteredFlow[];
 }
 
@@ -39,6 +45,8 @@ export interface GroupsQuery {
   readonly sort?: GroupSort | undefined;
   readonly reverse?: boolean | undefined;
   readonly offset?: number | undefined;
+  /** As of flows: the group with this key. */
+  readonly around?: { readonly key: string; readonly row?: number | undefined } | undefined;
   /** Default 20. */
   readonly limit?: number | undefined;
 }
@@ -49,6 +57,7 @@ export interface GroupsAnswer {
   readonly total: number;
   readonly matched: number;
   readonly totals: Omit<OtherGroups, 'groups'>;
+  readonly offset: number;
   readonly groups: readonly FlowGroup[];
   /** How many groups there are. */
   readonly count: number;
@@ -57,9 +66,16 @@ export interface GroupsAnswer {
 }
 
 /** A query that leaves nothing out; without a filter it is about all flows. */
-type Complete<Q extends { readonly filter?: unknown }> = {
-  readonly [K in Exclude<keyof Q, 'filter'>]-?: Exclude<Q[K], undefined>;
-} & { readonly filter: Q['filter'] };
+type Complete<Q extends FlowsQuery | GroupsQuery> = {
+  readonly [K in Exclude<keyof Q, 'filter' | 'around'>]-?: Exclude<Q[K], undefined>;
+} & { readonly [K in 'filter' | 'around']: Q[K] };
+
+/** Where an answer of `limit` rows begins that shall have row `index`; -1: there is no such row. */
+export function offsetAround(index: number, row: number | undefined, offset: number, limit: number, total: number): number {
+  if (index < 0) return offset;
+  const wanted = row === undefined ? Math.min(index, Math.max(offset, index - limit + 1)) : index - row;
+  return Math.max(0, Math.min(wanted, total - limit));
+}
 
 /** @throws ValueError */
 export function checkNumber(name: string, value: unknown, least: number, most: number): void {
@@ -69,18 +85,19 @@ export function checkNumber(name: string, value: unknown, least: number, most: n
 
 /** The query with what it leaves out. @throws ValueError */
 export function readFlowsQuery(query: FlowsQuery): Complete<FlowsQuery> {
-  const { filter, sort = 'average', reverse = false, offset = 0, limit = 50 } = query;
+  const { filter, around, leastRate = 0, sort = 'average', reverse = false, offset = 0, limit = 50 } = query;
   checkWord('sort', sort, FLOW_SORTS);
   checkPart(offset, limit);
-  return { filter, sort, reverse, offset, limit };
+  checkNumber('leastRate', leastRate, 0, Number.MAX_VALUE);
+  return { filter, around, leastRate, sort, reverse, offset, limit };
 }
 
 /** The query with what it leaves out. @throws ValueError */
 export function readGroupsQuery(query: GroupsQuery): Complete<GroupsQuery> {
-  const { by, filter, sort = 'average', reverse = false, offset = 0, limit = 20 } = query;
+  const { by, filter, around, sort = 'average', reverse = false, offset = 0, limit = 20 } = query;
   checkWord('sort', sort, GROUP_SORTS);
   checkPart(offset, limit);
-  return { by, filter, sort, reverse, offset, limit };
+  return { by, filter, around, sort, reverse, offset, limit };
 }
 
 function checkPart(offset: unknown, limit: unknown): void {

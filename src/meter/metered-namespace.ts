@@ -9,14 +9,12 @@ import { asksKernel, type EventWatch, isTracking, readIn, type Session, type Sig
 import { BLIND, READ, SEEN } from './flow-columns.js';
 import type { FlowStore } from './flow-store.js';
 import { Forecast } from './forecast.js';
+import type { KernelCounts, TrackingSysctls } from './meter-sample.js';
 import { type Counts, MeteredTable } from './metered-table.js';
 import { type Notice, noticesOf } from './notices.js';
 
 /** Milliseconds between two looks at sysctls and rules. */
 const CIRCUMSTANCES_KEPT = 30_000;
-
-/** Totals that the kernel keeps for all packets, since the meter was opened. */
-export type KernelCounts = Readonly<Record<'drop' | 'earlyDrop' | 'insertFailed' | 'invalid', number>>;
 
 const KERNEL_COUNTS = {
   drop: CPU_STATISTICS.indexOf('drop'),
@@ -25,13 +23,6 @@ const KERNEL_COUNTS = {
   invalid: CPU_STATISTICS.indexOf('invalid'),
 } as const;
 const COUNT_NAMES = Object.keys(KERNEL_COUNTS) as (keyof KernelCounts)[];
-
-/** The sysctls that decide what is known; `undefined`: the kernel has no such thing, or does not show it. */
-export interface TrackingSysctls {
-  readonly acct: number | undefined;
-  readonly events: number | undefined;
-  readonly timestamp: number | undefined;
-}
 
 export class MeteredNamespace {
   readonly table: MeteredTable;

@@ -240,10 +240,10 @@ export class MeteredTable implements EntryFollower {
    */
   #count(slot: number, view: View): boolean {
     const columns = this.#columns;
-    const bytesOriginal = counter(view, S.bytesOriginal);
-    const bytesReply = counter(view, S.bytesReply);
-    const packetsOriginal = counter(view, S.packetsOriginal);
-    const packetsReply = counter(view, S.packetsReply);
+    const bytesOriginal = counterOf(view, S.bytesOriginal);
+    const bytesReply = counterOf(view, S.bytesReply);
+    const packetsOriginal = counterOf(view, S.packetsOriginal);
+    const packetsReply = counterOf(view, S.packetsReply);
     const reset =
       bytesOriginal < columns.bytesOriginal[slot]! ||
       bytesReply < columns.bytesReply[slot]! ||
@@ -272,7 +272,7 @@ export class MeteredTable implements EntryFollower {
   }
 }
 
-/** Exact up to 2^53. */
-function counter(view: View, slot: number): number {
+/** A counter of a flow, exact up to 2^53. */
+export function counterOf(view: View, slot: number): number {
   return view.high32(slot) * HALF + (view.low32(slot) >>> 0);
 }

@@ -3,6 +3,9 @@
 import { Conntrack } from '../library/index.js';
 import { FlowMeter, type MeterOptions } from './flow-meter.js';
 
+/** The table of one network namespace, or those of several by name. */
+export type Namespaces = Conntrack | ReadonlyMap<string, Conntrack>;
+
 /**
  * Opens a meter; settles with the first list. Several namespaces are given by name, and share its budget of processor time.
  *
@@ -14,6 +17,11 @@ import { FlowMeter, type MeterOptions } from './flow-meter.js';
  *
  * @throws ValueError, FilterError, SystemError, KernelError, ClosedError, the signal's reason
  */
-export function openMeter(conntrack: Conntrack | ReadonlyMap<string, Conntrack>, options: MeterOptions = {}): Promise<FlowMeter> {
-  return FlowMeter.open(conntrack instanceof Conntrack ? [['own', conntrack]] : conntrack, options);
+export function openMeter(conntrack: Namespaces, options: MeterOptions = {}): Promise<FlowMeter> {
+  return FlowMeter.open(namespacesOf(conntrack), options);
+}
+
+/** Each with its name; an only one is called `own`. */
+export function namespacesOf(conntrack: Namespaces): readonly (readonly [string, Conntrack])[] {
+  return conntrack instanceof Conntrack ? [['own', conntrack]] : [...conntrack];
 }

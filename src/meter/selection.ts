@@ -5,9 +5,11 @@ import { compileFilter } from '../ctnetlink/filter/compile.js';
 import type { FlowFilter } from '../ctnetlink/filter/condition.js';
 import { createFlowView } from '../ctnetlink/view.js';
 import { type FilterInput, formatFilter, readFilter, TimeSlice } from '../library/index.js';
-import { type FlowSort, sortFlows } from './flow-order.js';
+import { sortFlows } from './flow-order.js';
 import type { FlowStore } from './flow-store.js';
-import { GroupSums, type GroupTable } from './group-table.js';
+import { GroupSums } from './group-sums.js';
+import type { GroupTable } from './group-table.js';
+import type { FlowSort } from './meter-names.js';
 
 /** Filters whose results are kept. */
 const MOST = 16;

@@ -34,11 +34,24 @@ export interface WordRow {
   readonly options: Readonly<Record<string, WordOptionRow>>;
   /** What may follow the options; if absent, nothing. Without `most` there may be any number. */
   readonly operands?: { readonly kind: OperandKind; readonly most?: number };
+  /** Exit status when it fails, if not 1. */
+  readonly failureStatus?: number;
   /** For programs: neither help, manual page nor completions list it. */
   readonly unlisted?: true;
   /** Command lines without the program's name, and what they do. */
   readonly examples: readonly (readonly [string, string])[];
 }
+
+const GROUPS = {
+  by: {
+    value: 'KEY',
+    help: 'Groups: src, dst, src/24, pair, service, protocol, state, family, zone, mark, label, helper, snat, dnat, netns.',
+  },
+  sort: { value: 'KEY', help: 'Order: flows, average, rate, bytes, packets, unreplied and others; the largest first.' },
+  reverse: { help: 'The other way round.' },
+} as const satisfies WordRow['options'];
+
+const NETNS = { value: 'WHERE', help: 'The table of this network namespace, or all of them.' } as const satisfies WordOptionRow;
 
 /** The words that a user may want, in the order of the help. */
 export function words(): readonly WordRow[] {
@@ -59,6 +72,67 @@ export function everyWord(): readonly WordRow[] {
         ['help', 'everything at a glance'],
         ['help update', 'what -U takes'],
         ['help tcp', 'options of TCP entries'],
+      ],
+    },
+    {
+      name: 'top',
+      synopsis: '[EXPRESSION...] [OPTIONS]',
+      help: 'Show who talks, how fast, and who fills the table: live, until q.',
+      about: [
+        'What the expression says of addresses, ports and protocols is the scope: the kernel sends no other flows, which makes lists cheaper. ' +
+          'The keys are told by ?. Without a terminal, or with --once or --batch, it prints samples.',
+        'Exit status: 0; 1 after a failure; 2 for a wrong command line; 3 when a network namespace failed.',
+      ],
+      options: {
+        ...GROUPS,
+        'min-rate': { value: 'RATE', help: 'Only flows of at least so many bits per second on average: 1M.' },
+        every: { value: 'SECONDS', help: 'Pause between lists, at least 0.5; default 2. A large table takes longer.' },
+        share: { value: 'PERCENT', help: 'Share of one processor that lists may take; default 25.' },
+        netns: NETNS,
+        'read-only': { help: 'Nothing can be deleted.' },
+        once: { help: 'Print one sample with rates, and end.' },
+        batch: { help: 'Print samples until the end of the reader.' },
+        samples: { value: 'NUMBER', help: 'Print so many samples; implies --batch.' },
+        limit: { value: 'NUMBER', help: 'Print so many rows of each sample; default 20.' },
+        output: { short: 'o', value: 'FORMAT', choices: ['text', 'ndjson'], help: 'Print text or ndjson; implies --once.' },
+        ascii: { help: 'No characters but ASCII.' },
+        color: {
+          value: 'WHEN',
+          choices: ['auto', 'always', 'never'],
+          help: 'Use colours: auto, always or never. NO_COLOR is heeded.',
+        },
+        'no-mouse': { help: 'Leave the mouse to the terminal.' },
+      },
+      operands: { kind: 'expression' },
+      examples: [
+        ['top', 'everything, the fastest flows first'],
+        ['top --by src', 'who has most flows'],
+        ["top 'tcp and dst port 443'", 'one service'],
+        ['top --once --by service -o ndjson', 'for programs'],
+      ],
+    },
+    {
+      name: 'usage',
+      synopsis: '[EXPRESSION...] [OPTIONS]',
+      help: 'Print who has how many flows, from one list: for scripts.',
+      about: [
+        'Exit status: 0; 1 when the table is fuller than --fail-above; 2 for a wrong command line; 3 when nothing could be measured.',
+      ],
+      options: {
+        ...GROUPS,
+        limit: { value: 'NUMBER', help: 'Print so many groups; default 20.' },
+        over: { value: 'SECONDS', help: 'Look on for so long, at least 0.5, and print rates.' },
+        'fail-above': { value: 'PERCENT', help: 'Exit with 1 if more of the table is in use.' },
+        netns: NETNS,
+        output: { short: 'o', value: 'FORMAT', choices: ['text', 'json'], help: 'Print text or json.' },
+      },
+      operands: { kind: 'expression' },
+      failureStatus: 3,
+      examples: [
+        ['usage --by src/24 --limit 5', 'the networks with most flows'],
+        ['usage unreplied --by src', 'who gets no answers: scans'],
+        ['usage --over 5 --by service', 'which service has most bandwidth'],
+        ['usage --fail-above 90', 'for Nagios and its kin'],
       ],
     },
     {

@@ -30,6 +30,7 @@ function check(root: Schema, keyword: string, rule: unknown, value: unknown, sch
         array: Array.isArray(value),
         string: typeof value === 'string',
         integer: Number.isInteger(value),
+        number: typeof value === 'number' && Number.isFinite(value),
         null: value === null,
       }[rule as string];
       if (is === undefined) throw new Error(`type ${rule} is not known to the test`);

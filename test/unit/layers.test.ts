@@ -35,7 +35,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'node:',
   ],
   words: ['errors', 'safe-text', 'nearest', 'cli/', 'meter/index', 'top/', 'library/index', 'format/', 'ctnetlink/', 'node:'],
-  meter: ['errors', 'nearest', 'library/index', 'ctnetlink/', 'wire/bytes'],
+  meter: ['errors', 'nearest', 'library/index', 'ctnetlink/', 'wire/bytes', 'format/schema-parts', 'format/json-schema'],
   top: ['errors', 'safe-text', 'meter/index', 'library/index', 'format/', 'ctnetlink/', 'node:', 'get-east-asian-width'],
   web: ['errors', 'meter/index', 'metrics/', 'library/index', 'format/', 'ctnetlink/', 'node:'],
   metrics: ['errors', 'meter/index', 'library/index', 'format/', 'ctnetlink/', 'node:'],

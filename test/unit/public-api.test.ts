@@ -36,10 +36,10 @@ const TYPES = `
 const TESTING_VALUES = 'MemoryTable Recorder RecordingError Replay ReplayError makeFlow';
 const TESTING_TYPES = 'FlowInit FlowOf LineSink MemoryTableOptions ReplayOptions TrafficCounters TrafficUpdate';
 /** As VALUES and TYPES, of `conntrack/meter`. */
-const METER_VALUES = 'FlowMeter GROUPING_NAMES openMeter';
+const METER_VALUES = 'FLOW_SORTS FlowMeter GROUPING_NAMES GROUP_SORTS checkGrouping divideFilter offsetAround openMeter usage';
 const METER_TYPES = `
   BothWays FlowGroup FlowSort FlowsAnswer FlowsQuery GroupSort GroupingName GroupsAnswer GroupsQuery KernelCounts MeterOptions
-  MeterSample MeterSeries MeterStatus MeteredFlow NamespaceSample Notice NoticeCode OtherGroups TrackingSysctls
+  MeterSample MeterSeries MeterStatus MeteredFlow NamespaceSample Namespaces Notice NoticeCode OtherGroups ScopedFilter TrackingSysctls Usage UsageOptions
 `;
 
 const METHODS: readonly (readonly [string, object, string])[] = [
@@ -52,7 +52,11 @@ const METHODS: readonly (readonly [string, object, string])[] = [
   ['EventStream', EventStream.prototype, 'close dropped lost next ready ref return unref'],
   ['LiveFlows', LiveFlows.prototype, 'bytes close closed count failure get list lost ref size subscribe unref'],
   ['Listing', Listing.prototype, 'toArray'],
-  ['FlowMeter', meter.FlowMeter.prototype, 'add close failure flows get groups hold interval remove sample series status'],
+  [
+    'FlowMeter',
+    meter.FlowMeter.prototype,
+    'add close failure flows get getMany groups hold interval remove sample series status',
+  ],
   ['MemoryTable', testing.MemoryTable.prototype, 'add advance change delivered expire flows loseEvents now'],
 ];
 

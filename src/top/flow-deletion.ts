@@ -1,0 +1,111 @@
+// Deleting from `conntrack top`: what would go, what one should know before, doing it, and what came back.
+
+import type { Conntrack } from '../library/index.js';
+import { formatFilter, matches } from '../library/index.js';
+import type { FlowMeter, MeteredFlow } from '../meter/index.js';
+import { count } from './units.js';
+
+/** Flows one by one, or all that a filter selects. */
+export type DeletionTarget = { readonly flows: readonly MeteredFlow[] } | { readonly filter: string };
+
+/** What a deletion would do. */
+export interface DeletionPlan {
+  readonly target: DeletionTarget;
+  /** How many flows would go. */
+  readonly count: number;
+  /** The fastest of them, at most three. */
+  readonly largest: readonly MeteredFlow[];
+  readonly warnings: readonly string[];
+}
+
+/** What a deletion did. */
+export interface DeletionResult {
+  readonly deleted: number;
+  readonly alreadyGone: number;
+  readonly failed: number;
+  /** Flows that are met from now on have at least this number. */
+  readonly nextFlow: number;
+}
+
+/** The largest target that is told in full, and whose return is looked for. */
+const MOST_RETURNING = 1000;
+
+export class FlowDeletion {
+  readonly #meter: FlowMeter;
+  readonly #conntracks: ReadonlyMap<string, Conntrack>;
+  readonly #scope: string | undefined;
+  /** Flows that are never deleted: one's own way in. */
+  readonly #kept: string | undefined;
+
+  constructor(meter: FlowMeter, conntracks: ReadonlyMap<string, Conntrack>, scope: string | undefined, kept: string | undefined) {
+    this.#meter = meter;
+    this.#conntracks = conntracks;
+    this.#scope = scope;
+    this.#kept = kept;
+  }
+
+  /** Looks without changing anything. */
+  async plan(target: DeletionTarget): Promise<DeletionPlan> {
+    const loose = 'the connection itself goes on: its next packet may begin the flow again, unless a rule refuses it';
+    if ('flows' in target) {
+      const flows = target.flows.filter((flow) => this.#isDeletable(flow));
+      const warnings = flows.length < target.flows.length ? ['the flow of your own SSH session is kept'] : [];
+      return { target: { flows }, count: flows.length, largest: flows.slice(0, 3), warnings: [...warnings, loose] };
+    }
+    const filter = this.#whole(target.filter);
+    const { matched, flows } = await this.#meter.flows({ filter, limit: 3 });
+    const warnings = this.#kept === undefined ? [] : ['the flow of your own SSH session is kept'];
+    return { target: { filter }, count: matched, largest: flows, warnings: [...warnings, loose] };
+  }
+
+  /** Deletes. @throws KernelError */
+  async run({ target }: DeletionPlan): Promise<DeletionResult> {
+    const { nextFlow } = this.#meter.sample;
+    const sum = { deleted: 0, alreadyGone: 0, failed: 0 };
+    for (const [name, conntrack] of this.#conntracks) {
+      const flows = 'flows' in target ? target.flows.filter(({ netns }) => netns === undefined || netns === name) : [];
+      if ('flows' in target && flows.length === 0) continue;
+      const result =
+        'flows' in target ? await conntrack.deleteMany(flows.map(({ flow }) => flow)) : await conntrack.delete(target.filter);
+      sum.deleted += result.deleted;
+      sum.alreadyGone += result.alreadyGone;
+      sum.failed += result.failed;
+    }
+    return { ...sum, nextFlow };
+  }
+
+  /** How many of them are there again: flows of the same filter, or with the same addresses and ports, that began since. */
+  async cameBack({ target }: DeletionPlan, { nextFlow }: DeletionResult): Promise<number> {
+    if ('filter' in target) {
+      const query = { filter: target.filter, sort: 'age', reverse: true, limit: MOST_RETURNING } as const;
+      return (await this.#meter.flows(query)).flows.filter(({ number }) => number >= nextFlow).length;
+    }
+    let back = 0;
+    for (const { flow, netns } of target.flows.slice(0, MOST_RETURNING)) {
+      const conntrack = netns === undefined ? [...this.#conntracks.values()][0]! : this.#conntracks.get(netns);
+      const { id: _, ...key } = flow;
+      if (await conntrack?.get(key)) back++;
+    }
+    return back;
+  }
+
+  #isDeletable({ flow }: MeteredFlow): boolean {
+    return this.#kept === undefined || matches(this.#kept, flow);
+  }
+
+  #whole(filter: string): string {
+    const parts = [this.#scope, filter, this.#kept].filter((part) => part !== undefined && part !== '');
+    return formatFilter(parts.map((part) => `(${part})`).join(' and '));
+  }
+}
+
+/** The result in a sentence. */
+export function resultText({ deleted, alreadyGone, failed }: DeletionResult, cameBack?: number): string {
+  return [
+    `deleted ${count(deleted)}`,
+    ...(alreadyGone > 0 ? [`${count(alreadyGone)} already gone`] : []),
+    ...(failed > 0 ? [`${count(failed)} refused`] : []),
+  ]
+    .join(', ')
+    .concat(cameBack === undefined ? '' : `; ${cameBack === 0 ? 'none' : count(cameBack)} came back within 5 s`);
+}

@@ -1,0 +1,29 @@
+// What `conntrack top` is told on its command line.
+
+import type { FlowSort, GroupingName, GroupSort } from '../meter/index.js';
+
+export interface TopOptions {
+  /** The flows that are metered, in canonical text: what never changes in them. */
+  readonly scope: string | undefined;
+  /** The rest of the expression. */
+  readonly filter: string | undefined;
+  readonly by: GroupingName | undefined;
+  /** Of groups if there is a grouping, else of flows. */
+  readonly sort: FlowSort | GroupSort | undefined;
+  readonly reverse: boolean;
+  /** Flows that are slower, in bytes per second, are not shown. */
+  readonly leastRate: number | undefined;
+  /** Milliseconds between lists. */
+  readonly interval: number;
+  /** Share of one processor, 0 to 1. */
+  readonly share: number;
+  readonly readOnly: boolean;
+  readonly ascii: boolean;
+  readonly color: boolean;
+  readonly mouse: boolean;
+  readonly tmux: boolean;
+  /** The name of this machine. */
+  readonly host: string;
+  /** Flows that may be deleted, as a filter: all but one's own way in. */
+  readonly kept: string | undefined;
+}

@@ -1,0 +1,28 @@
+// `conntrack usage`: who has how much of a table, from one list, or with rates after a while.
+
+import { GROUP_SORTS, usage } from '../meter/index.js';
+import { safeJson } from '../safe-text.js';
+import { fillOf, usageText } from '../top/usage-text.js';
+import type { Word } from './run-word.js';
+import { expressionOf } from './word-filter.js';
+import { openNamespaces } from './word-namespaces.js';
+import { groupingOf, isGiven, isUtf8, millisecondsOf, numberOf, sortOf, textOf } from './word-values.js';
+
+export const word: Word = async (line, context) => {
+  const { out, err, host } = context;
+  const by = groupingOf(line) ?? 'src';
+  const sort = sortOf(line, GROUP_SORTS);
+  const limit = numberOf(line, 'limit', 0, 1_000_000, true);
+  const over = millisecondsOf(line, 'over');
+  const failAbove = numberOf(line, 'fail-above', 0, 100);
+  const filter = expressionOf(line.operands, context);
+  const { conntracks, complete } = await openNamespaces(textOf(line, 'netns'));
+  const answer = await usage(conntracks, { by, filter, sort, limit, over, reverse: isGiven(line, 'reverse') });
+  const fill = fillOf(answer);
+  if (textOf(line, 'output') === 'json') out.text(`${safeJson({ by, filter, fill, ...answer })}\n`);
+  else out.text(usageText(answer, by, !isUtf8(host.env)));
+  if (failAbove !== undefined && fill === undefined)
+    err('conntrack: usage: the kernel does not say how many entries there may be');
+  if (!complete || (failAbove !== undefined && fill === undefined)) return 3;
+  return failAbove !== undefined && fill! * 100 > failAbove ? 1 : 0;
+};

@@ -1,0 +1,68 @@
+// The values of the options of words → numbers and names, or a UsageError.
+
+import { quoted, UsageError } from '../cli/usage-error.js';
+import { ConntrackError } from '../errors.js';
+import { checkGrouping, type GroupingName } from '../meter/index.js';
+import { didYouMean } from '../nearest.js';
+import type { WordLine } from './word-line.js';
+
+/** The text of an option; `undefined` if it was not given. */
+export function textOf({ values }: WordLine, name: string): string | undefined {
+  return values[name] as string | undefined;
+}
+
+/** Whether a switch was given. */
+export function isGiven({ values }: WordLine, name: string): boolean {
+  return values[name] === true;
+}
+
+/** A number from `least` to `most`; `whole`: without a fraction. @throws UsageError */
+export function numberOf(line: WordLine, name: string, least: number, most: number, whole = false): number | undefined {
+  const text = textOf(line, name);
+  if (text === undefined) return undefined;
+  const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN;
+  if (value >= least && value <= most && (!whole || Number.isInteger(value))) return value;
+  const kind = whole ? 'a whole number' : 'a number';
+  throw new UsageError(`--${name} must be ${kind} from ${least} to ${most}, not ${quoted(text)}`);
+}
+
+/** Seconds, as milliseconds. @throws UsageError */
+export function millisecondsOf(line: WordLine, name: string): number | undefined {
+  const seconds = numberOf(line, name, 0.5, 86_400);
+  return seconds === undefined ? undefined : seconds * 1000;
+}
+
+const STEPS: Readonly<Record<string, number>> = { '': 1, k: 1e3, m: 1e6, g: 1e9, t: 1e12 };
+
+/** Bits per second such as 500k or 1.5M, as bytes per second. @throws UsageError */
+export function rateOf(line: WordLine, name: string): number | undefined {
+  const text = textOf(line, name);
+  if (text === undefined) return undefined;
+  const parts = /^(\d+(?:\.\d+)?)([kmgt]?)$/i.exec(text);
+  if (!parts) throw new UsageError(`--${name} must be bits per second such as 500k or 1.5M, not ${quoted(text)}`);
+  return (Number(parts[1]) * STEPS[parts[2]!.toLowerCase()]!) / 8;
+}
+
+/** The grouping of `--by`. @throws UsageError */
+export function groupingOf(line: WordLine): GroupingName | undefined {
+  const by = textOf(line, 'by');
+  if (by === undefined) return undefined;
+  try {
+    return checkGrouping(by);
+  } catch (error) {
+    if (!(error instanceof ConntrackError)) throw error;
+    throw new UsageError(`--by: ${error.message}`, { hint: error.hint });
+  }
+}
+
+/** The order of `--sort`, one of `sorts`. @throws UsageError */
+export function sortOf<S extends string>(line: WordLine, sorts: readonly S[]): S | undefined {
+  const sort = textOf(line, 'sort');
+  if (sort === undefined || (sorts as readonly string[]).includes(sort)) return sort as S | undefined;
+  throw new UsageError(`--sort cannot be ${quoted(sort)} here${didYouMean(sort, sorts)}`, { hint: `one of ${sorts.join(', ')}` });
+}
+
+/** Whether text may have other characters than ASCII: the locale says so. */
+export function isUtf8({ LC_ALL, LC_CTYPE, LANG }: NodeJS.ProcessEnv): boolean {
+  return /utf-?8/i.test(LC_ALL || LC_CTYPE || LANG || '');
+}
