@@ -2,6 +2,7 @@
 // and the next flow of a tuple often gets the memory of the previous one. Source: nf_ct_get_id() in net/netfilter/nf_conntrack_core.c.
 // Flows that cannot be told apart: docs/events.md.
 
+import { NFNL_ATTRS } from '../wire/uapi/nfnetlink.js';
 import { MASTER, REPLY, S, T, TUPLE_SIZE } from './fields.js';
 import {
   IPS_ASSURED,
@@ -24,7 +25,7 @@ export function areTwoFlows(one: View, other: View): boolean {
   return (
     (((one.be32(S.status) ^ other.be32(S.status)) & CONSTANT) !== 0 && haveBoth(one, other, S.status)) ||
     differ(one, other, S.timestampStart) ||
-    tuplesDiffer(one, other, REPLY) ||
+    (!haveSameReply(one, other) && tuplesDiffer(one, other, REPLY)) ||
     tuplesDiffer(one, other, MASTER)
   );
 }
@@ -51,6 +52,12 @@ export function isClash(view: View): boolean {
 /** Not every message has every attribute; one that either message lacks proves nothing. */
 function haveBoth(one: View, other: View, slot: number): boolean {
   return one.has(slot) && other.has(slot);
+}
+
+/** Whether the replies are certainly the same. Kernels send the tuples first, and comparing them word for word is fast. */
+function haveSameReply(one: View, other: View): boolean {
+  const reply = one.offset(REPLY + T.protonum) - one.start - NFNL_ATTRS;
+  return reply > 0 && one.sameBeginning(other) > reply;
 }
 
 function tuplesDiffer(one: View, other: View, direction: number): boolean {

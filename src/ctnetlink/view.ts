@@ -194,6 +194,24 @@ export class View {
     this.origin = origin;
   }
 
+  /** How many bytes at the beginning of the attributes are the same in another message: 0, or the whole of the first two. */
+  sameBeginning(other: View): number {
+    const own = this.#words;
+    const others = other.#words;
+    const first = (this.start + NFNL_ATTRS) >> 2;
+    const end = (this.start + this.size) >> 2;
+    const distance = ((other.start + NFNL_ATTRS) >> 2) - first;
+    const otherEnd = (other.start + other.size) >> 2;
+    if (own.length < end || others.length < otherEnd) return 0;
+    let at = first;
+    for (let attribute = 0; attribute < 2; attribute++) {
+      const next = at < end ? at + (align4(host16(this.bytes, 4 * at)) >> 2) : at;
+      if (next === at || next > end || next + distance > otherEnd) return 0;
+      for (; at < next; at = (at + 1) | 0) if (own[at] !== others[(at + distance) | 0]) return 0;
+    }
+    return 4 * (at - first);
+  }
+
   has(slot: number): boolean {
     return this.#layout.at[slot] !== 0;
   }

@@ -1,6 +1,6 @@
 // EntryStore: the last message known of each entry, by a number of the owner's choice (a zone) and its first attribute: the original
 // tuple of a flow, the expected one of an expectation. Messages lie in large pages outside the collector's reach, as does the index
-// (entry-index.ts). An entry of 200 bytes takes about 280 bytes here.
+// (entry-index.ts). An entry of 200 bytes takes about 270 bytes here.
 
 import { host16, machineWords } from '../../wire/bytes.js';
 import { NFNL_ATTRS } from '../../wire/uapi/nfnetlink.js';
@@ -9,7 +9,7 @@ import type { HashKey } from './hash-key.js';
 
 /** Bytes in a page, and in the unit that records are allocated in. */
 const PAGE = 1 << 20;
-const UNIT_BITS = 6;
+const UNIT_BITS = 5;
 const UNIT = 1 << UNIT_BITS;
 const UNITS_PER_PAGE_BITS = 20 - UNIT_BITS;
 /** Record, in words: hash, size of the message in bytes, mark, the owner's number, the entry's id, notes; then the message. */
@@ -114,11 +114,20 @@ export class EntryStore {
     return this.#index.find(number | 0, words, (at >> 2) + NAME, nameSize(bytes, at));
   }
 
-  /** Keeps a copy of the message at `at` to `end`, in place of the one known under its name. @returns the record, with mark 0 */
-  put(bytes: Uint8Array, at: number, end: number, number: number, id: number): RecordRef {
+  /**
+   * Keeps a copy of the message at `at` to `end`, in place of the one known under its name: `before`, which `find` has found.
+   * @returns the record, with mark 0
+   */
+  put(
+    bytes: Uint8Array,
+    at: number,
+    end: number,
+    number: number,
+    id: number,
+    before: RecordRef = this.find(bytes, at, number),
+  ): RecordRef {
     const size = end - at;
     const units = unitsFor(size);
-    const before = this.find(bytes, at, number);
     const fits = before !== NONE && unitsFor(this.#read(before, SIZE)) === units;
     const record = fits ? before : this.#allocate(units);
     if (!fits) {

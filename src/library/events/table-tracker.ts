@@ -216,7 +216,7 @@ export class TableTracker {
     else if (type === 0 && known && (this.#store.mark(record) & LISTED) !== 0) {
       this.#mark(record, 0); // the list was faster than the event: it has been shown, as new or newer
     } else {
-      const kept = this.#keep(view);
+      const kept = this.#keep(view, record);
       this.#mark(kept, 0);
       this.#follower?.changed(kept, view);
       if (!known && type === 1) this.#beginning(view, replaced);
@@ -235,7 +235,7 @@ export class TableTracker {
 
   #ended(view: View, record: number, known: boolean, wanted: boolean): void {
     if (known) this.#follower?.ended(record, view);
-    if (this.#dumping) this.#mark(record !== 0 ? record : this.#keep(view), GONE);
+    if (this.#dumping) this.#mark(record !== 0 ? record : this.#keep(view, 0), GONE);
     else if (record !== 0) this.#store.remove(record);
     if (known) this.#show(view);
     else this.#showUnknown(view, wanted);
@@ -287,7 +287,7 @@ export class TableTracker {
       return;
     }
     const differ = record !== 0 && this.#table.differ(this.#look(record), view);
-    const kept = this.#keep(view);
+    const kept = this.#keep(view, record);
     this.#mark(kept, LISTED);
     this.#follower?.listed(kept, view, true);
     if (record === 0) {
@@ -386,10 +386,11 @@ export class TableTracker {
     return this.#store.find(view.bytes, view.start, this.#table.key(view));
   }
 
-  #keep(view: View): number {
+  /** Keeps the message of a view, in place of that of `before`, the record of its name; 0: there is none. */
+  #keep(view: View, before: number): number {
     const store = this.#store;
     const { start, size } = view;
-    const record = store.put(view.bytes, start, start + size, this.#table.key(view), view.be32(this.#table.id));
+    const record = store.put(view.bytes, start, start + size, this.#table.key(view), view.be32(this.#table.id), before);
     const { times } = this.#table;
     store.setNote(record, LASTING, store.note(record, LASTING) | this.#table.lasting(view));
     if (times && view.has(times.start)) {
