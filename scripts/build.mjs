@@ -2,7 +2,7 @@
 // dist/words/. Completions and the manual page are made from the rows. One CommonJS file each, because that starts fastest: an ES module
 // graph costs several milliseconds per start.
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -33,6 +33,7 @@ for (const { name } of everyWord()) {
     runWord(wordByName('${name}'), word);`;
   await bundle({ stdin: { contents, resolveDir: `${root}/src/words` } }, `words/${name}.cjs`);
 }
+await bundlePublic('web');
 execFileSync(process.execPath, [`${root}/scripts/code-cache.cjs`, out], { stdio: 'pipe', encoding: 'utf8' });
 await writeGenerated();
 rmSync(dist, { recursive: true, force: true });
@@ -61,6 +62,35 @@ function bundle(entry, path, head = '') {
     minify: true,
     logLevel: 'warning',
   });
+}
+
+/**
+ * A public entry whose dependencies are in its own file: dist/NAME/index.js. What other folders have is imported from them, so that a
+ * Conntrack is the same class everywhere.
+ */
+async function bundlePublic(name) {
+  const folder = `${root}/src/${name}`;
+  await build({
+    entryPoints: [`${folder}/index.ts`],
+    outfile: `${out}/${name}/index.js`,
+    allowOverwrite: true,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node20',
+    plugins: [
+      {
+        name: 'other folders',
+        setup: ({ onResolve }) =>
+          onResolve({ filter: /^\.\.\// }, ({ path, importer }) =>
+            dirname(importer).endsWith(`/src/${name}`) ? { path, external: true } : undefined,
+          ),
+      },
+    ],
+    logLevel: 'warning',
+  });
+  for (const file of readdirSync(`${out}/${name}`))
+    if (file.endsWith('.js') && file !== 'index.js') rmSync(`${out}/${name}/${file}`);
 }
 
 /** Completions and the manual page, from the rows. */

@@ -32,7 +32,7 @@ export { HashKey } from './events/hash-key.js';
 export { type LiveChange, LiveFlows, type LiveListener } from './events/live-flows.js';
 export type { EntryFollower, TableTracker } from './events/table-tracker.js';
 export type { Expectations } from './expectations.js';
-export { completeFilter, formatFilter, parseFilter, readFilter } from './filters.js';
+export { completeFilter, explainFilter, formatFilter, parseFilter, readFilter } from './filters.js';
 export type { ChangeResult } from './flow-changes.js';
 export type { FlowList, ScanOptions, ScanVisitor } from './flow-dumps.js';
 export { type FlowFormat, flowFormatter, formatFlow } from './format-flow.js';

@@ -146,6 +146,12 @@ export class FlowMeter implements AsyncIterable<MeterSample>, AsyncDisposable, D
     return this.#sample!;
   }
 
+  /** What events say between samples: flows that are metered now, and how many have begun and ended since the meter was opened. */
+  get counts(): { readonly flows: number; readonly begun: number; readonly ended: number } {
+    const { begun, ended } = countedBy([this.#left, ...this.#namespaces.map(({ counts }) => counts)]);
+    return { flows: this.#store.columns.count, begun, ended };
+  }
+
   /** What the meter can and cannot say now. */
   get status(): MeterStatus {
     const sysctls = this.#namespaces.map((namespace) => namespace.sysctls);
@@ -227,6 +233,21 @@ export class FlowMeter implements AsyncIterable<MeterSample>, AsyncDisposable, D
       if (flow) flows.push(flow);
     }
     return { sample, total: columns.count, matched: order.length, totals: totalsOf(selection.totals), offset, flows };
+  }
+
+  /** The numbers of all flows that match, in their order, for `getMany`. @throws ValueError, FilterError, ClosedError */
+  async numbers(query: FlowsQuery = {}): Promise<Uint32Array> {
+    const { filter, leastRate, sort, reverse } = readFlowsQuery(query);
+    this.#check();
+    const selection = await this.#selections.get(filter, this.sample.number);
+    const { columns } = this.#store;
+    const order = await this.#selections.order(selection, sort, reverse);
+    const numbers = new Uint32Array(order.length);
+    let count = 0;
+    for (const slot of order)
+      if (columns.isStill(slot, selection.before) && (leastRate === 0 || columns.averageOf(slot) >= leastRate))
+        numbers[count++] = columns.serial[slot]!;
+    return numbers.subarray(0, count);
   }
 
   /** Groups of flows, the busiest first. @throws ValueError, FilterError, ClosedError */

@@ -1,5 +1,6 @@
 // conntrack/meter: the public API of the meter.
 
+export { type DeletionPlan, type DeletionResult, type DeletionTarget, FlowDeletion } from './flow-deletion.js';
 export type { FlowGroup, OtherGroups } from './flow-group.js';
 export { FlowMeter, type MeterOptions } from './flow-meter.js';
 export { checkGrouping } from './group-keys.js';
@@ -8,7 +9,7 @@ export { type FlowsAnswer, type FlowsQuery, type GroupsAnswer, type GroupsQuery,
 export type { KernelCounts, MeterSample, MeterStatus, NamespaceSample, TrackingSysctls } from './meter-sample.js';
 export type { BothWays, MeteredFlow } from './metered-flow.js';
 export type { Notice, NoticeCode } from './notices.js';
-export { type Namespaces, openMeter } from './open-meter.js';
+export { type Namespaces, namespacesOf, openMeter } from './open-meter.js';
 export { divideFilter, type ScopedFilter } from './scope.js';
 export type { MeterSeries } from './series.js';
 export { type Usage, type UsageOptions, usage } from './usage.js';

@@ -2,11 +2,19 @@
 
 import { ConntrackError, FilterError } from '../errors.js';
 import { type Conntrack, completeFilter, formatFilter, parseFilter } from '../library/index.js';
-import { type FlowMeter, type GroupingName, type MeteredFlow, offsetAround, openMeter } from '../meter/index.js';
+import {
+  type DeletionTarget,
+  FlowDeletion,
+  type FlowMeter,
+  type GroupingName,
+  type MeteredFlow,
+  offsetAround,
+  openMeter,
+} from '../meter/index.js';
 import { commandLines } from './command-lines.js';
 import { DeleteDialog } from './delete-dialog.js';
+import { deletionText } from './deletion-text.js';
 import { FLOW_COLUMNS } from './flow-cells.js';
-import { type DeletionTarget, FlowDeletion, resultText } from './flow-deletion.js';
 import { groupColumns } from './group-cells.js';
 import { informationLines } from './information.js';
 import type { TerminalInput } from './input.js';
@@ -544,11 +552,11 @@ class TopProgram implements TerminalProgram {
     try {
       const result = await deletion.run(plan);
       state.tags.clear();
-      state.say(resultText(result), result.failed > 0 ? 'warning' : 'plain', CAME_BACK_AFTER + 1000);
+      state.say(deletionText(result), result.failed > 0 ? 'warning' : 'plain', CAME_BACK_AFTER + 1000);
       this.#ask();
       setTimeout(async () => {
         const back = await deletion.cameBack(plan, result);
-        state.say(resultText(result, back), result.failed > 0 ? 'warning' : 'plain', 10_000);
+        state.say(deletionText(result, back), result.failed > 0 ? 'warning' : 'plain', 10_000);
         this.#terminal.draw();
       }, CAME_BACK_AFTER).unref();
     } catch (error) {

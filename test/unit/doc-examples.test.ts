@@ -10,6 +10,7 @@ import { transform } from 'esbuild';
 import * as library from '../../src/index.js';
 import * as meter from '../../src/meter/index.js';
 import * as testing from '../../src/testing/index.js';
+import * as web from '../../src/web/index.js';
 import * as netlink from '../../src/wire/index.js';
 
 const PROJECT = fileURLToPath(new URL('../../../', import.meta.url));
@@ -23,6 +24,7 @@ declare const flow: import('conntrack').Flow;
 const ENTRIES: Readonly<Record<string, string>> = {
   '/library': '../src/index.js',
   '/meter': '../src/meter/index.js',
+  '/web': '../src/web/index.js',
   '/testing': '../src/testing/index.js',
   '/netlink': '../src/wire/index.js',
 };
@@ -52,6 +54,7 @@ function moduleOf({ text }: Example): string {
   for (const [entry, names] of [
     ['conntrack', [...Object.keys(library), ...TYPES]],
     ['conntrack/meter', Object.keys(meter)],
+    ['conntrack/web', Object.keys(web)],
     ['conntrack/testing', Object.keys(testing)],
     ['conntrack/netlink', Object.keys(netlink).filter((name) => !(name in library))],
   ] as const)
@@ -75,6 +78,7 @@ function compile(all: readonly Example[]): string {
   const paths = {
     conntrack: ['../../src/index.ts'],
     'conntrack/meter': ['../../src/meter/index.ts'],
+    'conntrack/web': ['../../src/web/index.ts'],
     'conntrack/testing': ['../../src/testing/index.ts'],
     'conntrack/netlink': ['../../src/wire/index.ts'],
   };

@@ -30,7 +30,7 @@ function elsewhere(platform: string, program: string): unknown {
     syncBuiltinESMExports();
     (async () => {
       const all = {};
-      for (const entry of ['index', 'meter/index', 'wire/index', 'testing/index']) Object.assign(all, await import('${SOURCES}' + entry + '.js'));
+      for (const entry of ['index', 'meter/index', 'web/index', 'wire/index', 'testing/index']) Object.assign(all, await import('${SOURCES}' + entry + '.js'));
       console.log(JSON.stringify(await (async () => { ${program} })()));
     })();`;
   const { status, stdout, stderr } = spawnSync(process.execPath, ['-e', source], { encoding: 'utf8' });

@@ -11,6 +11,7 @@ import { Expectations } from '../../src/library/expectations.js';
 import { Listing } from '../../src/library/session.js';
 import * as meter from '../../src/meter/index.js';
 import * as testing from '../../src/testing/index.js';
+import * as web from '../../src/web/index.js';
 import { PROJECT, readProjectFile } from '../support/project.js';
 
 const VALUES = `
@@ -36,11 +37,16 @@ const TYPES = `
 const TESTING_VALUES = 'MemoryTable Recorder RecordingError Replay ReplayError makeFlow';
 const TESTING_TYPES = 'FlowInit FlowOf LineSink MemoryTableOptions ReplayOptions TrafficCounters TrafficUpdate';
 /** As VALUES and TYPES, of `conntrack/meter`. */
-const METER_VALUES = 'FLOW_SORTS FlowMeter GROUPING_NAMES GROUP_SORTS checkGrouping divideFilter offsetAround openMeter usage';
+const METER_VALUES =
+  'FLOW_SORTS FlowDeletion FlowMeter GROUPING_NAMES GROUP_SORTS checkGrouping divideFilter namespacesOf offsetAround openMeter usage';
 const METER_TYPES = `
+  DeletionPlan DeletionResult DeletionTarget
   BothWays FlowGroup FlowSort FlowsAnswer FlowsQuery GroupSort GroupingName GroupsAnswer GroupsQuery KernelCounts MeterOptions
   MeterSample MeterSeries MeterStatus MeteredFlow NamespaceSample Namespaces Notice NoticeCode OtherGroups ScopedFilter TrackingSysctls Usage UsageOptions
 `;
+/** As VALUES and TYPES, of `conntrack/web`. */
+const WEB_VALUES = 'createHandler';
+const WEB_TYPES = 'HandlerOptions LogEntry Peer Role WebHandler';
 
 const METHODS: readonly (readonly [string, object, string])[] = [
   [
@@ -55,7 +61,7 @@ const METHODS: readonly (readonly [string, object, string])[] = [
   [
     'FlowMeter',
     meter.FlowMeter.prototype,
-    'add close failure flows get getMany groups hold interval remove sample series status',
+    'add close counts failure flows get getMany groups hold interval numbers remove sample series status',
   ],
   ['MemoryTable', testing.MemoryTable.prototype, 'add advance change delivered expire flows loseEvents now'],
 ];
@@ -66,6 +72,7 @@ const source = (path: string) => readFileSync(fileURLToPath(new URL(`../../../sr
 const ENTRIES = [
   { name: 'conntrack', path: 'index.ts', values: api, VALUES, TYPES },
   { name: 'conntrack/meter', path: 'meter/index.ts', values: meter, VALUES: METER_VALUES, TYPES: METER_TYPES },
+  { name: 'conntrack/web', path: 'web/index.ts', values: web, VALUES: WEB_VALUES, TYPES: WEB_TYPES },
   { name: 'conntrack/testing', path: 'testing/index.ts', values: testing, VALUES: TESTING_VALUES, TYPES: TESTING_TYPES },
 ];
 

@@ -1,9 +1,9 @@
-// Deleting from `conntrack top`: what would go, what one should know before, doing it, and what came back.
+// FlowDeletion: deleting what a meter shows: what would go, what one should know before, doing it, and what came back.
 
 import type { Conntrack } from '../library/index.js';
 import { formatFilter, matches } from '../library/index.js';
-import type { FlowMeter, MeteredFlow } from '../meter/index.js';
-import { count } from './units.js';
+import type { FlowMeter } from './flow-meter.js';
+import type { MeteredFlow } from './metered-flow.js';
 
 /** Flows one by one, or all that a filter selects. */
 export type DeletionTarget = { readonly flows: readonly MeteredFlow[] } | { readonly filter: string };
@@ -30,6 +30,7 @@ export interface DeletionResult {
 /** The largest target that is told in full, and whose return is looked for. */
 const MOST_RETURNING = 1000;
 
+/** Deletes flows of a meter, in steps: look, delete, look what came back. */
 export class FlowDeletion {
   readonly #meter: FlowMeter;
   readonly #conntracks: ReadonlyMap<string, Conntrack>;
@@ -49,12 +50,12 @@ export class FlowDeletion {
     const loose = 'the connection itself goes on: its next packet may begin the flow again, unless a rule refuses it';
     if ('flows' in target) {
       const flows = target.flows.filter((flow) => this.#isDeletable(flow));
-      const warnings = flows.length < target.flows.length ? ['the flow of your own SSH session is kept'] : [];
+      const warnings = flows.length < target.flows.length ? ['the flow of your own connection is kept'] : [];
       return { target: { flows }, count: flows.length, largest: flows.slice(0, 3), warnings: [...warnings, loose] };
     }
     const filter = this.#whole(target.filter);
     const { matched, flows } = await this.#meter.flows({ filter, limit: 3 });
-    const warnings = this.#kept === undefined ? [] : ['the flow of your own SSH session is kept'];
+    const warnings = this.#kept === undefined ? [] : ['the flow of your own connection is kept'];
     return { target: { filter }, count: matched, largest: flows, warnings: [...warnings, loose] };
   }
 
@@ -97,15 +98,4 @@ export class FlowDeletion {
     const parts = [this.#scope, filter, this.#kept].filter((part) => part !== undefined && part !== '');
     return formatFilter(parts.map((part) => `(${part})`).join(' and '));
   }
-}
-
-/** The result in a sentence. */
-export function resultText({ deleted, alreadyGone, failed }: DeletionResult, cameBack?: number): string {
-  return [
-    `deleted ${count(deleted)}`,
-    ...(alreadyGone > 0 ? [`${count(alreadyGone)} already gone`] : []),
-    ...(failed > 0 ? [`${count(failed)} refused`] : []),
-  ]
-    .join(', ')
-    .concat(cameBack === undefined ? '' : `; ${cameBack === 0 ? 'none' : count(cameBack)} came back within 5 s`);
 }

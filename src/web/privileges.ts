@@ -1,0 +1,80 @@
+// Giving up rights: a server that root starts becomes another user and keeps the capability for the table, nothing else. setpriv(1) of
+// util-linux does that for a second process, which runs the same command; the first one waits for it.
+
+import { spawn, spawnSync } from 'node:child_process';
+import { ConntrackError } from '../errors.js';
+
+/** Rights that a server keeps. */
+export interface Rights {
+  readonly user: string;
+  /** It enters other network namespaces: that takes much more. */
+  readonly namespaces: boolean;
+}
+
+/** In the environment of the second process: the descriptor of what the first one has read for it. */
+const HANDED = 'CONNTRACK_HANDED';
+const HANDED_FD = 3;
+
+export class PrivilegeError extends ConntrackError {
+  readonly code = 'PRIVILEGES';
+}
+
+/** Whether this is the second process. */
+export function isDemoted(env: NodeJS.ProcessEnv): boolean {
+  return env[HANDED] !== undefined;
+}
+
+/** The descriptor with what only root can read. */
+export function handedFd(env: NodeJS.ProcessEnv): number {
+  return Number(env[HANDED]);
+}
+
+/** The command line that runs a program with fewer rights. */
+export function demoted({ user, namespaces }: Rights, command: readonly string[]): readonly string[] {
+  const kept = ['net_admin', ...(namespaces ? ['sys_admin', 'sys_ptrace'] : [])];
+  const set = ['-all', ...kept.map((name) => `+${name}`)].join(',');
+  return [
+    'setpriv',
+    `--reuid=${user}`,
+    `--regid=${groupOf(user)}`,
+    '--clear-groups',
+    `--inh-caps=${set}`,
+    `--ambient-caps=${set}`,
+    `--bounding-set=${set}`,
+    '--no-new-privs',
+    '--',
+    ...command,
+  ];
+}
+
+/** The number of the group of a user. @throws PrivilegeError */
+function groupOf(user: string): string {
+  const { status, stdout } = spawnSync('id', ['-g', user], { encoding: 'utf8' });
+  if (status !== 0) throw new PrivilegeError(`there is no user ${user}`, { hint: 'name one with --user' });
+  return stdout.trim();
+}
+
+/** Runs the same command with fewer rights, hands it `secrets`, and passes signals on. @returns its exit status @throws PrivilegeError */
+export function runDemoted(rights: Rights, host: NodeJS.Process, secrets: object): Promise<number> {
+  const [program, ...words] = demoted(rights, [host.execPath, ...host.execArgv, ...host.argv.slice(1)]);
+  return new Promise((resolve, reject) => {
+    const child = spawn(program!, words, {
+      stdio: ['inherit', 'inherit', 'inherit', 'pipe'],
+      env: { ...host.env, [HANDED]: String(HANDED_FD) },
+    });
+    const pass = (signal: NodeJS.Signals) => void child.kill(signal);
+    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) host.on(signal, pass);
+    child.on('error', (cause) =>
+      reject(
+        new PrivilegeError('cannot give up the rights of root: setpriv cannot be run', {
+          hint: 'install util-linux, or start it as another user with CAP_NET_ADMIN (dist/systemd has a unit)',
+          cause,
+        }),
+      ),
+    );
+    child.on('exit', (status, signal) => resolve(signal ? 1 : (status ?? 1)));
+    const pipe = child.stdio[HANDED_FD] as NodeJS.WritableStream;
+    pipe.on('error', () => {}); // its exit says more
+    pipe.end(JSON.stringify(secrets));
+  });
+}

@@ -1,0 +1,78 @@
+// What `conntrack serve` is told, checked: places, tokens, certificates, names.
+
+import { randomBytes } from 'node:crypto';
+import { readFileSync, statSync } from 'node:fs';
+import { userInfo } from 'node:os';
+import { ConntrackError } from '../errors.js';
+import type { ListenPlace } from './listeners.js';
+
+/** The command line cannot be served as it is. */
+export class ServeError extends ConntrackError {
+  readonly code = 'USAGE';
+}
+
+/** Secrets, which only root may be able to read: they are handed to the process that serves. */
+export interface Secrets {
+  readonly changeToken?: string;
+  readonly readToken?: string;
+  /** Made at this start, for the terminal. */
+  readonly made?: true;
+  readonly cert?: string;
+  readonly key?: string;
+}
+
+const DEFAULT_PORT = 8466;
+/** 128 bits, written in 64 characters of base64 or fewer of others. */
+const LEAST_TOKEN = 22;
+
+/** `127.0.0.1:8466`, `[::1]:8466`, `unix:/run/x.sock`. @throws ServeError */
+export function parsePlace(text: string): ListenPlace {
+  if (text.startsWith('unix:')) {
+    const path = text.slice('unix:'.length);
+    if (!path.startsWith('/') || path.length > 107)
+      throw new ServeError(`--listen unix: needs an absolute path of at most 107 bytes`);
+    return { kind: 'unix', path };
+  }
+  const parts = /^(?:\[([0-9a-f:.%a-z]+)\]|([^:[\]]*))(?::(\d{1,5}))?$/i.exec(text);
+  const port = Number(parts?.[3] ?? DEFAULT_PORT);
+  const host = parts?.[1] ?? parts?.[2] ?? '';
+  if (!parts || port > 65535 || host === '')
+    throw new ServeError(`--listen cannot be '${text}'`, {
+      hint: 'ADDRESS:PORT such as 127.0.0.1:8466 or [::1]:8466, or unix:PATH',
+    });
+  return { kind: 'tcp', host, port };
+}
+
+/** Whether only this machine reaches a place. */
+export function isLocal(place: ListenPlace): boolean {
+  return place.kind !== 'tcp' || /^(localhost|127\.\d+\.\d+\.\d+|::1)$/.test(place.host);
+}
+
+/** Reads a token. @throws ServeError if others can read the file, or the token is short */
+export function readToken(file: string): string {
+  const text = readSecret(file, 'token');
+  const token = text.trim();
+  if (token.length < LEAST_TOKEN || !/^[\x21-\x7e]+$/.test(token))
+    throw new ServeError(`the token in ${file} must have at least ${LEAST_TOKEN} printable characters`, { hint: MAKE_TOKEN });
+  return token;
+}
+
+/** Reads a file that nobody else may read. @throws ServeError */
+export function readSecret(file: string, what: string): string {
+  try {
+    const { mode, uid } = statSync(file);
+    const isOwn = uid === 0 || uid === userInfo().uid;
+    if ((mode & 0o077) !== 0 || !isOwn)
+      throw new ServeError(`others may read the ${what} in ${file}`, { hint: `chmod 600 ${file}` });
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    if (error instanceof ConntrackError) throw error;
+    throw new ServeError(`cannot read the ${what}: ${(error as Error).message}`);
+  }
+}
+
+export const MAKE_TOKEN = 'make one: (umask 077; openssl rand -base64 24 > FILE)';
+
+export function makeToken(): string {
+  return randomBytes(24).toString('base64url');
+}

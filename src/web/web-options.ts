@@ -1,0 +1,64 @@
+// What a handler is made with.
+
+import type { FlowMeter, Namespaces } from '../meter/index.js';
+import type { Role } from './auth.js';
+
+/** Options of `createHandler`. */
+export interface HandlerOptions {
+  /** What it shows; stays the caller's, who closes it. */
+  readonly meter: FlowMeter;
+  /** The tables of the meter: the flows of answers are asked of them, and deleted from them. */
+  readonly conntracks: Namespaces;
+  /**
+   * Who asks, by the headers of the request: `read`, `change`, or `undefined`, which is answered with 401. May throw a Response of its
+   * own. Default: everybody reads; give one unless something in front of the handler does.
+   */
+  readonly authorize?: ((request: Request) => Role | undefined) | undefined;
+  /** Flows can be deleted by those who may change. Default false: the routes do not exist. */
+  readonly allowChanges?: boolean | undefined;
+  /** Host names, besides loopback ones, under which it is asked. Default: any. */
+  readonly hosts?: readonly string[] | undefined;
+  /** What precedes all paths, such as `/ct`. */
+  readonly basePath?: string | undefined;
+  /** The filter of the meter, if it has one: deletions stay within it. */
+  readonly scope?: string | undefined;
+  /** Name of this machine, for titles. Default: that of the system. */
+  readonly name?: string | undefined;
+  /** What `status` says of the version. */
+  readonly version?: string | undefined;
+  /** Streams that may be open at the same time. Default 64. */
+  readonly maxStreams?: number | undefined;
+  /** Nothing but health and metrics. */
+  readonly metricsOnly?: boolean | undefined;
+  /** Metrics need no token. */
+  readonly metricsOpen?: boolean | undefined;
+  /** Groups with metrics of their own. */
+  readonly metricsTop?: readonly { readonly by: string; readonly limit: number }[] | undefined;
+  /** Gets every change, refusal and unexpected error. */
+  readonly log?: ((entry: LogEntry) => void) | undefined;
+}
+
+/** Something that is worth a line in a log. */
+export interface LogEntry {
+  readonly what: 'deletion' | 'refused' | 'error';
+  readonly method: string;
+  readonly path: string;
+  readonly status: number;
+  /** The other end of the connection, if it is known. */
+  readonly peer?: string;
+  readonly role?: Role;
+  /** Of a deletion. */
+  readonly filter?: string;
+  readonly deleted?: number;
+  readonly failed?: number;
+  /** Of an unexpected error: with its stack. */
+  readonly error?: string;
+}
+
+/** The connection that a request came by. */
+export interface Peer {
+  readonly address: string;
+  readonly port: number;
+  readonly localAddress: string;
+  readonly localPort: number;
+}

@@ -1,0 +1,151 @@
+// `conntrack serve`: a live page, an API and metrics of the table.
+
+import { readFileSync } from 'node:fs';
+import { UsageError } from '../cli/usage-error.js';
+import { divideFilter } from '../meter/index.js';
+import { safeJson, safeText } from '../safe-text.js';
+import type { ListenPlace } from '../web/listeners.js';
+import { handedFd, isDemoted, runDemoted } from '../web/privileges.js';
+import { serve } from '../web/server.js';
+import {
+  isLocal,
+  MAKE_TOKEN,
+  makeToken,
+  parsePlace,
+  readSecret,
+  readToken,
+  type Secrets,
+  ServeError,
+} from '../web/server-options.js';
+import type { LogEntry } from '../web/web-options.js';
+import type { Word, WordContext } from './run-word.js';
+import { expressionOf } from './word-filter.js';
+import type { WordLine } from './word-line.js';
+import { openNamespaces } from './word-namespaces.js';
+import { isGiven, millisecondsOf, numberOf, textOf } from './word-values.js';
+
+export const word: Word = async (line, context) => {
+  const { err, host } = context;
+  const expression = expressionOf(line.operands, context);
+  const { scope, rest } = expression === undefined ? {} : divideFilter(expression);
+  if (rest !== undefined)
+    throw new UsageError(`serve: the scope can only have what never changes in a flow, not: ${rest}`, {
+      hint: 'filter with it on the page',
+    });
+  const places = placesOf(line, host.env);
+  const netns = textOf(line, 'netns');
+  const options = {
+    interval: millisecondsOf(line, 'every') ?? 2000,
+    share: (numberOf(line, 'share', 0.1, 100) ?? 25) / 100,
+    maxStreams: numberOf(line, 'max-streams', 1, 10_000, true),
+    allowChanges: isGiven(line, 'allow-changes'),
+    basePath: basePathOf(line),
+    hosts: (line.values['host'] as readonly string[] | undefined) ?? [],
+    auth: !isGiven(line, 'no-auth'),
+  };
+  checkPlaces(line, places);
+  const secrets = isDemoted(host.env) ? (JSON.parse(readFileSync(handedFd(host.env), 'utf8')) as Secrets) : secretsOf(line, host);
+  if (host.getuid!() === 0 && !isDemoted(host.env) && !isGiven(line, 'check')) {
+    if (netns !== undefined) err('conntrack: serve: warning: --netns needs CAP_SYS_ADMIN, which is kept');
+    return runDemoted({ user: textOf(line, 'user') ?? 'nobody', namespaces: netns !== undefined }, host, secrets);
+  }
+  const { conntracks, complete } = await openNamespaces(netns);
+  for (const conntrack of conntracks.values()) await conntrack.count();
+  if (isGiven(line, 'check')) return complete ? 0 : 1;
+  const abort = new AbortController();
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) host.on(signal, () => abort.abort());
+  const log = logger(textOf(line, 'log') === 'json', context);
+  const listening = (urls: readonly string[]) => {
+    for (const url of urls) err(`conntrack: ${withToken(url, secrets, options.allowChanges)}`);
+    if (!options.auth) err('conntrack: serve: warning: no token is needed (--no-auth)');
+  };
+  await serve(conntracks, { ...options, places, secrets, scope, log, listening, version: versionOf() }, abort.signal);
+  return 0;
+};
+
+function placesOf(line: WordLine, env: NodeJS.ProcessEnv): readonly ListenPlace[] {
+  // systemd hands over sockets from descriptor 3 on; here it is that of the secrets if rights were given up.
+  if (env['LISTEN_FDS'] !== undefined && !isDemoted(env)) return [{ kind: 'descriptor', fd: 3 }];
+  return ((line.values['listen'] as readonly string[] | undefined) ?? ['127.0.0.1:8466']).map(parsePlace);
+}
+
+function checkPlaces(line: WordLine, places: readonly ListenPlace[]): void {
+  const outside = places.find((place) => !isLocal(place));
+  const secure = textOf(line, 'tls-cert') !== undefined;
+  if (secure !== (textOf(line, 'tls-key') !== undefined)) throw new UsageError('--tls-cert and --tls-key need each other');
+  if (!outside) return;
+  if (isGiven(line, 'no-auth'))
+    throw new UsageError('--no-auth is possible only where nobody else can connect', {
+      hint: 'listen on 127.0.0.1, or use a token',
+    });
+  if (!secure && !isGiven(line, 'plain-http'))
+    throw new UsageError('other machines would send their token in the clear', {
+      hint: 'give --tls-cert and --tls-key, or --plain-http behind a proxy or in a trusted network',
+    });
+}
+
+function basePathOf(line: WordLine): string {
+  const path = textOf(line, 'base-path') ?? '';
+  if (path !== '' && !/^(\/[\w.~-]+)+$/.test(path))
+    throw new UsageError('--base-path must look like /ct, without a slash at its end');
+  return path;
+}
+
+/** Tokens and certificates. Without any token, one is made for whoever sits at the terminal. */
+function secretsOf(line: WordLine, { env, stderr }: NodeJS.Process): Secrets {
+  const file = (name: string) => textOf(line, name);
+  const credentials = env['CREDENTIALS_DIRECTORY'];
+  const tokenFile = file('token-file') ?? (credentials === undefined ? undefined : `${credentials}/token`);
+  const readFile = file('read-token-file');
+  const [cert, key] = [file('tls-cert'), file('tls-key')];
+  const tls = cert === undefined || key === undefined ? {} : { cert: readPublic(cert), key: readSecret(key, 'private key') };
+  if (isGiven(line, 'no-auth')) return tls;
+  const tokens = {
+    ...(tokenFile === undefined ? {} : { changeToken: readToken(tokenFile) }),
+    ...(readFile === undefined ? {} : { readToken: readToken(readFile) }),
+  };
+  if (Object.keys(tokens).length > 0) return { ...tls, ...tokens };
+  if (!stderr.isTTY)
+    throw new UsageError('serve: a token file is needed where nobody sees a token', { hint: `--token-file FILE; ${MAKE_TOKEN}` });
+  const made = makeToken();
+  return { ...tls, ...(isGiven(line, 'allow-changes') ? { changeToken: made } : { readToken: made }), made: true };
+}
+
+function readPublic(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new ServeError(`cannot read the certificate: ${(error as Error).message}`);
+  }
+}
+
+/** The address, with the token that was made for the terminal. */
+function withToken(url: string, { made, changeToken, readToken: reading }: Secrets, allowChanges: boolean): string {
+  const token = made ? (changeToken ?? reading) : undefined;
+  return `${url}${token === undefined ? '' : `#token=${token}`}${allowChanges ? '' : ' (reading only)'}`;
+}
+
+function logger(json: boolean, { err }: WordContext): (entry: LogEntry) => void {
+  return (entry) => {
+    const at = new Date().toISOString();
+    if (json) err(safeJson({ at, ...entry }));
+    else {
+      const { what, method, path, status, peer = '-', role = '-', filter, deleted, error } = entry;
+      const more = [
+        ...(filter === undefined ? [] : [`filter=${filter}`]),
+        ...(deleted === undefined ? [] : [`deleted=${deleted}`]),
+        ...(error === undefined ? [] : [error]),
+      ];
+      err(safeText(`${at} ${what} ${method} ${path} ${status} ${peer} ${role} ${more.join(' ')}`.trimEnd()));
+    }
+  };
+}
+
+/** The version of this package, if its file is near. */
+function versionOf(): string | undefined {
+  try {
+    return (JSON.parse(readFileSync(`${import.meta.dirname}/../package.json`, 'utf8')) as { readonly version: string }).version;
+  } catch {
+    return undefined;
+  }
+}
