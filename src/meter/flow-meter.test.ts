@@ -7,6 +7,7 @@ import { MemoryMeter } from '../../test/support/memory-meter.js';
 import { ClosedError, FilterError, ValueError } from '../errors.js';
 import { Conntrack } from '../library/index.js';
 import { type FlowInit, MemoryTable } from '../testing/index.js';
+import { FlowMeter } from './flow-meter.js';
 import type { FlowsQuery, GroupsQuery, MeterOptions } from './index.js';
 import { openMeter } from './index.js';
 
@@ -20,6 +21,24 @@ const table = (...ports: readonly number[]) => new MemoryTable({ flows: ports.ma
 const over = ({ open }: MemoryTable) => Conntrack.open({ transport: open });
 /** A meter that lists nothing by itself. */
 const SLOW = { interval: 1e9 } as const;
+
+/** A way to a table that calls `look` before each request. */
+function beforeEach({ open }: MemoryTable, look: (request: Uint8Array) => void): typeof open {
+  return (options) => {
+    const transport = open(options);
+    const { send, sendAsync } = transport;
+    return Object.assign(transport, {
+      send: (bytes: Uint8Array, length: number) => {
+        look(bytes);
+        send.call(transport, bytes, length);
+      },
+      sendAsync: (bytes: Uint8Array, length: number) => {
+        look(bytes);
+        return sendAsync.call(transport, bytes, length);
+      },
+    });
+  };
+}
 
 suite('namespaces of a meter', () => {
   test('flows of each have its name, and sums are of all', async () => {
@@ -164,22 +183,38 @@ suite('the end of a meter', () => {
 
   test('a signal, or the end of the Conntrack, ends the opening', async () => {
     const reason = new Error('enough');
-    for (const turns of [0, 1, 2, 3, 5, 8, 13, 21]) {
+    for (let turns = 0; turns < 8; turns++) {
       const control = new AbortController();
       const conntrack = await over(table(1));
-      const opening = openMeter(conntrack, { ...SLOW, signal: control.signal });
-      opening.catch(() => {});
-      for (let turn = 0; turn < turns; turn++) await null;
-      control.abort(reason);
-      const opened = await opening.catch((error: unknown) => error);
-      if (opened !== reason) assert.equal((opened as Awaited<typeof opening>).failure, reason);
-      const closing = openMeter(conntrack, SLOW);
-      closing.catch(() => {});
-      for (let turn = 0; turn < turns; turn++) await null;
-      await conntrack.close();
-      const closed = await closing.catch((error: unknown) => error);
-      if (!(closed instanceof ClosedError)) assert.ok((closed as Awaited<typeof closing>).failure instanceof ClosedError);
+      for (const [end, options, right] of [
+        [() => control.abort(reason), { signal: control.signal }, (error: unknown) => error === reason],
+        [() => conntrack.close(), {}, (error: unknown) => error instanceof ClosedError],
+      ] as const) {
+        let settled = false;
+        const opening = openMeter(conntrack, { ...SLOW, ...options });
+        opening.then(
+          () => (settled = true),
+          () => {},
+        );
+        for (let turn = 0; turn < turns; turn++) await new Promise((resolve) => setImmediate(resolve));
+        const wasOpen = settled;
+        await end();
+        const outcome = await opening.catch((error: unknown) => error);
+        assert.ok(right(wasOpen ? (outcome as Awaited<typeof opening>).failure : outcome), `${turns}: ${outcome}`);
+      }
     }
+  });
+
+  test('a signal during the first sample ends the opening, too', async () => {
+    const control = new AbortController();
+    const reason = new Error('enough');
+    const GET_STATS_CPU = 4;
+    const open = beforeEach(table(1), (request) => {
+      if (request[4] === GET_STATS_CPU) control.abort(reason);
+    });
+    await using conntrack = await Conntrack.open({ transport: open });
+    await assert.rejects(openMeter(conntrack, { ...SLOW, signal: control.signal }), reason);
+    assert.ok(control.signal.aborted);
   });
 
   test('a namespace that is being added when the meter is closed stays out', async () => {
@@ -340,5 +375,29 @@ suite('questions to a meter', () => {
     assert.equal(meter.get(flows[0]!.number), undefined);
     const again = (await meter.flows()).flows.find(({ flow }) => flow.original.sport === 1)!;
     assert.equal(again.counters, 'none');
+  });
+
+  test('a flow that is replaced while it is read is not taken for the one before', async () => {
+    const one = new MemoryTable({ flows: [flow(1, 5000)] });
+    let replace = () => {};
+    const open = beforeEach(one, (request) => {
+      const asksForOne = request[4] === 1 && request[5] === 1 && (request[7]! & 3) === 0;
+      if (asksForOne) replace();
+    });
+    await using conntrack = await Conntrack.open({ transport: open });
+    await using meter = await openMeter(conntrack, SLOW);
+    const { number } = (await meter.flows()).flows[0]!;
+    let replaced = 0;
+    replace = () => {
+      replaced++;
+      one.expire(flow(1) as never);
+      one.add(flow(1, 7));
+    };
+    meter.hold([number]);
+    await sleep(1100);
+    assert.equal(replaced, 1);
+    await FlowMeter.sweep(meter);
+    const { resets, bytes, begun, ended } = meter.sample.counted;
+    assert.deepEqual([resets, bytes.original, begun, ended], [0, 7, 1, 1]);
   });
 });

@@ -222,6 +222,7 @@ suite('rates', () => {
     const flow = await scene.read(5000, 11_000);
     assert.deepEqual([flow.rate, flow.idle], [{ original: 2000, reply: 0 }, 0]);
     assert.equal((await scene.read(4000, 11_000)).idle, 4);
+    assert.deepEqual((await scene.read(4000, 15_000)).rate, { original: 1000, reply: 0 });
   });
 });
 
