@@ -233,7 +233,7 @@ suite('meter', { skip: SELF_TEST ? 'the reference has no library' : false }, () 
       assert.deepEqual([counted.bytes.original, counted.begun, counted.ended, counted.unseen], [200, 1, 2, 0]);
     });
 
-    test('where events are for those who listen, older flows end unseen', async () => {
+    test('where events are for those who listen, older flows may end unseen', async () => {
       await using own = await open('meterev2', { acct: 1, events: 2, timestamp: 1 });
       await own.send(1000);
       await using meter = await quietMeter(own.conntrack);
@@ -243,7 +243,10 @@ suite('meter', { skip: SELF_TEST ? 'the reference has no library' : false }, () 
       await own.end(1000);
       await own.end(1001);
       const { counted } = await listUntil(meter, ({ counted }) => counted.ended === 2);
-      assert.deepEqual([counted.bytes.original, counted.begun, counted.ended, counted.unseen], [100, 1, 2, 1]);
+      // A listener in another namespace counts, too (docs/kernel.md 7): then the older flow has an event.
+      const { unseen } = counted;
+      assert.ok(unseen <= 1);
+      assert.deepEqual([counted.bytes.original, counted.begun, counted.ended], [200 - 100 * unseen, 1, 2]);
     });
 
     test('several namespaces are one meter, and come and go', async () => {
