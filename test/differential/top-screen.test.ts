@@ -1,0 +1,251 @@
+// `conntrack top` and `conntrack usage` as they are used: on a pseudo-terminal, in a private namespace, with the real kernel.
+
+import assert from 'node:assert/strict';
+import { suite, test } from 'node:test';
+import { makeJsonSchema } from '../../src/format/json-schema.js';
+import { meterSchema } from '../../src/meter/meter-schema.js';
+import { schemaFault } from '../support/json-schema.js';
+import { Namespace } from '../support/namespace.js';
+import { requirePrerequisites, UNDER_TEST } from '../support/project.js';
+import { PseudoTerminal, type PseudoTerminalOptions } from '../support/pseudo-terminal.js';
+
+requirePrerequisites();
+
+const { schema } = makeJsonSchema(meterSchema());
+const ENTER = '\r';
+const ESCAPE = '\x1b';
+const TAB = '\t';
+
+/** A table: two clients that are answered, one that scans, and a translated flow. */
+const TABLE = [
+  ...many(
+    12,
+    (n) =>
+      `-A -s 10.1.1.1 -d 203.0.113.1 -p tcp --sport ${2000 + n} --dport 443 --state ESTABLISHED -u SEEN_REPLY,ASSURED -t 600`,
+  ),
+  ...many(5, (n) => `-A -s 10.1.1.2 -d 203.0.113.2 -p udp --sport ${3000 + n} --dport 53 -u SEEN_REPLY -t 600`),
+  ...many(130, (n) => `-A -s 10.1.9.9 -d 203.0.113.3 -p tcp --sport ${4000 + n} --dport ${1 + n} --state SYN_SENT -t 600`),
+  '-A -s 10.1.1.3 -d 203.0.113.4 -n 198.51.100.7 -p tcp --sport 5000 --dport 80 --state ESTABLISHED -u SEEN_REPLY,ASSURED -t 600',
+];
+
+function many(count: number, line: (n: number) => string): string[] {
+  return Array.from({ length: count }, (_, n) => line(n));
+}
+
+async function filled(name: string): Promise<Namespace> {
+  const namespace = await Namespace.create(name);
+  await namespace.run(['sysctl', '-qw', 'net.netfilter.nf_conntrack_acct=1']);
+  const { status } = await namespace.run([UNDER_TEST, '-R', '-'], { input: Buffer.from(`${TABLE.join('\n')}\n`) });
+  assert.equal(status, 0);
+  return namespace;
+}
+
+async function top(
+  namespace: Namespace,
+  words: readonly string[] = [],
+  options: PseudoTerminalOptions = {},
+): Promise<PseudoTerminal> {
+  const terminal = PseudoTerminal.start([UNDER_TEST, 'top', ...words], { columns: 100, rows: 30, namespace, ...options });
+  await terminal.waitForText('every');
+  await terminal.waitForText(' of ');
+  return terminal;
+}
+
+async function entries(namespace: Namespace, ...filter: string[]): Promise<number> {
+  const { stdout } = await namespace.run([UNDER_TEST, '-C', ...(filter.length > 0 ? ['--filter', filter.join(' ')] : [])]);
+  return Number(stdout.toString());
+}
+
+async function assertEnds(terminal: PseudoTerminal, status: number): Promise<void> {
+  assert.equal((await terminal.exited).status, status);
+  await terminal.waitFor(() => !terminal.alternate, 'the normal screen');
+  assert.deepEqual(terminal.modes, { mouse: false, paste: false, wrap: true, synchronized: false, cursor: true });
+}
+
+suite('conntrack top', () => {
+  test('from the first picture to who fills the table, and rid of it', async () => {
+    await using namespace = await filled('kill');
+    await using terminal = await top(namespace);
+    await terminal.waitForText('148 of 148');
+    terminal.send('2');
+    await terminal.waitForText('by src');
+    await terminal.waitForText('4 groups');
+    const row = terminal.screen().find((line) => line.includes('10.1.9.9'))!;
+    assert.match(row, /^. ?10\.1\.9\.9 +130 +87\.8 % +.*100 %/);
+    terminal.send('x');
+    await terminal.waitForText('Delete 130 flows');
+    // The focus is on Cancel, and so many want their number typed.
+    terminal.send(ENTER);
+    await terminal.waitFor(() => !terminal.screen().some((line) => line.includes('Delete 130')), 'the dialog is closed');
+    assert.equal(await entries(namespace), 148);
+    terminal.send('x');
+    await terminal.waitForText('Delete 130 flows');
+    terminal.send('\x1b[200~y\x1b[201~y');
+    terminal.send(ESCAPE);
+    await terminal.waitFor(() => !terminal.screen().some((line) => line.includes('Delete 130')), 'the dialog is closed');
+    assert.equal(await entries(namespace), 148);
+    terminal.send('x');
+    await terminal.waitForText('Delete 130 flows');
+    terminal.send(`130${TAB}${ENTER}`);
+    await terminal.waitForText('deleted 130');
+    assert.equal(await entries(namespace), 18);
+    await terminal.waitForText('none came back');
+    terminal.send('q');
+    await assertEnds(terminal, 0);
+  });
+
+  test('one flow by y; tagged flows together; nothing with --read-only', async () => {
+    await using namespace = await filled('few');
+    await using terminal = await top(namespace, ['udp', '--sort', 'sport']);
+    await terminal.waitForText('scope: udp');
+    await terminal.waitForText('5 of 5');
+    terminal.send('x');
+    await terminal.waitForText('Delete udp 10.1.1.2:3000');
+    terminal.send('y');
+    await terminal.waitForText('deleted 1');
+    await terminal.waitForText('4 of 4');
+    assert.equal(await entries(namespace, 'udp and src port 3000'), 0);
+    terminal.send('tt');
+    terminal.send('x');
+    await terminal.waitForText('Delete 2 flows');
+    terminal.send(`${TAB}${ENTER}`);
+    await terminal.waitForText('deleted 2');
+    assert.equal(await entries(namespace, 'udp'), 2);
+    terminal.send('\x03');
+    await assertEnds(terminal, 0);
+    await using other = await top(namespace, ['--read-only']);
+    other.send('x');
+    await other.waitForText('--read-only');
+    assert.equal(await entries(namespace), 145);
+  });
+
+  test("the flow of one's own SSH session is kept", async () => {
+    await using namespace = await filled('ssh');
+    const environment = { SSH_CONNECTION: '10.1.1.1 2003 203.0.113.1 443' };
+    await using terminal = await top(namespace, ['--by', 'src'], { environment });
+    terminal.send('/src 10.1.1.1\r');
+    await terminal.waitForText('1 groups');
+    terminal.send('x');
+    await terminal.waitForText('11 flows');
+    await terminal.waitForText('is kept');
+    terminal.send(`${TAB}${ENTER}`);
+    await terminal.waitForText('deleted 11');
+    assert.equal(await entries(namespace, 'src 10.1.1.1 and src port 2003'), 1);
+  });
+
+  test('a filter is checked while it is typed, completed and applied', async () => {
+    await using namespace = await filled('filter');
+    await using terminal = await top(namespace);
+    terminal.send('/tcp and dprt 4');
+    await terminal.waitForText("unknown word 'dprt'");
+    terminal.send(ENTER);
+    await terminal.waitForText('did you mean dport?');
+    terminal.send('\x15tcp and sta');
+    terminal.send(TAB);
+    await terminal.waitForText('state');
+    terminal.send('\x15tcp and state syn-sent\r');
+    await terminal.waitForText('filter: tcp and state syn-sent');
+    await terminal.waitForText('130 of 148');
+    terminal.send('\x7f');
+    await terminal.waitForText('148 of 148');
+  });
+
+  test('groups are opened and left, and the details show both ways through NAT', async () => {
+    await using namespace = await filled('drill');
+    await using terminal = await top(namespace, ['--by', 'src', '--sort', 'key'], { columns: 140, rows: 40 });
+    await terminal.waitForText('4 groups');
+    terminal.send('jj');
+    await terminal.waitForText('filter: src 10.1.1.3');
+    terminal.send(`${ENTER}${ENTER}`);
+    await terminal.waitForText('source becomes 198.51.100.7:5000');
+    await terminal.waitForText('destination becomes 10.1.1.3:5000');
+    terminal.send('\x7f\x7f\x7f');
+    await terminal.waitFor(() => !terminal.screen().some((line) => line.includes('by src')), 'the flows');
+  });
+
+  test('pasted text is no keys, and small screens say so', async () => {
+    await using namespace = await filled('paste');
+    await using terminal = await top(namespace);
+    terminal.send('\x1b[200~q\rxy\r\x1b[201~');
+    terminal.send('?');
+    await terminal.waitForText('Keys');
+    terminal.send(ESCAPE);
+    terminal.resize(50, 9);
+    await terminal.waitForText('needs 60x10');
+    terminal.resize(60, 10);
+    await terminal.waitForText('148 of 148');
+    assert.equal(terminal.exit, undefined);
+    assert.equal(await entries(namespace), 148);
+  });
+
+  for (const [signal, status] of [
+    ['SIGTERM', 143],
+    ['SIGHUP', 129],
+  ] as const)
+    test(`${signal} gives the terminal back`, async () => {
+      await using namespace = await filled(signal.toLowerCase());
+      await using terminal = await top(namespace);
+      terminal.signal(signal);
+      await assertEnds(terminal, status);
+    });
+
+  test('without the right to the table no screen is opened', async () => {
+    await using namespace = await filled('rights');
+    const less = ['setpriv', '--bounding-set=-net_admin', '--inh-caps=-net_admin', UNDER_TEST, 'top'];
+    await using terminal = PseudoTerminal.start(less, { namespace });
+    assert.equal((await terminal.exited).status, 1);
+    assert.match(terminal.raw.toString(), /^conntrack: cannot list flows: permission denied\r\n {2}hint: run it as root/);
+    assert.ok(!terminal.raw.includes('\x1b[?1049h'));
+  });
+});
+
+suite('without a terminal', () => {
+  test('top prints a sample with rates; as ndjson it is what the schema says', async () => {
+    await using namespace = await filled('once');
+    const text = (await namespace.run([UNDER_TEST, 'top', '--every', '0.5', '--limit', '3'])).stdout.toString().split('\n');
+    assert.match(text[0]!, /^\d{4}-.* {2}148 of [\d,]+ \(1 %\) entries {2}new 0\/s {2}ended 0\/s /);
+    assert.match(text[1]!, /^PROTO SOURCE +DESTINATION /);
+    assert.equal(text.length, 7);
+    for (const words of [[], ['--by', 'src']]) {
+      const { status, stdout } = await namespace.run([UNDER_TEST, 'top', '--every', '0.5', '-o', 'ndjson', ...words]);
+      assert.equal(status, 0);
+      const lines = stdout
+        .toString()
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line));
+      assert.ok(lines.length > 3);
+      for (const line of lines) assert.equal(schemaFault(schema, line), undefined, JSON.stringify(line));
+    }
+    const { stdout } = await namespace.run([
+      'sh',
+      '-c',
+      `${UNDER_TEST} top --batch --every 0.5 | head -1; echo "\${PIPESTATUS[0]}"`,
+    ]);
+    assert.match(stdout.toString(), /entries/);
+  });
+
+  test('usage says who has how much, and how full the table is', async () => {
+    await using namespace = await filled('usage');
+    const text = (await namespace.run([UNDER_TEST, 'usage', '--limit', '1'])).stdout.toString().split('\n');
+    assert.match(text[0]!, /^148 of [\d,]+ entries in use \(1 %\)$/);
+    assert.match(text[2]!, /^10\.1\.9\.9 +130 +87\.8 % +100 % /);
+    assert.match(text[3]!, /^\(3 more\) +18 /);
+    const json = await namespace.run([UNDER_TEST, 'usage', 'tcp', '--by', 'state', '-o', 'json']);
+    const answer = JSON.parse(json.stdout.toString());
+    assert.equal(schemaFault(schema, answer), undefined);
+    assert.deepEqual(
+      answer.groups.map(({ key, flows }: { key: string; flows: number }) => [key, flows]),
+      [
+        ['tcp SYN_SENT', 130],
+        ['tcp ESTABLISHED', 13],
+      ],
+    );
+    const status = async (...words: string[]) => (await namespace.run([UNDER_TEST, 'usage', ...words])).status;
+    assert.equal(await status('--fail-above', '50'), 0);
+    assert.equal(await status('--fail-above', '0'), 1);
+    assert.equal(await status('--by', 'nonsense'), 2);
+    assert.equal(await status('--netns', '/nowhere'), 3);
+    assert.equal(await status('--over', '0.5'), 0);
+  });
+});
