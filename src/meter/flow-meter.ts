@@ -25,7 +25,7 @@ import type { MeterSample, MeterStatus } from './meter-sample.js';
 import { type MeteredFlow, rounded } from './metered-flow.js';
 import { MeteredNamespace } from './metered-namespace.js';
 import { addCounts, noCounts } from './metered-table.js';
-import type { Notice } from './notices.js';
+import { accountingOf, type Notice } from './notices.js';
 import { processorTime } from './processor-time.js';
 import { changesSince, countedBy, countFlows, fillOf, namespaceSample, seriesValues } from './sampling.js';
 import { Selections, sumGroups } from './selection.js';
@@ -155,9 +155,8 @@ export class FlowMeter implements AsyncIterable<MeterSample>, AsyncDisposable, D
   /** What the meter can and cannot say now. */
   get status(): MeterStatus {
     const sysctls = this.#namespaces.map((namespace) => namespace.sysctls);
-    const codes = new Set(this.#notices.map(({ code }) => code));
     return {
-      accounting: codes.has('ACCOUNTING_OFF') ? 'off' : codes.has('ACCOUNTING_PARTLY') ? 'partly' : 'on',
+      accounting: accountingOf(this.#notices, this.#namespaces.length),
       events: sysctls.some(({ events }) => events === 0) ? 'off' : sysctls.some(({ events }) => events === 2) ? 'new' : 'all',
       timestamps: sysctls.every(({ timestamp }) => timestamp === 1),
       interval: this.#pace.now,

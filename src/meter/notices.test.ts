@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
-import { type Circumstances, type NoticeCode, noticesOf } from './notices.js';
+import { accountingOf, type Circumstances, type NoticeCode, noticesOf } from './notices.js';
 
 /** Nothing to say. */
 const FINE: Circumstances = {
@@ -81,4 +81,14 @@ suite('notices', () => {
       ['TABLE_FULL', 'ACCOUNTING_PARTLY', 'EVENTS_OFF', 'TIMESTAMP_OFF', 'EVENTS_LOST', 'OFFLOAD_WITHOUT_COUNTERS', 'SLOW'],
     );
   });
+});
+
+test('accounting is off where it is off in all namespaces', () => {
+  const [on, partly, off] = [FINE, { ...FINE, read: 7, blank: 3 }, { ...FINE, acct: 0, read: 0 }].map(noticesOf);
+  assert.equal(accountingOf(on!, 1), 'on');
+  assert.equal(accountingOf(partly!, 1), 'partly');
+  assert.equal(accountingOf(off!, 1), 'off');
+  assert.equal(accountingOf([...off!, ...off!], 2), 'off');
+  assert.equal(accountingOf([...on!, ...off!], 2), 'partly');
+  assert.equal(accountingOf([...on!, ...partly!], 2), 'partly');
 });

@@ -97,6 +97,13 @@ export function noticesOf(c: Circumstances): Notice[] {
   return notices;
 }
 
+/** Whether flows have counters, by the notices of so many namespaces. */
+export function accountingOf(notices: readonly Notice[], namespaces: number): 'on' | 'partly' | 'off' {
+  const off = notices.filter(({ code }) => code === 'ACCOUNTING_OFF').length;
+  if (off > 0 && off === namespaces) return 'off';
+  return off > 0 || notices.some(({ code }) => code === 'ACCOUNTING_PARTLY') ? 'partly' : 'on';
+}
+
 function sysctl(name: string, value: number, note: string): string {
   return `sysctl -w net.netfilter.nf_conntrack_${name}=${value}  # ${note}`;
 }
