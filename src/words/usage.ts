@@ -1,5 +1,6 @@
 // `conntrack usage`: who has how much of a table, from one list, or with rates after a while.
 
+import { UsageError } from '../cli/usage-error.js';
 import { GROUP_SORTS, usage } from '../meter/index.js';
 import { safeJson } from '../safe-text.js';
 import { fillOf, usageText } from '../top/usage-text.js';
@@ -8,6 +9,9 @@ import { expressionOf } from './word-filter.js';
 import { openNamespaces } from './word-namespaces.js';
 import { groupingOf, isGiven, isUtf8, millisecondsOf, numberOf, sortOf, textOf } from './word-values.js';
 
+/** Orders that one list says nothing about. */
+const NEEDS_TIME = /^(average|rate|packetRate|begun)/;
+
 export const word: Word = async (line, context) => {
   const { out, err, host } = context;
   const by = groupingOf(line) ?? 'src';
@@ -15,6 +19,8 @@ export const word: Word = async (line, context) => {
   const limit = numberOf(line, 'limit', 0, 1_000_000, true);
   const over = millisecondsOf(line, 'over');
   const failAbove = numberOf(line, 'fail-above', 0, 100);
+  if (over === undefined && sort !== undefined && NEEDS_TIME.test(sort))
+    throw new UsageError(`--sort ${sort} needs more than one list`, { hint: 'look on for some seconds: --over 5' });
   const filter = expressionOf(line.operands, context);
   const { conntracks, complete } = await openNamespaces(textOf(line, 'netns'));
   const answer = await usage(conntracks, { by, filter, sort, limit, over, reverse: isGiven(line, 'reverse') });

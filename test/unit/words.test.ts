@@ -89,6 +89,14 @@ test('a word that does not exist prints the help, as it always did, and says wha
     assert.deepEqual(conntrack(...words), { status: 0, stdout: helpText(), stderr: '' }, words.join(' '));
 });
 
+test('usage refuses orders that need more than one list, unless it may look on', () => {
+  for (const sort of ['average', 'rateReply', 'packetRate', 'begun']) {
+    const { status, stdout, stderr } = conntrack('usage', '--sort', sort);
+    assert.deepEqual([status, stdout], [2, '']);
+    assert.equal(stderr, `conntrack: --sort ${sort} needs more than one list\n  hint: look on for some seconds: --over 5\n`);
+  }
+});
+
 test('help, words and commands do not share names by mistake', () => {
   const names = COMMANDS.flatMap((row) => [...row.names]);
   assert.deepEqual(
