@@ -86,7 +86,14 @@ function drawGroups(screen: Screen, { y, rows }: Part, state: TopState, context:
   const { groups, by = '', groupOrder } = state;
   const focused = state.focus === 'groups';
   const filter = state.filter === '' ? '' : ` · filter: ${state.filter}`;
-  drawSeparator(screen, y, `by ${by}${filter}`, groups ? `${count(groups.count)} groups` : '', focused, context.ascii);
+  drawSeparator(
+    screen,
+    y,
+    `by ${by}${filter}`,
+    groups ? `${count(groups.count)} ${groups.count === 1 ? 'group' : 'groups'}` : '',
+    focused,
+    context.ascii,
+  );
   const title = by.startsWith('src') ? 'source' : by.startsWith('dst') ? 'destination' : by;
   const placed = placeColumns(groupColumns(title), MARGIN, screen.columns - 1, context, [], focused ? state.hiddenColumns : 0);
   drawTitles(screen, y + 1, placed, groupOrder.sort, groupOrder.reverse, context);
@@ -182,7 +189,7 @@ function drawTitles<R>(
   for (const { column, x, width } of placed) {
     const sorted = column.sort !== undefined && isSortedBy(column.sort, sort);
     const arrow = sorted ? (reverse ? (context.ascii ? '^' : '▲') : context.ascii ? 'v' : '▼') : '';
-    const title = column.title(context);
+    const title = column.title(context).slice(0, width - arrow.length);
     const text = inCell(column.right ? arrow + title : title + arrow, width, column.right ?? false, context.ascii);
     screen.put(x, y, text, sorted ? BOLD | UNDERLINE : UNDERLINE, x + width);
   }
