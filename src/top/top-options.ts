@@ -13,6 +13,8 @@ export interface TopOptions {
   readonly reverse: boolean;
   /** Flows that are slower, in bytes per second, are not shown. */
   readonly leastRate: number | undefined;
+  /** Which network namespaces, as on the command line; `undefined`: one's own. */
+  readonly netns: string | undefined;
   /** Milliseconds between lists. */
   readonly interval: number;
   /** Share of one processor, 0 to 1. */

@@ -403,7 +403,7 @@ class TopProgram implements TerminalProgram {
   #promptFilter(): void {
     this.#overlay = new PromptOverlay('/', this.#state.filter, this.#filters, {
       hint: 'such as: tcp and dst port 443 and not src 10.0.0.0/8   Tab completes',
-      check: (text) => (text.trim() === '' ? undefined : problemOf(text)),
+      check: (text) => (text.trim() === '' ? undefined : (tooLong(text) ?? problemOf(text))),
       complete: (text, cursor) => completeFilter(text, cursor),
       done: (text) => {
         const filter = text.trim() === '' ? '' : formatFilter(text);
@@ -597,6 +597,14 @@ function drawStart(screen: Screen, { host, ascii }: TopOptions): void {
   screen.clear();
   screen.put(1, 0, `conntrack top ${ascii ? '-' : '·'} ${host}`);
   screen.put(1, 2, ascii ? 'listing the table...' : 'listing the table…');
+}
+
+/** The longest filter: there must be room for that of a group beside it, in the text that the meter is asked with. */
+const LONGEST_FILTER = 3500;
+
+function tooLong({ length }: string): { message: string; at: number; length: number } | undefined {
+  if (length <= LONGEST_FILTER) return undefined;
+  return { message: `more than ${count(LONGEST_FILTER)} characters`, at: LONGEST_FILTER, length: length - LONGEST_FILTER };
 }
 
 /** Why a filter is refused; `undefined` if it is not. */

@@ -58,6 +58,7 @@ function optionsOf(line: WordLine, expression: string | undefined, env: NodeJS.P
     sort: by === undefined ? sortOf(line, FLOW_SORTS) : sortOf(line, GROUP_SORTS),
     reverse: isGiven(line, 'reverse'),
     leastRate: rateOf(line, 'min-rate'),
+    netns: textOf(line, 'netns'),
     interval: millisecondsOf(line, 'every') ?? 2000,
     share: (numberOf(line, 'share', 0.1, 100) ?? 25) / 100,
     readOnly: isGiven(line, 'read-only'),
