@@ -7,6 +7,7 @@ import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { libraryFace } from './library-face.mjs';
+import { pageAssets, withPage } from './page.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const dist = `${root}/dist`;
@@ -24,6 +25,7 @@ execFileSync(
 const { makeJsonSchema } = await import(`${out}/format/json-schema.js`);
 const { meterSchema } = await import(`${out}/meter/meter-schema.js`);
 writeFileSync(`${out}/conntrack.schema.json`, `${JSON.stringify(makeJsonSchema(meterSchema()).schema, undefined, 2)}\n`);
+const page = await pageAssets(root);
 // The command of letters, and a bundle of its own for each word.
 const { briefWords } = await import(`${out}/cli/command-rows.js`);
 await bundle({ entryPoints: [`${root}/src/cli/main.ts`] }, 'conntrack.cjs', `//${briefWords().join(' ')}\n`);
@@ -49,7 +51,7 @@ function bundle(entry, path, head = '') {
     format: 'cjs',
     target: 'node20',
     external: ['koffi', '@koromix/*'],
-    plugins: [libraryFace(root)],
+    plugins: [libraryFace(root), withPage(page)],
     alias: { 'node:module': `${root}/scripts/bundle-module.cjs` },
     // A function, as bin/conntrack calls it: to put its text around that of the bundle takes a fifth of a millisecond.
     banner: {
@@ -79,6 +81,7 @@ async function bundlePublic(name) {
     format: 'esm',
     target: 'node20',
     plugins: [
+      withPage(page),
       {
         name: 'other folders',
         setup: ({ onResolve }) =>

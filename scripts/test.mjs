@@ -112,6 +112,7 @@ function build() {
 /** Lint and format; the types were checked by building. */
 function check() {
   step('check', process.execPath, [`${root}/node_modules/@biomejs/biome/bin/biome`, 'check']);
+  step('check', process.execPath, [`${root}/node_modules/typescript/bin/tsc`, '-p', `${root}/src/web/page/tsconfig.json`]);
 }
 
 /** One command that passes or fails. Its output is shown if it fails. */
