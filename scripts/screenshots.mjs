@@ -5,7 +5,7 @@
 
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { ensureBuilt, root } from './fresh.mjs';
-import { EPOCH, MAX_ENTRIES, STEP, Scene } from './screenshots/scene.mjs';
+import { EPOCH, MAX_ENTRIES, Scene, STEP } from './screenshots/scene.mjs';
 import { toSvg } from './screenshots/svg.mjs';
 
 const FOLDER = 'docs/pictures';
@@ -15,12 +15,19 @@ const check = process.argv[2] === '--check';
 
 process.env.TZ = 'UTC';
 ensureBuilt();
-const [{ Conntrack, completeFilter }, { FlowMeter }, { MemoryTable }, { drawPicture, layoutOf }, { PromptOverlay }, { Screen }, { TopState }] =
-  await Promise.all(
-    ['index', 'meter/index', 'testing/index', 'top/picture', 'top/prompt-overlay', 'top/screen', 'top/top-state'].map(
-      (name) => import(`${root}/dist/${name}.js`),
-    ),
-  );
+const [
+  { Conntrack, completeFilter },
+  { FlowMeter },
+  { MemoryTable },
+  { drawPicture, layoutOf },
+  { PromptOverlay },
+  { Screen },
+  { TopState },
+] = await Promise.all(
+  ['index', 'meter/index', 'testing/index', 'top/picture', 'top/prompt-overlay', 'top/screen', 'top/top-state'].map(
+    (name) => import(`${root}/dist/${name}.js`),
+  ),
+);
 
 const table = new MemoryTable({ now: new Date(EPOCH), maxEntries: MAX_ENTRIES, accounting: true, timestamps: true });
 // The table's clock is everybody's.
@@ -59,7 +66,8 @@ async function flows() {
   draw(screen, state);
   return toSvg(screen, {
     title: 'conntrack top',
-    description: 'A list of flows with addresses, translation, states and rates, the fastest first, below four lines about the table.',
+    description:
+      'A list of flows with addresses, translation, states and rates, the fastest first, below four lines about the table.',
   });
 }
 
@@ -70,13 +78,14 @@ async function groups() {
   state.groupBy('src');
   state.details = true;
   await ask(screen, state);
-  state.groupList.move(2);
+  state.groupList.move(state.groups.groups.findIndex(({ key }) => key === '10.20.0.57'));
   state.forgetFlows();
   await ask(screen, state);
   draw(screen, state);
   return toSvg(screen, {
     title: 'conntrack top --by src',
-    description: 'A list of sources with their flows, rates and history, in which a port scan is red; below it the flows of one source.',
+    description:
+      'A list of sources with their flows, rates and history, in which a port scan is red; below it the flows of one source.',
   });
 }
 
@@ -84,9 +93,10 @@ async function groups() {
 async function filter() {
   const screen = new Screen(80, 24);
   const state = new TopState('average', false);
+  state.filter = 'tcp and not dst port 22';
   await ask(screen, state);
   draw(screen, state);
-  const prompt = new PromptOverlay('/', 'tcp and not dst port 22 and s', [], {
+  const prompt = new PromptOverlay('/', `${state.filter} and st`, [], {
     done: () => {},
     complete: (text, cursor) => completeFilter(text, cursor),
   });
@@ -103,8 +113,12 @@ async function filter() {
 /** What the program asks the meter, for what is on the screen. */
 async function ask(screen, state) {
   const layout = layoutOf(screen, state, meter.status);
-  if (layout.groups) state.showGroups(await meter.groups({ by: state.by, ...state.groupOrder, limit: layout.groups.rows }));
+  if (layout.groups) {
+    state.groupList.resize(layout.groups.rows);
+    state.showGroups(await meter.groups({ by: state.by, ...state.groupOrder, limit: layout.groups.rows }));
+  }
   if (!layout.flows) return;
+  state.flowList.resize(layout.flows.rows);
   const query = { filter: state.flowFilter, ...state.flowOrder, limit: layout.flows.rows };
   state.showFlows(await meter.flows(query), true, (numbers) => meter.getMany(numbers).map((flow) => flow !== undefined));
 }

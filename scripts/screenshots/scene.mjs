@@ -29,15 +29,21 @@ const BUSY = [
   // A system image for the lab.
   {
     ...tcp('10.20.8.31', 51_544, '192.0.2.80', 443),
-    rate: [0.9 * MBIT, 86 * MBIT],
-    swing: 0.1,
+    rate: [0.5 * MBIT, 38 * MBIT],
+    swing: 0.35,
     from: -2520,
     status: ['SEEN_REPLY', 'ASSURED', 'OFFLOAD'],
   },
   // A backup that goes out.
-  { ...tcp('10.20.0.57', 40_912, '192.0.2.22', 22), rate: [41 * MBIT, 0.7 * MBIT], swing: 0.08, from: -11_040 },
+  {
+    ...tcp('10.20.0.57', 40_912, '192.0.2.22', 22),
+    tcp: { wscaleOriginal: 7, wscaleReply: 9 },
+    rate: [24 * MBIT, 0.7 * MBIT],
+    swing: 0.5,
+    from: -11_040,
+  },
   // IPv6 is not translated.
-  { original: tuple('2001:db8:20::1c4', 58_112, '2001:db8:5::443', 443), rate: [0.4 * MBIT, 36 * MBIT], swing: 0.25, from: -180 },
+  { original: tuple('2001:db8:20::1c4', 58_112, '2001:db8:5::443', 443), rate: [0.3 * MBIT, 21 * MBIT], swing: 0.7, from: -180 },
   // Films in the guest network, over QUIC.
   { ...udp('10.30.4.112', 61_040, '203.0.113.40', 443), rate: [0.21 * MBIT, 14.2 * MBIT], swing: 0.5, from: -1310 },
   { ...udp('10.30.4.87', 50_733, '203.0.113.41', 443), rate: [0.12 * MBIT, 8.1 * MBIT], swing: 0.6, from: -640 },
@@ -48,7 +54,7 @@ const BUSY = [
   { ...mail('192.0.2.173', 55_310), rate: [0.015 * MBIT, 0.36 * MBIT], swing: 0.8, from: -5400 },
   { ...mail('203.0.113.97', 60_118), rate: [0.01 * MBIT, 0.12 * MBIT], swing: 0.8, from: -27_000 },
   // A call.
-  { ...udp('10.20.0.71', 16_384, '203.0.113.12', 30_122), rate: [0.0872 * MBIT, 0.0872 * MBIT], swing: 0.01, from: -372 },
+  { ...udp('10.20.0.71', 16_384, '203.0.113.12', 30_122), rate: [0.08 * MBIT, 0.08 * MBIT], size: 200, swing: 0.01, from: -372 },
   { ...tcp('10.20.0.14', 43_210, '203.0.113.200', 443), rate: [2.4 * MBIT, 0.05 * MBIT], swing: 0.4, from: -49 },
   { ...tcp('10.20.8.17', 39_406, '192.0.2.144', 443), rate: [0.05 * MBIT, 5.4 * MBIT], swing: 0.9, from: -22 },
   { original: tuple('2001:db8:20::93', 44_080, '2001:db8:5::80', 443), rate: [0.03 * MBIT, 1.3 * MBIT], swing: 0.9, from: -310 },
@@ -59,11 +65,14 @@ const BUSY = [
     original: { src: '10.20.0.57', dst: '192.0.2.1', icmpType: 8, icmpCode: 0, icmpId: 4711 },
     srcNat: OUTSIDE,
     rate: [84, 84],
+    size: 84,
     swing: 0,
     from: -610,
     timeout: 30,
   },
-  { ...udp('10.20.0.2', 123, '192.0.2.123', 123), rate: [76 / 8, 76 / 8], swing: 0, from: -86_400 },
+  // A log that nobody takes.
+  { ...udp('10.20.8.5', 514, '192.0.2.99', 514), rate: [2.1 * MBIT, 0], swing: 0.5, from: -7300, status: [], timeout: 30 },
+  { ...udp('10.20.0.2', 123, '192.0.2.123', 123), rate: [76 / 8, 76 / 8], size: 76, swing: 0, from: -86_400 },
 ];
 
 function tuple(src, sport, dst, dport) {
@@ -107,7 +116,7 @@ export class Scene {
     for (let n = this.#between(3, 7); n > 0; n--) this.#lookUp();
     for (let n = this.#between(2, 5); n > 0; n--) this.#browse();
     if (this.#step > 16) this.#scan();
-    if (this.#step === 25) this.#begin(DOWNLOAD);
+    for (const { at, ...flow } of LATER) if (this.#step === at) this.#begin(flow);
   }
 
   #between(least, most) {
@@ -129,14 +138,14 @@ export class Scene {
   }
 
   /** A flow with traffic, which ends after `left` steps if that is given. */
-  #begin({ rate, swing, from = 0, left, timeout, ...flow }) {
+  #begin({ rate, swing, size, from = 0, left, timeout, ...flow }) {
     const start = BigInt(this.#table.now.getTime() + from * 1000) * 1_000_000n;
     // What was carried before is a part of what would have been at this rate: nobody has sent for hours without a pause.
     const past = Math.min(-from, 3600) * 0.8;
     const bytes = rate.map((perSecond) => Math.round(perSecond * past));
     const counters = {
-      original: { packets: packetsOf(bytes[0]), bytes: bytes[0] },
-      reply: { packets: packetsOf(bytes[1]), bytes: bytes[1] },
+      original: { packets: packetsOf(bytes[0], bytes[1], size), bytes: bytes[0] },
+      reply: { packets: packetsOf(bytes[1], bytes[0], size), bytes: bytes[1] },
     };
     const added = this.#table.add({
       ...flow,
@@ -145,18 +154,18 @@ export class Scene {
       timestamp: { start },
       timeout: timeout ?? (flow.protocol === 'udp' ? 120 : 432_000),
     });
-    this.#busy.push({ key: added, bytes, rate, swing, left, timeout: added.timeout, phase: this.#random() * 6 });
+    this.#busy.push({ key: added, bytes, rate, swing, size, left, timeout: added.timeout, phase: this.#random() * 6 });
   }
 
   /** Bytes and packets of a step. */
   #carry(flow) {
-    const { key, bytes, rate, swing, phase } = flow;
+    const { key, bytes, rate, swing, size, phase } = flow;
     const wave = 1 + swing * (0.6 * Math.sin(phase + this.#step / 4) + 0.8 * (this.#random() - 0.5));
     for (const side of [0, 1]) bytes[side] += Math.max(0, Math.round(rate[side] * wave * STEP));
     this.#table.change(key, {
       timeout: flow.timeout,
-      original: { packets: packetsOf(bytes[0], bytes[1]), bytes: bytes[0] },
-      reply: { packets: packetsOf(bytes[1], bytes[0]), bytes: bytes[1] },
+      original: { packets: packetsOf(bytes[0], bytes[1], size), bytes: bytes[0] },
+      reply: { packets: packetsOf(bytes[1], bytes[0], size), bytes: bytes[1] },
     });
     if (flow.left !== undefined) flow.left--;
   }
@@ -232,15 +241,25 @@ export class Scene {
   }
 }
 
-/** It begins while one looks. */
-const DOWNLOAD = {
-  ...tcp('10.20.0.133', 47_788, '203.0.113.10', 443),
-  rate: [0.6 * MBIT, 58 * MBIT],
-  swing: 0.15,
-  status: ['SEEN_REPLY', 'ASSURED', 'OFFLOAD'],
-};
+/** What begins while one looks, and for how many steps it goes on. */
+const LATER = [
+  { at: 4, ...tcp('10.20.8.17', 39_402, '192.0.2.144', 443), rate: [1.1 * MBIT, 104 * MBIT], swing: 0.6, left: 5 },
+  { at: 12, ...tcp('10.20.8.44', 42_016, '192.0.2.81', 443), rate: [0.7 * MBIT, 61 * MBIT], swing: 0.9, left: 6 },
+  { at: 20, ...tcp('10.30.4.57', 36_190, '203.0.113.200', 443), rate: [1.6 * MBIT, 190 * MBIT], swing: 0.7, left: 4 },
+  { at: 27, ...tcp('10.20.8.44', 42_018, '192.0.2.81', 443), rate: [0.9 * MBIT, 92 * MBIT], swing: 0.9, left: 5 },
+  { at: 37, ...tcp('10.30.4.57', 36_202, '203.0.113.200', 443), rate: [1.6 * MBIT, 170 * MBIT], swing: 0.8, left: 4 },
+  { at: 44, ...tcp('10.20.8.17', 39_438, '192.0.2.144', 443), rate: [0.8 * MBIT, 66 * MBIT], swing: 0.8, left: 6 },
+  {
+    at: 53,
+    ...tcp('10.20.0.133', 47_788, '203.0.113.10', 443),
+    rate: [0.6 * MBIT, 116 * MBIT],
+    swing: 0.5,
+    status: ['SEEN_REPLY', 'ASSURED', 'OFFLOAD'],
+  },
+];
 
-/** Full packets for what is carried, and acknowledgements for every second one that comes from the other side. */
-function packetsOf(bytes, others = 0) {
-  return Math.max(1, Math.round(bytes / 1380), Math.round(others / 2 / 1380));
+/** Packets of one size; else full ones, and acknowledgements for every second that comes from the other side. */
+function packetsOf(bytes, others = 0, size = 0) {
+  if (bytes === 0) return 0;
+  return Math.max(1, Math.round(size > 0 ? bytes / size : Math.max(bytes / 1380, others / 2 / 1380)));
 }

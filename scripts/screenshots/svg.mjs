@@ -46,7 +46,9 @@ export function toSvg(screen, { title, description, cursor }) {
   const looks = new Map();
   const rows = Array.from({ length: screen.rows }, (_, y) => drawRow(screen.cells(y), y, looks));
   const styles = [...looks].map(([style, name]) => `.${name}{${lookOf(style)}}`).join('');
-  const lights = ['#ff5f57', '#febc2e', '#28c840'].map((fill, n) => `<circle cx="${20 + 19 * n}" cy="17" r="5.5" fill="${fill}"/>`);
+  const lights = ['#ff5f57', '#febc2e', '#28c840'].map(
+    (fill, n) => `<circle cx="${20 + 19 * n}" cy="17" r="5.5" fill="${fill}"/>`,
+  );
   return `${[
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img" aria-labelledby="t d">`,
     `<title id="t">${escaped(title)}</title>`,
@@ -71,7 +73,10 @@ function drawRow(cells, y, looks) {
   for (const run of runsOf(cells, ({ style }) => (style & UNDERLINE ? 1 : 0)))
     if (run.kind === 1)
       out += `<path d="M${px(run.x)} ${round(y * CELL.height + 17.5)}h${px(run.length)}" stroke="${DIMMED}" stroke-opacity=".7"/>`;
-  for (const { x, length, kind } of runsOf(cells, ({ text, style }) => `${shapeOf(text) ? 's' : text === ' ' ? ' ' : 't'}${style}`)) {
+  for (const { x, length, kind } of runsOf(
+    cells,
+    ({ text, style }) => `${shapeOf(text) ? 's' : text === ' ' ? ' ' : 't'}${style}`,
+  )) {
     if (kind.startsWith('s')) {
       const shapes = cells.slice(x, x + length).map(({ text }) => shapeOf(text));
       out += `<path class="${className(Number(kind.slice(1)), looks)}" d="${joined(shapes, x, y)}"/>`;
@@ -113,8 +118,9 @@ function textRuns(cells) {
 /** The part of its cell that a character fills: from left, right, top and bottom, 0 to 1. */
 function shapeOf(text) {
   const eighth = EIGHTHS.indexOf(text);
-  if (text !== '' && eighth >= 0) return [0, 1, 1 - (eighth + 1) / 8, 1];
-  return { '▌': [0, 0.5, 0, 1], '─': [0, 1, 0.47, 0.53] }[text];
+  // A full one leaves a little of the line above it.
+  if (text !== '' && eighth >= 0) return [0, 1, 1 - (0.92 * (eighth + 1)) / 8, 1];
+  return { '▌': [0, 0.5, 0, 1], '─': [0, 1, 0.47, 0.53], '━': [0, 1, 0.38, 0.62] }[text];
 }
 
 /** Shapes beside each other as one path; those of the same height as one box. */

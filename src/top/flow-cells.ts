@@ -2,6 +2,7 @@
 
 import type { Flow } from '../ctnetlink/flow.js';
 import type { BothWays, FlowSort, MeteredFlow } from '../meter/index.js';
+import { COLORS } from './style.js';
 import { type CellContext, cutEnd, ellipsis, type TableColumn, WIDE } from './table-layout.js';
 import { age, bytes, type Measured, rate, shortCount } from './units.js';
 
@@ -25,6 +26,8 @@ const SHORT_STATES: Readonly<Record<string, string>> = {
   SHUTDOWN_RECD: 'SHUT_R',
   SHUTDOWN_ACK_SENT: 'SHUT_A',
   HEARTBEAT_SENT: 'HEARTB',
+  ASSURED: 'ASSUR',
+  REPLIED: 'REPL',
 };
 
 export const FLOW_COLUMNS: readonly FlowColumn[] = [
@@ -82,12 +85,13 @@ export const FLOW_COLUMNS: readonly FlowColumn[] = [
     name: 'state',
     title: () => 'STATE',
     least: 8,
-    good: 13,
-    most: 14,
+    good: 14,
     priority: 4,
     sort: 'state',
     key: 't',
     text: (row, _, { width }) => stateText(row, width >= WIDE),
+    style: ({ flow: { state } }) =>
+      state === 'ESTABLISHED' ? COLORS.green : state === 'SYN_RECV' || state === 'SYN_SENT2' ? COLORS.yellow : 0,
   },
   rateColumn('original', 'e', 2),
   rateColumn('reply', 'r', 3),
@@ -262,5 +266,5 @@ function stateText({ flow }: MeteredFlow, full: boolean): string {
   const word = full ? what : (SHORT_STATES[what] ?? what).slice(0, 6);
   const flags = `${has('SRC_NAT') ? 's' : ''}${has('DST_NAT') ? 'd' : ''}${has('OFFLOAD') || has('HW_OFFLOAD') ? 'o' : ''}`;
   if (flags === '') return word;
-  return full ? `${word} ${flags}` : `${word.padEnd(6 - Math.max(0, flags.length - 2))}${flags.padStart(2)}`;
+  return full ? `${word.padEnd(11)} ${flags}` : `${word.padEnd(6 - Math.max(0, flags.length - 2))}${flags.padStart(2)}`;
 }

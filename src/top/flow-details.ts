@@ -53,7 +53,8 @@ function factsLine({ flow, age: seconds, ageAtLeast }: MeteredFlow): string {
   const { id, status = [], mark = 0, zone = 0, helper, labels, timeout, timestamp } = flow;
   const began = timestamp?.start === undefined ? '' : `   began ${clock(Number(timestamp.start / 1_000_000n))}`;
   const expires = timeout === undefined ? '' : `   expires in ${age(timeout)}`;
-  const bits = (status as readonly string[]).filter((bit) => bit !== 'CONFIRMED').join(' ');
+  // Without what every flow has, or every one that meets a NAT rule.
+  const bits = (status as readonly string[]).filter((bit) => !/^CONFIRMED$|_DONE$/.test(bit)).join(' ') || 'no status';
   return `id ${id ?? '-'}   ${bits}   mark ${mark}   zone ${zone}   helper ${helper ?? '-'}   labels ${labels?.join(',') || '-'}${began}   age ${ageAtLeast ? 'at least ' : ''}${age(seconds)}${expires}`;
 }
 
@@ -61,7 +62,7 @@ function trafficLine({ flow, rate: now, average, counters }: MeteredFlow, { unit
   if (counters === 'none') return 'no counters: accounting was off when it began';
   const per = unit === 'bits' ? 'bit/s' : 'B/s';
   const side = (direction: 'original' | 'reply') =>
-    `${arrow(direction, ascii)} ${count(Number(flow[direction].packets ?? 0n))} packets ${bytes(Number(flow[direction].bytes ?? 0n))}`;
+    `${arrow(direction, ascii)} ${count(Number(flow[direction].packets ?? 0n))} ${flow[direction].packets === 1n ? 'packet' : 'packets'} ${bytes(Number(flow[direction].bytes ?? 0n))}`;
   const rates = (label: string, of: MeteredFlow['rate']) =>
     of
       ? `   ${label} ${arrow('original', ascii)} ${rate(of.original, unit)} ${arrow('reply', ascii)} ${rate(of.reply, unit)}`

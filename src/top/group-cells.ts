@@ -2,6 +2,7 @@
 
 import type { BothWays, FlowGroup, GroupSort } from '../meter/index.js';
 import { rateTitle } from './flow-cells.js';
+import { COLORS } from './style.js';
 import { type CellContext, cutEnd, ellipsis, type TableColumn } from './table-layout.js';
 import { bytes, count, type Measured, percent, rate, shortCount, sparkline } from './units.js';
 
@@ -93,8 +94,10 @@ export function groupColumns(title: string): readonly GroupColumn[] {
       title: () => 'LAST 60 s',
       least: 10,
       most: 30,
+      chart: true,
       priority: 7,
       text: ({ group: { history = [] } }, width, { ascii }) => sparkline(history, width, ascii ? 'ascii' : 'unicode'),
+      style: () => COLORS.cyan,
     },
   ];
 }

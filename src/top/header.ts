@@ -22,6 +22,8 @@ export interface HeaderFacts {
 
 /** From so many columns on there is more to tell. */
 const WIDE = 120;
+/** Cells of the word that says what a line is about. */
+const LABEL = 5;
 const NEARLY_FULL = 0.8;
 const FULL = 0.95;
 
@@ -33,6 +35,13 @@ export function drawHeader(screen: Screen, lines: number, facts: HeaderFacts, co
   }
   const rows = lines === 2 ? [drawTable, drawRate] : [drawTitle, drawTable, drawFlows, drawRate];
   for (const [y, draw] of rows.entries()) draw(screen, y, facts, context);
+}
+
+/** The part that is full in a colour. @returns the column after it */
+function drawGauge(screen: Screen, x: number, y: number, bar: string, color: Style): number {
+  const end = screen.put(x, y, bar, DIM);
+  screen.restyle(x, y, bar.search(/[-─]|$/), color);
+  return end;
 }
 
 /** A text on the left and one on the right, which has precedence. */
@@ -60,14 +69,16 @@ function drawTitle(
     ...(wide ? [lossText(sample)] : []),
     clock(now),
   ];
+  const right = parts.join('  ');
   bothSides(
     screen,
     y,
     separated(`conntrack top · ${host}${several}`, ascii),
-    parts.join('  '),
+    right,
     BOLD,
     paused === undefined ? 0 : BOLD | COLORS.yellow,
   );
+  if (paused === undefined) screen.restyle(screen.columns - textWidth(right) - 1, y, 1, COLORS.green);
 }
 
 function lossText({ namespaces }: MeterSample): string {
@@ -80,11 +91,10 @@ function drawTable(screen: Screen, y: number, { sample }: HeaderFacts, { ascii }
   const fill = fillOf(fullest);
   const name = sample.namespaces.length > 1 ? ` ${fullest.name}` : '';
   const width = Math.max(10, Math.floor((screen.columns - 32) / 2));
-  const label = `Table${name} `;
-  let x = screen.put(1, y, label);
+  let x = screen.put(1, y, `Table${name} `, DIM);
   const color = fill >= FULL ? COLORS.red : fill >= NEARLY_FULL ? COLORS.yellow : COLORS.green;
   const most = fullest.maxEntries;
-  if (most) x = screen.put(x, y, gauge(fill, width), color) + 2;
+  if (most) x = drawGauge(screen, x, y, gauge(fill, width, ascii ? 'ascii' : 'unicode'), color) + 2;
   const wide = screen.columns >= WIDE;
   const pace = wide ? netPace(sample) : '';
   const left = `${count(fullest.entries)}${most ? ` of ${count(most)}  ${percent(fullest.entries, most)}` : ' entries'}${pace}`;
@@ -131,6 +141,7 @@ function drawFlows(screen: Screen, y: number, { sample }: HeaderFacts, _: CellCo
       `Flows${seconds === 0 ? '' : netPace(sample).slice(1)}  ${events.replace(/ {2}unreplied.*/, '')}`,
       kindsText,
     );
+    screen.restyle(1, y, LABEL, DIM);
     return;
   }
   const kernel = { drop: 0, earlyDrop: 0, insertFailed: 0 };
@@ -138,6 +149,7 @@ function drawFlows(screen: Screen, y: number, { sample }: HeaderFacts, _: CellCo
     for (const name of ['drop', 'earlyDrop', 'insertFailed'] as const) kernel[name] += one.kernel[name];
   const right = `drop ${count(kernel.drop)}  early drop ${count(kernel.earlyDrop)}  insert failed ${count(kernel.insertFailed)}`;
   bothSides(screen, y, `Flows ${events}   ${kindsText}`, right, 0, kernel.drop + kernel.earlyDrop > 0 ? COLORS.red : 0);
+  screen.restyle(1, y, LABEL, DIM);
 }
 
 function drawRate(screen: Screen, y: number, { sample, series }: HeaderFacts, context: CellContext): void {
@@ -157,6 +169,7 @@ function drawRate(screen: Screen, y: number, { sample, series }: HeaderFacts, co
     unit,
   )}`;
   const x = screen.put(1, y, left) + 2;
+  screen.restyle(1, y, LABEL, DIM);
   const width = screen.columns - x - peak.length - 4;
   if (width < 8) return;
   screen.put(x, y, sparkline(values, width, ascii ? 'ascii' : 'unicode'), COLORS.cyan);

@@ -189,9 +189,10 @@ function drawTitles<R>(
   for (const { column, x, width } of placed) {
     const sorted = column.sort !== undefined && isSortedBy(column.sort, sort);
     const arrow = sorted ? (reverse ? (context.ascii ? '^' : '▲') : context.ascii ? 'v' : '▼') : '';
+    // A title that fills its column gives its last cell to the arrow.
     const title = column.title(context).slice(0, width - arrow.length);
-    const text = inCell(column.right ? arrow + title : title + arrow, width, column.right ?? false, context.ascii);
-    screen.put(x, y, text, sorted ? BOLD | UNDERLINE : UNDERLINE, x + width);
+    const text = inCell(title + arrow, width, column.right ?? false, context.ascii);
+    screen.put(x, y, text, sorted ? BOLD | UNDERLINE | COLORS.cyan : UNDERLINE, x + width);
   }
 }
 
@@ -214,8 +215,11 @@ function drawRow<R>(
   const look = selected ? style | REVERSE : style;
   if (selected) screen.fill(0, y, screen.columns, ' ', look);
   screen.put(0, y, mark, selected ? look : mark === '!' ? COLORS.red : mark === '+' ? COLORS.cyan | BOLD : style);
-  for (const { column, x, width } of placed)
-    screen.put(x, y, inCell(column.text(row, width, context), width, column.right ?? false, context.ascii), look, x + width);
+  for (const { column, x, width } of placed) {
+    const text = inCell(column.text(row, width, context), width, column.right ?? false, context.ascii);
+    const own = style === 0 ? (column.style?.(row) ?? 0) : style;
+    screen.put(x, y, text, !selected || column.chart ? own : look, x + width);
+  }
 }
 
 function cursorMark({ ascii }: CellContext): string {
@@ -223,12 +227,25 @@ function cursorMark({ ascii }: CellContext): string {
 }
 
 function flowStyle({ flow }: MeteredFlow, unreplied: boolean): Style {
-  const { state } = flow;
-  if (state === 'SYN_SENT' || state === 'SYN_RECV' || state === 'SYN_SENT2') return unreplied ? COLORS.red : COLORS.yellow;
   if (unreplied) return COLORS.red;
-  if (state === undefined || state === 'ESTABLISHED') return state === undefined ? 0 : COLORS.green;
-  return DIM;
+  return flow.state !== undefined && CLOSING.has(flow.state) ? DIM : 0;
 }
+
+/** States of flows that are over, as far as one side or both are concerned. */
+const CLOSING: ReadonlySet<string> = new Set([
+  'FIN_WAIT',
+  'CLOSE_WAIT',
+  'LAST_ACK',
+  'TIME_WAIT',
+  'CLOSE',
+  'CLOSED',
+  'SHUTDOWN_SENT',
+  'SHUTDOWN_RECD',
+  'SHUTDOWN_ACK_SENT',
+  'CLOSEREQ',
+  'CLOSING',
+  'TIMEWAIT',
+]);
 
 const MANY = 0.5;
 const A_FEW = 20;
@@ -282,7 +299,7 @@ function drawSummary(screen: Screen, y: number, state: TopState, facts: PictureF
     ...(status as readonly string[]).filter((bit) => bit === 'ASSURED' || bit === 'OFFLOAD' || bit === 'HW_OFFLOAD'),
     ...(mark === 0 ? [] : [`mark ${mark}`]),
   ].join('  ');
-  const right = timeout === undefined ? '' : age(timeout);
+  const right = timeout === undefined ? '' : `expires in ${age(timeout)}`;
   screen.put(1, y, left, 0, screen.columns - right.length - 2);
   screen.put(screen.columns - right.length - 1, y, right, DIM);
 }

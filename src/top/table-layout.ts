@@ -1,6 +1,7 @@
 // Which columns of a table fit into a width, and where. Columns come by priority; what is left over goes to those that can use it.
 
 import { safeText } from '../safe-text.js';
+import type { Style } from './style.js';
 import { textWidth } from './width.js';
 
 /** What the text of a cell depends on, besides its row. */
@@ -27,6 +28,8 @@ export interface TableColumn<R> {
   readonly good?: number;
   readonly most?: number;
   readonly right?: boolean;
+  /** Its cells are bars, which stay as they are in the selected row. */
+  readonly chart?: true;
   /** Columns with smaller numbers come first into a narrow table. */
   readonly priority: number;
   /** What the table is sorted by, when this column leads. */
@@ -35,6 +38,8 @@ export interface TableColumn<R> {
   readonly key?: string;
   /** The text, no wider than `width`. */
   text(row: R, width: number, context: CellContext): string;
+  /** How it looks in a row that has no look of its own. */
+  style?(row: R): Style;
   /** Whether there is anything to show at all. */
   isUseful?(context: CellContext): boolean;
   /** Whether a row has nothing to show: the column is left out where no row has. */

@@ -74,10 +74,11 @@ export function sparkline(values: readonly Measured[], width: number, charset: '
   return seen.map(bar).join('').padStart(width);
 }
 
-/** `[####----]`: full from 1 on. Exactly `width` columns, at least the brackets. */
-export function gauge(fraction: Measured, width: number): string {
-  const inside = Math.max(width - 2, 0);
+/** `[####----]` or `━━━━━─────`: full from 1 on. Exactly `width` columns, at least the brackets. */
+export function gauge(fraction: Measured, width: number, charset: 'unicode' | 'ascii' = 'ascii'): string {
+  const inside = Math.max(charset === 'ascii' ? width - 2 : width, 0);
   const full = isKnown(fraction) ? Math.round(clamp(fraction, 0, 1) * inside) : 0;
+  if (charset === 'unicode') return '━'.repeat(full) + '─'.repeat(inside - full);
   return `[${'#'.repeat(full)}${'-'.repeat(inside - full)}]`;
 }
 
