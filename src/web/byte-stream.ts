@@ -2,20 +2,26 @@
 
 /** Bytes that may wait for a reader. */
 const MOST_WAITING = 1 << 20;
-/** Milliseconds after which a reader that takes nothing is given up. */
-const PATIENCE = 30_000;
+
+export interface ByteStreamOptions {
+  /** Milliseconds after which a reader that takes nothing is given up. */
+  readonly patience: number;
+  /** Ends the connection of a reader that was given up; without it, the body ends with an error. */
+  readonly cut?: (() => void) | undefined;
+  /** Called once when it has ended, for whatever reason. */
+  readonly closed: () => void;
+}
 
 export class ByteStream {
   readonly body: ReadableStream<Uint8Array>;
+  readonly #options: ByteStreamOptions;
   #controller!: ReadableStreamDefaultController<Uint8Array>;
   #stuckSince: number | undefined;
   #ended = false;
   readonly #encoder = new TextEncoder();
-  /** Called once when it has ended, for whatever reason. */
-  readonly #closed: () => void;
 
-  constructor(closed: () => void) {
-    this.#closed = closed;
+  constructor(options: ByteStreamOptions) {
+    this.#options = options;
     this.body = new ReadableStream<Uint8Array>(
       {
         start: (controller) => {
@@ -34,24 +40,20 @@ export class ByteStream {
     return this.#ended;
   }
 
-  /** Whether there is room for more. */
-  get hasRoom(): boolean {
-    return !this.#ended && (this.#controller.desiredSize ?? 0) > 0;
-  }
-
   /** Writes a text, if there is room. @returns whether there was */
   write(text: string): boolean {
     if (this.#ended) return false;
-    if (!this.hasRoom) {
+    if ((this.#controller.desiredSize ?? 0) <= 0) {
       const now = performance.now();
       this.#stuckSince ??= now;
-      if (now - this.#stuckSince > PATIENCE) this.end();
+      if (now - this.#stuckSince > this.#options.patience) this.#giveUp();
       return false;
     }
     this.#controller.enqueue(this.#encoder.encode(text));
     return true;
   }
 
+  /** Ends it; what waits is still read. */
   end(): void {
     if (this.#ended) return;
     try {
@@ -62,9 +64,17 @@ export class ByteStream {
     this.#finish();
   }
 
+  /** Drops what waits, and the connection: a reader that takes nothing would keep both for ever. */
+  #giveUp(): void {
+    const { cut } = this.#options;
+    this.#finish();
+    if (cut) cut();
+    else this.#controller.error(new Error('the reader took nothing'));
+  }
+
   #finish(): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#closed();
+    this.#options.closed();
   }
 }

@@ -28,6 +28,15 @@ export function encodeKey({ flow, netns, number }: MeteredFlow, epoch: string): 
   ).toString('base64url');
 }
 
+/** Whether a text is a key. */
+export function isKey(text: string): boolean {
+  try {
+    return decodeKey(text) !== undefined;
+  } catch {
+    return false;
+  }
+}
+
 /** @throws WebError 404 for what is no key */
 export function decodeKey(text: string): FlowKeyParts {
   try {

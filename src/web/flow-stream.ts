@@ -3,21 +3,31 @@
 
 import type { EventType } from '../ctnetlink/event.js';
 import type { Conntrack } from '../library/index.js';
-import { ByteStream } from './byte-stream.js';
-import { eventText, PING, RETRY } from './event-text.js';
+import type { ByteStream } from './byte-stream.js';
+import { eventText, RETRY } from './event-text.js';
 
-const PING_EVERY = 15_000;
 /** Events that may wait in this process for a reader. */
 const MOST_WAITING = 4096;
 
-/** Opens a stream of the events of one namespace. `resumed`: the reader was here before, and missed what happened since. */
+export interface FlowStreamOptions {
+  readonly filter: string | undefined;
+  readonly types: readonly EventType[] | undefined;
+  readonly epoch: string;
+  /** The reader was here before, and missed what happened since. */
+  readonly resumed: boolean;
+  /** Opens the stream. `closed`: it has ended. @throws WebError 503 */
+  readonly open: (closed: () => void) => ByteStream;
+  /** The table can no longer be followed. */
+  readonly failed: (error: unknown) => void;
+  /** Milliseconds after which a gap is told even if nothing follows it. */
+  readonly gapWithin: number;
+}
+
+/** Opens a stream of the events of one namespace. @throws WebError 503; what `events` throws */
 export function flowStream(
   conntrack: Conntrack,
-  filter: string | undefined,
-  types: readonly EventType[] | undefined,
-  resumed: boolean,
-  closed: () => void,
-): { readonly body: ReadableStream<Uint8Array>; end(): void } {
+  { filter, types, epoch, resumed, open, failed, gapWithin }: FlowStreamOptions,
+): ReadableStream<Uint8Array> {
   let missed = 0;
   const events = conntrack.events(filter ?? {}, {
     ...(types ? { types } : {}),
@@ -27,37 +37,37 @@ export function flowStream(
       missed += loss.events;
     },
   });
-  const ping = setInterval(() => stream.write(PING), PING_EVERY);
-  ping.unref();
-  const stream = new ByteStream(() => {
-    clearInterval(ping);
+  const tellGap = () => {
+    if (missed > 0 && stream.write(eventText('gap', { events: missed }))) missed = 0;
+  };
+  const timer = setInterval(tellGap, gapWithin).unref();
+  const close = () => {
+    clearInterval(timer);
     events.close();
-    closed();
-  });
-  stream.write(RETRY);
-  if (resumed) stream.write(eventText('gap', { events: null }));
-  void pump(stream, events, () => {
-    const lost = missed;
-    missed = 0;
-    return lost;
-  });
-  return { body: stream.body, end: () => stream.end() };
-}
-
-async function pump(
-  stream: ByteStream,
-  events: AsyncIterable<object & { readonly type: string }>,
-  lost: () => number,
-): Promise<void> {
-  let left = 0;
+  };
+  let stream: ByteStream;
   try {
-    for await (const event of events) {
-      left += lost();
-      if (left > 0 && stream.write(eventText('gap', { events: left }))) left = 0;
-      if (left > 0 || !stream.write(eventText(event.type, event))) left++;
-      if (stream.ended) return;
-    }
-  } finally {
-    stream.end();
+    stream = open(close);
+  } catch (error) {
+    close();
+    throw error;
   }
+  // With an id, so that whoever comes back says so. Events have none: none is told again.
+  stream.write(`${RETRY}id: ${epoch}\n\n`);
+  if (resumed) stream.write(eventText('gap', { events: null }));
+  const pump = async () => {
+    try {
+      for await (const event of events) {
+        tellGap();
+        if (missed > 0 || !stream.write(eventText(event.type, event))) missed++;
+        if (stream.ended) return;
+      }
+    } catch (error) {
+      failed(error);
+    } finally {
+      stream.end();
+    }
+  };
+  void pump();
+  return stream.body;
 }

@@ -4,13 +4,16 @@ import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { Hono } from 'hono/tiny';
 import { FlowDeletion, type FlowMeter, namespacesOf } from '../meter/index.js';
-import { checkOrigin, Hosts, type Role } from './auth.js';
+import { checkOrigin, Hosts, isAccepted, PerSecond, type Role } from './auth.js';
 import { Deletions } from './deletions.js';
 import { News } from './news.js';
-import { ROUTES, type RouteContext, type RouteRow, type WebState } from './routes.js';
+import { OpenStreams } from './open-streams.js';
+import { QueryValues } from './request-values.js';
+import { JSON_TYPE, loggedRequest, ROUTES, type RouteContext, type RouteRow, type WebState } from './routes.js';
 import { Walks } from './walks.js';
 import { errorJson, toWebError, WebError } from './web-error.js';
 import type { HandlerOptions, Peer } from './web-options.js';
+import { WEB_TIMES, type WebTimes } from './web-times.js';
 
 /** A handler of requests, with its streams. */
 export interface WebHandler {
@@ -33,24 +36,35 @@ const SECURITY_HEADERS: readonly (readonly [string, string])[] = [
 ];
 
 const DEFAULT_STREAMS = 64;
+/** Refusals in a second that are logged one by one. */
+const MOST_TOLD = 10;
 
 /** Makes a handler. It follows the meter until that ends, or until `close`. @throws ValueError */
 export function createHandler(options: HandlerOptions): WebHandler {
+  return handlerWith(options, WEB_TIMES);
+}
+
+/** For tests. @internal */
+export function handlerWith(options: HandlerOptions, times: WebTimes): WebHandler {
   const { meter, allowChanges = false, hosts, basePath = '', metricsOnly = false, maxStreams = DEFAULT_STREAMS } = options;
   const epoch = randomBytes(4).toString('hex');
   const conntracks = new Map(namespacesOf(options.conntracks));
+  const streams = new OpenStreams(maxStreams, times);
+  const logError = errorLog(options);
   const state: WebState = {
     options,
     meter,
     conntracks,
     epoch,
     name: options.name ?? hostname(),
-    news: new News(meter, epoch, maxStreams),
-    walks: new Walks(),
+    news: new News(meter, epoch, streams, times),
+    walks: new Walks(times.kept),
     deletionsFor: (kept) => new FlowDeletion(meter, conntracks, options.scope, kept),
-    deletions: new Deletions(),
+    deletions: new Deletions(times.kept),
     exports: { open: 0 },
-    streams: { open: 0, most: maxStreams },
+    streams,
+    times,
+    failed: logError,
   };
   const allowed = hosts && new Hosts(hosts);
   const app = new Hono().basePath(basePath);
@@ -60,76 +74,91 @@ export function createHandler(options: HandlerOptions): WebHandler {
   for (const row of rows)
     app.on(row.method, row.path, async ({ req }) => {
       const request = req.raw;
-      const role = roleFor(row, request, options);
-      if (allowed && row.method !== 'GET') checkOrigin(request, allowed);
+      const role = await roleFor(row, request, options);
+      const isOpen = row.role === 'open';
+      const values = new QueryValues(new URL(request.url).searchParams, row.parameters, isOpen ? 'any' : 'known');
+      if (!isOpen) {
+        checkOrigin(request, allowed !== undefined);
+        checkAccepted(request, row.types ?? [JSON_TYPE]);
+      }
       const context: RouteContext = {
         request,
-        url: new URL(request.url),
+        values,
         role,
         peer: peers.get(request),
         parameter: (name) => req.param(name) ?? '',
         ...state,
       };
-      return row.run(context);
+      const response = await row.run(context);
+      if (request.method !== 'HEAD') return response;
+      await response.body?.cancel(); // nobody will read it, and streams and exports are few
+      return new Response(null, response);
     });
   app.notFound(({ req }) => {
-    const methods = rows
-      .filter(({ path }) => matchesPath(path, new URL(req.url).pathname.slice(basePath.length)))
-      .map(({ method }) => method);
+    const { pathname } = new URL(req.url);
+    const methods = pathname.startsWith(`${basePath}/`)
+      ? rows.filter(({ path }) => matchesPath(path, pathname.slice(basePath.length))).map(({ method }) => method)
+      : [];
     if (methods.length === 0) throw new WebError(404, 'NOT_FOUND', 'there is nothing here');
-    const refusal = answerError(new WebError(405, 'METHOD', `${req.method} is not possible here`));
-    refusal.headers.set('Allow', methods.join(', '));
+    const refusal = answerError(new WebError(405, 'METHOD', 'this is not possible here'));
+    refusal.headers.set('Allow', methods.flatMap((method) => (method === 'GET' ? ['GET', 'HEAD'] : [method])).join(', '));
     return refusal;
   });
-  app.onError((error, { req }) => {
-    if (error instanceof Response) return error as never;
-    const known = toWebError(error);
-    logError(options, req.raw, peers.get(req.raw), known, error);
-    return answerError(known);
+  app.onError((error) => {
+    throw error; // all are answered below
   });
 
+  const answer = async (request: Request, peer: Peer | undefined): Promise<Response> => {
+    try {
+      allowed?.check(request, peer);
+      return await app.fetch(request);
+    } catch (error) {
+      if (error instanceof Response) return new Response(error.body, error); // of `authorize`; its headers may be immutable
+      logError(request, peer, error);
+      return answerError(toWebError(error));
+    }
+  };
   const handle = async (request: Request, peer?: Peer): Promise<Response> => {
     if (peer) peers.set(request, peer);
-    let response: Response;
-    try {
-      allowed?.check(request);
-      response = await app.fetch(request);
-    } catch (error) {
-      const known = toWebError(error);
-      logError(options, request, peer, known, error);
-      response = answerError(known);
-    }
+    const response = await answer(request, peer);
     for (const [name, value] of SECURITY_HEADERS) response.headers.set(name, value);
     if (!response.headers.has('Cache-Control')) response.headers.set('Cache-Control', 'no-store');
     return response;
   };
-  void follow(meter, state.news);
-  return Object.assign(handle, { close: () => state.news.close() });
+  void follow(meter, state.news, streams);
+  return Object.assign(handle, { close: () => streams.close() });
 }
 
 /** Tells streams of every sample. */
-async function follow(meter: FlowMeter, news: News): Promise<void> {
+async function follow(meter: FlowMeter, news: News, streams: OpenStreams): Promise<void> {
   try {
     for await (const sample of meter) news.sample(sample);
   } catch {
     // Whoever has the meter learns of it; here streams end.
   } finally {
-    news.close();
+    streams.close();
   }
 }
 
 /** @throws WebError 401, 403 */
-function roleFor(
+async function roleFor(
   { role: needed, metrics }: RouteRow,
   request: Request,
   { authorize, metricsOpen = false }: HandlerOptions,
-): Role | undefined {
+): Promise<Role | undefined> {
   if (needed === 'open' || (metrics && metricsOpen)) return undefined;
-  const role = authorize ? authorize(request) : 'read';
-  if (role === undefined)
+  const role = authorize ? await authorize(request) : 'read';
+  if (role !== 'read' && role !== 'change')
     throw new WebError(401, 'TOKEN', 'a token is needed', { hint: 'send it as: Authorization: Bearer TOKEN' });
   if (needed === 'change' && role !== 'change') throw new WebError(403, 'READ_ONLY', 'this token may only read');
   return role;
+}
+
+/** @throws WebError 406 */
+function checkAccepted({ headers }: Request, types: readonly string[]): void {
+  const accept = headers.get('accept');
+  if (!types.some((type) => isAccepted(accept, type)))
+    throw new WebError(406, 'TYPE', 'there is no answer of that type', { hint: `there is ${types.join(', ')}` });
 }
 
 function answerError(error: WebError): Response {
@@ -139,12 +168,23 @@ function answerError(error: WebError): Response {
   return response;
 }
 
-function logError({ log }: HandlerOptions, request: Request, peer: Peer | undefined, { status }: WebError, error: unknown): void {
-  const { pathname } = new URL(request.url);
-  const entry = { method: request.method, path: pathname, status, ...(peer ? { peer: `${peer.address}:${peer.port}` } : {}) };
-  if (status === 500)
-    log?.({ what: 'error', ...entry, error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
-  else if (status === 401 || status === 403 || status === 421 || status === 429) log?.({ what: 'refused', ...entry });
+/** Logs defects, and refusals as long as they are not so many that they would fill the log. */
+function errorLog({ log }: HandlerOptions): WebState['failed'] {
+  const told = new PerSecond(MOST_TOLD);
+  let untold = 0;
+  return (request, peer, error) => {
+    const { status } = toWebError(error);
+    const entry = { ...loggedRequest(request, peer), status };
+    if (status === 500)
+      log?.({ what: 'error', ...entry, error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+    if (status !== 401 && status !== 403 && status !== 421 && status !== 429) return;
+    if (!told.take()) {
+      untold++;
+      return;
+    }
+    log?.({ what: 'refused', ...entry, ...(untold > 0 ? { untold } : {}) });
+    untold = 0;
+  };
 }
 
 /** Whether a path is of a pattern such as `/a/:b`. */

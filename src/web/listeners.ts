@@ -1,12 +1,14 @@
 // Listeners: where `conntrack serve` is reached: TCP, a socket in the file system, a socket of systemd. Limits of connections and headers
 // are here; what is answered is the handler's.
 
-import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
+import { lstatSync, unlinkSync } from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
-import type { AddressInfo, Socket } from 'node:net';
-import { createAdaptorServer } from '@hono/node-server';
+import { type AddressInfo, connect, type Socket } from 'node:net';
+import { getRequestListener } from '@hono/node-server';
+import { hostOfAddress } from './auth.js';
 import type { WebHandler } from './handler.js';
+import { ServeError } from './serve-error.js';
 import type { Peer } from './web-options.js';
 
 /** A place to listen at. */
@@ -24,30 +26,38 @@ const MOST_HEADERS = 8 * 1024;
 const HEADERS_WITHIN = 10_000;
 const BODY_WITHIN = 30_000;
 /** Milliseconds that connections have to end. */
-const PATIENCE = 2000;
+const PATIENCE = 1500;
+/** Nobody but the owner and the group may connect to a socket in the file system. */
+const SOCKET_UMASK = 0o117;
 
 /** An open place. */
 export interface Listener {
   /** As it is told: `http://127.0.0.1:8466/`. */
   readonly url: string;
+  /** Where it is reached by TCP, if it is. */
+  readonly address: string | undefined;
   /** No new requests; settles when all connections have ended, or were cut. */
   close(): Promise<void>;
 }
 
 /** Listens at a place. @throws what listen(2) refuses */
 export async function listenAt(place: ListenPlace, handler: WebHandler, { tls }: ListenOptions = {}): Promise<Listener> {
-  const server = createAdaptorServer({
-    fetch: (request, env) => handler(request, peerOf((env as { readonly incoming?: http.IncomingMessage }).incoming?.socket)),
-    createServer: tls ? https.createServer : http.createServer,
-    serverOptions: {
-      maxHeaderSize: MOST_HEADERS,
-      headersTimeout: HEADERS_WITHIN,
-      requestTimeout: BODY_WITHIN,
-      connectionsCheckingInterval: 1000,
-      ...(tls ?? {}),
-    } as http.ServerOptions,
-  }) as http.Server;
+  const answer = getRequestListener(
+    (request, env) => handler(request, peerOf((env as { readonly incoming?: http.IncomingMessage }).incoming?.socket)),
+    // All others are the handler's.
+    { errorHandler: () => Response.json({ error: { code: 'REQUEST', message: 'this is no request' } }, { status: 400 }) },
+  );
+  const limits: http.ServerOptions = {
+    maxHeaderSize: MOST_HEADERS,
+    headersTimeout: HEADERS_WITHIN,
+    requestTimeout: BODY_WITHIN,
+    connectionsCheckingInterval: 1000,
+  };
+  const server = tls
+    ? https.createServer({ ...limits, ...tls, handshakeTimeout: HEADERS_WITHIN }, answer)
+    : http.createServer(limits, answer);
   server.maxConnections = MOST_CONNECTIONS;
+  if (place.kind === 'unix') await removeStale(place.path);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     const ready = () => {
@@ -57,41 +67,47 @@ export async function listenAt(place: ListenPlace, handler: WebHandler, { tls }:
     if (place.kind === 'tcp') server.listen(place.port, place.host, ready);
     else if (place.kind === 'descriptor') server.listen({ fd: place.fd }, ready);
     else {
-      removeStale(place.path);
-      server.listen(place.path, () => {
-        chmodSync(place.path, 0o660);
-        ready();
-      });
+      const mask = process.umask(SOCKET_UMASK); // the socket is made at once, and never there with other rights
+      server.listen(place.path, ready);
+      process.umask(mask);
     }
   });
-  return { url: urlOf(place, server.address(), tls !== undefined), close: () => closeServer(server) };
-}
-
-function peerOf(socket: Socket | undefined): Peer | undefined {
-  if (!socket?.remoteAddress || !socket.remotePort || !socket.localAddress || !socket.localPort) return undefined;
+  server.on('error', () => {}); // a connection that could not be accepted is no reason to end
+  const bound = server.address();
   return {
-    address: socket.remoteAddress,
-    port: socket.remotePort,
-    localAddress: socket.localAddress,
-    localPort: socket.localPort,
+    url: urlOf(place, bound, tls !== undefined),
+    address: typeof bound === 'object' && bound !== null ? bound.address : undefined,
+    close: () => closeServer(server),
   };
 }
 
-/** A socket that nobody listens at any more is left behind by a server that was killed. */
-function removeStale(path: string): void {
-  try {
-    if (lstatSync(path).isSocket()) unlinkSync(path);
-  } catch {
-    // There is none, or listen says why it cannot be used.
-  }
+function peerOf(socket: Socket | undefined): Peer | undefined {
+  if (!socket) return undefined;
+  const { remoteAddress: address = '', remotePort: port = 0, localAddress = '', localPort = 0 } = socket;
+  return { address, port, localAddress, localPort, cut: () => socket.destroy() };
+}
+
+/** A socket that nobody listens at any more was left behind by a server that was killed. @throws ServeError for anything else */
+async function removeStale(path: string): Promise<void> {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (!found) return;
+  if (!found.isSocket()) throw new ServeError(`${path} is there already, and is no socket`);
+  const refusal = await new Promise<string | undefined>((resolve) => {
+    const socket = connect(path, () => {
+      socket.destroy();
+      resolve(undefined);
+    });
+    socket.on('error', ({ code }: NodeJS.ErrnoException) => resolve(code));
+  });
+  if (refusal === 'ECONNREFUSED') unlinkSync(path);
+  else throw new ServeError(`another program listens at ${path}`);
 }
 
 function urlOf(place: ListenPlace, address: string | AddressInfo | null, secure: boolean): string {
   const scheme = secure ? 'https' : 'http';
   if (place.kind === 'unix') return `unix:${place.path}`;
   if (typeof address !== 'object' || address === null) return `descriptor ${place.kind === 'descriptor' ? place.fd : ''}`;
-  const host = address.family === 'IPv6' ? `[${address.address}]` : address.address;
-  return `${scheme}://${host}:${address.port}/`;
+  return `${scheme}://${hostOfAddress(address.address)}:${address.port}/`;
 }
 
 async function closeServer(server: http.Server): Promise<void> {

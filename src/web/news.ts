@@ -2,13 +2,12 @@
 // asked for by those who show them, so a viewer costs next to nothing, and a slow one is merely late.
 
 import type { FlowMeter, MeterSample } from '../meter/index.js';
-import { ByteStream } from './byte-stream.js';
-import { eventText, PING, RETRY } from './event-text.js';
-import { WebError } from './web-error.js';
+import type { ByteStream } from './byte-stream.js';
+import { eventText, RETRY } from './event-text.js';
+import type { OpenStreams } from './open-streams.js';
+import type { Peer } from './web-options.js';
+import type { WebTimes } from './web-times.js';
 
-/** Milliseconds between comments on a quiet stream, and between counts. */
-const PING_EVERY = 15_000;
-const COUNT_EVERY = 1000;
 /** Seconds of samples that a reader who comes back gets at once. */
 const MOST_MISSED = 600;
 
@@ -16,33 +15,30 @@ export class News {
   readonly #meter: FlowMeter;
   /** Of this start of the server: samples of another are others. */
   readonly #epoch: string;
-  readonly #most: number;
+  readonly #all: OpenStreams;
+  readonly #times: WebTimes;
   readonly #streams = new Set<ByteStream>();
   /** Streams that could not take the last sample: they get the newest. */
   readonly #late = new Set<ByteStream>();
-  #timers: NodeJS.Timeout[] = [];
+  #timer: NodeJS.Timeout | undefined;
   #notices = '';
   #begun = 0;
   #ended = 0;
 
-  constructor(meter: FlowMeter, epoch: string, most: number) {
+  constructor(meter: FlowMeter, epoch: string, all: OpenStreams, times: WebTimes) {
     this.#meter = meter;
     this.#epoch = epoch;
-    this.#most = most;
-  }
-
-  get size(): number {
-    return this.#streams.size;
+    this.#all = all;
+    this.#times = times;
+    this.#notices = JSON.stringify(meter.status.notices);
   }
 
   /** Opens a stream; `last` is the id of the last event that its reader has seen. @throws WebError 503 */
-  open(last: string | null): ReadableStream<Uint8Array> {
-    if (this.#streams.size >= this.#most)
-      throw new WebError(503, 'TOO_MANY_STREAMS', `${this.#most} streams are open`, { retryAfter: 5 });
-    const stream = new ByteStream(() => {
+  open(last: string | null, peer: Peer | undefined): ReadableStream<Uint8Array> {
+    const stream = this.#all.open(peer, () => {
       this.#streams.delete(stream);
       this.#late.delete(stream);
-      if (this.#streams.size === 0) this.#stop();
+      if (this.#streams.size === 0) clearInterval(this.#timer);
     });
     stream.write(RETRY);
     this.#resume(stream, last);
@@ -72,35 +68,19 @@ export class News {
     for (const stream of this.#streams) stream.write(text);
   }
 
-  /** Says goodbye, and ends all streams. */
-  close(): void {
-    this.tell('bye', {});
-    for (const stream of this.#streams) stream.end();
-    this.#stop();
-  }
-
   /** What a reader who comes back has missed. */
   #resume(stream: ByteStream, last: string | null): void {
     if (last === null) return;
-    const [epoch, number] = last.split('-');
+    const [, epoch, number] = /^([0-9a-f]+)-(\d{1,15})$/.exec(last) ?? [];
     const missed = this.#meter.sample.number - Number(number);
-    if (epoch !== this.#epoch || !(missed >= 0)) {
-      stream.write(eventText('reset', {}));
-      return;
-    }
-    if (missed > 0) stream.write(eventText('series', seriesJson(this.#meter, MOST_MISSED)));
+    if (epoch !== this.#epoch || !(missed >= 0)) stream.write(eventText('reset', {}));
+    else if (missed > 0) stream.write(eventText('series', seriesJson(this.#meter, MOST_MISSED)));
   }
 
   #start(): void {
     const { begun, ended } = this.#meter.counts;
     [this.#begun, this.#ended] = [begun, ended];
-    this.#timers = [setInterval(() => this.#count(), COUNT_EVERY), setInterval(() => this.#ping(), PING_EVERY)];
-    for (const timer of this.#timers) timer.unref();
-  }
-
-  #stop(): void {
-    for (const timer of this.#timers) clearInterval(timer);
-    this.#timers = [];
+    this.#timer = setInterval(() => this.#count(), this.#times.count).unref();
   }
 
   #count(): void {
@@ -108,10 +88,6 @@ export class News {
     this.tell('counts', { flows, begun: begun - this.#begun, ended: ended - this.#ended });
     [this.#begun, this.#ended] = [begun, ended];
     for (const stream of this.#late) if (stream.write(this.#sampleText(this.#meter.sample))) this.#late.delete(stream);
-  }
-
-  #ping(): void {
-    for (const stream of this.#streams) stream.write(PING);
   }
 
   #sampleText(sample: MeterSample): string {

@@ -1,7 +1,8 @@
 // Giving up rights: a server that root starts becomes another user and keeps the capability for the table, nothing else. setpriv(1) of
 // util-linux does that for a second process, which runs the same command; the first one waits for it.
 
-import { spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { closeSync, readFileSync } from 'node:fs';
 import { ConntrackError } from '../errors.js';
 
 /** Rights that a server keeps. */
@@ -14,19 +15,23 @@ export interface Rights {
 /** In the environment of the second process: the descriptor of what the first one has read for it. */
 const HANDED = 'CONNTRACK_HANDED';
 const HANDED_FD = 3;
+/** Where a socket that a service manager opened is in the second process. */
+export const PASSED_FD = 4;
 
 export class PrivilegeError extends ConntrackError {
   readonly code = 'PRIVILEGES';
 }
 
-/** Whether this is the second process. */
-export function isDemoted(env: NodeJS.ProcessEnv): boolean {
-  return env[HANDED] !== undefined;
+/** Whether this is the second process. What root starts is never that, whatever the environment says. */
+export function isDemoted({ env, getuid }: NodeJS.Process): boolean {
+  return env[HANDED] === String(HANDED_FD) && getuid!() !== 0;
 }
 
-/** The descriptor with what only root can read. */
-export function handedFd(env: NodeJS.ProcessEnv): number {
-  return Number(env[HANDED]);
+/** What the first process has read for this one. */
+export function handedSecrets(): unknown {
+  const text = readFileSync(HANDED_FD, 'utf8');
+  closeSync(HANDED_FD);
+  return JSON.parse(text);
 }
 
 /** The command line that runs a program with fewer rights. */
@@ -42,6 +47,7 @@ export function demoted({ user, namespaces }: Rights, command: readonly string[]
     `--ambient-caps=${set}`,
     `--bounding-set=${set}`,
     '--no-new-privs',
+    '--pdeathsig=TERM',
     '--',
     ...command,
   ];
@@ -49,29 +55,43 @@ export function demoted({ user, namespaces }: Rights, command: readonly string[]
 
 /** The number of the group of a user. @throws PrivilegeError */
 function groupOf(user: string): string {
-  const { status, stdout } = spawnSync('id', ['-g', user], { encoding: 'utf8' });
+  const ask = (what: string) => spawnSync('id', [what, '--', user], { encoding: 'utf8' });
+  const { status, stdout } = ask('-g');
+  if (ask('-u').stdout?.trim() === '0')
+    throw new PrivilegeError('root would keep its files without its rights', { hint: 'name another user with --user' });
   if (status !== 0) throw new PrivilegeError(`there is no user ${user}`, { hint: 'name one with --user' });
   return stdout.trim();
 }
 
-/** Runs the same command with fewer rights, hands it `secrets`, and passes signals on. @returns its exit status @throws PrivilegeError */
-export function runDemoted(rights: Rights, host: NodeJS.Process, secrets: object): Promise<number> {
+/** Whether rights can be given up here. @throws PrivilegeError */
+export function checkDemotion(rights: Rights): void {
+  const [program, ...words] = demoted(rights, ['true']);
+  const { error, status, stderr } = spawnSync(program!, words, { encoding: 'utf8' });
+  if (error) throw cannotRun(error);
+  if (status !== 0) throw new PrivilegeError(`cannot give up the rights of root: ${stderr.trim()}`);
+}
+
+function cannotRun(cause: Error): PrivilegeError {
+  return new PrivilegeError('cannot give up the rights of root: setpriv cannot be run', {
+    hint: 'install util-linux, or start it as another user with CAP_NET_ADMIN (dist/systemd has a unit)',
+    cause,
+  });
+}
+
+/**
+ * Runs the same command with fewer rights, hands it `secrets` and the socket of a service manager, and passes signals on.
+ * @returns its exit status @throws PrivilegeError
+ */
+export function runDemoted(rights: Rights, host: NodeJS.Process, secrets: object, passed: number | undefined): Promise<number> {
   const [program, ...words] = demoted(rights, [host.execPath, ...host.execArgv, ...host.argv.slice(1)]);
   return new Promise((resolve, reject) => {
-    const child = spawn(program!, words, {
-      stdio: ['inherit', 'inherit', 'inherit', 'pipe'],
+    const child: ChildProcess = spawn(program!, words, {
+      stdio: ['inherit', 'inherit', 'inherit', 'pipe', ...(passed === undefined ? [] : [passed])],
       env: { ...host.env, [HANDED]: String(HANDED_FD) },
     });
     const pass = (signal: NodeJS.Signals) => void child.kill(signal);
     for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) host.on(signal, pass);
-    child.on('error', (cause) =>
-      reject(
-        new PrivilegeError('cannot give up the rights of root: setpriv cannot be run', {
-          hint: 'install util-linux, or start it as another user with CAP_NET_ADMIN (dist/systemd has a unit)',
-          cause,
-        }),
-      ),
-    );
+    child.on('error', (cause) => reject(cannotRun(cause)));
     child.on('exit', (status, signal) => resolve(signal ? 1 : (status ?? 1)));
     const pipe = child.stdio[HANDED_FD] as NodeJS.WritableStream;
     pipe.on('error', () => {}); // its exit says more

@@ -6,14 +6,19 @@ import { WebError } from './web-error.js';
 export class QueryValues {
   readonly #values: URLSearchParams;
 
-  /** @throws WebError 400 for a parameter that is not among `names` */
-  constructor(values: URLSearchParams, names: readonly string[]) {
+  /** @throws WebError 400 for a parameter that is not among `names`, unless any is taken, or comes twice */
+  constructor(values: URLSearchParams, names: readonly string[], taken: 'known' | 'any') {
     this.#values = values;
-    for (const name of values.keys())
+    if (taken === 'any') return;
+    const met = new Set<string>();
+    for (const name of values.keys()) {
       if (!names.includes(name))
         throw new WebError(400, 'VALUE', `there is no parameter ${JSON.stringify(name.slice(0, 40))} here`, {
-          hint: `known are ${names.join(', ')}`,
+          hint: names.length === 0 ? 'there are none' : `known are ${names.join(', ')}`,
         });
+      if (met.has(name)) throw new WebError(400, 'VALUE', `${name} is there twice`);
+      met.add(name);
+    }
   }
 
   /** `undefined` when it is absent or empty. */
@@ -34,6 +39,13 @@ export class QueryValues {
     return value;
   }
 
+  /** @throws WebError 400 */
+  whole(name: string, least: number, most: number): number | undefined {
+    const value = this.number(name, least, most);
+    if (value !== undefined && !Number.isInteger(value)) throw new WebError(400, 'VALUE', `${name} must be a whole number`);
+    return value;
+  }
+
   flag(name: string): boolean {
     const text = this.#values.get(name);
     if (text === null || text === '0' || text === 'false') return false;
@@ -42,18 +54,23 @@ export class QueryValues {
   }
 }
 
-/** Bytes of a body. */
-const MOST = 64 * 1024;
+/** Bytes of a body: room for the keys of 1,000 flows. */
+const MOST = 512 * 1024;
 
 /** The body of a request as an object. @throws WebError 400, 413 */
 export async function bodyOf(request: Request): Promise<Readonly<Record<string, unknown>>> {
   if (Number(request.headers.get('content-length') ?? 0) > MOST) throw tooLarge();
   const chunks: Uint8Array[] = [];
   let size = 0;
-  for await (const chunk of (request.body ?? []) as AsyncIterable<Uint8Array>) {
-    size += chunk.length;
-    if (size > MOST) throw tooLarge();
-    chunks.push(chunk);
+  try {
+    for await (const chunk of (request.body ?? []) as AsyncIterable<Uint8Array>) {
+      size += chunk.length;
+      if (size > MOST) throw tooLarge();
+      chunks.push(chunk);
+    }
+  } catch (error) {
+    if (error instanceof WebError) throw error;
+    throw new WebError(400, 'VALUE', 'the body broke off');
   }
   let value: unknown;
   try {

@@ -1,8 +1,8 @@
 // What can be asked, a row each: method and path, who may, which parameters there are, and the answer.
 
 import { EVENT_TYPES, type EventType } from '../ctnetlink/event.js';
-import { ConntrackError, FilterError } from '../errors.js';
-import { type Conntrack, completeFilter, explainFilter, formatFilter, parseFilter } from '../library/index.js';
+import { ClosedError, FilterError } from '../errors.js';
+import { type Conntrack, completeFilter, explainFilter, formatFilter, matches, parseFilter } from '../library/index.js';
 import {
   type DeletionTarget,
   FLOW_SORTS,
@@ -14,16 +14,18 @@ import {
   type MeteredFlow,
 } from '../meter/index.js';
 import { findAsset } from './assets.js';
-import type { Role } from './auth.js';
-import type { Deletions } from './deletions.js';
-import { decodeKey, type FlowKeyParts, isNamed } from './flow-keys.js';
+import { hostOfAddress, isAccepted, plainAddress, type Role } from './auth.js';
+import type { AskedDeletion, Deletions } from './deletions.js';
+import { decodeKey, type FlowKeyParts, isKey, isNamed } from './flow-keys.js';
 import { flowStream } from './flow-stream.js';
 import { type News, seriesJson } from './news.js';
-import { bodyOf, QueryValues } from './request-values.js';
+import type { OpenStreams } from './open-streams.js';
+import { bodyOf, type QueryValues } from './request-values.js';
 import type { Walks } from './walks.js';
 import { WebError } from './web-error.js';
 import { flowAnswer, waysOf } from './web-flows.js';
-import type { HandlerOptions, Peer } from './web-options.js';
+import type { HandlerOptions, LogEntry, Peer } from './web-options.js';
+import type { WebTimes } from './web-times.js';
 
 /** What all requests share. */
 export interface WebState {
@@ -38,12 +40,16 @@ export interface WebState {
   readonly deletionsFor: (kept: string | undefined) => FlowDeletion;
   readonly deletions: Deletions;
   readonly exports: { open: number };
-  readonly streams: { open: number; readonly most: number };
+  readonly streams: OpenStreams;
+  readonly times: WebTimes;
+  /** Logs what nobody waits for. */
+  readonly failed: (request: Request, peer: Peer | undefined, error: unknown) => void;
 }
 
 export interface RouteContext extends WebState {
   readonly request: Request;
-  readonly url: URL;
+  /** The query. */
+  readonly values: QueryValues;
   readonly role: Role | undefined;
   readonly peer: Peer | undefined;
   /** A part of the path. */
@@ -55,8 +61,10 @@ export interface RouteRow {
   readonly path: string;
   /** `open`: everybody. */
   readonly role: Role | 'open';
-  /** Of the query, without `netns`. */
+  /** Of the query. */
   readonly parameters: readonly string[];
+  /** Types of the answer, of which one must be wanted. Default JSON, or any where everybody may ask. */
+  readonly types?: readonly string[];
   /** There when nothing but metrics is served. */
   readonly metrics?: true;
   /** One line, for openapi.json. */
@@ -69,6 +77,9 @@ const MOST_EXPORTS = 4;
 /** Rows of an export that are made at a time. */
 const EXPORTED = 500;
 const API = '/api/v1';
+export const JSON_TYPE = 'application/json';
+const NDJSON = 'application/x-ndjson';
+const EVENT_STREAM = 'text/event-stream';
 
 export const ROUTES: readonly RouteRow[] = [
   { method: 'GET', path: '/', role: 'open', parameters: [], about: 'The page.', run: (context) => asset(context, 'index.html') },
@@ -119,6 +130,7 @@ export const ROUTES: readonly RouteRow[] = [
     path: `${API}/flows`,
     role: 'read',
     parameters: ['filter', 'sort', 'reverse', 'offset', 'limit', 'cursor', 'hold', 'leastRate'],
+    types: [JSON_TYPE, NDJSON],
     about: 'Flows with their rates; all of them with Accept: application/x-ndjson.',
     run: flows,
   },
@@ -170,14 +182,16 @@ export const ROUTES: readonly RouteRow[] = [
     path: `${API}/stream`,
     role: 'read',
     parameters: [],
+    types: [EVENT_STREAM],
     about: 'Server-sent events: samples, counts, deletions.',
-    run: ({ news, request }) => eventStream(news.open(request.headers.get('last-event-id'))),
+    run: ({ news, request, peer }) => eventStream(news.open(request.headers.get('last-event-id'), peer)),
   },
   {
     method: 'GET',
     path: `${API}/events`,
     role: 'read',
     parameters: ['filter', 'types', 'netns'],
+    types: [EVENT_STREAM],
     about: 'Server-sent events: as conntrack -E -o ndjson.',
     run: events,
   },
@@ -190,10 +204,6 @@ export const ROUTES: readonly RouteRow[] = [
     run: () => Response.json(openApi()),
   },
 ];
-
-function query({ url }: RouteContext, names: readonly string[]): QueryValues {
-  return new QueryValues(url.searchParams, names);
-}
 
 function asset({ request }: RouteContext, name: string): Response {
   const found = findAsset(name, request.headers.get('accept-encoding') ?? '');
@@ -220,7 +230,7 @@ function readiness({ meter }: RouteContext): Response {
     : new Response(`${reasons.join('\n')}\n`, { status: 503, headers: { 'Retry-After': '5' } });
 }
 
-function status({ meter, options, name, role }: RouteContext): Response {
+function status({ meter, options, name, role, streams }: RouteContext): Response {
   const { namespaces } = meter.sample;
   return Response.json({
     version: options.version,
@@ -229,20 +239,23 @@ function status({ meter, options, name, role }: RouteContext): Response {
     scope: options.scope,
     namespaces,
     ...meter.status,
-    limits: { rows: MOST_ROWS, streams: options.maxStreams ?? 64, exports: MOST_EXPORTS },
+    limits: { rows: MOST_ROWS, streams: streams.most, exports: MOST_EXPORTS },
   });
 }
 
 async function flows(context: RouteContext): Promise<Response> {
-  const { meter, epoch, request, walks } = context;
-  const values = query(context, ['filter', 'sort', 'reverse', 'offset', 'limit', 'cursor', 'hold', 'leastRate']);
+  const { meter, epoch, request, values, walks } = context;
   const filter = values.text('filter');
   const sort = wordOf(values, 'sort', FLOW_SORTS);
-  const limit = values.number('limit', 0, MOST_ROWS) ?? 50;
+  const limit = values.whole('limit', 0, MOST_ROWS) ?? 50;
+  const offset = values.whole('offset', 0, 1e9);
+  const hold = values.flag('hold');
   const asked = { filter, sort, reverse: values.flag('reverse'), leastRate: values.number('leastRate', 0, 1e15) };
-  if (/\bapplication\/x-ndjson\b/.test(request.headers.get('accept') ?? '')) return exported(context, await meter.numbers(asked));
+  const accept = request.headers.get('accept');
+  if (accept?.toLowerCase().includes(NDJSON) && isAccepted(accept, NDJSON)) return exported(context, await meter.numbers(asked));
   const cursor = values.text('cursor');
   if (values.has('cursor')) {
+    if (limit === 0) throw new WebError(400, 'VALUE', 'limit must be at least 1 with a cursor');
     const page = walks.next(cursor ?? walks.begin(await meter.numbers(asked)), limit);
     const found = meter.getMany(page.numbers).filter((flow) => flow !== undefined);
     return Response.json({
@@ -253,14 +266,15 @@ async function flows(context: RouteContext): Promise<Response> {
     });
   }
   const tag = `"${epoch}-${meter.sample.number}"`;
-  if (request.headers.get('if-none-match') === tag) return new Response(null, { status: 304, headers: { ETag: tag } });
-  const answer = await meter.flows({ ...asked, offset: values.number('offset', 0, 1e9), limit });
-  if (values.flag('hold')) meter.hold(answer.flows.slice(0, 64).map(({ number }) => number));
+  // What is held is fresher than the sample.
+  if (!hold && request.headers.get('if-none-match') === tag) return new Response(null, { status: 304, headers: { ETag: tag } });
+  const answer = await meter.flows({ ...asked, offset, limit });
+  if (hold) meter.hold(answer.flows.slice(0, 64).map(({ number }) => number));
   return Response.json({ ...answer, flows: answer.flows.map((flow) => flowAnswer(flow, epoch)) }, { headers: { ETag: tag } });
 }
 
 /** All flows, a line each, at the pace of the reader. */
-function exported({ meter, epoch, exports }: RouteContext, numbers: Uint32Array): Response {
+function exported({ meter, epoch, exports, peer, times }: RouteContext, numbers: Uint32Array): Response {
   if (exports.open >= MOST_EXPORTS)
     throw new WebError(503, 'TOO_MANY_EXPORTS', `${MOST_EXPORTS} exports are under way`, { retryAfter: 5 });
   exports.open++;
@@ -269,10 +283,22 @@ function exported({ meter, epoch, exports }: RouteContext, numbers: Uint32Array)
   const close = () => {
     if (open) exports.open--;
     open = false;
+    clearTimeout(timer);
   };
+  let giveUp = () => {};
+  const timer = setTimeout(() => giveUp(), times.patience).unref();
   const encoder = new TextEncoder();
   const body = new ReadableStream<Uint8Array>({
+    start: (controller) => {
+      // A reader that stops would keep others out.
+      giveUp = () => {
+        close();
+        if (peer?.cut) peer.cut();
+        else controller.error(new Error('the reader took nothing'));
+      };
+    },
     pull: (controller) => {
+      timer.refresh();
       if (at >= numbers.length) {
         close();
         controller.close();
@@ -285,29 +311,27 @@ function exported({ meter, epoch, exports }: RouteContext, numbers: Uint32Array)
     },
     cancel: close,
   });
-  return new Response(body, { headers: { 'Content-Type': 'application/x-ndjson' } });
+  return new Response(body, { headers: { 'Content-Type': NDJSON } });
 }
 
 async function oneFlow(context: RouteContext): Promise<Response> {
-  const { meter, epoch } = context;
   const parts = decodeKey(context.parameter('key'));
+  const metered = await flowNamed(context, parts, meteredBy(context, [parts]));
+  const { flow } = metered;
   const conntrack = namespaceOf(context, parts.netns);
-  const flow = await conntrack.get(parts.key);
-  if (!flow || !isNamed(parts, flow)) throw new WebError(404, 'NOT_FOUND', 'this flow has ended');
-  const metered = meteredOf(meter, parts, epoch);
   const expected = (await conntrack.expectations.list().toArray()).filter(({ master }) => sameTuple(master, flow.original));
   return Response.json({
     key: context.parameter('key'),
     ...metered,
-    flow,
     nat: waysOf(flow),
     ...(expected.length > 0 ? { expected } : {}),
   });
 }
 
-/** What the meter knows of a flow. */
-function meteredOf(meter: FlowMeter, { number, epoch }: FlowKeyParts, now: string): MeteredFlow | undefined {
-  return epoch === now ? meter.get(number) : undefined;
+/** What the meter knows of the flows of keys that it made, by their numbers. */
+function meteredBy({ meter, epoch }: RouteContext, keys: readonly FlowKeyParts[]): ReadonlyMap<number, MeteredFlow> {
+  const numbers = keys.filter((parts) => parts.epoch === epoch).map(({ number }) => number);
+  return new Map(meter.getMany(numbers).flatMap((flow) => (flow ? [[flow.number, flow]] : [])));
 }
 
 function sameTuple(
@@ -324,15 +348,23 @@ function sameTuple(
 
 async function deleteFlow(context: RouteContext): Promise<Response> {
   const parts = decodeKey(context.parameter('key'));
-  const target = { flows: [await flowNamed(context, parts)] };
-  return Response.json(await runDeletion(context, target, undefined, 1));
+  const target = { flows: [await flowNamed(context, parts, meteredBy(context, [parts]))] };
+  return Response.json(await runDeletion(context, { target, what: '', who: '' }, undefined, 1));
 }
 
-/** The flow of a key as it is now. @throws WebError 404 */
-async function flowNamed(context: RouteContext, parts: FlowKeyParts): Promise<MeteredFlow> {
-  const flow = await namespaceOf(context, parts.netns).get(parts.key);
-  if (!flow || !isNamed(parts, flow)) throw new WebError(404, 'NOT_FOUND', 'this flow has ended');
-  const metered = meteredOf(context.meter, parts, context.epoch);
+/** The flow of a key as it is now, if it is the one that the key was made for, and is served. @throws WebError 404 */
+async function flowNamed(
+  context: RouteContext,
+  parts: FlowKeyParts,
+  known: ReadonlyMap<number, MeteredFlow>,
+): Promise<MeteredFlow> {
+  const { epoch, options } = context;
+  const metered = parts.epoch === epoch ? known.get(parts.number) : undefined;
+  // Where the kernel keeps no times, a new flow with the same tuple and the same id is told by the meter, which saw the old one end.
+  const hasEnded = parts.epoch === epoch && !isSameFlow(metered, parts);
+  const flow = hasEnded ? undefined : await namespaceOf(context, parts.netns).get(parts.key);
+  if (!flow || !isNamed(parts, flow) || (options.scope !== undefined && !matches(options.scope, flow)))
+    throw new WebError(404, 'NOT_FOUND', 'this flow has ended');
   return {
     number: parts.number,
     age: 0,
@@ -343,6 +375,13 @@ async function flowNamed(context: RouteContext, parts: FlowKeyParts): Promise<Me
   };
 }
 
+/** Whether the number of a key is that of the flow that the rest of the key says. */
+function isSameFlow(metered: MeteredFlow | undefined, { key, netns }: FlowKeyParts): metered is MeteredFlow {
+  if (!metered || metered.netns !== netns) return false;
+  const { id, original } = metered.flow;
+  return key.id === id && key.original !== undefined && sameTuple(key.original, original);
+}
+
 const MOST_KEYS = 1000;
 
 async function deletion(context: RouteContext): Promise<Response> {
@@ -350,12 +389,18 @@ async function deletion(context: RouteContext): Promise<Response> {
   const { filter, flows: keys, all, dryRun, confirm, max, ...others } = body;
   const unknown = Object.keys(others)[0];
   if (unknown !== undefined) throw new WebError(400, 'VALUE', `there is no member ${JSON.stringify(unknown.slice(0, 40))} here`);
+  for (const [name, value] of Object.entries({ all, dryRun }))
+    if (value !== undefined && typeof value !== 'boolean') throw new WebError(400, 'VALUE', `${name} must be true or false`);
   if (confirm !== undefined && typeof confirm !== 'string') throw new WebError(400, 'VALUE', 'confirm must be a string');
-  if (max !== undefined && !(Number.isInteger(max) && (max as number) >= 0))
+  if (max !== undefined && !(Number.isSafeInteger(max) && (max as number) >= 0))
     throw new WebError(400, 'VALUE', 'max must be a whole number');
-  const target = await targetOf(context, filter, keys, all);
+  if (dryRun === true && confirm !== undefined)
+    throw new WebError(400, 'VALUE', 'dryRun deletes nothing: there is nothing to confirm');
+  const target = await targetOf(context, filter, keys, all === true);
+  const what = 'filter' in target ? `filter ${target.filter}` : JSON.stringify(keys);
+  const asked: AskedDeletion = { target, what, who: whoAsks(context) };
   if (dryRun === true) {
-    const { plan, confirm: word, expires } = await context.deletions.plan(deletionBy(context), target, whoAsks(context));
+    const { plan, confirm: word, expires } = await context.deletions.plan(deletionBy(context), asked);
     return Response.json({
       matched: plan.count,
       largest: plan.largest.map((flow) => flowAnswer(flow, context.epoch)),
@@ -364,7 +409,7 @@ async function deletion(context: RouteContext): Promise<Response> {
       expires: new Date(expires).toISOString(),
     });
   }
-  return Response.json(await runDeletion(context, target, confirm, max as number | undefined));
+  return Response.json(await runDeletion(context, asked, confirm, max as number | undefined));
 }
 
 /** What confirms a deletion is good for the same token. */
@@ -372,25 +417,37 @@ function whoAsks({ request }: RouteContext): string {
   return request.headers.get('authorization') ?? '';
 }
 
-async function targetOf(context: RouteContext, filter: unknown, keys: unknown, all: unknown): Promise<DeletionTarget> {
+async function targetOf(context: RouteContext, filter: unknown, keys: unknown, all: boolean): Promise<DeletionTarget> {
   if (filter !== undefined && typeof filter !== 'string') throw new WebError(400, 'VALUE', 'filter must be a text');
   if (keys !== undefined) {
-    if (!Array.isArray(keys) || keys.length > MOST_KEYS || filter !== undefined)
+    if (!Array.isArray(keys) || keys.length > MOST_KEYS || filter !== undefined || all)
       throw new WebError(400, 'VALUE', `flows must be an array of at most ${MOST_KEYS} keys, without a filter`);
-    const flows: MeteredFlow[] = [];
-    for (const key of keys) {
-      try {
-        flows.push(await flowNamed(context, decodeKey(String(key))));
-      } catch (error) {
-        if (!(error instanceof WebError && error.status === 404)) throw error; // it has ended already
-      }
-    }
-    return { flows };
+    return { flows: await flowsOf(context, keys) };
   }
-  if (filter !== undefined && filter.trim() !== '') return { filter: formatFilter(filter) };
-  if (all !== true)
+  const canonical = filter === undefined || filter.trim() === '' ? EVERYTHING : formatFilter(filter);
+  if (canonical === EVERYTHING && !all)
     throw new WebError(400, 'VALUE', 'a deletion needs a filter or flows', { hint: 'all: true is the whole table' });
-  return { filter: 'all' };
+  return { filter: canonical };
+}
+
+/** The filter that all flows match. */
+const EVERYTHING = 'all';
+
+/** The flows of keys that are still there, each once. @throws WebError 400 */
+async function flowsOf(context: RouteContext, keys: readonly unknown[]): Promise<MeteredFlow[]> {
+  const wrong = keys.findIndex((key) => typeof key !== 'string' || !isKey(key));
+  if (wrong >= 0) throw new WebError(400, 'VALUE', `flows[${wrong}] is no key of a flow`);
+  const parts = [...new Set(keys as readonly string[])].map(decodeKey);
+  const known = meteredBy(context, parts);
+  const flows: MeteredFlow[] = [];
+  for (const one of parts) {
+    try {
+      flows.push(await flowNamed(context, one, known));
+    } catch (error) {
+      if (!(error instanceof WebError && error.status === 404)) throw error; // it has ended already
+    }
+  }
+  return flows;
 }
 
 /** Deletions of whoever asks: they keep the flow of that connection. */
@@ -401,36 +458,30 @@ function deletionBy({ deletionsFor, peer }: RouteContext): FlowDeletion {
 /** All flows but that of a connection, seen from either side. */
 function keptBy(peer: Peer | undefined): string | undefined {
   if (!peer || peer.address === '') return undefined;
-  const plain = (address: string) => address.replace(/^::ffff:(?=\d+\.)/, '').replace(/%.*/, '');
-  const [client, server] = [plain(peer.address), plain(peer.localAddress)];
+  const [client, server] = [plainAddress(peer.address), plainAddress(peer.localAddress)];
   return formatFilter(
     `not (tcp and src ${client} and src port ${peer.port} and dst ${server} and dst port ${peer.localPort}) and ` +
       `not (tcp and reply src ${server} and reply src port ${peer.localPort} and reply dst ${client} and reply dst port ${peer.port})`,
   );
 }
 
-/** Milliseconds after which one looks what came back. */
-const CAME_BACK_AFTER = 5000;
-
 async function runDeletion(
   context: RouteContext,
-  target: DeletionTarget,
+  asked: AskedDeletion,
   confirm: string | undefined,
   max: number | undefined,
 ): Promise<object> {
-  const { news, options, request, role, peer, url } = context;
+  const { news, options, request, role, peer, times } = context;
   const deletion = deletionBy(context);
-  const { plan, result } = await context.deletions.run(deletion, target, whoAsks(context), confirm, max);
+  const { plan, result } = await context.deletions.run(deletion, asked, confirm, max);
   const { deleted, alreadyGone, failed } = result;
   const what = 'filter' in plan.target ? { filter: plan.target.filter } : {};
   news.tell('deletion', { ...what, deleted, alreadyGone, failed });
   options.log?.({
     what: 'deletion',
-    method: request.method,
-    path: url.pathname,
+    ...loggedRequest(request, peer),
     status: 200,
-    ...(peer ? { peer: `${peer.address}:${peer.port}` } : {}),
-    ...(role === undefined ? {} : { role }),
+    ...(role ? { role } : {}),
     ...what,
     deleted,
     failed,
@@ -439,48 +490,58 @@ async function runDeletion(
     try {
       news.tell('deletion', { ...what, deleted, alreadyGone, failed, cameBack: await deletion.cameBack(plan, result) });
     } catch (error) {
-      if (!(error instanceof ConntrackError)) throw error; // the meter has ended meanwhile
+      if (!(error instanceof ClosedError)) context.failed(request, peer, error);
     }
-  }, CAME_BACK_AFTER).unref();
+  }, times.cameBack).unref();
   return { matched: plan.count, deleted, alreadyGone, failed };
 }
 
-async function groups(context: RouteContext): Promise<Response> {
-  const values = query(context, ['by', 'filter', 'sort', 'reverse', 'offset', 'limit']);
+/** What a log says of a request. */
+export function loggedRequest(request: Request, peer: Peer | undefined): Pick<LogEntry, 'method' | 'path' | 'peer'> {
+  const { pathname } = new URL(request.url);
+  const from = peer && (peer.address === '' ? 'local' : `${hostOfAddress(peer.address)}:${peer.port}`);
+  return { method: request.method, path: pathname, ...(from === undefined ? {} : { peer: from }) };
+}
+
+async function groups({ meter, values }: RouteContext): Promise<Response> {
   const by = (values.text('by') ?? 'src') as GroupingName;
   const sort: GroupSort | undefined = wordOf(values, 'sort', GROUP_SORTS);
-  const answer = await context.meter.groups({
+  const answer = await meter.groups({
     by,
     filter: values.text('filter'),
     sort,
     reverse: values.flag('reverse'),
-    offset: values.number('offset', 0, 1e9),
-    limit: values.number('limit', 0, MOST_ROWS),
+    offset: values.whole('offset', 0, 1e9),
+    limit: values.whole('limit', 0, MOST_ROWS),
   });
   return Response.json({ by, ...answer });
 }
 
-function series(context: RouteContext): Response {
-  const seconds = query(context, ['seconds']).number('seconds', 1, 86_400) ?? 600;
-  return Response.json(seriesJson(context.meter, seconds));
+function series({ meter, values }: RouteContext): Response {
+  return Response.json(seriesJson(meter, values.whole('seconds', 1, 86_400) ?? 600));
 }
 
 async function statistics(context: RouteContext): Promise<Response> {
-  return Response.json(await namespaceOf(context, query(context, ['netns']).text('netns')).statistics());
+  return Response.json(await namespaceOf(context, context.values.text('netns')).statistics());
 }
 
 async function expectations(context: RouteContext): Promise<Response> {
-  return Response.json(
-    await namespaceOf(context, query(context, ['netns']).text('netns'))
-      .expectations.list()
-      .toArray(),
-  );
+  const { options, values } = context;
+  const conntrack = namespaceOf(context, values.text('netns'));
+  const all = await conntrack.expectations.list().toArray();
+  if (options.scope === undefined) return Response.json(all);
+  const served: object[] = [];
+  for (const expectation of all) {
+    const { master, zone } = expectation;
+    const flow = await conntrack.get(zone === undefined ? { original: master } : { original: master, zone });
+    if (flow && matches(options.scope, flow)) served.push(expectation);
+  }
+  return Response.json(served);
 }
 
-function aboutFilter(context: RouteContext): Response {
-  const values = query(context, ['text', 'cursor']);
+function aboutFilter({ values }: RouteContext): Response {
   const text = values.text('text') ?? '';
-  const cursor = values.number('cursor', 0, text.length) ?? text.length;
+  const cursor = values.whole('cursor', 0, text.length) ?? text.length;
   const completions = completeFilter(text, cursor);
   if (text.trim() === '') return Response.json({ valid: true, completions });
   try {
@@ -493,22 +554,29 @@ function aboutFilter(context: RouteContext): Response {
 }
 
 function events(context: RouteContext): Response {
-  const values = query(context, ['filter', 'types', 'netns']);
+  const { epoch, failed, options, peer, request, streams, times, values } = context;
   const types = values.text('types')?.split(',');
   const wrong = types?.find((type) => !(EVENT_TYPES as readonly string[]).includes(type));
-  if (wrong !== undefined) throw new WebError(400, 'VALUE', 'types must be some of NEW,UPDATE,DESTROY');
-  const { streams } = context;
-  if (streams.open >= streams.most)
-    throw new WebError(503, 'TOO_MANY_STREAMS', `${streams.most} streams are open`, { retryAfter: 5 });
-  const conntrack = namespaceOf(context, values.text('netns'));
-  const resumed = context.request.headers.has('last-event-id');
-  const stream = flowStream(conntrack, values.text('filter'), types as EventType[] | undefined, resumed, () => streams.open--);
-  streams.open++;
-  return eventStream(stream.body);
+  if (wrong !== undefined) throw new WebError(400, 'VALUE', `types must be some of ${EVENT_TYPES.join(',')}`);
+  const filter = values.text('filter');
+  if (filter !== undefined) parseFilter(filter); // alone, so that an error says its place
+  const parts = [options.scope, filter].filter((part) => part !== undefined && part.trim() !== '');
+  const body = flowStream(namespaceOf(context, values.text('netns')), {
+    filter: parts.length === 0 ? undefined : parts.map((part) => `(${part})`).join(' and '),
+    types: types as EventType[] | undefined,
+    epoch,
+    resumed: request.headers.has('last-event-id'),
+    open: (closed) => streams.open(peer, closed),
+    failed: (error) => {
+      if (!(error instanceof ClosedError)) failed(request, peer, error);
+    },
+    gapWithin: times.count,
+  });
+  return eventStream(body);
 }
 
 function eventStream(body: ReadableStream<Uint8Array>): Response {
-  return new Response(body, { headers: { 'Content-Type': 'text/event-stream', 'X-Accel-Buffering': 'no' } });
+  return new Response(body, { headers: { 'Content-Type': EVENT_STREAM, 'X-Accel-Buffering': 'no' } });
 }
 
 /** A table by its name; without a name the only one, or the first. @throws WebError 404 */

@@ -1,15 +1,12 @@
 // What `conntrack serve` is told, checked: places, tokens, certificates, names.
 
 import { randomBytes } from 'node:crypto';
-import { readFileSync, statSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
+import { createSecureContext } from 'node:tls';
 import { ConntrackError } from '../errors.js';
 import type { ListenPlace } from './listeners.js';
-
-/** The command line cannot be served as it is. */
-export class ServeError extends ConntrackError {
-  readonly code = 'USAGE';
-}
+import { ServeError } from './serve-error.js';
 
 /** Secrets, which only root may be able to read: they are handed to the process that serves. */
 export interface Secrets {
@@ -45,12 +42,16 @@ export function parsePlace(text: string): ListenPlace {
 
 /** Whether only this machine reaches a place. */
 export function isLocal(place: ListenPlace): boolean {
-  return place.kind !== 'tcp' || /^(localhost|127\.\d+\.\d+\.\d+|::1)$/.test(place.host);
+  return place.kind !== 'tcp' || isLoopback(place.host);
 }
 
-/** Reads a token. @throws ServeError if others can read the file, or the token is short */
-export function readToken(file: string): string {
-  const text = readSecret(file, 'token');
+export function isLoopback(host: string): boolean {
+  return /^(localhost|127\.\d+\.\d+\.\d+|::1|::ffff:127\.\d+\.\d+\.\d+)$/.test(host);
+}
+
+/** Reads a token. `trusted`: the service manager sees to it that nobody else reads it. @throws ServeError if others can read the file, or the token is short */
+export function readToken(file: string, trusted = false): string {
+  const text = readSecret(file, 'token', trusted);
   const token = text.trim();
   if (token.length < LEAST_TOKEN || !/^[\x21-\x7e]+$/.test(token))
     throw new ServeError(`the token in ${file} must have at least ${LEAST_TOKEN} printable characters`, { hint: MAKE_TOKEN });
@@ -58,16 +59,30 @@ export function readToken(file: string): string {
 }
 
 /** Reads a file that nobody else may read. @throws ServeError */
-export function readSecret(file: string, what: string): string {
+export function readSecret(file: string, what: string, trusted = false): string {
+  let fd: number | undefined;
   try {
-    const { mode, uid } = statSync(file);
-    const isOwn = uid === 0 || uid === userInfo().uid;
-    if ((mode & 0o077) !== 0 || !isOwn)
+    fd = openSync(file, 'r');
+    const { mode, uid } = fstatSync(fd); // of the very file that is read
+    if (!trusted && (mode & 0o077) !== 0)
       throw new ServeError(`others may read the ${what} in ${file}`, { hint: `chmod 600 ${file}` });
-    return readFileSync(file, 'utf8');
+    if (!trusted && uid !== 0 && uid !== userInfo().uid)
+      throw new ServeError(`the ${what} in ${file} belongs to somebody else`, { hint: `chown ${userInfo().username} ${file}` });
+    return readFileSync(fd, 'utf8');
   } catch (error) {
     if (error instanceof ConntrackError) throw error;
     throw new ServeError(`cannot read the ${what}: ${(error as Error).message}`);
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+  }
+}
+
+/** @throws ServeError for a certificate and a key that do not fit */
+export function checkTls(cert: string, key: string): void {
+  try {
+    createSecureContext({ cert, key });
+  } catch (error) {
+    throw new ServeError(`the certificate and its key cannot be used: ${(error as Error).message}`);
   }
 }
 

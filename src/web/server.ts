@@ -1,11 +1,12 @@
 // The server of `conntrack serve`: a meter, a handler, and the places where it listens, until a signal ends it.
 
 import type { Conntrack } from '../library/index.js';
-import { openMeter } from '../meter/index.js';
-import { Tokens } from './auth.js';
+import { type FlowMeter, openMeter } from '../meter/index.js';
+import { hostOfAddress, Tokens } from './auth.js';
 import { createHandler } from './handler.js';
 import { type Listener, type ListenPlace, listenAt } from './listeners.js';
-import type { Secrets } from './server-options.js';
+import { ServeError } from './serve-error.js';
+import { isLoopback, type Secrets } from './server-options.js';
 import type { HandlerOptions, LogEntry } from './web-options.js';
 
 export interface ServerOptions
@@ -16,6 +17,8 @@ export interface ServerOptions
   readonly places: readonly ListenPlace[];
   readonly secrets: Secrets;
   readonly auth: boolean;
+  /** Other machines may be answered without TLS. */
+  readonly plain: boolean;
   readonly hosts: readonly string[];
   readonly scope: string | undefined;
   readonly interval: number;
@@ -31,17 +34,24 @@ export async function serve(
   options: ServerOptions,
   signal: AbortSignal,
 ): Promise<void> {
-  const { places, secrets, auth, hosts, scope, interval, share, log, listening, ...rest } = options;
+  const { places, secrets, auth, plain, hosts, scope, interval, share, log, listening, ...rest } = options;
   const tokens = new Tokens();
   if (secrets.changeToken !== undefined) tokens.add(secrets.changeToken, 'change');
   if (secrets.readToken !== undefined) tokens.add(secrets.readToken, 'read');
-  await using meter = await openMeter(conntracks, { filter: scope, interval, share });
+  let meter: FlowMeter;
+  try {
+    meter = await openMeter(conntracks, { filter: scope, interval, share, signal });
+  } catch (error) {
+    if (signal.aborted) return;
+    throw error;
+  }
+  await using _ = meter;
   const handler = createHandler({
     ...rest,
     meter,
     conntracks,
     scope,
-    hosts: [...hosts, ...places.flatMap((place) => (place.kind === 'tcp' ? [hostOf(place.host)] : []))],
+    hosts: [...hosts, ...places.flatMap((place) => (place.kind === 'tcp' ? [hostOfAddress(place.host)] : []))],
     authorize: auth ? (request) => tokens.roleOf(request) : () => (rest.allowChanges ? 'change' : 'read'),
     log,
   });
@@ -51,7 +61,12 @@ export async function serve(
       : undefined;
   const open: Listener[] = [];
   try {
-    for (const place of places) open.push(await listenAt(place, handler, { tls }));
+    for (const place of places) {
+      const listener = await listenAt(place, handler, { tls });
+      open.push(listener);
+      // What a service manager listens at is known only now.
+      if (listener.address !== undefined && !isLoopback(listener.address)) checkOutside(auth, plain || tls !== undefined);
+    }
     listening(open.map(({ url }) => url));
     await ended(meter, signal);
   } finally {
@@ -60,8 +75,16 @@ export async function serve(
   }
 }
 
-function hostOf(host: string): string {
-  return host.includes(':') ? `[${host}]` : host;
+/** What it takes to answer other machines. @throws ServeError */
+export function checkOutside(auth: boolean, secure: boolean): void {
+  if (!auth)
+    throw new ServeError('--no-auth is possible only where nobody else can connect', {
+      hint: 'listen on 127.0.0.1, or use a token',
+    });
+  if (!secure)
+    throw new ServeError('other machines would send their token in the clear', {
+      hint: 'give --tls-cert and --tls-key, or --plain-http behind a proxy or in a trusted network',
+    });
 }
 
 /** Settles at the abort; rejects when the meter fails. */
@@ -73,5 +96,6 @@ async function ended(meter: AsyncIterable<unknown>, signal: AbortSignal): Promis
   const failed = (async () => {
     for await (const _ of meter) if (signal.aborted) return;
   })();
+  failed.catch(() => {}); // after the abort, its end is no failure
   await Promise.race([aborted, failed]);
 }

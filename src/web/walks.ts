@@ -4,7 +4,6 @@
 import { randomBytes } from 'node:crypto';
 import { WebError } from './web-error.js';
 
-const KEPT = 60_000;
 const MOST = 16;
 
 interface Walk {
@@ -14,18 +13,21 @@ interface Walk {
 
 export class Walks {
   readonly #walks = new Map<string, Walk>();
+  /** Milliseconds. */
+  readonly #kept: number;
   readonly #now: () => number;
 
-  constructor(now: () => number = () => performance.now()) {
+  constructor(kept: number, now: () => number = () => performance.now()) {
+    this.#kept = kept;
     this.#now = now;
   }
 
   /** Begins a walk. @returns the cursor of its first page @throws WebError 503 */
   begin(numbers: Uint32Array): string {
     const now = this.#now();
-    for (const [name, { usedAt }] of this.#walks) if (now - usedAt > KEPT) this.#walks.delete(name);
+    for (const [name, { usedAt }] of this.#walks) if (now - usedAt > this.#kept) this.#walks.delete(name);
     if (this.#walks.size >= MOST)
-      throw new WebError(503, 'TOO_MANY_CURSORS', `${MOST} walks are under way`, { retryAfter: KEPT / 1000 });
+      throw new WebError(503, 'TOO_MANY_CURSORS', `${MOST} walks are under way`, { retryAfter: Math.ceil(this.#kept / 1000) });
     const name = randomBytes(12).toString('base64url');
     this.#walks.set(name, { numbers, usedAt: now });
     return `${name}.0`;
@@ -36,11 +38,11 @@ export class Walks {
     cursor: string,
     limit: number,
   ): { readonly numbers: readonly number[]; readonly next: string | undefined; readonly total: number } {
-    const [name = '', at = ''] = cursor.split('.');
+    const [, name = '', at = ''] = /^([\w-]{16})\.(\d{1,9})$/.exec(cursor) ?? [];
     const walk = this.#walks.get(name);
-    const from = /^\d{1,9}$/.test(at) ? Number(at) : -1;
-    if (from < 0) throw new WebError(400, 'VALUE', 'this is no cursor');
-    if (!walk || this.#now() - walk.usedAt > KEPT)
+    const from = Number(at);
+    if (name === '') throw new WebError(400, 'VALUE', 'this is no cursor');
+    if (!walk || this.#now() - walk.usedAt > this.#kept)
       throw new WebError(410, 'CURSOR_EXPIRED', 'this cursor has expired', { hint: 'begin again with an empty cursor' });
     walk.usedAt = this.#now();
     const { numbers } = walk;

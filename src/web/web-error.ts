@@ -1,6 +1,6 @@
 // WebError: a refusal with its HTTP status, and how errors of the library become answers.
 
-import { ConntrackError, FilterError, isMissing, ValueError } from '../errors.js';
+import { ClosedError, ConntrackError, FilterError, isMissing, ValueError } from '../errors.js';
 
 /** Statuses that the server answers with when something is wrong. */
 export type ErrorStatus = 400 | 401 | 403 | 404 | 405 | 406 | 409 | 410 | 413 | 415 | 421 | 429 | 500 | 503;
@@ -39,6 +39,7 @@ export function toWebError(error: unknown): WebError {
   }
   if (error instanceof ValueError)
     return new WebError(400, 'VALUE', error.message, error.hint === undefined ? {} : { hint: error.hint });
+  if (error instanceof ClosedError) return new WebError(503, 'ENDED', 'the table is no longer followed');
   if (isMissing(error)) return new WebError(404, 'NOT_FOUND', 'there is no such flow');
   return new WebError(500, 'INTERNAL', 'the server could not answer', { hint: 'its log says why' });
 }

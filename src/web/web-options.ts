@@ -10,10 +10,10 @@ export interface HandlerOptions {
   /** The tables of the meter: the flows of answers are asked of them, and deleted from them. */
   readonly conntracks: Namespaces;
   /**
-   * Who asks, by the headers of the request: `read`, `change`, or `undefined`, which is answered with 401. May throw a Response of its
+   * Who asks, by the headers of the request: `read`, `change`, or anything else, which is answered with 401. May throw a Response of its
    * own. Default: everybody reads; give one unless something in front of the handler does.
    */
-  readonly authorize?: ((request: Request) => Role | undefined) | undefined;
+  readonly authorize?: ((request: Request) => Role | undefined | Promise<Role | undefined>) | undefined;
   /** Flows can be deleted by those who may change. Default false: the routes do not exist. */
   readonly allowChanges?: boolean | undefined;
   /** Host names, besides loopback ones, under which it is asked. Default: any. */
@@ -53,12 +53,16 @@ export interface LogEntry {
   readonly failed?: number;
   /** Of an unexpected error: with its stack. */
   readonly error?: string;
+  /** Refusals before this one that have no entry of their own: there were too many in a second. */
+  readonly untold?: number;
 }
 
-/** The connection that a request came by. */
+/** The connection that a request came by; without an address, a socket in the file system. */
 export interface Peer {
   readonly address: string;
   readonly port: number;
   readonly localAddress: string;
   readonly localPort: number;
+  /** Ends the connection: for a reader of a stream that takes nothing. */
+  readonly cut?: (() => void) | undefined;
 }

@@ -5,9 +5,11 @@ import { UsageError } from '../cli/usage-error.js';
 import { divideFilter } from '../meter/index.js';
 import { safeJson, safeText } from '../safe-text.js';
 import type { ListenPlace } from '../web/listeners.js';
-import { handedFd, isDemoted, runDemoted } from '../web/privileges.js';
-import { serve } from '../web/server.js';
+import { checkDemotion, handedSecrets, isDemoted, PASSED_FD, runDemoted } from '../web/privileges.js';
+import { ServeError } from '../web/serve-error.js';
+import { checkOutside, serve } from '../web/server.js';
 import {
+  checkTls,
   isLocal,
   MAKE_TOKEN,
   makeToken,
@@ -15,7 +17,6 @@ import {
   readSecret,
   readToken,
   type Secrets,
-  ServeError,
 } from '../web/server-options.js';
 import type { LogEntry } from '../web/web-options.js';
 import type { Word, WordContext } from './run-word.js';
@@ -32,7 +33,8 @@ export const word: Word = async (line, context) => {
     throw new UsageError(`serve: the scope can only have what never changes in a flow, not: ${rest}`, {
       hint: 'filter with it on the page',
     });
-  const places = placesOf(line, host.env);
+  const passed = passedSocket(host);
+  const places = passed ? [passed] : placesOf(line);
   const netns = textOf(line, 'netns');
   const options = {
     interval: millisecondsOf(line, 'every') ?? 2000,
@@ -42,12 +44,19 @@ export const word: Word = async (line, context) => {
     basePath: basePathOf(line),
     hosts: (line.values['host'] as readonly string[] | undefined) ?? [],
     auth: !isGiven(line, 'no-auth'),
+    plain: isGiven(line, 'plain-http'),
   };
-  checkPlaces(line, places);
-  const secrets = isDemoted(host.env) ? (JSON.parse(readFileSync(handedFd(host.env), 'utf8')) as Secrets) : secretsOf(line, host);
-  if (host.getuid!() === 0 && !isDemoted(host.env) && !isGiven(line, 'check')) {
-    if (netns !== undefined) err('conntrack: serve: warning: --netns needs CAP_SYS_ADMIN, which is kept');
-    return runDemoted({ user: textOf(line, 'user') ?? 'nobody', namespaces: netns !== undefined }, host, secrets);
+  const secure = textOf(line, 'tls-cert') !== undefined;
+  if (secure !== (textOf(line, 'tls-key') !== undefined)) throw new UsageError('--tls-cert and --tls-key need each other');
+  if (!places.every(isLocal)) checkOutside(options.auth, options.plain || secure);
+  const secrets = isDemoted(host) ? (handedSecrets() as Secrets) : secretsOf(line, host);
+  if (host.getuid!() === 0) {
+    const rights = { user: textOf(line, 'user') ?? 'nobody', namespaces: netns !== undefined };
+    if (isGiven(line, 'check')) checkDemotion(rights);
+    else {
+      if (netns !== undefined) err('conntrack: serve: warning: --netns needs CAP_SYS_ADMIN, which is kept');
+      return runDemoted(rights, host, secrets, passed?.fd);
+    }
   }
   const { conntracks, complete } = await openNamespaces(netns);
   for (const conntrack of conntracks.values()) await conntrack.count();
@@ -63,25 +72,20 @@ export const word: Word = async (line, context) => {
   return 0;
 };
 
-function placesOf(line: WordLine, env: NodeJS.ProcessEnv): readonly ListenPlace[] {
-  // systemd hands over sockets from descriptor 3 on; here it is that of the secrets if rights were given up.
-  if (env['LISTEN_FDS'] !== undefined && !isDemoted(env)) return [{ kind: 'descriptor', fd: 3 }];
-  return ((line.values['listen'] as readonly string[] | undefined) ?? ['127.0.0.1:8466']).map(parsePlace);
+/** The first descriptor that a service manager passes. */
+const FIRST_PASSED = 3;
+
+/** The socket that a service manager opened for this process, or for the one that has given up its rights. Source: sd_listen_fds(3). */
+function passedSocket(host: NodeJS.Process): { readonly kind: 'descriptor'; readonly fd: number } | undefined {
+  const { LISTEN_FDS: count, LISTEN_PID: pid } = host.env;
+  const second = isDemoted(host);
+  if (count === undefined || (pid !== undefined && pid !== String(second ? host.ppid : host.pid))) return undefined;
+  if (count !== '1') throw new UsageError(`serve: one socket can be passed, not LISTEN_FDS=${count}`);
+  return { kind: 'descriptor', fd: second ? PASSED_FD : FIRST_PASSED };
 }
 
-function checkPlaces(line: WordLine, places: readonly ListenPlace[]): void {
-  const outside = places.find((place) => !isLocal(place));
-  const secure = textOf(line, 'tls-cert') !== undefined;
-  if (secure !== (textOf(line, 'tls-key') !== undefined)) throw new UsageError('--tls-cert and --tls-key need each other');
-  if (!outside) return;
-  if (isGiven(line, 'no-auth'))
-    throw new UsageError('--no-auth is possible only where nobody else can connect', {
-      hint: 'listen on 127.0.0.1, or use a token',
-    });
-  if (!secure && !isGiven(line, 'plain-http'))
-    throw new UsageError('other machines would send their token in the clear', {
-      hint: 'give --tls-cert and --tls-key, or --plain-http behind a proxy or in a trusted network',
-    });
+function placesOf(line: WordLine): readonly ListenPlace[] {
+  return ((line.values['listen'] as readonly string[] | undefined) ?? ['127.0.0.1:8466']).map(parsePlace);
 }
 
 function basePathOf(line: WordLine): string {
@@ -99,9 +103,10 @@ function secretsOf(line: WordLine, { env, stderr }: NodeJS.Process): Secrets {
   const readFile = file('read-token-file');
   const [cert, key] = [file('tls-cert'), file('tls-key')];
   const tls = cert === undefined || key === undefined ? {} : { cert: readPublic(cert), key: readSecret(key, 'private key') };
+  if (tls.cert !== undefined) checkTls(tls.cert, tls.key);
   if (isGiven(line, 'no-auth')) return tls;
   const tokens = {
-    ...(tokenFile === undefined ? {} : { changeToken: readToken(tokenFile) }),
+    ...(tokenFile === undefined ? {} : { changeToken: readToken(tokenFile, file('token-file') === undefined) }),
     ...(readFile === undefined ? {} : { readToken: readToken(readFile) }),
   };
   if (Object.keys(tokens).length > 0) return { ...tls, ...tokens };
@@ -130,10 +135,11 @@ function logger(json: boolean, { err }: WordContext): (entry: LogEntry) => void 
     const at = new Date().toISOString();
     if (json) err(safeJson({ at, ...entry }));
     else {
-      const { what, method, path, status, peer = '-', role = '-', filter, deleted, error } = entry;
+      const { what, method, path, status, peer = '-', role = '-', filter, deleted, untold, error } = entry;
       const more = [
-        ...(filter === undefined ? [] : [`filter=${filter}`]),
+        ...(filter === undefined ? [] : [`filter=${JSON.stringify(filter)}`]),
         ...(deleted === undefined ? [] : [`deleted=${deleted}`]),
+        ...(untold === undefined ? [] : [`untold=${untold}`]),
         ...(error === undefined ? [] : [error]),
       ];
       err(safeText(`${at} ${what} ${method} ${path} ${status} ${peer} ${role} ${more.join(' ')}`.trimEnd()));

@@ -1,0 +1,16 @@
+// How long the server waits for what, in milliseconds. Tests have less time.
+
+export interface WebTimes {
+  /** A reader that takes nothing for so long is given up. */
+  readonly patience: number;
+  /** Between comments on a quiet stream. */
+  readonly ping: number;
+  /** Between counts. */
+  readonly count: number;
+  /** After a deletion, until one looks what came back. */
+  readonly cameBack: number;
+  /** Cursors, and words that confirm deletions, are good for so long. */
+  readonly kept: number;
+}
+
+export const WEB_TIMES: WebTimes = { patience: 30_000, ping: 15_000, count: 1000, cameBack: 5000, kept: 60_000 };
