@@ -24,7 +24,9 @@ execFileSync(
 );
 const { makeJsonSchema } = await import(`${out}/format/json-schema.js`);
 const { meterSchema } = await import(`${out}/meter/meter-schema.js`);
-writeFileSync(`${out}/conntrack.schema.json`, `${JSON.stringify(makeJsonSchema(meterSchema()).schema, undefined, 2)}\n`);
+const { webSchema } = await import(`${out}/web/web-schema.js`);
+const { schema } = makeJsonSchema(meterSchema(), webSchema());
+writeFileSync(`${out}/conntrack.schema.json`, `${JSON.stringify(schema, undefined, 2)}\n`);
 const page = await pageAssets(root);
 // The command of letters, and a bundle of its own for each word.
 const { briefWords } = await import(`${out}/cli/command-rows.js`);

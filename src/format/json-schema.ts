@@ -43,10 +43,12 @@ export interface SchemaAddition {
 }
 
 /** The schema, and the rows of flows, expectations and tuples that it covers: a test compares these with all rows. */
-export function makeJsonSchema({ definitions, outputs }: SchemaAddition = { definitions: {}, outputs: [] }): {
+export function makeJsonSchema(...additions: readonly SchemaAddition[]): {
   readonly schema: Schema;
   readonly rows: ReadonlySet<Field>;
 } {
+  const outputs = additions.flatMap((addition) => addition.outputs);
+  const definitions: SchemaMembers = Object.assign({}, ...additions.map((addition) => addition.definitions));
   const rows = new Set<Field>();
   const take = (row: Field): Schema => {
     rows.add(row);

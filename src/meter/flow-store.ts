@@ -25,6 +25,9 @@ interface OpenGrouping {
   usedAt: number;
 }
 
+/** All groupings that a meter keeps are in use. @internal */
+export class TooManyGroupingsError extends ValueError {}
+
 export class FlowStore {
   readonly columns = new FlowColumns();
   /** By index, which is not given again: namespaces that went away leave a hole. */
@@ -79,7 +82,7 @@ export class FlowStore {
     if (!open) {
       this.closeUnused();
       if (this.#open.size >= MOST_GROUPINGS)
-        throw new ValueError(`the meter keeps ${MOST_GROUPINGS} groupings at a time, and all are in use`, {
+        throw new TooManyGroupingsError(`the meter keeps ${MOST_GROUPINGS} groupings at a time, and all are in use`, {
           hint: `a grouping is in use until ${GROUPING_KEPT / 1000} s after the last question`,
         });
       open = this.#openGrouping(grouping, slice);

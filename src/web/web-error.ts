@@ -1,6 +1,7 @@
 // WebError: a refusal with its HTTP status, and how errors of the library become answers.
 
 import { ClosedError, ConntrackError, FilterError, isMissing, ValueError } from '../errors.js';
+import { TooManyGroupingsError } from '../meter/flow-store.js';
 
 /** Statuses that the server answers with when something is wrong. */
 export type ErrorStatus = 400 | 401 | 403 | 404 | 405 | 406 | 409 | 410 | 413 | 415 | 421 | 429 | 500 | 503;
@@ -37,6 +38,8 @@ export function toWebError(error: unknown): WebError {
       more: { ...more, problem: error.problem },
     });
   }
+  if (error instanceof TooManyGroupingsError)
+    return new WebError(503, 'TOO_MANY_GROUPINGS', error.message, { hint: error.hint ?? '', retryAfter: 60 });
   if (error instanceof ValueError)
     return new WebError(400, 'VALUE', error.message, error.hint === undefined ? {} : { hint: error.hint });
   if (error instanceof ClosedError) return new WebError(503, 'ENDED', 'the table is no longer followed');
