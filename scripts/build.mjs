@@ -25,7 +25,7 @@ execFileSync(
 const { makeJsonSchema } = await import(`${out}/format/json-schema.js`);
 const { meterSchema } = await import(`${out}/meter/meter-schema.js`);
 const { webSchema } = await import(`${out}/web/web-schema.js`);
-const { schema } = makeJsonSchema(meterSchema(), webSchema());
+const { schema } = makeJsonSchema(meterSchema(), webSchema(meterSchema()));
 writeFileSync(`${out}/conntrack.schema.json`, `${JSON.stringify(schema, undefined, 2)}\n`);
 const page = await pageAssets(root);
 // The command of letters, and a bundle of its own for each word.

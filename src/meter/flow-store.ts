@@ -25,7 +25,7 @@ interface OpenGrouping {
   usedAt: number;
 }
 
-/** All groupings that a meter keeps are in use. @internal */
+/** A meter keeps only so many groupings, and all are in use. */
 export class TooManyGroupingsError extends ValueError {}
 
 export class FlowStore {

@@ -3,6 +3,7 @@
 export { type DeletionPlan, type DeletionResult, type DeletionTarget, FlowDeletion } from './flow-deletion.js';
 export type { FlowGroup, OtherGroups } from './flow-group.js';
 export { FlowMeter, type MeterOptions } from './flow-meter.js';
+export { TooManyGroupingsError } from './flow-store.js';
 export { checkGrouping } from './group-keys.js';
 export { FLOW_SORTS, type FlowSort, GROUP_SORTS, GROUPING_NAMES, type GroupingName, type GroupSort } from './meter-names.js';
 export { type FlowsAnswer, type FlowsQuery, type GroupsAnswer, type GroupsQuery, offsetAround } from './meter-query.js';

@@ -2,6 +2,7 @@
 
 import type { SchemaAddition } from '../format/json-schema.js';
 import { array, described, object, ref, type Schema, type SchemaMembers } from '../format/schema-parts.js';
+import { SERIES } from './series.js';
 
 const count: Schema = { type: 'integer', minimum: 0 };
 const amount: Schema = { type: 'number', minimum: 0 };
@@ -44,6 +45,7 @@ const group: SchemaMembers = {
 };
 const groupNeeds = ['key', 'flows', 'unreplied'];
 const others: SchemaMembers = { groups: count, ...sums };
+const column: Schema = array({ anyOf: [{ type: 'number' }, { type: 'null' }] });
 const kernel = ['drop', 'earlyDrop', 'insertFailed', 'invalid'];
 const sysctls = ['acct', 'events', 'timestamp'];
 const each = (names: readonly string[]): SchemaMembers => Object.fromEntries(names.map((name) => [name, count]));
@@ -113,6 +115,15 @@ export function meterSchema(): SchemaAddition {
         'A line of conntrack top --by -o ndjson.',
         { type: { const: 'group' }, sample: count, by: text, ...group },
         ['type', 'sample', 'by', ...groupNeeds],
+      ),
+      meterSeries: object(
+        'What the samples said, as columns; null is not known.',
+        {
+          step: described({ type: 'number' }, 'Seconds between values.'),
+          end: described({ type: 'number' }, 'When the last step began, in seconds since the epoch.'),
+          ...Object.fromEntries(SERIES.map((name) => [name, column])),
+        },
+        ['step', 'end', ...SERIES],
       ),
       usage: object(
         'conntrack usage -o json.',

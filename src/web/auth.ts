@@ -3,10 +3,7 @@
 
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { WebError } from './web-error.js';
-import type { Peer } from './web-options.js';
-
-/** What somebody may do. */
-export type Role = 'read' | 'change';
+import type { Peer, Role } from './web-options.js';
 
 /** Wrong tokens that are looked at one by one in a second. */
 const MOST_REFUSED = 10;

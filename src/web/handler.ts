@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { Hono } from 'hono/tiny';
 import { FlowDeletion, type FlowMeter, namespacesOf } from '../meter/index.js';
-import { checkOrigin, Hosts, isAccepted, PerSecond, type Role } from './auth.js';
+import { checkOrigin, Hosts, isAccepted, PerSecond } from './auth.js';
 import { Deletions } from './deletions.js';
 import { News } from './news.js';
 import { OpenStreams } from './open-streams.js';
@@ -12,7 +12,7 @@ import { QueryValues } from './request-values.js';
 import { JSON_TYPE, loggedRequest, ROUTES, type RouteContext, type RouteRow, type WebState } from './routes.js';
 import { Walks } from './walks.js';
 import { errorJson, toWebError, WebError } from './web-error.js';
-import type { HandlerOptions, Peer } from './web-options.js';
+import type { HandlerOptions, Peer, Role } from './web-options.js';
 import { WEB_TIMES, type WebTimes } from './web-times.js';
 
 /** A handler of requests, with its streams. */

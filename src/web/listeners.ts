@@ -18,6 +18,8 @@ export type ListenPlace =
   | { readonly kind: 'descriptor'; readonly fd: number };
 
 export interface ListenOptions {
+  /** `process.umask`. */
+  readonly umask: (mask: number) => number;
   readonly tls?: { readonly cert: Buffer; readonly key: Buffer } | undefined;
 }
 
@@ -41,7 +43,7 @@ export interface Listener {
 }
 
 /** Listens at a place. @throws what listen(2) refuses */
-export async function listenAt(place: ListenPlace, handler: WebHandler, { tls }: ListenOptions = {}): Promise<Listener> {
+export async function listenAt(place: ListenPlace, handler: WebHandler, { umask, tls }: ListenOptions): Promise<Listener> {
   const answer = getRequestListener(
     (request, env) => handler(request, peerOf((env as { readonly incoming?: http.IncomingMessage }).incoming?.socket)),
     // All others are the handler's.
@@ -67,9 +69,9 @@ export async function listenAt(place: ListenPlace, handler: WebHandler, { tls }:
     if (place.kind === 'tcp') server.listen(place.port, place.host, ready);
     else if (place.kind === 'descriptor') server.listen({ fd: place.fd }, ready);
     else {
-      const mask = process.umask(SOCKET_UMASK); // the socket is made at once, and never there with other rights
+      const mask = umask(SOCKET_UMASK); // the socket is made at once, and never there with other rights
       server.listen(place.path, ready);
-      process.umask(mask);
+      umask(mask);
     }
   });
   server.on('error', () => {}); // a connection that could not be accepted is no reason to end

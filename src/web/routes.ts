@@ -14,7 +14,7 @@ import {
   type MeteredFlow,
 } from '../meter/index.js';
 import { findAsset } from './assets.js';
-import { hostOfAddress, isAccepted, plainAddress, type Role } from './auth.js';
+import { hostOfAddress, isAccepted, plainAddress } from './auth.js';
 import type { AskedDeletion, Deletions } from './deletions.js';
 import { decodeKey, type FlowKeyParts, isKey, isNamed } from './flow-keys.js';
 import { flowStream } from './flow-stream.js';
@@ -24,7 +24,7 @@ import { bodyOf, type QueryValues } from './request-values.js';
 import type { Walks } from './walks.js';
 import { WebError } from './web-error.js';
 import { flowAnswer, waysOf } from './web-flows.js';
-import type { HandlerOptions, LogEntry, Peer } from './web-options.js';
+import type { HandlerOptions, LogEntry, Peer, Role } from './web-options.js';
 import type { WebTimes } from './web-times.js';
 
 /** What all requests share. */

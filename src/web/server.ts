@@ -23,6 +23,8 @@ export interface ServerOptions
   readonly scope: string | undefined;
   readonly interval: number;
   readonly share: number;
+  /** `process.umask`. */
+  readonly umask: (mask: number) => number;
   readonly log: (entry: LogEntry) => void;
   /** It listens: at these addresses. */
   readonly listening: (urls: readonly string[]) => void;
@@ -34,7 +36,7 @@ export async function serve(
   options: ServerOptions,
   signal: AbortSignal,
 ): Promise<void> {
-  const { places, secrets, auth, plain, hosts, scope, interval, share, log, listening, ...rest } = options;
+  const { places, secrets, auth, plain, hosts, scope, interval, share, umask, log, listening, ...rest } = options;
   const tokens = new Tokens();
   if (secrets.changeToken !== undefined) tokens.add(secrets.changeToken, 'change');
   if (secrets.readToken !== undefined) tokens.add(secrets.readToken, 'read');
@@ -62,7 +64,7 @@ export async function serve(
   const open: Listener[] = [];
   try {
     for (const place of places) {
-      const listener = await listenAt(place, handler, { tls });
+      const listener = await listenAt(place, handler, { umask, tls });
       open.push(listener);
       // What a service manager listens at is known only now.
       if (listener.address !== undefined && !isLoopback(listener.address)) checkOutside(auth, plain || tls !== undefined);

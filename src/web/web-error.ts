@@ -1,7 +1,7 @@
 // WebError: a refusal with its HTTP status, and how errors of the library become answers.
 
 import { ClosedError, ConntrackError, FilterError, isMissing, ValueError } from '../errors.js';
-import { TooManyGroupingsError } from '../meter/flow-store.js';
+import { TooManyGroupingsError } from '../meter/index.js';
 
 /** Statuses that the server answers with when something is wrong. */
 export type ErrorStatus = 400 | 401 | 403 | 404 | 405 | 406 | 409 | 410 | 413 | 415 | 421 | 429 | 500 | 503;

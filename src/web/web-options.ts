@@ -1,7 +1,9 @@
 // What a handler is made with.
 
 import type { FlowMeter, Namespaces } from '../meter/index.js';
-import type { Role } from './auth.js';
+
+/** What somebody may do. */
+export type Role = 'read' | 'change';
 
 /** Options of `createHandler`. */
 export interface HandlerOptions {

@@ -2,8 +2,6 @@
 
 import type { SchemaAddition } from '../format/json-schema.js';
 import { array, described, object, ref, type Schema, type SchemaMembers } from '../format/schema-parts.js';
-import { meterSchema } from '../meter/meter-schema.js';
-import { SERIES } from '../meter/series.js';
 
 const count: Schema = { type: 'integer', minimum: 0 };
 const text: Schema = { type: 'string' };
@@ -35,12 +33,8 @@ const problem: SchemaMembers = {
   suggestion: text,
 };
 
-/** The columns of a series: a number for each sample; null is not known. */
-const column: Schema = array({ anyOf: [{ type: 'number' }, { type: 'null' }] });
-
-/** What it adds to conntrack.schema.json, beside what the meter adds. */
-export function webSchema(): SchemaAddition {
-  const { definitions } = meterSchema();
+/** What it adds to conntrack.schema.json, to what the meter adds. */
+export function webSchema({ definitions }: SchemaAddition): SchemaAddition {
   const { properties: flow, required: flowNeeds } = definitions['meteredFlow'] as {
     readonly properties: SchemaMembers;
     readonly required: readonly string[];
@@ -129,15 +123,6 @@ export function webSchema(): SchemaAddition {
         other: ref('otherGroups', 'Those that are not among the groups.'),
       },
       ['by', ...partNeeds, 'groups', 'count', 'other'],
-    ),
-    seriesAnswer: object(
-      '/series.',
-      {
-        step: described({ type: 'number' }, 'Seconds between values.'),
-        end: described({ type: 'number' }, 'When the last step began, in seconds since the epoch.'),
-        ...Object.fromEntries(SERIES.map((name) => [name, column])),
-      },
-      ['step', 'end', ...SERIES],
     ),
     filterAnswer: object(
       '/filter.',

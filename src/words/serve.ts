@@ -68,7 +68,8 @@ export const word: Word = async (line, context) => {
     for (const url of urls) err(`conntrack: ${withToken(url, secrets, options.allowChanges)}`);
     if (!options.auth) err('conntrack: serve: warning: no token is needed (--no-auth)');
   };
-  await serve(conntracks, { ...options, places, secrets, scope, log, listening, version: versionOf() }, abort.signal);
+  const umask = (mask: number) => host.umask(mask);
+  await serve(conntracks, { ...options, places, secrets, scope, umask, log, listening, version: versionOf() }, abort.signal);
   return 0;
 };
 
@@ -137,7 +138,7 @@ function logger(json: boolean, { err }: WordContext): (entry: LogEntry) => void 
     else {
       const { what, method, path, status, peer = '-', role = '-', filter, deleted, untold, error } = entry;
       const more = [
-        ...(filter === undefined ? [] : [`filter=${JSON.stringify(filter)}`]),
+        ...(filter === undefined ? [] : [`filter=${safeJson(filter)}`]),
         ...(deleted === undefined ? [] : [`deleted=${deleted}`]),
         ...(untold === undefined ? [] : [`untold=${untold}`]),
         ...(error === undefined ? [] : [error]),

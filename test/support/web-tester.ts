@@ -12,7 +12,7 @@ import { WEB_TIMES, type WebTimes } from '../../src/web/web-times.js';
 import { schemaFault } from './json-schema.js';
 import { MemoryMeter } from './memory-meter.js';
 
-const { schema } = makeJsonSchema(meterSchema(), webSchema());
+const { schema } = makeJsonSchema(meterSchema(), webSchema(meterSchema()));
 
 export interface WebTesterOptions extends Omit<HandlerOptions, 'meter' | 'conntracks' | 'log'> {
   readonly tables?: readonly MemoryTable[];

@@ -3,8 +3,7 @@
 import assert from 'node:assert/strict';
 import { mock, suite, test } from 'node:test';
 import { MemoryTable, type MemoryTableOptions } from '../../src/testing/memory-table.js';
-import type { Role } from '../../src/web/auth.js';
-import type { Peer } from '../../src/web/web-options.js';
+import type { Peer, Role } from '../../src/web/web-options.js';
 import { assertSchema, WebTester, type WebTesterOptions } from '../support/web-tester.js';
 
 const API = '/api/v1';

@@ -3,9 +3,8 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { MemoryTable } from '../../src/testing/memory-table.js';
-import type { Role } from '../../src/web/auth.js';
 import { ROUTES } from '../../src/web/routes.js';
-import type { HandlerOptions } from '../../src/web/web-options.js';
+import type { HandlerOptions, Role } from '../../src/web/web-options.js';
 import { type Asked, assertSchema, WebTester } from '../support/web-tester.js';
 
 const API = '/api/v1';
@@ -433,7 +432,7 @@ suite('answers', () => {
     for (const by of ['src', 'dst/16', 'pair', 'service', 'protocol', 'state', 'snat', 'mark/0xff', 'netns', 'zone'])
       if (by !== 'zone') tester.memory.pass(61_000);
       else assert.equal((await tester.get(`${API}/groups?by=${by}&limit=1`, 'groupsAnswer')).by, by);
-    await tester.get(`${API}/series?seconds=10`, 'seriesAnswer');
+    await tester.get(`${API}/series?seconds=10`, 'meterSeries');
     for (const text of ['', 'tcp and', 'tcp and dport 443', 'tcpx', 'status', 'mark 1 and bytes > 1M'])
       await tester.get(`${API}/filter?text=${encodeURIComponent(text)}`, 'filterAnswer');
     for (const counters of (await tester.ask(`${API}/statistics`)).json) assertSchema('cpuStatistics', counters);
@@ -536,7 +535,7 @@ suite('answers', () => {
     const texts = [
       '"',
       '\\',
-      '`${1}`',
+      '`$1`',
       '<img onerror=1>',
       '\u202e',
       '\ud800',

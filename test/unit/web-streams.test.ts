@@ -106,7 +106,7 @@ suite('the stream of samples', () => {
       for (const type of types) {
         const event = (await stream.next())!;
         met.push(event.event);
-        if (type === 'series') assertSchema('seriesAnswer', event.data);
+        if (type === 'series') assertSchema('meterSeries', event.data);
       }
       assert.deepEqual(met, types, id.slice(0, 30));
       await stream.cancel();
