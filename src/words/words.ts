@@ -167,7 +167,7 @@ export function everyWord(): readonly WordRow[] {
       examples: [
         ['serve', 'a page for this machine'],
         ['serve --allow-changes --token-file /etc/conntrack/token', 'flows can be deleted'],
-        ['serve --listen unix:/run/conntrack.sock', 'behind a reverse proxy'],
+        ['serve --listen unix:/run/conntrack/sock', 'behind a reverse proxy'],
         ['serve --listen 0.0.0.0:8466 --tls-cert c.pem --tls-key k.pem', 'for others'],
       ],
     },
