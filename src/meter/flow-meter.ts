@@ -27,7 +27,7 @@ import { MeteredNamespace } from './metered-namespace.js';
 import { addCounts, noCounts } from './metered-table.js';
 import { accountingOf, type Notice } from './notices.js';
 import { processorTime } from './processor-time.js';
-import { changesSince, countedBy, countFlows, fillOf, namespaceSample, seriesValues } from './sampling.js';
+import { countedBy, countFlows, fillOf, namespaceSample, ratesOf, seriesValues } from './sampling.js';
 import { Selections, sumGroups } from './selection.js';
 import { type MeterSeries, Series } from './series.js';
 
@@ -422,7 +422,9 @@ export class FlowMeter implements AsyncIterable<MeterSample>, AsyncDisposable, D
       flows: this.#store.columns.count,
       nextFlow: this.#store.columns.nextSerial,
       ...countFlows(this.#store.columns),
-      ...(before ? changesSince(before.counted, counted, seconds) : { begun: 0, ended: 0 }),
+      begun: before ? counted.begun - before.counted.begun : 0,
+      ended: before ? counted.ended - before.counted.ended : 0,
+      ...ratesOf(this.#namespaces),
       counted,
       cost: before ? rounded(cost / 1000 / seconds, 3) : 0,
       namespaces,

@@ -54,7 +54,7 @@ export interface MeterSample {
   /** Flows that began and ended since the sample before. */
   readonly begun: number;
   readonly ended: number;
-  /** Bytes and packets per second since the sample before, with those of flows that have ended. Absent in the first one. */
+  /** Bytes and packets per second between the last two lists of each namespace, with those of flows that have ended. Absent in the first one. */
   readonly rate?: BothWays;
   readonly packetRate?: number;
   /** Since the meter was opened. */

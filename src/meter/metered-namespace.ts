@@ -34,6 +34,8 @@ export class MeteredNamespace {
   /** When the last sweep began, and how long it took, in milliseconds of the meter's clock. */
   sweptAt = Number.NEGATIVE_INFINITY;
   sweepTime = 0;
+  /** Bytes and packets per second between the last two lists; `undefined` before the second. */
+  rate: { readonly original: number; readonly reply: number; readonly packets: number } | undefined;
   failure: unknown;
   sysctls: TrackingSysctls = { acct: undefined, events: undefined, timestamp: undefined };
   kernel: Record<keyof KernelCounts, number> = { drop: 0, earlyDrop: 0, insertFailed: 0, invalid: 0 };
@@ -43,6 +45,9 @@ export class MeteredNamespace {
   #tracking: boolean | undefined;
   #lookedAt = Number.NEGATIVE_INFINITY;
   #closed = false;
+  /** When the first list began, and what had been counted when the last one ended: bytes there and back, packets. */
+  #startedAt = 0;
+  #counted: readonly [number, number, number] = [0, 0, 0];
   readonly #session: Session;
   readonly #store: FlowStore;
   readonly #watch: EventWatch;
@@ -70,12 +75,15 @@ export class MeteredNamespace {
 
   /** Settles with the first list. `failed` hears of the end of the watch, if it comes by itself. */
   start(failed: (reason: unknown) => void): Promise<void> {
+    this.#startedAt = this.#store.now;
     return new Promise((resolve, reject) => {
       this.#watch.start({
         beginBatch: () => this.table.arrived(this.#store.now),
         event: () => {},
         ready: () => {
           this.table.beginCounting();
+          const { bytesOriginal, bytesReply, packetsOriginal, packetsReply } = this.counts;
+          this.#counted = [bytesOriginal, bytesReply, packetsOriginal + packetsReply];
           resolve();
         },
         lost: () => this.lost++,
@@ -94,10 +102,23 @@ export class MeteredNamespace {
   /** Lists the table. */
   async sweep(): Promise<void> {
     const { now } = this.#store;
+    const before = Number.isFinite(this.sweptAt) ? this.sweptAt : this.#startedAt;
     this.sweptAt = now;
+    this.table.arrived(now);
     this.table.beginList();
     await this.#watch.sweep();
     this.sweepTime = this.#store.now - now;
+    const { bytesOriginal, bytesReply, packetsOriginal, packetsReply } = this.counts;
+    const packets = packetsOriginal + packetsReply;
+    const seconds = (now - before) / 1000;
+    const [lastOriginal, lastReply, lastPackets] = this.#counted;
+    this.#counted = [bytesOriginal, bytesReply, packets];
+    // Between lists, however late this one was, and whatever other namespaces do meanwhile.
+    this.rate = {
+      original: (bytesOriginal - lastOriginal) / seconds,
+      reply: (bytesReply - lastReply) / seconds,
+      packets: (packets - lastPackets) / seconds,
+    };
   }
 
   /** Asks the kernel for the counters of one flow, whose message `view` has. @throws KernelError, ENOENT when it has ended */

@@ -11,8 +11,6 @@ import type { GroupTable } from './group-table.js';
 
 /** Seconds in which the average follows a new rate to two thirds. */
 const AVERAGE_OVER = 10;
-/** A flow that has just begun is said to have taken this long at least for its first bytes: milliseconds. */
-const SHORTEST = 1000;
 /** Readings that follow each other faster say little: milliseconds. */
 const TOO_SOON = 200;
 /** Offloaded flows whose counters stand still for so many sweeps are not counted by whoever forwards them. */
@@ -64,6 +62,9 @@ export class MeteredTable implements EntryFollower {
   #at = 0;
   /** The first list is not complete: what it has was there before. */
   #baseline = true;
+  /** When this list began, and the one before it. */
+  #list = 0;
+  #lastList = 0;
   /** Flows that are met from here on began after the list in progress. */
   #listSerial = 0;
 
@@ -92,6 +93,8 @@ export class MeteredTable implements EntryFollower {
   }
 
   beginList(): void {
+    this.#lastList = this.#list;
+    this.#list = this.#at;
     this.#listSerial = this.#columns.nextSerial;
     this.movedFlows = 0;
   }
@@ -165,7 +168,9 @@ export class MeteredTable implements EntryFollower {
       return;
     }
     this.#mindOffload(slot);
-    const seconds = ((flags & SEEN) !== 0 ? Math.max(elapsed, SHORTEST) : elapsed) / 1000;
+    // Rates are of the time since the last list, also those of flows that have begun since: so they add up.
+    const began = (flags & SEEN) !== 0;
+    const seconds = (began ? Math.max(elapsed, at - this.#lastList) : elapsed) / 1000;
     if (seconds <= 0) return;
     const from = reset ? 0 : 1;
     const rateOriginal = (columns.bytesOriginal[slot]! - from * bytesOriginal) / seconds;
@@ -173,7 +178,8 @@ export class MeteredTable implements EntryFollower {
     columns.rateOriginal[slot] = rateOriginal;
     columns.rateReply[slot] = rateReply;
     columns.packetRate[slot] = (nowPackets - from * packets) / seconds;
-    const weight = (flags & RATED) === 0 ? 1 : 1 - Math.exp(-seconds / AVERAGE_OVER);
+    // Before it began, a flow had nothing.
+    const weight = (flags & RATED) === 0 && !began ? 1 : 1 - Math.exp(-seconds / AVERAGE_OVER);
     columns.averageOriginal[slot]! += weight * (rateOriginal - columns.averageOriginal[slot]!);
     columns.averageReply[slot]! += weight * (rateReply - columns.averageReply[slot]!);
     columns.flags[slot]! |= RATED;

@@ -70,22 +70,18 @@ export function fillOf(namespaces: readonly NamespaceSample[]): Pick<MeterSample
   };
 }
 
-/** What happened between two samples. */
-export function changesSince(
-  before: MeterSample['counted'],
-  now: MeterSample['counted'],
-  seconds: number,
-): Pick<MeterSample, 'begun' | 'ended' | 'rate' | 'packetRate'> {
-  const rate = (of: (counted: MeterSample['counted']) => number) => (of(now) - of(before)) / seconds;
+/** Bytes and packets per second of all namespaces that were listed twice. */
+export function ratesOf(namespaces: readonly MeteredNamespace[]): Pick<MeterSample, 'rate' | 'packetRate'> {
+  const rates = namespaces.flatMap(({ rate }) => (rate ? [rate] : []));
+  if (rates.length === 0) return {};
+  const sum = (of: (rate: (typeof rates)[number]) => number) => rates.reduce((total, rate) => total + of(rate), 0);
   return {
-    begun: now.begun - before.begun,
-    ended: now.ended - before.ended,
     rate: bothWays(
-      rate(({ bytes }) => bytes.original),
-      rate(({ bytes }) => bytes.reply),
+      sum(({ original }) => original),
+      sum(({ reply }) => reply),
     ),
     packetRate: rounded(
-      rate(({ packets }) => packets.original + packets.reply),
+      sum(({ packets }) => packets),
       1,
     ),
   };

@@ -204,7 +204,7 @@ function showGroups(groups: readonly Group[], all: number): void {
   const most = Math.max(1, ...groups.map(({ flows }) => flows));
   parts.groups.replaceChildren(
     ...groups.map(({ key, filter, flows, unreplied, average }) => {
-      const bar = element('i');
+      const bar = element('i', { class: 'share' });
       bar.style.width = `${(100 * flows) / most}%`;
       const name =
         filter === undefined
