@@ -6,6 +6,7 @@ import { Hono } from 'hono/tiny';
 import { FlowDeletion, type FlowMeter, namespacesOf } from '../meter/index.js';
 import { checkOrigin, Hosts, isAccepted, PerSecond } from './auth.js';
 import { Deletions } from './deletions.js';
+import type { FetchRequest, FetchResponse } from './fetch-types.js';
 import { News } from './news.js';
 import { OpenStreams } from './open-streams.js';
 import { QueryValues } from './request-values.js';
@@ -18,7 +19,7 @@ import { WEB_TIMES, type WebTimes } from './web-times.js';
 /** A handler of requests, with its streams. */
 export interface WebHandler {
   /** Answers a request. `peer`: the connection it came by, whose own flow is never deleted. */
-  (request: Request, peer?: Peer): Promise<Response>;
+  (request: FetchRequest, peer?: Peer): Promise<FetchResponse>;
   /** Ends all streams; further ones are refused. */
   close(): void;
 }

@@ -1,6 +1,7 @@
 // What a handler is made with.
 
 import type { FlowMeter, Namespaces } from '../meter/index.js';
+import type { FetchRequest } from './fetch-types.js';
 
 /** What somebody may do. */
 export type Role = 'read' | 'change';
@@ -15,7 +16,7 @@ export interface HandlerOptions {
    * Who asks, by the headers of the request: `read`, `change`, or anything else, which is answered with 401. May throw a Response of its
    * own. Default: everybody reads; give one unless something in front of the handler does.
    */
-  readonly authorize?: ((request: Request) => Role | undefined | Promise<Role | undefined>) | undefined;
+  readonly authorize?: ((request: FetchRequest) => Role | undefined | Promise<Role | undefined>) | undefined;
   /** Flows can be deleted by those who may change. Default false: the routes do not exist. */
   readonly allowChanges?: boolean | undefined;
   /** Host names, besides loopback ones, under which it is asked. Default: any. */

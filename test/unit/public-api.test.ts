@@ -46,7 +46,7 @@ const METER_TYPES = `
 `;
 /** As VALUES and TYPES, of `conntrack/web`. */
 const WEB_VALUES = 'createHandler';
-const WEB_TYPES = 'HandlerOptions LogEntry Peer Role WebHandler';
+const WEB_TYPES = 'FetchRequest FetchResponse HandlerOptions LogEntry Peer Role WebHandler';
 
 const METHODS: readonly (readonly [string, object, string])[] = [
   [
