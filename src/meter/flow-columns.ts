@@ -26,30 +26,30 @@ export class FlowColumns {
   /** Slots ever used lie below this; 0 is no slot. */
   end = 1;
   /** The record of its message in the tracker of its table; 0: the slot is free. */
-  record = new Int32Array(FIRST_CAPACITY);
+  record: Int32Array = new Int32Array(FIRST_CAPACITY);
   /** Flows are numbered as they are met, and no number is given twice within 4 billion flows. */
-  serial = new Uint32Array(FIRST_CAPACITY);
+  serial: Uint32Array = new Uint32Array(FIRST_CAPACITY);
   /** Index of its table. */
-  table = new Uint32Array(FIRST_CAPACITY);
-  protonum = new Uint8Array(FIRST_CAPACITY);
-  flags = new Uint8Array(FIRST_CAPACITY);
+  table: Uint32Array = new Uint32Array(FIRST_CAPACITY);
+  protonum: Uint8Array = new Uint8Array(FIRST_CAPACITY);
+  flags: Uint8Array = new Uint8Array(FIRST_CAPACITY);
   /** Sweeps in a row in which its counters stood still, at most 255. */
-  still = new Uint8Array(FIRST_CAPACITY);
+  still: Uint8Array = new Uint8Array(FIRST_CAPACITY);
   /** When it began, or was first seen: seconds since the epoch. */
-  born = new Uint32Array(FIRST_CAPACITY);
+  born: Uint32Array = new Uint32Array(FIRST_CAPACITY);
   /** When its counters were read last, and when they last had changed: milliseconds of the meter's clock, modulo 2^32. */
-  seen = new Uint32Array(FIRST_CAPACITY);
-  moved = new Uint32Array(FIRST_CAPACITY);
-  bytesOriginal = new Float64Array(FIRST_CAPACITY);
-  bytesReply = new Float64Array(FIRST_CAPACITY);
-  packetsOriginal = new Float64Array(FIRST_CAPACITY);
-  packetsReply = new Float64Array(FIRST_CAPACITY);
+  seen: Uint32Array = new Uint32Array(FIRST_CAPACITY);
+  moved: Uint32Array = new Uint32Array(FIRST_CAPACITY);
+  bytesOriginal: Float64Array = new Float64Array(FIRST_CAPACITY);
+  bytesReply: Float64Array = new Float64Array(FIRST_CAPACITY);
+  packetsOriginal: Float64Array = new Float64Array(FIRST_CAPACITY);
+  packetsReply: Float64Array = new Float64Array(FIRST_CAPACITY);
   /** Per second: between the last two readings, and on average. */
-  rateOriginal = new Float32Array(FIRST_CAPACITY);
-  rateReply = new Float32Array(FIRST_CAPACITY);
-  averageOriginal = new Float32Array(FIRST_CAPACITY);
-  averageReply = new Float32Array(FIRST_CAPACITY);
-  packetRate = new Float32Array(FIRST_CAPACITY);
+  rateOriginal: Float32Array = new Float32Array(FIRST_CAPACITY);
+  rateReply: Float32Array = new Float32Array(FIRST_CAPACITY);
+  averageOriginal: Float32Array = new Float32Array(FIRST_CAPACITY);
+  averageReply: Float32Array = new Float32Array(FIRST_CAPACITY);
+  packetRate: Float32Array = new Float32Array(FIRST_CAPACITY);
   /** Of each grouping in use the group of the flow. */
   readonly groups: (Int32Array | undefined)[] = [];
   #free: Int32Array = new Int32Array(FIRST_CAPACITY);
