@@ -124,7 +124,7 @@ suite('conntrack top', () => {
     const environment = { SSH_CONNECTION: '10.1.1.1 2003 203.0.113.1 443' };
     await using terminal = await top(namespace, ['--by', 'src'], { environment });
     terminal.send('/src 10.1.1.1\r');
-    await terminal.waitForText('1 groups');
+    await terminal.waitForText('1 group ');
     terminal.send('x');
     await terminal.waitForText('11 flows');
     await terminal.waitForText('is kept');
