@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
-import { click, OverlayTester, paste } from '../../test/support/terminal-input.js';
+import { click, key, OverlayTester, paste } from '../../test/support/terminal-input.js';
 import { completeFilterText } from '../ctnetlink/filter/complete.js';
 import { parseToFlowFilter } from '../ctnetlink/filter/parser.js';
 import { FilterError } from '../errors.js';
 import { type PromptOptions, PromptOverlay } from './prompt-overlay.js';
+import { Screen } from './screen.js';
 import { COLORS, DIM, REVERSE, UNDERLINE } from './style.js';
 import { TEXT_LIMIT } from './text-box.js';
 
@@ -37,6 +38,28 @@ function checkFilter(text: string) {
     return { message: error.problem, at: error.offset, length: error.length };
   }
 }
+
+test('a text is checked once for each picture, however fast its keys come, and before it is entered', () => {
+  const checked: string[] = [];
+  const entered: string[] = [];
+  const overlay = new PromptOverlay('/', 'tcp', [], {
+    check: (text) => {
+      checked.push(text);
+      return undefined;
+    },
+    done: (text) => entered.push(text),
+  });
+  const screen = new Screen(80, 24);
+  overlay.draw(screen, { ascii: false });
+  for (const character of ' and not udp') overlay.take(key(character));
+  assert.deepEqual(checked, ['tcp']);
+  overlay.draw(screen, { ascii: false });
+  overlay.draw(screen, { ascii: false });
+  assert.deepEqual(checked, ['tcp', 'tcp and not udp']);
+  overlay.take(key('x'));
+  overlay.take(key('Enter'));
+  assert.deepEqual([checked.at(-1), entered], ['tcp and not udpx', ['tcp and not udpx']]);
+});
 
 interface Setting extends Partial<PromptOptions> {
   readonly label?: string;
@@ -121,6 +144,14 @@ suite('a prompt', () => {
     }
   });
 
+  test('a hint that does not fit beside the error has a line of its own', () => {
+    for (const columns of [60, 30]) {
+      const rows = prompt({ text: 'bad', columns, check }).tester.take('Left').screen;
+      const lines = columns === 60 ? [' unknown word bad  did you mean good?'] : [' unknown word bad', ' did you mean good?'];
+      assert.deepEqual(columns === 60 ? [rows.row(SAYING)] : [rows.row(SAYING - 1), rows.row(SAYING)], lines);
+    }
+  });
+
   test('is not disturbed by the mouse and other keys', () => {
     assert.equal(prompt().tester.take(click(3, 3), 'F1', 'PageUp', 'Alt-x').open, true);
   });
@@ -186,8 +217,8 @@ suite('errors in a prompt', () => {
   });
 
   test('are cut to the width', () => {
-    const { tester } = prompt({ check, text: 'bad x', columns: 12 });
-    assert.equal(tester.screen.row(SAYING), ' unknown w…');
+    const { screen } = prompt({ check, text: 'bad x', columns: 12 }).tester;
+    assert.deepEqual([screen.row(SAYING - 1), screen.row(SAYING)], [' unknown w…', ' did you m…']);
   });
 
   test('without a place are told only', () => {

@@ -19,7 +19,7 @@ export interface PromptError {
 }
 
 export interface PromptOptions {
-  /** Asked after every change, and before `done`. */
+  /** Asked before a changed text is drawn, and before `done`. */
   readonly check?: (text: string) => PromptError | undefined;
   /** Words that may stand at the cursor, in place of what is typed of them. */
   readonly complete?: (text: string, cursor: number) => readonly CompletionWord[];
@@ -40,15 +40,17 @@ export class PromptOverlay implements Overlay {
   /** What is wrong may be only that the text is not finished. */
   #unfinished = false;
   #cut = false;
+  /** The text has changed since it was checked. Text may come faster than pictures: it is checked once for each. */
+  #unchecked = true;
 
   constructor(label: string, text: string, history: readonly string[], options: PromptOptions) {
     this.#label = label;
     this.#options = options;
     this.#box = new TextBox(text, history);
-    this.#check();
   }
 
   draw(screen: Screen, { ascii }: OverlayContext): void {
+    if (this.#unchecked) this.#check();
     const y = screen.rows - 1;
     this.#drawSaying(screen, y - 1, ascii);
     screen.fill(0, y, screen.columns, ' ');
@@ -77,8 +79,12 @@ export class PromptOverlay implements Overlay {
     if (this.#completions?.isOpen) this.#completions.draw(screen, 1, y, end, ascii);
     else if (this.#cut) putCut(screen, 1, y, CUT, COLORS.yellow, end, ascii);
     else if (this.#error) {
-      const x = putCut(screen, 1, y, this.#error.message, this.#unfinished ? DIM : COLORS.red, end, ascii);
-      if (this.#error.hint !== undefined && x + 4 < end) putCut(screen, x + 2, y, this.#error.hint, DIM, end, ascii);
+      const { message, hint: remedy } = this.#error;
+      // Where both do not fit into a line, the hint has the line below.
+      const both = remedy === undefined || 1 + textWidth(message) + 2 + textWidth(remedy) <= end;
+      if (!both) screen.fill(0, y - 1, screen.columns, ' ');
+      const x = putCut(screen, 1, both ? y : y - 1, message, this.#unfinished ? DIM : COLORS.red, end, ascii);
+      if (remedy !== undefined) putCut(screen, both ? x + 2 : 1, y, remedy, DIM, end, ascii);
     } else if (hint !== undefined) putCut(screen, 1, y, hint, DIM, end, ascii);
   }
 
@@ -93,6 +99,7 @@ export class PromptOverlay implements Overlay {
   /** @returns whether the text was right */
   #enter(): boolean {
     this.#changed();
+    this.#check();
     this.#unfinished = false;
     if (this.#error) return false;
     this.#options.done(this.#box.text, this.#box.remembered());
@@ -119,10 +126,11 @@ export class PromptOverlay implements Overlay {
   #changed(): void {
     this.#completions = undefined;
     this.#cut = false;
-    this.#check();
+    this.#unchecked = true;
   }
 
   #check(): void {
+    this.#unchecked = false;
     this.#error = this.#options.check?.(this.#box.text);
     this.#unfinished = this.#error?.at !== undefined && this.#mayGoOn(this.#error.at + (this.#error.length ?? 0));
   }

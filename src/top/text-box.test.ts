@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import fc from 'fast-check';
+import { SLOWNESS } from '../../test/support/project.js';
 import { seedFromEnvironment } from '../../test/support/random.js';
 import { TEXT_LIMIT, TextBox } from './text-box.js';
 import { textWidth } from './width.js';
@@ -47,6 +48,15 @@ suite('editing', () => {
     box.take(typed('b'));
     box.take({ type: 'paste', text: '12\x1b\n34', cut: false });
     assert.equal(shown(box), 'ab1234|c');
+  });
+
+  test('a long text that comes key by key costs no more than its length', () => {
+    const box = new TextBox();
+    const began = performance.now();
+    for (let n = 0; n < TEXT_LIMIT; n++) box.take({ type: 'key', key: 'a', text: 'a' });
+    // A fortieth of what it is if all of the text is looked at for each key.
+    assert.ok(performance.now() - began < 1000 * SLOWNESS);
+    assert.equal(box.text.length, TEXT_LIMIT);
   });
 
   test('there is an end to its length', () => {

@@ -85,20 +85,18 @@ export class TextBox {
       if (room < 0) break;
       fitting += grapheme;
     }
-    this.set(this.#text.slice(0, this.#cursor) + fitting + this.#text.slice(this.#cursor), this.#cursor + fitting.length);
+    this.#put(this.#text.slice(0, this.#cursor) + fitting + this.#text.slice(this.#cursor), this.#cursor + fitting.length);
   }
 
   /** Replaces everything, as a completion does. A cursor inside a grapheme goes to its end. */
   set(text: string, cursor = text.length): void {
-    const before = harmless(text.slice(0, cursor)).length;
-    this.#text = harmless(text.slice(0, TEXT_LIMIT));
-    this.#cursor = this.#boundary((at) => at >= before);
+    this.#put(harmless(text.slice(0, TEXT_LIMIT)), harmless(text.slice(0, cursor)).length);
   }
 
   /** Deletes what is between the cursor and another place. */
   deleteTo(place: CursorPlace): void {
     const [from, to] = [this.#cursor, this.#at(place)].sort((a, b) => a - b) as [number, number];
-    this.set(this.#text.slice(0, from) + this.#text.slice(to), from);
+    this.#put(this.#text.slice(0, from) + this.#text.slice(to), from);
   }
 
   moveTo(place: CursorPlace): void {
@@ -148,18 +146,21 @@ export class TextBox {
     if (place === 'start') return 0;
     if (place === 'end') return this.#text.length;
     if (place === 'word') return before.replace(/[^ ]* *$/, '').length;
-    if (place === 'right') return this.#boundary((at) => at > this.#cursor);
-    return before.length - (this.#split(before).at(-1)?.length ?? 0);
+    if (place === 'right') return this.#endAt(this.#cursor);
+    return this.#graphemes.segment(before).containing(before.length - 1)?.index ?? 0;
   }
 
-  /** The first place between graphemes that fulfils a condition; the end if none does. */
-  #boundary(fulfils: (at: number) => boolean): number {
-    let at = 0;
-    for (const grapheme of this.#split(this.#text)) {
-      if (fulfils(at)) return at;
-      at += grapheme.length;
-    }
-    return at;
+  /** Takes harmless text. It looks at the grapheme at the cursor, not at all of them: a long text may come key by key. */
+  #put(text: string, cursor: number): void {
+    this.#text = text;
+    this.#cursor = Math.min(cursor, text.length);
+    if (this.#graphemes.segment(text).containing(this.#cursor)?.index !== this.#cursor) this.#cursor = this.#endAt(this.#cursor);
+  }
+
+  /** The end of the grapheme at a place, or of the text. */
+  #endAt(place: number): number {
+    const grapheme = this.#graphemes.segment(this.#text).containing(place);
+    return grapheme ? grapheme.index + grapheme.segment.length : this.#text.length;
   }
 
   #split(text: string): string[] {
