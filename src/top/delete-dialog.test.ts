@@ -135,13 +135,47 @@ suite('typing the number', () => {
       const { open, calls } = dialog(MANY);
       const tester = open().type(typed).take('Tab', 'Enter').clickOn('[ Delete');
       assert.deepEqual([tester.open, calls], [true, []]);
-      assert.match(tester.lines.join('\n'), /type it first/);
+      assert.match(tester.lines.join('\n'), typed === '' ? /type it first/ : /that is not 1204/);
     });
 
-  test('Enter after the number cancels, as the cursor is on Cancel', () => {
+  test('Enter after the number goes to Delete, and the next one presses it', () => {
     const { open, calls } = dialog(MANY);
-    assert.equal(open().type('1204').take('Enter').open, false);
-    assert.deepEqual(calls, ['closed']);
+    const tester = open().type('1204').take('Enter');
+    assert.deepEqual([tester.open, calls, focused(tester)], [true, [], '[ Delete ]']);
+    assert.match(tester.lines.join('\n'), /Enter again deletes/);
+    assert.equal(tester.take('Enter').open, false);
+    assert.deepEqual(calls, ['confirmed', 'closed']);
+  });
+
+  test('Enter after another number says what to type, however often', () => {
+    const { open, calls } = dialog(MANY);
+    const tester = open().type('120').take('Enter', 'Enter', 'Enter');
+    assert.deepEqual([tester.open, calls, focused(tester)], [true, [], '[ Cancel ]']);
+    assert.match(tester.lines.join('\n'), /Type 1204 to delete: 120 .*that is not 1204/);
+    assert.doesNotMatch(tester.take('4').lines.join('\n'), /that is not|again/);
+    assert.equal(tester.take('Enter', 'Enter').open, false);
+    assert.deepEqual(calls, ['confirmed', 'closed']);
+  });
+
+  test('whoever goes back to Cancel cancels', () => {
+    for (const keys of [['Enter', 'Left'], ['Enter', 'Tab'], ['Left'], ['Tab', 'Tab']]) {
+      const { open, calls } = dialog(MANY);
+      assert.equal(
+        open()
+          .type('1204')
+          .take(...keys, 'Enter').open,
+        false,
+      );
+      assert.deepEqual(calls, ['closed'], keys.join(' '));
+    }
+  });
+
+  test('a number that is changed after Enter needs Enter twice again', () => {
+    const { open, calls } = dialog(MANY);
+    const tester = open().type('1204').take('Enter', 'Backspace');
+    assert.equal(focused(tester), '[ Cancel ]');
+    assert.equal(tester.take('4', 'Enter').open, true);
+    assert.deepEqual(calls, []);
   });
 
   test('Delete is dim until then', () => {

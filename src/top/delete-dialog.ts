@@ -35,14 +35,17 @@ const MOST_COLUMNS = 96;
 const FIELD_COLUMNS = 4;
 const FIELD_GAP = 2;
 const NOT_TYPED = 'type it first';
+const TYPED = 'Enter again deletes';
 
 export class DeleteDialog implements Overlay {
   readonly #question: DeleteQuestion;
   readonly #field = new TextBox();
   readonly #pane = new TextPane([]);
   #focus: Button = 'cancel';
-  /** Delete was pressed before the number was typed. */
-  #refused = false;
+  /** Somebody has gone to a button since something was typed: Enter presses it. */
+  #chosen = false;
+  /** What is said beside the field: it is not right yet, or it is and what comes next. */
+  #note: 'refused' | 'typed' | undefined;
   /** Where the buttons are; undefined: nobody has seen them yet. */
   #buttons: readonly { readonly button: Button; readonly x: number; readonly y: number }[] | undefined;
 
@@ -52,7 +55,9 @@ export class DeleteDialog implements Overlay {
 
   draw(screen: Screen, { ascii }: OverlayContext): void {
     const { what, lines, warnings, mustType } = this.#question;
-    const field = mustType ? `${this.#fieldLabel}${this.#question.count}${NOT_TYPED}`.length + FIELD_COLUMNS + FIELD_GAP : 0;
+    const field = mustType
+      ? `${this.#fieldLabel}${this.#question.count}${this.#wrong}${TYPED}`.length + FIELD_COLUMNS + FIELD_GAP
+      : 0;
     const texts = [`Delete ${what}`, ...lines, ...warnings];
     const wanted = Math.max(LEAST_COLUMNS, field, ...texts.map((text) => textWidth(text) + INDENT));
     const columns = Math.min(wanted, MOST_COLUMNS, screen.columns - FRAME_COLUMNS);
@@ -84,13 +89,15 @@ export class DeleteDialog implements Overlay {
   }
 
   #drawField(screen: Screen, { x, columns }: Area, y: number, ascii: boolean): void {
-    const from = putCut(screen, x, y, this.#fieldLabel, this.#refused ? COLORS.red | BOLD : 0, x + columns, ascii);
+    const from = putCut(screen, x, y, this.#fieldLabel, this.#note === 'refused' ? COLORS.red | BOLD : 0, x + columns, ascii);
     const width = Math.min(String(this.#question.count).length + FIELD_COLUMNS, x + columns - from);
     if (width < 1) return;
     const { text, cursor } = this.#field.view(width);
     screen.fill(from, y, width, ' ', UNDERLINE);
     screen.put(from, y, text, UNDERLINE | (this.#isTyped ? COLORS.green : 0), from + width);
-    if (this.#refused) putCut(screen, from + width + FIELD_GAP, y, NOT_TYPED, COLORS.red, x + columns, ascii);
+    const at = from + width + FIELD_GAP;
+    if (this.#note === 'refused') putCut(screen, at, y, this.#wrong, COLORS.red, x + columns, ascii);
+    else if (this.#note === 'typed') putCut(screen, at, y, TYPED, COLORS.green, x + columns, ascii);
     screen.showCursor(from + cursor, y);
   }
 
@@ -121,9 +128,9 @@ export class DeleteDialog implements Overlay {
     if (isKey(input, ...LEAVING, 'q', 'n', 'N')) return false;
     if (this.#buttons === undefined) return !isKey(input, 'Enter');
     if (isKey(input, 'y') && count === 1 && !mustType) return this.#press('delete');
-    if (isKey(input, 'Enter')) return this.#press(this.#focus);
-    if (isKey(input, 'Tab', 'Shift-Tab')) this.#focus = this.#focus === 'cancel' ? 'delete' : 'cancel';
-    else if (isKey(input, 'Left', 'Right')) this.#focus = isKey(input, 'Left') ? 'cancel' : 'delete';
+    if (isKey(input, 'Enter')) return this.#enter();
+    if (isKey(input, 'Tab', 'Shift-Tab')) this.#goTo(this.#focus === 'cancel' ? 'delete' : 'cancel');
+    else if (isKey(input, 'Left', 'Right')) this.#goTo(isKey(input, 'Left') ? 'cancel' : 'delete');
     else if (input.type === 'mouse') {
       const button = this.#clicked(input);
       if (button) return this.#press(button);
@@ -132,10 +139,26 @@ export class DeleteDialog implements Overlay {
     return true;
   }
 
+  /** Enter behind a number is about the number: the right one leads to Delete, any other is refused. Else it presses the button. */
+  #enter(): boolean {
+    if (this.#chosen || this.#field.text === '') return this.#press(this.#focus);
+    if (this.#isTyped) this.#goTo('delete');
+    this.#note = this.#isTyped ? 'typed' : 'refused';
+    return true;
+  }
+
+  #goTo(button: Button): void {
+    this.#focus = button;
+    this.#chosen = true;
+    this.#note = undefined;
+  }
+
   #press(button: Button): boolean {
     if (button === 'cancel') return false;
-    this.#refused = !this.#mayDelete;
-    if (this.#refused) return true;
+    if (!this.#mayDelete) {
+      this.#note = 'refused';
+      return true;
+    }
     this.#question.confirmed();
     return false;
   }
@@ -148,10 +171,19 @@ export class DeleteDialog implements Overlay {
   }
 
   #type(input: Exclude<TerminalInput, { readonly type: 'mouse' }>): void {
+    const before = this.#field.text;
     if (!this.#question.mustType) this.#pane.take(input);
     else if (input.type === 'paste') this.#field.insert(input.text.trim());
     else if (isKey(input, 'Up', 'Down') || !(/^[\d,]?$/.test(input.text) && this.#field.take(input))) this.#pane.take(input);
-    this.#refused = false;
+    this.#note = undefined;
+    if (this.#field.text === before) return;
+    this.#focus = 'cancel';
+    this.#chosen = false;
+  }
+
+  /** What is wrong with what was typed. */
+  get #wrong(): string {
+    return this.#field.text === '' ? NOT_TYPED : `that is not ${this.#question.count}`;
   }
 
   get #fieldLabel(): string {
