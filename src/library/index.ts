@@ -4,8 +4,8 @@
  * than it uses.
  */
 
-export type { FilterInput } from '../ctnetlink/filter/object-input.js';
-export { NetworkNamespace, readIn } from '../wire/netns.js';
+export type { Filter, FilterInput } from '../ctnetlink/filter/object-input.js';
+export { enteringCommand, NetworkNamespace, readIn } from '../wire/netns.js';
 export { listNamespaces, type NamespaceList } from '../wire/netns-list.js';
 export { type Program, ProgramNames } from '../wire/program-names.js';
 export { asksKernel } from '../wire/socket.js';

@@ -1,16 +1,20 @@
 // FlowDeletion: deleting what a meter shows: what would go, what one should know before, doing it, and what came back.
 
-import type { Conntrack } from '../library/index.js';
+import type { Conntrack, Filter, FilterInput } from '../library/index.js';
 import { formatFilter, matches } from '../library/index.js';
 import type { FlowMeter } from './flow-meter.js';
 import type { MeteredFlow } from './metered-flow.js';
+import { joinFilters } from './scope.js';
 
 /** Flows one by one, or all that a filter selects. */
-export type DeletionTarget = { readonly flows: readonly MeteredFlow[] } | { readonly filter: string };
+export type DeletionTarget = { readonly flows: readonly MeteredFlow[] } | { readonly filter: FilterInput };
+
+/** The same without the flows that are kept. `filter` is canonical text, and `wanted` says the same: a text may be too long to be read. */
+export type PlannedTarget = { readonly flows: readonly MeteredFlow[] } | { readonly filter: string; readonly wanted: Filter };
 
 /** What a deletion would do. */
 export interface DeletionPlan {
-  readonly target: DeletionTarget;
+  readonly target: PlannedTarget;
   /** How many flows would go. */
   readonly count: number;
   /** The fastest of them, at most three. */
@@ -53,10 +57,10 @@ export class FlowDeletion {
       const warnings = flows.length < target.flows.length ? ['the flow of your own connection is kept'] : [];
       return { target: { flows }, count: flows.length, largest: flows.slice(0, 3), warnings: [...warnings, loose] };
     }
-    const filter = this.#whole(target.filter);
-    const { matched, flows } = await this.#meter.flows({ filter, limit: 3 });
+    const wanted = joinFilters([this.#scope, target.filter, this.#kept]) ?? {};
+    const { matched, flows } = await this.#meter.flows({ filter: wanted, limit: 3 });
     const warnings = this.#kept === undefined ? [] : ['the flow of your own connection is kept'];
-    return { target: { filter }, count: matched, largest: flows, warnings: [...warnings, loose] };
+    return { target: { filter: formatFilter(wanted), wanted }, count: matched, largest: flows, warnings: [...warnings, loose] };
   }
 
   /** Deletes. @throws KernelError */
@@ -67,7 +71,7 @@ export class FlowDeletion {
       const flows = 'flows' in target ? target.flows.filter(({ netns }) => netns === undefined || netns === name) : [];
       if ('flows' in target && flows.length === 0) continue;
       const result =
-        'flows' in target ? await conntrack.deleteMany(flows.map(({ flow }) => flow)) : await conntrack.delete(target.filter);
+        'flows' in target ? await conntrack.deleteMany(flows.map(({ flow }) => flow)) : await conntrack.delete(target.wanted);
       sum.deleted += result.deleted;
       sum.alreadyGone += result.alreadyGone;
       sum.failed += result.failed;
@@ -78,7 +82,7 @@ export class FlowDeletion {
   /** How many of them are there again: flows of the same filter, or with the same addresses and ports, that began since. */
   async cameBack({ target }: DeletionPlan, { nextFlow }: DeletionResult): Promise<number> {
     if ('filter' in target) {
-      const query = { filter: target.filter, sort: 'age', reverse: true, limit: MOST_RETURNING } as const;
+      const query = { filter: target.wanted, sort: 'age', reverse: true, limit: MOST_RETURNING } as const;
       return (await this.#meter.flows(query)).flows.filter(({ number }) => number >= nextFlow).length;
     }
     let back = 0;
@@ -92,10 +96,5 @@ export class FlowDeletion {
 
   #isDeletable({ flow }: MeteredFlow): boolean {
     return this.#kept === undefined || matches(this.#kept, flow);
-  }
-
-  #whole(filter: string): string {
-    const parts = [this.#scope, filter, this.#kept].filter((part) => part !== undefined && part !== '');
-    return formatFilter(parts.map((part) => `(${part})`).join(' and '));
   }
 }

@@ -5,11 +5,11 @@ import { suite, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MemoryMeter } from '../../test/support/memory-meter.js';
 import { ClosedError, FilterError, ValueError } from '../errors.js';
-import { Conntrack } from '../library/index.js';
+import { Conntrack, formatFilter } from '../library/index.js';
 import { type FlowInit, MemoryTable } from '../testing/index.js';
 import { FlowMeter } from './flow-meter.js';
 import type { FlowsQuery, GroupsQuery, MeterOptions } from './index.js';
-import { openMeter } from './index.js';
+import { FlowDeletion, openMeter } from './index.js';
 
 const flow = (sport: number, bytes = 0): FlowInit => ({
   protocol: 'udp',
@@ -345,6 +345,21 @@ suite('questions to a meter', () => {
     for (const by of ['zone', 'mark', 'label', 'helper', 'family'] as const) await meter.groups({ by });
     await assert.rejects(meter.groups({ by: 'dst' }), /6 groupings/);
     assert.equal((await meter.groups({ by: 'src' })).count, 1);
+  });
+
+  test('a filter as an object may be longer than a text may be', async () => {
+    await using scene = await MemoryMeter.over([table(1, 2, 3)]);
+    const any = Array.from({ length: 400 }, (_, n) => ({ original: { sport: n + 2 } }));
+    const filter = { any };
+    assert.ok(formatFilter(filter).length > 4096);
+    assert.equal((await scene.meter.flows({ filter })).matched, 2);
+    assert.equal((await scene.meter.groups({ by: 'src', filter })).matched, 2);
+    const deletion = new FlowDeletion(scene.meter, new Map([['0', scene.conntracks[0]!]]), 'udp', undefined);
+    const plan = await deletion.plan({ filter });
+    assert.equal(plan.count, 2);
+    const result = await deletion.run(plan);
+    assert.equal(result.deleted, 2);
+    assert.equal(await deletion.cameBack(plan, result), 0);
   });
 
   test('a meter with a filter knows no other flows', async () => {

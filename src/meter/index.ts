@@ -1,6 +1,12 @@
 // conntrack/meter: the public API of the meter.
 
-export { type DeletionPlan, type DeletionResult, type DeletionTarget, FlowDeletion } from './flow-deletion.js';
+export {
+  type DeletionPlan,
+  type DeletionResult,
+  type DeletionTarget,
+  FlowDeletion,
+  type PlannedTarget,
+} from './flow-deletion.js';
 export type { FlowGroup, OtherGroups } from './flow-group.js';
 export { FlowMeter, type MeterOptions } from './flow-meter.js';
 export { TooManyGroupingsError } from './flow-store.js';
@@ -11,6 +17,6 @@ export type { KernelCounts, MeterSample, MeterStatus, NamespaceSample, TrackingS
 export type { BothWays, MeteredFlow } from './metered-flow.js';
 export type { Notice, NoticeCode } from './notices.js';
 export { type Namespaces, namespacesOf, openMeter } from './open-meter.js';
-export { divideFilter, type ScopedFilter } from './scope.js';
+export { divideFilter, joinFilters, type ScopedFilter } from './scope.js';
 export type { MeterSeries } from './series.js';
 export { type Usage, type UsageOptions, usage } from './usage.js';

@@ -3,7 +3,7 @@
 import { isConstant } from '../ctnetlink/filter/compile.js';
 import type { FlowFilter } from '../ctnetlink/filter/condition.js';
 import { formatFlowFilter } from '../ctnetlink/filter/format.js';
-import { type FilterInput, readFilter } from '../library/index.js';
+import { type Filter, type FilterInput, parseFilter, readFilter } from '../library/index.js';
 
 /** A filter in two parts, both of which must hold, in canonical text; absent: no such part. */
 export interface ScopedFilter {
@@ -23,6 +23,14 @@ export function divideFilter(input: FilterInput): ScopedFilter {
     ...(scope === undefined ? {} : { scope: formatFlowFilter(scope) }),
     ...(rest === undefined ? {} : { rest: formatFlowFilter(rest) }),
   };
+}
+
+/** All of several filters; `undefined` if there is none. An object: as a text, it might be longer than texts may be. */
+export function joinFilters(parts: readonly (FilterInput | undefined)[]): Filter | undefined {
+  const filters = parts
+    .filter((part) => part !== undefined && part !== '')
+    .map((part) => (typeof part === 'string' ? parseFilter(part) : part!));
+  return filters.length > 1 ? { all: filters } : filters[0];
 }
 
 function all(of: readonly FlowFilter[]): FlowFilter | undefined {

@@ -3,8 +3,9 @@
 
 import { compileFilter } from '../ctnetlink/filter/compile.js';
 import type { FlowFilter } from '../ctnetlink/filter/condition.js';
+import { formatFlowFilter } from '../ctnetlink/filter/format.js';
 import { createFlowView } from '../ctnetlink/view.js';
-import { type FilterInput, formatFilter, readFilter, TimeSlice } from '../library/index.js';
+import { type FilterInput, readFilter, TimeSlice } from '../library/index.js';
 import { sortFlows } from './flow-order.js';
 import type { FlowStore } from './flow-store.js';
 import { GroupSums } from './group-sums.js';
@@ -70,11 +71,12 @@ export class Selections {
 
   /** The flows that match, as of sample number `sample`. @throws ValueError, FilterError */
   async get(filter: FilterInput | undefined, sample: number): Promise<Selection> {
-    const text = filter === undefined ? '' : formatFilter(filter);
+    const wanted = readFilter(filter ?? {});
+    const text = filter === undefined ? '' : formatFlowFilter(wanted);
     const { now } = this.#store;
     const kept = this.#kept.get(text);
     if (kept && kept.sample === sample && now - kept.at < FRESH) return kept.selection;
-    const selection = this.#select(text);
+    const selection = this.#select(text, wanted);
     this.#kept.delete(text);
     this.#kept.set(text, { sample, at: now, selection });
     for (const oldest of this.#kept.keys()) {
@@ -95,10 +97,9 @@ export class Selections {
     return order;
   }
 
-  async #select(text: string): Promise<Selection> {
+  async #select(text: string, filter: FlowFilter): Promise<Selection> {
     const store = this.#store;
     const { columns } = store;
-    const filter = readFilter(text === '' ? {} : text);
     const wanted = compileFilter(filter, Date.now);
     const view = createFlowView();
     const whole = asksMore(filter);

@@ -1,14 +1,14 @@
 // What is on the screen, as command lines that show or delete the same.
 
-import { formatFilter, parseFilter } from '../library/index.js';
+import { formatFilter } from '../library/index.js';
+import { joinFilters } from '../meter/index.js';
 import type { TopOptions } from './top-options.js';
 import type { TopState } from './top-state.js';
 
 export function commandLines(state: TopState, { scope, netns }: Pick<TopOptions, 'scope' | 'netns'>): string[] {
   const group = state.by === undefined ? undefined : state.focus === 'groups' ? state.currentGroup : state.groupOfFlows;
-  const parts = [scope, state.filter, group?.filter].filter((part) => part !== undefined && part !== '');
-  // Put together as objects: a text would have an end.
-  const filter = parts.length === 0 ? undefined : formatFilter({ all: parts.map((part) => parseFilter(part!)) });
+  const joined = joinFilters([scope, state.filter, group?.filter]);
+  const filter = joined && formatFilter(joined);
   const where = netns === undefined ? '' : ` --netns ${quoted(netns)}`;
   const option = `${where}${filter === undefined ? '' : ` --filter ${quoted(filter)}`}`;
   const operand = `${where}${filter === undefined ? '' : ` ${quoted(filter)}`}`;

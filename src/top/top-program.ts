@@ -7,6 +7,7 @@ import {
   FlowDeletion,
   type FlowMeter,
   type GroupingName,
+  joinFilters,
   type MeteredFlow,
   offsetAround,
   openMeter,
@@ -26,6 +27,7 @@ import { PromptOverlay } from './prompt-overlay.js';
 import { Screen } from './screen.js';
 import { Terminal, type TerminalProgram } from './terminal.js';
 import type { TerminalStreams } from './terminal-streams.js';
+import { TEXT_LIMIT } from './text-box.js';
 import { TextOverlay } from './text-overlay.js';
 import { actionOf, helpLines, type TopAction } from './top-keys.js';
 import type { TopOptions } from './top-options.js';
@@ -73,8 +75,8 @@ class TopProgram implements TerminalProgram {
   constructor(conntracks: ReadonlyMap<string, Conntrack>, options: TopOptions, streams: TerminalStreams) {
     this.#conntracks = conntracks;
     this.#options = options;
-    const { color, mouse, tmux, by, sort, reverse, filter } = options;
-    this.#screen = new Screen(...streams.size(), { color });
+    const { color, ascii, mouse, tmux, by, sort, reverse, filter } = options;
+    this.#screen = new Screen(...streams.size(), { color, ascii });
     this.#terminal = new Terminal(streams, this, { mouse, tmux });
     this.#state = new TopState('average', false);
     this.#state.filter = filter ?? '';
@@ -403,10 +405,10 @@ class TopProgram implements TerminalProgram {
   #promptFilter(): void {
     this.#overlay = new PromptOverlay('/', this.#state.filter, this.#filters, {
       hint: 'such as: tcp and dst port 443 and not src 10.0.0.0/8   Tab completes',
-      check: (text) => (text.trim() === '' ? undefined : (tooLong(text) ?? problemOf(text))),
+      check: (text) => (text.trim() === '' ? undefined : problemOf(text)),
       complete: (text, cursor) => completeFilter(text, cursor),
       done: (text) => {
-        const filter = text.trim() === '' ? '' : formatFilter(text);
+        const filter = text.trim() === '' ? '' : readable(text);
         if (filter !== '') this.#filters = [...this.#filters.filter((one) => one !== filter), filter];
         this.#state.setFilter(filter);
         this.#ask();
@@ -485,7 +487,7 @@ class TopProgram implements TerminalProgram {
       d: ['destination', flow?.flow.original.dst],
       i: ['id', flow?.flow.id?.toString()],
       l: ['line', flow && flowLine(flow, true)],
-      f: ['filter', group?.filter ?? this.#state.flowFilter],
+      f: ['filter', group?.filter ?? (this.#state.flowFilter && formatFilter(this.#state.flowFilter))],
     };
     const items = Object.entries(texts).filter(([, [, text]]) => text !== undefined);
     if (items.length === 0) return;
@@ -544,7 +546,7 @@ class TopProgram implements TerminalProgram {
     if (group && group.filter === undefined)
       state.say('these flows have no filter: open the group, and delete them one by one', 'warning');
     if (group?.filter === undefined) return undefined;
-    return { filter: state.filter === '' ? group.filter : `(${state.filter}) and (${group.filter})` };
+    return { filter: joinFilters([state.filter, group.filter])! };
   }
 
   async #runDeletion(deletion: FlowDeletion, plan: Awaited<ReturnType<FlowDeletion['plan']>>): Promise<void> {
@@ -599,12 +601,10 @@ function drawStart(screen: Screen, { host, ascii }: TopOptions): void {
   screen.put(1, 2, ascii ? 'listing the table...' : 'listing the table…');
 }
 
-/** The longest filter: there must be room for that of a group beside it, in the text that the meter is asked with. */
-const LONGEST_FILTER = 3500;
-
-function tooLong({ length }: string): { message: string; at: number; length: number } | undefined {
-  if (length <= LONGEST_FILTER) return undefined;
-  return { message: `more than ${count(LONGEST_FILTER)} characters`, at: LONGEST_FILTER, length: length - LONGEST_FILTER };
+/** A filter in canonical text, unless that is too long to be read again. */
+function readable(text: string): string {
+  const canonical = formatFilter(text);
+  return canonical.length <= TEXT_LIMIT ? canonical : text;
 }
 
 /** Why a filter is refused; `undefined` if it is not. */

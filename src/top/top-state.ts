@@ -1,6 +1,16 @@
 // What somebody looks at in `conntrack top`, and how: filter, grouping, order, selection, tags. No input and no drawing.
 
-import type { FlowGroup, FlowSort, FlowsAnswer, GroupingName, GroupSort, GroupsAnswer, MeteredFlow } from '../meter/index.js';
+import type { Filter } from '../library/index.js';
+import {
+  type FlowGroup,
+  type FlowSort,
+  type FlowsAnswer,
+  type GroupingName,
+  type GroupSort,
+  type GroupsAnswer,
+  joinFilters,
+  type MeteredFlow,
+} from '../meter/index.js';
 import { ListView } from './list-view.js';
 
 /** What a list is sorted by. */
@@ -57,6 +67,7 @@ export class TopState {
   flows: FlowsAnswer | undefined;
   groups: GroupsAnswer | undefined;
   ended: Ended[] = [];
+  #joined: { readonly text: string; readonly group: string; readonly filter: Filter | undefined } | undefined;
 
   constructor(sort: FlowSort, reverse: boolean) {
     this.flowOrder = { sort, reverse };
@@ -64,10 +75,12 @@ export class TopState {
   }
 
   /** The filter of the list of flows: what was typed, within the group that is looked at. */
-  get flowFilter(): string | undefined {
-    const group = this.by === undefined ? undefined : this.groupOfFlows;
-    const parts = [this.filter, group?.filter ?? ''].filter((text) => text !== '');
-    return parts.length === 0 ? undefined : parts.map((text) => `(${text})`).join(' and ');
+  get flowFilter(): Filter | undefined {
+    const group = this.by === undefined ? '' : (this.groupOfFlows?.filter ?? '');
+    // Reading a long text takes time, and it is asked for again and again.
+    if (this.#joined?.text !== this.filter || this.#joined.group !== group)
+      this.#joined = { text: this.filter, group, filter: joinFilters([this.filter, group]) };
+    return this.#joined.filter;
   }
 
   /** The group whose flows are shown: the one that was opened, else the selected one. */
