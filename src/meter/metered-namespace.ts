@@ -5,7 +5,7 @@ import { FlowReader } from '../ctnetlink/flow.js';
 import { toFlowKey } from '../ctnetlink/new-flow.js';
 import { CPU_STATISTICS } from '../ctnetlink/statistics.js';
 import type { View } from '../ctnetlink/view.js';
-import { asksKernel, type EventWatch, isTracking, readIn, type Session, type Signal } from '../library/index.js';
+import { asksKernel, type EventWatch, enteringCommand, isTracking, readIn, type Session, type Signal } from '../library/index.js';
 import { BLIND, READ, SEEN } from './flow-columns.js';
 import type { FlowStore } from './flow-store.js';
 import { Forecast } from './forecast.js';
@@ -43,6 +43,7 @@ export class MeteredNamespace {
   #dropped = 0;
   #kernelCpus: Uint32Array[] = [];
   #tracking: boolean | undefined;
+  #enter = '';
   #lookedAt = Number.NEGATIVE_INFINITY;
   #closed = false;
   /** When the first list began, and what had been counted when the last one ended: bytes there and back, packets. */
@@ -166,6 +167,7 @@ export class MeteredNamespace {
       return text === undefined ? undefined : Number(text);
     };
     this.sysctls = { acct: sysctl('acct'), events: sysctl('events'), timestamp: sysctl('timestamp') };
+    this.#enter = enteringCommand(namespace);
     this.#tracking = await isTracking(this.#session.table);
   }
 
@@ -189,7 +191,7 @@ export class MeteredNamespace {
     this.#dropped = dropped;
     const { entries, maxEntries, lost, repaired } = this;
     const rest = { tracking: this.#tracking, flows, read, blank, blind, entries, maxEntries, dropped: since, lost, repaired };
-    const notices = noticesOf({ ...this.sysctls, ...rest, interval, pace });
+    const notices = noticesOf({ ...this.sysctls, ...rest, interval, pace, enter: this.#enter });
     return this.#store.tables.length > 1 ? notices.map((notice) => ({ ...notice, netns: this.name })) : notices;
   }
 

@@ -19,6 +19,7 @@ const FINE: Circumstances = {
   repaired: 0,
   pace: 2000,
   interval: 2000,
+  enter: '',
 };
 
 const CASES: readonly (readonly [NoticeCode | undefined, Partial<Circumstances>, text: RegExp, remedy?: string])[] = [
@@ -32,7 +33,14 @@ const CASES: readonly (readonly [NoticeCode | undefined, Partial<Circumstances>,
     'sysctl -w net.netfilter.nf_conntrack_acct=1  # new flows only',
   ],
   ['EVENTS_OFF', { events: 0 }, /off/, 'sysctl -w net.netfilter.nf_conntrack_events=1  # new flows only'],
-  ['EVENTS_NEW_ONLY', { events: 2 }, /without an event/],
+  ['EVENTS_NEW_ONLY', { events: 2 }, /may end without an event/],
+  [
+    'TIMESTAMP_OFF',
+    { timestamp: 0, enter: 'ip netns exec blue' },
+    /at least/,
+    'ip netns exec blue sysctl -w net.netfilter.nf_conntrack_timestamp=1  # new flows only',
+  ],
+  ['TABLE_FULL', { dropped: 4, enter: 'ip netns exec blue' }, /4 packets/, 'sysctl -w net.netfilter.nf_conntrack_max=2000'],
   ['TIMESTAMP_OFF', { timestamp: 0 }, /at least/, 'sysctl -w net.netfilter.nf_conntrack_timestamp=1  # new flows only'],
   ['EVENTS_LOST', { lost: 2, repaired: 5 }, /^2 times .* 5 entries/],
   ['TABLE_NEARLY_FULL', { entries: 800 }, /^80 %/, 'sysctl -w net.netfilter.nf_conntrack_max=2000'],

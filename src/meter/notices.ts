@@ -48,6 +48,8 @@ export interface Circumstances {
   /** Milliseconds: between sweeps, and as asked for. */
   readonly pace: number;
   readonly interval: number;
+  /** What begins a command line that runs something in the network namespace, as `ip netns exec blue`; empty in one's own. */
+  readonly enter: string;
 }
 
 const NEARLY_FULL = 0.8;
@@ -59,6 +61,8 @@ export function noticesOf(c: Circumstances): Notice[] {
   const notices: Notice[] = [];
   const add = (code: NoticeCode, text: string, remedy?: string) =>
     notices.push({ code, text, ...(remedy === undefined ? {} : { remedy }) });
+  const sysctl = (name: string, value: number, note: string) =>
+    `${c.enter === '' ? '' : `${c.enter} `}sysctl -w net.netfilter.nf_conntrack_${name}=${value}  # ${note}`;
   const fill = c.maxEntries ? c.entries / c.maxEntries : 0;
   if (c.dropped > 0) add('TABLE_FULL', `the table is full: ${c.dropped} packets or entries were dropped`, larger(c.maxEntries));
   else if (fill >= NEARLY_FULL)
@@ -80,7 +84,7 @@ export function noticesOf(c: Circumstances): Notice[] {
       sysctl('events', 1, 'new flows only'),
     );
   else if (c.events === 2)
-    add('EVENTS_NEW_ONLY', 'flows from before the meter began end without an event: their last bytes are not counted');
+    add('EVENTS_NEW_ONLY', 'flows from before the meter began may end without an event: then their last bytes are not counted');
   if (c.timestamp === 0)
     add('TIMESTAMP_OFF', 'the kernel keeps no times: ages are at least what they say', sysctl('timestamp', 1, 'new flows only'));
   if (c.lost > 0) add('EVENTS_LOST', `${c.lost} times events were lost, and ${c.repaired} entries put right by a list`);
@@ -104,10 +108,7 @@ export function accountingOf(notices: readonly Notice[], namespaces: number): 'o
   return off > 0 || notices.some(({ code }) => code === 'ACCOUNTING_PARTLY') ? 'partly' : 'on';
 }
 
-function sysctl(name: string, value: number, note: string): string {
-  return `sysctl -w net.netfilter.nf_conntrack_${name}=${value}  # ${note}`;
-}
-
+/** The limit is that of the whole machine, and set in its first network namespace. */
 function larger(maxEntries: number | undefined): string | undefined {
   return maxEntries === undefined ? undefined : `sysctl -w net.netfilter.nf_conntrack_max=${2 * maxEntries}`;
 }

@@ -2,7 +2,7 @@
 // The thread that runs JavaScript goes there, does one synchronous thing and comes back. Nothing else runs on it meanwhile, and it starts
 // no thread there, because that would stay.
 
-import { closeSync, constants, existsSync, fstatSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, constants, existsSync, fstatSync, openSync, readFileSync, statSync, writeSync } from 'node:fs';
 import { ClosedError, NamespaceError } from '../errors.js';
 import { safeText } from '../safe-text.js';
 import { Descriptor } from './descriptor.js';
@@ -100,6 +100,17 @@ export function readIn(namespace: NetworkNamespace | undefined, path: string): s
     if (error instanceof NamespaceError) throw error;
     return undefined;
   }
+}
+
+/** What begins a command line that runs something in a network namespace: `ip netns exec blue`; empty if that is this thread's own. */
+export function enteringCommand(namespace: NetworkNamespace | undefined): string {
+  if (namespace === undefined || namespace.inode === statSync(OWN).ino) return '';
+  const [path, isPid] = find(namespace.name);
+  if (isPid) return `nsenter -t ${namespace.name} -n`;
+  const isName = !namespace.name.includes('/');
+  const word = isName ? namespace.name : path;
+  const quoted = /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+  return isName ? `ip netns exec ${quoted}` : `nsenter --net=${quoted}`;
 }
 
 /** The way back. */
