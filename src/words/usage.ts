@@ -19,6 +19,11 @@ export const word: Word = async (line, context) => {
   const limit = numberOf(line, 'limit', 0, 1_000_000, true);
   const over = millisecondsOf(line, 'over');
   const failAbove = numberOf(line, 'fail-above', 0, 100);
+  const criticalAbove = numberOf(line, 'critical-above', 0, 100);
+  if (failAbove !== undefined && criticalAbove !== undefined && criticalAbove < failAbove)
+    throw new UsageError('--critical-above cannot be below --fail-above', {
+      hint: 'such as --fail-above 80 --critical-above 95',
+    });
   if (over === undefined && sort !== undefined && NEEDS_TIME.test(sort))
     throw new UsageError(`--sort ${sort} needs more than one list`, { hint: 'look on for some seconds: --over 5' });
   const filter = expressionOf(line.operands, context);
@@ -26,9 +31,10 @@ export const word: Word = async (line, context) => {
   const answer = await usage(conntracks, { by, filter, sort, limit, over, reverse: isGiven(line, 'reverse') });
   const fill = fillOf(answer);
   if (textOf(line, 'output') === 'json') out.text(`${safeJson({ by, filter, fill, ...answer })}\n`);
-  else out.text(usageText(answer, by, !isUtf8(host.env)));
-  if (failAbove !== undefined && fill === undefined)
-    err('conntrack: usage: the kernel does not say how many entries there may be');
-  if (!complete || (failAbove !== undefined && fill === undefined)) return 3;
-  return failAbove !== undefined && fill! * 100 > failAbove ? 1 : 0;
+  else out.text(usageText(answer, by, { failAbove, criticalAbove }, !isUtf8(host.env)));
+  const limited = failAbove !== undefined || criticalAbove !== undefined;
+  if (limited && fill === undefined) err('conntrack: usage: the kernel does not say how many entries there may be');
+  if (!complete || (limited && fill === undefined)) return 3;
+  const isAbove = (limit: number | undefined) => limit !== undefined && fill! * 100 > limit;
+  return isAbove(criticalAbove) ? 2 : isAbove(failAbove) ? 1 : 0;
 };

@@ -116,13 +116,15 @@ export function everyWord(): readonly WordRow[] {
       synopsis: '[EXPRESSION...] [OPTIONS]',
       help: 'Print who has how many flows, from one list: for scripts.',
       about: [
-        'Exit status: 0; 1 when the table is fuller than --fail-above; 2 for a wrong command line; 3 when nothing could be measured.',
+        'Exit status: 0; 1 when the table is fuller than --fail-above; 2 when it is fuller than --critical-above, and for a wrong command ' +
+          'line; 3 when nothing could be measured.',
       ],
       options: {
         ...GROUPS,
         limit: { value: 'NUMBER', help: 'Print so many groups; default 20.' },
         over: { value: 'SECONDS', help: 'Look on for so long, at least 0.5, and print rates.' },
         'fail-above': { value: 'PERCENT', help: 'Exit with 1 if more of the table is in use.' },
+        'critical-above': { value: 'PERCENT', help: 'Exit with 2 if more of the table is in use.' },
         netns: NETNS,
         output: { short: 'o', value: 'FORMAT', choices: ['text', 'json'], help: 'Print text or json.' },
       },
@@ -132,7 +134,7 @@ export function everyWord(): readonly WordRow[] {
         ['usage --by src/24 --limit 5', 'the networks with most flows'],
         ['usage unreplied --by src', 'who gets no answers: scans'],
         ['usage --over 5 --by service', 'which service has most bandwidth'],
-        ['usage --fail-above 90', 'for Nagios and its kin'],
+        ['usage --fail-above 80 --critical-above 95', 'for Nagios and its kin'],
       ],
     },
     {
