@@ -25,7 +25,15 @@ const SHORT_STATES: Readonly<Record<string, string>> = {
   SHUTDOWN_SENT: 'SHUT_S',
   SHUTDOWN_RECD: 'SHUT_R',
   SHUTDOWN_ACK_SENT: 'SHUT_A',
-  HEARTBEAT_SENT: 'HEARTB',
+  HEARTBEAT_SENT: 'HEAR_S',
+  HEARTBEAT_ACKED: 'HEAR_A',
+  REQUEST: 'REQU',
+  RESPOND: 'RESP',
+  PARTOPEN: 'PARTOP',
+  CLOSEREQ: 'CLOS_R',
+  CLOSING: 'CLOSNG',
+  TIMEWAIT: 'TIME_W',
+  INVALID: 'INVAL',
   ASSURED: 'ASSUR',
   REPLIED: 'REPL',
 };
@@ -251,7 +259,7 @@ export function translation({ original, reply }: Flow): string {
 }
 
 /** The state, or what the kernel knows instead; behind it `s`, `d`: translated, `o`: offloaded. */
-function stateText({ flow }: MeteredFlow, full: boolean): string {
+export function stateText({ flow }: MeteredFlow, full: boolean): string {
   const { state, status = [], original } = flow;
   const has = (bit: string) => (status as readonly string[]).includes(bit);
   const what =
@@ -263,8 +271,10 @@ function stateText({ flow }: MeteredFlow, full: boolean): string {
         : has('SEEN_REPLY')
           ? 'REPLIED'
           : 'NEW');
-  const word = full ? what : (SHORT_STATES[what] ?? what).slice(0, 6);
   const flags = `${has('SRC_NAT') ? 's' : ''}${has('DST_NAT') ? 'd' : ''}${has('OFFLOAD') || has('HW_OFFLOAD') ? 'o' : ''}`;
+  const room = full ? (flags === '' ? 14 : Math.min(11, 13 - flags.length)) : 6 - Math.max(0, flags.length - 2);
+  const short = SHORT_STATES[what] ?? what.replace(/^type /, 't ');
+  const word = what.length <= room ? what : short.slice(0, room);
   if (flags === '') return word;
-  return full ? `${word.padEnd(11)} ${flags}` : `${word.padEnd(6 - Math.max(0, flags.length - 2))}${flags.padStart(2)}`;
+  return full ? `${word.padEnd(room)} ${flags}` : `${word.padEnd(room)}${flags.padStart(2)}`;
 }

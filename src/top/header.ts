@@ -26,6 +26,11 @@ const WIDE = 120;
 const LABEL = 5;
 const NEARLY_FULL = 0.8;
 const FULL = 0.95;
+/** Samples are late from so many times the planned pace on, and something is wrong from so many. */
+const LATE = 1.25;
+const VERY_LATE = 3;
+/** What the meter calls an only namespace. */
+const OWN = 'own';
 
 /** Draws so many lines of it. */
 export function drawHeader(screen: Screen, lines: number, facts: HeaderFacts, context: CellContext): void {
@@ -59,13 +64,13 @@ function drawTitle(
 ): void {
   const wide = screen.columns >= WIDE;
   const dot = ascii ? '*' : '●';
-  const several = sample.namespaces.length > 1 ? ` · ${sample.namespaces.length} namespaces` : '';
+  const where = namespacesText(sample, wide);
   const state = paused === undefined ? `${dot} live` : `PAUSED ${age(paused)}`;
   const sweep = Math.max(...sample.namespaces.map(({ sweepTime }) => sweepTime));
   const parts = [
     state,
-    `every ${(interval / 1000).toFixed(1)} s${wide ? ` (list ${sweep.toFixed(2)} s)` : ''}`,
-    `${Math.round(100 * sample.cost)} % of a core`,
+    `${paceText(sample, interval, now)}${wide ? ` (list ${sweep.toFixed(2)} s)` : ''}`,
+    `${percent(sample.cost, 1)} of a core`,
     ...(wide ? [lossText(sample)] : []),
     clock(now),
   ];
@@ -73,12 +78,29 @@ function drawTitle(
   bothSides(
     screen,
     y,
-    separated(`conntrack top · ${host}${several}`, ascii),
+    separated(`conntrack top · ${host}${where}`, ascii),
     right,
     BOLD,
     paused === undefined ? 0 : BOLD | COLORS.yellow,
   );
   if (paused === undefined) screen.restyle(screen.columns - textWidth(right) - 1, y, 1, COLORS.green);
+}
+
+/** Which tables these are, if not that of one's own namespace alone. */
+function namespacesText({ namespaces }: MeterSample, wide: boolean): string {
+  const [first] = namespaces;
+  if (namespaces.length > 1) return ` · ${namespaces.length} ${wide ? 'namespaces' : 'netns'}`;
+  return first === undefined || first.name === OWN ? '' : ` · netns ${first.name}`;
+}
+
+/** How often there are samples: as planned, unless they are late. */
+export function paceText({ at, seconds, namespaces }: MeterSample, interval: number, now: Date): string {
+  const planned = interval / 1000;
+  const since = (now.getTime() - at) / 1000;
+  if (since > VERY_LATE * planned) return `last list ${age(since)} ago`;
+  // Namespaces take turns: each of them as often as that.
+  const measured = seconds * namespaces.length;
+  return `every ${(measured > LATE * planned ? measured : planned).toFixed(1)} s`;
 }
 
 function lossText({ namespaces }: MeterSample): string {

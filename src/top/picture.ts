@@ -10,7 +10,7 @@ import type { Screen } from './screen.js';
 import { BOLD, COLORS, DIM, REVERSE, type Style, UNDERLINE } from './style.js';
 import { type CellContext, inCell, type PlacedColumn, placeColumns, type TableColumn } from './table-layout.js';
 import { LEAST_COLUMNS, LEAST_ROWS, layOut, type Part, type TopLayout } from './top-layout.js';
-import type { Ended, TopMessage, TopState } from './top-state.js';
+import type { Ended, Order, TopMessage, TopState } from './top-state.js';
 import { age, count } from './units.js';
 import { textWidth } from './width.js';
 
@@ -85,17 +85,11 @@ export function drawSeparator(screen: Screen, y: number, left: string, right: st
 function drawGroups(screen: Screen, { y, rows }: Part, state: TopState, context: CellContext): void {
   const { groups, by = '', groupOrder } = state;
   const focused = state.focus === 'groups';
-  const filter = state.filter === '' ? '' : ` · filter: ${state.filter}`;
-  drawSeparator(
-    screen,
-    y,
-    `by ${by}${filter}`,
-    groups ? `${count(groups.count)} ${groups.count === 1 ? 'group' : 'groups'}` : '',
-    focused,
-    context.ascii,
-  );
   const title = by.startsWith('src') ? 'source' : by.startsWith('dst') ? 'destination' : by;
   const placed = placeColumns(groupColumns(title), MARGIN, screen.columns - 1, context, [], focused ? state.hiddenColumns : 0);
+  const left = [`by ${by}`, ...hiddenOrder(placed, groupOrder), ...(state.filter === '' ? [] : [`filter: ${state.filter}`])];
+  const right = groups ? `${count(groups.count)} ${groups.count === 1 ? 'group' : 'groups'}` : '';
+  drawSeparator(screen, y, left.join(' · '), right, focused, context.ascii);
   drawTitles(screen, y + 1, placed, groupOrder.sort, groupOrder.reverse, context);
   state.groupList.resize(rows);
   if (!groups) {
@@ -118,8 +112,10 @@ function drawFlows(screen: Screen, { y, rows }: Part, state: TopState, { scope }
   const focused = state.focus === 'flows';
   const of = state.by === undefined ? undefined : state.groupOfFlows;
   const filter = [state.filter, of ? (of.filter ?? of.key) : ''].filter((text) => text !== '').join(' and ');
+  const placed = placeColumns(FLOW_COLUMNS, MARGIN, screen.columns - 1, context, flows?.flows, focused ? state.hiddenColumns : 0);
   const left = [
     'flows',
+    ...hiddenOrder(placed, flowOrder),
     ...(scope === undefined ? [] : [`scope: ${scope}`]),
     ...(filter === '' ? [] : [`filter: ${filter}`]),
     ...(state.heldOrder === undefined ? [] : ['order held']),
@@ -127,7 +123,6 @@ function drawFlows(screen: Screen, { y, rows }: Part, state: TopState, { scope }
   ].join(' · ');
   const right = flows ? `${count(flows.matched)} of ${count(flows.total)}` : '';
   drawSeparator(screen, y, left, right, focused, context.ascii);
-  const placed = placeColumns(FLOW_COLUMNS, MARGIN, screen.columns - 1, context, flows?.flows, focused ? state.hiddenColumns : 0);
   drawTitles(screen, y + 1, placed, flowOrder.sort, flowOrder.reverse, context);
   state.flowList.resize(rows);
   if (!flows) {
@@ -194,6 +189,12 @@ function drawTitles<R>(
     const text = inCell(title + arrow, width, column.right ?? false, context.ascii);
     screen.put(x, y, text, sorted ? BOLD | UNDERLINE | COLORS.cyan : UNDERLINE, x + width);
   }
+}
+
+/** The order in words, if no title shows it. */
+function hiddenOrder(placed: readonly PlacedColumn<never>[], { sort, reverse }: Order<string>): string[] {
+  if (placed.some(({ column }) => column.sort !== undefined && isSortedBy(column.sort, sort))) return [];
+  return [`sort: ${sort}${reverse ? ' reversed' : ''}`];
 }
 
 /** `average` is of both directions: the larger part of it is mostly what comes back. */

@@ -3,6 +3,7 @@
 // disagree on the cursor is set anew. It expects a terminal that does not wrap lines (CSI ? 7 l).
 
 import { escapeOf, isUnsafe } from '../safe-text.js';
+import { asciiText } from './ascii-text.js';
 import { Pen } from './pen.js';
 import { type Style, withoutColor } from './style.js';
 import { codePointWidth, isCertain } from './width.js';
@@ -20,6 +21,7 @@ export class Screen {
   columns = 0;
   rows = 0;
   readonly #color: boolean;
+  readonly #ascii: boolean;
   /** The picture that is being drawn, and the one that the terminal shows. */
   #text: string[] = [];
   #style = new Uint16Array();
@@ -32,8 +34,10 @@ export class Screen {
   #repaint = true;
   readonly #pen = new Pen();
 
-  constructor(columns: number, rows: number, { color = true }: { readonly color?: boolean } = {}) {
+  /** `ascii`: whatever is drawn, the terminal gets no other characters. */
+  constructor(columns: number, rows: number, { color = true, ascii = false } = {}) {
     this.#color = color;
+    this.#ascii = ascii;
     this.resize(columns, rows);
   }
 
@@ -75,7 +79,8 @@ export class Screen {
    * Draws text from a cell on; what lies outside the screen or at `end` and beyond is left out, and the half of a wide character is a
    * blank. @returns the column after the text, also if that is outside.
    */
-  put(x: number, y: number, text: string, style: Style = 0, end = this.columns): number {
+  put(x: number, y: number, drawn: string, style: Style = 0, end = this.columns): number {
+    const text = this.#ascii ? asciiText(drawn) : drawn;
     const limit = y >= 0 && y < this.rows ? Math.min(end, this.columns) : 0;
     const look = this.#color ? style : withoutColor(style);
     const row = y * this.columns;

@@ -1,6 +1,7 @@
 // Which columns of a table fit into a width, and where. Columns come by priority; what is left over goes to those that can use it.
 
 import { safeText } from '../safe-text.js';
+import { asciiText } from './ascii-text.js';
 import type { Style } from './style.js';
 import { textWidth } from './width.js';
 
@@ -101,7 +102,7 @@ export function placeColumns<R>(
 
 /** A text in a cell of a width: padded, or cut at its end. */
 export function inCell(text: string, width: number, right: boolean, ascii: boolean): string {
-  const safe = safeText(text);
+  const safe = safeText(ascii ? asciiText(text) : text);
   const own = textWidth(safe);
   if (own > width) return cutEnd(safe, width, ascii);
   const blanks = ' '.repeat(width - own);
@@ -119,7 +120,7 @@ export function cutEnd(text: string, width: number, ascii: boolean): string {
     made += character;
     used += size;
   }
-  return `${made}${ellipsis(ascii)}`.padEnd(width);
+  return `${made}${ellipsis(ascii)}${' '.repeat(Math.max(0, width - used - 1))}`;
 }
 
 /** What stands for what was left out. One cell. */

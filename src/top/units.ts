@@ -44,8 +44,8 @@ export function age(seconds: Measured): string {
 }
 
 /**
- * `50 %`, or `16.6 %` with a decimal. Neither 0 % unless there is nothing, nor 100 % unless that is all. At most 5 columns, 6 with a
- * decimal.
+ * `50 %`, or `16.6 %` with a decimal; `<1 %`, or `<0.1 %`, if it is less. Neither 0 % unless there is nothing, nor 100 % unless that is
+ * all. At most 5 columns, 6 with a decimal.
  */
 export function percent(part: Measured, whole: number, decimals: 0 | 1 = 0): string {
   if (!isKnown(part)) return unknown(part);
@@ -53,7 +53,8 @@ export function percent(part: Measured, whole: number, decimals: 0 | 1 = 0): str
   if (!(whole > 0)) return NEVER;
   if (part >= whole) return `${Math.min(Math.round((part / whole) * 100), 999)} %`;
   const unit = decimals === 0 ? 1 : 0.1;
-  return `${clamp((part / whole) * 100, unit, 100 - unit).toFixed(decimals)} %`;
+  const value = (part / whole) * 100;
+  return value < unit ? `<${unit} %` : `${Math.min(value, 100 - unit).toFixed(decimals)} %`;
 }
 
 const LEVELS = { unicode: [...'▁▂▃▄▅▆▇█'], ascii: [...'.:-=+*#%'] } as const;

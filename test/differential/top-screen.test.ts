@@ -203,7 +203,7 @@ suite('without a terminal', () => {
   test('top prints a sample with rates; as ndjson it is what the schema says', async () => {
     await using namespace = await filled('once');
     const text = (await namespace.run([UNDER_TEST, 'top', '--every', '0.5', '--limit', '3'])).stdout.toString().split('\n');
-    assert.match(text[0]!, /^\d{4}-.* {2}148 of [\d,]+ \(1 %\) entries {2}new 0\/s {2}ended 0\/s /);
+    assert.match(text[0]!, /^\d{4}-.* {2}148 of [\d,]+ \(<1 %\) entries {2}new 0\/s {2}ended 0\/s /);
     assert.match(text[1]!, /^PROTO SOURCE +DESTINATION /);
     assert.equal(text.length, 7);
     for (const words of [[], ['--by', 'src']]) {
@@ -228,7 +228,7 @@ suite('without a terminal', () => {
   test('usage says who has how much, and how full the table is', async () => {
     await using namespace = await filled('usage');
     const text = (await namespace.run([UNDER_TEST, 'usage', '--limit', '1'])).stdout.toString().split('\n');
-    assert.match(text[0]!, /^148 of [\d,]+ entries in use \(1 %\)$/);
+    assert.match(text[0]!, /^148 of [\d,]+ entries in use \(<1 %\)$/);
     assert.match(text[2]!, /^10\.1\.9\.9 +130 +87\.8 % +100 % /);
     assert.match(text[3]!, /^\(3 more\) +18 /);
     const json = await namespace.run([UNDER_TEST, 'usage', 'tcp', '--by', 'state', '-o', 'json']);
@@ -244,6 +244,9 @@ suite('without a terminal', () => {
     const status = async (...words: string[]) => (await namespace.run([UNDER_TEST, 'usage', ...words])).status;
     assert.equal(await status('--fail-above', '50'), 0);
     assert.equal(await status('--fail-above', '0'), 1);
+    assert.equal(await status('--fail-above', '0', '--critical-above', '50'), 1);
+    assert.equal(await status('--fail-above', '0', '--critical-above', '0'), 2);
+    assert.equal(await status('--critical-above', '0', '-o', 'json'), 2);
     assert.equal(await status('--by', 'nonsense'), 2);
     assert.equal(await status('--netns', '/nowhere'), 3);
     assert.equal(await status('--over', '0.5'), 0);
