@@ -1,0 +1,153 @@
+// Finds a package with SQLite: that of Node.js, that of Bun, or one that was installed beside this.
+
+import { createRequire } from 'node:module';
+import { PlatformError } from '../../errors.js';
+import type { SqliteDriver, SqliteFile, SqliteRow, SqliteStatement, SqliteValue } from './sqlite.js';
+
+/** A class of the kind that better-sqlite3 made common. */
+type DatabaseClass = new (path: string, options?: Readonly<Record<string, unknown>>) => Database;
+
+interface Database {
+  exec(sql: string): unknown;
+  prepare(sql: string): Statement;
+  close(): void;
+}
+
+interface Statement {
+  run(...values: readonly SqliteValue[]): unknown;
+  all(...values: readonly SqliteValue[]): readonly SqliteRow[];
+  iterate(...values: readonly SqliteValue[]): Iterable<SqliteRow>;
+  /** node:sqlite; the others have `safeIntegers`. */
+  setReadBigInts?(wide: boolean): void;
+  safeIntegers?(wide: boolean): unknown;
+}
+
+/** What differs between the packages. */
+interface Flavour {
+  readonly name: string;
+  readonly load: () => DatabaseClass;
+  readonly readOnly: Readonly<Record<string, unknown>>;
+  /** Integers are asked for when the file is opened. */
+  readonly wideByFile?: true;
+  /** Blobs come as an ArrayBuffer. */
+  readonly buffers?: true;
+}
+
+const FLAVOURS: readonly Flavour[] = [
+  { name: 'node:sqlite', load: loadNodeSqlite, readOnly: { readOnly: true } },
+  { name: 'bun:sqlite', load: () => load<BunSqlite>('bun:sqlite').Database, readOnly: { readonly: true }, wideByFile: true },
+  { name: 'better-sqlite3', load: () => load('better-sqlite3'), readOnly: { readonly: true } },
+  { name: 'libsql', load: () => load('libsql'), readOnly: { readonly: true }, buffers: true },
+];
+
+interface BunSqlite {
+  readonly Database: DatabaseClass;
+}
+interface NodeSqlite {
+  readonly DatabaseSync: DatabaseClass;
+}
+
+/** Milliseconds to wait for another process's lock. */
+const BUSY_TIMEOUT = 5000;
+
+let found: SqliteDriver | undefined;
+
+/** The first package that is there. @throws PlatformError when none is */
+export function loadDriver(): SqliteDriver {
+  found ??= loadDrivers(1)[0];
+  if (found) return found;
+  throw new PlatformError('this Node.js has no SQLite, which records are kept in', {
+    hint: 'use Node.js 22.13 or later, or npm install libsql',
+  });
+}
+
+/** The packages that are there, at most so many. */
+export function loadDrivers(most = FLAVOURS.length): SqliteDriver[] {
+  const drivers: SqliteDriver[] = [];
+  for (const flavour of FLAVOURS) {
+    if (drivers.length === most) break;
+    try {
+      drivers.push(toDriver(flavour, flavour.load()));
+    } catch (error) {
+      if (!isMissing(error)) throw error;
+    }
+  }
+  return drivers;
+}
+
+function isMissing(error: unknown): boolean {
+  const { code, message } = error as { readonly code?: unknown; readonly message?: unknown };
+  return (
+    ['MODULE_NOT_FOUND', 'ERR_UNKNOWN_BUILTIN_MODULE'].includes(String(code)) ||
+    /cannot find (module|package)/i.test(String(message))
+  );
+}
+
+function toDriver({ name, readOnly: readOnlyOptions, wideByFile, buffers }: Flavour, Database: DatabaseClass): SqliteDriver {
+  return {
+    name,
+    open: (path, { readOnly = false } = {}) => {
+      const options = { ...(readOnly ? readOnlyOptions : {}), ...(wideByFile ? { safeIntegers: true } : {}) };
+      const file = new Database(path, options);
+      file.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT}`);
+      // Not every package keeps what its option promises.
+      if (readOnly) file.exec('PRAGMA query_only = ON');
+      return toFile(file, { narrow: wideByFile === true, buffers: buffers === true });
+    },
+  };
+}
+
+function toFile(file: Database, { narrow, buffers }: { readonly narrow: boolean; readonly buffers: boolean }): SqliteFile {
+  return {
+    exec: (sql) => void file.exec(sql),
+    close: () => file.close(),
+    prepare: (sql, { wide = false } = {}) => {
+      const statement = file.prepare(sql);
+      if (wide) (statement.setReadBigInts ?? statement.safeIntegers)?.call(statement, true);
+      const convert = (narrow && !wide) || buffers ? (row: SqliteRow) => converted(row, narrow && !wide) : undefined;
+      return toStatement(statement, convert);
+    },
+  };
+}
+
+function toStatement(statement: Statement, convert: ((row: SqliteRow) => SqliteRow) | undefined): SqliteStatement {
+  return {
+    run: (...values) => void statement.run(...values),
+    all: (...values) => (convert ? statement.all(...values).map(convert) : statement.all(...values)),
+    iterate: (...values) => (convert ? convertEach(statement.iterate(...values), convert) : statement.iterate(...values)),
+  };
+}
+
+function* convertEach(rows: Iterable<SqliteRow>, convert: (row: SqliteRow) => SqliteRow): Generator<SqliteRow> {
+  for (const row of rows) yield convert(row);
+}
+
+function converted(row: SqliteRow, narrow: boolean): SqliteRow {
+  const result: Record<string, SqliteValue> = {};
+  for (const [name, value] of Object.entries(row))
+    result[name] =
+      (value as unknown) instanceof ArrayBuffer
+        ? new Uint8Array(value as unknown as ArrayBuffer)
+        : narrow && typeof value === 'bigint'
+          ? Number(value)
+          : value;
+  return result;
+}
+
+/** Node.js warns that its SQLite is young. What is used of it here has not changed since; users can do nothing about it. */
+function loadNodeSqlite(): DatabaseClass {
+  const { emitWarning } = process;
+  process.emitWarning = (warning, ...more) => {
+    if (!String(warning).includes('SQLite')) (emitWarning as (...all: unknown[]) => void).call(process, warning, ...more);
+  };
+  try {
+    return load<NodeSqlite>('node:sqlite').DatabaseSync;
+  } finally {
+    process.emitWarning = emitWarning;
+  }
+}
+
+/** In a bundle `node:module` is a substitute, which returns the `require` there. */
+function load<T = DatabaseClass>(name: string): T {
+  return createRequire(import.meta.url)(name) as T;
+}

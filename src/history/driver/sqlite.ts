@@ -1,0 +1,29 @@
+// The part of SQLite that records need, whichever of its packages is there.
+
+/** A value of a column. Integers are numbers where they are safe, and bigints in rows that were asked for so. */
+export type SqliteValue = number | bigint | string | Uint8Array | null;
+/** A row, by column. */
+export type SqliteRow = Readonly<Record<string, SqliteValue>>;
+
+/** A statement. */
+export interface SqliteStatement {
+  run(...values: readonly SqliteValue[]): void;
+  all(...values: readonly SqliteValue[]): readonly SqliteRow[];
+  iterate(...values: readonly SqliteValue[]): Iterable<SqliteRow>;
+}
+
+/** An open file. */
+export interface SqliteFile {
+  /** Statements without values. */
+  exec(sql: string): void;
+  /** `wide`: integers of its rows are bigints, for columns that may exceed 2^53. */
+  prepare(sql: string, options?: { readonly wide?: boolean }): SqliteStatement;
+  close(): void;
+}
+
+/** One of the packages. */
+export interface SqliteDriver {
+  readonly name: string;
+  /** `readOnly`: the file must be there, and no statement changes it. */
+  open(path: string, options?: { readonly readOnly?: boolean }): SqliteFile;
+}

@@ -1,0 +1,30 @@
+// The files of a record: which segments a directory has, and in which order they were written.
+
+import { readdirSync } from 'node:fs';
+
+/** A segment. */
+export interface SegmentFile {
+  /** Of its file, without the directory. */
+  readonly name: string;
+  readonly path: string;
+  /** Segments are numbered from 1; the clock may have been set back between two of them. */
+  readonly number: number;
+}
+
+const NAME = /^\d{8}T\d{6}Z-(\d{6,9})\.db$/;
+
+/** Name of the segment that begins at a time, in microseconds since the epoch. */
+export function segmentName(at: number, number: number): string {
+  const time = new Date(Math.floor(at / 1000)).toISOString().replace(/[-:]|\.\d+/g, '');
+  return `${time}-${String(number).padStart(6, '0')}.db`;
+}
+
+/** The segments of a directory by number: what they hold follows each other. @throws the system's error when it cannot be read */
+export function segmentFiles(directory: string): SegmentFile[] {
+  const found: SegmentFile[] = [];
+  for (const name of readdirSync(directory)) {
+    const number = NAME.exec(name)?.[1];
+    if (number !== undefined) found.push({ name, path: `${directory}/${name}`, number: Number(number) });
+  }
+  return found.sort((a, b) => a.number - b.number);
+}

@@ -1,0 +1,72 @@
+// What a segment says of itself: the table `meta`.
+
+import { ConntrackError } from '../errors.js';
+import type { SqliteFile } from './driver/sqlite.js';
+import { isSqliteError } from './driver/sqlite-errors.js';
+import { APPLICATION_ID, SCHEMA_VERSION } from './record-schema.js';
+
+/** Times are microseconds since the epoch. */
+export interface SegmentMeta {
+  /** A UUID that was made with the directory. */
+  readonly recorder: string;
+  readonly number: number;
+  readonly host: string;
+  /** The running system, anew at each start of the machine. */
+  readonly boot: string;
+  readonly version: string;
+  readonly kernel: string;
+  /** Sequence number of the first record that it has or will have. */
+  readonly firstSeq: number;
+  readonly opened: number;
+  /** Everything up to then is in the record, but for gaps. */
+  readonly alive: number;
+  /** When the first list of the recorder was complete. */
+  readonly ready?: number | undefined;
+  /** No more records come. */
+  readonly closed?: number | undefined;
+  /** It has its indexes. */
+  readonly sealed?: number | undefined;
+  /** Of a closed segment: records, and bounds of their beginnings and ends. */
+  readonly rows?: number | undefined;
+  readonly minStart?: number | undefined;
+  readonly maxEnd?: number | undefined;
+  readonly noDestination?: number | undefined;
+  /** Records of flows that did not match were left out. */
+  readonly filter?: string | undefined;
+}
+
+/** Why a record cannot be read or written. */
+export type HistoryCode = 'NOT_A_HISTORY' | 'NEWER_SCHEMA' | 'DAMAGED' | 'LOCKED';
+
+/** A record that cannot be read, or not be written. */
+export class HistoryError extends ConntrackError {
+  readonly code: HistoryCode;
+
+  constructor(code: HistoryCode, message: string, options?: { readonly hint?: string; readonly cause?: unknown }) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** @throws HistoryError if that is not a segment, or cannot be read */
+export function readMeta(file: SqliteFile, name: string): SegmentMeta {
+  const number = (pragma: string) => Number(Object.values(file.prepare(`PRAGMA ${pragma}`).all()[0] ?? {})[0]);
+  try {
+    if (number('application_id') !== APPLICATION_ID)
+      throw new HistoryError('NOT_A_HISTORY', `${name} is not a segment of a record`);
+    if (number('user_version') > SCHEMA_VERSION)
+      throw new HistoryError('NEWER_SCHEMA', `${name} was written by a newer version`, { hint: 'upgrade this program' });
+    const rows = file.prepare('SELECT name, value FROM meta').all();
+    return Object.fromEntries(rows.map(({ name, value }) => [name, value ?? undefined])) as unknown as SegmentMeta;
+  } catch (error) {
+    if (isSqliteError(error, 'SQLITE_CORRUPT', 'SQLITE_NOTADB', 'SQLITE_IOERR'))
+      throw new HistoryError('DAMAGED', `${name} is damaged: ${(error as Error).message}`, { cause: error });
+    throw error;
+  }
+}
+
+/** Keeps values of `meta`, within the caller's transaction. */
+export function writeMeta(file: SqliteFile, values: Partial<SegmentMeta>): void {
+  const statement = file.prepare('INSERT OR REPLACE INTO meta VALUES (?, ?)');
+  for (const [name, value] of Object.entries(values)) statement.run(name, value ?? null);
+}
