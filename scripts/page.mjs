@@ -20,7 +20,7 @@ export async function pageAssets(root) {
     });
     return Buffer.from(outputFiles[0].contents);
   };
-  const [script, style] = [await bundle('page.ts'), await bundle('page.css')];
+  const [script, style] = [await bundle('page.tsx'), await bundle('page.css')];
   const [scriptName, styleName] = [`page-${hash(script)}.js`, `page-${hash(style)}.css`];
   const html = readFileSync(`${folder}/index.html`, 'utf8').replace('PAGE_JS', scriptName).replace('PAGE_CSS', styleName);
   return {

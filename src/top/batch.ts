@@ -3,11 +3,11 @@
 import type { Conntrack } from '../library/index.js';
 import { type FlowMeter, type FlowSort, type GroupSort, openMeter } from '../meter/index.js';
 import { safeJson } from '../safe-text.js';
+import { count, percent, rate } from '../units.js';
 import { FLOW_COLUMNS } from './flow-cells.js';
 import { groupColumns } from './group-cells.js';
 import { printTable } from './printed-table.js';
 import type { TopOptions } from './top-options.js';
-import { count, percent, rate } from './units.js';
 
 /** What is printed, and where. */
 export interface BatchOptions {

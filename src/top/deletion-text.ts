@@ -1,7 +1,7 @@
 // The result of a deletion in a sentence.
 
 import type { DeletionResult } from '../meter/index.js';
-import { count } from './units.js';
+import { count } from '../units.js';
 
 export function deletionText({ deleted, alreadyGone, failed }: DeletionResult, cameBack?: number): string {
   const parts = [

@@ -2,9 +2,9 @@
 
 import type { Flow } from '../ctnetlink/flow.js';
 import type { BothWays, FlowSort, MeteredFlow } from '../meter/index.js';
+import { age, bytes, type Measured, rate, shortCount } from '../units.js';
 import { COLORS } from './style.js';
 import { type CellContext, cutEnd, ellipsis, type TableColumn, WIDE } from './table-layout.js';
-import { age, bytes, type Measured, rate, shortCount } from './units.js';
 
 export interface FlowColumn extends TableColumn<MeteredFlow> {
   readonly sort?: FlowSort;

@@ -2,11 +2,11 @@
 
 import type { Flow } from '../ctnetlink/flow.js';
 import type { MeteredFlow } from '../meter/index.js';
+import { age, bytes, count, rate } from '../units.js';
 import { arrow, endpoint } from './flow-cells.js';
 import type { Screen } from './screen.js';
 import { COLORS, DIM } from './style.js';
 import type { CellContext } from './table-layout.js';
-import { age, bytes, count, rate } from './units.js';
 
 const WHOLE = Number.MAX_SAFE_INTEGER;
 

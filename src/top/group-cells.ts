@@ -1,10 +1,10 @@
 // The columns of a table of groups, a row each.
 
 import type { BothWays, FlowGroup, GroupSort } from '../meter/index.js';
+import { bytes, count, type Measured, percent, rate, shortCount, sparkline } from '../units.js';
 import { rateTitle } from './flow-cells.js';
 import { COLORS } from './style.js';
 import { type CellContext, cutEnd, ellipsis, type TableColumn } from './table-layout.js';
-import { bytes, count, type Measured, percent, rate, shortCount, sparkline } from './units.js';
 
 /** A group, and the flows of which it is a part. */
 export interface GroupRow {

@@ -1,11 +1,11 @@
 // The lines at the top: what this is and what it costs, how full the table is, how many flows come and go, how much passes.
 
 import type { MeterSample, MeterSeries, NamespaceSample } from '../meter/index.js';
+import { age, count, gauge, percent, rate, shortCount, sparkline } from '../units.js';
 import { arrow } from './flow-cells.js';
 import type { Screen } from './screen.js';
 import { BOLD, COLORS, DIM, type Style } from './style.js';
 import type { CellContext } from './table-layout.js';
-import { age, count, gauge, percent, rate, shortCount, sparkline } from './units.js';
 import { textWidth } from './width.js';
 
 /** What the header tells. */

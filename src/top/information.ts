@@ -1,8 +1,8 @@
 // What `i` shows: what the meter can and cannot say, with the commands that change that, its cost, and what the kernel counts.
 
 import type { NamespaceSample } from '../meter/index.js';
+import { count } from '../units.js';
 import type { PictureFacts } from './picture.js';
-import { count } from './units.js';
 
 export function informationLines({ sample, status, interval, ascii }: PictureFacts): string[] {
   const { counted } = sample;

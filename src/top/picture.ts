@@ -2,6 +2,7 @@
 // changes nothing but the height of the lists.
 
 import type { FlowGroup, MeteredFlow, MeterStatus, Notice } from '../meter/index.js';
+import { age, count } from '../units.js';
 import { endpoint, FLOW_COLUMNS, overItsLife, protocolOf, translation } from './flow-cells.js';
 import { drawFlowDetails } from './flow-details.js';
 import { groupColumns } from './group-cells.js';
@@ -11,7 +12,6 @@ import { BOLD, COLORS, DIM, REVERSE, type Style, UNDERLINE } from './style.js';
 import { type CellContext, inCell, type PlacedColumn, placeColumns, type TableColumn } from './table-layout.js';
 import { LEAST_COLUMNS, LEAST_ROWS, layOut, type Part, type TopLayout } from './top-layout.js';
 import type { Ended, Order, TopMessage, TopState } from './top-state.js';
-import { age, count } from './units.js';
 import { textWidth } from './width.js';
 
 /** What the picture is made of, besides the state. */

@@ -12,6 +12,7 @@ import {
   offsetAround,
   openMeter,
 } from '../meter/index.js';
+import { count } from '../units.js';
 import { commandLines } from './command-lines.js';
 import { DeleteDialog } from './delete-dialog.js';
 import { deletionText } from './deletion-text.js';
@@ -32,7 +33,6 @@ import { TextOverlay } from './text-overlay.js';
 import { actionOf, helpLines, type TopAction } from './top-keys.js';
 import type { TopOptions } from './top-options.js';
 import { TopState } from './top-state.js';
-import { count } from './units.js';
 
 /** Seconds of the little picture in the header. */
 const SERIES = 120;

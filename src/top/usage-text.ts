@@ -2,9 +2,9 @@
 
 import type { Usage } from '../meter/index.js';
 import { safeText } from '../safe-text.js';
+import { count, percent } from '../units.js';
 import { groupColumns } from './group-cells.js';
 import { printTable } from './printed-table.js';
-import { count, percent } from './units.js';
 
 /** How full the fullest table is, from 0 to 1; `undefined` if the kernel does not say. */
 export function fillOf({ namespaces }: Pick<Usage, 'namespaces'>): number | undefined {

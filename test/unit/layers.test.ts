@@ -14,6 +14,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'safe-text': [],
   errors: ['safe-text'],
   nearest: [],
+  units: [],
   wire: ['errors', 'safe-text', 'node:', 'bun:'],
   ctnetlink: ['errors', 'nearest', 'wire/bytes', 'wire/attribute', 'wire/message', 'wire/uapi/'],
   format: ['safe-text', 'ctnetlink/', 'wire/bytes'],
@@ -49,9 +50,10 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'node:',
   ],
   meter: ['errors', 'nearest', 'library/index', 'ctnetlink/', 'wire/bytes', 'format/schema-parts', 'format/json-schema'],
-  top: ['errors', 'safe-text', 'meter/index', 'library/index', 'format/', 'ctnetlink/', 'node:', 'get-east-asian-width'],
+  top: ['errors', 'safe-text', 'units', 'meter/index', 'library/index', 'format/', 'ctnetlink/', 'node:', 'get-east-asian-width'],
   web: ['errors', 'meter/index', 'metrics/', 'library/index', 'format/', 'ctnetlink/', 'node:', 'hono/tiny', '@hono/node-server'],
   history: ['errors', 'safe-text', 'library/index', 'format/', 'ctnetlink/', 'node:'],
+  page: ['units', 'preact', 'preact/hooks', '@preact/signals'],
   metrics: ['errors', 'meter/index', 'library/index', 'format/', 'ctnetlink/', 'node:'],
 };
 
@@ -68,12 +70,17 @@ interface Source {
 }
 
 const sources: Source[] = readdirSync(SRC, { recursive: true, encoding: 'utf8' })
-  .filter((path) => path.endsWith('.ts') && !path.endsWith('.test.ts'))
+  .filter((path) => /\.tsx?$/.test(path) && !path.endsWith('.test.ts'))
   .map((path) => {
     const text = readFileSync(SRC + path, 'utf8');
-    const name = path.replace(/\.ts$/, '');
-    return { name, layer: name.split('/')[0]!, text, code: withoutCommentsAndStrings(text) };
+    const name = path.replace(/\.tsx?$/, '');
+    return { name, layer: layerOf(name), text, code: withoutCommentsAndStrings(text) };
   });
+
+/** Its folder. The page runs in browsers, and shares nothing with the server that it comes from. */
+function layerOf(name: string): string {
+  return name.startsWith('web/page/') ? 'page' : name.split('/')[0]!;
+}
 
 /** Leaves only what runs; good enough for sources that the compiler and the linter have accepted. */
 function withoutCommentsAndStrings(text: string): string {
@@ -105,7 +112,7 @@ test('no source imports what its layer may not', () => {
     if (!allowed) wrong.push(`${source.name}: the layer ${source.layer} is not in the table`);
     for (const specifier of importsOf(source)) {
       const target = resolve(source.name, specifier);
-      const own = target.startsWith(`${source.layer}/`);
+      const own = layerOf(target) === source.layer && target.includes('/');
       const listed = allowed?.some((entry) => target === entry || (/[/:]$/.test(entry) && target.startsWith(entry)));
       if (!own && !listed) wrong.push(`${source.name} imports ${specifier}`);
     }
@@ -196,7 +203,7 @@ test('the front ends do not know each other', () => {
     .filter((source) => source.layer !== 'words')
     .flatMap((source) =>
       importsOf(source)
-        .map((specifier) => resolve(source.name, specifier).split('/')[0]!)
+        .map((specifier) => layerOf(resolve(source.name, specifier)))
         .filter((layer) => fronts.includes(layer) && layer !== source.layer)
         .map((layer) => `${source.name} imports ${layer}`),
     );

@@ -10,6 +10,8 @@ export interface PageSide {
   readonly dst?: string;
   readonly sport?: number;
   readonly dport?: number;
+  readonly icmpType?: number;
+  readonly icmpCode?: number;
   readonly bytes?: number | string;
   readonly packets?: number | string;
 }
@@ -18,63 +20,159 @@ export interface PageFlow {
   readonly key: string;
   readonly netns?: string;
   readonly flow: {
+    readonly id?: number;
     readonly protocol: string;
+    readonly protonum?: number;
     readonly state?: string;
     readonly status?: readonly string[];
     readonly original: PageSide;
     readonly reply: PageSide;
+    readonly master?: PageSide;
     readonly mark?: number;
+    readonly zone?: number;
+    readonly helper?: string;
+    readonly labels?: readonly (number | string)[];
     readonly timeout?: number;
   };
+  readonly rate?: PageRates;
   readonly average?: PageRates;
+  readonly packetRate?: number;
   readonly age: number;
   readonly ageAtLeast?: true;
+  readonly idle?: number;
+  readonly counters: 'kernel' | 'none' | 'offloaded';
 }
 
-export interface Flows {
-  readonly total: number;
-  readonly matched: number;
-  readonly flows: readonly PageFlow[];
+export interface PageHop {
+  readonly address?: string;
+  readonly port?: number;
 }
 
-export interface Group {
-  readonly key: string;
-  readonly filter?: string;
+/** The way of packets in one direction, with what this host changes. */
+export interface PageWay {
+  readonly from: PageHop;
+  readonly to: PageHop;
+  readonly source?: PageHop;
+  readonly destination?: PageHop;
+}
+
+/** A flow, asked of the kernel. */
+export interface PageDetails extends PageFlow {
+  readonly nat: { readonly original: PageWay; readonly reply: PageWay };
+  readonly expected?: readonly { readonly tuple: PageSide; readonly helper?: string; readonly timeout?: number }[];
+}
+
+/** Of the flows that match. */
+export interface PageTotals {
   readonly flows: number;
   readonly unreplied: number;
   readonly average?: PageRates;
 }
 
-export interface Sample {
+export interface PageFlows {
+  readonly sample: number;
+  readonly total: number;
+  readonly matched: number;
+  readonly totals: PageTotals;
+  readonly offset: number;
+  readonly flows: readonly PageFlow[];
+}
+
+export interface PageGroup extends PageTotals {
+  readonly key: string;
+  readonly filter?: string;
+}
+
+export interface PageGroups {
+  readonly by: string;
+  readonly matched: number;
+  readonly count: number;
+  readonly groups: readonly PageGroup[];
+  readonly other: PageTotals & { readonly groups: number };
+}
+
+export interface PageNamespace {
+  readonly name: string;
   readonly entries: number;
   readonly maxEntries?: number;
   readonly full?: number;
+  readonly kernel: { readonly drop: number; readonly earlyDrop: number; readonly insertFailed: number };
+}
+
+export interface PageSample {
+  readonly number: number;
+  readonly at: number;
   readonly seconds: number;
+  readonly entries: number;
   readonly begun: number;
   readonly ended: number;
   readonly rate?: PageRates;
   readonly cost: number;
+  readonly namespaces: readonly PageNamespace[];
 }
 
-export interface Status {
+export interface PageNotice {
+  readonly code: string;
+  readonly text: string;
+  readonly remedy?: string;
+  readonly netns?: string;
+}
+
+export interface PageStatus {
   readonly host: string;
   readonly changes: boolean;
+  readonly scope?: string;
   readonly interval: number;
-  readonly notices: readonly {
-    readonly code: string;
-    readonly text: string;
-    readonly remedy?: string;
-    readonly netns?: string;
-  }[];
+  readonly accounting: 'on' | 'partly' | 'off';
+  readonly notices: readonly PageNotice[];
 }
+
+export type PageColumn = readonly (number | null)[];
 
 export interface PageSeries {
-  readonly rateOriginal: readonly (number | null)[];
-  readonly rateReply: readonly (number | null)[];
+  readonly step: number;
+  readonly end: number;
+  readonly entries: PageColumn;
+  readonly begun: PageColumn;
+  readonly ended: PageColumn;
+  readonly rateOriginal: PageColumn;
+  readonly rateReply: PageColumn;
 }
 
-export interface DryRun {
+/** What is wrong with a request. */
+export interface Problem {
+  readonly code: string;
+  readonly message: string;
+  readonly hint?: string;
+  /** Of a filter: the message without its place, and the place. */
+  readonly problem?: string;
+  readonly offset?: number;
+  readonly length?: number;
+  readonly suggestion?: string;
+}
+
+/** What is to be said of a filter. */
+export interface FilterAnswer {
+  readonly valid: boolean;
+  readonly canonical?: string;
+  readonly error?: Problem;
+  readonly completions: readonly { readonly text: string; readonly help: string }[];
+}
+
+/** What is to be deleted. */
+export type PageDeletion = { readonly filter: string } | { readonly flows: readonly string[] } | { readonly all: true };
+
+export interface PagePlan {
   readonly matched: number;
+  readonly largest: readonly PageFlow[];
   readonly warnings: readonly string[];
   readonly confirm: string;
+}
+
+export interface DeletionCounts {
+  readonly filter?: string;
+  readonly deleted: number;
+  readonly alreadyGone: number;
+  readonly failed: number;
+  readonly cameBack?: number;
 }

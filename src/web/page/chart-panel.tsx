@@ -1,0 +1,207 @@
+// What has passed: rates of both directions, how many flows there were, how many began and ended.
+
+import { signal } from '@preact/signals';
+import { count, rate, shortCount } from '../../units.js';
+import { type History, type HistoryName, pastSamples } from './history.js';
+import { LineChart } from './line-chart.js';
+import { look, view } from './page-view.js';
+
+interface Line {
+  readonly name: HistoryName;
+  readonly label: string;
+  /** Of the style sheet. */
+  readonly color: string;
+}
+
+interface Kind {
+  readonly title: string;
+  readonly lines: readonly Line[];
+}
+
+const KINDS: Readonly<Record<string, Kind>> = {
+  rate: {
+    title: 'rate',
+    lines: [
+      { name: 'rateOriginal', label: '→', color: 'out' },
+      { name: 'rateReply', label: '←', color: 'in' },
+    ],
+  },
+  flows: { title: 'flows', lines: [{ name: 'entries', label: 'flows', color: 'out' }] },
+  begun: {
+    title: 'new / ended',
+    lines: [
+      { name: 'begun', label: 'new', color: 'out' },
+      { name: 'ended', label: 'ended', color: 'in' },
+    ],
+  },
+};
+const RANGES = [
+  ['600', '10 min'],
+  ['7200', '2 h'],
+  ['86400', '24 h'],
+] as const;
+/** Rows of the table that says the same in numbers. */
+const ROWS = 30;
+
+/** The place under the pointer; undefined: the newest. */
+const pointed = signal<number | undefined>(undefined);
+/** A part of the range that was dragged, in seconds since the epoch. */
+const closer = signal<{ readonly from: number; readonly to: number } | undefined>(undefined);
+const asTable = signal(false);
+
+export function ChartPanel() {
+  const kind = KINDS[view.value.chart]!;
+  const past = pastSamples.value;
+  return (
+    <section class="panel chart" aria-label="History">
+      <div class="panel-head">
+        <div class="choice" role="group" aria-label="What is drawn">
+          {Object.entries(KINDS).map(([value, { title }]) => (
+            <button key={value} type="button" aria-pressed={view.value.chart === value} onClick={() => look({ chart: value })}>
+              {title}
+            </button>
+          ))}
+        </div>
+        <Readout kind={kind} />
+        <span class="gap" />
+        <div class="choice" role="group" aria-label="How far back">
+          {RANGES.map(([value, text]) => (
+            <button
+              key={value}
+              type="button"
+              aria-pressed={view.value.range === value}
+              onClick={() => {
+                closer.value = undefined;
+                look({ range: value });
+              }}
+            >
+              {text}
+            </button>
+          ))}
+        </div>
+        <button
+          type="button"
+          class="quiet"
+          aria-pressed={asTable.value}
+          onClick={() => {
+            asTable.value = !asTable.value;
+          }}
+        >
+          table
+        </button>
+      </div>
+      {asTable.value ? <Numbers kind={kind} past={past} /> : <Plot kind={kind} />}
+    </section>
+  );
+}
+
+function textOf(name: HistoryName, value: number | null | undefined): string {
+  if (name.startsWith('rate')) return rate(value ?? undefined, view.value.unit as 'bits' | 'bytes');
+  return name === 'entries' ? count(value ?? undefined) : `${shortCount(value ?? undefined)}/s`;
+}
+
+/** The numbers at the pointer, or now. */
+function Readout({ kind: { lines } }: { readonly kind: Kind }) {
+  const past = pastSamples.value;
+  const at = pointed.value ?? (past ? past.times.length - 1 : 0);
+  const time = past?.times[at];
+  return (
+    <div class="readout">
+      {lines.map(({ name, label, color }) => (
+        <span key={name}>
+          <i style={{ color: `var(--${color})` }}>{label}</i> <b>{textOf(name, past?.[name][at])}</b>
+        </span>
+      ))}
+      <span class="when">{pointed.value === undefined || time === undefined ? '' : timeText(time)}</span>
+    </div>
+  );
+}
+
+function timeText(seconds: number): string {
+  return new Date(seconds * 1000).toLocaleTimeString('en-GB');
+}
+
+function Plot({ kind }: { readonly kind: Kind }) {
+  const past = pastSamples.value;
+  const [from, to] = rangeOf(past);
+  const lines = kind.lines.map(({ name, color }) => ({ color, values: past?.[name].slice(from, to + 1) ?? [] }));
+  const summary = kind.lines
+    .map(({ name, label }) => {
+      const values = (past?.[name] ?? []).filter((value) => value !== null);
+      return `${label} now ${textOf(name, values.at(-1))}, at most ${textOf(name, values.length === 0 ? undefined : Math.max(...values))}`;
+    })
+    .join('; ');
+  return (
+    <div class="plot">
+      <LineChart
+        times={past?.times.slice(from, to + 1) ?? []}
+        lines={lines}
+        label={`${kind.title}: ${summary}`}
+        textOf={(value) => axisText(kind.lines[0]!.name, value)}
+        pointed={(index) => {
+          pointed.value = index === undefined ? undefined : from + index;
+        }}
+        dragged={(first, last) => {
+          if (past) closer.value = { from: past.times[from + first]!, to: past.times[from + last]! };
+        }}
+        reset={() => {
+          closer.value = undefined;
+        }}
+      />
+    </div>
+  );
+}
+
+/** The places that are shown, both included. */
+function rangeOf(past: History | undefined): readonly [from: number, to: number] {
+  const times = past?.times ?? [];
+  const { from, to } = closer.value ?? { from: 0, to: Number.POSITIVE_INFINITY };
+  const first = times.findIndex((time) => time >= from);
+  const last = times.findLastIndex((time) => time <= to);
+  return first < 0 || last - first < 2 ? [0, times.length - 1] : [first, last];
+}
+
+/** Without the sign of what is measured. */
+function axisText(name: HistoryName, value: number): string {
+  return name.startsWith('rate') ? rate(value, view.peek().unit as 'bits' | 'bytes') : shortCount(value);
+}
+
+/** The same as numbers: means of equal parts of the range. */
+function Numbers({ kind: { lines }, past }: { readonly kind: Kind; readonly past: History | undefined }) {
+  const times = past?.times ?? [];
+  const size = Math.ceil(times.length / ROWS);
+  const parts =
+    size === 0 ? [] : Array.from({ length: Math.floor(times.length / size) }, (_, n) => times.length - (n + 1) * size);
+  const mean = (values: readonly (number | null)[]) => {
+    const known = values.filter((value) => value !== null);
+    return known.length === 0 ? undefined : known.reduce((sum, value) => sum + value, 0) / known.length;
+  };
+  return (
+    <div class="plot numbers" tabIndex={0} role="region" aria-label="History as a table">
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">from</th>
+            {lines.map(({ name, label }) => (
+              <th key={name} scope="col" class="right">
+                {label}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {parts.map((from) => (
+            <tr key={from}>
+              <td>{timeText(times[from]!)}</td>
+              {lines.map(({ name }) => (
+                <td key={name} class="right">
+                  {textOf(name, mean(past![name].slice(from, from + size)))}
+                </td>
+              ))}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}

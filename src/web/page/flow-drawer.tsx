@@ -1,0 +1,250 @@
+// Everything about one flow: its ways, its traffic, its status bits with what they mean.
+
+import { useSignal, useSignalEffect } from '@preact/signals';
+import { useEffect } from 'preact/hooks';
+import { age, bytes, count, rate } from '../../units.js';
+import { ApiError, ask } from './api.js';
+import { copyText } from './clipboard-text.js';
+import { bytesOf, endpoint, filterFor, flowText } from './flow-parts.js';
+import { overlay, refused, sample, status } from './page-state.js';
+import { look, narrow, view } from './page-view.js';
+import type { PageDetails, PageHop, PageRates, PageWay } from './shapes.js';
+
+/** Samples of the sparkline: five minutes. */
+const KEPT = 150;
+
+/** What the status bits mean. */
+const BITS: Readonly<Record<string, string>> = {
+  EXPECTED: 'another flow, its master, announced it',
+  SEEN_REPLY: 'packets have passed in both directions',
+  ASSURED: 'both sides have talked enough: it is not dropped early when the table fills up',
+  CONFIRMED: 'its first packet has left this host',
+  SRC_NAT: 'its source is translated',
+  DST_NAT: 'its destination is translated',
+  SEQ_ADJUST: 'a helper changes sequence numbers',
+  SRC_NAT_DONE: 'the NAT rules for sources have been asked',
+  DST_NAT_DONE: 'the NAT rules for destinations have been asked',
+  DYING: 'it is being removed',
+  FIXED_TIMEOUT: 'packets do not prolong it',
+  TEMPLATE: 'a template of rules',
+  UNTRACKED: 'not tracked',
+  HELPER: 'a rule gave it its helper',
+  OFFLOAD: 'its packets take the short way through a flow table',
+  HW_OFFLOAD: 'its packets pass in the network card',
+};
+
+export function FlowDrawer() {
+  const { flow: key } = view.value;
+  return key === '' ? null : <Drawer key={key} flowKey={key} />;
+}
+
+function Drawer({ flowKey }: { readonly flowKey: string }) {
+  const details = useSignal<PageDetails | undefined>(undefined);
+  const hasEnded = useSignal(false);
+  const past = useSignal<readonly PageRates[]>([]);
+  const close = () => look({ flow: '' });
+  const load = async () => {
+    if (hasEnded.value) return;
+    try {
+      details.value = await ask<PageDetails>(`flows/${encodeURIComponent(flowKey)}`);
+      const { rate: now } = details.value;
+      if (now) past.value = [...past.value, now].slice(-KEPT);
+    } catch (error) {
+      if (error instanceof ApiError && (error.status === 404 || error.status === 400)) hasEnded.value = true;
+      else refused(error);
+    }
+  };
+  useSignalEffect(() => {
+    sample.value;
+    void load();
+  });
+  useEffect(() => {
+    document.querySelector<HTMLElement>('.drawer .close')?.focus({ preventScroll: true });
+  }, []);
+  const shown = details.value;
+  return (
+    <aside class={hasEnded.value ? 'drawer ended' : 'drawer'} aria-label="Details of the flow">
+      <div class="drawer-head">
+        <h2>{shown ? flowText(shown) : 'Flow'}</h2>
+        <button type="button" class="close quiet" aria-label="Close the details" onClick={close}>
+          ✕
+        </button>
+      </div>
+      <p class="ended-note" role="status">
+        {hasEnded.value ? (shown ? 'This flow has ended.' : 'This flow has ended, or is of another start of the server.') : ''}
+      </p>
+      {shown && <DrawerBody details={shown} past={past.value} hasEnded={hasEnded.value} />}
+    </aside>
+  );
+}
+
+interface DrawerBodyProps {
+  readonly details: PageDetails;
+  readonly past: readonly PageRates[];
+  readonly hasEnded: boolean;
+}
+
+function DrawerBody({ details, past, hasEnded }: DrawerBodyProps) {
+  const { flow, nat, average, counters } = details;
+  const host = status.value?.host ?? 'this host';
+  const facts: readonly (readonly [name: string, value: string | undefined])[] = [
+    ['State', flow.state],
+    ['Age', `${details.ageAtLeast ? 'at least ' : ''}${age(details.age)}`],
+    ['Expires in', flow.timeout === undefined ? undefined : age(flow.timeout)],
+    ['Idle', details.idle === undefined ? undefined : age(details.idle)],
+    ['Mark', flow.mark === undefined ? undefined : String(flow.mark)],
+    ['Zone', flow.zone === undefined ? undefined : String(flow.zone)],
+    ['Helper', flow.helper],
+    ['Labels', flow.labels?.join(', ')],
+    ['Namespace', details.netns],
+    ['Id', flow.id === undefined ? undefined : String(flow.id)],
+    [
+      'Master',
+      flow.master && `${endpoint(flow.master.src, flow.master.sport)} → ${endpoint(flow.master.dst, flow.master.dport)}`,
+    ],
+  ];
+  return (
+    <>
+      <Way way={nat.original} host={host} sign="→" />
+      <Way way={nat.reply} host={host} sign="←" />
+      {counters === 'none' ? (
+        <p class="dim">No counters: accounting was off when it began.</p>
+      ) : (
+        <table class="traffic">
+          <tbody>
+            {(['original', 'reply'] as const).map((direction) => (
+              <tr key={direction}>
+                <th scope="row">{direction === 'original' ? '→' : '←'}</th>
+                <td>{bytes(bytesOf(flow[direction]))}</td>
+                <td>{count(Number(flow[direction].packets ?? 0))} packets</td>
+                <td>
+                  {rate(average?.[direction], view.value.unit as 'bits')}
+                  {view.value.unit === 'bits' ? 'bit/s' : 'B/s'}
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      )}
+      <Sparkline past={past} />
+      <dl class="facts">
+        {facts.map(([name, value]) =>
+          value === undefined ? null : (
+            <div key={name}>
+              <dt>{name}</dt>
+              <dd>{value}</dd>
+            </div>
+          ),
+        )}
+      </dl>
+      <h3>Status</h3>
+      <dl class="bits">
+        {flow.status?.map((bit) => (
+          <div key={bit}>
+            <dt>{bit}</dt>
+            <dd>{BITS[bit] ?? ''}</dd>
+          </div>
+        ))}
+      </dl>
+      {details.expected && (
+        <>
+          <h3>Expected flows</h3>
+          <ul class="expected">
+            {details.expected.map(({ tuple, helper }) => (
+              <li key={JSON.stringify(tuple)}>
+                {endpoint(tuple.src)} → {endpoint(tuple.dst, tuple.dport)} {helper}
+              </li>
+            ))}
+          </ul>
+        </>
+      )}
+      <details>
+        <summary>JSON</summary>
+        <pre>{JSON.stringify(details, null, 2)}</pre>
+      </details>
+      <div class="buttons">
+        <button type="button" onClick={() => narrow(filterFor(details))}>
+          Filter by it
+        </button>
+        {flow.original.src !== undefined && (
+          <button type="button" onClick={() => narrow(`src ${flow.original.src}`)}>
+            All of its source
+          </button>
+        )}
+        <button type="button" onClick={() => void copyText(JSON.stringify(details))}>
+          Copy JSON
+        </button>
+        {status.value?.changes && !hasEnded && (
+          <button
+            type="button"
+            class="danger"
+            onClick={() => {
+              overlay.value = { what: 'delete', target: { flows: [details.key] } };
+            }}
+          >
+            Delete…
+          </button>
+        )}
+      </div>
+    </>
+  );
+}
+
+function hopText({ address, port }: PageHop): string {
+  return endpoint(address, port);
+}
+
+/** The way of packets in one direction, from left to right or back, with what this host makes of it. */
+function Way({
+  way: { from, to, source, destination },
+  host,
+  sign,
+}: {
+  readonly way: PageWay;
+  readonly host: string;
+  readonly sign: string;
+}) {
+  const changes = [
+    ...(source ? [`source becomes ${hopText(source)}`] : []),
+    ...(destination ? [`destination becomes ${hopText(destination)}`] : []),
+  ];
+  return (
+    <div class={sign === '→' ? 'way out' : 'way in'}>
+      <span class="hop">{hopText(from)}</span>
+      <span class="arrow" aria-hidden="true">
+        ↓
+      </span>
+      <span class={changes.length === 0 ? 'change none' : 'change'}>
+        <b>{host}</b> {changes.length === 0 ? 'changes nothing' : changes.join(', ')}
+      </span>
+      <span class="arrow" aria-hidden="true">
+        ↓
+      </span>
+      <span class="hop">{hopText(destination ?? to)}</span>
+    </div>
+  );
+}
+
+/** Its rates since the details are open. */
+function Sparkline({ past }: { readonly past: readonly PageRates[] }) {
+  const most = Math.max(1, ...past.map(({ original, reply }) => Math.max(original, reply)));
+  const path = (direction: keyof PageRates) =>
+    past
+      .map(
+        (rates, n) =>
+          `${n === 0 ? 'M' : 'L'}${(KEPT - past.length + n).toFixed(0)} ${(29 - (28 * rates[direction]) / most).toFixed(1)}`,
+      )
+      .join('');
+  return (
+    <svg
+      class="spark"
+      viewBox={`0 0 ${KEPT} 30`}
+      preserveAspectRatio="none"
+      role="img"
+      aria-label="Rates since the details are open"
+    >
+      <path class="in" d={path('reply')} />
+      <path class="out" d={path('original')} />
+    </svg>
+  );
+}

@@ -1,0 +1,69 @@
+// What somebody looks at. It is in the address behind #, so that a link is a view; the token never is.
+
+import { computed, signal } from '@preact/signals';
+
+/** A part of the view: its values, the default first; no values: any text. */
+const PARTS = {
+  filter: [],
+  by: ['src'],
+  groups: ['average', 'flows', 'unreplied'],
+  sort: ['average'],
+  reverse: ['', '1'],
+  chart: ['rate', 'flows', 'begun'],
+  range: ['600', '7200', '86400'],
+  unit: ['bits', 'bytes'],
+  flow: [],
+  columns: [],
+} as const satisfies Readonly<Record<string, readonly string[]>>;
+
+type Part = keyof typeof PARTS;
+export type PageView = Readonly<Record<Part, string>>;
+
+/** What `by` and `sort` can be is known to others, who forget what they do not know. */
+const OPEN: readonly Part[] = ['by', 'sort'];
+
+function readView(): PageView {
+  const values = new URLSearchParams(location.hash.slice(1));
+  const entries = Object.entries(PARTS).map(([part, words]: [string, readonly string[]]) => {
+    const value = values.get(part) ?? '';
+    const known = words.length === 0 || OPEN.includes(part as Part) || words.includes(value);
+    return [part, value !== '' && known ? value : (words[0] ?? '')];
+  });
+  return Object.fromEntries(entries) as PageView;
+}
+
+export const view = signal<PageView>(readView());
+/** Asked of the server: an order of flows. */
+export const orderOf = computed(() => ({
+  sort: view.value.sort,
+  ...(view.value.reverse === '' ? {} : { reverse: '1' }),
+}));
+/** Asked of the server: a filter, if there is one. */
+export const filterOf = computed((): Readonly<Record<string, string>> => {
+  const { filter } = view.value;
+  return filter === '' ? {} : { filter };
+});
+
+/** Looks at something else. What takes one somewhere else can be taken back by the browser. */
+export function look(change: Partial<PageView>): void {
+  const isStep = change.filter !== undefined && change.filter !== view.value.filter;
+  view.value = { ...view.value, ...change };
+  const parts = Object.entries(view.value).filter(
+    ([part, value]) => value !== ((PARTS as Readonly<Record<string, readonly string[]>>)[part]?.[0] ?? ''),
+  );
+  const address = `${location.pathname}${location.search}${parts.length === 0 ? '' : `#${new URLSearchParams(parts)}`}`;
+  if (isStep) history.pushState(null, '', address);
+  else history.replaceState(null, '', address);
+}
+
+/** Adds a filter to that of the view. */
+export function narrow(filter: string): void {
+  const { filter: old } = view.value;
+  look({ filter: old === '' ? filter : `(${old}) and (${filter})` });
+}
+
+export function followAddress(): void {
+  window.addEventListener('popstate', () => {
+    view.value = readView();
+  });
+}
