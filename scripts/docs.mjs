@@ -19,7 +19,7 @@ if (!Object.entries(TOOLS).every(isThere)) {
   const packages = Object.entries(TOOLS).map(([name, version]) => `${name}@${version}`);
   execFileSync('npm', ['install', '--no-save', '--no-audit', '--no-fund', '--prefix', prefix, ...packages], { stdio: 'inherit' });
 }
-const entries = ['index', 'meter/index', 'web/index', 'wire/index', 'testing/index'].flatMap((name) => [
+const entries = ['index', 'meter/index', 'metrics/index', 'web/index', 'wire/index', 'testing/index'].flatMap((name) => [
   '--entryPoints',
   `src/${name}.ts`,
 ]);

@@ -15,6 +15,7 @@ const PACKAGES = {
   sysctl: 'procps',
   ping: 'iputils-ping',
   nc: 'netcat-openbsd',
+  curl: 'curl',
   // Makes system calls fail, and tells which files are opened.
   strace: 'strace',
   // Makes a terminal.
@@ -25,6 +26,9 @@ const PACKAGES = {
   mandoc: 'mandoc',
   zsh: 'zsh',
   fish: 'fish',
+  // Metrics and alert rules, too.
+  promtool: 'prometheus',
+  prometheus: 'prometheus',
   // Other kernels.
   'qemu-system-x86_64': 'qemu-system-x86',
 };

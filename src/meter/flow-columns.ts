@@ -16,6 +16,12 @@ export const BORN = 32;
 export const BLIND = 64;
 /** Its beginning was seen, so its counters began at 0; whether it has any is not known yet. */
 export const SEEN = 128;
+/** Its source is translated, its destination is. */
+export const SOURCE_NAT = 256;
+export const DESTINATION_NAT = 512;
+
+/** In the column of states: the protocol has none, or the kernel did not say. */
+export const NO_STATE = 255;
 
 const FIRST_CAPACITY = 1024;
 const GROWTH = 1.25;
@@ -32,7 +38,9 @@ export class FlowColumns {
   /** Index of its table. */
   table: Uint32Array = new Uint32Array(FIRST_CAPACITY);
   protonum: Uint8Array = new Uint8Array(FIRST_CAPACITY);
-  flags: Uint8Array = new Uint8Array(FIRST_CAPACITY);
+  /** State of the protocol's tracker, as the kernel numbers them. */
+  state: Uint8Array = new Uint8Array(FIRST_CAPACITY);
+  flags: Uint16Array = new Uint16Array(FIRST_CAPACITY);
   /** Sweeps in a row in which its counters stood still, at most 255. */
   still: Uint8Array = new Uint8Array(FIRST_CAPACITY);
   /** When it began, or was first seen: seconds since the epoch. */
@@ -73,6 +81,7 @@ export class FlowColumns {
     this.record[slot] = record;
     this.serial[slot] = this.#serial++;
     this.table[slot] = table;
+    this.state[slot] = NO_STATE;
     this.flags[slot] = 0;
     this.still[slot] = 0;
     this.bytesOriginal[slot] = 0;
@@ -132,7 +141,8 @@ export class FlowColumns {
     this.serial = words(this.serial);
     this.table = words(this.table);
     this.protonum = bytes(this.protonum);
-    this.flags = bytes(this.flags);
+    this.state = bytes(this.state);
+    this.flags = copyInto(new Uint16Array(capacity), this.flags);
     this.still = bytes(this.still);
     this.born = words(this.born);
     this.seen = words(this.seen);

@@ -25,6 +25,7 @@ import type { MeterSample, MeterStatus } from './meter-sample.js';
 import { type MeteredFlow, rounded } from './metered-flow.js';
 import { MeteredNamespace } from './metered-namespace.js';
 import { addCounts, noCounts } from './metered-table.js';
+import { type NamespaceTotals, namespaceTotals } from './namespace-totals.js';
 import { accountingOf, type Notice } from './notices.js';
 import { processorTime } from './processor-time.js';
 import { countedBy, countFlows, fillOf, namespaceSample, ratesOf, seriesValues } from './sampling.js';
@@ -150,6 +151,11 @@ export class FlowMeter implements AsyncIterable<MeterSample>, AsyncDisposable, D
   get counts(): { readonly flows: number; readonly begun: number; readonly ended: number } {
     const { begun, ended } = countedBy([this.#left, ...this.#namespaces.map(({ counts }) => counts)]);
     return { flows: this.#store.columns.count, begun, ended };
+  }
+
+  /** Flows and what was counted of them by protocol, for each namespace. */
+  totals(): readonly NamespaceTotals[] {
+    return namespaceTotals(this.#namespaces, this.#store.columns);
   }
 
   /** What the meter can and cannot say now. */

@@ -15,6 +15,7 @@ export { FLOW_SORTS, type FlowSort, GROUP_SORTS, GROUPING_NAMES, type GroupingNa
 export { type FlowsAnswer, type FlowsQuery, type GroupsAnswer, type GroupsQuery, offsetAround } from './meter-query.js';
 export type { KernelCounts, MeterSample, MeterStatus, NamespaceSample, TrackingSysctls } from './meter-sample.js';
 export type { BothWays, MeteredFlow } from './metered-flow.js';
+export type { NamespaceTotals, ProtocolTotals } from './namespace-totals.js';
 export type { Notice, NoticeCode } from './notices.js';
 export { type Namespaces, namespacesOf, openMeter } from './open-meter.js';
 export { divideFilter, joinFilters, type ScopedFilter } from './scope.js';

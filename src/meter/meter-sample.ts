@@ -3,8 +3,25 @@
 import type { BothWays } from './metered-flow.js';
 import type { Notice } from './notices.js';
 
-/** Totals that the kernel keeps for all packets, since the meter was opened. */
-export type KernelCounts = Readonly<Record<'drop' | 'earlyDrop' | 'insertFailed' | 'invalid', number>>;
+/** Totals that the kernel keeps for all packets, since the meter was opened: of `conntrack -S`, all processors together. */
+export type KernelCounts = Readonly<Record<KernelCount, number>>;
+
+/** @internal */
+export type KernelCount = (typeof KERNEL_COUNTS)[number];
+
+/** @internal */
+export const KERNEL_COUNTS = [
+  'drop',
+  'earlyDrop',
+  'insertFailed',
+  'invalid',
+  'found',
+  'insert',
+  'error',
+  'searchRestart',
+  'clashResolve',
+  'chaintoolong',
+] as const;
 
 /** The sysctls that decide what is known; `undefined`: the kernel has no such thing, or does not show it. */
 export interface TrackingSysctls {

@@ -2,6 +2,7 @@
 
 import type { SchemaAddition } from '../format/json-schema.js';
 import { array, described, object, ref, type Schema, type SchemaMembers } from '../format/schema-parts.js';
+import { KERNEL_COUNTS } from './meter-sample.js';
 import { SERIES } from './series.js';
 
 const count: Schema = { type: 'integer', minimum: 0 };
@@ -46,7 +47,6 @@ const group: SchemaMembers = {
 const groupNeeds = ['key', 'flows', 'unreplied'];
 const others: SchemaMembers = { groups: count, ...sums };
 const column: Schema = array({ anyOf: [{ type: 'number' }, { type: 'null' }] });
-const kernel = ['drop', 'earlyDrop', 'insertFailed', 'invalid'];
 const sysctls = ['acct', 'events', 'timestamp'];
 const each = (names: readonly string[]): SchemaMembers => Object.fromEntries(names.map((name) => [name, count]));
 
@@ -79,7 +79,7 @@ const sample: SchemaMembers = {
         entries: count,
         maxEntries: count,
         full: amount,
-        kernel: object('Since the meter was opened.', each(kernel), kernel),
+        kernel: object('Since the meter was opened.', each(KERNEL_COUNTS), KERNEL_COUNTS),
         sysctls: object('net.netfilter.nf_conntrack_*.', each(sysctls)),
         sweepTime: described(amount, 'Seconds that the last list took.'),
         sweepAge: described(amount, 'Seconds since it began.'),

@@ -3,26 +3,23 @@
 import { type FlowFilter, MATCH_ALL, numberIs } from '../ctnetlink/filter/condition.js';
 import { FlowReader } from '../ctnetlink/flow.js';
 import { toFlowKey } from '../ctnetlink/new-flow.js';
-import { CPU_STATISTICS } from '../ctnetlink/statistics.js';
+import { CPU_STATISTICS, statisticMember } from '../ctnetlink/statistics.js';
 import type { View } from '../ctnetlink/view.js';
 import { asksKernel, type EventWatch, enteringCommand, isTracking, readIn, type Session, type Signal } from '../library/index.js';
 import { BLIND, READ, SEEN } from './flow-columns.js';
 import type { FlowStore } from './flow-store.js';
 import { Forecast } from './forecast.js';
-import type { KernelCounts, TrackingSysctls } from './meter-sample.js';
+import { KERNEL_COUNTS, type KernelCount, type TrackingSysctls } from './meter-sample.js';
 import { type Counts, MeteredTable } from './metered-table.js';
 import { type Notice, noticesOf } from './notices.js';
+import { processorTime } from './processor-time.js';
 
 /** Milliseconds between two looks at sysctls and rules. */
 const CIRCUMSTANCES_KEPT = 30_000;
 
-const KERNEL_COUNTS = {
-  drop: CPU_STATISTICS.indexOf('drop'),
-  earlyDrop: CPU_STATISTICS.indexOf('early_drop'),
-  insertFailed: CPU_STATISTICS.indexOf('insert_failed'),
-  invalid: CPU_STATISTICS.indexOf('invalid'),
-} as const;
-const COUNT_NAMES = Object.keys(KERNEL_COUNTS) as (keyof KernelCounts)[];
+const STATISTICS = CPU_STATISTICS.map(statisticMember);
+/** Where the kernel has what is counted. */
+const COUNT_SLOTS = KERNEL_COUNTS.map((name) => STATISTICS.indexOf(name));
 
 export class MeteredNamespace {
   readonly table: MeteredTable;
@@ -31,6 +28,10 @@ export class MeteredNamespace {
   maxEntries: number | undefined;
   lost = 0;
   repaired = 0;
+  /** Lists that put right what events had missed; lists at the pace of the meter, and their processor time in milliseconds. */
+  repairs = 0;
+  sweeps = 0;
+  sweepCost = 0;
   /** When the last sweep began, and how long it took, in milliseconds of the meter's clock. */
   sweptAt = Number.NEGATIVE_INFINITY;
   sweepTime = 0;
@@ -38,7 +39,7 @@ export class MeteredNamespace {
   rate: { readonly original: number; readonly reply: number; readonly packets: number } | undefined;
   failure: unknown;
   sysctls: TrackingSysctls = { acct: undefined, events: undefined, timestamp: undefined };
-  kernel: Record<keyof KernelCounts, number> = { drop: 0, earlyDrop: 0, insertFailed: 0, invalid: 0 };
+  readonly kernel = Object.fromEntries(KERNEL_COUNTS.map((name) => [name, 0])) as Record<KernelCount, number>;
   /** Drops at the sample before. */
   #dropped = 0;
   #kernelCpus: Uint32Array[] = [];
@@ -89,6 +90,7 @@ export class MeteredNamespace {
         },
         lost: () => this.lost++,
         repaired: (shown) => {
+          this.repairs++;
           this.repaired += shown;
         },
         failed: (reason) => {
@@ -107,7 +109,10 @@ export class MeteredNamespace {
     this.sweptAt = now;
     this.table.arrived(now);
     this.table.beginList();
+    const spent = processorTime();
     await this.#watch.sweep();
+    this.sweeps++;
+    this.sweepCost += processorTime() - spent;
     this.sweepTime = this.#store.now - now;
     const { bytesOriginal, bytesReply, packetsOriginal, packetsReply } = this.counts;
     const packets = packetsOriginal + packetsReply;
@@ -153,9 +158,9 @@ export class MeteredNamespace {
     await this.#session.table.scanStatistics((view) => {
       const cpu = view.resourceId;
       const last = this.#kernelCpus[cpu];
-      const next = Uint32Array.from(COUNT_NAMES, (name) => view.be32(KERNEL_COUNTS[name]));
+      const next = Uint32Array.from(COUNT_SLOTS, (slot) => view.be32(slot));
       // 32-bit counters that start again at 0; what was there before the meter does not count.
-      if (last) for (const [n, name] of COUNT_NAMES.entries()) this.kernel[name] += (next[n]! - last[n]!) >>> 0;
+      if (last) for (const [n, name] of KERNEL_COUNTS.entries()) this.kernel[name] += (next[n]! - last[n]!) >>> 0;
       this.#kernelCpus[cpu] = next;
     });
     if (this.#store.now - this.#lookedAt < CIRCUMSTANCES_KEPT) return;

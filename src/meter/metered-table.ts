@@ -2,11 +2,32 @@
 // and what not, says docs/meter.md.
 
 import { ORIGINAL, S, T } from '../ctnetlink/fields.js';
-import { IPS_ASSURED, IPS_HW_OFFLOAD, IPS_OFFLOAD, IPS_SEEN_REPLY } from '../ctnetlink/uapi/nf-conntrack-common.js';
+import { TRACKERS } from '../ctnetlink/filter/compile.js';
+import { PROTOCOLS } from '../ctnetlink/protocols/index.js';
+import {
+  IPS_ASSURED,
+  IPS_DST_NAT,
+  IPS_HW_OFFLOAD,
+  IPS_OFFLOAD,
+  IPS_SEEN_REPLY,
+  IPS_SRC_NAT,
+} from '../ctnetlink/uapi/nf-conntrack-common.js';
 import { ORIGIN_KERNEL, type View } from '../ctnetlink/view.js';
 import type { EntryFollower, TableTracker } from '../library/index.js';
 import { billions } from '../wire/bytes.js';
-import { ASSURED, BLIND, BORN, type FlowColumns, OFFLOADED, RATED, READ, SEEN, UNREPLIED } from './flow-columns.js';
+import {
+  ASSURED,
+  BLIND,
+  BORN,
+  DESTINATION_NAT,
+  type FlowColumns,
+  OFFLOADED,
+  RATED,
+  READ,
+  SEEN,
+  SOURCE_NAT,
+  UNREPLIED,
+} from './flow-columns.js';
 import type { GroupTable } from './group-table.js';
 
 /** Seconds in which the average follows a new rate to two thirds. */
@@ -16,6 +37,8 @@ const TOO_SOON = 200;
 /** Offloaded flows whose counters stand still for so many sweeps are not counted by whoever forwards them. */
 const STILL = 3;
 const HALF = 4294967296;
+/** What the status says. */
+const STATUS_FLAGS = UNREPLIED | ASSURED | OFFLOADED | SOURCE_NAT | DESTINATION_NAT;
 
 /** Sums since the meter was opened. */
 export interface Counts {
@@ -48,11 +71,18 @@ export function addCounts(to: Counts, counts: Counts): void {
   for (const name of Object.keys(to) as (keyof Counts)[]) to[name] += counts[name];
 }
 
+/** By protocol number its place in `PROTOCOLS`; behind them, what has no tracker. */
+export const PROTOCOL_PLACES: Uint8Array = new Uint8Array(256).fill(PROTOCOLS.length);
+for (const [place, { number }] of PROTOCOLS.entries()) PROTOCOL_PLACES[number] = place;
+
 export class MeteredTable implements EntryFollower {
   readonly name: string;
   /** Its number in the columns. */
   readonly index: number;
-  readonly counts = noCounts();
+  /** By the place of the protocol. */
+  readonly counted: readonly Counts[] = Array.from({ length: PROTOCOLS.length + 1 }, noCounts);
+  /** Events that told of its flows. */
+  readonly events = { new: 0, update: 0, destroy: 0 };
   /** Flows whose counters had changed at the last sweep. */
   movedFlows = 0;
   readonly #columns: FlowColumns;
@@ -82,6 +112,13 @@ export class MeteredTable implements EntryFollower {
     this.#tracker = tracker;
   }
 
+  /** Of all protocols together. */
+  get counts(): Counts {
+    const sum = noCounts();
+    for (const counts of this.counted) addCounts(sum, counts);
+    return sum;
+  }
+
   /** The messages of its flows. */
   get tracker(): TableTracker {
     return this.#tracker();
@@ -105,6 +142,8 @@ export class MeteredTable implements EntryFollower {
   }
 
   changed(record: number, view: View): void {
+    if (view.created) this.events.new++;
+    else this.events.update++;
     const slot = this.tracker.slot(record);
     if (slot === 0) {
       this.#begin(record, view, view.created && view.origin === ORIGIN_KERNEL);
@@ -129,12 +168,14 @@ export class MeteredTable implements EntryFollower {
   }
 
   ended(record: number, last: View | undefined): void {
+    if (last) this.events.destroy++;
     const { tracker } = this;
     const slot = tracker.slot(record);
     if (slot === 0) return;
     const columns = this.#columns;
-    this.counts.ended++;
-    if (!last) this.counts.unseen++;
+    const counts = this.#countsOf(slot);
+    counts.ended++;
+    if (!last) counts.unseen++;
     else if (last.has(S.bytesOriginal)) this.#count(slot, last);
     columns.release(slot);
     tracker.setSlot(record, 0);
@@ -201,9 +242,10 @@ export class MeteredTable implements EntryFollower {
     columns.flags[slot] = seen ? BORN | SEEN : 0;
     this.#setStart(slot, view);
     this.#setStatus(slot, view);
+    this.#setState(slot, view);
     for (const group of this.#groups) group?.join(slot, view, this.index, true);
     if (!this.#baseline || seen) {
-      this.counts.begun++;
+      this.#countsOf(slot).begun++;
       for (const group of this.#groups) group?.began(slot);
     }
     return slot;
@@ -212,6 +254,7 @@ export class MeteredTable implements EntryFollower {
   /** A message tells how a flow is now; what a complete one does not mention is not there. */
   #told(slot: number, view: View, complete: boolean): void {
     this.#setStatus(slot, view);
+    this.#setState(slot, view);
     for (const group of this.#groups) group?.join(slot, view, this.index, complete);
   }
 
@@ -225,12 +268,25 @@ export class MeteredTable implements EntryFollower {
   #setStatus(slot: number, view: View): void {
     if (!view.has(S.status)) return;
     const status = view.be32(S.status);
-    const flags = this.#columns.flags[slot]! & ~(UNREPLIED | ASSURED | OFFLOADED);
+    const flags = this.#columns.flags[slot]! & ~STATUS_FLAGS;
     this.#columns.flags[slot] =
       flags |
       ((status & IPS_SEEN_REPLY) === 0 ? UNREPLIED : 0) |
       ((status & IPS_ASSURED) !== 0 ? ASSURED : 0) |
-      ((status & (IPS_OFFLOAD | IPS_HW_OFFLOAD)) !== 0 ? OFFLOADED : 0);
+      ((status & (IPS_OFFLOAD | IPS_HW_OFFLOAD)) !== 0 ? OFFLOADED : 0) |
+      ((status & IPS_SRC_NAT) !== 0 ? SOURCE_NAT : 0) |
+      ((status & IPS_DST_NAT) !== 0 ? DESTINATION_NAT : 0);
+  }
+
+  #setState(slot: number, view: View): void {
+    for (let n = 0; n < TRACKERS.length; n++) {
+      const state = TRACKERS[n]!.slot;
+      if (view.has(state)) this.#columns.state[slot] = view.u8(state);
+    }
+  }
+
+  #countsOf(slot: number): Counts {
+    return this.counted[PROTOCOL_PLACES[this.#columns.protonum[slot]!]!]!;
   }
 
   #mindOffload(slot: number): void {
@@ -255,14 +311,14 @@ export class MeteredTable implements EntryFollower {
       bytesReply < columns.bytesReply[slot]! ||
       packetsOriginal < columns.packetsOriginal[slot]! ||
       packetsReply < columns.packetsReply[slot]!;
-    if (reset) this.counts.resets++;
+    const counts = this.#countsOf(slot);
+    if (reset) counts.resets++;
     if (!this.#baseline || (columns.flags[slot]! & (READ | SEEN)) !== 0) {
       const from = reset ? 0 : 1;
       const moreBytesOriginal = bytesOriginal - from * columns.bytesOriginal[slot]!;
       const moreBytesReply = bytesReply - from * columns.bytesReply[slot]!;
       const morePacketsOriginal = packetsOriginal - from * columns.packetsOriginal[slot]!;
       const morePacketsReply = packetsReply - from * columns.packetsReply[slot]!;
-      const { counts } = this;
       counts.bytesOriginal += moreBytesOriginal;
       counts.bytesReply += moreBytesReply;
       counts.packetsOriginal += morePacketsOriginal;

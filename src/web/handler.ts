@@ -13,6 +13,7 @@ import { QueryValues } from './request-values.js';
 import { JSON_TYPE, loggedRequest, ROUTES, type RouteContext, type RouteRow, type WebState } from './routes.js';
 import { Walks } from './walks.js';
 import { errorJson, toWebError, WebError } from './web-error.js';
+import { WebMetrics } from './web-metrics.js';
 import type { HandlerOptions, Peer, Role } from './web-options.js';
 import { WEB_TIMES, type WebTimes } from './web-times.js';
 
@@ -51,6 +52,7 @@ export function handlerWith(options: HandlerOptions, times: WebTimes): WebHandle
   const epoch = randomBytes(4).toString('hex');
   const conntracks = new Map(namespacesOf(options.conntracks));
   const streams = new OpenStreams(maxStreams, times);
+  const metrics = new WebMetrics(options, streams);
   const logError = errorLog(options);
   const state: WebState = {
     options,
@@ -64,6 +66,7 @@ export function handlerWith(options: HandlerOptions, times: WebTimes): WebHandle
     deletions: new Deletions(times.kept),
     exports: { open: 0 },
     streams,
+    metrics,
     times,
     failed: logError,
   };
@@ -71,10 +74,13 @@ export function handlerWith(options: HandlerOptions, times: WebTimes): WebHandle
   const app = new Hono().basePath(basePath);
   const rows = ROUTES.filter(({ role, metrics }) => (role !== 'change' || allowChanges) && (!metricsOnly || metrics));
   const peers = new WeakMap<Request, Peer>();
+  /** The route of a request, for metrics. */
+  const paths = new WeakMap<Request, string>();
 
   for (const row of rows)
     app.on(row.method, row.path, async ({ req }) => {
       const request = req.raw;
+      paths.set(request, row.path);
       const role = await roleFor(row, request, options);
       const isOpen = row.role === 'open';
       const values = new QueryValues(new URL(request.url).searchParams, row.parameters, isOpen ? 'any' : 'known');
@@ -122,12 +128,17 @@ export function handlerWith(options: HandlerOptions, times: WebTimes): WebHandle
   const handle = async (request: Request, peer?: Peer): Promise<Response> => {
     if (peer) peers.set(request, peer);
     const response = await answer(request, peer);
+    metrics.answered(paths.get(request), request.method, response.status);
     for (const [name, value] of SECURITY_HEADERS) response.headers.set(name, value);
     if (!response.headers.has('Cache-Control')) response.headers.set('Cache-Control', 'no-store');
     return response;
   };
   void follow(meter, state.news, streams);
-  return Object.assign(handle, { close: () => streams.close() });
+  const close = () => {
+    streams.close();
+    metrics.close();
+  };
+  return Object.assign(handle, { close });
 }
 
 /** Tells streams of every sample. */

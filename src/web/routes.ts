@@ -24,6 +24,7 @@ import { bodyOf, type QueryValues } from './request-values.js';
 import type { Walks } from './walks.js';
 import { WebError } from './web-error.js';
 import { flowAnswer, waysOf } from './web-flows.js';
+import type { WebMetrics } from './web-metrics.js';
 import type { HandlerOptions, LogEntry, Peer, Role } from './web-options.js';
 import type { WebTimes } from './web-times.js';
 
@@ -41,6 +42,7 @@ export interface WebState {
   readonly deletions: Deletions;
   readonly exports: { open: number };
   readonly streams: OpenStreams;
+  readonly metrics: WebMetrics;
   readonly times: WebTimes;
   /** Logs what nobody waits for. */
   readonly failed: (request: Request, peer: Peer | undefined, error: unknown) => void;
@@ -116,6 +118,16 @@ export const ROUTES: readonly RouteRow[] = [
     metrics: true,
     about: 'The table is followed.',
     run: readiness,
+  },
+  {
+    method: 'GET',
+    path: '/metrics',
+    role: 'read',
+    parameters: [],
+    types: ['text/plain', 'application/openmetrics-text'],
+    metrics: true,
+    about: 'Metrics, as Prometheus reads them.',
+    run: ({ metrics, request }) => metrics.answer(request.headers.get('accept')),
   },
   {
     method: 'GET',
@@ -476,6 +488,7 @@ async function runDeletion(
   const { plan, result } = await context.deletions.run(deletion, asked, confirm, max);
   const { deleted, alreadyGone, failed } = result;
   const what = 'filter' in plan.target ? { filter: plan.target.filter } : {};
+  context.metrics.deleted(role, deleted);
   news.tell('deletion', { ...what, deleted, alreadyGone, failed });
   options.log?.({
     what: 'deletion',

@@ -5,6 +5,7 @@ import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { createSecureContext } from 'node:tls';
 import { ConntrackError } from '../errors.js';
+import { type TopGrouping, TopGroups } from '../metrics/index.js';
 import type { ListenPlace } from './listeners.js';
 import { ServeError } from './serve-error.js';
 
@@ -38,6 +39,23 @@ export function parsePlace(text: string): ListenPlace {
       hint: 'ADDRESS:PORT such as 127.0.0.1:8466 or [::1]:8466, or unix:PATH',
     });
   return { kind: 'tcp', host, port };
+}
+
+/** `src=20`: the 20 largest groups of sources. @throws ServeError */
+export function parseTop(texts: readonly string[]): readonly TopGrouping[] {
+  const top = texts.map((text) => {
+    const [, by, limit] = /^(.+)=(\d{1,3})$/.exec(text) ?? [];
+    if (by === undefined || limit === undefined)
+      throw new ServeError(`--metrics-top cannot be '${text}'`, { hint: 'a grouping and how many, such as src=20' });
+    return { by, limit: Number(limit) };
+  });
+  try {
+    new TopGroups(top);
+  } catch (error) {
+    if (!(error instanceof ConntrackError)) throw error;
+    throw new ServeError(`--metrics-top: ${error.message}`, { hint: error.hint });
+  }
+  return top;
 }
 
 /** Whether only this machine reaches a place. */

@@ -35,7 +35,7 @@ export interface HandlerOptions {
   readonly metricsOnly?: boolean | undefined;
   /** Metrics need no token. */
   readonly metricsOpen?: boolean | undefined;
-  /** Groups with metrics of their own. */
+  /** The largest groups of these groupings have metrics of their own: 1 to 100 of each, 4 groupings at most. */
   readonly metricsTop?: readonly { readonly by: string; readonly limit: number }[] | undefined;
   /** Gets every change, refusal and unexpected error. */
   readonly log?: ((entry: LogEntry) => void) | undefined;

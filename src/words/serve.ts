@@ -14,6 +14,7 @@ import {
   MAKE_TOKEN,
   makeToken,
   parsePlace,
+  parseTop,
   readSecret,
   readToken,
   type Secrets,
@@ -37,13 +38,16 @@ export const word: Word = async (line, context) => {
   const places = passed ? [passed] : placesOf(line);
   const netns = textOf(line, 'netns');
   const options = {
-    interval: millisecondsOf(line, 'every') ?? 2000,
+    interval: millisecondsOf(line, 'every') ?? (isGiven(line, 'metrics-only') ? 10_000 : 2000),
     share: (numberOf(line, 'share', 0.1, 100) ?? 25) / 100,
     maxStreams: numberOf(line, 'max-streams', 1, 10_000, true),
     allowChanges: isGiven(line, 'allow-changes'),
     basePath: basePathOf(line),
     hosts: (line.values['host'] as readonly string[] | undefined) ?? [],
     auth: !isGiven(line, 'no-auth'),
+    metricsOnly: isGiven(line, 'metrics-only'),
+    metricsOpen: isGiven(line, 'metrics-open'),
+    metricsTop: parseTop((line.values['metrics-top'] as readonly string[] | undefined) ?? []),
     plain: isGiven(line, 'plain-http'),
   };
   const secure = textOf(line, 'tls-cert') !== undefined;
@@ -110,7 +114,8 @@ function secretsOf(line: WordLine, { env, stderr }: NodeJS.Process): Secrets {
     ...(tokenFile === undefined ? {} : { changeToken: readToken(tokenFile, file('token-file') === undefined) }),
     ...(readFile === undefined ? {} : { readToken: readToken(readFile) }),
   };
-  if (Object.keys(tokens).length > 0) return { ...tls, ...tokens };
+  const needsNone = isGiven(line, 'metrics-only') && isGiven(line, 'metrics-open');
+  if (Object.keys(tokens).length > 0 || needsNone) return { ...tls, ...tokens };
   if (!stderr.isTTY)
     throw new UsageError('serve: a token file is needed where nobody sees a token', { hint: `--token-file FILE; ${MAKE_TOKEN}` });
   const made = makeToken();

@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { transform } from 'esbuild';
 import * as library from '../../src/index.js';
 import * as meter from '../../src/meter/index.js';
+import * as metrics from '../../src/metrics/index.js';
 import * as testing from '../../src/testing/index.js';
 import * as web from '../../src/web/index.js';
 import * as netlink from '../../src/wire/index.js';
@@ -54,6 +55,7 @@ function moduleOf({ text }: Example): string {
   for (const [entry, names] of [
     ['conntrack', [...Object.keys(library), ...TYPES]],
     ['conntrack/meter', Object.keys(meter)],
+    ['conntrack/metrics', Object.keys(metrics)],
     ['conntrack/web', Object.keys(web)],
     ['conntrack/testing', Object.keys(testing)],
     ['conntrack/netlink', Object.keys(netlink).filter((name) => !(name in library))],
@@ -78,6 +80,7 @@ function compile(all: readonly Example[]): string {
   const paths = {
     conntrack: ['../../src/index.ts'],
     'conntrack/meter': ['../../src/meter/index.ts'],
+    'conntrack/metrics': ['../../src/metrics/index.ts'],
     'conntrack/web': ['../../src/web/index.ts'],
     'conntrack/testing': ['../../src/testing/index.ts'],
     'conntrack/netlink': ['../../src/wire/index.ts'],

@@ -10,6 +10,7 @@ import { Conntrack, EventStream, LiveFlows } from '../../src/index.js';
 import { Expectations } from '../../src/library/expectations.js';
 import { Listing } from '../../src/library/session.js';
 import * as meter from '../../src/meter/index.js';
+import * as metrics from '../../src/metrics/index.js';
 import * as testing from '../../src/testing/index.js';
 import * as web from '../../src/web/index.js';
 import { PROJECT, readProjectFile } from '../support/project.js';
@@ -42,8 +43,11 @@ const METER_VALUES =
 const METER_TYPES = `
   DeletionPlan DeletionResult DeletionTarget PlannedTarget
   BothWays FlowGroup FlowSort FlowsAnswer FlowsQuery GroupSort GroupingName GroupsAnswer GroupsQuery KernelCounts MeterOptions
-  MeterSample MeterSeries MeterStatus MeteredFlow NamespaceSample Namespaces Notice NoticeCode OtherGroups ScopedFilter TrackingSysctls Usage UsageOptions
+  MeterSample MeterSeries MeterStatus MeteredFlow NamespaceSample NamespaceTotals Namespaces Notice NoticeCode OtherGroups ProtocolTotals ScopedFilter TrackingSysctls Usage UsageOptions
 `;
+/** As VALUES and TYPES, of `conntrack/metrics`. */
+const METRICS_VALUES = 'METRICS_TYPES ProcessMetrics TopGroups chooseFormat collectMetrics readFamilies writeMetrics';
+const METRICS_TYPES = 'AddSample FamilyRow MetricFamily MetricSample MetricType MetricsFormat MetricsOptions TopGrouping';
 /** As VALUES and TYPES, of `conntrack/web`. */
 const WEB_VALUES = 'createHandler';
 const WEB_TYPES = 'FetchRequest FetchResponse HandlerOptions LogEntry Peer Role WebHandler';
@@ -61,8 +65,10 @@ const METHODS: readonly (readonly [string, object, string])[] = [
   [
     'FlowMeter',
     meter.FlowMeter.prototype,
-    'add close counts failure flows get getMany groups hold interval numbers remove sample series status',
+    'add close counts failure flows get getMany groups hold interval numbers remove sample series status totals',
   ],
+  ['TopGroups', metrics.TopGroups.prototype, 'read'],
+  ['ProcessMetrics', metrics.ProcessMetrics.prototype, 'close read'],
   ['MemoryTable', testing.MemoryTable.prototype, 'add advance change delivered expire flows loseEvents now'],
 ];
 
@@ -72,6 +78,7 @@ const source = (path: string) => readFileSync(fileURLToPath(new URL(`../../../sr
 const ENTRIES = [
   { name: 'conntrack', path: 'index.ts', values: api, VALUES, TYPES },
   { name: 'conntrack/meter', path: 'meter/index.ts', values: meter, VALUES: METER_VALUES, TYPES: METER_TYPES },
+  { name: 'conntrack/metrics', path: 'metrics/index.ts', values: metrics, VALUES: METRICS_VALUES, TYPES: METRICS_TYPES },
   { name: 'conntrack/web', path: 'web/index.ts', values: web, VALUES: WEB_VALUES, TYPES: WEB_TYPES },
   { name: 'conntrack/testing', path: 'testing/index.ts', values: testing, VALUES: TESTING_VALUES, TYPES: TESTING_TYPES },
 ];
