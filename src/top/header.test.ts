@@ -13,7 +13,10 @@ const NAMESPACE: NamespaceSample = {
   name: 'own',
   entries: 131_204,
   maxEntries: 262_144,
-  kernel: { drop: 0, earlyDrop: 0, insertFailed: 3, invalid: 0 },
+  kernel: {
+    ...{ drop: 0, earlyDrop: 0, insertFailed: 3, invalid: 0, found: 0 },
+    ...{ insert: 0, error: 0, searchRestart: 0, clashResolve: 0, chaintoolong: 0 },
+  },
   sysctls: { acct: 1, events: 1, timestamp: 1 },
   sweepTime: 0.61,
   sweepAge: 1,
