@@ -58,7 +58,7 @@ export class WebMetrics {
   readonly #streams: OpenStreams;
   readonly #version: string | undefined;
   readonly #top: TopGroups | undefined;
-  readonly #process = new ProcessMetrics();
+  readonly #own = new ProcessMetrics();
   readonly #deleted = new Map<Role, number>([['change', 0]]);
   readonly #requests = new Map<string, { readonly labels: readonly string[]; count: number }>();
   /** Those who ask at the same time get the same. */
@@ -95,12 +95,12 @@ export class WebMetrics {
   }
 
   close(): void {
-    this.#process.close();
+    this.#own.close();
   }
 
   #collect(): Promise<MetricFamily[]> {
     const reading = { deleted: this.#deleted, requests: this.#requests, streams: this.#streams.size };
-    const more = [...this.#process.read(), ...readFamilies(WEB_FAMILIES, reading)];
+    const more = [...this.#own.read(), ...readFamilies(WEB_FAMILIES, reading)];
     return collectMetrics(this.#meter, { top: this.#top, version: this.#version, more });
   }
 }

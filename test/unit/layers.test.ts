@@ -170,9 +170,10 @@ test('only wire/ffi knows koffi', () => {
 
 test('only cli/main and words/run-word touch the process', () => {
   // wire/platform asks which system this is, wire/ffi opens the native library: process.platform, process.arch, process.dlopen.
-  // meter/processor-time reads process.cpuUsage.
+  // meter/processor-time and metrics/process-metrics read process.cpuUsage and memoryUsage.
   // history/driver/load-driver keeps a warning of Node.js to itself.
-  const users = ['meter/processor-time', 'history/driver/load-driver', 'cli/main', 'words/run-word', 'wire/ffi', 'wire/platform'];
+  const own = ['meter/processor-time', 'metrics/process-metrics'];
+  const users = [...own, 'history/driver/load-driver', 'cli/main', 'words/run-word', 'wire/ffi', 'wire/platform'];
   assert.deepEqual(usersOf(/\bprocess\s*[.[]|\bconsole\s*[.[]/, users), []);
 });
 
