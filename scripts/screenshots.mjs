@@ -135,6 +135,7 @@ function draw(screen, state) {
     paused: undefined,
     now: table.now,
     scope: undefined,
+    labels: undefined,
     readOnly: false,
     ascii: false,
     several: false,

@@ -3,6 +3,7 @@
 
 import { isConstant } from '../ctnetlink/filter/compile.js';
 import type { FlowFilter } from '../ctnetlink/filter/condition.js';
+import type { LabelMap } from '../ctnetlink/label.js';
 import { show } from '../ctnetlink/members.js';
 import { ClosedError, ValueError } from '../errors.js';
 import { type Conntrack, type FilterInput, readFilter, type Signal, sessionOf, TimeSlice } from '../library/index.js';
@@ -12,6 +13,7 @@ import { REST } from './group-index.js';
 import { HeldFlows } from './held-flows.js';
 import { MeterPace } from './meter-pace.js';
 import {
+  checkLabels,
   checkNumber,
   type FlowsAnswer,
   type FlowsQuery,
@@ -40,6 +42,8 @@ export interface MeterOptions {
   readonly interval?: number | undefined;
   /** Share of one processor that lists may take, 0 to 1. Default 0.25. */
   readonly share?: number | undefined;
+  /** Names of labels, for the keys of groups by label. Without them a key has the bits. */
+  readonly labels?: LabelMap | undefined;
   /** Ends the meter. */
   readonly signal?: Signal | undefined;
 }
@@ -83,7 +87,10 @@ export class FlowMeter implements AsyncIterable<MeterSample>, AsyncDisposable, D
   #closed = false;
   #running: Promise<void> = Promise.resolve();
 
-  private constructor({ filter, interval = DEFAULT_INTERVAL, share = DEFAULT_SHARE, signal }: MeterOptions, now: () => number) {
+  private constructor(
+    { filter, interval = DEFAULT_INTERVAL, share = DEFAULT_SHARE, labels, signal }: MeterOptions,
+    now: () => number,
+  ) {
     this.#scope = readFilter(filter ?? {});
     if (!isConstant(this.#scope))
       throw new ValueError(
@@ -92,8 +99,9 @@ export class FlowMeter implements AsyncIterable<MeterSample>, AsyncDisposable, D
       );
     checkNumber('interval', interval, LEAST_INTERVAL, MOST_INTERVAL);
     checkNumber('share', share, LEAST_SHARE, 1);
+    checkLabels(labels);
     const began = now();
-    this.#store = new FlowStore(() => now() - began);
+    this.#store = new FlowStore(() => now() - began, labels);
     this.#selections = new Selections(this.#store);
     this.#held = new HeldFlows(this.#store);
     this.#pace = new MeterPace(interval, share);
@@ -265,7 +273,8 @@ export class FlowMeter implements AsyncIterable<MeterSample>, AsyncDisposable, D
     const sums = await sumGroups(this.#store, table, selection);
     const order = sortGroups(sums, table, table, sort, reverse);
     const { describe } = table.grouping;
-    const index = around ? order.findIndex((group) => describe(table.keyOf(group), this.#store.names).key === around.key) : -1;
+    const { names } = this.#store;
+    const index = around ? order.findIndex((group) => describe(table.keyOf(group), names).key === around.key) : -1;
     const offset = offsetAround(index, around?.row, given.offset, limit, order.length);
     const shown = order.slice(offset, offset + limit);
     const { groups: _, ...totals } = otherGroups(sums, [...order, REST]);

@@ -3,11 +3,12 @@
 import { S } from '../ctnetlink/fields.js';
 import { type Flow, FlowReader } from '../ctnetlink/flow.js';
 import { FlowViews } from '../ctnetlink/flow-message.js';
+import type { LabelMap } from '../ctnetlink/label.js';
 import { createFlowView, type View } from '../ctnetlink/view.js';
 import { ValueError } from '../errors.js';
 import type { TimeSlice } from '../library/index.js';
 import { BLIND, BORN, FlowColumns, RATED, READ } from './flow-columns.js';
-import { type Grouping, parseGrouping } from './group-keys.js';
+import { type Grouping, type GroupNames, parseGrouping } from './group-keys.js';
 import { GroupTable } from './group-table.js';
 import { bothWays, type MeteredFlow, rounded } from './metered-flow.js';
 import type { MeteredTable } from './metered-table.js';
@@ -40,9 +41,12 @@ export class FlowStore {
   readonly #view = createFlowView();
   readonly #views = new FlowViews();
 
+  readonly #labels: LabelMap | undefined;
+
   /** `now`: milliseconds of the meter's clock. */
-  constructor(now: () => number) {
+  constructor(now: () => number, labels?: LabelMap) {
     this.#now = now;
+    this.#labels = labels;
   }
 
   get now(): number {
@@ -102,9 +106,8 @@ export class FlowStore {
     }
   }
 
-  /** Names of the tables by index. */
-  get names(): readonly string[] {
-    return this.tables.map((table) => table?.name ?? '-');
+  get names(): GroupNames {
+    return { tables: this.tables.map((table) => table?.name ?? '-'), labels: this.#labels };
   }
 
   /** The flow in a slot, as an object. @returns undefined if there is none */

@@ -4,16 +4,17 @@ import { Random, seedFromEnvironment } from '../../test/support/random.js';
 import { randomFlow } from '../../test/support/random-event.js';
 import { compileFilter } from '../ctnetlink/filter/compile.js';
 import { FlowViews } from '../ctnetlink/flow-message.js';
+import { LabelMap } from '../ctnetlink/label.js';
 import { createFlowView, type View } from '../ctnetlink/view.js';
 import { ValueError } from '../errors.js';
 import { formatFilter, readFilter } from '../library/index.js';
 import type { FlowInit } from '../testing/flow-factory.js';
 import { makeFlow } from '../testing/index.js';
-import { KEY_WORDS, parseGrouping } from './group-keys.js';
+import { type GroupNames, KEY_WORDS, parseGrouping } from './group-keys.js';
 import { GROUPING_NAMES } from './meter-names.js';
 
 const NLM_F_MULTI = 2;
-const NAMES = ['own', 'blue'];
+const NAMES: GroupNames = { tables: ['own', 'blue'], labels: LabelMap.parse('1 gold\n40 not paid\n41 7\n') };
 const key = new Int32Array(KEY_WORDS);
 
 /** Entries of every kind, as in a list. */
@@ -116,7 +117,8 @@ suite('groupings', () => {
 
   test('labels are a group of those that are set', () => {
     const { key, filter } = describe('label', { labels: [1, 40, 127] });
-    assert.equal(key, '1,40,127');
+    assert.equal(key, 'gold,not paid,127');
+    assert.equal(describe('label', { labels: [7, 41] }).key, '7,"7"');
     assert.match(filter!, /^label 1 and label 40 and label 127 and not label \{0, 2, 3, /);
     const { key: every, filter: without } = describe('label', { labels: Array.from({ length: 128 }, (_, bit) => bit) });
     assert.equal(every.split(',').length, 128);

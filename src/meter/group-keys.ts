@@ -4,6 +4,7 @@
 import { formatAddress } from '../ctnetlink/address.js';
 import { ORIGINAL, REPLY, S, T } from '../ctnetlink/fields.js';
 import { compileFilter, TRACKERS } from '../ctnetlink/filter/compile.js';
+import type { LabelMap } from '../ctnetlink/label.js';
 import { protocolByNumber } from '../ctnetlink/protocols/index.js';
 import { AF_INET, AF_INET6 } from '../ctnetlink/uapi/in.js';
 import type { View } from '../ctnetlink/view.js';
@@ -24,7 +25,14 @@ export interface Grouping {
   /** Writes the key of a flow, which the table with this index has. */
   readonly read: (view: View, table: number, key: Int32Array) => void;
   /** What a key means. */
-  readonly describe: (key: Int32Array, names: readonly string[]) => GroupName;
+  readonly describe: (key: Int32Array, names: GroupNames) => GroupName;
+}
+
+/** What keys are called that are only numbers. */
+export interface GroupNames {
+  /** The tables, by index. */
+  readonly tables: readonly string[];
+  readonly labels: LabelMap | undefined;
 }
 
 /** A group in words. */
@@ -254,14 +262,17 @@ const SIMPLE: Readonly<Record<(typeof GROUPING_NAMES)[number], Grouping>> = {
     read: (view, _, key) => {
       for (let w = 0; w < LABEL_WORDS; w++) key[w] = view.labelWord(S.labels, w);
     },
-    describe: (key) => {
+    describe: (key, { labels }) => {
       const bits = Array.from({ length: LABELS }, (_, bit) => bit);
       const has = (bit: number) => ((key[bit >> 5]! >>> (bit & 31)) & 1) === 1;
       const set = bits.filter(has);
       if (set.length === 0) return { key: '-', filter: 'not has label' };
       const others = bits.filter((bit) => !has(bit));
       const rest = others.length === 0 ? [] : [`not label ${others.length === 1 ? others[0] : `{${others.join(', ')}}`}`];
-      return { key: set.join(','), filter: [...set.map((bit) => `label ${bit}`), ...rest].join(' and ') };
+      return {
+        key: set.map((bit) => labelName(bit, labels)).join(','),
+        filter: [...set.map((bit) => `label ${bit}`), ...rest].join(' and '),
+      };
     },
   },
   helper: {
@@ -321,9 +332,15 @@ const SIMPLE: Readonly<Record<(typeof GROUPING_NAMES)[number], Grouping>> = {
     read: (_, table, key) => {
       key[0] = table;
     },
-    describe: ([table], names) => ({ key: names[table!] ?? '-' }),
+    describe: ([table], { tables }) => ({ key: tables[table!] ?? '-' }),
   },
 };
+
+/** A name that looks like a number is in quotes, as in filters. */
+function labelName(bit: number, labels: LabelMap | undefined): string {
+  const name = labels?.name(bit);
+  return name === undefined ? String(bit) : /^\d+$/.test(name) ? `"${name}"` : name;
+}
 
 /** Words of the longest key. */
 export const KEY_WORDS = 2 * ADDRESS;

@@ -31,7 +31,7 @@ function sources(hosts: number): { columns: FlowColumns; table: GroupTable; slot
 }
 
 function nameOf(table: GroupTable, group: number): string {
-  return table.grouping.describe(table.keyOf(group), []).key;
+  return table.grouping.describe(table.keyOf(group), { tables: [], labels: undefined }).key;
 }
 
 const total = (numbers: Float64Array) => numbers.reduce((sum, number) => sum + number, 0);

@@ -10,6 +10,7 @@ export {
 export type { FlowGroup, OtherGroups } from './flow-group.js';
 export { FlowMeter, type MeterOptions } from './flow-meter.js';
 export { TooManyGroupingsError } from './flow-store.js';
+export { followNamespaces, type LookAgain, type NamespaceNews } from './follow-namespaces.js';
 export { checkGrouping } from './group-keys.js';
 export { FLOW_SORTS, type FlowSort, GROUP_SORTS, GROUPING_NAMES, type GroupingName, type GroupSort } from './meter-names.js';
 export { type FlowsAnswer, type FlowsQuery, type GroupsAnswer, type GroupsQuery, offsetAround } from './meter-query.js';

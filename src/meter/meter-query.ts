@@ -1,5 +1,6 @@
 // What one asks a meter, and what it answers.
 
+import { LabelMap } from '../ctnetlink/label.js';
 import { show } from '../ctnetlink/members.js';
 import { ValueError } from '../errors.js';
 import type { FilterInput } from '../library/index.js';
@@ -81,6 +82,12 @@ export function offsetAround(index: number, row: number | undefined, offset: num
 export function checkNumber(name: string, value: unknown, least: number, most: number): void {
   if (typeof value !== 'number' || !(value >= least && value <= most))
     throw new ValueError(`${name} must be a number from ${least} to ${most}, not ${show(value)}`);
+}
+
+/** @throws ValueError */
+export function checkLabels(labels: unknown): void {
+  if (labels !== undefined && !(labels instanceof LabelMap))
+    throw new ValueError(`labels must be a LabelMap, not ${show(labels)}`);
 }
 
 /** The query with what it leaves out. @throws ValueError */

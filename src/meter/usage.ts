@@ -2,6 +2,7 @@
 // looks on for that long, and there are rates.
 
 import { S } from '../ctnetlink/fields.js';
+import type { LabelMap } from '../ctnetlink/label.js';
 import { IPS_SEEN_REPLY } from '../ctnetlink/uapi/nf-conntrack-common.js';
 import type { View } from '../ctnetlink/view.js';
 import { readFilter, type Signal, sessionOf } from '../library/index.js';
@@ -10,7 +11,7 @@ import { groupAt, otherGroups, sortGroups, totalsOf } from './flow-groups.js';
 import { GroupIndex, REST } from './group-index.js';
 import { KEY_WORDS, parseGrouping } from './group-keys.js';
 import { GroupSums } from './group-sums.js';
-import { checkNumber, type GroupsAnswer, type GroupsQuery, readGroupsQuery } from './meter-query.js';
+import { checkLabels, checkNumber, type GroupsAnswer, type GroupsQuery, readGroupsQuery } from './meter-query.js';
 import type { NamespaceSample } from './meter-sample.js';
 import { counterOf } from './metered-table.js';
 import { type Namespaces, namespacesOf, openMeter } from './open-meter.js';
@@ -20,6 +21,8 @@ import { divideFilter } from './scope.js';
 export interface UsageOptions extends Partial<GroupsQuery> {
   /** Milliseconds to look on, at least 500; the groups have rates then. Default: one list, no rates. */
   readonly over?: number | undefined;
+  /** Names of labels, for `by: 'label'`. */
+  readonly labels?: LabelMap | undefined;
   readonly signal?: Signal | undefined;
 }
 
@@ -41,20 +44,23 @@ const LEAST_OVER = 500;
  * @throws ValueError, FilterError, KernelError, SystemError, ClosedError, the signal's reason
  */
 export async function usage(conntrack: Namespaces, options: UsageOptions = {}): Promise<Usage> {
-  const { over, signal, by = 'src', sort = over === undefined ? 'flows' : 'average', ...rest } = options;
+  const { over, labels, signal, by = 'src', sort = over === undefined ? 'flows' : 'average', ...rest } = options;
   const query = readGroupsQuery({ by, sort, ...rest });
   if (over !== undefined) checkNumber('over', over, LEAST_OVER, 2 ** 31 - 1);
-  return over === undefined ? listUsage(conntrack, query, signal) : meteredUsage(conntrack, query, over, signal);
+  checkLabels(labels);
+  return over === undefined
+    ? listUsage(conntrack, query, { labels, signal })
+    : meteredUsage(conntrack, query, over, { labels, signal });
 }
 
 async function meteredUsage(
   conntrack: Namespaces,
   query: ReturnType<typeof readGroupsQuery>,
   interval: number,
-  signal: Signal | undefined,
+  options: Pick<UsageOptions, 'labels' | 'signal'>,
 ): Promise<Usage> {
   const { scope, rest } = divideFilter(query.filter ?? {});
-  await using meter = await openMeter(conntrack, { filter: scope, interval, share: 1, signal });
+  await using meter = await openMeter(conntrack, { ...options, filter: scope, interval, share: 1 });
   // Kept from the first list on, so that the second makes rates.
   await meter.groups({ by: query.by, limit: 0 });
   const wanted = namespacesOf(conntrack).length;
@@ -68,7 +74,7 @@ async function meteredUsage(
 async function listUsage(
   conntrack: Namespaces,
   { by, filter, sort, reverse, offset, limit }: ReturnType<typeof readGroupsQuery>,
-  signal: Signal | undefined,
+  { labels, signal }: Pick<UsageOptions, 'labels' | 'signal'>,
 ): Promise<Usage> {
   const grouping = parseGrouping(by);
   const wanted = readFilter(filter ?? {});
@@ -95,7 +101,7 @@ async function listUsage(
     });
   }
   const keys = { grouping, keyOf: (group: number) => index.keyOf(group) };
-  const store = { names: tables.map(([name]) => name) };
+  const store = { names: { tables: tables.map(([name]) => name), labels } };
   const order = sortGroups(sums, keys, undefined, sort, reverse);
   const shown = order.slice(offset, offset + limit);
   const rest = [...order.slice(0, offset), ...order.slice(offset + limit), ...(sums.flows[REST]! > 0 ? [REST] : [])];

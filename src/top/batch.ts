@@ -1,7 +1,7 @@
 // `conntrack top` without a terminal: samples as text or as lines of JSON.
 
 import type { Conntrack } from '../library/index.js';
-import { type FlowMeter, type FlowSort, type GroupSort, openMeter } from '../meter/index.js';
+import { type FlowMeter, type FlowSort, followNamespaces, type GroupSort, openMeter } from '../meter/index.js';
 import { safeJson } from '../safe-text.js';
 import { count, percent, rate } from '../units.js';
 import { FLOW_COLUMNS } from './flow-cells.js';
@@ -20,6 +20,8 @@ export interface BatchOptions {
   readonly write: (text: string) => void;
 }
 
+/** Milliseconds between two looks for network namespaces that have come and gone. */
+export const LOOK_EVERY = 30_000;
 /** Orders that need no rates: the first list will do. */
 const WITHOUT_RATES: ReadonlySet<string> = new Set(['flows', 'unreplied', 'bytes', 'bytesOriginal', 'bytesReply', 'age', 'key']);
 
@@ -29,8 +31,8 @@ export async function runBatch(
   options: TopOptions,
   batch: BatchOptions,
 ): Promise<void> {
-  const { scope, interval, share, by, sort } = options;
-  await using meter = await openMeter(conntracks, { filter: scope, interval, share });
+  const { scope, interval, share, labels, lookAgain, by, sort } = options;
+  await using meter = await openMeter(conntracks, { filter: scope, interval, share, labels });
   // A grouping that is kept from the first list on has rates and history with the second.
   if (by !== undefined) await meter.groups({ by, limit: 0 });
   let printed = 0;
@@ -41,8 +43,14 @@ export async function runBatch(
   // Each namespace is listed in turn: all of them have rates after as many samples.
   const first = conntracks.size;
   if (printed >= batch.samples) return;
+  let looked = performance.now();
   for await (const { number } of meter) {
     if (number <= first) continue;
+    if (lookAgain && performance.now() - looked >= LOOK_EVERY) {
+      // What fails now is not among those that were asked for.
+      await followNamespaces(meter, lookAgain);
+      looked = performance.now();
+    }
     batch.write(await sampleText(meter, options, batch));
     if (++printed >= batch.samples) return;
   }

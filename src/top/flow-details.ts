@@ -1,6 +1,7 @@
 // The details of one flow: the way of its packets in both directions, with what this host changes in them, and everything else about it.
 
 import type { Flow } from '../ctnetlink/flow.js';
+import type { LabelMap } from '../library/index.js';
 import type { MeteredFlow } from '../meter/index.js';
 import { age, bytes, count, rate } from '../units.js';
 import { arrow, endpoint } from './flow-cells.js';
@@ -10,22 +11,28 @@ import type { CellContext } from './table-layout.js';
 
 const WHOLE = Number.MAX_SAFE_INTEGER;
 
+/** What a flow does not say itself: the name of this machine, and names of labels. */
+export interface DetailFacts {
+  readonly host: string;
+  readonly labels: LabelMap | undefined;
+}
+
 export function drawFlowDetails(
   screen: Screen,
   y: number,
   rows: number,
   metered: MeteredFlow,
-  host: string,
+  facts: DetailFacts,
   context: CellContext,
 ): void {
-  for (const [n, line] of detailLines(metered, host, context).slice(0, rows).entries())
+  for (const [n, line] of detailLines(metered, facts, context).slice(0, rows).entries())
     screen.put(3, y + n, line, n < 2 ? COLORS.cyan : n === 2 ? 0 : n === 3 ? 0 : DIM);
 }
 
 /** The lines, in plain text. */
-export function detailLines(metered: MeteredFlow, host: string, context: CellContext): string[] {
+export function detailLines(metered: MeteredFlow, { host, labels }: DetailFacts, context: CellContext): string[] {
   const { flow } = metered;
-  return [...wayLines(flow, host, context.ascii), factsLine(metered), trafficLine(metered, context), moreLine(flow)];
+  return [...wayLines(flow, host, context.ascii), factsLine(metered, labels), trafficLine(metered, context), moreLine(flow)];
 }
 
 /** The two ways: what the client sends, and what comes back, with what this host makes of it. */
@@ -49,13 +56,13 @@ function wayLines({ original, reply }: Flow, host: string, ascii: boolean): [str
   return [`${client} ${box(there, to)} ${server}`, `${client} ${box(back, from)} ${server}`];
 }
 
-function factsLine({ flow, age: seconds, ageAtLeast }: MeteredFlow): string {
+function factsLine({ flow, age: seconds, ageAtLeast }: MeteredFlow, names: LabelMap | undefined): string {
   const { id, status = [], mark = 0, zone = 0, helper, labels, timeout, timestamp } = flow;
   const began = timestamp?.start === undefined ? '' : `   began ${clock(Number(timestamp.start / 1_000_000n))}`;
   const expires = timeout === undefined ? '' : `   expires in ${age(timeout)}`;
   // Without what every flow has, or every one that meets a NAT rule.
   const bits = (status as readonly string[]).filter((bit) => !/^CONFIRMED$|_DONE$/.test(bit)).join(' ') || 'no status';
-  return `id ${id ?? '-'}   ${bits}   mark ${mark}   zone ${zone}   helper ${helper ?? '-'}   labels ${labels?.join(',') || '-'}${began}   age ${ageAtLeast ? 'at least ' : ''}${age(seconds)}${expires}`;
+  return `id ${id ?? '-'}   ${bits}   mark ${mark}   zone ${zone}   helper ${helper ?? '-'}   labels ${labels?.map((bit) => names?.name(bit) ?? bit).join(',') || '-'}${began}   age ${ageAtLeast ? 'at least ' : ''}${age(seconds)}${expires}`;
 }
 
 function trafficLine({ flow, rate: now, average, counters }: MeteredFlow, { unit, ascii }: CellContext): string {

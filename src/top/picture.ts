@@ -1,6 +1,7 @@
 // The picture of `conntrack top`: lists of groups and flows, details of one flow, the lines at the bottom. It draws what the state says, and
 // changes nothing but the height of the lists.
 
+import type { LabelMap } from '../library/index.js';
 import type { FlowGroup, MeteredFlow, MeterStatus, Notice } from '../meter/index.js';
 import { age, count } from '../units.js';
 import { endpoint, FLOW_COLUMNS, overItsLife, protocolOf, translation } from './flow-cells.js';
@@ -18,6 +19,8 @@ import { textWidth } from './width.js';
 export interface PictureFacts extends HeaderFacts {
   readonly status: MeterStatus;
   readonly scope: string | undefined;
+  /** Names of labels. */
+  readonly labels: LabelMap | undefined;
   readonly readOnly: boolean;
   readonly ascii: boolean;
   readonly several: boolean;
@@ -264,7 +267,7 @@ function drawDetails(screen: Screen, { y, rows }: Part, state: TopState, facts: 
   const flow = state.currentFlow;
   const title = flow ? flowLine(flow, context.ascii) : 'details';
   drawSeparator(screen, y, title, '', false, context.ascii);
-  if (flow) drawFlowDetails(screen, y + 1, rows, flow, facts.host, context);
+  if (flow) drawFlowDetails(screen, y + 1, rows, flow, facts, context);
 }
 
 /** `tcp 10.0.0.1:2 → 10.0.0.2:80`. */

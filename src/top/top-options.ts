@@ -1,6 +1,7 @@
 // What `conntrack top` is told on its command line.
 
-import type { FlowSort, GroupingName, GroupSort } from '../meter/index.js';
+import type { LabelMap } from '../library/index.js';
+import type { FlowSort, GroupingName, GroupSort, LookAgain } from '../meter/index.js';
 
 export interface TopOptions {
   /** The flows that are metered, in canonical text: what never changes in them. */
@@ -15,6 +16,10 @@ export interface TopOptions {
   readonly leastRate: number | undefined;
   /** Which network namespaces, as on the command line; `undefined`: one's own. */
   readonly netns: string | undefined;
+  /** Looks for network namespaces that have come and gone, if all of them are shown. */
+  readonly lookAgain: LookAgain | undefined;
+  /** Names of labels. */
+  readonly labels: LabelMap | undefined;
   /** Milliseconds between lists. */
   readonly interval: number;
   /** Share of one processor, 0 to 1. */

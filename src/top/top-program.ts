@@ -1,11 +1,12 @@
 // TopProgram: `conntrack top` on a terminal. Keys change the state, samples bring new answers, and the picture shows both.
 
 import { ConntrackError, FilterError } from '../errors.js';
-import { type Conntrack, completeFilter, formatFilter, parseFilter } from '../library/index.js';
+import { type Conntrack, completeFilter, formatFilter, type LabelMap, parseFilter } from '../library/index.js';
 import {
   type DeletionTarget,
   FlowDeletion,
   type FlowMeter,
+  followNamespaces,
   type GroupingName,
   joinFilters,
   type MeteredFlow,
@@ -13,6 +14,7 @@ import {
   openMeter,
 } from '../meter/index.js';
 import { count } from '../units.js';
+import { LOOK_EVERY } from './batch.js';
 import { commandLines } from './command-lines.js';
 import { DeleteDialog } from './delete-dialog.js';
 import { deletionText } from './deletion-text.js';
@@ -70,6 +72,7 @@ class TopProgram implements TerminalProgram {
   #sample = 0;
   #refreshing: Promise<void> | undefined;
   #again = false;
+  #looking = false;
   #failure: { readonly error: unknown } | undefined;
 
   constructor(conntracks: ReadonlyMap<string, Conntrack>, options: TopOptions, streams: TerminalStreams) {
@@ -88,6 +91,7 @@ class TopProgram implements TerminalProgram {
   async run(): Promise<number> {
     this.#terminal.open();
     const clock = setInterval(() => this.#tick(), 1000);
+    const look = setInterval(() => void this.#lookForNamespaces(), LOOK_EVERY);
     const metering = this.#watch();
     try {
       const status = await this.#terminal.ended;
@@ -95,6 +99,7 @@ class TopProgram implements TerminalProgram {
       return status;
     } finally {
       clearInterval(clock);
+      clearInterval(look);
       this.#abort.abort();
       await metering;
     }
@@ -139,6 +144,7 @@ class TopProgram implements TerminalProgram {
       paused: pausedAt === undefined ? undefined : (performance.now() - pausedAt) / 1000,
       now: new Date(),
       scope: this.#options.scope,
+      labels: this.#options.labels,
       readOnly: this.#options.readOnly,
       ascii: this.#options.ascii,
       several: this.#conntracks.size > 1,
@@ -147,9 +153,9 @@ class TopProgram implements TerminalProgram {
 
   /** Opens the meter and takes its samples until the end. */
   async #watch(): Promise<void> {
-    const { scope, interval, share, kept } = this.#options;
+    const { scope, interval, share, labels, kept } = this.#options;
     try {
-      const meter = await openMeter(this.#conntracks, { filter: scope, interval, share, signal: this.#abort.signal });
+      const meter = await openMeter(this.#conntracks, { filter: scope, interval, share, labels, signal: this.#abort.signal });
       this.#meter = meter;
       this.#deletion = new FlowDeletion(meter, this.#conntracks, scope, kept);
       this.#ask();
@@ -164,6 +170,25 @@ class TopProgram implements TerminalProgram {
   /** A second has passed: times and messages. */
   #tick(): void {
     this.#terminal.draw();
+  }
+
+  async #lookForNamespaces(): Promise<void> {
+    const { lookAgain } = this.#options;
+    const meter = this.#meter;
+    if (!meter || !lookAgain || this.#looking) return;
+    this.#looking = true;
+    try {
+      const [failed] = await followNamespaces(meter, lookAgain);
+      if (failed) this.#state.say(`${failed.name}: ${failed.error.message}`, 'warning');
+    } catch (error) {
+      if (meter.failure === undefined && !this.#abort.signal.aborted) {
+        if (!(error instanceof ConntrackError)) throw error;
+        this.#state.say(error.message, 'error');
+      }
+    } finally {
+      this.#looking = false;
+    }
+    this.#ask();
   }
 
   /** Asks the meter for what is on the screen, at once or after the question that is under way. */
@@ -403,12 +428,13 @@ class TopProgram implements TerminalProgram {
   }
 
   #promptFilter(): void {
+    const { labels } = this.#options;
     this.#overlay = new PromptOverlay('/', this.#state.filter, this.#filters, {
       hint: 'such as: tcp and dst port 443 and not src 10.0.0.0/8   Tab completes',
-      check: (text) => (text.trim() === '' ? undefined : problemOf(text)),
-      complete: (text, cursor) => completeFilter(text, cursor),
+      check: (text) => (text.trim() === '' ? undefined : problemOf(text, labels)),
+      complete: (text, cursor) => completeFilter(text, cursor, { ...(labels ? { labels } : {}) }),
       done: (text) => {
-        const filter = text.trim() === '' ? '' : readable(text);
+        const filter = text.trim() === '' ? '' : readable(text, labels);
         if (filter !== '') this.#filters = [...this.#filters.filter((one) => one !== filter), filter];
         this.#state.setFilter(filter);
         this.#ask();
@@ -602,15 +628,18 @@ function drawStart(screen: Screen, { host, ascii }: TopOptions): void {
 }
 
 /** A filter in canonical text, unless that is too long to be read again. */
-function readable(text: string): string {
-  const canonical = formatFilter(text);
+function readable(text: string, labels: LabelMap | undefined): string {
+  const canonical = formatFilter(parseFilter(text, labels ? { labels } : {}));
   return canonical.length <= TEXT_LIMIT ? canonical : text;
 }
 
 /** Why a filter is refused; `undefined` if it is not. */
-function problemOf(text: string): { message: string; hint?: string; at: number; length: number } | undefined {
+function problemOf(
+  text: string,
+  labels: LabelMap | undefined,
+): { message: string; hint?: string; at: number; length: number } | undefined {
   try {
-    parseFilter(text);
+    parseFilter(text, labels ? { labels } : {});
     return undefined;
   } catch (error) {
     if (!(error instanceof FilterError)) throw error;

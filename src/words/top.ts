@@ -9,6 +9,7 @@ import { runBatch } from '../top/batch.js';
 import type { TopOptions } from '../top/top-options.js';
 import type { Word } from './run-word.js';
 import { expressionOf } from './word-filter.js';
+import { labelsOf } from './word-labels.js';
 import type { WordLine } from './word-line.js';
 import { openNamespaces } from './word-namespaces.js';
 import { groupingOf, isGiven, isUtf8, millisecondsOf, numberOf, rateOf, sortOf, textOf } from './word-values.js';
@@ -17,8 +18,8 @@ export const word: Word = async (line, context) => {
   const { host, out } = context;
   const { env, stdin, stdout } = host;
   const output = textOf(line, 'output');
-  const given = numberOf(line, 'samples', 1, Number.MAX_SAFE_INTEGER, true);
-  const batch = isGiven(line, 'batch') || given !== undefined;
+  const samples = numberOf(line, 'samples', 1, Number.MAX_SAFE_INTEGER, true);
+  const batch = isGiven(line, 'batch') || samples !== undefined;
   const isTerminal = stdout.isTTY && stdin.isTTY && env['TERM'] !== 'dumb';
   const printed = batch || isGiven(line, 'once') || output !== undefined || !isTerminal;
   const limit = numberOf(line, 'limit', 0, 1_000_000, true);
@@ -26,13 +27,14 @@ export const word: Word = async (line, context) => {
     throw new UsageError('--limit is about what is printed', {
       hint: 'with --once or --batch; on a terminal nothing is left out',
     });
-  const options = optionsOf(line, expressionOf(line.operands, context), env);
-  const { conntracks, complete } = await openNamespaces(textOf(line, 'netns'));
+  const given = optionsOf(line, expressionOf(line.operands, context, textOf(line, 'labelmap')), env);
+  const { conntracks, complete, lookAgain } = await openNamespaces(textOf(line, 'netns'));
+  const options = { ...given, lookAgain, labels: labelsOf(line, context) };
   for (const conntrack of conntracks.values()) await conntrack.count();
   const status = complete ? 0 : 3;
   if (printed) {
     await runBatch(conntracks, options, {
-      samples: given ?? (batch ? Number.POSITIVE_INFINITY : 1),
+      samples: samples ?? (batch ? Number.POSITIVE_INFINITY : 1),
       limit: limit ?? 20,
       format: output === 'ndjson' ? 'ndjson' : 'text',
       write: (text) => {
@@ -47,7 +49,11 @@ export const word: Word = async (line, context) => {
   return (await runTop(conntracks, options, terminalStreams(host))) || status;
 };
 
-function optionsOf(line: WordLine, expression: string | undefined, env: NodeJS.ProcessEnv): TopOptions {
+function optionsOf(
+  line: WordLine,
+  expression: string | undefined,
+  env: NodeJS.ProcessEnv,
+): Omit<TopOptions, 'lookAgain' | 'labels'> {
   const { scope, rest } = expression === undefined ? {} : divideFilter(expression);
   const by = groupingOf(line);
   const color = textOf(line, 'color') ?? 'auto';

@@ -6,6 +6,7 @@ import { safeJson } from '../safe-text.js';
 import { fillOf, usageText } from '../top/usage-text.js';
 import type { Word } from './run-word.js';
 import { expressionOf } from './word-filter.js';
+import { labelsOf } from './word-labels.js';
 import { openNamespaces } from './word-namespaces.js';
 import { groupingOf, isGiven, isUtf8, millisecondsOf, numberOf, sortOf, textOf } from './word-values.js';
 
@@ -26,9 +27,10 @@ export const word: Word = async (line, context) => {
     });
   if (over === undefined && sort !== undefined && NEEDS_TIME.test(sort))
     throw new UsageError(`--sort ${sort} needs more than one list`, { hint: 'look on for some seconds: --over 5' });
-  const filter = expressionOf(line.operands, context);
+  const filter = expressionOf(line.operands, context, textOf(line, 'labelmap'));
+  const labels = by === 'label' ? labelsOf(line, context) : undefined;
   const { conntracks, complete } = await openNamespaces(textOf(line, 'netns'));
-  const answer = await usage(conntracks, { by, filter, sort, limit, over, reverse: isGiven(line, 'reverse') });
+  const answer = await usage(conntracks, { by, filter, sort, limit, over, labels, reverse: isGiven(line, 'reverse') });
   const fill = fillOf(answer);
   if (textOf(line, 'output') === 'json') out.text(`${safeJson({ by, filter, fill, ...answer })}\n`);
   else out.text(usageText(answer, by, { failAbove, criticalAbove }, !isUtf8(host.env)));

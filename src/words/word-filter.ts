@@ -6,12 +6,16 @@ import { LabelSource } from '../cli/labels.js';
 import { formatFlowFilter } from '../ctnetlink/filter/format.js';
 import type { WordContext } from './run-word.js';
 
-/** `undefined` without operands. @throws UsageError with the place of the mistake */
-export function expressionOf(operands: readonly string[], { err }: Pick<WordContext, 'err'>): string | undefined {
+/** `undefined` without operands; `labelMap`: the file with names of labels. @throws UsageError with the place of the mistake */
+export function expressionOf(
+  operands: readonly string[],
+  { err }: Pick<WordContext, 'err'>,
+  labelMap?: string,
+): string | undefined {
   if (operands.length === 0) return undefined;
   const labelSource = new LabelSource((line) => err(`conntrack: ${line}`));
   const read = filterReader({ labelSource, readProtocols });
-  return formatFlowFilter(read([{ text: operands.join(' '), option: 'expression' }], undefined));
+  return formatFlowFilter(read([{ text: operands.join(' '), option: 'expression' }], labelMap));
 }
 
 function readProtocols(): string {

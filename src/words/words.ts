@@ -51,6 +51,7 @@ const GROUPS = {
   reverse: { help: 'The other way round.' },
 } as const satisfies WordRow['options'];
 
+const LABELS = { value: 'FILE', help: 'Names of labels; default /etc/xtables/connlabel.conf.' } as const satisfies WordOptionRow;
 const NETNS = { value: 'WHERE', help: 'The table of this network namespace, or all of them.' } as const satisfies WordOptionRow;
 
 /** The words that a user may want, in the order of the help. */
@@ -89,6 +90,7 @@ export function everyWord(): readonly WordRow[] {
         every: { value: 'SECONDS', help: 'Pause between lists, at least 0.5; default 2. A large table takes longer.' },
         share: { value: 'PERCENT', help: 'Share of one processor that lists may take; default 25.' },
         netns: NETNS,
+        labelmap: LABELS,
         'read-only': { help: 'Nothing can be deleted.' },
         once: { help: 'Print one sample with rates, and end.' },
         batch: { help: 'Print samples until the end of the reader.' },
@@ -126,6 +128,7 @@ export function everyWord(): readonly WordRow[] {
         'fail-above': { value: 'PERCENT', help: 'Exit with 1 if more of the table is in use.' },
         'critical-above': { value: 'PERCENT', help: 'Exit with 2 if more of the table is in use.' },
         netns: NETNS,
+        labelmap: LABELS,
         output: { short: 'o', value: 'FORMAT', choices: ['text', 'json'], help: 'Print text or json.' },
       },
       operands: { kind: 'expression' },

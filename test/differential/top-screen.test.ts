@@ -32,8 +32,9 @@ function many(count: number, line: (n: number) => string): string[] {
   return Array.from({ length: count }, (_, n) => line(n));
 }
 
-async function filled(name: string): Promise<Namespace> {
+async function filled(name: string, ...before: readonly string[][]): Promise<Namespace> {
   const namespace = await Namespace.create(name);
+  for (const argv of before) assert.equal((await namespace.run(argv)).status, 0);
   await namespace.run(['sysctl', '-qw', 'net.netfilter.nf_conntrack_acct=1']);
   const { status } = await namespace.run([UNDER_TEST, '-R', '-'], { input: Buffer.from(`${TABLE.join('\n')}\n`) });
   assert.equal(status, 0);
@@ -196,6 +197,89 @@ suite('conntrack top', () => {
     assert.equal((await terminal.exited).status, 1);
     assert.match(terminal.raw.toString(), /^conntrack: cannot list flows: permission denied\r\n {2}hint: run it as root/);
     assert.ok(!terminal.raw.includes('\x1b[?1049h'));
+  });
+});
+
+suite('network namespaces', () => {
+  /** Where /proc and /run/netns show only what the script makes; `$c` is the command. */
+  async function alone(namespace: Namespace, script: string): Promise<string> {
+    const setUp = `set -e; mount -t tmpfs none /run; c="$1"; ip netns add blue; ip netns add red\n${script}`;
+    const isolated = [
+      'unshare',
+      '--pid',
+      '--fork',
+      '--kill-child',
+      '--mount-proc',
+      '--mount',
+      'sh',
+      '-c',
+      setUp,
+      'sh',
+      UNDER_TEST,
+    ];
+    const { stdout, stderr, status } = await namespace.run(isolated, { timeLimit: 90_000 });
+    assert.equal(status, 0, stderr.toString());
+    return stdout.toString();
+  }
+
+  test('that come and go while top runs are found within 30 s, and those that are gone are not kept', async () => {
+    await using namespace = await Namespace.create('come');
+    const text = await alone(
+      namespace,
+      `red=$(stat -L -c %i /run/netns/red)
+"$c" top --batch --netns all --every 1 -o ndjson > /run/out & top=$!
+until grep -q '"name":"red"' /run/out; do sleep 0.2; done
+find -L /proc/$top/fd -inum $red 2>/dev/null | grep -c .
+ip netns delete red; ip netns add late
+until grep -q '"name":"late"' /run/out; do sleep 0.5; done
+sleep 3
+tail -n 200 /run/out | grep '"type":"sample"' | tail -n 1
+find -L /proc/$top/fd -inum $red 2>/dev/null | grep -c . || true
+kill $top`,
+    );
+    const [held, sample, left] = text.trim().split('\n');
+    assert.ok(Number(held) > 0);
+    const names = JSON.parse(sample!).namespaces.map(({ name }: { name: string }) => name);
+    assert.ok(names.includes('blue') && names.includes('late') && !names.includes('red'), names.join());
+    assert.equal(left, '0');
+  });
+
+  test('have names in the title, and in remedies the way into them', async () => {
+    await using namespace = await Namespace.create('title');
+    await using terminal = PseudoTerminal.start(
+      [
+        'unshare',
+        '--mount',
+        'sh',
+        '-c',
+        'mount -t tmpfs none /run; ip netns add blue; exec "$1" top --netns blue',
+        'sh',
+        UNDER_TEST,
+      ],
+      { namespace },
+    );
+    await terminal.waitForText('netns blue');
+    terminal.send('i');
+    await terminal.waitForText('ip netns exec blue sysctl -w net.netfilter.nf_conntrack_acct=1');
+  });
+});
+
+suite('names of labels', () => {
+  test('are those of the file: in groups, in filters, in details', async () => {
+    const file = "printf '1 gold\\n2 silver\\n' > /etc/xtables/connlabel.conf";
+    // Flows have room for labels if there was a rule with labels when they began.
+    const rule = 'add table t; add chain t c { type filter hook output priority 0; }; add rule t c ct label set 1';
+    await using namespace = await filled('labels', ['sh', '-c', file], ['nft', rule]);
+    const { status, stderr } = await namespace.run([UNDER_TEST, '-U', '-p', 'udp', '--label-add', 'gold']);
+    assert.equal(status, 0, stderr.toString());
+    await using terminal = await top(namespace, ['--by', 'label'], { columns: 140, rows: 40 });
+    await terminal.waitForText(' gold ');
+    terminal.send('1/label go\t\r');
+    await terminal.waitForText('5 of 148');
+    terminal.send(ENTER);
+    await terminal.waitForText('labels gold');
+    const { stdout } = await namespace.run([UNDER_TEST, 'usage', 'label gold', '--by', 'label']);
+    assert.match(stdout.toString(), /^gold +5 /m);
   });
 });
 

@@ -39,9 +39,9 @@ const TESTING_VALUES = 'MemoryTable Recorder RecordingError Replay ReplayError m
 const TESTING_TYPES = 'FlowInit FlowOf LineSink MemoryTableOptions ReplayOptions TrafficCounters TrafficUpdate';
 /** As VALUES and TYPES, of `conntrack/meter`. */
 const METER_VALUES =
-  'FLOW_SORTS FlowDeletion FlowMeter GROUPING_NAMES GROUP_SORTS TooManyGroupingsError checkGrouping divideFilter joinFilters namespacesOf offsetAround openMeter usage';
+  'FLOW_SORTS FlowDeletion FlowMeter GROUPING_NAMES GROUP_SORTS TooManyGroupingsError checkGrouping divideFilter followNamespaces joinFilters namespacesOf offsetAround openMeter usage';
 const METER_TYPES = `
-  DeletionPlan DeletionResult DeletionTarget PlannedTarget
+  DeletionPlan DeletionResult DeletionTarget LookAgain NamespaceNews PlannedTarget
   BothWays FlowGroup FlowSort FlowsAnswer FlowsQuery GroupSort GroupingName GroupsAnswer GroupsQuery KernelCounts MeterOptions
   MeterSample MeterSeries MeterStatus MeteredFlow NamespaceSample NamespaceTotals Namespaces Notice NoticeCode OtherGroups ProtocolTotals ScopedFilter TrackingSysctls Usage UsageOptions
 `;
