@@ -88,7 +88,13 @@ suite('the title', () => {
     ['how often there really are samples, if they are late', { seconds: 3.1 }, {}, /every 3\.1 s/],
     ['as planned, if they are nearly in time', { seconds: 2.3 }, {}, /every 2\.0 s/],
     ['as planned, if namespaces take turns', { seconds: 1, namespaces: [NAMESPACE, blue] }, {}, /every 2\.0 s/],
-    ['how old the last list is, if no new one comes', { at: NOW.getTime() - 95_000 }, {}, /last list 1m35s ago/],
+    ['how old the last list is, if no new one comes', { at: NOW.getTime() - 95_000 }, {}, / ● late {2}last list 1m35s ago/],
+    [
+      'the namespace rather than the program, if there is no room',
+      { namespaces: [blue] },
+      { paused: 72 },
+      /^ fw1 · netns blue +PAUSED/,
+    ],
     ['that it costs nearly nothing', { cost: 0.004 }, {}, / <1 % of a core/],
     ['that it costs more than a core', { cost: 1.2 }, {}, / 120 % of a core/],
   ];

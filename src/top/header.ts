@@ -65,7 +65,8 @@ function drawTitle(
   const wide = screen.columns >= WIDE;
   const dot = ascii ? '*' : '●';
   const where = namespacesText(sample, wide);
-  const state = paused === undefined ? `${dot} live` : `PAUSED ${age(paused)}`;
+  const late = isLate(sample, interval, now);
+  const state = paused === undefined ? `${dot} ${late ? 'late' : 'live'}` : `PAUSED ${age(paused)}`;
   const sweep = Math.max(...sample.namespaces.map(({ sweepTime }) => sweepTime));
   const parts = [
     state,
@@ -75,29 +76,30 @@ function drawTitle(
     clock(now),
   ];
   const right = parts.join('  ');
-  bothSides(
-    screen,
-    y,
-    separated(`conntrack top · ${host}${where}`, ascii),
-    right,
-    BOLD,
-    paused === undefined ? 0 : BOLD | COLORS.yellow,
-  );
-  if (paused === undefined) screen.restyle(screen.columns - textWidth(right) - 1, y, 1, COLORS.green);
+  const x = screen.columns - textWidth(right) - 1;
+  // Where there is no room for everything, what this is about comes before what it is.
+  const titles = [['conntrack top', host, ...where], [host, ...where], where].map((title) => title.join(' · '));
+  const title = titles.find((text) => 1 + textWidth(text) < x) ?? titles.at(-1)!;
+  bothSides(screen, y, separated(title, ascii), right, BOLD, paused === undefined ? 0 : BOLD | COLORS.yellow);
+  if (paused === undefined) screen.restyle(x, y, 1, late ? COLORS.yellow : COLORS.green);
 }
 
 /** Which tables these are, if not that of one's own namespace alone. */
-function namespacesText({ namespaces }: MeterSample, wide: boolean): string {
+function namespacesText({ namespaces }: MeterSample, wide: boolean): string[] {
   const [first] = namespaces;
-  if (namespaces.length > 1) return ` · ${namespaces.length} ${wide ? 'namespaces' : 'netns'}`;
-  return first === undefined || first.name === OWN ? '' : ` · netns ${first.name}`;
+  if (namespaces.length > 1) return [`${namespaces.length} ${wide ? 'namespaces' : 'netns'}`];
+  return first === undefined || first.name === OWN ? [] : [`netns ${first.name}`];
+}
+
+/** Whether a sample should have come long ago. */
+function isLate({ at }: Pick<MeterSample, 'at'>, interval: number, now: Date): boolean {
+  return now.getTime() - at > VERY_LATE * interval;
 }
 
 /** How often there are samples: as planned, unless they are late. */
 export function paceText({ at, seconds, namespaces }: MeterSample, interval: number, now: Date): string {
   const planned = interval / 1000;
-  const since = (now.getTime() - at) / 1000;
-  if (since > VERY_LATE * planned) return `last list ${age(since)} ago`;
+  if (isLate({ at }, interval, now)) return `last list ${age((now.getTime() - at) / 1000)} ago`;
   // Namespaces take turns: each of them as often as that.
   const measured = seconds * namespaces.length;
   return `every ${(measured > LATE * planned ? measured : planned).toFixed(1)} s`;

@@ -48,7 +48,7 @@ const WORTH_A_LINE: ReadonlySet<string> = new Set(['TABLE_FULL', 'NOTHING_TRACKE
 export function layoutOf(screen: Screen, state: TopState, status: MeterStatus): TopLayout {
   const grouped = state.by !== undefined;
   const notice = noticeFor(status) !== undefined;
-  return layOut(screen.rows, { grouped, drilled: state.drilled !== undefined, details: state.details, notice });
+  return layOut(screen, { grouped, drilled: state.drilled !== undefined, details: state.details, notice });
 }
 
 export function drawPicture(screen: Screen, state: TopState, facts: PictureFacts): void {
@@ -133,8 +133,7 @@ function drawFlows(screen: Screen, { y, rows }: Part, state: TopState, { scope }
     return;
   }
   if (flows.matched === 0) screen.put(MARGIN, y + TITLE_LINES, flows.total === 0 ? 'no flows' : 'no flow matches', DIM);
-  const ended = state.showEnded ? state.ended : [];
-  for (const [n, row] of withEnded(flows.flows, ended, rows).entries()) {
+  for (const [n, row] of flowRows(state, rows).entries()) {
     const alive = 'number' in row;
     const flow = alive ? row : row.flow;
     const selected = alive && flow.number === state.flowList.current;
@@ -156,10 +155,15 @@ function drawFlows(screen: Screen, { y, rows }: Part, state: TopState, { scope }
   }
 }
 
-/** Rows that have ended stand where they were. */
-export function withEnded(flows: readonly MeteredFlow[], ended: readonly Ended[], rows: number): (MeteredFlow | Ended)[] {
-  const all: (MeteredFlow | Ended)[] = [...flows];
-  for (const one of [...ended].sort((a, b) => a.row - b.row)) all.splice(Math.min(one.row, all.length), 0, one);
+/** The rows of the list of flows. Those that have ended stand where they were, unless they would push the selected one off the screen. */
+export function flowRows({ flows, flowList, showEnded, ended }: TopState, rows: number): (MeteredFlow | Ended)[] {
+  const all: (MeteredFlow | Ended)[] = [...(flows?.flows ?? [])];
+  const selected = all[flowList.row];
+  for (const one of showEnded ? [...ended].sort((a, b) => a.row - b.row) : []) {
+    const at = Math.min(one.row, all.length);
+    const below = selected === undefined ? -1 : all.indexOf(selected);
+    if (at > below || below + 1 < rows) all.splice(at, 0, one);
+  }
   return all.slice(0, rows);
 }
 
@@ -297,14 +301,17 @@ function drawSummary(screen: Screen, y: number, state: TopState, facts: PictureF
   if (!flow) return;
   const { status = [], mark = 0, timeout } = flow.flow;
   const nat = translation(flow.flow);
-  const left = [
+  const parts = [
     flowLine(flow, context.ascii).replace(/^\S+ /, ''),
     ...(nat === '' ? [] : [`as ${nat.replace(/^s /, '')}`]),
     ...(status as readonly string[]).filter((bit) => bit === 'ASSURED' || bit === 'OFFLOAD' || bit === 'HW_OFFLOAD'),
     ...(mark === 0 ? [] : [`mark ${mark}`]),
-  ].join('  ');
+  ];
   const right = timeout === undefined ? '' : `expires in ${age(timeout)}`;
-  screen.put(1, y, left, 0, screen.columns - right.length - 2);
+  const end = screen.columns - right.length - 3;
+  // What does not fit is left out, not cut.
+  while (parts.length > 1 && 1 + textWidth(parts.join('  ')) > end) parts.pop();
+  screen.put(1, y, parts.join('  '), 0, end);
   screen.put(screen.columns - right.length - 1, y, right, DIM);
 }
 

@@ -1,7 +1,7 @@
 // TopProgram: `conntrack top` on a terminal. Keys change the state, samples bring new answers, and the picture shows both.
 
-import { ConntrackError, FilterError } from '../errors.js';
-import { type Conntrack, completeFilter, formatFilter, type LabelMap, parseFilter } from '../library/index.js';
+import { ConntrackError } from '../errors.js';
+import { type Conntrack, formatFilter } from '../library/index.js';
 import {
   type DeletionTarget,
   FlowDeletion,
@@ -17,20 +17,21 @@ import { count } from '../units.js';
 import { LOOK_EVERY } from './batch.js';
 import { commandLines } from './command-lines.js';
 import { DeleteDialog } from './delete-dialog.js';
-import { deletionText } from './deletion-text.js';
+import { deletionQuestion, deletionText } from './deletion-text.js';
+import { filterPrompt } from './filter-prompt.js';
 import { FLOW_COLUMNS } from './flow-cells.js';
 import { groupColumns } from './group-cells.js';
 import { informationLines } from './information.js';
 import type { TerminalInput } from './input.js';
 import { MenuOverlay } from './menu-overlay.js';
+import { groupMenu, sortMenu, USUAL_GROUPINGS } from './menus.js';
 import type { MouseInput } from './mouse.js';
 import type { Overlay } from './overlay.js';
-import { columnAt, drawPicture, flowLine, layoutOf, type PictureFacts } from './picture.js';
+import { columnAt, drawPicture, flowLine, flowRows, layoutOf, type PictureFacts } from './picture.js';
 import { PromptOverlay } from './prompt-overlay.js';
 import { Screen } from './screen.js';
 import { Terminal, type TerminalProgram } from './terminal.js';
 import type { TerminalStreams } from './terminal-streams.js';
-import { TEXT_LIMIT } from './text-box.js';
 import { TextOverlay } from './text-overlay.js';
 import { actionOf, helpLines, type TopAction } from './top-keys.js';
 import type { TopOptions } from './top-options.js';
@@ -40,8 +41,6 @@ import { TopState } from './top-state.js';
 const SERIES = 120;
 /** Milliseconds after which one looks whether deleted flows came back. */
 const CAME_BACK_AFTER = 5000;
-/** More flows than that are deleted only if somebody types their number. */
-const MUST_TYPE_ABOVE = 100;
 const PACES = [500, 1000, 2000, 5000, 10_000, 30_000, 60_000] as const;
 /** Flows whose order can be held, and among which text is looked for. */
 const MOST_HELD = 5000;
@@ -249,21 +248,18 @@ class TopProgram implements TerminalProgram {
     const query = { filter: state.flowFilter, sort, reverse, leastRate: this.#options.leastRate } as const;
     if (state.heldOrder === undefined)
       return meter.flows({ ...query, offset, around: around && { number: around.id, row: around.row }, limit });
-    // Those of the held order that are there, then those that are new.
     const answer = await meter.flows({ ...query, limit: MOST_HELD });
     const now = new Map(answer.flows.map((flow) => [flow.number, flow]));
-    const held = state.heldOrder.filter((number) => now.has(number));
-    const known = new Set(held);
-    state.heldOrder = [...held, ...answer.flows.map(({ number }) => number).filter((number) => !known.has(number))];
-    const index = around ? state.heldOrder.indexOf(around.id) : -1;
-    const from = offsetAround(index, around?.row, offset, limit, state.heldOrder.length);
-    const flows = state.heldOrder.slice(from, from + limit).map((number) => now.get(number)!);
+    const order = state.keepOrder([...now.keys()]);
+    const index = around ? order.indexOf(around.id) : -1;
+    const from = offsetAround(index, around?.row, offset, limit, order.length);
+    const flows = order.slice(from, from + limit).map((number) => now.get(number)!);
     return { ...answer, offset: from, flows };
   }
 
   #act(action: TopAction | undefined): void {
     if (action === undefined) return;
-    if (action.startsWith('group-')) this.#groupBy(USUAL_GROUPS[Number(action.slice('group-'.length)) - 1]);
+    if (action.startsWith('group-')) this.#groupBy(USUAL_GROUPINGS[Number(action.slice('group-'.length)) - 1]);
     else this.#actions[action as PlainAction]();
   }
 
@@ -393,24 +389,11 @@ class TopProgram implements TerminalProgram {
     const facts = this.#facts();
     if (!facts) return;
     const context = { unit: this.#state.unit, averages: true, ascii: facts.ascii, several: facts.several, width: 0 } as const;
-    const columns = this.#sortable().filter(({ key }) => key !== undefined);
-    const items = columns.map((column) => ({ key: column.key!, text: column.title(context) }));
-    const all = { key: 'v', text: 'both directions together' };
-    this.#overlay = new MenuOverlay('Sort by', [...items, all], (key) =>
-      this.#sortBy(key === 'v' ? 'average' : columns.find((column) => column.key === key)?.sort),
-    );
+    this.#overlay = sortMenu(this.#sortable(), context, (sort) => this.#sortBy(sort));
   }
 
   #groupMenu(): void {
-    const items = GROUP_MENU.map(([key, , text]) => ({ key, text }));
-    const others = [
-      { key: '/', text: 'source network, by prefix length' },
-      { key: '0', text: 'no groups' },
-    ];
-    this.#overlay = new MenuOverlay('Group by', [...items, ...others], (key) => {
-      if (key === '/') this.#promptPrefix();
-      else this.#groupBy(GROUP_MENU.find(([own]) => own === key)?.[1]);
-    });
+    this.#overlay = groupMenu((by) => (by === 'prefix' ? this.#promptPrefix() : this.#groupBy(by)));
   }
 
   #promptPrefix(): void {
@@ -429,16 +412,10 @@ class TopProgram implements TerminalProgram {
 
   #promptFilter(): void {
     const { labels } = this.#options;
-    this.#overlay = new PromptOverlay('/', this.#state.filter, this.#filters, {
-      hint: 'such as: tcp and dst port 443 and not src 10.0.0.0/8   Tab completes',
-      check: (text) => (text.trim() === '' ? undefined : problemOf(text, labels)),
-      complete: (text, cursor) => completeFilter(text, cursor, { ...(labels ? { labels } : {}) }),
-      done: (text) => {
-        const filter = text.trim() === '' ? '' : readable(text, labels);
-        if (filter !== '') this.#filters = [...this.#filters.filter((one) => one !== filter), filter];
-        this.#state.setFilter(filter);
-        this.#ask();
-      },
+    this.#overlay = filterPrompt(this.#state.filter, this.#filters, labels, (filter) => {
+      if (filter !== '') this.#filters = [...this.#filters.filter((one) => one !== filter), filter];
+      this.#state.setFilter(filter);
+      this.#ask();
     });
   }
 
@@ -543,24 +520,8 @@ class TopProgram implements TerminalProgram {
       this.#terminal.draw();
       return;
     }
-    const { ascii } = this.#options;
-    const one = plan.count === 1 && plan.largest[0] ? flowLine(plan.largest[0], ascii) : undefined;
-    const hidden =
-      'flows' in target
-        ? target.flows.filter(({ number }) => !state.flows?.flows.some((flow) => flow.number === number)).length
-        : 0;
-    this.#overlay = new DeleteDialog({
-      what: one ?? `${count(plan.count)} flows`,
-      lines: [
-        ...('filter' in plan.target ? [`filter: ${plan.target.filter}`] : []),
-        ...(one === undefined ? plan.largest.map((flow) => flowLine(flow, ascii)) : []),
-        ...(hidden > 0 ? [`${hidden} of them are not on the screen`] : []),
-      ],
-      warnings: [...plan.warnings],
-      count: plan.count,
-      mustType: plan.count > MUST_TYPE_ABOVE,
-      confirmed: () => void this.#runDeletion(deletion, plan),
-    });
+    const question = deletionQuestion(plan, target, state.flows?.flows ?? [], this.#options.ascii);
+    this.#overlay = new DeleteDialog({ ...question, confirmed: () => void this.#runDeletion(deletion, plan) });
     this.#terminal.draw();
   }
 
@@ -610,8 +571,14 @@ class TopProgram implements TerminalProgram {
       state.focus = name;
       if (y === part.y + 1) this.#sortBy(columnAt(this.#screen, x, name, state, facts)?.sort);
       else if (y > part.y + 1) {
-        (name === 'groups' ? state.groupList : state.flowList).select(y - part.y - 2);
-        if (name === 'groups') this.#ask();
+        const row = y - part.y - 2;
+        if (name === 'groups') {
+          state.groupList.select(row);
+          this.#ask();
+        } else {
+          const clicked = flowRows(state, part.rows)[row];
+          if (clicked && 'number' in clicked) state.flowList.select(state.flows!.flows.indexOf(clicked));
+        }
       }
     }
   }
@@ -626,59 +593,3 @@ function drawStart(screen: Screen, { host, ascii }: TopOptions): void {
   screen.put(1, 0, `conntrack top ${ascii ? '-' : '·'} ${host}`);
   screen.put(1, 2, ascii ? 'listing the table...' : 'listing the table…');
 }
-
-/** A filter in canonical text, unless that is too long to be read again. */
-function readable(text: string, labels: LabelMap | undefined): string {
-  const canonical = formatFilter(parseFilter(text, labels ? { labels } : {}));
-  return canonical.length <= TEXT_LIMIT ? canonical : text;
-}
-
-/** Why a filter is refused; `undefined` if it is not. */
-function problemOf(
-  text: string,
-  labels: LabelMap | undefined,
-): { message: string; hint?: string; at: number; length: number } | undefined {
-  try {
-    parseFilter(text, labels ? { labels } : {});
-    return undefined;
-  } catch (error) {
-    if (!(error instanceof FilterError)) throw error;
-    return {
-      message: error.problem,
-      at: error.offset,
-      length: error.length,
-      ...(error.hint === undefined ? {} : { hint: error.hint }),
-    };
-  }
-}
-
-/** The menu of groupings: keys, groupings, what they are. */
-const GROUP_MENU: readonly (readonly [key: string, by: GroupingName, text: string])[] = [
-  ['s', 'src', 'source address'],
-  ['d', 'dst', 'destination address'],
-  ['c', 'pair', 'source and destination'],
-  ['p', 'service', 'protocol and destination port'],
-  ['r', 'protocol', 'protocol'],
-  ['t', 'state', 'protocol and state'],
-  ['f', 'family', 'IPv4 or IPv6'],
-  ['z', 'zone', 'zone'],
-  ['m', 'mark', 'mark'],
-  ['l', 'label', 'labels'],
-  ['h', 'helper', 'helper'],
-  ['o', 'snat', 'outside address of translated sources'],
-  ['i', 'dnat', 'real destination of translated ones'],
-  ['n', 'netns', 'network namespace'],
-];
-
-/** Those behind the digits 1 to 9; the first is none. */
-const USUAL_GROUPS: readonly (GroupingName | undefined)[] = [
-  undefined,
-  'src',
-  'dst',
-  'pair',
-  'service',
-  'state',
-  'src/24',
-  'snat',
-  'netns',
-];

@@ -126,6 +126,15 @@ export class TopState {
     );
   }
 
+  /** Of flows by number, those of the order that is held as they were, then those that are new: the order that is held from now on. */
+  keepOrder(numbers: readonly number[]): readonly number[] {
+    const now = new Set(numbers);
+    const held = (this.heldOrder ?? []).filter((number) => now.has(number));
+    for (const number of held) now.delete(number);
+    this.heldOrder = [...held, ...now];
+    return this.heldOrder;
+  }
+
   /** Shows the flows, groups of them, or other groups, from the beginning. */
   groupBy(by: GroupingName | undefined): void {
     this.by = by;
