@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
+import { readProjectFile } from '../../test/support/project.js';
+import { SENT_KEYS } from '../../test/support/terminal-keys.js';
 import { InputParser } from './input.js';
 import { actionOf, helpLines, KEY_SECTIONS } from './top-keys.js';
 import { textWidth } from './width.js';
@@ -9,30 +11,8 @@ const pairs = rows.flatMap(({ actions }) =>
   Object.entries(actions).flatMap(([action, keys]) => keys.map((key) => ({ action, key }))),
 );
 
-/** What terminals send for the keys that have names. */
-const SENT: Readonly<Record<string, string>> = {
-  Up: '\x1b[A',
-  Down: '\x1b[B',
-  Right: '\x1b[C',
-  Left: '\x1b[D',
-  Home: '\x1b[H',
-  End: '\x1b[F',
-  PageUp: '\x1b[5~',
-  PageDown: '\x1b[6~',
-  Delete: '\x1b[3~',
-  Enter: '\r',
-  Tab: '\t',
-  'Shift-Tab': '\x1b[Z',
-  Backspace: '\x7f',
-  Escape: '\x1b',
-  F1: '\x1bOP',
-  F3: '\x1bOR',
-  F6: '\x1b[17~',
-  F9: '\x1b[20~',
-  F10: '\x1b[21~',
-  'Ctrl-c': '\x03',
-  'Ctrl-l': '\x0c',
-};
+/** What is no key in docs/top.md, although it stands in quotes. */
+const SIGNS = ['→', '←', '·', '-', '0', '†', '!', 's', 'd', 'o'];
 
 suite('keys', () => {
   const expected: Readonly<Record<string, string>> = {
@@ -105,7 +85,7 @@ suite('keys', () => {
   for (const { key } of pairs)
     test(`a terminal can send ${JSON.stringify(key)}`, () => {
       const parser = new InputParser();
-      const made = [...parser.push(Buffer.from(SENT[key] ?? key), 0), ...parser.expire(1000)];
+      const made = [...parser.push(Buffer.from(SENT_KEYS[key] ?? key), 0), ...parser.expire(1000)];
       assert.deepEqual(
         made.map((input) => input.type === 'key' && input.key),
         [key],
@@ -114,6 +94,15 @@ suite('keys', () => {
 });
 
 suite('help', () => {
+  test('is in docs/top.md, and no other key is named there', () => {
+    const text = readProjectFile('docs/top.md');
+    const block = /\n## Keys\n\n```\n(.*?)\n```\n/s.exec(text)?.[1];
+    assert.equal(block, helpLines(false).join('\n'));
+    const named = Array.from(text.matchAll(/`([^`\s])`/g), ([, key]) => key!).filter((key) => !SIGNS.includes(key));
+    assert.ok(named.length > 10);
+    for (const key of named) assert.ok(actionOf(key), key);
+  });
+
   test('has a line for every row, and two columns', () => {
     const lines = helpLines(false);
     for (const { shown, help } of rows)

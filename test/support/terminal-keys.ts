@@ -1,0 +1,25 @@
+// What terminals send for the keys that have names.
+
+export const SENT_KEYS: Readonly<Record<string, string>> = {
+  Up: '\x1b[A',
+  Down: '\x1b[B',
+  Right: '\x1b[C',
+  Left: '\x1b[D',
+  Home: '\x1b[H',
+  End: '\x1b[F',
+  PageUp: '\x1b[5~',
+  PageDown: '\x1b[6~',
+  Delete: '\x1b[3~',
+  Enter: '\r',
+  Tab: '\t',
+  'Shift-Tab': '\x1b[Z',
+  Backspace: '\x7f',
+  Escape: '\x1b',
+  F1: '\x1bOP',
+  F3: '\x1bOR',
+  F6: '\x1b[17~',
+  F9: '\x1b[20~',
+  F10: '\x1b[21~',
+  'Ctrl-c': '\x03',
+  'Ctrl-l': '\x0c',
+};
