@@ -59,7 +59,7 @@ export const SEGMENT_TABLES: readonly string[] = [
   'CREATE TABLE clock (at INTEGER, before INTEGER, after INTEGER, delta INTEGER, class TEXT)',
   'CREATE TABLE session (id INTEGER PRIMARY KEY, "from" INTEGER, "to" INTEGER, boot TEXT, filter TEXT, sysctls TEXT, options TEXT)',
   'CREATE TABLE netns (number INTEGER PRIMARY KEY, name TEXT, inode INTEGER, first INTEGER)',
-  'CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID',
+  'CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER) WITHOUT ROWID',
   FLOWS_VIEW,
 ];
 

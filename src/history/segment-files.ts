@@ -1,6 +1,6 @@
 // The files of a record: which segments a directory has, and in which order they were written.
 
-import { readdirSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, readdirSync } from 'node:fs';
 
 /** A segment. */
 export interface SegmentFile {
@@ -27,4 +27,20 @@ export function segmentFiles(directory: string): SegmentFile[] {
     if (number !== undefined) found.push({ name, path: `${directory}/${name}`, number: Number(number) });
   }
   return found.sort((a, b) => a.number - b.number);
+}
+
+/** When a segment began, by its name: microseconds since the epoch. */
+export function beginningOf({ name }: SegmentFile): number {
+  const [, year, month, day, hour, minute, second] = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z/.exec(name)!;
+  return Date.UTC(Number(year), Number(month) - 1, Number(day), Number(hour), Number(minute), Number(second)) * 1000;
+}
+
+/** Waits until the disk has a file, or the names in a directory. */
+export function sync(path: string): void {
+  const fd = openSync(path, 'r');
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
 }

@@ -52,7 +52,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   meter: ['errors', 'nearest', 'library/index', 'ctnetlink/', 'wire/bytes', 'format/schema-parts', 'format/json-schema'],
   top: ['errors', 'safe-text', 'units', 'meter/index', 'library/index', 'format/', 'ctnetlink/', 'node:', 'get-east-asian-width'],
   web: ['errors', 'meter/index', 'metrics/', 'library/index', 'format/', 'ctnetlink/', 'node:', 'hono/tiny', '@hono/node-server'],
-  history: ['errors', 'safe-text', 'library/index', 'format/', 'ctnetlink/', 'node:'],
+  history: ['errors', 'safe-text', 'library/index', 'format/', 'ctnetlink/', 'wire/bytes', 'node:'],
   page: ['units', 'preact', 'preact/hooks', '@preact/signals'],
   metrics: ['errors', 'safe-text', 'meter/index', 'library/index', 'format/', 'ctnetlink/', 'node:'],
 };
@@ -171,8 +171,8 @@ test('only wire/ffi knows koffi', () => {
 test('only cli/main and words/run-word touch the process', () => {
   // wire/platform asks which system this is, wire/ffi opens the native library: process.platform, process.arch, process.dlopen.
   // meter/processor-time and metrics/process-metrics read process.cpuUsage and memoryUsage.
-  // history/driver/load-driver keeps a warning of Node.js to itself.
-  const own = ['meter/processor-time', 'metrics/process-metrics'];
+  // history/driver/load-driver keeps a warning of Node.js to itself, history/flow-recorder reads process.execPath.
+  const own = ['meter/processor-time', 'metrics/process-metrics', 'history/flow-recorder'];
   const users = [...own, 'history/driver/load-driver', 'cli/main', 'words/run-word', 'wire/ffi', 'wire/platform'];
   assert.deepEqual(usersOf(/\bprocess\s*[.[]|\bconsole\s*[.[]/, users), []);
 });

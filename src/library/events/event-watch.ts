@@ -29,6 +29,11 @@ export interface EventWatchOptions {
   readonly transport?: OpenTransport | undefined;
   /** Multicast groups of the events that are shown; all of the table by default. A watch that lists hears the others as well. */
   readonly groups?: number | undefined;
+  /**
+   * Multicast groups that a watch that lists hears, if not all of its table. Without updates it costs less, and what it knows of an entry is
+   * as of its beginning or of a list.
+   */
+  readonly heard?: number | undefined;
   /** Bytes to ask for as receive buffer; the kernel doubles it. Default: that of `EventSource`. */
   readonly receiveBuffer?: number | undefined;
   /** Flows that are wanted. */
@@ -95,7 +100,7 @@ export class EventWatch {
   /** Listens from now on. `conntrack` opens the table when a list is needed. @throws SystemError, PlatformError */
   static open(options: EventWatchOptions, conntrack: () => ConntrackTable): EventWatch {
     const { table, receiveBuffer } = options;
-    const all = table === 'expect' ? ALL_EXPECTATION_EVENTS : ALL_FLOW_EVENTS;
+    const all = options.heard ?? (table === 'expect' ? ALL_EXPECTATION_EVENTS : ALL_FLOW_EVENTS);
     const tracks = options.initial || options.resync;
     const source = EventSource.open({
       groups: tracks ? all : (options.groups ?? all),

@@ -1,0 +1,53 @@
+// Sealing: a segment that has ended gets its indexes and sums, is checked, and becomes a file that nobody changes any more. It costs as
+// much as some minutes of recording, so a process of its own does it; killed at any step, it is begun anew.
+
+import { createHash } from 'node:crypto';
+import { chmodSync, createReadStream } from 'node:fs';
+import { basename } from 'node:path';
+import type { SqliteDriver } from './driver/sqlite.js';
+import { SEALING_STATEMENTS } from './record-schema.js';
+import { sync } from './segment-files.js';
+import { HistoryError, readMeta, writeMeta } from './segment-meta.js';
+
+/** Of a file that is sealed. */
+export interface Seal {
+  readonly rows: number;
+  readonly sha256: string;
+}
+
+/** What is left of it by then may be read by the group, and changed by nobody. */
+const SEALED_MODE = 0o440;
+
+/** @throws HistoryError, errors of the driver */
+export async function sealSegment(driver: SqliteDriver, path: string, now: number): Promise<Seal> {
+  const name = basename(path);
+  const file = driver.open(path);
+  let rows: number;
+  try {
+    const meta = readMeta(file, name);
+    if (meta.closed === undefined) throw new HistoryError('LOCKED', `${name} is in use`);
+    rows = meta.rows ?? 0;
+    if (meta.sealed === undefined) {
+      const [check] = file.prepare('PRAGMA quick_check(1)').all();
+      const found = Object.values(check ?? {})[0];
+      if (found !== 'ok') throw new HistoryError('DAMAGED', `${name} is damaged: ${String(found)}`);
+      file.exec('BEGIN IMMEDIATE');
+      for (const statement of SEALING_STATEMENTS) file.exec(statement);
+      writeMeta(file, { sealed: now });
+      file.exec('COMMIT');
+    }
+    file.exec('PRAGMA journal_mode = DELETE');
+  } finally {
+    file.close();
+  }
+  chmodSync(path, SEALED_MODE);
+  sync(path);
+  return { rows, sha256: await hashOf(path) };
+}
+
+/** SHA-256 of a file, in hexadecimal digits. */
+export async function hashOf(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
+  return hash.digest('hex');
+}

@@ -1,0 +1,267 @@
+// `conntrack record`: every flow of a table, a row for each life, in a directory that `whohad` and `history` read.
+
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { report } from '../cli/report.js';
+import { quoted, UsageError } from '../cli/usage-error.js';
+import { askRecorder } from '../history/control-socket.js';
+import { FlowRecorder, type RecorderEvent, type RecorderStatus } from '../history/flow-recorder.js';
+import { readManifest } from '../history/manifest.js';
+import { writeRecordMetrics } from '../history/record-metrics.js';
+import { recordUnit } from '../history/record-unit.js';
+import type { Gap } from '../history/recorded-namespace.js';
+import { hashOf } from '../history/seal-segment.js';
+import { segmentFiles } from '../history/segment-files.js';
+import { HistoryError } from '../history/segment-meta.js';
+import { readIn, sessionOf } from '../library/index.js';
+import { safeJson } from '../safe-text.js';
+import { handedSecrets, isDemoted, runDemoted } from '../web/privileges.js';
+import type { Word, WordContext } from './run-word.js';
+import { expressionOf } from './word-filter.js';
+import type { WordLine } from './word-line.js';
+import { openNamespaces } from './word-namespaces.js';
+import { isGiven, numberOf, textOf } from './word-values.js';
+
+const DIRECTORY = '/var/lib/conntrack';
+/** Milliseconds between two versions of the file of metrics. */
+const METRICS_EVERY = 15_000;
+/** Milliseconds to wait for an answer of a recorder. */
+const PATIENCE = 30_000;
+
+/** What a running or ended recorder is asked. */
+const VERBS: Readonly<Record<string, (dir: string, line: WordLine, context: WordContext) => Promise<number>>> = {
+  status: askStatus,
+  flush: askFlush,
+  verify,
+};
+
+/** What the record lacks without a sysctl. */
+const SYSCTLS = {
+  timestamp: 'the kernel keeps no times: those of the record are when events arrived',
+  acct: 'flows have no packets and bytes',
+} as const;
+
+export const word: Word = async (line, context) => {
+  const { out, err, host } = context;
+  const dir = textOf(line, 'dir') ?? DIRECTORY;
+  const [first, ...more] = line.operands;
+  const verb = first !== undefined && more.length === 0 && Object.hasOwn(VERBS, first) ? VERBS[first] : undefined;
+  if (verb) return verb(dir, line, context);
+  const filter = expressionOf(line.operands, context);
+  const keep = durationOf(line, 'keep', true);
+  if (keep === undefined)
+    throw new UsageError('record needs to know how long records are kept', {
+      hint: '--keep 180d, or --keep forever; what a law allows is yours to know',
+    });
+  const netns = textOf(line, 'netns');
+  const seconds = durationOf(line, 'for');
+  const options = {
+    dir,
+    keep,
+    filter,
+    sync: textOf(line, 'sync') === 'none' ? ('none' as const) : durationOf(line, 'sync'),
+    checkpoint: durationOf(line, 'checkpoint'),
+    reconcile: durationOf(line, 'reconcile'),
+    segmentRows: numberOf(line, 'segment-rows', 1, 1e9, true),
+    segmentAge: durationOf(line, 'segment-age'),
+    maxSize: sizeOf(line, 'max-size'),
+    minFree: percentOf(line, 'min-free'),
+    receiveBuffer: sizeOf(line, 'buffer-size'),
+    noDestination: isGiven(line, 'no-destination'),
+    withId: textOf(line, 'with') === 'id',
+    onSeal: textOf(line, 'on-seal'),
+  };
+  if (isGiven(line, 'print-unit')) {
+    out.text(
+      recordUnit({ directory: dir, program: '/usr/bin/conntrack', words: withoutUnit(host), namespaces: netns !== undefined }),
+    );
+    return 0;
+  }
+  const user = textOf(line, 'user');
+  if (isDemoted(host)) handedSecrets();
+  else if (user !== undefined) {
+    if (host.getuid!() !== 0) throw new UsageError('--user needs root');
+    makeFor(user, dir);
+    return runDemoted({ user, namespaces: netns !== undefined }, host, {}, undefined);
+  }
+  const { conntracks, complete } = await openNamespaces(netns);
+  const [only] = conntracks.values();
+  const say = (text: string) => err(`conntrack: record: ${text}`);
+  const { namespace } = sessionOf(only!).table.place;
+  for (const [name, lacking] of Object.entries(SYSCTLS))
+    if (readIn(namespace, `/proc/sys/net/netfilter/nf_conntrack_${name}`)?.trim() === '0')
+      say(`${lacking} (sysctl -w net.netfilter.nf_conntrack_${name}=1 changes that for flows that begin afterwards)`);
+  let gaps = 0;
+  const onEvent = (event: RecorderEvent) => {
+    if (event.type === 'gap') gaps++;
+    const text = textOfEvent(event);
+    if (text !== undefined) say(text);
+  };
+  const tables = netns === 'all' ? conntracks : only!;
+  let recorder: FlowRecorder;
+  try {
+    recorder = await FlowRecorder.open(tables, { ...options, onEvent, launcher: launcherOf(host) });
+  } catch (error) {
+    if (!(error instanceof HistoryError) || error.code !== 'LOCKED') throw error;
+    report(error, false, (known) => known);
+    return 4;
+  }
+  const { status } = recorder;
+  say(`recording ${filter ?? 'all flows'} in ${dir} (${status.segment}, ${status.driver})`);
+  const metrics = textOf(line, 'metrics');
+  const writeMetrics = () => {
+    if (metrics !== undefined) writeRecordMetrics(metrics, recorder.status);
+  };
+  writeMetrics();
+  const timer = setInterval(writeMetrics, METRICS_EVERY);
+  const ended = new Promise<void>((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) host.on(signal, () => resolve());
+    if (seconds !== undefined) setTimeout(resolve, seconds * 1000);
+  });
+  host.on('SIGHUP', () => recorder.rotate());
+  await Promise.race([ended, recorder.ended]);
+  clearInterval(timer);
+  const recorded = await recorder.close().then(() => recorder.status);
+  writeMetrics();
+  say(`${counted(recorded.recorded, 'flow')} recorded${gaps > 0 ? `, with ${counted(gaps, 'gap')}` : ''}`);
+  return gaps > 0 || !complete ? 3 : 0;
+};
+
+function textOfEvent(event: RecorderEvent): string | undefined {
+  switch (event.type) {
+    case 'gap':
+      return textOfGap(event.gap);
+    case 'segment':
+      return `goes on in ${event.name}`;
+    case 'sealed':
+      return `sealed ${event.name}: ${event.rows} records`;
+    case 'deleted':
+      return `deleted ${event.name} (${event.reason})`;
+    case 'trouble':
+      return `cannot write (${event.message}); records are kept in memory until it can`;
+    case 'well':
+      return 'can write again';
+    case 'clock':
+      return `the clock was set by ${event.delta / 1e6} s`;
+    case 'warning':
+      return `warning: ${event.message}`;
+  }
+}
+
+function textOfGap({ from, to, reason, events, note }: Gap): string {
+  const lost = events === undefined ? '' : `, ${events} events lost`;
+  return `gap (${reason}) from ${timeText(from)} to ${timeText(to)}${lost}${note === undefined ? '' : `: ${note}`}`;
+}
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
+}
+
+function timeText(microseconds: number): string {
+  return new Date(microseconds / 1000).toISOString();
+}
+
+async function askStatus(dir: string, line: WordLine, { out, err }: WordContext): Promise<number> {
+  const answer = (await askRecorder(dir, 'status', PATIENCE)) as unknown as RecorderStatus | undefined;
+  if (!answer) {
+    err(`conntrack: record: no recorder answers in ${dir}`);
+    return 1;
+  }
+  if (textOf(line, 'output') === 'json') out.text(`${safeJson(answer)}\n`);
+  else {
+    const { segment, sequence, recorded, gaps, waiting, alive, trouble, netns } = answer;
+    out.text(`complete to  ${alive === undefined ? 'not known yet' : timeText(alive)}, but for gaps\n`);
+    out.text(`this run     ${recorded} records, ${gaps} gaps, ${waiting} rows wait for the disk\n`);
+    out.text(`segment      ${segment}, last record ${sequence}\n`);
+    for (const { name, open, lost } of netns) out.text(`netns        ${name}: ${open} flows live, ${lost} events lost\n`);
+    if (trouble !== undefined) out.text(`trouble      ${trouble}\n`);
+  }
+  return 0;
+}
+
+async function askFlush(dir: string, _line: WordLine, { out, err }: WordContext): Promise<number> {
+  const answer = await askRecorder(dir, 'flush', PATIENCE);
+  if (typeof answer?.['completeTo'] !== 'number') {
+    err(`conntrack: record: no recorder answers in ${dir}`);
+    return 1;
+  }
+  out.text(`complete to ${timeText(answer['completeTo'])}, but for gaps\n`);
+  return 0;
+}
+
+/** Compares sealed segments with the manifest, and the lines of the manifest with each other. */
+async function verify(dir: string, _line: WordLine, { out }: WordContext): Promise<number> {
+  const { lines, broken } = readManifest(dir);
+  let wrong = 0;
+  const complain = (text: string) => {
+    wrong++;
+    out.text(`${text}\n`);
+  };
+  if (broken !== undefined) complain(`manifest.ndjson: line ${broken} does not follow from the line before`);
+  const here = new Map(segmentFiles(dir).map((file) => [file.name, file]));
+  const expected = new Map<string, string | undefined>();
+  for (const { what, segment, sha256 } of lines) {
+    if (what === 'deleted') expected.delete(segment);
+    else expected.set(segment, sha256);
+  }
+  for (const [name, sha256] of expected) {
+    const file = here.get(name);
+    if (!file) complain(`${name} is missing`);
+    else if ((await hashOf(file.path)) !== sha256) complain(`${name} was changed`);
+  }
+  if (wrong === 0) out.text(`${expected.size} sealed segments are as they were\n`);
+  return wrong === 0 ? 0 : 1;
+}
+
+const UNITS: Readonly<Record<string, number>> = { '': 1, s: 1, m: 60, h: 3600, d: 86_400, w: 604_800, y: 31_536_000 };
+
+/** Seconds: 90, 90s, 15m, 12h, 180d. */
+function durationOf(line: WordLine, name: string, unlimited = false): number | undefined {
+  const text = textOf(line, name);
+  if (text === undefined) return undefined;
+  if (unlimited && text === 'forever') return Number.POSITIVE_INFINITY;
+  const parts = /^(\d+(?:\.\d+)?)([smhdwy]?)$/.exec(text);
+  const seconds = parts ? Number(parts[1]) * UNITS[parts[2]!]! : 0;
+  if (seconds > 0 && seconds <= 1e10) return seconds;
+  throw new UsageError(
+    `--${name} must be a time such as 10s, 15m, 12h or 180d${unlimited ? ', or forever' : ''}, not ${quoted(text)}`,
+  );
+}
+
+const SIZES: Readonly<Record<string, number>> = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 };
+
+/** Bytes: 500M, 50G. */
+function sizeOf(line: WordLine, name: string): number | undefined {
+  const text = textOf(line, name);
+  if (text === undefined) return undefined;
+  const parts = /^(\d+(?:\.\d+)?)([KMGT]?)$/i.exec(text);
+  const bytes = parts ? Math.floor(Number(parts[1]) * SIZES[parts[2]!.toUpperCase()]!) : 0;
+  if (bytes > 0 && Number.isSafeInteger(bytes)) return bytes;
+  throw new UsageError(`--${name} must be a size such as 500M or 50G, not ${quoted(text)}`);
+}
+
+function percentOf(line: WordLine, name: string): number | undefined {
+  const text = textOf(line, name);
+  if (text === undefined) return undefined;
+  const parts = /^(\d+(?:\.\d+)?)%?$/.exec(text);
+  if (parts && Number(parts[1]) < 100) return Number(parts[1]) / 100;
+  throw new UsageError(`--${name} must be a percentage such as 5%, not ${quoted(text)}`);
+}
+
+/** The directory of another user, if it has to be made. */
+function makeFor(user: string, dir: string): void {
+  if (existsSync(dir)) return;
+  const { status, stderr } = spawnSync('install', ['-d', '-m', '0750', '-o', user, '--', dir], { encoding: 'utf8' });
+  if (status !== 0) throw new UsageError(`cannot make ${dir} for ${user}: ${stderr?.trim() || 'install(1) is missing'}`);
+}
+
+/** Program and first arguments that run this command; the standalone executable needs none. */
+function launcherOf({ execPath, argv }: NodeJS.Process): readonly string[] {
+  const script = argv[1];
+  return script === undefined || script.startsWith('/$bunfs/') ? [execPath] : [execPath, script];
+}
+
+/** The words of the command line, as a unit has them. */
+function withoutUnit({ argv }: NodeJS.Process): readonly string[] {
+  return argv.slice(3).filter((each) => each !== '--print-unit');
+}
