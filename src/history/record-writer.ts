@@ -14,7 +14,7 @@ import { beginningOf, type SegmentFile, segmentFiles, segmentName, sync } from '
 import { HistoryError, readMeta, type SegmentMeta, writeMeta } from './segment-meta.js';
 
 /** How a record is written. */
-export interface WriterOptions {
+export interface RecordWriterOptions {
   readonly directory: string;
   /** `none`: the disk may lose the last seconds when power fails. */
   readonly sync: 'full' | 'none';
@@ -103,7 +103,7 @@ const places = (count: number) => new Array<string>(count).fill('?').join(', ');
 
 export class RecordWriter {
   readonly #driver: SqliteDriver;
-  readonly #options: WriterOptions;
+  readonly #options: RecordWriterOptions;
   #file!: SqliteFile;
   #segment!: SegmentFile;
   #meta!: SegmentMeta;
@@ -119,13 +119,16 @@ export class RecordWriter {
   #gap!: SqliteStatement;
   #alive!: SqliteStatement;
 
-  private constructor(driver: SqliteDriver, options: WriterOptions) {
+  private constructor(driver: SqliteDriver, options: RecordWriterOptions) {
     this.#driver = driver;
     this.#options = options;
   }
 
   /** Goes on with the record of a directory, or begins one. @throws HistoryError, errors of the driver */
-  static open(driver: SqliteDriver, options: WriterOptions): { readonly writer: RecordWriter; readonly resumption: Resumption } {
+  static open(
+    driver: SqliteDriver,
+    options: RecordWriterOptions,
+  ): { readonly writer: RecordWriter; readonly resumption: Resumption } {
     const writer = new RecordWriter(driver, options);
     const resumption = writer.#resume();
     return { writer, resumption };
@@ -221,7 +224,8 @@ export class RecordWriter {
 
   /** Leaves the directory as readers without any rights find it best. */
   close(): void {
-    // A file with a log beside it cannot be read where nobody may write.
+    // A file with a log beside it cannot be read where nobody may write. And a connection that some packages only close when they collect
+    // garbage holds no lock then.
     try {
       this.#file.exec('PRAGMA journal_mode = DELETE');
     } catch (error) {
@@ -411,7 +415,7 @@ export class RecordWriter {
     this.#transaction(() =>
       writeMeta(this.#file, { closed: now, rows: this.#rows, minStart: this.#minStart, maxEnd: this.#maxEnd }),
     );
-    this.#file.close();
+    this.close();
   }
 
   #writeGap({ ns, from, to, reason, events, note }: Gap, first: number): void {

@@ -4,7 +4,9 @@
 import { createHash } from 'node:crypto';
 import { chmodSync, createReadStream } from 'node:fs';
 import { basename } from 'node:path';
-import type { SqliteDriver } from './driver/sqlite.js';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { SqliteDriver, SqliteFile } from './driver/sqlite.js';
+import { isSqliteError } from './driver/sqlite-errors.js';
 import { SEALING_STATEMENTS } from './record-schema.js';
 import { sync } from './segment-files.js';
 import { HistoryError, readMeta, writeMeta } from './segment-meta.js';
@@ -17,6 +19,10 @@ export interface Seal {
 
 /** What is left of it by then may be read by the group, and changed by nobody. */
 const SEALED_MODE = 0o440;
+
+/** How often, and with which pause, in milliseconds, the end of readers is awaited: for an hour, with the driver's own patience. */
+const ATTEMPTS = 600;
+const BETWEEN_ATTEMPTS = 1000;
 
 /** @throws HistoryError, errors of the driver */
 export async function sealSegment(driver: SqliteDriver, path: string, now: number): Promise<Seal> {
@@ -36,13 +42,25 @@ export async function sealSegment(driver: SqliteDriver, path: string, now: numbe
       writeMeta(file, { sealed: now });
       file.exec('COMMIT');
     }
-    file.exec('PRAGMA journal_mode = DELETE');
+    await leaveLog(file);
   } finally {
     file.close();
   }
   chmodSync(path, SEALED_MODE);
   sync(path);
   return { rows, sha256: await hashOf(path) };
+}
+
+/** Readers that are there keep the write-ahead log; they are waited for. */
+async function leaveLog(file: SqliteFile): Promise<void> {
+  for (let attempt = 1; ; attempt++)
+    try {
+      file.exec('PRAGMA journal_mode = DELETE');
+      return;
+    } catch (error) {
+      if (!isSqliteError(error, 'SQLITE_BUSY') || attempt === ATTEMPTS) throw error;
+      await sleep(BETWEEN_ATTEMPTS);
+    }
 }
 
 /** SHA-256 of a file, in hexadecimal digits. */

@@ -4,12 +4,12 @@ import { rmSync, statSync, writeFileSync } from 'node:fs';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { loadDriver } from './driver/load-driver.js';
 import { isSqliteError } from './driver/sqlite-errors.js';
-import { type Delivery, RecordWriter, type Resumption, type WriterOptions } from './record-writer.js';
+import { type Delivery, RecordWriter, type RecordWriterOptions, type Resumption } from './record-writer.js';
 import type { SegmentFile } from './segment-files.js';
 import { type KeeperOptions, SegmentKeeper } from './segment-keeper.js';
 
 /** What the thread gets. */
-export interface WriterData extends WriterOptions, Omit<KeeperOptions, 'directory'> {}
+export interface WriterData extends RecordWriterOptions, Omit<KeeperOptions, 'directory'> {}
 
 /** What the recorder asks for. */
 export type WriterRequest =

@@ -1,0 +1,464 @@
+// `conntrack record` on the kernel: every flow is in the record once, with the times and the reason of its end, or a gap says why not:
+// killed, overrun, locked, on a full disk.
+
+import assert from 'node:assert/strict';
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { after, before, suite, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { loadDriver } from '../../src/history/driver/load-driver.js';
+import type { SqliteRow } from '../../src/history/driver/sqlite.js';
+import { END_REASONS, endKindOf, startKindOf } from '../../src/history/record-columns.js';
+import { segmentFiles } from '../../src/history/segment-files.js';
+import { Conntrack } from '../../src/index.js';
+import { Namespace } from '../support/namespace.js';
+import { requirePrerequisites, SELF_TEST, UNDER_TEST } from '../support/project.js';
+
+/** Rounds of kill -9; a release takes 200. */
+const KILLS = Number(process.env['KILL_ROUNDS'] ?? 6);
+/** How long a recorder may take to begin and to end, in milliseconds. */
+const PATIENCE = 30_000;
+/** Microseconds by which the clock of the test and the times of the record may differ: batches, commits, a busy machine. */
+const SLACK = 3_000_000;
+
+let scratch = '';
+before(() => {
+  requirePrerequisites();
+  scratch = mkdtempSync(`${tmpdir()}/conntrack-record-`);
+});
+after(() => rmSync(scratch, { recursive: true, force: true }));
+
+/** A recorder in a namespace. */
+class Recording {
+  readonly process: ChildProcess;
+  stderr = '';
+
+  private constructor(namespace: Namespace, directory: string, words: readonly string[]) {
+    const argv = [`--net=/proc/${namespace.pid}/ns/net`, UNDER_TEST, 'record', '--keep', 'forever', '--dir', directory, ...words];
+    this.process = spawn('nsenter', argv, { stdio: ['ignore', 'ignore', 'pipe'] });
+    this.process.stderr!.setEncoding('utf8').on('data', (text: string) => (this.stderr += text));
+  }
+
+  /** Settles when it records. */
+  static async start(namespace: Namespace, directory: string, ...words: string[]): Promise<Recording> {
+    const recording = new Recording(namespace, directory, words);
+    await recording.says(/recording .* in /);
+    return recording;
+  }
+
+  async says(what: RegExp): Promise<void> {
+    for (let waited = 0; !what.test(this.stderr); waited += 20) {
+      assert.ok(waited < PATIENCE && this.process.exitCode === null, `the recorder says ${what}:\n${this.stderr}`);
+      await sleep(20);
+    }
+  }
+
+  /** Nothing stays behind when a test fails. */
+  [Symbol.dispose](): void {
+    this.process.kill('SIGKILL');
+  }
+
+  async end(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
+    if (this.process.exitCode === null && this.process.signalCode === null) {
+      this.process.kill(signal);
+      await once(this.process, 'exit');
+    }
+    return this.process.exitCode;
+  }
+}
+
+/** Asks the recorder of a directory. */
+function ask(directory: string, ...words: string[]) {
+  const { status, stdout, stderr } = spawnSync(UNDER_TEST, ['record', ...words, '--dir', directory], {
+    encoding: 'utf8',
+    timeout: PATIENCE,
+  });
+  return { status, stdout, stderr };
+}
+
+/** All rows of a table, over all segments. */
+function rowsOf(directory: string, table: 'flow' | 'gap' | 'session'): SqliteRow[] {
+  return segmentFiles(directory).flatMap(({ path }) => {
+    const file = loadDriver().open(path, { readOnly: true });
+    try {
+      return [...file.prepare(`SELECT * FROM ${table}`).all()];
+    } finally {
+      file.close();
+    }
+  });
+}
+
+function openFlows(directory: string): SqliteRow[] {
+  const file = loadDriver().open(segmentFiles(directory).at(-1)!.path, { readOnly: true });
+  try {
+    return [...file.prepare('SELECT * FROM open').all()];
+  } finally {
+    file.close();
+  }
+}
+
+const micros = () => Date.now() * 1000;
+const reasonOf = (row: SqliteRow) => END_REASONS[(row['end_reason'] as number) - 1];
+const flowOf = (port: number, timeout = 600) => ({
+  protocol: 'udp' as const,
+  original: { src: `10.0.${port >> 16}.1`, dst: '198.51.100.7', sport: port & 65535, dport: 53 },
+  timeout,
+});
+const portOf = (row: SqliteRow) => ((((row['src'] as number) >> 8) & 255) << 16) | (row['sport'] as number);
+
+async function prepared(name: string, sysctls: Readonly<Record<string, number>> = {}): Promise<Namespace> {
+  const namespace = await Namespace.create(name);
+  const names = { acct: 1, timestamp: 1, events: 1, ...sysctls };
+  await namespace.sysctl(
+    Object.fromEntries(Object.entries(names).map(([key, value]) => [`net.netfilter.nf_conntrack_${key}`, value])),
+  );
+  return namespace;
+}
+
+suite('record', { skip: SELF_TEST ? 'the reference keeps no record' : false }, () => {
+  test('why flows end, and when', async () => {
+    const timeouts = [
+      'udp_timeout',
+      'udp_timeout_stream',
+      'tcp_timeout_time_wait',
+      'tcp_timeout_close',
+      'tcp_timeout_syn_sent',
+      'icmp_timeout',
+    ];
+    await using namespace = await prepared('reasons', Object.fromEntries(timeouts.map((name) => [name, 1])));
+    await namespace.nft(`
+      table ip t {
+        chain in { type filter hook input priority 0; ct state new accept; }
+        chain silent { type filter hook input priority 1; tcp dport 7999 drop; }
+        chain forward { type nat hook output priority -100; ip daddr 127.0.0.77 tcp dport 80 dnat to 127.0.0.1:7001; }
+      }
+      table ip6 t {
+        chain in { type filter hook input priority 0; ct state new accept; }
+      }`);
+    const directory = `${scratch}/reasons`;
+    using recording = await Recording.start(namespace, directory, '--checkpoint', '1s');
+    const began = micros();
+    const script = `
+      const net = require('node:net'), dgram = require('node:dgram');
+      const server = net.createServer((c) => c.end('bye')).listen(7001, '127.0.0.1');
+      const resetting = net.createServer((c) => c.on('data', () => c.resetAndDestroy())).listen(7002, '127.0.0.1');
+      const echo = dgram.createSocket('udp4', (m, { port, address }) => echo.send(m, port, address)).bind(7003, '127.0.0.1');
+      const connect = (port, host, more = () => {}) => { const c = net.connect({ port, host }); c.on('error', () => {}).on('data', () => {}); more(c); };
+      setTimeout(() => {
+        connect(7001, '127.0.0.1'); connect(80, '127.0.0.77'); connect(7002, '127.0.0.1', (c) => c.write('x')); connect(7009, '127.0.0.1'); connect(7999, '127.0.0.1', (c) => setTimeout(() => c.destroy(), 300));
+        const s = dgram.createSocket('udp4').on('message', () => {}).bind(7100, '127.0.0.1', () => { s.send('x', 7003, '127.0.0.1'); s.send('x', 7004, '127.0.0.2'); });
+        const six = dgram.createSocket('udp6').bind(7101, '::1', () => six.send('x', 7005, '::1'));
+      }, 200);
+      setTimeout(() => process.exit(), 1500);`;
+    await namespace.must(['node', '-e', script]);
+    await namespace.must(['ping', '-c', '1', '127.0.0.1']);
+    await using conntrack = await Conntrack.open({ netns: namespace.pid });
+    await conntrack.create(flowOf(5000));
+    await conntrack.delete({ original: { sport: 5000 } });
+    await conntrack.create(flowOf(5001));
+    await sleep(3500);
+    assert.match(ask(directory, 'flush').stdout, /^complete to \d{4}-/);
+    assert.equal(await recording.end(), 0, recording.stderr);
+    const ended = micros();
+    const rows = rowsOf(directory, 'flow');
+    const found = (wanted: (row: SqliteRow) => boolean) => {
+      const all = rows.filter(wanted);
+      assert.equal(all.length, 1, JSON.stringify(all));
+      return all[0]!;
+    };
+    const reason = (dport: number) => reasonOf(found((row) => row['dport'] === dport));
+    assert.equal(reason(7001), 'closed');
+    assert.equal(reason(7002), 'reset');
+    assert.equal(reason(7009), 'refused');
+    assert.equal(reason(7999), 'unanswered');
+    assert.equal(reason(7003), 'idle');
+    assert.equal(reason(7004), 'unanswered');
+    const forwarded = found((row) => row['dport'] === 80);
+    assert.deepEqual([forwarded['rsrc'], forwarded['rsport'], reasonOf(forwarded)], [0x7f000001, 7001, 'closed']);
+    const six = found((row) => row['dport'] === 7005);
+    assert.deepEqual([...(six['src'] as Uint8Array)], [...new Array<number>(15).fill(0), 1]);
+    assert.equal(reasonOf(found((row) => row['proto'] === 1)), 'idle');
+    const deleted = found((row) => row['sport'] === 5000);
+    assert.deepEqual([reasonOf(deleted), (deleted['how'] as number) & 256], ['deleted', 256]);
+    assert.deepEqual(
+      openFlows(directory).map((row) => row['sport']),
+      [5001],
+    );
+    for (const row of rows) {
+      assert.deepEqual([startKindOf(row['how'] as number), endKindOf(row['how'] as number)], ['kernel', 'kernel']);
+      assert.deepEqual([row['sslack'], row['eslack']], [0, 0]);
+      const [start, dur] = [row['start'] as number, row['dur'] as number];
+      assert.ok(start >= began - SLACK && start + dur <= ended + SLACK && dur >= 0);
+    }
+    const answered = found((row) => row['dport'] === 7003);
+    assert.deepEqual([answered['opk'], answered['ob'], answered['rpk'], answered['rb']], [1, 29, 1, 29]);
+    assert.deepEqual(rowsOf(directory, 'gap'), []);
+  });
+
+  test('without times and counters of the kernel it says how it knows', async () => {
+    await using namespace = await prepared('arrival', { acct: 0, timestamp: 0, udp_timeout: 1 });
+    await using conntrack = await Conntrack.open({ netns: namespace.pid });
+    await conntrack.create(flowOf(1, 2));
+    const directory = `${scratch}/arrival`;
+    using recording = await Recording.start(namespace, directory);
+    assert.match(recording.stderr, /the kernel keeps no times[\s\S]*flows have no packets and bytes/);
+    await conntrack.create(flowOf(2, 1));
+    await sleep(3500);
+    ask(directory, 'flush');
+    await recording.end();
+    const rows = rowsOf(directory, 'flow').sort((a, b) => portOf(a) - portOf(b));
+    assert.deepEqual(
+      rows.map((row) => [portOf(row), startKindOf(row['how'] as number), endKindOf(row['how'] as number), row['ob']]),
+      [
+        [1, 'listed', 'arrival', null],
+        [2, 'arrival', 'arrival', null],
+      ],
+    );
+    for (const row of rows) assert.ok((row['eslack'] as number) > 0, 'an expired flow is told of late');
+  });
+
+  test('a directory has one recorder, and readers need no rights', async () => {
+    await using namespace = await prepared('one');
+    const directory = `${scratch}/one`;
+    using recording = await Recording.start(namespace, directory);
+    const second = spawnSync(UNDER_TEST, ['record', '--keep', '1d', '--dir', directory], { encoding: 'utf8' });
+    assert.equal(second.status, 4);
+    assert.match(second.stderr, /another recorder/);
+    assert.equal((statSync(segmentFiles(directory)[0]!.path).mode & 0o777).toString(8), '640');
+    const status = JSON.parse(ask(directory, 'status', '-o', 'json').stdout) as { netns: { name: string }[] };
+    assert.deepEqual(
+      status.netns.map(({ name }) => name),
+      ['own'],
+    );
+    assert.equal(await recording.end('SIGINT'), 0);
+    // A stopped record has no log beside it, which nobody could read without writing.
+    assert.deepEqual(
+      readdirSync(directory).filter((name) => /-(wal|shm)$/.test(name)),
+      [],
+    );
+    assert.equal(ask(directory, 'status').status, 1);
+    for (const words of [[], ['--keep', 'soon'], ['--keep', '1d', '--sync', '0'], ['--keep', '1d', '--max-size', 'x']])
+      assert.notEqual(spawnSync(UNDER_TEST, ['record', ...words, '--dir', directory]).status, 0);
+  });
+
+  test('segments are sealed, verified, handed on and deleted', async () => {
+    await using namespace = await prepared('seal');
+    const directory = `${scratch}/seal`;
+    const told = `${scratch}/told`;
+    using recording = await Recording.start(namespace, directory, '--on-seal', `echo >>${told}`);
+    await using conntrack = await Conntrack.open({ netns: namespace.pid });
+    for (let round = 0; round < 2; round++) {
+      await conntrack.createMany([1, 2, 3].map((n) => flowOf(round * 10 + n)));
+      await conntrack.delete({ protocol: 'udp' });
+      await sleep(300);
+      ask(directory, 'flush');
+      recording.process.kill('SIGHUP');
+      await recording.says(new RegExp(`(sealed [\\s\\S]*){${round + 1}}`));
+    }
+    const sealed = segmentFiles(directory).slice(0, -1);
+    assert.equal(sealed.length, 2);
+    for (const { path } of sealed) {
+      assert.equal((statSync(path).mode & 0o777).toString(8), '440');
+      const file = loadDriver().open(path, { readOnly: true });
+      assert.equal(file.prepare("SELECT count(*) AS n FROM sqlite_master WHERE type = 'index'").all()[0]!['n'], 4);
+      assert.equal(file.prepare('SELECT sum(flows) AS n FROM talker').all()[0]!['n'], 3);
+      file.close();
+    }
+    await sleep(200);
+    assert.deepEqual(
+      readFileSync(told, 'utf8').trim().split('\n'),
+      sealed.map(({ path }) => path),
+    );
+    assert.equal(ask(directory, 'verify').stdout, '2 sealed segments are as they were\n');
+    assert.deepEqual(
+      rowsOf(directory, 'flow').map((row) => row['seq']),
+      [1, 2, 3, 4, 5, 6],
+    );
+    await recording.end();
+    // Somebody changes a byte.
+    const bytes = readFileSync(sealed[0]!.path);
+    bytes[bytes.length - 100]! ^= 1;
+    chmodSync(sealed[0]!.path, 0o640);
+    writeFileSync(sealed[0]!.path, bytes);
+    assert.equal(ask(directory, 'verify').stdout, `${sealed[0]!.name} was changed\n`);
+    // Everything is too old now.
+    execFileSync(
+      'nsenter',
+      [`--net=/proc/${namespace.pid}/ns/net`, UNDER_TEST, 'record', '--keep', '0.1s', '--dir', directory, '--for', '1s'],
+      { stdio: 'ignore' },
+    );
+    assert.ok(!segmentFiles(directory).some(({ name }) => name === sealed[1]!.name));
+    assert.match(readFileSync(`${directory}/manifest.ndjson`, 'utf8'), /"what":"deleted"/);
+  });
+
+  test(`kill -9, ${KILLS} times: nothing that was committed is lost or doubled, and what is missing lies in a gap`, async () => {
+    await using namespace = await prepared('kill');
+    const directory = `${scratch}/kill`;
+    await using conntrack = await Conntrack.open({ netns: namespace.pid });
+    /** When flows began and ended, by number. */
+    const lives = new Map<number, { began: number; ended?: number }>();
+    let port = 1;
+    let running = true;
+    const traffic = (async () => {
+      while (running) {
+        const ports = Array.from({ length: 40 }, () => port++);
+        const began = micros();
+        await conntrack.createMany(ports.map((each) => flowOf(each)));
+        for (const each of ports) lives.set(each, { began });
+        await sleep(Math.random() * 60);
+        const leaving = [...lives].filter(([, { ended }]) => ended === undefined && Math.random() < 0.5).map(([each]) => each);
+        await conntrack.deleteMany(leaving.map((each) => flowOf(each)));
+        for (const each of leaving) lives.get(each)!.ended = micros();
+      }
+    })();
+    for (let round = 0; round < KILLS; round++) {
+      using recording = await Recording.start(
+        namespace,
+        directory,
+        '--checkpoint',
+        '0.2s',
+        '--sync',
+        '0.1s',
+        '--segment-rows',
+        '500',
+      );
+      await sleep(300 + Math.random() * 1500);
+      await recording.end('SIGKILL');
+    }
+    running = false;
+    await traffic;
+    using last = await Recording.start(namespace, directory);
+    ask(directory, 'flush');
+    await last.end();
+    for (const { path } of segmentFiles(directory)) {
+      const file = loadDriver().open(path, { readOnly: true });
+      assert.equal(Object.values(file.prepare('PRAGMA quick_check').all()[0]!)[0], 'ok');
+      file.close();
+    }
+    const rows = rowsOf(directory, 'flow');
+    assert.deepEqual(
+      rows.map((row) => row['seq']),
+      rows.map((_, n) => n + 1),
+    );
+    const gaps = rowsOf(directory, 'gap');
+    assert.equal(gaps.filter((gap) => gap['reason'] === 'crash').length, KILLS);
+    const count = new Map<number, number>();
+    for (const row of rows) count.set(portOf(row), (count.get(portOf(row)) ?? 0) + 1);
+    const open = new Set(openFlows(directory).map(portOf));
+    let missing = 0;
+    const first = Math.min(...rowsOf(directory, 'session').map((row) => row['from'] as number));
+    for (const [number, { began, ended }] of lives) {
+      const times = count.get(number) ?? 0;
+      assert.ok(times <= 1, `${number} is there ${times} times`);
+      if (ended === undefined) assert.ok(times === 0 && open.has(number), `${number} lives`);
+      else if (times === 0 && ended > first) {
+        missing++;
+        const within = gaps.some((gap) => ended >= (gap['from'] as number) - SLACK && began <= (gap['to'] as number) + SLACK);
+        assert.ok(within, `${number} (${began} to ${ended}) is missing without a gap`);
+      }
+    }
+    assert.ok(rows.length > 100, `${rows.length} records, ${missing} missing`);
+  });
+
+  test('what the kernel drops is a gap, and what lives is known again', async () => {
+    await using namespace = await prepared('loss');
+    const directory = `${scratch}/loss`;
+    using recording = await Recording.start(namespace, directory, '--buffer-size', '64K');
+    await using conntrack = await Conntrack.open({ netns: namespace.pid });
+    await conntrack.createMany(Array.from({ length: 20 }, (_, n) => flowOf(n)));
+    ask(directory, 'flush');
+    recording.process.kill('SIGSTOP');
+    const from = micros();
+    await conntrack.deleteMany([flowOf(0)]);
+    await conntrack.createMany(Array.from({ length: 3000 }, (_, n) => flowOf(1000 + n)));
+    await conntrack.deleteMany(Array.from({ length: 2990 }, (_, n) => flowOf(1000 + n)));
+    await conntrack.deleteMany([flowOf(1)]);
+    recording.process.kill('SIGCONT');
+    await recording.says(/gap \(overrun\).*until the table had been listed/);
+    const to = micros();
+    await conntrack.delete({ protocol: 'udp' });
+    await sleep(300);
+    ask(directory, 'flush');
+    assert.equal(await recording.end(), 3);
+    const gaps = rowsOf(directory, 'gap').filter((gap) => gap['reason'] === 'overrun');
+    assert.ok(gaps.length >= 2);
+    assert.ok(gaps.reduce((sum, gap) => sum + ((gap['events'] as number | null) ?? 0), 0) > 1000);
+    assert.ok(Math.min(...gaps.map((gap) => gap['from'] as number)) <= from + SLACK);
+    assert.ok(Math.max(...gaps.map((gap) => gap['to'] as number)) <= to + SLACK);
+    const rows = rowsOf(directory, 'flow');
+    const recorded = new Set(rows.map(portOf));
+    assert.equal(recorded.size, rows.length, 'each once');
+    // Those that began before and those that lived on are all there.
+    for (let n = 0; n < 20; n++) assert.ok(recorded.has(n), `${n} is there`);
+    for (let n = 3990; n < 4000; n++) assert.ok(recorded.has(n), `${n} is there`);
+    const unseen = rows.find((row) => portOf(row) === 1)!;
+    assert.deepEqual([reasonOf(unseen), endKindOf(unseen['how'] as number), unseen['ob']], ['unseen', 'found', null]);
+  });
+
+  test('a lock and a full disk are waited for', async () => {
+    await using namespace = await prepared('disk');
+    const directory = `${scratch}/disk`;
+    mkdirSync(directory);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=24m', 'conntrack-record', directory]);
+    try {
+      using recording = await Recording.start(namespace, directory, '--min-free', '0');
+      await using conntrack = await Conntrack.open({ netns: namespace.pid });
+      let port = 0;
+      const live = async (count: number) => {
+        const flows = Array.from({ length: count }, () => flowOf(port++));
+        await conntrack.createMany(flows);
+        await conntrack.deleteMany(flows);
+      };
+      await live(100);
+      ask(directory, 'flush');
+      const file = loadDriver().open(segmentFiles(directory)[0]!.path);
+      file.exec('BEGIN IMMEDIATE');
+      await live(2000);
+      await sleep(2500);
+      file.exec('COMMIT');
+      file.close();
+      ask(directory, 'flush');
+      assert.equal(rowsOf(directory, 'flow').length, 2100);
+      // Somebody else takes all that is left, the reserve included.
+      spawnSync('dd', ['if=/dev/zero', `of=${directory}/filler`, 'bs=1M'], { stdio: 'ignore' });
+      for (let n = 0; n < 200 && !/cannot write/.test(recording.stderr); n++) {
+        await live(2000);
+        await sleep(100);
+        spawnSync('dd', ['if=/dev/zero', `of=${directory}/filler${n}`, 'bs=64K'], { stdio: 'ignore' });
+      }
+      await recording.says(/cannot write/);
+      await live(3000);
+      for (const name of readdirSync(directory)) if (name.startsWith('filler')) rmSync(`${directory}/${name}`);
+      await recording.says(/can write again/);
+      await sleep(1500);
+      ask(directory, 'flush');
+      assert.equal(await recording.end(), 0, recording.stderr);
+      const rows = rowsOf(directory, 'flow');
+      assert.equal(rows.length, port, 'nothing is lost');
+      assert.equal(new Set(rows.map(portOf)).size, port);
+    } finally {
+      execFileSync('umount', ['-l', directory]);
+    }
+  });
+
+  test('each of several namespaces has its flows', async () => {
+    await using one = await prepared('several');
+    const directory = `${scratch}/several`;
+    const name = `conntrack-record-${process.pid}`;
+    execFileSync('ip', ['netns', 'attach', name, String(one.pid)]);
+    try {
+      using recording = await Recording.start(one, directory, '--netns', name);
+      await using conntrack = await Conntrack.open({ netns: one.pid });
+      await conntrack.create(flowOf(1));
+      await conntrack.delete({ protocol: 'udp' });
+      await sleep(200);
+      ask(directory, 'flush');
+      await recording.end();
+      assert.equal(rowsOf(directory, 'flow').length, 1);
+    } finally {
+      execFileSync('ip', ['netns', 'delete', name]);
+    }
+  });
+});
