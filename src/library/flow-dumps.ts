@@ -33,6 +33,9 @@ export interface ScanVisitor {
   readonly pause?: (() => Promise<void> | undefined) | undefined;
 }
 
+/** Parts of a list that wait to be visited, if they are to be few. */
+const FEW_PARTS = 2;
+
 /** How a table is scanned. */
 export interface ScanOptions {
   /** Default `conntrack`. */
@@ -41,6 +44,8 @@ export interface ScanOptions {
   readonly zero?: boolean;
   /** The caller's thread never waits for the kernel, so other work goes on. This takes longer for a small table. */
   readonly background?: boolean;
+  /** It comes again and again: it takes small receive buffers, as each list leaves its own to the collector. */
+  readonly recurrent?: boolean;
   /** How many threads can run at the same time. Default: as many as the process may use. For tests. */
   readonly processors?: number;
   /** A table with fewer entries is listed in one dump. For tests. */
@@ -196,7 +201,7 @@ export async function dumpFlows(
   };
   const large = way.large || options.background;
   // Whatever has been received has been reset, so receive no more than needed, in case nobody reads it.
-  const ahead = options.zero ? 1 : undefined;
+  const ahead = options.zero ? 1 : options.recurrent ? FEW_PARTS : undefined;
   await sockets.with(async (channel) => {
     try {
       await channel.dump(request, family, build(trusted), each, { large, thread, ahead });

@@ -121,6 +121,13 @@ function declare(koffi: Koffi): Libc {
   const pollNow = (request: Uint8Array) => result(poll()(request, 1, 0));
   const dup3 = later(() => c.func('int dup3(int from, int to, int flags)'));
   const setns = later(() => c.func('int setns(int fd, int type)'));
+  const mallopt = later(() => {
+    try {
+      return c.func('int mallopt(int parameter, int value)');
+    } catch {
+      return () => 0; // musl has none
+    }
+  });
   const exit = later(() => c.func('void _exit(int status)'));
   return {
     ...(IN_WORKER ? endedWithThread(plain, (from, to) => result(dup3()(from, to, O_CLOEXEC))) : plain),
@@ -142,6 +149,7 @@ function declare(koffi: Koffi): Libc {
         : watchByEventLoop(koffi),
     setns: (fd, type) => result(setns()(fd, type)),
     exit: (status) => void exit()(status),
+    mallopt: (parameter, value) => mallopt()(parameter, value) === 1,
     address: (bytes) => BigInt(koffi.address(bytes)),
     pointerSize: koffi.sizeof('void *'),
   };

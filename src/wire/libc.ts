@@ -29,6 +29,8 @@ export interface Libc {
   setns(fd: number, type: number): number;
   /** _exit(2): ends the process at once, without running anything more of it. */
   exit(status: number): void;
+  /** mallopt(3), where this C library has it. @returns whether it took the value */
+  mallopt?(parameter: number, value: number): boolean;
   /** The address of a buffer's first byte. It is valid as long as the buffer is reachable. */
   address(bytes: Uint8Array): bigint;
   /** Bytes in a pointer: 8 or 4. */

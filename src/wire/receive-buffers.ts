@@ -27,6 +27,8 @@ export class ReceiveBuffers {
   readonly #free: Datagrams[] = [];
   #made = 0;
   #latest = FIRST_SLOTS;
+  /** The largest size, as asked for last. */
+  #most = MOST_SLOTS;
 
   constructor(transport: Pick<Transport, 'createDatagrams'>) {
     this.#transport = transport;
@@ -37,7 +39,8 @@ export class ReceiveBuffers {
   take(most = MOST_SLOTS): Datagrams | undefined {
     const free = this.#free.pop();
     if (free) return free;
-    const slots = Math.min(most, 2 * this.#latest, MOST_SLOTS);
+    this.#most = Math.min(most, MOST_SLOTS);
+    const slots = Math.min(this.#most, 2 * this.#latest);
     if (this.#made + slots > AHEAD_SLOTS) return undefined;
     this.#made += slots;
     this.#latest = slots;
@@ -47,7 +50,7 @@ export class ReceiveBuffers {
   /** Takes a buffer back, for reuse unless later ones will be larger. */
   give(buffer: Datagrams): void {
     if (buffer === this.first) return;
-    if (buffer.slots === MOST_SLOTS) this.#free.push(buffer);
+    if (buffer.slots >= this.#most) this.#free.push(buffer);
     else this.#made -= buffer.slots;
   }
 

@@ -4,6 +4,7 @@ import { hostname } from 'node:os';
 import { notThisSsh } from '../cli/ssh.js';
 import { UsageError } from '../cli/usage-error.js';
 import { formatFlowFilter } from '../ctnetlink/filter/format.js';
+import { returnFreedMemory } from '../library/index.js';
 import { divideFilter, FLOW_SORTS, GROUP_SORTS } from '../meter/index.js';
 import { runBatch } from '../top/batch.js';
 import type { TopOptions } from '../top/top-options.js';
@@ -44,6 +45,7 @@ export const word: Word = async (line, context) => {
     });
     return status;
   }
+  returnFreedMemory();
   const { runTop } = await import('../top/top-program.js');
   const { terminalStreams } = await import('../top/terminal-streams.js');
   return (await runTop(conntracks, options, terminalStreams(host))) || status;

@@ -13,6 +13,7 @@ import { IPS_DYING } from '../../ctnetlink/uapi/nf-conntrack-common.js';
 import { createExpectationView, createFlowView, type View } from '../../ctnetlink/view.js';
 import type { NetworkNamespace } from '../../wire/netns.js';
 import type { OpenTransport } from '../../wire/transport.js';
+import type { ScanOptions } from '../flow-dumps.js';
 import type { ConntrackTable } from '../table.js';
 import { TimeSlice } from '../time-slice.js';
 import { ALL_EXPECTATION_EVENTS, ALL_FLOW_EVENTS, type EventLoss, EventSource } from './event-source.js';
@@ -245,7 +246,8 @@ export class EventWatch {
     const tracked =
       table === 'expect'
         ? expectationTable(this.#conntrack, background)
-        : flowTable(this.#conntrack, requiredFamily(filter), background);
+        : // A follower has the table listed again and again.
+          flowTable(this.#conntrack, requiredFamily(filter), { background, recurrent: follower !== undefined });
     const show = (view: View) => {
       if (!this.#closed && isOfType(view, this.#shown)) this.#visitor.event(view);
     };
@@ -330,7 +332,11 @@ export class EventWatch {
 /** Ends a list of a watch that was closed meanwhile. */
 class WatchClosed extends Error {}
 
-function flowTable(conntrack: () => ConntrackTable, family: number, background: boolean): TrackedTable {
+function flowTable(
+  conntrack: () => ConntrackTable,
+  family: number,
+  options: Pick<ScanOptions, 'background' | 'recurrent'>,
+): TrackedTable {
   const filter: FlowFilter = family === AF_UNSPEC ? MATCH_ALL : { kind: 'family', family };
   return {
     id: S.id,
@@ -342,7 +348,7 @@ function flowTable(conntrack: () => ConntrackTable, family: number, background: 
     isClash,
     areTwo: areTwoFlows,
     lasting: lastingStatus,
-    list: (visitor) => conntrack().scan(filter, visitor, { background }),
+    list: (visitor) => conntrack().scan(filter, visitor, options),
   };
 }
 
