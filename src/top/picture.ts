@@ -114,7 +114,7 @@ function drawFlows(screen: Screen, { y, rows }: Part, state: TopState, { scope }
   const { flows, flowOrder } = state;
   const focused = state.focus === 'flows';
   const of = state.by === undefined ? undefined : state.groupOfFlows;
-  const filter = [state.filter, of ? (of.filter ?? of.key) : ''].filter((text) => text !== '').join(' and ');
+  const filter = [state.filter, of?.filter ?? ''].filter((text) => text !== '').join(' and ');
   const placed = placeColumns(FLOW_COLUMNS, MARGIN, screen.columns - 1, context, flows?.flows, focused ? state.hiddenColumns : 0);
   const left = [
     'flows',

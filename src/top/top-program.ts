@@ -278,6 +278,9 @@ class TopProgram implements TerminalProgram {
     },
     open: () => {
       this.#state.open();
+      const { drilled, by } = this.#state;
+      if (drilled && drilled.filter === undefined)
+        this.#state.say(`no filter selects '${drilled.key}' by ${by}: these are all flows`, 'warning');
       this.#ask();
     },
     back: () => {

@@ -136,6 +136,14 @@ suite('keys of conntrack top', { concurrency: 2 }, () => {
     assert.equal((await terminal.exited).status, 0);
   });
 
+  test('a group that no filter selects says so when it is opened', async () => {
+    await using terminal = await top(namespace, ['--by', 'netns']);
+    await terminal.waitFor(isOn('own'));
+    terminal.send(Enter!);
+    await terminal.waitFor(shows("no filter selects 'own' by netns: these are all flows"));
+    assert.ok(!shows('filter: own')(terminal));
+  });
+
   test('the mouse: a click selects, on a title sorts; the wheel scrolls', async () => {
     await using terminal = await top(namespace, BY_PORT);
     await terminal.waitFor(shows('148 of 148'));
