@@ -2,10 +2,11 @@
 // dist/words/. Completions and the manual page are made from the rows. One CommonJS file each, because that starts fastest: an ES module
 // graph costs several milliseconds per start.
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { dashboard } from './dashboard.mjs';
 import { libraryFace } from './library-face.mjs';
 import { pageAssets, withPage } from './page.mjs';
 
@@ -40,6 +41,10 @@ for (const { name } of everyWord()) {
 await bundlePublic('web');
 execFileSync(process.execPath, [`${root}/scripts/code-cache.cjs`, out], { stdio: 'pipe', encoding: 'utf8' });
 await writeGenerated();
+// Units of systemd, and alerts, as they are.
+cpSync(`${root}/deploy`, out, { recursive: true, filter: (path) => !path.endsWith('.test.yml') });
+mkdirSync(`${out}/grafana`);
+writeFileSync(`${out}/grafana/conntrack.json`, `${JSON.stringify(dashboard(), undefined, 2)}\n`);
 rmSync(dist, { recursive: true, force: true });
 renameSync(out, dist);
 
