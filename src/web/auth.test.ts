@@ -27,6 +27,29 @@ suite('tokens', () => {
       assert.equal(tokens().roleOf(request(text)), role, text);
   });
 
+  test('the wrong ones of one address do not count for others', () => {
+    const known = tokens(() => 0);
+    const wrong = (asker: string) => {
+      try {
+        return known.roleOf(request('Bearer wrong'), asker);
+      } catch (error) {
+        return (error as { status: number }).status;
+      }
+    };
+    for (const asker of ['192.0.2.1', '2001:db8:0:1::1']) {
+      for (let n = 0; n < 10; n++) assert.equal(wrong(asker), 401);
+      assert.equal(wrong(asker), 429);
+    }
+    assert.equal(wrong('192.0.2.2'), 401);
+    assert.equal(wrong('2001:db8:0:1:ffff::2'), 429, 'of the same 64 bits');
+    assert.equal(wrong('2001:db8:0:2::1'), 401);
+    assert.equal(wrong(''), 401);
+    // So many addresses at the same time are nobody's friends, and take no memory.
+    const statuses = Array.from({ length: 3000 }, (_, n) => wrong(`10.0.${n >> 8}.${n & 255}`));
+    assert.ok(statuses.includes(429) && statuses.indexOf(429) < 1000);
+    assert.equal(known.roleOf(request(`Bearer ${READ}`), '10.9.9.9'), 'read');
+  });
+
   test('missing, malformed and other ones are refused', () => {
     const wrong = [
       undefined,

@@ -2,29 +2,38 @@
 // a name that points here from outside is refused.
 
 import { createHash, timingSafeEqual } from 'node:crypto';
+import { parseAddress } from '../ctnetlink/address.js';
 import { WebError } from './web-error.js';
 import type { Peer, Role } from './web-options.js';
 
-/** Wrong tokens that are looked at one by one in a second. */
+/** Wrong tokens of one address that are looked at one by one in a second. */
 const MOST_REFUSED = 10;
+/** Addresses that are told apart in a second; further ones have refused enough. */
+const MOST_ASKERS = 1000;
 
-/** Lets so many things pass in each second. */
+/** Lets so many things pass in each second, of each kind. */
 export class PerSecond {
   readonly #most: number;
   readonly #now: () => number;
+  readonly #taken = new Map<string, number>();
   #second = -1;
-  #taken = 0;
 
   constructor(most: number, now: () => number = () => performance.now()) {
     this.#most = most;
     this.#now = now;
   }
 
-  /** Whether there is one left in this second. */
-  take(): boolean {
+  /** Whether there is one of this kind left in this second. */
+  take(kind = ''): boolean {
     const second = Math.floor(this.#now() / 1000);
-    if (second !== this.#second) [this.#second, this.#taken] = [second, 0];
-    return this.#taken++ < this.#most;
+    if (second !== this.#second) {
+      this.#second = second;
+      this.#taken.clear();
+    }
+    const taken = this.#taken.get(kind) ?? (this.#taken.size < MOST_ASKERS ? 0 : this.#most);
+    if (taken >= this.#most) return false;
+    this.#taken.set(kind, taken + 1);
+    return true;
   }
 }
 
@@ -43,15 +52,15 @@ export class Tokens {
 
   /**
    * The role of the token of a request; always as slow. A right token is good however many wrong ones there were: nobody locks out its
-   * owner, and 128 bits are not guessed. @throws WebError 401; 429 for wrong tokens without end
+   * owner, and 128 bits are not guessed. `asker`: where it comes from. @throws WebError 401; 429 for wrong tokens without end
    */
-  roleOf(request: Request): Role {
+  roleOf(request: Request, asker = ''): Role {
     const given = /^Bearer +([\x21-\x7e]+)$/i.exec(request.headers.get('authorization') ?? '')?.[1];
     const hash = hashOf(given ?? '');
     let role: Role | undefined;
     for (const known of this.#known) if (timingSafeEqual(known.hash, hash)) role = known.role;
     if (given !== undefined && role !== undefined) return role;
-    if (given !== undefined && !this.#refusals.take())
+    if (given !== undefined && !this.#refusals.take(networkOf(asker)))
       throw new WebError(429, 'TOKEN', 'too many wrong tokens', { retryAfter: 1 });
     throw new WebError(401, 'TOKEN', given === undefined ? 'a token is needed' : 'this token is not known', {
       hint: 'send it as: Authorization: Bearer TOKEN',
@@ -121,6 +130,17 @@ export function plainAddress(address: string): string {
 /** An address as it stands in front of a port. */
 export function hostOfAddress(address: string): string {
   return address.includes(':') ? `[${address}]` : address;
+}
+
+/** The address of whoever asks: as a trusted proxy tells it, or the other end of the connection. Empty for a socket in the file system. */
+export function askerOf(peer: Peer | undefined): string {
+  return peer?.client ?? plainAddress(peer?.address ?? '');
+}
+
+/** What one host has: an IPv4 address, or 64 bits of IPv6. */
+function networkOf(address: string): string {
+  const bytes = address.includes(':') ? parseAddress(address) : undefined;
+  return bytes ? bytes.subarray(0, 8).join('.') : address;
 }
 
 /** `[::1]:8466` → `[::1]`. */

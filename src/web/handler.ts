@@ -11,6 +11,7 @@ import { News } from './news.js';
 import { OpenStreams } from './open-streams.js';
 import { QueryValues } from './request-values.js';
 import { JSON_TYPE, loggedRequest, ROUTES, type RouteContext, type RouteRow, type WebState } from './routes.js';
+import { TrustedProxies } from './trusted-proxies.js';
 import { Walks } from './walks.js';
 import { errorJson, toWebError, WebError } from './web-error.js';
 import { WebMetrics } from './web-metrics.js';
@@ -48,7 +49,15 @@ export function createHandler(options: HandlerOptions): WebHandler {
 
 /** For tests. @internal */
 export function handlerWith(options: HandlerOptions, times: WebTimes): WebHandler {
-  const { meter, allowChanges = false, hosts, basePath = '', metricsOnly = false, maxStreams = DEFAULT_STREAMS } = options;
+  const {
+    meter,
+    allowChanges = false,
+    hosts,
+    basePath = '',
+    metricsOnly = false,
+    trustProxy = [],
+    maxStreams = DEFAULT_STREAMS,
+  } = options;
   const epoch = randomBytes(4).toString('hex');
   const conntracks = new Map(namespacesOf(options.conntracks));
   const streams = new OpenStreams(maxStreams, times);
@@ -71,6 +80,7 @@ export function handlerWith(options: HandlerOptions, times: WebTimes): WebHandle
     failed: logError,
   };
   const allowed = hosts && new Hosts(hosts);
+  const proxies = trustProxy.length > 0 ? new TrustedProxies(trustProxy) : undefined;
   const app = new Hono().basePath(basePath);
   const rows = ROUTES.filter(({ role, metrics }) => (role !== 'change' || allowChanges) && (!metricsOnly || metrics));
   const peers = new WeakMap<Request, Peer>();
@@ -81,7 +91,7 @@ export function handlerWith(options: HandlerOptions, times: WebTimes): WebHandle
     app.on(row.method, row.path, async ({ req }) => {
       const request = req.raw;
       paths.set(request, row.path);
-      const role = await roleFor(row, request, options);
+      const role = await roleFor(row, request, peers.get(request), options);
       const isOpen = row.role === 'open';
       const values = new QueryValues(new URL(request.url).searchParams, row.parameters, isOpen ? 'any' : 'known');
       if (!isOpen) {
@@ -125,7 +135,9 @@ export function handlerWith(options: HandlerOptions, times: WebTimes): WebHandle
       return answerError(toWebError(error));
     }
   };
-  const handle = async (request: Request, peer?: Peer): Promise<Response> => {
+  const handle = async (request: Request, connection?: Peer): Promise<Response> => {
+    const client = connection && proxies?.clientOf(connection, request.headers);
+    const peer = client === undefined ? connection : { ...connection!, client };
     if (peer) peers.set(request, peer);
     const response = await answer(request, peer);
     metrics.answered(paths.get(request), request.method, response.status);
@@ -156,10 +168,11 @@ async function follow(meter: FlowMeter, news: News, streams: OpenStreams): Promi
 async function roleFor(
   { role: needed, metrics }: RouteRow,
   request: Request,
+  peer: Peer | undefined,
   { authorize, metricsOpen = false }: HandlerOptions,
 ): Promise<Role | undefined> {
   if (needed === 'open' || (metrics && metricsOpen)) return undefined;
-  const role = authorize ? await authorize(request) : 'read';
+  const role = authorize ? await authorize(request, peer) : 'read';
   if (role !== 'read' && role !== 'change')
     throw new WebError(401, 'TOKEN', 'a token is needed', { hint: 'send it as: Authorization: Bearer TOKEN' });
   if (needed === 'change' && role !== 'change') throw new WebError(403, 'READ_ONLY', 'this token may only read');

@@ -512,7 +512,7 @@ async function runDeletion(
 /** What a log says of a request. */
 export function loggedRequest(request: Request, peer: Peer | undefined): Pick<LogEntry, 'method' | 'path' | 'peer'> {
   const { pathname } = new URL(request.url);
-  const from = peer && (peer.address === '' ? 'local' : `${hostOfAddress(peer.address)}:${peer.port}`);
+  const from = peer && (peer.client ?? (peer.address === '' ? 'local' : `${hostOfAddress(peer.address)}:${peer.port}`));
   return { method: request.method, path: pathname, ...(from === undefined ? {} : { peer: from }) };
 }
 

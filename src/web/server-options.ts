@@ -8,6 +8,7 @@ import { ConntrackError } from '../errors.js';
 import { type TopGrouping, TopGroups } from '../metrics/index.js';
 import type { ListenPlace } from './listeners.js';
 import { ServeError } from './serve-error.js';
+import { TrustedProxies } from './trusted-proxies.js';
 
 /** Secrets, which only root may be able to read: they are handed to the process that serves. */
 export interface Secrets {
@@ -56,6 +57,17 @@ export function parseTop(texts: readonly string[]): readonly TopGrouping[] {
     throw new ServeError(`--metrics-top: ${error.message}`, { hint: error.hint });
   }
   return top;
+}
+
+/** Proxies that are trusted. @throws ServeError */
+export function parseProxies(names: readonly string[]): readonly string[] {
+  try {
+    new TrustedProxies(names);
+  } catch (error) {
+    if (!(error instanceof ConntrackError)) throw error;
+    throw new ServeError(`--trust-proxy: ${error.message}`, { hint: error.hint });
+  }
+  return names;
 }
 
 /** Whether only this machine reaches a place. */

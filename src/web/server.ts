@@ -2,7 +2,7 @@
 
 import type { Conntrack } from '../library/index.js';
 import { type FlowMeter, openMeter } from '../meter/index.js';
-import { hostOfAddress, Tokens } from './auth.js';
+import { askerOf, hostOfAddress, Tokens } from './auth.js';
 import { createHandler } from './handler.js';
 import { type Listener, type ListenPlace, listenAt } from './listeners.js';
 import { ServeError } from './serve-error.js';
@@ -12,7 +12,7 @@ import type { HandlerOptions, LogEntry } from './web-options.js';
 export interface ServerOptions
   extends Pick<
     HandlerOptions,
-    'allowChanges' | 'basePath' | 'maxStreams' | 'metricsOnly' | 'metricsOpen' | 'metricsTop' | 'version'
+    'allowChanges' | 'basePath' | 'maxStreams' | 'metricsOnly' | 'metricsOpen' | 'metricsTop' | 'trustProxy' | 'version'
   > {
   readonly places: readonly ListenPlace[];
   readonly secrets: Secrets;
@@ -54,7 +54,7 @@ export async function serve(
     conntracks,
     scope,
     hosts: [...hosts, ...places.flatMap((place) => (place.kind === 'tcp' ? [hostOfAddress(place.host)] : []))],
-    authorize: auth ? (request) => tokens.roleOf(request) : () => (rest.allowChanges ? 'change' : 'read'),
+    authorize: auth ? (request, peer) => tokens.roleOf(request, askerOf(peer)) : () => (rest.allowChanges ? 'change' : 'read'),
     log,
   });
   const tls =

@@ -13,14 +13,16 @@ export interface HandlerOptions {
   /** The tables of the meter: the flows of answers are asked of them, and deleted from them. */
   readonly conntracks: Namespaces;
   /**
-   * Who asks, by the headers of the request: `read`, `change`, or anything else, which is answered with 401. May throw a Response of its
+   * Who asks, by the headers of the request and the connection, if that is known: `read`, `change`, or anything else, which is answered with 401. May throw a Response of its
    * own. Default: everybody reads; give one unless something in front of the handler does.
    */
-  readonly authorize?: ((request: FetchRequest) => Role | undefined | Promise<Role | undefined>) | undefined;
+  readonly authorize?: ((request: FetchRequest, peer?: Peer) => Role | undefined | Promise<Role | undefined>) | undefined;
   /** Flows can be deleted by those who may change. Default false: the routes do not exist. */
   readonly allowChanges?: boolean | undefined;
   /** Host names, besides loopback ones, under which it is asked. Default: any. */
   readonly hosts?: readonly string[] | undefined;
+  /** Proxies whose X-Forwarded-For or Forwarded says who asks: addresses, networks, or `unix`. For logs, and what is bounded by address. */
+  readonly trustProxy?: readonly string[] | undefined;
   /** What precedes all paths, such as `/ct`. */
   readonly basePath?: string | undefined;
   /** The filter of the meter, if it has one: deletions stay within it. */
@@ -47,7 +49,7 @@ export interface LogEntry {
   readonly method: string;
   readonly path: string;
   readonly status: number;
-  /** The other end of the connection, if it is known. */
+  /** Who asks, if it is known: the other end of the connection, or, behind a trusted proxy, the address that it tells. */
   readonly peer?: string;
   readonly role?: Role;
   /** Of a deletion. */
@@ -66,6 +68,8 @@ export interface Peer {
   readonly port: number;
   readonly localAddress: string;
   readonly localPort: number;
+  /** The address of who asks, as a trusted proxy tells it; set from `trustProxy`. */
+  readonly client?: string | undefined;
   /** Ends the connection: for a reader of a stream that takes nothing. */
   readonly cut?: (() => void) | undefined;
 }

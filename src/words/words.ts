@@ -159,6 +159,7 @@ export function everyWord(): readonly WordRow[] {
         'tls-key': { value: 'FILE', help: 'The private key in PEM.' },
         'plain-http': { help: 'Listen on other addresses without TLS.' },
         host: { value: 'NAME', repeated: true, help: 'A name under which it is asked, such as that of a proxy.' },
+        'trust-proxy': { value: 'WHO', repeated: true, help: 'A proxy that tells who asks: an address, a network, or unix.' },
         'base-path': { value: 'PATH', help: 'What precedes all paths, such as /ct.' },
         'metrics-only': { help: 'Nothing but metrics and health: no page, no API.' },
         'metrics-open': { help: 'Metrics need no token.' },

@@ -608,4 +608,25 @@ suite('the log', () => {
     const { what, method, path, status } = tester.log[0]!;
     assert.deepEqual({ what, method, path, status }, { what: 'refused', method: 'GET', path: '/api/v1/status', status: 401 });
   });
+
+  test('has the address that a trusted proxy tells, and no other', async () => {
+    const peer = (address: string) => ({ address, port: 4711, localAddress: '127.0.0.1', localPort: 8466 });
+    const clients: (string | undefined)[] = [];
+    await using tester = await WebTester.start({
+      trustProxy: ['127.0.0.1', 'unix'],
+      authorize: (_, from) => {
+        clients.push(from?.client);
+        return undefined;
+      },
+    });
+    const headers = { 'x-forwarded-for': '203.0.113.9, 192.0.2.7' };
+    for (const address of ['127.0.0.1', '', '198.51.100.1']) await tester.send(`${API}/status`, { headers, peer: peer(address) });
+    await tester.send(`${API}/status`, { peer: peer('127.0.0.1') });
+    await tester.send(`${API}/status`, { headers });
+    assert.deepEqual(
+      tester.log.map((entry) => entry.peer),
+      ['192.0.2.7', '192.0.2.7', '198.51.100.1:4711', '127.0.0.1:4711', undefined],
+    );
+    assert.deepEqual(clients, ['192.0.2.7', '192.0.2.7', undefined, undefined, undefined]);
+  });
 });
