@@ -16,6 +16,8 @@ const PACKAGES = {
   ping: 'iputils-ping',
   nc: 'netcat-openbsd',
   curl: 'curl',
+  jq: 'jq',
+  openssl: 'openssl',
   // Makes system calls fail, and tells which files are opened.
   strace: 'strace',
   // Makes a terminal.
