@@ -45,8 +45,9 @@ export function sortGroups(
 ): number[] {
   const groups: number[] = [];
   const unknown: number[] = [];
+  const known = ALWAYS_KNOWN.includes(sort) ? undefined : /^(bytes|packets)/.test(sort) ? sums.read : sums.rated;
   for (let group = 0; group < sums.flows.length; group++)
-    if (sums.flows[group]! > 0 && group !== REST) (isKnown(sums, group, sort) ? groups : unknown).push(group);
+    if (sums.flows[group]! > 0 && group !== REST) (known === undefined || known[group]! > 0 ? groups : unknown).push(group);
   const down = (sort !== 'key') !== reverse;
   const words =
     sort === 'key'
@@ -58,11 +59,6 @@ export function sortGroups(
 
 /** What groups are sorted by without having counters. */
 const ALWAYS_KNOWN: readonly GroupSort[] = ['flows', 'unreplied', 'begun', 'key'];
-
-function isKnown(sums: GroupSums, group: number, sort: GroupSort): boolean {
-  if (ALWAYS_KNOWN.includes(sort)) return true;
-  return (/^(bytes|packets)/.test(sort) ? sums.read : sums.rated)[group]! > 0;
-}
 
 /** A group as an object. */
 export function groupAt(

@@ -49,6 +49,8 @@ const STATES = NAMES.map((_, place) => TRACKERS.find(({ protonum }) => PROTOCOL_
 /** Room for the states of a protocol, and for flows whose state is not known. */
 const ROOM = 16;
 const KINDS = ['unreplied', 'assured', 'offloaded', 'sourceNat', 'destinationNat'] as const;
+/** All combinations of flags. */
+const ALL_FLAGS = 2 * DESTINATION_NAT;
 const KIND_FLAGS = [UNREPLIED, ASSURED, OFFLOADED, SOURCE_NAT, DESTINATION_NAT];
 
 /** Counts the flows of all namespaces in one pass. */
@@ -56,15 +58,14 @@ export function namespaceTotals(namespaces: readonly MeteredNamespace[], columns
   const places = new Map(namespaces.map(({ table }, n) => [table.index, n]));
   const tables = Int32Array.from({ length: Math.max(-1, ...places.keys()) + 1 }, (_, index) => places.get(index) ?? -1);
   const states = new Uint32Array(namespaces.length * NAMES.length * ROOM);
-  const kinds = new Uint32Array(namespaces.length * KIND_FLAGS.length);
-  for (let slot = 1; slot < columns.end; slot++) {
-    if (columns.record[slot] === 0) continue;
-    const n = tables[columns.table[slot]!] ?? -1;
-    if (n < 0) continue;
-    const place = PROTOCOL_PLACES[columns.protonum[slot]!]!;
-    states[(n * NAMES.length + place) * ROOM + Math.min(columns.state[slot]!, ROOM - 1)]!++;
-    const flags = columns.flags[slot]!;
-    for (let kind = 0; kind < KIND_FLAGS.length; kind++) if (flags & KIND_FLAGS[kind]!) kinds[n * KIND_FLAGS.length + kind]!++;
+  const flagged = new Uint32Array(namespaces.length * ALL_FLAGS);
+  const { record, table, protonum, state, flags, end } = columns;
+  for (let slot = 1; slot < end; slot++) {
+    if (record[slot] === 0) continue;
+    const n = tables[table[slot]!]!;
+    if (!(n >= 0)) continue;
+    states[(n * NAMES.length + PROTOCOL_PLACES[protonum[slot]!]!) * ROOM + Math.min(state[slot]!, ROOM - 1)]!++;
+    flagged[n * ALL_FLAGS + flags[slot]!]!++;
   }
   return namespaces.map(({ name, table, lost, repairs, sweeps, sweepCost }, n) => {
     const protocols = NAMES.map((protocol, place): ProtocolTotals => {
@@ -82,7 +83,9 @@ export function namespaceTotals(namespaces: readonly MeteredNamespace[], columns
         packets: { original: counted.packetsOriginal, reply: counted.packetsReply },
       };
     });
-    const ofKinds = Object.fromEntries(KINDS.map((kind, k) => [kind, kinds[n * KINDS.length + k]!]));
+    const ofFlags = flagged.subarray(n * ALL_FLAGS, (n + 1) * ALL_FLAGS);
+    const countOf = (flag: number) => ofFlags.reduce((sum, count, its) => sum + (its & flag ? count : 0), 0);
+    const ofKinds = Object.fromEntries(KINDS.map((kind, k) => [kind, countOf(KIND_FLAGS[k]!)]));
     return {
       name,
       protocols,
