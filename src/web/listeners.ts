@@ -5,6 +5,7 @@ import { lstatSync, unlinkSync } from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
 import { type AddressInfo, connect, type Socket } from 'node:net';
+import { getSystemErrorMap } from 'node:util';
 import { getRequestListener } from '@hono/node-server';
 import { hostOfAddress } from './auth.js';
 import type { WebHandler } from './handler.js';
@@ -28,7 +29,7 @@ const MOST_HEADERS = 8 * 1024;
 const HEADERS_WITHIN = 10_000;
 const BODY_WITHIN = 30_000;
 /** Milliseconds that connections have to end. */
-const PATIENCE = 1500;
+const PATIENCE = 1000;
 /** Nobody but the owner and the group may connect to a socket in the file system. */
 const SOCKET_UMASK = 0o117;
 
@@ -42,7 +43,7 @@ export interface Listener {
   close(): Promise<void>;
 }
 
-/** Listens at a place. @throws what listen(2) refuses */
+/** Listens at a place. @throws ServeError with what listen(2) refuses */
 export async function listenAt(place: ListenPlace, handler: WebHandler, { umask, tls }: ListenOptions): Promise<Listener> {
   const answer = getRequestListener(
     (request, env) => handler(request, peerOf((env as { readonly incoming?: http.IncomingMessage }).incoming?.socket)),
@@ -61,9 +62,9 @@ export async function listenAt(place: ListenPlace, handler: WebHandler, { umask,
   server.maxConnections = MOST_CONNECTIONS;
   if (place.kind === 'unix') await removeStale(place.path);
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
+    server.once('error', (error: NodeJS.ErrnoException) => reject(cannotListen(place, error)));
     const ready = () => {
-      server.off('error', reject);
+      server.removeAllListeners('error');
       resolve();
     };
     if (place.kind === 'tcp') server.listen(place.port, place.host, ready);
@@ -81,6 +82,12 @@ export async function listenAt(place: ListenPlace, handler: WebHandler, { umask,
     address: typeof bound === 'object' && bound !== null ? bound.address : undefined,
     close: () => closeServer(server),
   };
+}
+
+function cannotListen(place: ListenPlace, { errno = 0, message }: NodeJS.ErrnoException): ServeError {
+  const where =
+    place.kind === 'tcp' ? `${hostOfAddress(place.host)}:${place.port}` : place.kind === 'unix' ? place.path : 'the socket';
+  return new ServeError(`cannot listen at ${where}: ${getSystemErrorMap().get(errno)?.[1] ?? message}`);
 }
 
 function peerOf(socket: Socket | undefined): Peer | undefined {

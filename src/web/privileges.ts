@@ -86,7 +86,8 @@ export function runDemoted(rights: Rights, host: NodeJS.Process, secrets: object
   const [program, ...words] = demoted(rights, [host.execPath, ...host.execArgv, ...host.argv.slice(1)]);
   return new Promise((resolve, reject) => {
     const child: ChildProcess = spawn(program!, words, {
-      stdio: ['inherit', 'inherit', 'inherit', 'pipe', ...(passed === undefined ? [] : [passed])],
+      stdio: ['ignore', 'inherit', 'inherit', 'pipe', ...(passed === undefined ? [] : [passed])],
+      detached: true, // in a session of its own, so that it cannot type into the terminal of root
       env: { ...host.env, [HANDED]: String(HANDED_FD) },
     });
     const pass = (signal: NodeJS.Signals) => void child.kill(signal);

@@ -487,7 +487,8 @@ async function runDeletion(
   const deletion = deletionBy(context);
   const { plan, result } = await context.deletions.run(deletion, asked, confirm, max);
   const { deleted, alreadyGone, failed } = result;
-  const what = 'filter' in plan.target ? { filter: plan.target.filter } : {};
+  // As it was asked for: that the asking connection is kept goes without saying.
+  const what = 'filter' in asked.target ? { filter: asked.target.filter } : {};
   context.metrics.deleted(role, deleted);
   news.tell('deletion', { ...what, deleted, alreadyGone, failed });
   options.log?.({

@@ -1,6 +1,6 @@
 // What `conntrack serve` is told, checked: places, tokens, certificates, names.
 
-import { randomBytes } from 'node:crypto';
+import { randomBytes, X509Certificate } from 'node:crypto';
 import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { createSecureContext } from 'node:tls';
@@ -107,10 +107,16 @@ export function readSecret(file: string, what: string, trusted = false): string 
   }
 }
 
-/** @throws ServeError for a certificate and a key that do not fit */
-export function checkTls(cert: string, key: string): void {
+/** @returns what browsers will say of a certificate, if it is not good now @throws ServeError for a certificate and a key that do not fit */
+export function checkTls(cert: string, key: string): string | undefined {
   try {
     createSecureContext({ cert, key });
+    const { validFrom, validTo } = new X509Certificate(cert);
+    const [from, to] = [new Date(validFrom), new Date(validTo)];
+    const now = Date.now();
+    if (to.getTime() < now) return `the certificate ended at ${to.toISOString()}`;
+    if (from.getTime() > now) return `the certificate begins at ${from.toISOString()}`;
+    return undefined;
   } catch (error) {
     throw new ServeError(`the certificate and its key cannot be used: ${(error as Error).message}`);
   }

@@ -55,7 +55,7 @@ export const word: Word = async (line, context) => {
   const secure = textOf(line, 'tls-cert') !== undefined;
   if (secure !== (textOf(line, 'tls-key') !== undefined)) throw new UsageError('--tls-cert and --tls-key need each other');
   if (!places.every(isLocal)) checkOutside(options.auth, options.plain || secure);
-  const secrets = isDemoted(host) ? (handedSecrets() as Secrets) : secretsOf(line, host);
+  const secrets = isDemoted(host) ? (handedSecrets() as Secrets) : secretsOf(line, context);
   if (host.getuid!() === 0) {
     const rights = { user: textOf(line, 'user') ?? 'nobody', namespaces: netns !== undefined };
     if (isGiven(line, 'check')) checkDemotion(rights);
@@ -103,14 +103,16 @@ function basePathOf(line: WordLine): string {
 }
 
 /** Tokens and certificates. Without any token, one is made for whoever sits at the terminal. */
-function secretsOf(line: WordLine, { env, stderr }: NodeJS.Process): Secrets {
+function secretsOf(line: WordLine, { host, err }: WordContext): Secrets {
+  const { env, stderr } = host;
   const file = (name: string) => textOf(line, name);
   const credentials = env['CREDENTIALS_DIRECTORY'];
   const tokenFile = file('token-file') ?? (credentials === undefined ? undefined : `${credentials}/token`);
   const readFile = file('read-token-file');
   const [cert, key] = [file('tls-cert'), file('tls-key')];
   const tls = cert === undefined || key === undefined ? {} : { cert: readPublic(cert), key: readSecret(key, 'private key') };
-  if (tls.cert !== undefined) checkTls(tls.cert, tls.key);
+  const fault = tls.cert === undefined ? undefined : checkTls(tls.cert, tls.key);
+  if (fault !== undefined) err(`conntrack: serve: warning: ${fault}`);
   if (isGiven(line, 'no-auth')) return tls;
   const tokens = {
     ...(tokenFile === undefined ? {} : { changeToken: readToken(tokenFile, file('token-file') === undefined) }),

@@ -1,0 +1,687 @@
+// `conntrack serve` on the kernel, in private namespaces: what it may do, who may ask, and that its answers are those of the table.
+
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { chmodSync, chownSync, closeSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import http from 'node:http';
+import net from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, suite, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Namespace } from '../support/namespace.js';
+import { connectIn, listenIn } from '../support/net-sockets.js';
+import { deleteFlow, type NewFlow, newFlow, TCP, updateFlow } from '../support/netlink.js';
+import { AS_NOBODY, requirePrerequisites, SELF_TEST, SLOWNESS, UNDER_TEST } from '../support/project.js';
+import { PseudoTerminal } from '../support/pseudo-terminal.js';
+import { HERE, PORT, Served, type ServedOptions, secured, WebClient, withChildren } from '../support/served.js';
+
+const API = '/api/v1';
+/** CAP_NET_ADMIN. */
+const NET_ADMIN = '0000000000001000';
+const NOBODY = 65534;
+/** Every flow of this host is tracked, those of the tests' own requests among them. */
+const TRACKING = 'table inet tracking { chain in { type filter hook input priority 0; ct state new accept; }; }';
+const AS_NOBODY_WITH_RIGHTS = [
+  ...AS_NOBODY,
+  '--no-new-privs',
+  '--inh-caps=-all,+net_admin',
+  '--ambient-caps=-all,+net_admin',
+  '--bounding-set=-all,+net_admin',
+];
+
+const flow = (n: number, more: Partial<NewFlow> = {}): NewFlow => ({
+  proto: 17,
+  original: { src: `192.0.2.${1 + (n >> 8)}`, dst: `198.51.100.${n & 0xff}`, sport: 1024 + n, dport: 53 },
+  timeout: 100_000,
+  ...more,
+});
+
+before(requirePrerequisites);
+suite('serve', { skip: SELF_TEST ? 'the reference has no server' : false }, () => {
+  let folder: string;
+  let namespace: Namespace;
+  const change = 'change-0123456789-0123456789';
+  const read = 'read-token-0123456789-0123456789';
+  let tokens: readonly string[];
+  let files = 0;
+
+  /** A file with a mode and an owner. */
+  const file = (text: string, mode = 0o600, uid = 0): string => {
+    const path = join(folder, `${++files}`);
+    writeFileSync(path, text);
+    chmodSync(path, mode);
+    chownSync(path, uid, uid);
+    return path;
+  };
+  const serve = (words: readonly string[] = [], options?: ServedOptions) =>
+    Served.start(namespace, [...tokens, ...words], options);
+  /** How it ends where it cannot serve. */
+  const refused = async (words: readonly string[], options?: ServedOptions): Promise<string> => {
+    const { status, err } = await Served.run(namespace, words, options);
+    return `${status} ${err.trimEnd()}`;
+  };
+
+  before(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'conntrack-serve-'));
+    chmodSync(folder, 0o755);
+    tokens = ['--token-file', file(`${change}\n`), '--read-token-file', file(read)];
+    namespace = await Namespace.create('serve');
+    await namespace.nft(TRACKING);
+  });
+  after(async () => {
+    Served.killAll();
+    await namespace?.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  suite('the process', () => {
+    test('of root becomes nobody with the right to the table alone, and hands its secrets to nobody else', async () => {
+      await using served = await serve();
+      const [first, last] = served.pids as [number, number];
+      assert.equal(served.pids.length, 2);
+      const status = readFileSync(`/proc/${last}/status`, 'utf8');
+      const lines = new Map(status.split('\n').map((line) => line.split(/:\s*/, 2) as [string, string]));
+      assert.deepEqual(lines.get('Uid')!.split('\t'), Array(4).fill(`${NOBODY}`));
+      assert.deepEqual(lines.get('Gid')!.split('\t'), Array(4).fill(`${NOBODY}`));
+      assert.equal(lines.get('Groups')!.trim(), '');
+      for (const set of ['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb']) assert.equal(lines.get(set), NET_ADMIN, set);
+      assert.equal(lines.get('NoNewPrivs'), '1');
+      for (const pid of [first, last])
+        for (const place of ['environ', 'cmdline'])
+          for (const secret of [change, read])
+            assert.ok(!readFileSync(`/proc/${pid}/${place}`, 'latin1').includes(secret), place);
+      // Another process of the same user cannot look into it.
+      const look = await namespace.run([...AS_NOBODY, 'cat', `/proc/${last}/environ`]);
+      assert.equal(look.status, 1);
+      assert.match(look.stderr.toString(), /Permission denied/);
+      assert.equal(await served.outcome(`${API}/status`, { token: read }), '200');
+      const { status: ended, err } = await served.stop();
+      assert.equal(ended, 0);
+      assert.ok(!err.includes(change) && !err.includes(read));
+      assert.equal(served.out, '');
+    });
+
+    test('ends with the one that started it, however that ends', async () => {
+      await using served = await serve();
+      const { pid } = served;
+      served.signal('SIGKILL');
+      assert.equal((await served.ended).status, 'SIGKILL');
+      for (const until = Date.now() + 5000 * SLOWNESS; existsSync(`/proc/${pid}`) && Date.now() < until; ) await delay(20);
+      assert.ok(!existsSync(`/proc/${pid}`));
+    });
+
+    test('has no terminal of whoever started it to type into', async () => {
+      await using terminal = PseudoTerminal.start([UNDER_TEST, 'serve'], { namespace, columns: 200 });
+      await terminal.waitForText('#token=');
+      const [, child] = withChildren(terminal.pid);
+      // The 7th field is the number of the controlling terminal.
+      const fields = readFileSync(`/proc/${child}/stat`, 'latin1')
+        .replace(/^.*\) /, '')
+        .split(' ');
+      assert.equal(fields[4], '0');
+    });
+
+    test('of an ordinary user with the right to the table serves as that', async () => {
+      const token = file(change, 0o600, NOBODY);
+      await using served = await Served.start(namespace, ['--token-file', token], { before: AS_NOBODY_WITH_RIGHTS });
+      assert.equal(served.pids.length, 1);
+      assert.equal(await served.outcome(`${API}/flows`, { token: change }), '200');
+    });
+
+    test('becomes whom it is told, but not root, and nobody who is not there', async () => {
+      await using served = await serve(['--user', 'daemon']);
+      assert.match(readFileSync(`/proc/${served.pid}/status`, 'utf8'), /^Uid:\t1\t1\t1\t1$/m);
+      assert.match(await refused([...tokens, '--user', 'root']), /^\d .*root would keep its files/);
+      assert.match(await refused([...tokens, '--user', 'nobody-of-that-name']), /^\d .*there is no user nobody-of-that-name/);
+    });
+
+    test('is refused where setpriv is missing', async () => {
+      const bin = join(folder, 'bin');
+      execFileSync('sh', ['-c', `mkdir ${bin} && ln -s ${process.execPath} ${bin}/node && ln -s "$(command -v id)" ${bin}/id`]);
+      const outcome = await refused(tokens, { before: ['env', `PATH=${bin}`] });
+      assert.match(outcome, /^\d conntrack: .*setpriv cannot be run/);
+    });
+  });
+
+  suite('tokens', () => {
+    test('are made and told on a terminal, for this start', async () => {
+      for (const [words, role] of [
+        [[], /\(reading only\)/],
+        [['--allow-changes'], /#token=[\w-]{32}\s*$/],
+      ] as const) {
+        await using terminal = PseudoTerminal.start([UNDER_TEST, 'serve', ...words], { namespace, columns: 200 });
+        await terminal.waitForText('#token=');
+        const line = terminal.screen().find((row) => row.includes('#token='))!;
+        assert.match(line, role);
+        const token = /#token=([\w-]{32})/.exec(line)![1]!;
+        const client = new WebClient(() => connectIn(namespace, HERE, PORT));
+        const status = await client.ask(`${API}/status`, { token });
+        assert.equal(status.json.changes, words.length > 0);
+        assert.equal(await client.outcome(`${API}/status`, { token: `${token}x` }), '401 TOKEN');
+        terminal.send('\x03');
+        assert.equal((await terminal.exited).status, 0);
+      }
+    });
+
+    test('are not made where nobody sees them', async () => {
+      assert.match(await refused([]), /^2 conntrack: .*a token file is needed[\s\S]*openssl rand/);
+    });
+
+    test('have their roles', async () => {
+      await using served = await serve(['--allow-changes']);
+      const json = { filter: 'udp', dryRun: true };
+      assert.equal(await served.outcome(`${API}/status`), '401 TOKEN');
+      assert.equal(await served.outcome(`${API}/deletions`, { json }), '401 TOKEN');
+      assert.equal(await served.outcome(`${API}/deletions`, { json, token: read }), '403 READ_ONLY');
+      assert.equal(await served.outcome(`${API}/deletions`, { json, token: change }), '200');
+      for (const path of ['/healthz', '/readyz', '/']) assert.equal((await served.ask(path)).status, 200, path);
+    });
+
+    test('come from files that others cannot read', async () => {
+      const wrong: readonly (readonly [path: string, RegExp])[] = [
+        [file(change, 0o640), /others may read the token/],
+        [file(change, 0o604), /others may read the token/],
+        [file(change, 0o620), /others may read the token/],
+        [file(change, 0o600, NOBODY), /belongs to somebody else/],
+        [file('short'), /at least 22 printable/],
+        [file(`${change} ${change}`), /at least 22 printable/],
+        [file(''), /at least 22 printable/],
+        [join(folder, 'none'), /cannot read the token/],
+        [folder, /token/],
+      ];
+      for (const option of ['--token-file', '--read-token-file'])
+        for (const [path, why] of wrong) assert.match(await refused([option, path]), why);
+      const outcome = await refused(['--token-file', file(change, 0o400), '--check']);
+      assert.equal(outcome, '0 ');
+    });
+
+    test('come from the credentials of a service manager', async () => {
+      writeFileSync(join(folder, 'token'), change, { mode: 0o640 });
+      await using served = await Served.start(namespace, [], { environment: { CREDENTIALS_DIRECTORY: folder } });
+      assert.equal(await served.outcome(`${API}/status`, { token: change }), '200');
+    });
+  });
+
+  suite('places', () => {
+    test('sockets in the file system are for owner and group, and left behind by nobody', async () => {
+      const dir = mkdtempSync(join(folder, 'run-'));
+      chownSync(dir, NOBODY, NOBODY);
+      const path = join(dir, 'sock');
+      const listen = ['--listen', `unix:${path}`, '--host', 'example.org'];
+      const served = await serve(listen, { connect: () => net.connect(path) });
+      assert.match(served.err, new RegExp(`^conntrack: unix:${path} \\(reading only\\)$`, 'm'));
+      const { mode, uid } = statSync(path);
+      assert.deepEqual([(mode & 0o777).toString(8), uid], ['660', NOBODY]);
+      assert.equal(await served.outcome(`${API}/status`, { token: read, headers: { host: 'example.org' } }), '200');
+      assert.match(await refused([...tokens, ...listen]), /another program listens at/);
+      assert.equal((await served.stop()).status, 0);
+      assert.ok(!existsSync(path));
+
+      // A server that was killed leaves its socket behind: the next one takes its place.
+      const killed = await serve(listen, { connect: () => net.connect(path) });
+      process.kill(killed.pid, 'SIGKILL');
+      assert.equal((await killed.ended).status, 1);
+      assert.ok(existsSync(path));
+      await using next = await serve(listen, { connect: () => net.connect(path) });
+      assert.equal(await next.outcome(`${API}/status`, { token: read, headers: { host: 'example.org' } }), '200');
+    });
+
+    test('what is no socket is not removed', async () => {
+      const path = file('precious');
+      assert.match(await refused([...tokens, '--listen', `unix:${path}`]), /is there already, and is no socket/);
+      assert.equal(readFileSync(path, 'utf8'), 'precious');
+    });
+
+    test('can be several', async () => {
+      const dir = mkdtempSync(join(folder, 'run-'));
+      chownSync(dir, NOBODY, NOBODY);
+      const path = join(dir, 'sock');
+      await using served = await serve(['--listen', `unix:${path}`, '--listen', `[::1]:${PORT}`, '--listen', `${HERE}:${PORT}`]);
+      const asked = { token: read };
+      for (const client of [
+        served,
+        new WebClient(() => net.connect(path)),
+        new WebClient(() => connectIn(namespace, '::1', PORT)),
+      ])
+        assert.equal(await client.outcome(`${API}/status`, asked), '200');
+    });
+
+    test('that are taken are refused, and nothing is left open', async () => {
+      await using served = await serve();
+      const began = performance.now();
+      const outcome = await refused(tokens);
+      assert.match(outcome, /^1 conntrack: cannot listen at 127\.0\.0\.1:8466: address already in use/);
+      assert.ok(performance.now() - began < 5000 * SLOWNESS);
+      assert.equal(await served.outcome(`${API}/status`, { token: read }), '200');
+    });
+
+    test('that others can reach need a token, and TLS or consent', async () => {
+      await namespace.must(['ip', 'address', 'replace', '192.0.2.200/32', 'dev', 'lo']);
+      const outside = ['--listen', `192.0.2.200:${PORT}`];
+      assert.match(await refused([...tokens, ...outside]), /^1 conntrack: .*in the clear/);
+      assert.match(await refused([...tokens, '--listen', `0.0.0.0:${PORT}`]), /^1 .*in the clear/);
+      assert.match(await refused([...tokens, '--listen', `[::]:${PORT}`]), /^1 .*in the clear/);
+      assert.match(await refused([...outside, '--no-auth', '--plain-http']), /^1 .*--no-auth is possible only/);
+      await using served = await serve([...outside, '--plain-http'], {
+        connect: () => connectIn(namespace, '192.0.2.200', PORT),
+      });
+      const ask = (host: string) => served.outcome(`${API}/status`, { token: read, headers: { host } });
+      assert.equal(await ask(`192.0.2.200:${PORT}`), '200');
+      assert.equal(await ask('192.0.2.201'), '421 HOST');
+      assert.equal(await ask('rebound.example'), '421 HOST');
+    });
+
+    test('without a token are for this machine, with a warning', async () => {
+      await using served = await Served.start(namespace, ['--no-auth', '--allow-changes']);
+      await served.said(/warning: no token is needed/);
+      assert.equal((await served.ask(`${API}/status`)).json.changes, true);
+    });
+
+    test('are passed by a service manager', async () => {
+      for (const [address, host] of [
+        [HERE, HERE],
+        ['::1', '[::1]'],
+      ] as const) {
+        const fd = listenIn(namespace, address, 8999);
+        const sh = ['sh', '-c', 'LISTEN_FDS=1 LISTEN_PID=$$ exec "$@"', 'sh'];
+        const served = await serve([], { passed: fd, before: sh, connect: () => connectIn(namespace, address, 8999) });
+        closeSync(fd);
+        assert.match(served.err, /^conntrack: http:\/\/[^ ]+:8999\//m);
+        assert.equal(await served.outcome(`${API}/status`, { token: read, headers: { host: `${host}:8999` } }), '200');
+        assert.equal(await served.outcome(`${API}/status`, { token: read, headers: { host: 'example.org' } }), '421 HOST');
+        assert.equal((await served.stop()).status, 0);
+      }
+    });
+
+    test('that are passed and reachable by others need what these need', async () => {
+      const sh = ['sh', '-c', 'LISTEN_FDS=1 LISTEN_PID=$$ exec "$@"', 'sh'];
+      const fd = listenIn(namespace, '0.0.0.0', 8998);
+      try {
+        assert.match(await refused(tokens, { passed: fd, before: sh }), /^1 .*in the clear/);
+        assert.match(await refused(['--no-auth'], { passed: fd, before: sh }), /^1 .*--no-auth is possible only/);
+        const two = ['sh', '-c', 'LISTEN_FDS=2 LISTEN_PID=$$ exec "$@"', 'sh'];
+        assert.match(await refused(tokens, { passed: fd, before: two }), /^2 .*one socket can be passed/);
+      } finally {
+        closeSync(fd);
+      }
+      // Meant for another process: not ours.
+      await using served = await serve([], { environment: { LISTEN_FDS: '1', LISTEN_PID: '1' } });
+      assert.equal(await served.outcome('/healthz'), '200');
+    });
+  });
+
+  suite('TLS', () => {
+    const openssl = (words: string) => execFileSync('openssl', words.split(' '), { cwd: folder, stdio: 'pipe' });
+    const names = '-addext subjectAltName=DNS:localhost,IP:127.0.0.1';
+    before(() => {
+      for (const [name, days] of [
+        ['good', 30],
+        ['other', 30],
+      ] as const)
+        openssl(
+          `req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout ${name}.key -out ${name}.pem -days ${days} -subj /CN=localhost ${names}`,
+        );
+      writeFileSync(
+        join(folder, 'ca.cnf'),
+        '[ca]\ndefault_ca=x\n[x]\ndatabase=index\nserial=serial\nnew_certs_dir=.\ndefault_md=sha256\npolicy=p\n[p]\ncommonName=supplied\n',
+      );
+      writeFileSync(join(folder, 'index'), '');
+      openssl('req -new -key good.key -out request.pem -subj /CN=localhost');
+      openssl(
+        'ca -batch -config ca.cnf -selfsign -keyfile good.key -in request.pem -out expired.pem -create_serial -startdate 20200101000000Z -enddate 20200201000000Z -notext',
+      );
+      openssl('ec -in good.key -aes256 -passout pass:secret -out locked.key');
+      for (const name of ['good.key', 'other.key', 'locked.key']) chmodSync(join(folder, name), 0o600);
+    });
+    const pair = (cert: string, key: string) => ['--tls-cert', join(folder, cert), '--tls-key', join(folder, key)];
+
+    test('serves the certificate, and nothing in the clear', async () => {
+      const ca = readFileSync(join(folder, 'good.pem'));
+      await using served = await serve(pair('good.pem', 'good.key'), {
+        connect: () => secured(connectIn(namespace, HERE, PORT), { ca }),
+      });
+      assert.match(served.err, /^conntrack: https:\/\/127\.0\.0\.1:8466\//m);
+      assert.equal(await served.outcome(`${API}/status`, { token: read }), '200');
+      const stream = await served.stream(`${API}/stream`, { token: read });
+      assert.equal((await stream.next())!.event, 'sample');
+      await stream.cancel();
+      const plain = new WebClient(() => connectIn(namespace, HERE, PORT));
+      assert.equal(await plain.raw('GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n'), '');
+      // Whoever does not know who signed it, or asks for an old protocol, gets nothing.
+      const stranger = new WebClient(() => secured(connectIn(namespace, HERE, PORT), {}));
+      await assert.rejects(stranger.ask('/healthz'), /self-signed/);
+      const old = new WebClient(() =>
+        secured(connectIn(namespace, HERE, PORT), { ca, maxVersion: 'TLSv1.1', minVersion: 'TLSv1.1' }),
+      );
+      await assert.rejects(old.ask('/healthz'));
+      // A handshake that never comes is given up.
+      const silent = connectIn(namespace, HERE, PORT);
+      const began = performance.now();
+      await new Promise((resolve) =>
+        silent
+          .on('error', () => {})
+          .on('close', resolve)
+          .resume(),
+      );
+      assert.ok(performance.now() - began < 15_000 * SLOWNESS);
+      assert.equal(await served.outcome('/healthz'), '200');
+    });
+
+    test('is refused where certificate and key cannot be used', async () => {
+      assert.match(await refused([...tokens, ...pair('good.pem', 'other.key')]), /^1 .*cannot be used: .*mismatch/);
+      assert.match(
+        await refused([...tokens, ...pair('expired.pem', 'good.key'), '--check']),
+        /^0 .*warning: the certificate ended at 2020-02-01T00:00:00/,
+      );
+      assert.match(await refused([...tokens, ...pair('good.pem', 'locked.key')]), /^1 .*cannot be used/);
+      assert.match(await refused([...tokens, ...pair('good.key', 'good.key')]), /^1 .*cannot be used/);
+      assert.match(await refused([...tokens, ...pair('none.pem', 'good.key')]), /^1 .*cannot read the certificate/);
+      assert.match(await refused([...tokens, '--tls-cert', join(folder, 'good.pem')]), /^2 .*need each other/);
+      chmodSync(join(folder, 'other.key'), 0o644);
+      assert.match(await refused([...tokens, ...pair('other.pem', 'other.key')]), /^1 .*others may read the private key/);
+    });
+  });
+
+  suite('--check', () => {
+    test('checks what a start would, and serves nothing', async () => {
+      assert.equal(await refused([...tokens, '--check']), '0 ');
+      await using _ = await serve();
+      assert.equal(await refused([...tokens, '--check']), '0 ');
+      assert.match(await refused(['--token-file', join(folder, 'none'), '--check']), /^1 .*cannot read the token/);
+      assert.match(await refused([...tokens, '--check', '--user', 'no-such-user']), /^\d .*there is no user/);
+      assert.match(await refused([...tokens, '--check', '--listen', 'nonsense:x']), /^1 .*--listen cannot be/);
+      assert.match(await refused([...tokens, '--check', '--netns', 'no-such-namespace']), /^\d .*no-such-namespace/);
+      assert.match(await refused([...tokens, '--check'], { before: AS_NOBODY }), /^1 .*cannot read the token/);
+      const own = file(change, 0o600, NOBODY);
+      assert.match(await refused(['--token-file', own, '--check'], { before: AS_NOBODY }), /^1 .*CAP_NET_ADMIN/s);
+    });
+  });
+
+  suite('the end', () => {
+    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const)
+      test(`by ${signal} says goodbye to streams and takes less than two seconds`, async () => {
+        await using served = await serve();
+        const news = await served.stream(`${API}/stream`, { token: read });
+        const events = await served.stream(`${API}/events`, { token: read });
+        const idle = served.connect();
+        const half = served.connect();
+        half.write('GET /api/v1/status HT');
+        for (const socket of [idle, half]) socket.on('error', () => {});
+        await news.next();
+        const began = performance.now();
+        served.signal(signal);
+        const [a, b, end] = await Promise.all([news.rest(), events.rest(), served.ended]);
+        assert.equal(end.status, 0);
+        assert.ok(performance.now() - began < 2000 * SLOWNESS, `${performance.now() - began}`);
+        assert.equal(a.at(-1), 'bye');
+        assert.equal(b.at(-1), 'bye');
+        idle.destroy();
+        half.destroy();
+        assert.throws(() => served.connect(), /errno 111/); // ECONNREFUSED
+      });
+  });
+
+  suite('deletions', () => {
+    let served: Served;
+    const ask = (json: object, more: object = {}) => served.ask(`${API}/deletions`, { json, token: change, ...more });
+    before(async () => {
+      served = await serve(['--allow-changes', '--every', '0.5']);
+    });
+    after(() => served.stop());
+
+    test('are shown, confirmed, done once, logged and told', async () => {
+      await namespace.netlink([...Array(30).keys()].map((n) => newFlow(flow(n))));
+      const news = await served.stream(`${API}/stream`, { token: read });
+      const filter = 'udp and dst port 53 and src 192.0.2.1';
+      const shown = await until(
+        () => ask({ filter, dryRun: true }),
+        ({ json }) => json.matched === 30,
+      );
+      assert.equal((await listed(`${filter}`)).length, 30);
+      const { confirm } = shown.json;
+      // Neither another filter nor another token.
+      assert.equal((await ask({ filter: 'udp', confirm })).json.error.code, 'CONFIRM');
+      assert.equal((await ask({ filter, confirm }, { token: read })).json.error.code, 'READ_ONLY');
+      const again = await ask({ filter, dryRun: true });
+      const done = await ask({ filter, confirm: again.json.confirm });
+      assert.deepEqual([done.status, done.json.deleted, done.json.failed], [200, 30, 0]);
+      assert.equal((await listed(filter)).length, 0);
+      assert.equal((await ask({ filter, confirm: again.json.confirm })).status, 410);
+      const told = await news.next('deletion');
+      assert.equal(told!.data.deleted, 30);
+      await namespace.netlink([newFlow(flow(3))]);
+      const after = await news.next('deletion');
+      assert.equal(after!.data.cameBack, 1);
+      await news.cancel();
+      await served.said(
+        /deletion POST \/api\/v1\/deletions 200 127\.0\.0\.1:\d+ change filter="udp and dst port 53 and src 192\.0\.2\.1" deleted=30/,
+      );
+      await namespace.netlink([deleteFlow(flow(3))]);
+    });
+
+    test('stop where more match by now, and at a most', async () => {
+      const filter = 'udp and dst port 54';
+      const other = (n: number) => flow(n, { original: { ...flow(n).original, dport: 54 } });
+      await namespace.netlink([newFlow(other(0))]);
+      const { confirm } = (
+        await until(
+          () => ask({ filter, dryRun: true }),
+          ({ json }) => json.matched === 1,
+        )
+      ).json;
+      await namespace.netlink([...Array(40).keys()].slice(1).map((n) => newFlow(other(n))));
+      const stopped = await until(
+        () => ask({ filter, max: 39 }),
+        ({ status }) => status === 409,
+      );
+      assert.deepEqual([stopped.json.error.code, stopped.json.error.matched], ['CHANGED', 40]);
+      const changed = await ask({ filter, confirm });
+      assert.deepEqual([changed.status, changed.json.error.code], [409, 'CHANGED']);
+      assert.equal((await listed(filter)).length, 40);
+      assert.equal((await ask({ filter, max: 40 })).json.deleted, 40);
+      assert.equal((await listed(filter)).length, 0);
+    });
+
+    test('of the whole table keep the connection that asks', async () => {
+      const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+      Object.assign(agent, { createConnection: () => served.connect() });
+      const { matched, confirm } = (
+        await served.ask(`${API}/deletions`, { json: { all: true, dryRun: true }, token: change }, agent)
+      ).json;
+      assert.ok(matched >= 0);
+      const done = await served.ask(`${API}/deletions`, { json: { all: true, confirm }, token: change }, agent);
+      assert.equal(done.status, 200, done.text);
+      const own = (await listed('tcp')).filter(({ original }) => original.dport === PORT);
+      assert.equal(own.length, 1);
+      assert.equal((await served.ask(`${API}/status`, { token: read }, agent)).status, 200);
+      agent.destroy();
+    });
+
+    test('of one flow by its key take that flow, and not its successor', async () => {
+      const one = flow(500);
+      await namespace.netlink([newFlow(one)]);
+      const filter = 'udp and src port 1524';
+      const { json } = await until(
+        () => served.ask(`${API}/flows?filter=${encodeURIComponent(filter)}`, { token: read }),
+        ({ json }) => json.flows.length === 1,
+      );
+      const path = `${API}/flows/${json.flows[0].key}`;
+      assert.equal((await served.ask(path, { token: read })).json.flow.original.sport, 1524);
+      assert.equal(await served.outcome(path, { token: read, method: 'DELETE' }), '403 READ_ONLY');
+      await namespace.netlink([deleteFlow(one), newFlow({ ...one, mark: 7 })]);
+      await until(
+        () => served.ask(path, { token: read }),
+        ({ status }) => status === 404,
+      );
+      assert.equal(await served.outcome(path, { token: change, method: 'DELETE' }), '404 NOT_FOUND');
+      assert.equal((await listed(filter)).length, 1);
+      const next = await until(
+        () => served.ask(`${API}/flows?filter=${encodeURIComponent(filter)}`, { token: read }),
+        ({ json }) => json.flows.length === 1 && json.flows[0].flow.mark === 7,
+      );
+      assert.equal(await served.outcome(`${API}/flows/${next.json.flows[0].key}`, { token: change, method: 'DELETE' }), '200');
+      assert.equal((await listed(filter)).length, 0);
+    });
+
+    test('are not there without --allow-changes', async () => {
+      await using reading = await Served.start(namespace, [...tokens, '--listen', `${HERE}:8467`], {
+        connect: () => connectIn(namespace, HERE, 8467),
+      });
+      assert.equal(
+        await reading.outcome(`${API}/deletions`, { token: change, json: { all: true, dryRun: true } }),
+        '404 NOT_FOUND',
+      );
+      assert.equal(await reading.outcome(`${API}/flows/x`, { token: change, method: 'DELETE' }), '405 METHOD');
+    });
+  });
+
+  suite('flows', () => {
+    let served: Served;
+    const FLOWS = 2500;
+    const made = (n: number) => flow(n, { proto: 17, timeout: 100_000, mark: n % 5 });
+    const all = [...Array(FLOWS).keys()];
+    before(async () => {
+      await namespace.sysctl({ 'net.netfilter.nf_conntrack_timestamp': 1, 'net.netfilter.nf_conntrack_acct': 1 });
+      await namespace.netlink(all.map((n) => newFlow(made(n))));
+      served = await serve(['--every', '0.5']);
+    });
+    after(async () => {
+      await served.stop();
+      await namespace.must([UNDER_TEST, '-F']);
+    });
+
+    test('are those of -L -o json', async () => {
+      const rest = new Map((await listed('udp')).map((one) => [one.id, one]));
+      assert.equal(rest.size, FLOWS);
+      const { json } = await served.ask(`${API}/flows?filter=udp&limit=1000&sort=sport`, { token: read });
+      assert.deepEqual([json.matched, json.flows.length], [FLOWS, 1000]);
+      for (const { flow } of json.flows) assert.deepEqual(withoutClock(flow), withoutClock(rest.get(flow.id)!));
+    });
+
+    test('come all in a stream, a line each', async () => {
+      const { text, headers } = await served.ask(`${API}/flows?filter=udp+and+mark+3`, {
+        token: read,
+        headers: { accept: 'application/x-ndjson' },
+      });
+      assert.equal(headers.get('content-type'), 'application/x-ndjson');
+      const lines = text
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line).flow);
+      assert.deepEqual(
+        lines.map(({ original }) => original.sport).sort((a: number, b: number) => a - b),
+        all.filter((n) => n % 5 === 3).map((n) => 1024 + n),
+      );
+    });
+
+    for (const sort of ['', '&sort=age'])
+      test(`that are there throughout come exactly once in a walk${sort}, whatever comes and goes`, async () => {
+        const seen = new Map<number, number>();
+        let round = 0;
+        for (let cursor = ''; ; ) {
+          const { json, status } = await served.ask(`${API}/flows?filter=udp&limit=70&cursor=${cursor}${sort}`, { token: read });
+          assert.equal(status, 200);
+          for (const { flow } of json.flows) seen.set(flow.original.sport, (seen.get(flow.original.sport) ?? 0) + 1);
+          // Each tenth flow goes at some time, and others come.
+          const gone = all.filter((n) => n % 10 === 9).slice(round * 8, round * 8 + 8);
+          await namespace.netlink([
+            ...gone.map((n) => deleteFlow(made(n))),
+            ...gone.map((n) => newFlow(flow(n, { original: { ...flow(n).original, sport: 40_000 + n } }))),
+            ...gone.filter((n) => n % 20 === 9).map((n) => newFlow(made(n))),
+          ]);
+          round++;
+          if (json.next === undefined) break;
+          cursor = json.next;
+        }
+        assert.ok(round > 30);
+        for (const n of all) if (n % 10 !== 9) assert.equal(seen.get(1024 + n), 1, `${n}`);
+        for (const [sport, times] of seen) assert.equal(times, 1, `${sport}`);
+        await namespace.must([UNDER_TEST, '-D', '-p', 'udp', '--filter', 'src port 40000-65535']).catch(() => {});
+        await namespace.netlink(all.filter((n) => n % 20 === 19).map((n) => newFlow(made(n))));
+      });
+  });
+
+  suite('events', () => {
+    let served: Served;
+    before(async () => {
+      await namespace.sysctl({ 'net.netfilter.nf_conntrack_events': 1 });
+      served = await serve();
+    });
+    after(() => served.stop());
+    const one = flow(9000, {
+      proto: 6,
+      original: { src: '192.0.2.9', dst: '198.51.100.9', sport: 9000, dport: 443 },
+      tcpState: TCP.ESTABLISHED,
+    });
+
+    test('are those of the kernel, of the flows and types that are asked for', async () => {
+      const stream = await served.stream(`${API}/events?filter=tcp+and+src+192.0.2.9`, { token: read });
+      const ends = await served.stream(`${API}/events?filter=tcp&types=DESTROY`, { token: read });
+      await namespace.netlink([newFlow(one)]);
+      await namespace.netlink([updateFlow(one, { mark: 5 })]);
+      await namespace.netlink([newFlow(flow(9001)), deleteFlow(flow(9001))]);
+      await namespace.netlink([deleteFlow(one)]);
+      const events = [await stream.next(), await stream.next(), await stream.next()];
+      assert.deepEqual(
+        events.map((event) => [event!.event, event!.data.type, event!.data.flow.original.sport, event!.data.flow.mark]),
+        [
+          ['NEW', 'NEW', 9000, 0],
+          ['UPDATE', 'UPDATE', 9000, 5],
+          ['DESTROY', 'DESTROY', 9000, 5],
+        ],
+      );
+      const end = await ends.next();
+      assert.deepEqual([end!.event, end!.data.flow.original.sport], ['DESTROY', 9000]);
+      for (const reader of [stream, ends]) await reader.cancel();
+    });
+
+    test('and samples resume: what was missed is told', async () => {
+      const first = await served.stream(`${API}/stream`, { token: read });
+      const { id } = (await first.next('sample'))!;
+      await first.cancel();
+      await delay(2500);
+      const again = await served.stream(`${API}/stream`, { token: read, headers: { 'last-event-id': id! } });
+      const series = await again.next();
+      assert.equal(series!.event, 'series');
+      const sample = await again.next();
+      assert.equal(sample!.event, 'sample');
+      assert.ok(Number(sample!.id!.split('-')[1]) > Number(id!.split('-')[1]));
+      await again.cancel();
+      const other = await served.stream(`${API}/stream`, { token: read, headers: { 'last-event-id': `ffffffff-3` } });
+      assert.equal((await other.next())!.event, 'reset');
+      await other.cancel();
+      const events = await served.stream(`${API}/events`, { token: read, headers: { 'last-event-id': id! } });
+      assert.deepEqual((await events.next())!.data, { events: null });
+      await events.cancel();
+    });
+  });
+
+  /** The flows of `-L -o json` that match. */
+  async function listed(filter: string): Promise<readonly Listed[]> {
+    const text = await namespace.must([UNDER_TEST, '-L', '-o', 'json', '--filter', filter]);
+    return text === '' ? [] : JSON.parse(text);
+  }
+});
+
+interface Listed {
+  readonly id: number;
+  readonly timeout?: number;
+  readonly timestamp?: object;
+  readonly original: { readonly sport?: number; readonly dport?: number };
+}
+
+/** Asks again until the answer is right: events may be on their way. */
+async function until<T>(ask: () => Promise<T>, right: (value: T) => boolean): Promise<T> {
+  for (const limit = Date.now() + 10_000 * SLOWNESS; ; ) {
+    const value = await ask();
+    if (right(value)) return value;
+    if (Date.now() > limit) assert.fail(`not in time: ${JSON.stringify(value).slice(0, 500)}`);
+    await delay(50);
+  }
+}
+
+/** Without what ticks. */
+function withoutClock({ timeout, timestamp, ...rest }: Listed): object {
+  return rest;
+}
