@@ -488,7 +488,7 @@ async function runDeletion(
   const { plan, result } = await context.deletions.run(deletion, asked, confirm, max);
   const { deleted, alreadyGone, failed } = result;
   // As it was asked for: that the asking connection is kept goes without saying.
-  const what = 'filter' in asked.target ? { filter: asked.target.filter } : {};
+  const what = 'filter' in asked.target ? { filter: formatFilter(asked.target.filter) } : {};
   context.metrics.deleted(role, deleted);
   news.tell('deletion', { ...what, deleted, alreadyGone, failed });
   options.log?.({
