@@ -63,6 +63,14 @@ export class FlowDeletion {
     return { target: { filter: formatFilter(wanted), wanted }, count: matched, largest: flows, warnings: [...warnings, loose] };
   }
 
+  /** How many flows would go now: the kernel counts those of a filter, as the meter may be late. @throws KernelError */
+  async count({ target }: DeletionPlan): Promise<number> {
+    if ('flows' in target) return target.flows.length;
+    let count = 0;
+    for (const conntrack of this.#conntracks.values()) count += (await conntrack.count(target.wanted)).entries;
+    return count;
+  }
+
   /** Deletes. @throws KernelError */
   async run({ target }: DeletionPlan): Promise<DeletionResult> {
     const { nextFlow } = this.#meter.sample;

@@ -15,7 +15,30 @@ export interface Asset {
 export function findAsset(name: string, acceptEncoding: string): Asset | undefined {
   const found = Object.hasOwn(PAGE_ASSETS, name) ? PAGE_ASSETS[name] : undefined;
   if (!found) return undefined;
-  const encoding = (['br', 'gzip'] as const).find((one) => new RegExp(`\\b${one}\\b`).test(acceptEncoding));
-  const bytes = new Uint8Array(Buffer.from(found[encoding ?? 'plain'], 'base64'));
+  const encoding = (['br', 'gzip'] as const).find((one) => isWanted(acceptEncoding, one));
+  const bytes = bytesOf(found[encoding ?? 'plain']);
   return { bytes, type: found.type, ...(encoding === undefined ? {} : { encoding }), immutable: /-[0-9A-F]{8}\./.test(name) };
+}
+
+/** Whether an encoding is among those that the reader understands. Source: RFC 9110, 12.5.3. */
+function isWanted(acceptEncoding: string, encoding: string): boolean {
+  return acceptEncoding
+    .toLowerCase()
+    .split(',')
+    .some((part) => {
+      const [name, ...parameters] = part.split(';').map((text) => text.trim());
+      return name === encoding && !parameters.some((parameter) => /^q=0(\.0*)?$/.test(parameter));
+    });
+}
+
+/** The bytes of each text that was asked for: many readers share them. */
+const made = new Map<string, Uint8Array<ArrayBuffer>>();
+
+function bytesOf(base64: string): Uint8Array<ArrayBuffer> {
+  let bytes = made.get(base64);
+  if (!bytes) {
+    bytes = new Uint8Array(Buffer.from(base64, 'base64'));
+    made.set(base64, bytes);
+  }
+  return bytes;
 }

@@ -55,19 +55,20 @@ export class Deletions {
     asked: AskedDeletion,
     confirm: string | undefined,
     max: number | undefined,
-  ): Promise<{ readonly plan: DeletionPlan; readonly result: DeletionResult }> {
+  ): Promise<{ readonly plan: DeletionPlan; readonly matched: number; readonly result: DeletionResult }> {
     const most = confirm === undefined ? max : this.#confirmed(asked, confirm);
     if (most === undefined)
       throw new WebError(400, 'CONFIRM', 'a deletion needs confirm, or max', {
         hint: 'ask with dryRun: true first; its answer has confirm',
       });
     const plan = await deletion.plan(asked.target);
-    if (plan.count > most)
-      throw new WebError(409, 'CHANGED', `${plan.count} flows match by now`, {
+    const matched = await deletion.count(plan);
+    if (matched > most)
+      throw new WebError(409, 'CHANGED', `${matched} flows match by now`, {
         hint: 'ask again with dryRun: true',
-        more: { matched: plan.count },
+        more: { matched },
       });
-    return { plan, result: await deletion.run(plan) };
+    return { plan, matched, result: await deletion.run(plan) };
   }
 
   /** How many may go. A word is good for one deletion. */

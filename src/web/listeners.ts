@@ -8,6 +8,7 @@ import { type AddressInfo, connect, type Socket } from 'node:net';
 import { getSystemErrorMap } from 'node:util';
 import { getRequestListener } from '@hono/node-server';
 import { hostOfAddress } from './auth.js';
+import { Connections } from './connections.js';
 import type { WebHandler } from './handler.js';
 import { ServeError } from './serve-error.js';
 import type { Peer } from './web-options.js';
@@ -28,6 +29,8 @@ const MOST_CONNECTIONS = 256;
 const MOST_HEADERS = 8 * 1024;
 const HEADERS_WITHIN = 10_000;
 const BODY_WITHIN = 30_000;
+/** Milliseconds after which a connection on which nothing goes on is ended: streams say something more often. */
+const UNREAD_FOR = 60_000;
 /** Milliseconds that connections have to end. */
 const PATIENCE = 1000;
 /** Nobody but the owner and the group may connect to a socket in the file system. */
@@ -50,6 +53,13 @@ export async function listenAt(place: ListenPlace, handler: WebHandler, { umask,
     // All others are the handler's.
     { errorHandler: () => Response.json({ error: { code: 'REQUEST', message: 'this is no request' } }, { status: 400 }) },
   );
+  const connections = new Connections<Socket>(MOST_CONNECTIONS);
+  const answerOne: http.RequestListener = (request, response) => {
+    const connection = rawSocket(request.socket);
+    if (connection.destroyed || !connections.begin(connection)) return;
+    response.once('close', () => connections.end(connection));
+    void answer(request, response);
+  };
   const limits: http.ServerOptions = {
     maxHeaderSize: MOST_HEADERS,
     headersTimeout: HEADERS_WITHIN,
@@ -57,9 +67,10 @@ export async function listenAt(place: ListenPlace, handler: WebHandler, { umask,
     connectionsCheckingInterval: 1000,
   };
   const server = tls
-    ? https.createServer({ ...limits, ...tls, handshakeTimeout: HEADERS_WITHIN }, answer)
-    : http.createServer(limits, answer);
-  server.maxConnections = MOST_CONNECTIONS;
+    ? https.createServer({ ...limits, ...tls, handshakeTimeout: HEADERS_WITHIN }, answerOne)
+    : http.createServer(limits, answerOne);
+  server.on('connection', (socket: Socket) => connections.add(socket));
+  server.setTimeout(UNREAD_FOR);
   if (place.kind === 'unix') await removeStale(place.path);
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => reject(cannotListen(place, error)));
@@ -88,6 +99,11 @@ function cannotListen(place: ListenPlace, { errno = 0, message }: NodeJS.ErrnoEx
   const where =
     place.kind === 'tcp' ? `${hostOfAddress(place.host)}:${place.port}` : place.kind === 'unix' ? place.path : 'the socket';
   return new ServeError(`cannot listen at ${where}: ${getSystemErrorMap().get(errno)?.[1] ?? message}`);
+}
+
+/** The connection below that of TLS. */
+function rawSocket(socket: Socket): Socket {
+  return (socket as { readonly _parent?: Socket })._parent ?? socket;
 }
 
 function peerOf(socket: Socket | undefined): Peer | undefined {

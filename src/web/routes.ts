@@ -485,7 +485,7 @@ async function runDeletion(
 ): Promise<object> {
   const { news, options, request, role, peer, times } = context;
   const deletion = deletionBy(context);
-  const { plan, result } = await context.deletions.run(deletion, asked, confirm, max);
+  const { plan, matched, result } = await context.deletions.run(deletion, asked, confirm, max);
   const { deleted, alreadyGone, failed } = result;
   // As it was asked for: that the asking connection is kept goes without saying.
   const what = 'filter' in asked.target ? { filter: formatFilter(asked.target.filter) } : {};
@@ -507,7 +507,7 @@ async function runDeletion(
       if (!(error instanceof ClosedError)) context.failed(request, peer, error);
     }
   }, times.cameBack).unref();
-  return { matched: plan.count, deleted, alreadyGone, failed };
+  return { matched, deleted, alreadyGone, failed };
 }
 
 /** What a log says of a request. */
