@@ -272,7 +272,7 @@ async function measureStorm() {
 /** Makes and deletes flows for a while, and prints how many events that were. */
 async function storm(number) {
   const { Conntrack } = await import(`${root}/dist/index.js`);
-  await using conntrack = await Conntrack.open();
+  const conntrack = await Conntrack.open();
   const flows = Array.from({ length: ROUND }, (_, n) => ({
     protocol: 'udp',
     timeout: 3600,
