@@ -40,8 +40,8 @@ export class ByteStream {
     return this.#ended;
   }
 
-  /** Writes a text, if there is room. @returns whether there was */
-  write(text: string): boolean {
+  /** Writes a text, or its bytes, if there is room. @returns whether there was */
+  write(text: string | Uint8Array): boolean {
     if (this.#ended) return false;
     if ((this.#controller.desiredSize ?? 0) <= 0) {
       const now = performance.now();
@@ -49,7 +49,7 @@ export class ByteStream {
       if (now - this.#stuckSince > this.#options.patience) this.#giveUp();
       return false;
     }
-    this.#controller.enqueue(this.#encoder.encode(text));
+    this.#controller.enqueue(typeof text === 'string' ? this.#encoder.encode(text) : text);
     return true;
   }
 

@@ -6,6 +6,7 @@ import { Hono } from 'hono/tiny';
 import { FlowDeletion, type FlowMeter, namespacesOf } from '../meter/index.js';
 import { checkOrigin, Hosts, isAccepted, PerSecond } from './auth.js';
 import { Deletions } from './deletions.js';
+import { EventFeeds } from './event-feeds.js';
 import type { FetchRequest, FetchResponse } from './fetch-types.js';
 import { News } from './news.js';
 import { OpenStreams } from './open-streams.js';
@@ -76,6 +77,7 @@ export function handlerWith(options: HandlerOptions, times: WebTimes): WebHandle
     exports: { open: 0 },
     streams,
     metrics,
+    feeds: new EventFeeds(),
     times,
     failed: logError,
   };

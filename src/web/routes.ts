@@ -1,5 +1,6 @@
 // What can be asked, a row each: method and path, who may, which parameters there are, and the answer.
 
+import { setImmediate as turn } from 'node:timers/promises';
 import { EVENT_TYPES, type EventType } from '../ctnetlink/event.js';
 import { ClosedError, FilterError } from '../errors.js';
 import { type Conntrack, completeFilter, explainFilter, formatFilter, matches, parseFilter } from '../library/index.js';
@@ -16,6 +17,7 @@ import {
 import { findAsset } from './assets.js';
 import { hostOfAddress, isAccepted, plainAddress } from './auth.js';
 import type { AskedDeletion, Deletions } from './deletions.js';
+import type { EventFeeds, FeedQuestion } from './event-feeds.js';
 import { decodeKey, type FlowKeyParts, isKey, isNamed } from './flow-keys.js';
 import { flowStream } from './flow-stream.js';
 import { type News, seriesJson } from './news.js';
@@ -43,6 +45,7 @@ export interface WebState {
   readonly exports: { open: number };
   readonly streams: OpenStreams;
   readonly metrics: WebMetrics;
+  readonly feeds: EventFeeds;
   readonly times: WebTimes;
   /** Logs what nobody waits for. */
   readonly failed: (request: Request, peer: Peer | undefined, error: unknown) => void;
@@ -76,8 +79,10 @@ export interface RouteRow {
 
 const MOST_ROWS = 1000;
 const MOST_EXPORTS = 4;
-/** Rows of an export that are made at a time. */
-const EXPORTED = 500;
+/** Rows of an export that are made at a time: others are answered in between. */
+const EXPORTED = 200;
+/** Events that may wait to be encoded. */
+const MOST_WAITING = 4096;
 const API = '/api/v1';
 export const JSON_TYPE = 'application/json';
 const NDJSON = 'application/x-ndjson';
@@ -309,8 +314,10 @@ function exported({ meter, epoch, exports, peer, times }: RouteContext, numbers:
         else controller.error(new Error('the reader took nothing'));
       };
     },
-    pull: (controller) => {
+    pull: async (controller) => {
       timer.refresh();
+      await turn(); // a fast reader would keep others waiting to the end
+      if (!open) return;
       if (at >= numbers.length) {
         close();
         controller.close();
@@ -568,22 +575,34 @@ function aboutFilter({ values }: RouteContext): Response {
 }
 
 function events(context: RouteContext): Response {
-  const { epoch, failed, options, peer, request, streams, times, values } = context;
+  const { epoch, failed, feeds, options, peer, request, streams, times, values } = context;
   const types = values.text('types')?.split(',');
   const wrong = types?.find((type) => !(EVENT_TYPES as readonly string[]).includes(type));
   if (wrong !== undefined) throw new WebError(400, 'VALUE', `types must be some of ${EVENT_TYPES.join(',')}`);
   const filter = values.text('filter');
   if (filter !== undefined) parseFilter(filter); // alone, so that an error says its place
   const parts = [options.scope, filter].filter((part) => part !== undefined && part.trim() !== '');
-  const body = flowStream(namespaceOf(context, values.text('netns')), {
-    filter: parts.length === 0 ? undefined : parts.map((part) => `(${part})`).join(' and '),
-    types: types as EventType[] | undefined,
-    epoch,
-    resumed: request.headers.has('last-event-id'),
-    open: (closed) => streams.open(peer, closed),
+  const wanted = parts.length === 0 ? undefined : parts.map((part) => `(${part})`).join(' and ');
+  const netns = values.text('netns');
+  const conntrack = namespaceOf(context, netns);
+  const question: FeedQuestion = {
+    name: JSON.stringify([netns, wanted, types]),
+    open: (lost) =>
+      conntrack.events(wanted ?? {}, {
+        ...(types ? { types: types as EventType[] } : {}),
+        overflow: 'drop-oldest',
+        highWaterMark: MOST_WAITING,
+        onLost: ({ events }) => lost(events),
+      }),
     failed: (error) => {
       if (!(error instanceof ClosedError)) failed(request, peer, error);
     },
+  };
+  const body = flowStream({
+    epoch,
+    resumed: request.headers.has('last-event-id'),
+    join: (reader) => feeds.join(question, reader),
+    open: (closed) => streams.open(peer, closed),
     gapWithin: times.count,
   });
   return eventStream(body);

@@ -657,6 +657,177 @@ suite('serve', { skip: SELF_TEST ? 'the reference has no server' : false }, () =
     });
   });
 
+  suite('another namespace', () => {
+    test('is served with what it takes to enter it, and with a warning', async () => {
+      await using other = await Namespace.create('served');
+      await other.netlink([newFlow(flow(1)), newFlow(flow(2))]);
+      await using served = await serve(['--netns', `${other.pid}`]);
+      await served.said(/warning: --netns needs CAP_SYS_ADMIN/);
+      // CAP_NET_ADMIN, CAP_SYS_PTRACE, CAP_SYS_ADMIN
+      assert.match(readFileSync(`/proc/${served.pid}/status`, 'utf8'), /^CapEff:\t0000000000281000$/m);
+      assert.match(readFileSync(`/proc/${served.pid}/status`, 'utf8'), new RegExp(`^Uid:\\t${NOBODY}\\t`, 'm'));
+      const { json } = await served.ask(`${API}/flows?filter=udp`, { token: read });
+      assert.equal(json.matched, 2);
+      const events = await served.stream(`${API}/events`, { token: read });
+      await other.netlink([deleteFlow(flow(1))]);
+      assert.equal((await events.next())!.event, 'DESTROY');
+      await events.cancel();
+    });
+  });
+
+  suite('what one client can cost', () => {
+    let served: Served;
+    before(async () => {
+      served = await serve();
+    });
+    after(() => served.stop());
+    /** Descriptors are again what they were. */
+    const settled = (before: number) =>
+      until(
+        async () => served.descriptors,
+        (now) => now <= before,
+      );
+
+    test('connections that say nothing keep nobody out, and end', async () => {
+      const before = served.descriptors;
+      const idle = Array.from({ length: 300 }, () => served.connect());
+      const closed = idle.map(
+        (socket) =>
+          new Promise((resolve) =>
+            socket
+              .on('error', () => {})
+              .on('close', resolve)
+              .resume(),
+          ),
+      );
+      // Others are answered, again and again.
+      for (let n = 0; n < 20; n++) assert.equal(await served.outcome(`${API}/status`, { token: read }), '200');
+      assert.ok(served.descriptors <= before + 256, `${served.descriptors}`);
+      await Promise.race([Promise.all(closed), delay(20_000 * SLOWNESS).then(() => assert.fail('they are still open'))]);
+      await settled(before);
+    });
+
+    test('headers that never end are given up', async () => {
+      const socket = served.connect();
+      let text = '';
+      socket.on('data', (data) => {
+        text += data;
+      });
+      const closed = new Promise((resolve) => socket.on('error', () => {}).on('close', resolve));
+      const began = performance.now();
+      socket.write('GET /healthz HTTP/1.1\r\nHost: localhost\r\n');
+      const timer = setInterval(() => socket.write('X: y\r\n'), 500);
+      await closed;
+      clearInterval(timer);
+      assert.match(text, /^HTTP\/1\.1 408 /);
+      assert.ok(performance.now() - began < 15_000 * SLOWNESS);
+    });
+
+    test('requests whose answers are not read are few', async () => {
+      const before = served.descriptors;
+      const { memory } = served;
+      const request = 'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n';
+      const sockets = Array.from({ length: 20 }, () => {
+        const socket = served.connect();
+        socket.on('error', () => {}).pause();
+        socket.write(request.repeat(2000));
+        return socket;
+      });
+      assert.equal(await served.outcome(`${API}/status`, { token: read }), '200');
+      await settled(before);
+      assert.ok(served.memory < memory + 100, `${served.memory} MB, before ${memory}`);
+      for (const socket of sockets) socket.destroy();
+      // A few are answered, as HTTP allows.
+      const answers = await served.raw(
+        `${request.repeat(3)}GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`,
+      );
+      assert.equal(answers.match(/HTTP\/1\.1 200 OK/g)?.length, 4);
+    });
+
+    test('headers and bodies have a size', async () => {
+      const ask = (headers: Record<string, string>) => served.ask('/healthz', { headers });
+      assert.equal((await ask({ x: 'y'.repeat(7000) })).status, 200);
+      assert.equal((await ask({ x: 'y'.repeat(9000) })).status, 431);
+      assert.equal((await served.ask(`/healthz?${'y'.repeat(9000)}`)).status, 431);
+      await using changing = await serve(['--allow-changes', '--listen', `${HERE}:8468`], {
+        connect: () => connectIn(namespace, HERE, 8468),
+      });
+      const body = (size: number) => changing.outcome(`${API}/deletions`, { token: change, json: { filter: 'x'.repeat(size) } });
+      assert.equal(await body(100_000), '400 FILTER');
+      assert.equal(await body(600_000), '413 TOO_LARGE');
+      const endless = changing.connect();
+      endless.on('error', () => {});
+      const closed = new Promise((resolve) => endless.resume().on('close', resolve));
+      endless.write(`POST ${API}/deletions HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n`);
+      let sent = 0;
+      while (!endless.destroyed && sent < 1e9) {
+        sent += 65_536;
+        if (!endless.write(`10000\r\n${'x'.repeat(65_536)}\r\n`)) await Promise.race([closed, delay(20)]);
+      }
+      await closed;
+      assert.ok(sent < 1e9);
+    });
+
+    test('smuggled, malformed and foreign requests are refused', async () => {
+      const host = 'Host: localhost\r\n';
+      const post = `POST ${API}/deletions HTTP/1.1\r\n${host}`;
+      const wrong = [
+        `${post}Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET / HTTP/1.1\r\n\r\n`,
+        `${post}Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n`,
+        `${post}Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n`,
+        `${post}Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}x`,
+        `${post}Content-Length: -1\r\n\r\n`,
+        'GET /healthz HTTP/1.1\nHost: localhost\n\n',
+        `GET /healthz HTTP/1.1\r\n${host}X: a\r\n b\r\n\r\n`,
+        `GET /healthz HTTP/1.1\r\n${host}X: a\0b\r\n\r\n`,
+        'GET /healthz HTTP/1.1\r\nHost : localhost\r\n\r\n',
+        'GET /healthz HTTP/1.1\r\n\r\n',
+        'GET /healthz HTTP/1.0\r\n\r\n',
+        `GET javascript:alert(1) HTTP/1.1\r\n${host}\r\n`,
+        `GET ftp://localhost/healthz HTTP/1.1\r\n${host}Connection: close\r\n\r\n`,
+        `OPTIONS * HTTP/1.1\r\n${host}Connection: close\r\n\r\n`,
+        'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n',
+      ];
+      for (const bytes of wrong) {
+        const text = await served.raw(bytes.replace(/^(GET .*HTTP\/1\.[01]\r\n)/, '$1Connection: close\r\n'));
+        assert.equal(text.match(/HTTP\/1\.1 /g)?.length, 1, text);
+        assert.match(text, /^HTTP\/1\.1 400 /, bytes);
+      }
+      assert.equal(await served.raw(`CONNECT localhost:22 HTTP/1.1\r\n${host}\r\n`), '');
+      const two = `GET /healthz HTTP/1.1\r\n${host}Host: evil.example\r\nConnection: close\r\n\r\n`;
+      assert.match(await served.raw(two), /^HTTP\/1\.1 421 /);
+      for (const method of ['TRACE', 'OPTIONS', 'PUT'])
+        assert.match(
+          await served.raw(`${method} /healthz HTTP/1.1\r\n${host}Connection: close\r\n\r\n`),
+          /^HTTP\/1\.1 405 /,
+          method,
+        );
+    });
+
+    test('streams and exports that are left free what they had', async () => {
+      const before = served.descriptors;
+      const open = async (path: string, accept: string) => {
+        const response = await served.open(path, { token: read, headers: { accept } });
+        assert.equal(response.statusCode, 200);
+        return response;
+      };
+      for (let round = 0; round < 3; round++) {
+        const streams = [];
+        for (let n = 0; n < 64; n++)
+          streams.push(await open(`${API}/${n % 2 ? 'stream' : `events?filter=udp+and+src+10.0.0.${n}`}`, 'text/event-stream'));
+        assert.equal(await served.outcome(`${API}/stream`, { token: read }), '503 TOO_MANY_STREAMS');
+        for (const stream of streams) stream.on('error', () => {}).destroy();
+        await settled(before);
+      }
+      for (let n = 0; n < 20; n++) (await open(`${API}/flows`, 'application/x-ndjson')).on('error', () => {}).destroy();
+      await until(
+        () => served.outcome(`${API}/flows`, { token: read, headers: { accept: 'application/x-ndjson' } }),
+        (outcome) => outcome === '200',
+      );
+      await settled(before);
+    });
+  });
+
   /** The flows of `-L -o json` that match. */
   async function listed(filter: string): Promise<readonly Listed[]> {
     const text = await namespace.must([UNDER_TEST, '-L', '-o', 'json', '--filter', filter]);

@@ -191,6 +191,7 @@ suite('a reader that takes nothing', () => {
       }
     }
     await tester.table.delivered();
+    for (let n = 0; n < 1000; n++) await new Promise(setImmediate); // until all are encoded
     const reader = new EventReader(body);
     let met = 0;
     let missing = 0;
@@ -253,6 +254,48 @@ suite('the stream of events', () => {
     const stream = await tester.stream(EVENTS, { headers: { 'last-event-id': id } });
     assert.deepEqual(await stream.next(), { event: 'gap', data: { events: null } });
     await stream.cancel();
+  });
+
+  test('is encoded once for all who ask the same, and ends with the last of them', async () => {
+    await using tester = await WebTester.start({ tables: [new MemoryTable(), new MemoryTable()] });
+    const opened: string[] = [];
+    let closed = 0;
+    for (const [n, conntrack] of tester.memory.conntracks.entries()) {
+      const events = conntrack.events.bind(conntrack);
+      conntrack.events = (filter, options) => {
+        opened.push(`${n} ${JSON.stringify(filter)}`);
+        const stream = events(filter, options);
+        const close = stream.close.bind(stream);
+        stream.close = () => {
+          closed++;
+          close();
+        };
+        return stream;
+      };
+    }
+    const asked = [
+      EVENTS,
+      EVENTS,
+      `${EVENTS}?filter=udp`,
+      `${EVENTS}?filter=udp`,
+      `${EVENTS}?filter=udp&netns=1`,
+      `${EVENTS}?types=NEW`,
+    ];
+    const streams = await Promise.all(asked.map((path) => tester.stream(path)));
+    assert.deepEqual(opened, ['0 {}', '0 "(udp)"', '1 "(udp)"', '0 {}']);
+    for (const [n, table] of tester.tables.entries()) table.add(flow(n));
+    for (const [n, stream] of streams.entries())
+      assert.equal((await stream.next())!.data.flow.original.src, n === 4 ? '10.0.0.1' : '10.0.0.0');
+    await streams[0]!.cancel();
+    tester.tables[0]!.add(flow(7));
+    assert.equal((await streams[1]!.next())!.data.flow.original.src, '10.0.0.7');
+    assert.equal(closed, 0);
+    await streams[1]!.cancel();
+    assert.equal(closed, 1);
+    const again = await tester.stream(EVENTS);
+    assert.equal(opened.length, 5);
+    for (const stream of [again, ...streams.slice(2)]) await stream.cancel();
+    assert.equal(closed, 5);
   });
 
   test('is of the namespace that is named', async () => {
