@@ -18,6 +18,8 @@ export interface FeedReader {
 
 /** Events as `conntrack.events` has them. */
 export interface FeedSource extends AsyncIterable<FlowEvent> {
+  /** Events that were left out because too many waited. */
+  readonly dropped: number;
   close(): void;
 }
 
@@ -67,7 +69,12 @@ export class EventFeeds {
     const { source, readers } = feed;
     try {
       let until = performance.now() + SLICE;
+      let told = 0;
       for await (const event of source) {
+        if (source.dropped > told) {
+          for (const reader of readers) reader.lost(source.dropped - told);
+          told = source.dropped;
+        }
         const bytes = this.#encoder.encode(eventText(event.type, event));
         for (const reader of readers) reader.event(bytes);
         if (performance.now() < until) continue;

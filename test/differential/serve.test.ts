@@ -7,6 +7,7 @@ import http from 'node:http';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { after, before, suite, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Namespace } from '../support/namespace.js';
@@ -15,6 +16,7 @@ import { deleteFlow, type NewFlow, newFlow, TCP, updateFlow } from '../support/n
 import { AS_NOBODY, requirePrerequisites, SELF_TEST, SLOWNESS, UNDER_TEST } from '../support/project.js';
 import { PseudoTerminal } from '../support/pseudo-terminal.js';
 import { HERE, PORT, Served, type ServedOptions, secured, WebClient, withChildren } from '../support/served.js';
+import { EventReader } from '../support/web-tester.js';
 
 const API = '/api/v1';
 /** CAP_NET_ADMIN. */
@@ -38,7 +40,7 @@ const flow = (n: number, more: Partial<NewFlow> = {}): NewFlow => ({
 });
 
 before(requirePrerequisites);
-suite('serve', { skip: SELF_TEST ? 'the reference has no server' : false }, () => {
+suite('serve', { skip: SELF_TEST ? 'the reference has no server' : false, timeout: 300_000 * SLOWNESS }, () => {
   let folder: string;
   let namespace: Namespace;
   const change = 'change-0123456789-0123456789';
@@ -109,6 +111,14 @@ suite('serve', { skip: SELF_TEST ? 'the reference has no server' : false }, () =
       assert.equal((await served.ended).status, 'SIGKILL');
       for (const until = Date.now() + 5000 * SLOWNESS; existsSync(`/proc/${pid}`) && Date.now() < until; ) await delay(20);
       assert.ok(!existsSync(`/proc/${pid}`));
+    });
+
+    test('opens no debugger for other processes of its user', async () => {
+      await using served = await serve();
+      await namespace.must([...AS_NOBODY, 'sh', '-c', `kill -USR1 ${served.pid}`]);
+      const { status, err } = await served.ended;
+      assert.equal(status, 1);
+      assert.ok(!/debugger/i.test(err), err);
     });
 
     test('has no terminal of whoever started it to type into', async () => {
@@ -660,6 +670,7 @@ suite('serve', { skip: SELF_TEST ? 'the reference has no server' : false }, () =
   suite('another namespace', () => {
     test('is served with what it takes to enter it, and with a warning', async () => {
       await using other = await Namespace.create('served');
+      await other.sysctl({ 'net.netfilter.nf_conntrack_events': 1 }); // also for flows from before
       await other.netlink([newFlow(flow(1)), newFlow(flow(2))]);
       await using served = await serve(['--netns', `${other.pid}`]);
       await served.said(/warning: --netns needs CAP_SYS_ADMIN/);
@@ -802,6 +813,36 @@ suite('serve', { skip: SELF_TEST ? 'the reference has no server' : false }, () =
           /^HTTP\/1\.1 405 /,
           method,
         );
+    });
+
+    test('readers that stop take a MiB each at most, and are told what they missed', async () => {
+      const EVENTS = 30_000;
+      const { memory } = served;
+      const slow = [];
+      for (let n = 0; n < 10; n++) {
+        const response = await served.open(`${API}/events?filter=udp+and+dst+port+77`, { token: read });
+        slow.push(response.on('error', () => {}).pause());
+      }
+      const flows = Array.from({ length: EVENTS / 20 }, (_, n) => flow(n, { original: { ...flow(n).original, dport: 77 } }));
+      for (let round = 0; round < 10; round++) await namespace.netlink([...flows.map(newFlow), ...flows.map(deleteFlow)]);
+      assert.equal(await served.outcome(`${API}/status`, { token: read }), '200');
+      const grown = served.memory - memory;
+      assert.ok(grown < 100, `${grown} MB`);
+      // One reads on: it is told what it missed, and gets what happens now.
+      const reader = new EventReader(Readable.toWeb(slow[0]!) as ReadableStream<Uint8Array>);
+      const last = flow(9999, { original: { ...flow(9999).original, dport: 77 } });
+      const timer = setInterval(() => void namespace.netlink([newFlow(last), deleteFlow(last)]), 200);
+      let met = 0;
+      let missing = 0;
+      for (;;) {
+        const event = (await reader.next())!;
+        if (event.event === 'gap') missing += event.data.events;
+        else if (event.data.flow.original.sport === last.original.sport) break;
+        else met++;
+      }
+      clearInterval(timer);
+      assert.ok(met > 1000 && missing > 1000 && met + missing <= EVENTS, `${met} and ${missing}`);
+      for (const response of slow) response.destroy();
     });
 
     test('streams and exports that are left free what they had', async () => {

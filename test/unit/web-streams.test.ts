@@ -245,6 +245,24 @@ suite('the stream of events', () => {
     await stream.cancel();
   });
 
+  test('tells what was left out because too much happened at once', async () => {
+    await using tester = await WebTester.start();
+    const stream = await tester.stream(EVENTS);
+    const COUNT = 10_000; // more than may wait
+    for (let n = 0; n < COUNT; n++) tester.table.add(flow(n));
+    await tester.table.delivered();
+    let met = 0;
+    let missing = 0;
+    while (met + missing < COUNT) {
+      const event = (await stream.next())!;
+      if (event.event === 'gap') missing += event.data.events;
+      else met++;
+    }
+    assert.equal(met + missing, COUNT);
+    assert.ok(missing > 1000, `${missing}`);
+    await stream.cancel();
+  });
+
   test('whoever comes back is told of a gap', async () => {
     await using tester = await WebTester.start();
     const first = await tester.stream(EVENTS);
