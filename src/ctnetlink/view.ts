@@ -20,7 +20,16 @@ export const ORIGIN_KERNEL = 0;
 export const ORIGIN_INITIAL = 1;
 /** From a list that was compared with the known entries after events had been lost. */
 export const ORIGIN_RESYNC = 2;
-export type Origin = typeof ORIGIN_KERNEL | typeof ORIGIN_INITIAL | typeof ORIGIN_RESYNC;
+/** From a record of flows that have ended. */
+export const ORIGIN_PAST = 3;
+/** From a record, of a flow that lived when it was written last. */
+export const ORIGIN_OPEN = 4;
+export type Origin =
+  | typeof ORIGIN_KERNEL
+  | typeof ORIGIN_INITIAL
+  | typeof ORIGIN_RESYNC
+  | typeof ORIGIN_PAST
+  | typeof ORIGIN_OPEN;
 
 const EMPTY = new Uint8Array(0);
 const NO_HEADERS = new Int32Array(0);

@@ -2,7 +2,7 @@
 // spacing: docs/behaviour.md 5.2, 5.3.
 
 import { eventType } from '../ctnetlink/event-type.js';
-import { ORIGIN_INITIAL, ORIGIN_KERNEL, type View } from '../ctnetlink/view.js';
+import { ORIGIN_KERNEL, type View } from '../ctnetlink/view.js';
 import { type ByteWriter, token } from './byte-writer.js';
 import type { FormatOptions } from './format-options.js';
 import { LINE, type Place, WORD, writeSafe } from './safe-bytes.js';
@@ -11,8 +11,8 @@ import { NEWLINE, SPACE } from './shared.js';
 const TYPES = [token('    [NEW] '), token(' [UPDATE] '), token('[DESTROY] ')];
 const USERSPACE = token('[USERSPACE] portid=');
 const PROGNAME = token(' progname=');
-const INITIAL = token('[INITIAL] ');
-const RESYNC = token('[RESYNC] ');
+/** By origin. */
+const ORIGINS = ['', '[INITIAL] ', '[RESYNC] ', '[HISTORY] ', '[OPEN] '].map(token);
 const COMMENT = token('# ');
 
 /** `[NEW]` and its like, right-aligned, with a trailing space. */
@@ -42,9 +42,9 @@ function writeCause(out: ByteWriter, view: View, options: FormatOptions, place: 
   out.byte(SPACE);
 }
 
-/** `[INITIAL] ` or `[RESYNC] `, for an event that a list supplied. */
+/** `[INITIAL] ` or `[RESYNC] `, for an event that a list supplied; `[HISTORY] ` or `[OPEN] ` for a flow of a record. */
 export function writeOrigin(out: ByteWriter, view: View): void {
-  if (view.origin !== ORIGIN_KERNEL) out.token(view.origin === ORIGIN_INITIAL ? INITIAL : RESYNC);
+  out.token(ORIGINS[view.origin]!);
 }
 
 /** The same as a separate comment line, if the entry's line is a command. */

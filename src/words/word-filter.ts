@@ -18,7 +18,8 @@ export function expressionOf(
   return formatFlowFilter(read([{ text: operands.join(' '), option: 'expression' }], labelMap));
 }
 
-function readProtocols(): string {
+/** The text of /etc/protocols, if it is there. */
+export function readProtocols(): string {
   try {
     return readFileSync('/etc/protocols', 'utf8');
   } catch {

@@ -4,7 +4,7 @@
 /**
  * What the operands of a word are, and so how a shell completes them. `expression`: a filter, in one text or in words, which blanks join.
  */
-export type OperandKind = 'topic' | 'expression';
+export type OperandKind = 'topic' | 'expression' | 'address';
 
 /** An option of a word, under its long name. */
 export interface WordOptionRow {
@@ -52,6 +52,11 @@ const GROUPS = {
 } as const satisfies WordRow['options'];
 
 const LABELS = { value: 'FILE', help: 'Names of labels; default /etc/xtables/connlabel.conf.' } as const satisfies WordOptionRow;
+
+const RECORD = {
+  dir: { value: 'DIR', repeated: true, help: 'Where the record is; default /var/lib/conntrack.' },
+} as const satisfies WordRow['options'];
+
 const NETNS = { value: 'WHERE', help: 'The table of this network namespace, or all of them.' } as const satisfies WordOptionRow;
 
 /** The words that a user may want, in the order of the help. */
@@ -228,6 +233,71 @@ export function everyWord(): readonly WordRow[] {
       operands: { kind: 'topic', most: 1 },
       unlisted: true,
       examples: [],
+    },
+    {
+      name: 'whohad',
+      synopsis: 'ADDRESS[:PORT] | NETWORK --at TIME [OPTIONS]',
+      help: 'Say who had an address and port at a time, from a record.',
+      about: [
+        'TIME is RFC 3339 with its offset from UTC, such as 2026-03-01T14:32:15Z or 2026-03-01T15:32:15+01:00, or now, or 15m-ago. ' +
+          'Without a fraction it is that whole second.',
+        'A match is certain, possible (what is known of its beginning and end allows it), or near (only --within finds it).',
+        'Exit status: 0: somebody; 1: nobody; 2: a wrong command line; 3: the record is not complete at that time, whether somebody was ' +
+          'found or not; 4: there is no record that can be read.',
+      ],
+      options: {
+        at: { value: 'TIME', help: 'When.' },
+        protocol: { value: 'NAME', help: 'Only this protocol, by name or number.' },
+        to: { value: 'ADDRESS[:PORT]', help: 'Only with this other side: who had the port towards it.' },
+        within: { value: 'TIME', help: 'Look so long before and after as well: 2s, 500ms.' },
+        zone: { value: 'NUMBER', help: 'Only in this zone.' },
+        netns: { value: 'NAME', help: 'Only in this network namespace of the record.' },
+        'no-follow': { help: 'Do not follow further translations on the same host.' },
+        ...RECORD,
+        output: { short: 'o', value: 'FORMAT', choices: ['text', 'json'], help: 'Print text or json.' },
+      },
+      operands: { kind: 'address', most: 1 },
+      failureStatus: 4,
+      examples: [
+        ['whohad 203.0.113.50:32768 --at 2026-03-01T14:32:15Z', 'who had that port'],
+        ['whohad 203.0.113.50:32768 --at 2026-03-01T14:32:15Z --to 198.51.100.7:443', 'if several had it'],
+        ["whohad '[2001:db8::1]:443' --at 15m-ago --protocol tcp", 'IPv6'],
+        ['whohad 203.0.113.50 --at 2026-03-01T14:32:15Z', 'everybody behind that address'],
+      ],
+    },
+    {
+      name: 'history',
+      synopsis: '[EXPRESSION...] | gaps | segments [OPTIONS]',
+      help: 'List flows of the past, from a record.',
+      about: [
+        'Flows that lived at some moment from --from to before --to, in the order of their ends; those that live come last, marked [OPEN]. ' +
+          'Times are as those of whohad.',
+        'history gaps lists what is missing, and why; history segments the files.',
+        'The form nat-log has a line for each flow with a translated source.',
+        'Exit status: 0; 1 after a failure; 2 for a wrong command line; with --strict 3 if the record has gaps in that time.',
+      ],
+      options: {
+        from: { value: 'TIME', help: 'What ended before is left out.' },
+        to: { value: 'TIME', help: 'What began then or later is left out.' },
+        limit: { value: 'NUMBER', help: 'Print so many at most.' },
+        'newest-first': { help: 'Those that live, then the last to end.' },
+        netns: { value: 'NAME', help: 'Only of this network namespace of the record.' },
+        strict: { help: 'Exit with 3 if the record has gaps in that time.' },
+        ...RECORD,
+        output: {
+          short: 'o',
+          value: 'FORMAT',
+          choices: ['text', 'json', 'ndjson', 'csv', 'nat-log'],
+          help: 'Print text, json, ndjson, csv or nat-log.',
+        },
+      },
+      operands: { kind: 'expression' },
+      examples: [
+        ['history src 10.1.4.22 --from 2026-03-01T00:00:00Z --to 2026-03-02T00:00:00Z', 'the day of a subscriber'],
+        ["history 'tcp and dst port 25' --from 1h-ago --newest-first --limit 20", 'who sent mail'],
+        ['history snat --from 24h-ago -o nat-log', 'for programs that read such lines'],
+        ['history gaps --from 24h-ago', 'what is missing of a day'],
+      ],
     },
     {
       name: 'complete-filter',

@@ -7,6 +7,7 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { transform } from 'esbuild';
+import * as history from '../../src/history/index.js';
 import * as library from '../../src/index.js';
 import * as meter from '../../src/meter/index.js';
 import * as metrics from '../../src/metrics/index.js';
@@ -26,6 +27,7 @@ const ENTRIES: Readonly<Record<string, string>> = {
   '/library': '../src/index.js',
   '/meter': '../src/meter/index.js',
   '/web': '../src/web/index.js',
+  '/history': '../src/history/index.js',
   '/testing': '../src/testing/index.js',
   '/netlink': '../src/wire/index.js',
 };
@@ -57,6 +59,7 @@ function moduleOf({ text }: Example): string {
     ['conntrack/meter', Object.keys(meter)],
     ['conntrack/metrics', Object.keys(metrics)],
     ['conntrack/web', Object.keys(web)],
+    ['conntrack/history', Object.keys(history)],
     ['conntrack/testing', Object.keys(testing)],
     ['conntrack/netlink', Object.keys(netlink).filter((name) => !(name in library))],
   ] as const)
@@ -82,6 +85,7 @@ function compile(all: readonly Example[]): string {
     'conntrack/meter': ['../../src/meter/index.ts'],
     'conntrack/metrics': ['../../src/metrics/index.ts'],
     'conntrack/web': ['../../src/web/index.ts'],
+    'conntrack/history': ['../../src/history/index.ts'],
     'conntrack/testing': ['../../src/testing/index.ts'],
     'conntrack/netlink': ['../../src/wire/index.ts'],
   };

@@ -52,7 +52,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   meter: ['errors', 'nearest', 'library/index', 'ctnetlink/', 'wire/bytes', 'format/schema-parts', 'format/json-schema'],
   top: ['errors', 'safe-text', 'units', 'meter/index', 'library/index', 'format/', 'ctnetlink/', 'node:', 'get-east-asian-width'],
   web: ['errors', 'meter/index', 'metrics/', 'library/index', 'format/', 'ctnetlink/', 'node:', 'hono/tiny', '@hono/node-server'],
-  history: ['errors', 'safe-text', 'library/index', 'format/', 'ctnetlink/', 'wire/bytes', 'node:'],
+  history: ['errors', 'safe-text', 'library/index', 'format/', 'ctnetlink/', 'wire/bytes', 'wire/message', 'wire/uapi/', 'node:'],
   page: ['units', 'preact', 'preact/hooks', '@preact/signals'],
   metrics: ['errors', 'safe-text', 'meter/index', 'library/index', 'format/', 'ctnetlink/', 'node:'],
 };

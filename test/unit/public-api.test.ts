@@ -5,6 +5,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import * as history from '../../src/history/index.js';
 import * as api from '../../src/index.js';
 import { Conntrack, EventStream, LiveFlows } from '../../src/index.js';
 import { Expectations } from '../../src/library/expectations.js';
@@ -52,6 +53,14 @@ const METRICS_TYPES = 'AddSample FamilyRow MetricFamily MetricSample MetricType 
 const WEB_VALUES = 'createHandler';
 const WEB_TYPES = 'FetchRequest FetchResponse HandlerOptions LogEntry Peer Role WebHandler';
 
+/** As VALUES and TYPES, of `conntrack/history`. */
+const HISTORY_VALUES = 'END_REASONS GAP_REASONS History HistoryError formatMoment openHistory parseMoment';
+const HISTORY_TYPES = `
+  AddressAndPort Coverage EndKind EndReason GapReason Grade HistoryCode HistoryOptions IncompletenessReason InsideGroup InsideRole
+  MatchEvidence Moment PastFlow PastFlowJson PastFlowsOptions RecordGap RecordQuality SegmentInfo Span StartKind TimeSpan TranslationHop
+  WhoHadAnswer WhoHadMatch WhoHadOptions
+`;
+
 const METHODS: readonly (readonly [string, object, string])[] = [
   [
     'Conntrack',
@@ -69,6 +78,7 @@ const METHODS: readonly (readonly [string, object, string])[] = [
   ],
   ['TopGroups', metrics.TopGroups.prototype, 'read'],
   ['ProcessMetrics', metrics.ProcessMetrics.prototype, 'close read'],
+  ['History', history.History.prototype, 'close coverage flows gaps read segments span whoHad'],
   ['MemoryTable', testing.MemoryTable.prototype, 'add advance change delivered expire flows loseEvents now'],
 ];
 
@@ -80,6 +90,13 @@ const ENTRIES = [
   { name: 'conntrack/meter', path: 'meter/index.ts', values: meter, VALUES: METER_VALUES, TYPES: METER_TYPES },
   { name: 'conntrack/metrics', path: 'metrics/index.ts', values: metrics, VALUES: METRICS_VALUES, TYPES: METRICS_TYPES },
   { name: 'conntrack/web', path: 'web/index.ts', values: web, VALUES: WEB_VALUES, TYPES: WEB_TYPES },
+  {
+    name: 'conntrack/history',
+    path: 'history/index.ts',
+    values: history,
+    VALUES: HISTORY_VALUES,
+    TYPES: HISTORY_TYPES,
+  },
   { name: 'conntrack/testing', path: 'testing/index.ts', values: testing, VALUES: TESTING_VALUES, TYPES: TESTING_TYPES },
 ];
 

@@ -43,6 +43,12 @@ for (const driver of loadDrivers()) {
       [3, 2, 1],
     );
     assert.deepEqual(wide.all(9), []);
+    const byBlob = file.prepare('SELECT a FROM t WHERE c = ?');
+    assert.deepEqual(
+      byBlob.all(blob).map(({ a }) => a),
+      [1],
+    );
+    assert.deepEqual(byBlob.all(null), []);
     file.close();
   });
 

@@ -29,7 +29,7 @@ interface Flavour {
   readonly readOnly: Readonly<Record<string, unknown>>;
   /** Integers are asked for when the file is opened. */
   readonly wideByFile?: true;
-  /** Blobs come as an ArrayBuffer. */
+  /** Blobs come as an ArrayBuffer, and values go as an array: a blob alone would be taken for named values, and end the process. */
   readonly buffers?: true;
 }
 
@@ -105,8 +105,19 @@ function toFile(file: Database, { narrow, buffers }: { readonly narrow: boolean;
       const statement = file.prepare(sql);
       if (wide) (statement.setReadBigInts ?? statement.safeIntegers)?.call(statement, true);
       const convert = (narrow && !wide) || buffers ? (row: SqliteRow) => converted(row, narrow && !wide) : undefined;
-      return toStatement(statement, convert);
+      return toStatement(buffers ? takingArrays(statement) : statement, convert);
     },
+  };
+}
+
+function takingArrays(statement: Statement): Statement {
+  const { run, all, iterate } = statement as unknown as Readonly<
+    Record<'run' | 'all' | 'iterate', (values: readonly SqliteValue[]) => never>
+  >;
+  return {
+    run: (...values) => run.call(statement, values),
+    all: (...values) => all.call(statement, values),
+    iterate: (...values) => iterate.call(statement, values),
   };
 }
 

@@ -1,0 +1,75 @@
+// Times of questions: text ↔ microseconds since the epoch. A time without an offset from UTC is refused: taken for that of another zone,
+// it names somebody else.
+
+import { parseTime } from '../ctnetlink/filter/times.js';
+import { ValueError } from '../errors.js';
+
+/** From a moment to another, which is not in: microseconds since the epoch. */
+export interface Span {
+  readonly from: number;
+  readonly to: number;
+}
+
+const SECOND = 1_000_000;
+const UNITS: Readonly<Record<string, number>> = { ms: 1000, s: SECOND, m: 60 * SECOND, h: 3600 * SECOND, d: 86_400 * SECOND };
+
+/**
+ * A time as text: RFC 3339 with an offset, `now`, or `15m-ago`. A time without a fraction is that whole second: what others write down
+ * they cut so. With one, and for `now`, it is the moment.
+ * @param now microseconds since the epoch
+ * @throws ValueError
+ */
+export function parseMoment(text: string, now: number): Span {
+  if (text === 'now') return { from: now, to: now + 1 };
+  const ago = /^(\d{1,9})(ms|s|m|h|d)-ago$/.exec(text);
+  const time = ago ? undefined : parseTime(text.replace(/^(\d{4}-\d\d-\d\d) /, '$1T'));
+  if (!ago && time === undefined) throw notAMoment(text);
+  const from = ago ? now - Number(ago[1]) * UNITS[ago[2]!]! : Number(time! / 1000n);
+  if (from < 0) throw notAMoment(text);
+  if (!ago && /\.\d/.test(text)) return { from, to: from + 1 };
+  const second = Math.floor(from / SECOND) * SECOND;
+  return { from: second, to: second + SECOND };
+}
+
+/** A length of time as text: `2s`, `500ms`. Microseconds. @throws ValueError */
+export function parseSpan(text: string): number {
+  const parts = /^(\d{1,9})(ms|s|m|h|d)$/.exec(text);
+  if (!parts) throw new ValueError(`${JSON.stringify(text)} is no length of time`, { hint: 'such as 500ms, 2s, 10m' });
+  return Number(parts[1]) * UNITS[parts[2]!]!;
+}
+
+/** RFC 3339 in UTC with microseconds. */
+export function formatMoment(microseconds: number): string {
+  const seconds = Math.floor(microseconds / SECOND);
+  const date = new Date(seconds * 1000);
+  if (Number.isNaN(date.getTime())) return `${microseconds} us`; // of a damaged file
+  return `${date.toISOString().slice(0, 19)}.${String(microseconds - seconds * SECOND).padStart(6, '0')}Z`;
+}
+
+function notAMoment(text: string): ValueError {
+  const local = /^(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?)$/.exec(text);
+  const clock = local && (local[2]!.length === 5 ? `${local[2]}:00` : local[2]!);
+  const candidates = clock ? candidatesOf(`${local[1]}T${clock}`) : [];
+  if (candidates.length === 0)
+    return new ValueError(`${JSON.stringify(text)} is no time`, {
+      hint: 'RFC 3339 with the offset from UTC, such as 2026-03-01T14:32:15Z or 2026-03-01T15:32:15+01:00; now; 15m-ago',
+    });
+  return new ValueError(`${JSON.stringify(text)} does not say of which time zone it is`, {
+    hint: `give the offset: ${candidates.join(', or ')}`,
+  });
+}
+
+/** What a time without an offset may mean: UTC, and the offsets that this machine has around then. */
+function candidatesOf(text: string): string[] {
+  const utc = Date.parse(`${text}Z`);
+  if (Number.isNaN(utc)) return [];
+  const offsets = new Set([utc - 86_400_000, utc, utc + 86_400_000].map((at) => -new Date(at).getTimezoneOffset()));
+  const local = [...offsets]
+    .filter((offset) => offset !== 0 && -new Date(utc - offset * 60_000).getTimezoneOffset() === offset)
+    .map((offset) => {
+      const [hours, minutes] = [Math.floor(Math.abs(offset) / 60), Math.abs(offset) % 60].map((n) => String(n).padStart(2, '0'));
+      const inUtc = new Date(utc - offset * 60_000).toISOString().replace(/\.\d+Z$/, 'Z');
+      return `${text}${offset < 0 ? '-' : '+'}${hours}:${minutes} if it is of the zone of this machine, which is ${inUtc}`;
+    });
+  return [`${text}Z if it is UTC`, ...local];
+}

@@ -1,0 +1,322 @@
+// History: questions to the record of a directory, or of several.
+
+import { connect } from 'node:net';
+import { parseAddress } from '../ctnetlink/address.js';
+import { ValueError } from '../errors.js';
+import { type Filter, type FilterInput, readFilter, type Signal } from '../library/index.js';
+import { type FlowQuestion, type MakeOf, searchFlows } from './flow-search.js';
+import { parseMoment, parseSpan, type Span } from './moments.js';
+import { type PastFlow, PastFlowReader } from './past-flow.js';
+import { RecordDirectory, type RecordGap } from './record-directory.js';
+import { HistoryError } from './segment-meta.js';
+import { type AddressAndPort, joinAnswers, type WhoHadAnswer, type WhoHadQuestion, whoHadIn } from './who-had.js';
+
+/** A moment: microseconds since the epoch, or text as `--at` takes it: RFC 3339 with an offset from UTC, `now`, `15m-ago`. */
+export type Moment = number | string;
+
+/** From a moment on, and before another. Default: ever. */
+export interface TimeSpan {
+  readonly from?: Moment | undefined;
+  readonly to?: Moment | undefined;
+}
+
+/** What `history.flows` reads. */
+export interface PastFlowsOptions extends TimeSpan {
+  /** So many at most. */
+  readonly limit?: number | undefined;
+  /** Those that live, then the last to end. Default: in the order of their ends, those that live last. */
+  readonly newestFirst?: boolean | undefined;
+  /** Only of this network namespace. */
+  readonly netns?: string | undefined;
+  /** Told of each segment that cannot be read. Default: such a segment is an error, once all others have been read. */
+  readonly onUnreadable?: ((segment: string, reason: string) => void) | undefined;
+  readonly signal?: Signal | undefined;
+}
+
+/** A question to `history.whoHad`. */
+export interface WhoHadOptions extends AddressAndPort {
+  /** Microseconds since the epoch are that moment. A text without a fraction of a second is that whole second. */
+  readonly at: Moment;
+  /** Microseconds before and after, or text such as `2s`: what only they find is graded `near`. Default 0. */
+  readonly within?: number | string | undefined;
+  /** Number of the protocol. Default: any. */
+  readonly protocol?: number | undefined;
+  /** The other side. */
+  readonly to?: AddressAndPort | undefined;
+  readonly zone?: number | undefined;
+  readonly netns?: string | undefined;
+  /** Follow the inside address through further translations of the same host. Default true. */
+  readonly follow?: boolean | undefined;
+}
+
+/** A file of a record. Times are microseconds since the epoch. */
+export interface SegmentInfo {
+  readonly directory: string;
+  readonly name: string;
+  readonly number: number;
+  readonly recorder?: string | undefined;
+  readonly opened?: number | undefined;
+  readonly closed?: number | undefined;
+  readonly sealed: boolean;
+  readonly rows?: number | undefined;
+  /** Why it cannot be read. */
+  readonly problem?: string | undefined;
+}
+
+/** What a record covers. Microseconds since the epoch. */
+export interface Coverage {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** How the flows of a record are asked for. */
+export interface HistoryOptions {
+  /** Milliseconds since the epoch. Default: the system's clock. */
+  readonly now?: () => number;
+}
+
+/** How long a recorder may take to write what it has. Milliseconds. */
+const FLUSH_TIMEOUT = 2000;
+
+/**
+ * Opens the record of a directory, or of several, for reading. It may be written to at the same time.
+ * @throws HistoryError when there is none, or none of it can be read; PlatformError without SQLite
+ *
+ * ```ts
+ * await using history = await openHistory('/var/lib/conntrack');
+ * const answer = await history.whoHad({ address: '203.0.113.50', port: 32768, at: '2026-03-01T14:32:15Z' });
+ * if (answer.complete) for (const { grade, inside } of answer.matches) console.log(grade, inside.address);
+ * ```
+ */
+export async function openHistory(directory: string | readonly string[], options: HistoryOptions = {}): Promise<History> {
+  const paths = typeof directory === 'string' ? [directory] : directory;
+  if (paths.length === 0) throw new ValueError('a directory is needed');
+  const directories = paths.map((path) => new RecordDirectory(path));
+  for (const each of directories) each.state();
+  return new History(directories, options.now ?? Date.now);
+}
+
+/** A record that is open for reading. */
+export class History {
+  readonly #directories: readonly RecordDirectory[];
+  readonly #now: () => number;
+
+  /** @internal */
+  constructor(directories: readonly RecordDirectory[], now: () => number) {
+    this.#directories = directories;
+    this.#now = now;
+  }
+
+  /**
+   * Who had an address and port, and whether the record is complete then. A recorder that runs is asked to write what it has if that
+   * matters.
+   * @throws ValueError, HistoryError
+   */
+  async whoHad(options: WhoHadOptions): Promise<WhoHadAnswer> {
+    const question = this.#question(options);
+    const answers: WhoHadAnswer[] = [];
+    for (const directory of this.#directories) {
+      const behind = directory.state().to < question.span.to;
+      const completeTo = behind ? await flush(directory.path) : undefined;
+      answers.push(await whoHadIn(directory, question, { now: this.#now, completeTo }));
+    }
+    return joinAnswers(answers);
+  }
+
+  /**
+   * Flows that lived at some moment of a span.
+   * @throws ValueError, FilterError for a filter that asks what is not recorded; HistoryError
+   */
+  flows(filter?: FilterInput, options: PastFlowsOptions = {}): AsyncGenerator<PastFlow, void, undefined> {
+    return this.read(filter, options, () => {
+      const reader = new PastFlowReader();
+      return (found, view) => reader.read(found, view);
+    });
+  }
+
+  /** As `flows`, in another form. @internal */
+  async *read<T extends PastEnd>(
+    filter: FilterInput | undefined,
+    options: PastFlowsOptions,
+    makeOf: () => MakeOf<T>,
+  ): AsyncGenerator<T, void, undefined> {
+    const { limit = Number.POSITIVE_INFINITY, newestFirst = false, signal, onUnreadable } = options;
+    signal?.throwIfAborted();
+    const question: FlowQuestion = {
+      filter: filter === undefined ? undefined : readFilter(filter as Filter | string),
+      span: this.span(options),
+      newestFirst,
+      netns: options.netns,
+    };
+    let unreadable: string | undefined;
+    const problem = (segment: string, reason: string) => {
+      if (onUnreadable) onUnreadable(segment, reason);
+      else unreadable ??= reason;
+    };
+    let left = limit;
+    if (left <= 0) return;
+    for await (const flow of this.#merged(question, problem, makeOf)) {
+      signal?.throwIfAborted();
+      yield flow;
+      if (--left <= 0) return;
+    }
+    if (unreadable !== undefined) throw new HistoryError('DAMAGED', unreadable);
+  }
+
+  /** What the recorder says is lacking, and what became of its files. */
+  gaps(span: TimeSpan = {}): readonly RecordGap[] {
+    const wanted = this.span(span);
+    return this.#directories
+      .flatMap((directory) => directory.state().gaps)
+      .filter(({ from, to }) => !wanted || (from < wanted.to && to >= wanted.from));
+  }
+
+  /** The time that all its directories cover. */
+  coverage(): Coverage {
+    const states = this.#directories.map((directory) => directory.state());
+    return { from: Math.max(...states.map(({ from }) => from)), to: Math.min(...states.map(({ to }) => to)) };
+  }
+
+  /** Its files, in the order in which they were written. */
+  segments(): readonly SegmentInfo[] {
+    return this.#directories.flatMap((directory) => {
+      const { segments, unreadable } = directory.state();
+      const infos: SegmentInfo[] = [
+        ...segments.map(({ file: { name, number }, meta }) => ({
+          directory: directory.path,
+          name,
+          number,
+          recorder: meta.recorder,
+          opened: meta.opened,
+          closed: meta.closed,
+          sealed: meta.sealed !== undefined,
+          rows: meta.rows,
+        })),
+        ...unreadable.map(({ file: { name, number }, reason }) => ({
+          directory: directory.path,
+          name,
+          number,
+          sealed: false,
+          problem: reason,
+        })),
+      ];
+      return infos.sort((a, b) => a.number - b.number);
+    });
+  }
+
+  /** No more questions. Nothing is kept open between them. */
+  async close(): Promise<void> {}
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  /** A span with both its ends; `undefined`: ever. @internal */
+  span({ from, to }: TimeSpan): Span | undefined {
+    if (from === undefined && to === undefined) return undefined;
+    const span = {
+      from: from === undefined ? 0 : this.#moment(from).from,
+      to: to === undefined ? Number.MAX_SAFE_INTEGER : this.#moment(to).from,
+    };
+    if (span.to <= span.from) throw new ValueError('the span ends before it begins');
+    return span;
+  }
+
+  #moment(moment: Moment): Span {
+    if (typeof moment === 'string') return parseMoment(moment, Math.floor(this.#now() * 1000));
+    if (!Number.isSafeInteger(moment) || moment < 0) throw new ValueError('a moment is microseconds since the epoch, or text');
+    return { from: moment, to: moment + 1 };
+  }
+
+  #question({ address: text, port, at, within = 0, protocol, to, zone, netns, follow = true }: WhoHadOptions): WhoHadQuestion {
+    const [host, length] = text.split('/', 2);
+    const address = parseAddress(host!);
+    if (!address) throw new ValueError(`${JSON.stringify(text)} is no address`);
+    const bits = address.length * 8;
+    if (length !== undefined && !(/^\d{1,3}$/.test(length) && Number(length) <= bits))
+      throw new ValueError(`${JSON.stringify(text)} is no network: the length of its prefix is 0 to ${bits}`);
+    if (length !== undefined && port !== undefined) throw new ValueError('a network has no port: leave it out');
+    const remote = to && parseAddress(to.address);
+    if (to && !remote) throw new ValueError(`${JSON.stringify(to.address)} is no address`);
+    return {
+      address,
+      prefix: length === undefined ? undefined : Number(length),
+      port,
+      protocol,
+      remote: remote && { address: remote, port: to.port },
+      span: this.#moment(at),
+      within: typeof within === 'string' ? parseSpan(within) : within,
+      zone,
+      netns,
+      follow,
+    };
+  }
+
+  /** The flows of all directories, in one order. */
+  async *#merged<T extends PastEnd>(
+    question: FlowQuestion,
+    problem: (segment: string, reason: string) => void,
+    makeOf: () => MakeOf<T>,
+  ): AsyncGenerator<T, void, undefined> {
+    const options = {
+      now: this.#now,
+      problem: ({ name }: { readonly name: string }, reason: string) => problem(name, reason),
+    };
+    const streams = this.#directories.map((directory) => flatten(searchFlows(directory, question, makeOf(), options)));
+    if (streams.length === 1) {
+      yield* streams[0]!;
+      return;
+    }
+    try {
+      const heads = await Promise.all(streams.map((stream) => stream.next()));
+      for (;;) {
+        let first = -1;
+        for (const [n, { done, value }] of heads.entries()) {
+          if (done) continue;
+          const sooner = first < 0 || endOf(value) < endOf(heads[first]!.value!);
+          if (first < 0 || sooner !== question.newestFirst) first = n;
+        }
+        if (first < 0) return;
+        yield heads[first]!.value!;
+        heads[first] = await streams[first]!.next();
+      }
+    } finally {
+      for (const stream of streams) await stream.return();
+    }
+  }
+}
+
+/** What flows of several records are ordered by; absent: it lives. */
+export interface PastEnd {
+  readonly end?: number | undefined;
+}
+
+function endOf({ end }: PastEnd): number {
+  return end ?? Number.POSITIVE_INFINITY;
+}
+
+async function* flatten<T>(batches: AsyncGenerator<readonly T[]>): AsyncGenerator<T, void, undefined> {
+  for await (const batch of batches) yield* batch;
+}
+
+/** Asks the recorder of a directory to write what it has. @returns up to when the record is complete; `undefined`: nobody answers */
+function flush(directory: string): Promise<number | undefined> {
+  return new Promise((resolve) => {
+    const socket = connect(`${directory}/record.sock`, () => socket.write('{"request":"flush"}\n'));
+    let text = '';
+    socket.setTimeout(FLUSH_TIMEOUT, () => socket.destroy());
+    socket.setEncoding('utf8').on('data', (part: string) => {
+      text += part;
+      if (text.length > 65_536) socket.destroy();
+    });
+    socket.on('error', () => {}); // nobody is there, or it is not for us
+    socket.on('close', () => {
+      try {
+        const { completeTo } = JSON.parse(text) as { readonly completeTo?: unknown };
+        resolve(typeof completeTo === 'number' ? completeTo : undefined);
+      } catch {
+        resolve(undefined);
+      }
+    });
+  });
+}

@@ -1,0 +1,125 @@
+// `conntrack history`: flows of the past, and what is known of the record.
+
+import { UsageError } from '../cli/usage-error.js';
+import { formatMoment } from '../history/moments.js';
+import { type History, openHistory, type PastFlowsOptions } from '../history/open-history.js';
+import { CSV_HEADER, lineMaker, type PastLineFormat } from '../history/past-lines.js';
+import { safeJson, safeText } from '../safe-text.js';
+import { directoriesOf, readingValues, spanOf } from './past-values.js';
+import type { Word, WordContext } from './run-word.js';
+import { expressionOf } from './word-filter.js';
+import type { WordLine } from './word-line.js';
+import { isGiven, numberOf, textOf } from './word-values.js';
+
+type Verb = (history: History, line: WordLine, operands: readonly string[], context: WordContext) => Promise<number>;
+
+const VERBS: Readonly<Record<string, Verb>> = { gaps: printGaps, segments: printSegments };
+/** With --strict: the record is not complete. */
+const HAS_GAPS = 3;
+
+export const word: Word = async (line, context) => {
+  const [first = '', ...rest] = line.operands;
+  const verb = Object.hasOwn(VERBS, first) ? VERBS[first] : undefined;
+  return readingValues(async () => {
+    const history = await openHistory(directoriesOf(line));
+    return verb ? verb(history, line, rest, context) : printFlows(history, line, line.operands, context);
+  });
+};
+
+/** The format; `allowed` has the default first. */
+function formatOf<F extends string>(line: WordLine, allowed: readonly F[]): F {
+  const format = (textOf(line, 'output') ?? allowed[0]!) as F;
+  if (!allowed.includes(format))
+    throw new UsageError(`-o ${format} cannot be had here`, { hint: `one of ${allowed.join(', ')}` });
+  return format;
+}
+
+async function printFlows(history: History, line: WordLine, operands: readonly string[], context: WordContext): Promise<number> {
+  const { out, err } = context;
+  const format = formatOf(line, ['text', 'json', 'ndjson', 'csv', 'nat-log']);
+  const filter = expressionOf(operands, context);
+  let failed = false;
+  const options: PastFlowsOptions = {
+    ...spanOf(line),
+    limit: numberOf(line, 'limit', 0, Number.MAX_SAFE_INTEGER, true),
+    newestFirst: isGiven(line, 'newest-first'),
+    netns: textOf(line, 'netns'),
+    onUnreadable: (_segment, reason) => {
+      failed = true;
+      err(`conntrack: history: ${safeText(reason)}`);
+    },
+  };
+  const isArray = format === 'json';
+  const lines = history.read(filter, options, () => lineMaker((isArray ? 'ndjson' : format) as PastLineFormat));
+  let count = 0;
+  if (format === 'csv') out.text(CSV_HEADER);
+  for await (const { line: text } of lines) {
+    if (text === undefined) continue;
+    out.text(isArray ? `${count === 0 ? '[' : ','}\n${text.trimEnd()}` : text);
+    count++;
+  }
+  if (isArray) out.text(count === 0 ? '[]\n' : '\n]\n');
+  if (failed) return 1;
+  const gaps = isGiven(line, 'strict') && history.gaps(spanOf(line)).some(({ incomplete }) => incomplete);
+  if (!gaps) return 0;
+  err('conntrack: history: the record has gaps in that time: conntrack history gaps lists them');
+  return HAS_GAPS;
+}
+
+async function printGaps(history: History, line: WordLine, operands: readonly string[], { out }: WordContext): Promise<number> {
+  refuseMore(operands);
+  const format = formatOf(line, ['text', 'json', 'ndjson']);
+  const gaps = history.gaps(spanOf(line)).map(({ from, to, ...gap }) => ({
+    from: formatMoment(from),
+    ...(to === Number.POSITIVE_INFINITY ? {} : { to: formatMoment(to) }),
+    ...gap,
+  }));
+  printAll(out, format, gaps, ({ from, to, reason, incomplete, events, netns, note }) => [
+    from,
+    to ?? '-',
+    reason,
+    incomplete ? 'incomplete' : 'complete',
+    ...(netns === undefined ? [] : [`netns=${netns}`]),
+    ...(events === undefined ? [] : [`events=${events}`]),
+    ...(note === undefined ? [] : [note]),
+  ]);
+  return isGiven(line, 'strict') && gaps.some(({ incomplete }) => incomplete) ? HAS_GAPS : 0;
+}
+
+async function printSegments(
+  history: History,
+  line: WordLine,
+  operands: readonly string[],
+  { out }: WordContext,
+): Promise<number> {
+  refuseMore(operands);
+  const format = formatOf(line, ['text', 'json', 'ndjson']);
+  const segments = history.segments().map(({ opened, closed, ...segment }) => ({
+    ...segment,
+    ...(opened === undefined ? {} : { opened: formatMoment(opened) }),
+    ...(closed === undefined ? {} : { closed: formatMoment(closed) }),
+  }));
+  printAll(out, format, segments, ({ directory, name, opened, closed, sealed, rows, problem }) => [
+    `${directory}/${name}`,
+    problem === undefined ? (sealed ? 'sealed' : closed === undefined ? 'open' : 'closed') : 'unreadable',
+    opened ?? '-',
+    closed ?? '-',
+    rows === undefined ? '-' : `${rows} records`,
+    ...(problem === undefined ? [] : [problem]),
+  ]);
+  return segments.some(({ problem }) => problem !== undefined) ? 1 : 0;
+}
+
+function refuseMore(operands: readonly string[]): void {
+  if (operands.length > 0) throw new UsageError(`history: ${safeText(operands[0]!)} is one word too many`);
+}
+
+function printAll<T>(
+  out: WordContext['out'],
+  format: 'text' | 'json' | 'ndjson',
+  all: readonly T[],
+  cells: (one: T) => string[],
+): void {
+  if (format === 'json') out.text(`${safeJson(all)}\n`);
+  else for (const one of all) out.text(`${format === 'ndjson' ? safeJson(one) : safeText(cells(one).join('  '))}\n`);
+}
