@@ -8,11 +8,19 @@ export {
   type Moment,
   openHistory,
   type PastFlowsOptions,
+  type PastTopOptions,
   type SegmentInfo,
   type TimeSpan,
   type WhoHadOptions,
 } from './open-history.js';
 export type { PastFlow, PastFlowJson, RecordQuality } from './past-flow.js';
+export {
+  PAST_GROUP_SORTS,
+  PAST_GROUPINGS,
+  type PastGroup,
+  type PastGrouping,
+  type PastGroupSort,
+} from './past-groups.js';
 export {
   END_REASONS,
   type EndKind,

@@ -3,10 +3,11 @@
 import { connect } from 'node:net';
 import { parseAddress } from '../ctnetlink/address.js';
 import { ValueError } from '../errors.js';
-import { type Filter, type FilterInput, readFilter, type Signal } from '../library/index.js';
+import { type FilterInput, readFilter, type Signal } from '../library/index.js';
 import { type FlowQuestion, type MakeOf, searchFlows } from './flow-search.js';
 import { parseMoment, parseSpan, type Span } from './moments.js';
 import { type PastFlow, PastFlowReader } from './past-flow.js';
+import { addPastGroups, largestGroups, type PastGroup, type PastGrouping, type PastGroupSort } from './past-groups.js';
 import { RecordDirectory, type RecordGap } from './record-directory.js';
 import { HistoryError } from './segment-meta.js';
 import { type AddressAndPort, joinAnswers, type WhoHadAnswer, type WhoHadQuestion, whoHadIn } from './who-had.js';
@@ -31,6 +32,21 @@ export interface PastFlowsOptions extends TimeSpan {
   /** Told of each segment that cannot be read. Default: such a segment is an error, once all others have been read. */
   readonly onUnreadable?: ((segment: string, reason: string) => void) | undefined;
   readonly signal?: Signal | undefined;
+}
+
+/** What `history.top` sums up. */
+export interface PastTopOptions extends TimeSpan {
+  /** Default `src`. */
+  readonly by?: PastGrouping | undefined;
+  /** Default `bytes`. */
+  readonly sort?: PastGroupSort | undefined;
+  /** The smallest first. */
+  readonly reverse?: boolean | undefined;
+  /** Default 10. */
+  readonly limit?: number | undefined;
+  readonly filter?: FilterInput | undefined;
+  /** Told of each segment that cannot be read. Default: such a segment is an error. */
+  readonly onUnreadable?: ((segment: string, reason: string) => void) | undefined;
 }
 
 /** A question to `history.whoHad`. */
@@ -143,7 +159,7 @@ export class History {
     const { limit = Number.POSITIVE_INFINITY, newestFirst = false, signal, onUnreadable } = options;
     signal?.throwIfAborted();
     const question: FlowQuestion = {
-      filter: filter === undefined ? undefined : readFilter(filter as Filter | string),
+      filter: filter === undefined ? undefined : readFilter(filter),
       span: this.span(options),
       newestFirst,
       netns: options.netns,
@@ -161,6 +177,22 @@ export class History {
       if (--left <= 0) return;
     }
     if (unreadable !== undefined) throw new HistoryError('DAMAGED', unreadable);
+  }
+
+  /**
+   * The largest groups of the flows that ended in a span.
+   * @throws ValueError, FilterError, HistoryError
+   */
+  async top(options: PastTopOptions = {}): Promise<readonly PastGroup[]> {
+    const { by = 'src', sort = 'bytes', reverse = false, limit = 10, filter, onUnreadable } = options;
+    const question = { filter: filter === undefined ? undefined : readFilter(filter), span: this.span(options) };
+    const problem = ({ name }: { readonly name: string }, reason: string) => {
+      if (!onUnreadable) throw new HistoryError('DAMAGED', reason);
+      onUnreadable(name, reason);
+    };
+    const groups = new Map<string, PastGroup>();
+    for (const directory of this.#directories) await addPastGroups(groups, directory, by, question, { now: this.#now, problem });
+    return largestGroups(groups, { sort, reverse, limit });
   }
 
   /** What the recorder says is lacking, and what became of its files. */

@@ -30,6 +30,7 @@ import {
 } from '../ctnetlink/uapi/nfnetlink-conntrack.js';
 import { createFlowView, type View } from '../ctnetlink/view.js';
 import { MessageWriter } from '../wire/message.js';
+import { NLM_F_CREATE, NLM_F_EXCL } from '../wire/uapi/netlink.js';
 import { NFNL_SUBSYS_CTNETLINK } from '../wire/uapi/nfnetlink.js';
 import type { SqliteRow, SqliteValue } from './driver/sqlite.js';
 import { startKindOf } from './record-columns.js';
@@ -72,7 +73,7 @@ function putRow(message: MessageWriter, row: SqliteRow): void {
   const zone = number('zone') ?? 0;
   const src = addressIn(row['src']);
   const ended = row['dur'] !== undefined;
-  message.begin(ended ? ENDED : ALIVE, 0, 0, src?.length === 16 ? AF_INET6 : AF_INET);
+  message.begin(ended ? ENDED : ALIVE, ended ? 0 : NLM_F_CREATE | NLM_F_EXCL, 0, src?.length === 16 ? AF_INET6 : AF_INET);
   const dst = addressIn(row['dst']);
   const [sport, dport] = [number('sport'), number('dport')];
   const responder = addressIn(row['rsrc']);
@@ -134,8 +135,8 @@ function protocolState(protonum: number, state: number): ProtocolState | undefin
   }
 }
 
-/** Counters above 2^53 come as text: see `ROW_EXPRESSIONS`. */
-function counterIn(value: SqliteValue | undefined): bigint | undefined {
+/** A counter of a column, of 64 bits. Above 2^53 it comes as text, which every driver has. */
+export function counterIn(value: SqliteValue | undefined): bigint | undefined {
   if (typeof value === 'bigint' || (typeof value === 'number' && Number.isSafeInteger(value)))
     return BigInt.asUintN(64, BigInt(value));
   return typeof value === 'string' && /^-?\d{1,19}$/.test(value) ? BigInt.asUintN(64, BigInt(value)) : undefined;

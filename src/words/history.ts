@@ -1,19 +1,21 @@
 // `conntrack history`: flows of the past, and what is known of the record.
 
 import { UsageError } from '../cli/usage-error.js';
+import { toJson } from '../ctnetlink/plain.js';
 import { formatMoment } from '../history/moments.js';
 import { type History, openHistory, type PastFlowsOptions } from '../history/open-history.js';
+import { PAST_GROUP_SORTS, PAST_GROUPINGS } from '../history/past-groups.js';
 import { CSV_HEADER, lineMaker, type PastLineFormat } from '../history/past-lines.js';
 import { safeJson, safeText } from '../safe-text.js';
 import { directoriesOf, readingValues, spanOf } from './past-values.js';
 import type { Word, WordContext } from './run-word.js';
 import { expressionOf } from './word-filter.js';
 import type { WordLine } from './word-line.js';
-import { isGiven, numberOf, textOf } from './word-values.js';
+import { choiceOf, isGiven, numberOf, sortOf, textOf } from './word-values.js';
 
 type Verb = (history: History, line: WordLine, operands: readonly string[], context: WordContext) => Promise<number>;
 
-const VERBS: Readonly<Record<string, Verb>> = { gaps: printGaps, segments: printSegments };
+const VERBS: Readonly<Record<string, Verb>> = { top: printTop, gaps: printGaps, segments: printSegments };
 /** With --strict: the record is not complete. */
 const HAS_GAPS = 3;
 
@@ -64,6 +66,36 @@ async function printFlows(history: History, line: WordLine, operands: readonly s
   if (!gaps) return 0;
   err('conntrack: history: the record has gaps in that time: conntrack history gaps lists them');
   return HAS_GAPS;
+}
+
+async function printTop(history: History, line: WordLine, operands: readonly string[], context: WordContext): Promise<number> {
+  const { out, err } = context;
+  const format = formatOf(line, ['text', 'json', 'ndjson']);
+  const by = choiceOf(line, 'by', PAST_GROUPINGS) ?? 'src';
+  let failed = false;
+  const groups = await history.top({
+    ...spanOf(line),
+    by,
+    sort: sortOf(line, PAST_GROUP_SORTS),
+    reverse: isGiven(line, 'reverse'),
+    limit: numberOf(line, 'limit', 0, 1_000_000, true),
+    filter: expressionOf(operands, context),
+    onUnreadable: (_segment, reason) => {
+      failed = true;
+      err(`conntrack: history: ${safeText(reason)}`);
+    },
+  });
+  if (format !== 'text') printAll(out, format, groups.map(toJson), () => []);
+  else {
+    const table = groups.map(({ key, flows, packets, bytes, replyPackets, replyBytes }) =>
+      [key, flows, bytes, replyBytes, packets, replyPackets].map((cell) => String(cell ?? '-')),
+    );
+    const rows = [[by, 'flows', 'bytes', 'reply bytes', 'packets', 'reply packets'], ...table];
+    const widths = rows[0]!.map((_, n) => Math.max(...rows.map((row) => row[n]!.length)));
+    for (const row of rows)
+      out.text(`${safeText(row.map((cell, n) => (n === 0 ? cell.padEnd(widths[n]!) : cell.padStart(widths[n]!))).join('  '))}\n`);
+  }
+  return failed ? 1 : 0;
 }
 
 async function printGaps(history: History, line: WordLine, operands: readonly string[], { out }: WordContext): Promise<number> {

@@ -55,11 +55,18 @@ export function groupingOf(line: WordLine): GroupingName | undefined {
   }
 }
 
+/** One of some names. @throws UsageError */
+export function choiceOf<S extends string>(line: WordLine, name: string, choices: readonly S[]): S | undefined {
+  const text = textOf(line, name);
+  if (text === undefined || (choices as readonly string[]).includes(text)) return text as S | undefined;
+  throw new UsageError(`--${name} cannot be ${quoted(text)} here${didYouMean(text, choices)}`, {
+    hint: `one of ${choices.join(', ')}`,
+  });
+}
+
 /** The order of `--sort`, one of `sorts`. @throws UsageError */
 export function sortOf<S extends string>(line: WordLine, sorts: readonly S[]): S | undefined {
-  const sort = textOf(line, 'sort');
-  if (sort === undefined || (sorts as readonly string[]).includes(sort)) return sort as S | undefined;
-  throw new UsageError(`--sort cannot be ${quoted(sort)} here${didYouMean(sort, sorts)}`, { hint: `one of ${sorts.join(', ')}` });
+  return choiceOf(line, 'sort', sorts);
 }
 
 /** Whether text may have other characters than ASCII: the locale says so. */

@@ -267,12 +267,12 @@ export function everyWord(): readonly WordRow[] {
     },
     {
       name: 'history',
-      synopsis: '[EXPRESSION...] | gaps | segments [OPTIONS]',
+      synopsis: '[top] [EXPRESSION...] | gaps | segments [OPTIONS]',
       help: 'List flows of the past, from a record.',
       about: [
         'Flows that lived at some moment from --from to before --to, in the order of their ends; those that live come last, marked [OPEN]. ' +
           'Times are as those of whohad.',
-        'history gaps lists what is missing, and why; history segments the files.',
+        'history top sums up the flows that ended in that time. history gaps lists what is missing, and why; history segments the files.',
         'The form nat-log has a line for each flow with a translated source.',
         'Exit status: 0; 1 after a failure; 2 for a wrong command line; with --strict 3 if the record has gaps in that time.',
       ],
@@ -280,6 +280,9 @@ export function everyWord(): readonly WordRow[] {
         from: { value: 'TIME', help: 'What ended before is left out.' },
         to: { value: 'TIME', help: 'What began then or later is left out.' },
         limit: { value: 'NUMBER', help: 'Print so many at most.' },
+        by: { value: 'KEY', help: 'Groups of top: src, dst, snat, service, protocol.' },
+        sort: { value: 'KEY', help: 'Order of top: bytes, flows, packets; the largest first.' },
+        reverse: { help: 'The smallest first.' },
         'newest-first': { help: 'Those that live, then the last to end.' },
         netns: { value: 'NAME', help: 'Only of this network namespace of the record.' },
         strict: { help: 'Exit with 3 if the record has gaps in that time.' },
@@ -296,6 +299,7 @@ export function everyWord(): readonly WordRow[] {
         ['history src 10.1.4.22 --from 2026-03-01T00:00:00Z --to 2026-03-02T00:00:00Z', 'the day of a subscriber'],
         ["history 'tcp and dst port 25' --from 1h-ago --newest-first --limit 20", 'who sent mail'],
         ['history snat --from 24h-ago -o nat-log', 'for programs that read such lines'],
+        ['history top --by src --from 24h-ago', 'who had most of a day'],
         ['history gaps --from 24h-ago', 'what is missing of a day'],
       ],
     },

@@ -150,7 +150,7 @@ export function randomRow(random: Random, at: number, spread = 60 * SECOND): Pas
   const startKind = random.below(4);
   const endKind = random.below(5);
   const counted = random.chance(0.8);
-  const counter = () => (random.chance(0.05) ? 2n ** 60n : random.pick([0, 1, 100, 1000, 1001, 2 ** 52]));
+  const counter = () => (random.chance(0.05) ? 2n ** 53n + 1n : random.pick([0, 1, 100, 1000, 1001, 2 ** 52]));
   const zone = random.chance(0.7) ? undefined : random.pick([1, 2, 7, 65535]) + 65536 * random.below(3);
   return {
     start,

@@ -54,10 +54,11 @@ const WEB_VALUES = 'createHandler';
 const WEB_TYPES = 'FetchRequest FetchResponse HandlerOptions LogEntry Peer Role WebHandler';
 
 /** As VALUES and TYPES, of `conntrack/history`. */
-const HISTORY_VALUES = 'END_REASONS GAP_REASONS History HistoryError formatMoment openHistory parseMoment';
+const HISTORY_VALUES =
+  'END_REASONS GAP_REASONS PAST_GROUPINGS PAST_GROUP_SORTS History HistoryError formatMoment openHistory parseMoment';
 const HISTORY_TYPES = `
   AddressAndPort Coverage EndKind EndReason GapReason Grade HistoryCode HistoryOptions IncompletenessReason InsideGroup InsideRole
-  MatchEvidence Moment PastFlow PastFlowJson PastFlowsOptions RecordGap RecordQuality SegmentInfo Span StartKind TimeSpan TranslationHop
+  MatchEvidence Moment PastFlow PastFlowJson PastFlowsOptions PastGroup PastGroupSort PastGrouping PastTopOptions RecordGap RecordQuality SegmentInfo Span StartKind TimeSpan TranslationHop
   WhoHadAnswer WhoHadMatch WhoHadOptions
 `;
 
@@ -78,7 +79,7 @@ const METHODS: readonly (readonly [string, object, string])[] = [
   ],
   ['TopGroups', metrics.TopGroups.prototype, 'read'],
   ['ProcessMetrics', metrics.ProcessMetrics.prototype, 'close read'],
-  ['History', history.History.prototype, 'close coverage flows gaps read segments span whoHad'],
+  ['History', history.History.prototype, 'close coverage flows gaps read segments span top whoHad'],
   ['MemoryTable', testing.MemoryTable.prototype, 'add advance change delivered expire flows loseEvents now'],
 ];
 

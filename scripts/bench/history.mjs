@@ -1,0 +1,231 @@
+// Questions to a large record, cold and warm: `npm run bench:history -- [--rows 20000000] [--dir DIR] [--questions 1000] [--json FILE]`.
+// It makes the record if DIR has none, which takes a minute for 10 million rows, and 105 bytes for each on the disk. `cold`: the system
+// has forgotten the files; each question is asked by a process of its own.
+
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { root } from '../fresh.mjs';
+
+const { values: options } = parseArgs({
+  options: {
+    rows: { type: 'string', default: '20000000' },
+    dir: { type: 'string' },
+    questions: { type: 'string', default: '1000' },
+    json: { type: 'string' },
+    ask: { type: 'string' },
+  },
+});
+const { loadDriver } = await import(`${root}/dist/history/driver/load-driver.js`);
+const { RECORD_COLUMNS } = await import(`${root}/dist/history/record-columns.js`);
+const { SEALING_STATEMENTS, SEGMENT_TABLES } = await import(`${root}/dist/history/record-schema.js`);
+const { segmentName } = await import(`${root}/dist/history/segment-files.js`);
+const { writeMeta } = await import(`${root}/dist/history/segment-meta.js`);
+const { openHistory } = await import(`${root}/dist/history/index.js`);
+
+const SEGMENT = 4_000_000;
+const BATCH = 10_000;
+const SUBSCRIBERS = 128_000;
+const PUBLIC = 256;
+/** Microseconds between the ends of two flows: 10 million a day. */
+const STEP = 8640;
+const BEGIN = Date.UTC(2026, 2, 1) * 1000;
+const OUTSIDE = (203 << 24) | (113 << 8);
+const INSIDE = (100 << 24) | (64 << 16);
+
+/** The same numbers in every run. */
+function randomOf(seed) {
+  let state = seed | 0 || 1;
+  return (limit) => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return (state >>> 0) % limit;
+  };
+}
+
+/** Row n, from 0: the same for whoever asks. */
+function rowOf(n) {
+  const random = randomOf(Math.imul(n + 1, 0x9e3779b1));
+  for (let i = 0; i < 4; i++) random(2);
+  const subscriber = random(SUBSCRIBERS);
+  const dur = 1000 * (1 + random(random(10) === 0 ? 600_000 : 30_000));
+  const end = BEGIN + n * STEP;
+  return {
+    start: end - dur,
+    dur,
+    src: (INSIDE + subscriber) | 0,
+    sport: 1024 + random(64_512),
+    dst: (0x5db80000 + random(50_000)) | 0,
+    dport: [443, 443, 443, 80, 53, 123, 5228][random(7)],
+    ext: (OUTSIDE + (subscriber % PUBLIC)) | 0,
+    eport: 1024 + random(64_512),
+    proto: random(3) === 0 ? 17 : 6,
+    bytes: 100 + random(1_000_000),
+  };
+}
+
+function make(dir, rows) {
+  const driver = loadDriver();
+  const names = RECORD_COLUMNS.map(({ name }) => name);
+  for (let first = 0, number = 1; first < rows; first += SEGMENT, number++) {
+    const count = Math.min(SEGMENT, rows - first);
+    const last = first + count >= rows;
+    const opened = BEGIN + first * STEP;
+    const path = `${dir}/${segmentName(opened, number)}`;
+    const file = driver.open(path);
+    for (const statement of SEGMENT_TABLES) file.exec(statement);
+    file.exec('PRAGMA journal_mode = OFF');
+    file.exec('PRAGMA synchronous = OFF');
+    file.exec('PRAGMA cache_size = -500000');
+    const insert = file.prepare(`INSERT INTO flow VALUES (${new Array(names.length + 1).fill('?').join(', ')})`);
+    let minStart = Number.POSITIVE_INFINITY;
+    for (let n = first; n < first + count; n++) {
+      if ((n - first) % BATCH === 0) file.exec(n === first ? 'BEGIN' : 'COMMIT; BEGIN');
+      const { start, dur, src, sport, dst, dport, ext, eport, proto, bytes } = rowOf(n);
+      if (start < minStart) minStart = start;
+      const state = proto === 6 ? 7 : null;
+      insert.run(
+        n + 1,
+        start,
+        dur,
+        0,
+        0,
+        src,
+        sport,
+        dst,
+        dport,
+        ext,
+        eport,
+        null,
+        null,
+        proto,
+        0x19e,
+        state,
+        null,
+        null,
+        10,
+        bytes,
+        20,
+        3 * bytes,
+        null,
+        5,
+        0,
+        null,
+      );
+    }
+    const closed = BEGIN + (first + count) * STEP;
+    const base = {
+      recorder: 'b',
+      number,
+      host: 'h',
+      boot: 'b',
+      version: '0',
+      kernel: '0',
+      firstSeq: first + 1,
+      opened,
+      alive: closed,
+    };
+    const ended = { closed, rows: count, minStart, maxEnd: closed - STEP };
+    writeMeta(file, last ? base : { ...base, ...ended, sealed: closed });
+    file.exec('COMMIT');
+    if (!last) for (const statement of SEALING_STATEMENTS) file.exec(statement);
+    file.close();
+    console.error(`segment ${number}: ${first + count} of ${rows} rows`);
+  }
+}
+
+/** A question about row n: who had its outside address and port in the middle of its life. */
+const questionOf = (n) => {
+  const { start, dur, ext, eport } = rowOf(n);
+  const octets = [24, 16, 8, 0].map((shift) => (ext >>> shift) & 255);
+  return { address: octets.join('.'), port: eport, at: start + Math.floor(dur / 2) };
+};
+
+const percentile = (times, share) =>
+  times.toSorted((a, b) => a - b)[Math.min(times.length - 1, Math.floor(times.length * share))];
+const summary = (times) => ({
+  median: Number(percentile(times, 0.5).toFixed(2)),
+  p95: Number(percentile(times, 0.95).toFixed(2)),
+  max: Number(Math.max(...times).toFixed(2)),
+});
+
+async function timed(body) {
+  const start = performance.now();
+  const result = await body();
+  return [performance.now() - start, result];
+}
+
+async function main() {
+  const rows = Number(options.rows);
+  const dir = options.dir ?? mkdtempSync(`${tmpdir()}/conntrack-history-`);
+  mkdirSync(dir, { recursive: true });
+  try {
+    if (readdirSync(dir).length === 0) make(dir, rows);
+    const files = readdirSync(dir).filter((name) => name.endsWith('.db'));
+    const size = files.reduce((sum, name) => sum + statSync(`${dir}/${name}`).size, 0);
+    const report = {
+      rows,
+      driver: loadDriver().name,
+      node: process.version,
+      segments: files.length,
+      bytesPerRow: Number((size / rows).toFixed(1)),
+    };
+    const history = await openHistory(dir);
+    const random = randomOf(7);
+    const sealed = Math.floor((rows - 1) / SEGMENT) * SEGMENT;
+    const ask = async (n) => {
+      const [time, { matches }] = await timed(() => history.whoHad(questionOf(n)));
+      if (!matches.some(({ evidence }) => evidence.sequence === n + 1)) throw new Error(`row ${n + 1} was not found`);
+      return time;
+    };
+    await ask(0);
+    const times = { sealed: [], hot: [] };
+    for (let i = 0; i < Number(options.questions); i++) times.sealed.push(await ask(random(sealed)));
+    for (let i = 0; i < 20; i++) times.hot.push(await ask(sealed + random(rows - sealed)));
+    report.whoHadWarm = summary(times.sealed);
+    report.whoHadHot = summary(times.hot);
+    const span = { from: BEGIN, to: BEGIN + rows * STEP };
+    const list = async (filter, more = {}) => {
+      let count = 0;
+      const [time] = await timed(async () => {
+        for await (const _ of history.flows(filter, { ...span, ...more })) count++;
+      });
+      return { ms: Number(time.toFixed(0)), flows: count };
+    };
+    report.subscriber = await list('src 100.64.7.7');
+    report.newest = await list(undefined, { newestFirst: true, limit: 100 });
+    report.scan = await list('dst port 5228 and bytes > 3.99M');
+    if (history.top) {
+      const [top, groups] = await timed(() => history.top({ by: 'src', limit: 10 }));
+      report.topBySource = { ms: Number(top.toFixed(0)), groups: groups.length };
+      const [services] = await timed(() => history.top({ by: 'service', limit: 10 }));
+      report.topByService = { ms: Number(services.toFixed(0)) };
+    }
+    const cold = [];
+    for (let i = 0; i < 10; i++) {
+      for (const name of files) spawnSync('dd', [`if=${dir}/${name}`, 'iflag=nocache', 'count=0'], { stdio: 'ignore' });
+      const script = fileURLToPath(import.meta.url);
+      const { stdout, stderr } = spawnSync(process.execPath, [script, '--dir', dir, '--ask', String(random(sealed))], {
+        encoding: 'utf8',
+      });
+      if (stdout === '') throw new Error(stderr);
+      cold.push(Number(stdout));
+    }
+    report.whoHadCold = summary(cold);
+    console.log(JSON.stringify(report, undefined, 2));
+    if (options.json) writeFileSync(options.json, `${JSON.stringify(report)}\n`);
+  } finally {
+    if (!options.dir) rmSync(dir, { recursive: true });
+  }
+}
+
+if (options.ask === undefined) await main();
+else {
+  const question = questionOf(Number(options.ask));
+  const [time, { matches }] = await timed(async () => (await openHistory(options.dir)).whoHad(question));
+  if (matches.length === 0) throw new Error('nothing was found');
+  console.log(time);
+}

@@ -1,0 +1,171 @@
+// whohad and history, as they are typed.
+
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { loadDriver } from '../../src/history/driver/load-driver.js';
+import { columnOf, inRecord, type PastRow, SECOND, T0, writeRecord } from '../support/past-record.js';
+import { PROJECT } from '../support/project.js';
+
+const driver = loadDriver();
+const DAY = 86_400 * SECOND;
+
+function conntrack(directory: string, ...argv: string[]) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [join(PROJECT, 'bin/conntrack'), ...argv, '--dir', directory], {
+    encoding: 'utf8',
+    env: { ...process.env, TZ: 'Europe/Berlin' },
+  });
+  return { status, stdout, stderr };
+}
+
+const ipv4 = (text: string) => columnOf(text.split('.').map(Number)) as number;
+const row = (more: PastRow = {}): PastRow => ({
+  start: T0 - 16_879_669,
+  dur: 63_883_789,
+  sslack: 0,
+  eslack: 0,
+  src: ipv4('100.64.3.7'),
+  sport: 41002,
+  dst: ipv4('198.51.100.7'),
+  dport: 443,
+  ext: ipv4('203.0.113.50'),
+  eport: 32768,
+  proto: 6,
+  status: 0x19e,
+  state: 7,
+  opk: 12,
+  ob: 12_000,
+  rpk: 200,
+  rb: 240_000,
+  end_reason: 5,
+  how: 0,
+  ...more,
+});
+const whole = { opened: T0 - DAY, alive: T0 + DAY, ended: true };
+const WHEN = ['--at', '2026-03-01T14:32:15Z'];
+
+test('who had an address and port', async () =>
+  inRecord((path) => {
+    const [name] = writeRecord(driver, path, [
+      { ...whole, rows: [row()], clock: [{ at: T0 - DAY, class: 'synchronised within 10 ms' }] },
+    ]);
+    assert.deepEqual(conntrack(path, 'whohad', '203.0.113.50:32768', ...WHEN), {
+      status: 0,
+      stdout: `203.0.113.50:32768, 2026-03-01T14:32:15Z (one second)
+certain   100.64.3.7:41002 to 198.51.100.7:443 tcp, 14:31:58.120331 to 14:33:02.004120, closed, 12.0 kB sent, 240 kB received
+          times of the kernel, clock synchronised within 10 ms; record 1 of ${name}, not sealed yet
+The record is complete at this time.
+`,
+      stderr: '',
+    });
+    const { status, stdout } = conntrack(path, 'whohad', '203.0.113.50:32768', ...WHEN, '-o', 'json');
+    const answer = JSON.parse(stdout);
+    assert.deepEqual([status, answer.complete, answer.matches.length], [0, true, 1]);
+    assert.deepEqual(
+      [answer.question.from, answer.matches[0].start, answer.matches[0].sent],
+      ['2026-03-01T14:32:15.000000Z', '2026-03-01T14:31:58.120331Z', { packets: 12, bytes: 12_000 }],
+    );
+    for (const same of [
+      ['--at', '2026-03-01T15:32:15+01:00'],
+      [...WHEN, '--protocol', 'tcp'],
+      [...WHEN, '--to', '198.51.100.7:443'],
+    ])
+      assert.equal(conntrack(path, 'whohad', '203.0.113.50:32768', ...same).status, 0, same.join(' '));
+    assert.match(
+      conntrack(path, 'whohad', '203.0.113.50', ...WHEN).stdout,
+      /^203\.0\.113\.50, .*\ncertain {3}100\.64\.3\.7, 1 flow, 2026-03-01T14:31:58\.120331Z to /,
+    );
+  }));
+
+test('the question of a policeman: a local time, a wrong port, a gap, two at once', async () =>
+  inRecord((path) => {
+    const other = row({ src: ipv4('100.64.9.9'), dst: ipv4('192.0.2.1') });
+    const gap = { from: T0 - 3600 * SECOND, to: T0 - 3500 * SECOND, reason: 'overrun', events: 12 };
+    writeRecord(driver, path, [{ ...whole, rows: [row(), other], gaps: [gap] }]);
+    const local = conntrack(path, 'whohad', '203.0.113.50:32768', '--at', '2026-03-01 15:32:15');
+    assert.deepEqual([local.status, local.stdout], [2, '']);
+    assert.match(
+      local.stderr,
+      /does not say of which time zone it is\n {2}hint: give the offset: .*15:32:15Z if it is UTC, or .*\+01:00/,
+    );
+    const wrong = conntrack(path, 'whohad', '203.0.113.50:1', ...WHEN);
+    assert.equal(wrong.status, 1);
+    assert.match(wrong.stdout, /\nNobody, as far as is recorded\.\nThe record is complete at this time\.\n$/);
+    const lost = conntrack(path, 'whohad', '203.0.113.50:32768', '--at', '2026-03-01T13:32:20Z');
+    assert.equal(lost.status, 3);
+    assert.match(
+      lost.stdout,
+      /Nobody.*\nThe record is NOT complete at this time:\n {2}overrun from 2026-03-01T13:32:15\.000000Z to /,
+    );
+    const two = conntrack(path, 'whohad', '203.0.113.50:32768', ...WHEN);
+    assert.deepEqual([two.status, two.stdout.match(/^certain/gm)?.length], [0, 2]);
+    assert.match(two.stderr, /several had it at once: ask with --to/);
+    assert.equal(
+      conntrack(path, 'whohad', '203.0.113.50:32768', ...WHEN, '--to', '192.0.2.1').stdout.match(/^certain/gm)?.length,
+      1,
+    );
+  }));
+
+test('mistakes, and records that cannot be read', async () =>
+  inRecord((path) => {
+    const none = conntrack(path, 'whohad', '203.0.113.50:1', ...WHEN);
+    assert.deepEqual([none.status, none.stdout], [4, '']);
+    assert.match(none.stderr, /^conntrack: .*: no record is in it\n {2}hint: /);
+    assert.equal(conntrack(path, 'history').status, 1);
+    writeRecord(driver, path, [{ ...whole, rows: [row()] }]);
+    for (const argv of [
+      ['whohad', ...WHEN],
+      ['whohad', '203.0.113.50:1'],
+      ['whohad', '203.0.113.50:99999', ...WHEN],
+      ['whohad', 'nobody', ...WHEN],
+      ['whohad', '203.0.113.0/40', ...WHEN],
+      ['whohad', '203.0.113.50:1', ...WHEN, '--within', '2'],
+      ['whohad', '203.0.113.50:1', ...WHEN, '--protocol', 'tpc'],
+      ['history', 'label 3'],
+      ['history', 'not helper ftp'],
+      ['history', 'id 7'],
+      ['history', 'nonsense'],
+      ['history', '--from', 'yesterday'],
+      ['history', '--from', '2026-03-02T00:00:00Z', '--to', '2026-03-01T00:00:00Z'],
+      ['history', 'gaps', 'tcp'],
+      ['history', 'gaps', '-o', 'csv'],
+      ['history', 'top', '--by', 'mark'],
+    ]) {
+      const { status, stdout, stderr } = conntrack(path, ...argv);
+      assert.deepEqual([status, stdout], [2, ''], argv.join(' '));
+      assert.match(stderr, /^conntrack: /);
+    }
+    // Never text of SQL.
+    assert.equal(conntrack(path, 'history', '--netns', "'; DROP TABLE flow; --").stdout, '');
+    assert.equal(conntrack(path, 'history').stdout.split('\n').length, 2);
+  }));
+
+test('flows of the past, and what is known of the record', async () =>
+  inRecord((path) => {
+    const gap = { from: T0, to: T0 + 2 * SECOND, reason: 'overrun', events: 12 };
+    const [name] = writeRecord(driver, path, [{ ...whole, rows: [row(), row({ proto: 17, state: null })], gaps: [gap] }]);
+    const { status, stdout } = conntrack(path, 'history', 'tcp', '-o', 'json');
+    assert.deepEqual([status, JSON.parse(stdout).length], [0, 1]);
+    assert.equal(conntrack(path, 'history', 'sctp', '-o', 'json').stdout, '[]\n');
+    assert.equal(conntrack(path, 'history', '--limit', '1', '-o', 'csv').stdout.split('\r\n').length, 3);
+    assert.equal(conntrack(path, 'history', '--strict').status, 3);
+    assert.equal(conntrack(path, 'history', '--strict', '--to', '2026-03-01T14:00:00Z').status, 0);
+    assert.equal(
+      conntrack(path, 'history', 'gaps').stdout,
+      '2026-03-01T14:32:15.000000Z  2026-03-01T14:32:17.000000Z  overrun  incomplete  events=12\n',
+    );
+    assert.deepEqual(JSON.parse(conntrack(path, 'history', 'gaps', '-o', 'json').stdout)[0].events, 12);
+    assert.match(
+      conntrack(path, 'history', 'segments').stdout,
+      new RegExp(`/${name}  open  2026-02-28T14:32:15.000000Z  -  -\n$`),
+    );
+    assert.equal(
+      conntrack(path, 'history', 'top').stdout,
+      'src         flows  bytes  reply bytes  packets  reply packets\n100.64.3.7      2  24000       480000       24            400\n',
+    );
+    assert.match(
+      conntrack(path, 'history', 'top', '--by', 'service', '-o', 'ndjson').stdout,
+      /^\{"key":"tcp\/443","flows":1,"packets":12,/,
+    );
+  }));
