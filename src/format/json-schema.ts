@@ -40,6 +40,8 @@ function ofRow(row: Field): Schema {
 export interface SchemaAddition {
   readonly definitions: SchemaMembers;
   readonly outputs: readonly string[];
+  /** Definitions that are made of that of a flow, by name. */
+  readonly ofFlow?: Readonly<Record<string, (flow: Schema) => Schema>>;
 }
 
 /** The schema, and the rows of flows, expectations and tuples that it covers: a test compares these with all rows. */
@@ -245,6 +247,9 @@ export function makeJsonSchema(...additions: readonly SchemaAddition[]): {
       failure: object('A line of standard error.', { error: ref('error') }, ['error']),
       note: object('A line of standard error.', { warning: { type: 'string' }, hint: { type: 'string' } }),
       ...definitions,
+      ...Object.fromEntries(
+        additions.flatMap(({ ofFlow = {} }) => Object.entries(ofFlow).map(([name, make]) => [name, make(flowSchema)])),
+      ),
     },
   };
   return { schema, rows };

@@ -4,7 +4,10 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { makeJsonSchema } from '../../src/format/json-schema.js';
 import { loadDriver } from '../../src/history/driver/load-driver.js';
+import { historySchema } from '../../src/history/history-schema.js';
+import { schemaFault } from '../support/json-schema.js';
 import { columnOf, inRecord, type PastRow, SECOND, T0, writeRecord } from '../support/past-record.js';
 import { PROJECT } from '../support/project.js';
 
@@ -155,7 +158,15 @@ test('flows of the past, and what is known of the record', async () =>
       conntrack(path, 'history', 'gaps').stdout,
       '2026-03-01T14:32:15.000000Z  2026-03-01T14:32:17.000000Z  overrun  incomplete  events=12\n',
     );
-    assert.deepEqual(JSON.parse(conntrack(path, 'history', 'gaps', '-o', 'json').stdout)[0].events, 12);
+    const { schema } = makeJsonSchema(historySchema());
+    for (const [verb, name] of [
+      ['gaps', 'recordGap'],
+      ['segments', 'recordSegment'],
+      ['top', 'pastGroup'],
+    ] as const) {
+      const [first] = JSON.parse(conntrack(path, 'history', verb, '-o', 'json').stdout);
+      assert.equal(schemaFault(schema, first, { $ref: `#/$defs/${name}` }), undefined, verb);
+    }
     assert.match(
       conntrack(path, 'history', 'segments').stdout,
       new RegExp(`/${name}  open  2026-02-28T14:32:15.000000Z  -  -\n$`),

@@ -4,13 +4,19 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { test } from 'node:test';
+import { toJson } from '../../src/ctnetlink/plain.js';
+import { makeJsonSchema } from '../../src/format/json-schema.js';
 import { loadDriver, loadDrivers } from '../../src/history/driver/load-driver.js';
+import { historySchema } from '../../src/history/history-schema.js';
 import { formatMoment, parseMoment, parseSpan } from '../../src/history/moments.js';
 import { openHistory } from '../../src/history/open-history.js';
 import { CSV_HEADER, lineMaker, type PastLineFormat } from '../../src/history/past-lines.js';
 import { SEALING_STATEMENTS } from '../../src/history/record-schema.js';
 import { segmentFiles } from '../../src/history/segment-files.js';
 import { writeMeta } from '../../src/history/segment-meta.js';
+import { answerJson } from '../../src/history/who-had-text.js';
+import { safeJson } from '../../src/safe-text.js';
+import { schemaFault } from '../support/json-schema.js';
 import { asOpen, columnOf, inRecord, type PastRow, randomRow, SECOND, T0, writeRecord } from '../support/past-record.js';
 import { Random, seedFromEnvironment } from '../support/random.js';
 
@@ -289,3 +295,31 @@ test('the event loop stays free while a large segment is read', async () =>
     assert.equal(found, 1);
     assert.ok(turns >= 2, `${turns} turns`);
   }));
+
+test('what is printed is what the schema says', async () => {
+  const { schema } = makeJsonSchema(historySchema());
+  const fits = (name: string, value: unknown) =>
+    assert.equal(schemaFault(schema, JSON.parse(safeJson(value)), { $ref: `#/$defs/${name}` }), undefined, name);
+  const random = new Random(seedFromEnvironment(20260905));
+  await inRecord(async (path) => {
+    const rows = Array.from({ length: 200 }, () => randomRow(random, T0));
+    const open = Array.from({ length: 30 }, () => asOpen(randomRow(random, T0)));
+    const gaps = [{ from: T0, to: T0 + SECOND, reason: 'overrun', events: 3 }];
+    const clock = [{ at: T0, delta: 3 * SECOND, class: '< 10 ms' }];
+    writeRecord(driver, path, [
+      { rows: rows.slice(0, 100), opened: T0 - DAY, closed: T0, sealed: true, gaps },
+      { ...whole, number: 3, rows: rows.slice(100), open, clock, opened: T0, namespaces: { 1: 'a', 2: 'b' } },
+    ]);
+    const history = await openHistory(path);
+    for await (const flow of history.flows()) fits('pastFlow', flow);
+    let matches = 0;
+    for (const address of ['192.0.2.1', '10.0.0.1', '2001:db8::1'])
+      for (const port of [80, 443, undefined]) {
+        const answer = await history.whoHad({ address, port, at: T0, within: '20s' });
+        matches += answer.matches.length;
+        fits('whoHadAnswer', JSON.parse(answerJson(answer)));
+      }
+    assert.ok(matches > 10);
+    for (const group of await history.top({ by: 'service' })) fits('pastGroup', toJson(group));
+  });
+});
