@@ -3,7 +3,7 @@
 export { formatMoment, parseMoment, type Span } from './moments.js';
 export {
   type Coverage,
-  History,
+  FlowHistory,
   type HistoryOptions,
   type Moment,
   openHistory,

@@ -1,9 +1,9 @@
-// History: questions to the record of a directory, or of several.
+// FlowHistory: questions to the record of a directory, or of several.
 
-import { connect } from 'node:net';
 import { parseAddress } from '../ctnetlink/address.js';
 import { ValueError } from '../errors.js';
 import { type FilterInput, readFilter, type Signal } from '../library/index.js';
+import { askRecorder } from './control-socket.js';
 import { type FlowQuestion, type MakeOf, searchFlows } from './flow-search.js';
 import { parseMoment, parseSpan, type Span } from './moments.js';
 import { type PastFlow, PastFlowReader } from './past-flow.js';
@@ -104,16 +104,16 @@ const FLUSH_TIMEOUT = 2000;
  * if (answer.complete) for (const { grade, inside } of answer.matches) console.log(grade, inside.address);
  * ```
  */
-export async function openHistory(directory: string | readonly string[], options: HistoryOptions = {}): Promise<History> {
+export async function openHistory(directory: string | readonly string[], options: HistoryOptions = {}): Promise<FlowHistory> {
   const paths = typeof directory === 'string' ? [directory] : directory;
   if (paths.length === 0) throw new ValueError('a directory is needed');
   const directories = paths.map((path) => new RecordDirectory(path));
   for (const each of directories) each.state();
-  return new History(directories, options.now ?? Date.now);
+  return new FlowHistory(directories, options.now ?? Date.now);
 }
 
 /** A record that is open for reading. */
-export class History {
+export class FlowHistory {
   readonly #directories: readonly RecordDirectory[];
   readonly #now: () => number;
 
@@ -331,24 +331,9 @@ async function* flatten<T>(batches: AsyncGenerator<readonly T[]>): AsyncGenerato
   for await (const batch of batches) yield* batch;
 }
 
-/** Asks the recorder of a directory to write what it has. @returns up to when the record is complete; `undefined`: nobody answers */
-function flush(directory: string): Promise<number | undefined> {
-  return new Promise((resolve) => {
-    const socket = connect(`${directory}/record.sock`, () => socket.write('{"request":"flush"}\n'));
-    let text = '';
-    socket.setTimeout(FLUSH_TIMEOUT, () => socket.destroy());
-    socket.setEncoding('utf8').on('data', (part: string) => {
-      text += part;
-      if (text.length > 65_536) socket.destroy();
-    });
-    socket.on('error', () => {}); // nobody is there, or it is not for us
-    socket.on('close', () => {
-      try {
-        const { completeTo } = JSON.parse(text) as { readonly completeTo?: unknown };
-        resolve(typeof completeTo === 'number' ? completeTo : undefined);
-      } catch {
-        resolve(undefined);
-      }
-    });
-  });
+/** Lets the recorder of a directory write what it has. @returns up to when the record is complete; `undefined`: nobody answers */
+async function flush(directory: string): Promise<number | undefined> {
+  const answer = await askRecorder(directory, 'flush', FLUSH_TIMEOUT);
+  const completeTo = (answer as { readonly completeTo?: unknown } | undefined)?.completeTo;
+  return typeof completeTo === 'number' ? completeTo : undefined;
 }

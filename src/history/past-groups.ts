@@ -12,9 +12,11 @@ import { addressIn, counterIn, numberIn } from './row-messages.js';
 
 /** What flows are grouped by. `snat`: the address as which the other side saw a translated source. */
 export const PAST_GROUPINGS = ['src', 'dst', 'snat', 'service', 'protocol'] as const;
+/** What flows of the past are grouped by. */
 export type PastGrouping = (typeof PAST_GROUPINGS)[number];
 /** What groups are ordered by, the largest first. */
 export const PAST_GROUP_SORTS = ['bytes', 'flows', 'packets'] as const;
+/** What groups of flows of the past are ordered by. */
 export type PastGroupSort = (typeof PAST_GROUP_SORTS)[number];
 
 /** Flows of the past that have something in common. */

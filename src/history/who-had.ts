@@ -5,12 +5,12 @@ import { addressRange } from '../ctnetlink/filter/sets.js';
 import type { FlowSide } from '../ctnetlink/flow.js';
 import type { SqliteRow, SqliteValue } from './driver/sqlite.js';
 import { type FoundRow, searchFlows } from './flow-search.js';
+import { readManifest } from './manifest.js';
 import { formatMoment, type Span } from './moments.js';
 import { type PastFlow, PastFlowReader, qualityOf, type RecordQuality } from './past-flow.js';
 import type { EndReason } from './record-columns.js';
 import type { ClockState, DirectoryState, RecordDirectory, RecordGap } from './record-directory.js';
 import { addressIn, numberIn } from './row-messages.js';
-import { segmentHash } from './segment-hash.js';
 import { addressRanges, type IndexUse, type SqlCondition, type SqlPlan } from './sql-plan.js';
 
 /** An address, and a port unless the protocol has none. */
@@ -187,9 +187,12 @@ export async function whoHadIn(
     { now, problem: (_file, reason) => problems.push(reason) },
   );
   for await (const _ of search);
-  const matches = inOrder(found)
-    .slice(0, MOST_MATCHES)
-    .map(({ match }) => ({ ...match, evidence: { ...match.evidence, sha256: segmentHash(directory.path, match.evidence) } }));
+  const matches = withHashes(
+    directory.path,
+    inOrder(found)
+      .slice(0, MOST_MATCHES)
+      .map(({ match }) => match),
+  );
   const hops = question.follow ? await follow(directory, matches, question, now) : undefined;
   // What was deleted meanwhile was not found.
   const after = directory.state(completeTo);
@@ -372,6 +375,16 @@ function matchOf(
       sealed: segment.meta.sealed !== undefined,
     },
   };
+}
+
+/** The SHA-256 of sealed segments, as the manifest has them. */
+function withHashes(directory: string, matches: readonly WhoHadMatch[]): readonly WhoHadMatch[] {
+  if (!matches.some(({ evidence }) => evidence.sealed)) return matches;
+  const hashes = new Map(readManifest(directory).lines.map((line) => [line?.segment, line?.sha256]));
+  return matches.map((match) => {
+    const sha256 = match.evidence.sealed ? hashes.get(match.evidence.segment) : undefined;
+    return typeof sha256 === 'string' ? { ...match, evidence: { ...match.evidence, sha256 } } : match;
+  });
 }
 
 /** An end of a direction; the identifier of ICMP is its port, at either end. */

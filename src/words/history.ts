@@ -3,7 +3,7 @@
 import { UsageError } from '../cli/usage-error.js';
 import { toJson } from '../ctnetlink/plain.js';
 import { formatMoment } from '../history/moments.js';
-import { type History, openHistory, type PastFlowsOptions } from '../history/open-history.js';
+import { type FlowHistory, openHistory, type PastFlowsOptions } from '../history/open-history.js';
 import { PAST_GROUP_SORTS, PAST_GROUPINGS } from '../history/past-groups.js';
 import { CSV_HEADER, lineMaker, type PastLineFormat } from '../history/past-lines.js';
 import { safeJson, safeText } from '../safe-text.js';
@@ -13,7 +13,7 @@ import { expressionOf } from './word-filter.js';
 import type { WordLine } from './word-line.js';
 import { choiceOf, isGiven, numberOf, sortOf, textOf } from './word-values.js';
 
-type Verb = (history: History, line: WordLine, operands: readonly string[], context: WordContext) => Promise<number>;
+type Verb = (history: FlowHistory, line: WordLine, operands: readonly string[], context: WordContext) => Promise<number>;
 
 const VERBS: Readonly<Record<string, Verb>> = { top: printTop, gaps: printGaps, segments: printSegments };
 /** With --strict: the record is not complete. */
@@ -36,7 +36,12 @@ function formatOf<F extends string>(line: WordLine, allowed: readonly F[]): F {
   return format;
 }
 
-async function printFlows(history: History, line: WordLine, operands: readonly string[], context: WordContext): Promise<number> {
+async function printFlows(
+  history: FlowHistory,
+  line: WordLine,
+  operands: readonly string[],
+  context: WordContext,
+): Promise<number> {
   const { out, err } = context;
   const format = formatOf(line, ['text', 'json', 'ndjson', 'csv', 'nat-log']);
   const filter = expressionOf(operands, context);
@@ -68,7 +73,12 @@ async function printFlows(history: History, line: WordLine, operands: readonly s
   return HAS_GAPS;
 }
 
-async function printTop(history: History, line: WordLine, operands: readonly string[], context: WordContext): Promise<number> {
+async function printTop(
+  history: FlowHistory,
+  line: WordLine,
+  operands: readonly string[],
+  context: WordContext,
+): Promise<number> {
   const { out, err } = context;
   const format = formatOf(line, ['text', 'json', 'ndjson']);
   const by = choiceOf(line, 'by', PAST_GROUPINGS) ?? 'src';
@@ -98,7 +108,12 @@ async function printTop(history: History, line: WordLine, operands: readonly str
   return failed ? 1 : 0;
 }
 
-async function printGaps(history: History, line: WordLine, operands: readonly string[], { out }: WordContext): Promise<number> {
+async function printGaps(
+  history: FlowHistory,
+  line: WordLine,
+  operands: readonly string[],
+  { out }: WordContext,
+): Promise<number> {
   refuseMore(operands);
   const format = formatOf(line, ['text', 'json', 'ndjson']);
   const gaps = history.gaps(spanOf(line)).map(({ from, to, ...gap }) => ({
@@ -119,7 +134,7 @@ async function printGaps(history: History, line: WordLine, operands: readonly st
 }
 
 async function printSegments(
-  history: History,
+  history: FlowHistory,
   line: WordLine,
   operands: readonly string[],
   { out }: WordContext,

@@ -55,7 +55,7 @@ const WEB_TYPES = 'FetchRequest FetchResponse HandlerOptions LogEntry Peer Role 
 
 /** As VALUES and TYPES, of `conntrack/history`. */
 const HISTORY_VALUES =
-  'END_REASONS GAP_REASONS PAST_GROUPINGS PAST_GROUP_SORTS History HistoryError formatMoment openHistory parseMoment';
+  'END_REASONS FlowHistory GAP_REASONS PAST_GROUPINGS PAST_GROUP_SORTS HistoryError formatMoment openHistory parseMoment';
 const HISTORY_TYPES = `
   AddressAndPort Coverage EndKind EndReason GapReason Grade HistoryCode HistoryOptions IncompletenessReason InsideGroup InsideRole
   MatchEvidence Moment PastFlow PastFlowJson PastFlowsOptions PastGroup PastGroupSort PastGrouping PastTopOptions RecordGap RecordQuality SegmentInfo Span StartKind TimeSpan TranslationHop
@@ -79,7 +79,7 @@ const METHODS: readonly (readonly [string, object, string])[] = [
   ],
   ['TopGroups', metrics.TopGroups.prototype, 'read'],
   ['ProcessMetrics', metrics.ProcessMetrics.prototype, 'close read'],
-  ['History', history.History.prototype, 'close coverage flows gaps read segments span top whoHad'],
+  ['FlowHistory', history.FlowHistory.prototype, 'close coverage flows gaps read segments span top whoHad'],
   ['MemoryTable', testing.MemoryTable.prototype, 'add advance change delivered expire flows loseEvents now'],
 ];
 
