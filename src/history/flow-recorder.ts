@@ -120,6 +120,8 @@ export class FlowRecorder {
   readonly #since = microsecondsNow();
   readonly #worker: Worker;
   readonly #namespaces: RecordedNamespace[] = [];
+  /** What ties the recorder to each table, by name. */
+  readonly #ties = new Map<string, () => void>();
   readonly #batch = new RecordBatch();
   readonly #owner: NamespaceOwner;
   readonly #clock = new ClockWatch();
@@ -129,6 +131,8 @@ export class FlowRecorder {
   #gaps: Gap[] = [];
   #clockRows: ClockRow[] = [];
   #newNamespaces: NamespaceRow[] = [];
+  /** All that the record has a number for. */
+  #known: NamespaceRow[] = [];
   #resumption!: Resumption;
   #vanished: { keys: number[]; at: number } | undefined;
   /** Flows of the last run that were not met yet, by name. */
@@ -230,6 +234,32 @@ export class FlowRecorder {
     };
   }
 
+  /**
+   * Records another namespace, too; settles with its first list. `since`: when it was not there yet, in microseconds since the epoch.
+   * @throws what `watch` throws
+   */
+  async add(name: string, conntrack: Conntrack, since: number): Promise<void> {
+    const namespace = this.#open(name, sessionOf(conntrack));
+    try {
+      await namespace.start((reason) => this.#fail(reason));
+    } catch (error) {
+      namespace.close();
+      throw error;
+    }
+    this.#namespaces.push(namespace);
+    this.#addGap({ ns: namespace.number, from: since, to: microsecondsNow(), reason: 'namespace' });
+  }
+
+  /** A namespace has gone: its flows have ended unseen. */
+  remove(name: string): void {
+    const index = this.#namespaces.findIndex((namespace) => namespace.name === name);
+    const [namespace] = index < 0 ? [] : this.#namespaces.splice(index, 1);
+    if (!namespace) return;
+    this.#untie(name);
+    namespace.abandon();
+    this.#deliver();
+  }
+
   /** Records what has happened so far, flows that expired included. @returns up to when the record is complete, but for gaps */
   async flush(): Promise<number> {
     await this.#exclusively(async () => {
@@ -277,8 +307,14 @@ export class FlowRecorder {
 
   async #stop(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
+    for (const { name } of this.#namespaces) this.#untie(name);
     for (const namespace of this.#namespaces) namespace.close();
     await endWorker(this.#worker);
+  }
+
+  #untie(name: string): void {
+    this.#ties.get(name)?.();
+    this.#ties.delete(name);
   }
 
   /** The recorder ends by itself. */
@@ -294,6 +330,7 @@ export class FlowRecorder {
   async #start(sessions: readonly (readonly [string, Session])[]): Promise<void> {
     this.#resumption = await this.#opened();
     this.#lastKey = this.#resumption.lastKey;
+    this.#known = [...this.#resumption.namespaces];
     this.#previous = new Map(
       this.#resumption.open.map((row) => [
         nameOfRow(row),
@@ -309,26 +346,30 @@ export class FlowRecorder {
         },
       ]),
     );
+    const starting: Promise<void>[] = [];
+    for (const [name, session] of sessions) {
+      const namespace = this.#open(name, session);
+      this.#namespaces.push(namespace);
+      starting.push(namespace.start((reason) => this.#fail(reason)));
+    }
+    await Promise.all(starting);
+    this.#begin();
+  }
+
+  /** Listens to a namespace from now on. */
+  #open(name: string, session: Session): RecordedNamespace {
     const filter = readFilter(this.#options.filter ?? {});
     const parts = filter.kind === 'all' ? filter.of : [filter];
     const scope = { kind: 'all', of: parts.filter(isConstant) } as const;
     const rest = { kind: 'all', of: parts.filter((part) => !isConstant(part)) } as const;
-    const options = {
+    const { signal, receiveBuffer } = this.#options;
+    session.attach({ end: (reason) => this.#fail(reason), onEnd: (untie) => this.#ties.set(name, untie) }, { signal });
+    return new RecordedNamespace(name, this.#numberOf(name, session), session, this.#owner, {
       scope: scope.of.length === 0 ? MATCH_ALL : scope,
       rest: rest.of.length === 0 ? undefined : rest,
-      receiveBuffer: this.#options.receiveBuffer,
-      signal: this.#options.signal,
-    };
-    const failed = (reason: unknown) => this.#fail(reason);
-    const starting: Promise<void>[] = [];
-    for (const [name, session] of sessions) {
-      const namespace = new RecordedNamespace(name, this.#numberOf(name, session), session, this.#owner, options);
-      this.#namespaces.push(namespace);
-      session.attach({ end: failed, onEnd: () => {} }, { signal: this.#options.signal });
-      starting.push(namespace.start(failed));
-    }
-    await Promise.all(starting);
-    this.#begin();
+      receiveBuffer,
+      signal,
+    });
   }
 
   /** All first lists are complete. */
@@ -512,11 +553,12 @@ export class FlowRecorder {
   #numberOf(name: string, session: Session): number {
     if (name === OWN) return 0;
     const inode = session.table.place.namespace?.inode ?? 0;
-    const known = this.#resumption.namespaces.find((row) => row.name === name && row.inode === inode);
+    const known = this.#known.find((row) => row.name === name && row.inode === inode);
     if (known) return known.number;
-    const taken = [...this.#resumption.namespaces, ...this.#newNamespaces].map(({ number }) => number);
-    const number = Math.max(0, ...taken) + 1;
-    this.#newNamespaces.push({ number, name, inode, first: microsecondsNow() });
+    const number = Math.max(0, ...this.#known.map((row) => row.number)) + 1;
+    const row = { number, name, inode, first: microsecondsNow() };
+    this.#known.push(row);
+    this.#newNamespaces.push(row);
     return number;
   }
 

@@ -14,6 +14,7 @@ import { hashOf } from '../history/seal-segment.js';
 import { segmentFiles } from '../history/segment-files.js';
 import { HistoryError } from '../history/segment-meta.js';
 import { readIn, sessionOf } from '../library/index.js';
+import type { LookAgain } from '../meter/index.js';
 import { safeJson } from '../safe-text.js';
 import { handedSecrets, isDemoted, runDemoted } from '../web/privileges.js';
 import type { Word, WordContext } from './run-word.js';
@@ -25,6 +26,8 @@ import { isGiven, numberOf, textOf } from './word-values.js';
 const DIRECTORY = '/var/lib/conntrack';
 /** Milliseconds between two versions of the file of metrics. */
 const METRICS_EVERY = 15_000;
+/** Milliseconds between two looks for network namespaces. */
+const NAMESPACES_EVERY = 10_000;
 /** Milliseconds to wait for an answer of a recorder. */
 const PATIENCE = 30_000;
 
@@ -84,7 +87,7 @@ export const word: Word = async (line, context) => {
     makeFor(user, dir);
     return runDemoted({ user, namespaces: netns !== undefined }, host, {}, undefined);
   }
-  const { conntracks, complete } = await openNamespaces(netns);
+  const { conntracks, complete, lookAgain } = await openNamespaces(netns);
   const [only] = conntracks.values();
   const say = (text: string) => err(`conntrack: record: ${text}`);
   const { namespace } = sessionOf(only!).table.place;
@@ -119,13 +122,32 @@ export const word: Word = async (line, context) => {
     if (seconds !== undefined) setTimeout(resolve, seconds * 1000);
   });
   host.on('SIGHUP', () => recorder.rotate());
+  const following = lookAgain && setInterval(() => void follow(recorder, lookAgain, say), NAMESPACES_EVERY);
   await Promise.race([ended, recorder.ended]);
   clearInterval(timer);
+  clearInterval(following);
   const recorded = await recorder.close().then(() => recorder.status);
   writeMetrics();
   say(`${counted(recorded.recorded, 'flow')} recorded${gaps > 0 ? `, with ${counted(gaps, 'gap')}` : ''}`);
   return gaps > 0 || !complete ? 3 : 0;
 };
+
+/** Records namespaces that have come, and no longer those that have gone. */
+async function follow(recorder: FlowRecorder, lookAgain: LookAgain, say: (text: string) => void): Promise<void> {
+  const since = (Date.now() - NAMESPACES_EVERY) * 1000;
+  try {
+    const { came, gone, failures } = await lookAgain();
+    for (const { name, close } of gone) {
+      recorder.remove(name);
+      await close();
+      say(`the network namespace ${name} has gone`);
+    }
+    for (const [name, conntrack] of came) await recorder.add(name, conntrack, since);
+    for (const { name, error } of failures) say(`${name}: ${error.message}`);
+  } catch (error) {
+    say(`cannot follow network namespaces: ${(error as Error).message}`);
+  }
+}
 
 function textOfEvent(event: RecorderEvent): string | undefined {
   switch (event.type) {

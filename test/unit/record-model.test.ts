@@ -8,6 +8,7 @@ import { after, test } from 'node:test';
 import fc from 'fast-check';
 import { loadDriver } from '../../src/history/driver/load-driver.js';
 import { FlowRecorder, type RecordOptions } from '../../src/history/flow-recorder.js';
+import { numberOfReason } from '../../src/history/record-columns.js';
 import { segmentFiles } from '../../src/history/segment-files.js';
 import { Conntrack } from '../../src/library/index.js';
 import { MemoryTable } from '../../src/testing/index.js';
@@ -207,4 +208,49 @@ test('each life is in the record once, or its end lies in a gap', async () => {
     }),
     { numRuns: Number(process.env['RUNS'] ?? 20), includeErrorInReport: true },
   );
+});
+
+test('namespaces come and go while others are recorded', async () => {
+  const tables = [new MemoryTable(), new MemoryTable()] as const;
+  const [first, second] = await Promise.all(tables.map(({ open }) => Conntrack.open({ transport: open })));
+  const directory = `${scratch}/namespaces`;
+  const recorder = await FlowRecorder.open(new Map([['a', first!]]), {
+    dir: directory,
+    keep: Number.POSITIVE_INFINITY,
+    launcher: ['/bin/false'],
+  });
+  tables[0].add(keyOf(1));
+  tables[1].add(keyOf(2));
+  await recorder.add('b', second!, Date.now() * 1000 - 5_000_000);
+  tables[1].add(keyOf(3));
+  for (const [table, port] of [
+    [tables[0], 1],
+    [tables[1], 3],
+  ] as const) {
+    await table.delivered();
+    table.expire(keyOf(port));
+    await table.delivered();
+  }
+  recorder.remove('b');
+  await second!.close(); // which is nobody's business any more
+  await recorder.flush();
+  await recorder.close();
+  await first!.close();
+  const file = loadDriver().open(segmentFiles(directory)[0]!.path, { readOnly: true });
+  const rows = file.prepare('SELECT sport, netns.name, end_reason FROM flow JOIN netns ON number = ns ORDER BY sport').all();
+  assert.deepEqual(
+    rows.map((row) => [row['sport'], row['name'], row['end_reason'] === numberOfReason('unseen')]),
+    [
+      [1, 'a', false],
+      [2, 'b', true],
+      [3, 'b', false],
+    ],
+  );
+  const gaps = file.prepare('SELECT name, reason, "to" - "from" AS length FROM gap JOIN netns ON number = ns').all();
+  assert.deepEqual(
+    gaps.map(({ name, reason }) => [name, reason]),
+    [['b', 'namespace']],
+  );
+  assert.ok((gaps[0]!['length'] as number) >= 5_000_000);
+  file.close();
 });
