@@ -14,9 +14,8 @@ const bundle = `${work}/conntrack.mjs`;
 const outfile = `${root}/dist-exe/conntrack`;
 
 mkdirSync(work, { recursive: true });
-await build({
-  stdin: { contents: await entry(), resolveDir: `${root}/src` },
-  outfile: bundle,
+const writer = `${work}/writer-thread.mjs`;
+const common = {
   bundle: true,
   platform: 'node',
   format: 'esm',
@@ -35,15 +34,26 @@ await build({
         }));
       },
     },
+    {
+      // Bun finds it among the files of the executable.
+      name: 'writer-location',
+      setup({ onLoad }) {
+        onLoad({ filter: /\/history\/writer-location\.ts$/ }, () => ({
+          contents: "export const WRITER_THREAD = './writer-thread.mjs';",
+        }));
+      },
+    },
   ],
-});
+};
+await build({ ...common, stdin: { contents: await entry(), resolveDir: `${root}/src` }, outfile: bundle });
+await build({ ...common, entryPoints: [`${root}/src/history/writer-thread.ts`], outfile: writer });
 const bun = findBun();
 rmSync(`${root}/dist-exe`, { recursive: true, force: true });
 // Otherwise Bun obeys files in root's current folder: bunfig.toml can name code to run first.
 const nothingFromHere = ['--no-compile-autoload-dotenv', '--no-compile-autoload-bunfig'];
 execFileSync(
   bun,
-  ['build', '--compile', ...nothingFromHere, '--minify', '--bytecode', '--format=cjs', bundle, '--outfile', outfile],
+  ['build', '--compile', ...nothingFromHere, '--minify', '--bytecode', '--format=cjs', bundle, writer, '--outfile', outfile],
   { stdio: ['ignore', 'ignore', 'inherit'] },
 );
 console.log(`${outfile}: ${(statSync(outfile).size / 2 ** 20).toFixed(1)} MiB`);

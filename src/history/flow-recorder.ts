@@ -24,6 +24,7 @@ import { BATCH_ROWS, nameOfRow, RecordBatch } from './record-batch.js';
 import type { GapReason } from './record-columns.js';
 import type { ClockRow, Delivery, NamespaceRow, Resumption, SessionRow } from './record-writer.js';
 import { type AdoptedFlow, type Gap, type NamespaceOwner, RecordedNamespace } from './recorded-namespace.js';
+import { WRITER_THREAD } from './writer-location.js';
 import type { WriterData, WriterNews, WriterRequest } from './writer-thread.js';
 
 /** The table of one network namespace, or those of several by name; the recorder's own is called `own`. */
@@ -194,7 +195,7 @@ export class FlowRecorder {
     let worker: Worker | undefined;
     try {
       const sessions = sessionsOf(tables);
-      worker = new Worker(new URL('../history/writer-thread.js', import.meta.url), {
+      worker = new Worker(WRITER_THREAD, {
         workerData: writerData(options, sessions[0]![1]),
       });
       const recorder = new FlowRecorder(options, worker);
