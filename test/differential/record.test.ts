@@ -442,4 +442,44 @@ suite('record', { skip: SELF_TEST ? 'the reference keeps no record' : false }, (
       execFileSync('umount', ['-l', directory]);
     }
   });
+
+  test('as another user it keeps one right, and its metrics are readable', async () => {
+    await using namespace = await prepared('user');
+    const parent = `${scratch}/user`;
+    mkdirSync(parent);
+    chmodSync(scratch, 0o755);
+    const directory = `${parent}/record`;
+    const metrics = `${scratch}/metrics.prom`;
+    writeFileSync(metrics, '');
+    chmodSync(scratch, 0o777);
+    using recording = await Recording.start(namespace, directory, '--user', 'nobody', '--metrics', metrics);
+    const [pid] = readFileSync(`/proc/${recording.process.pid}/task/${recording.process.pid}/children`, 'utf8').trim().split(' ');
+    const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+    assert.match(status, /^Uid:\s65534\s65534\s65534\s65534$/m);
+    for (const set of ['Inh', 'Prm', 'Eff', 'Bnd', 'Amb'])
+      assert.match(status, new RegExp(`^Cap${set}:\\s0000000000001000$`, 'm'));
+    await using conntrack = await Conntrack.open({ netns: namespace.pid });
+    await conntrack.create(flowOf(1));
+    await conntrack.delete({ protocol: 'udp' });
+    await sleep(200);
+    ask(directory, 'flush');
+    assert.equal(await recording.end(), 0, recording.stderr);
+    assert.equal(rowsOf(directory, 'flow').length, 1);
+    const text = readFileSync(metrics);
+    assert.match(text.toString(), /^conntrack_record_flows_total 1$/m);
+    assert.equal(spawnSync('promtool', ['check', 'metrics'], { input: text }).status, 0);
+    chmodSync(scratch, 0o700);
+  });
+
+  test('the unit that it prints is one', () => {
+    const { stdout } = ask('/var/lib/conntrack', '--keep', '180d', 'src 100.64.0.0/10', '--print-unit');
+    assert.match(
+      stdout,
+      /^ExecStart=\/usr\/bin\/conntrack record --keep 180d "src 100\.64\.0\.0\/10" --dir \/var\/lib\/conntrack$/m,
+    );
+    const unit = `${scratch}/conntrack-record.service`;
+    writeFileSync(unit, stdout.replace(/^ExecStart=\S+/m, 'ExecStart=/bin/true'));
+    const { status, stderr } = spawnSync('systemd-analyze', ['verify', unit], { encoding: 'utf8' });
+    assert.deepEqual([status, stderr.split('\n').filter((line) => line.includes('conntrack-record'))], [0, []]);
+  });
 });
