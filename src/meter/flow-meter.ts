@@ -31,7 +31,7 @@ import { type NamespaceTotals, namespaceTotals } from './namespace-totals.js';
 import { accountingOf, type Notice } from './notices.js';
 import { processorTime } from './processor-time.js';
 import { countedBy, countFlows, fillOf, namespaceSample, ratesOf, seriesValues } from './sampling.js';
-import { Selections, sumGroups } from './selection.js';
+import { Selections } from './selection.js';
 import { type MeterSeries, Series } from './series.js';
 
 /** How a meter is opened. */
@@ -270,7 +270,7 @@ export class FlowMeter implements AsyncIterable<MeterSample>, AsyncDisposable, D
     const table = await this.#store.grouping(by, new TimeSlice());
     const sample = this.sample.number;
     const selection = await this.#selections.get(filter, sample);
-    const sums = await sumGroups(this.#store, table, selection);
+    const sums = await this.#selections.sums(selection, table);
     const order = sortGroups(sums, table, table, sort, reverse);
     const { describe } = table.grouping;
     const { names } = this.#store;
@@ -458,7 +458,7 @@ export class FlowMeter implements AsyncIterable<MeterSample>, AsyncDisposable, D
     const selection = await this.#selections.get(undefined, this.sample.number);
     for (const table of this.#store.groups) {
       if (!table) continue;
-      const sums = await sumGroups(this.#store, table, selection);
+      const sums = await this.#selections.sums(selection, table);
       table.history.add(this.#store.now, sums.rates());
       table.compact();
     }

@@ -14,6 +14,8 @@ import type { FlowSort } from './meter-names.js';
 
 /** Filters whose results are kept. */
 const MOST = 16;
+/** Sums of groupings over selections that are kept: each may be large. */
+const MOST_SUMS = 4;
 /** Milliseconds for which a result is good within a sample. */
 const FRESH = 1000;
 
@@ -29,8 +31,8 @@ export interface Selection {
   readonly orders: Map<string, Promise<Int32Array>>;
 }
 
-/** The sums of the groups of a grouping over a selection. */
-export async function sumGroups(store: FlowStore, table: GroupTable, { slots, before }: Selection): Promise<GroupSums> {
+/** Goes through all flows of a selection. */
+async function sumGroups(store: FlowStore, table: GroupTable, { slots, before }: Selection): Promise<GroupSums> {
   const { columns } = store;
   const slice = new TimeSlice();
   for (;;) {
@@ -61,9 +63,18 @@ interface Kept {
   readonly selection: Promise<Selection>;
 }
 
+interface KeptSums {
+  readonly selection: Selection;
+  readonly table: GroupTable;
+  readonly generation: number;
+  readonly sums: Promise<GroupSums>;
+}
+
 export class Selections {
   readonly #store: FlowStore;
   readonly #kept = new Map<string, Kept>();
+  /** The newest first. */
+  #sums: readonly KeptSums[] = [];
 
   constructor(store: FlowStore) {
     this.#store = store;
@@ -95,6 +106,16 @@ export class Selections {
       selection.orders.set(name, order);
     }
     return order;
+  }
+
+  /** The sums of the groups of a grouping over a selection: many who look at the same share them. */
+  sums(selection: Selection, table: GroupTable): Promise<GroupSums> {
+    const { generation } = table;
+    const kept = this.#sums.find((one) => one.selection === selection && one.table === table && one.generation === generation);
+    if (kept) return kept.sums;
+    const sums = sumGroups(this.#store, table, selection);
+    this.#sums = [{ selection, table, generation, sums }, ...this.#sums].slice(0, MOST_SUMS);
+    return sums;
   }
 
   async #select(text: string, filter: FlowFilter): Promise<Selection> {
