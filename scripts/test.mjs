@@ -1,6 +1,6 @@
 // `npm test`: installs what the tests need, builds, checks and runs them, and ends with one line of totals.
 //
-//   node scripts/test.mjs [all|unit|package|diff|fuzz|sessions|kernels]
+//   node scripts/test.mjs [all|unit|package|diff|browser|fuzz|sessions|kernels]
 //
 // Everything runs from build/, which tsc makes from src/ and test/; the command under test is the bundle in dist/.
 
@@ -9,18 +9,19 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { root } from './fresh.mjs';
-import { EMULATOR, findMissing, hasCommand, installLine, installPackages, TEST_COMMANDS } from './tools.mjs';
+import { BROWSER, EMULATOR, findMissing, hasCommand, installLine, installPackages, TEST_COMMANDS } from './tools.mjs';
 
 // Every start of Node.js would read this bundle of certificates: a tenth of a second, thousands of times.
 delete process.env.NODE_EXTRA_CA_CERTS;
 delete process.env.NODE_TEST_CONTEXT;
 
 const SUITES = {
-  unit: { title: 'unit', take: (path) => !/^test\/(fuzz|differential|kernels|package)\//.test(path) },
+  unit: { title: 'unit', take: (path) => !/^test\/(fuzz|differential|kernels|package|browser)\//.test(path) },
   package: { title: 'package', take: (path) => path.startsWith('test/package/') },
   fuzz: { title: 'fuzz', take: (path) => path.startsWith('test/fuzz/') },
   diff: { title: 'differential', take: (path) => path.startsWith('test/differential/') && !isSessions(path), privileged: true },
   sessions: { title: 'sessions', take: isSessions, privileged: true },
+  browser: { title: 'browser', take: (path) => path.startsWith('test/browser/'), privileged: true },
   /** A part of the differential tests with the standalone executable as the command. `npm run test:exe` runs all of them. */
   executable: { title: 'executable', command: ['scripts/test-exe.mjs', '--short'], privileged: true },
   /** An older kernel, with protocols that later ones have dropped. `npm run test:kernels` runs more, on all of them. */
@@ -63,8 +64,9 @@ finish();
 
 /** The reference tool, nft, ip and the rest: installed if possible, otherwise named. */
 function provideTools() {
-  const emulated = suites.includes('kernels') && lackOf(SUITES.kernels) === undefined;
-  const needed = emulated ? [...TEST_COMMANDS, EMULATOR] : TEST_COMMANDS;
+  const large = Object.entries({ kernels: EMULATOR, browser: BROWSER });
+  const wanted = large.filter(([suite]) => suites.includes(suite) && lackOf(SUITES[suite]) === undefined);
+  const needed = [...TEST_COMMANDS, ...wanted.map(([, command]) => command)];
   const { commands, packages } = findMissing(needed);
   if (packages.length === 0) return;
   if (process.getuid() === 0 && hasCommand('apt-get')) {

@@ -33,6 +33,8 @@ const PACKAGES = {
   prometheus: 'prometheus',
   // Other kernels.
   'qemu-system-x86_64': 'qemu-system-x86',
+  // Looks at the page of `conntrack serve`.
+  chromium: 'chromium',
 };
 
 // An ordinary user's PATH leaves these out on Debian.
@@ -52,9 +54,10 @@ export function hasCommand(name) {
   });
 }
 
-/** An emulator is large, and only the tests of other kernels need it. */
+/** An emulator is large, and only the tests of other kernels need it; so is a browser. */
 export const EMULATOR = 'qemu-system-x86_64';
-export const TEST_COMMANDS = Object.keys(PACKAGES).filter((command) => command !== EMULATOR);
+export const BROWSER = 'chromium';
+export const TEST_COMMANDS = Object.keys(PACKAGES).filter((command) => command !== EMULATOR && command !== BROWSER);
 
 /** Those of the commands that are missing, and the packages that bring them. */
 export function findMissing(commands) {

@@ -6,7 +6,7 @@ import { currentFlow, cursor, followFlows, moveTo, selection, toggle } from './f
 import { flows } from './flow-window.js';
 import { fittingColumns, NARROW, type PageColumnRow, templateOf } from './page-columns.js';
 import { filterProblem, sample, status } from './page-state.js';
-import { filterOf, look, orderOf, view } from './page-view.js';
+import { filterOf, look, queryOf, view } from './page-view.js';
 import { RowPool } from './row-pool.js';
 
 const ROW = 26;
@@ -99,8 +99,7 @@ export function FlowGrid() {
   });
   // Another filter or order begins at its first row.
   useSignalEffect(() => {
-    filterOf.value;
-    orderOf.value;
+    queryOf.value;
     if (scroller.current) scroller.current.scrollTop = 0;
     cursor.value = { index: -1 };
   });
@@ -110,7 +109,7 @@ export function FlowGrid() {
     pool?.reveal(index);
     scroller.current?.setAttribute('aria-activedescendant', rowId(index));
   });
-  const filter = filterOf.value['filter'] ?? '';
+  const filter = filterOf.value;
   const matched = flows.answer.value?.matched;
   useEffect(() => {
     if (matched !== undefined) spoken.value = filter === '' ? '' : `${matched} flows match`;
@@ -142,7 +141,9 @@ export function FlowGrid() {
       >
         <div class="grid-head" role="rowgroup">
           <div class="head-row" role="row" aria-rowindex={1}>
-            <span role="columnheader" aria-label="selected" />
+            <span role="columnheader">
+              <span class="unseen">selected</span>
+            </span>
             {columns.value.map((column) => (
               <Title key={column.name} column={column} />
             ))}
@@ -164,22 +165,23 @@ function rowId(index: number): string {
   return `row-${rows.length === 0 ? 0 : index % rows.length}`;
 }
 
-function Title({ column: { title, spoken: says, sort, right } }: { readonly column: PageColumnRow }) {
+function Title({ column: { title, spoken: says, sort, ascending, right } }: { readonly column: PageColumnRow }) {
   const { sort: by, reverse } = view.value;
   // By default the sum of both rates is what is sorted by.
+  const isRising = (ascending === true) === (reverse === '');
   const isSorted = sort !== undefined && (sort === by || (by === 'average' && sort.startsWith('average')));
   return (
     <span
       role="columnheader"
       class={right ? 'right' : undefined}
-      aria-sort={isSorted ? (reverse === '' ? 'descending' : 'ascending') : undefined}
+      aria-sort={isSorted ? (isRising ? 'ascending' : 'descending') : undefined}
     >
       {sort === undefined ? (
         title
       ) : (
         <button type="button" tabIndex={-1} aria-label={says} onClick={() => sortBy(sort)}>
           {title}
-          <i>{isSorted ? (reverse === '' ? '▼' : '▲') : ''}</i>
+          <i>{isSorted ? (isRising ? '▲' : '▼') : ''}</i>
         </button>
       )}
     </span>

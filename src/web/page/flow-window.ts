@@ -3,7 +3,7 @@
 import { effect, signal } from '@preact/signals';
 import { ApiError, ask } from './api.js';
 import { filterProblem, oneAtATime, refused } from './page-state.js';
-import { filterOf, orderOf } from './page-view.js';
+import { queryOf } from './page-view.js';
 import type { PageFlow, PageFlows } from './shapes.js';
 
 /** Rows that are asked for around those that are missing. */
@@ -37,8 +37,7 @@ export class FlowWindow {
   /** Follows filter and order of the view. */
   start(): void {
     effect(() => {
-      filterOf.value;
-      orderOf.value;
+      queryOf.value;
       this.#query++;
       this.#rows.clear();
       this.#tell();
@@ -50,7 +49,8 @@ export class FlowWindow {
   look(first: number, count: number): void {
     this.#first = first;
     this.#count = count;
-    if (!this.#isComplete()) void this.#fill();
+    if (this.answer.peek() === undefined) void this.#refresh();
+    else if (!this.#isComplete()) void this.#fill();
   }
 
   /** There may be something new. */
@@ -82,8 +82,7 @@ export class FlowWindow {
     const query = this.#query;
     try {
       const { flows, ...answer } = await ask<PageFlows>('flows', {
-        ...filterOf.value,
-        ...orderOf.value,
+        ...Object.fromEntries(new URLSearchParams(queryOf.value)),
         offset: String(offset),
         limit: String(limit),
         ...(isNews ? { hold: '1' } : {}),

@@ -8,7 +8,7 @@ import { flows } from './flow-window.js';
 import { GROUPS, groupingOf } from './groups-panel.js';
 import { addSample, followHistory, loadHistory, takeMissed } from './history.js';
 import { clock, groups, link, oneAtATime, pausedAt, refused, sample, status, tell } from './page-state.js';
-import { filterOf, view } from './page-view.js';
+import { filterPart, view } from './page-view.js';
 import type { DeletionCounts, PageGroups, PageSample, PageSeries, PageStatus } from './shapes.js';
 
 /** Milliseconds between attempts to reach a server that has gone. */
@@ -28,7 +28,7 @@ const refreshGroups = oneAtATime(async () => {
   const [name, length] = groupingOf(by);
   try {
     groups.value = await ask<PageGroups>('groups', {
-      ...filterOf.value,
+      ...filterPart(),
       by: length === '' ? name : `${name}/${length}`,
       sort: status.value?.accounting === 'off' && sort === 'average' ? 'flows' : sort,
       limit: String(GROUPS),

@@ -10,6 +10,8 @@ export interface PageColumnRow {
   /** For those who hear it, where signs do not say it. */
   readonly spoken?: string;
   readonly sort?: string;
+  /** Names and addresses begin with the first, amounts with the largest. */
+  readonly ascending?: true;
   /** Pixels that it needs; `grow`: it takes a share of what is left. */
   readonly least: number;
   readonly grow?: number;
@@ -23,12 +25,22 @@ export interface PageColumnRow {
 }
 
 export const PAGE_COLUMNS: readonly PageColumnRow[] = [
-  { name: 'netns', title: 'NETNS', sort: 'netns', least: 80, priority: 8, extra: true, text: ({ netns = '' }) => netns },
-  { name: 'protocol', title: 'PROTO', sort: 'protocol', least: 54, priority: 6, text: protocolOf },
+  {
+    name: 'netns',
+    title: 'NETNS',
+    sort: 'netns',
+    ascending: true,
+    least: 80,
+    priority: 8,
+    extra: true,
+    text: ({ netns = '' }) => netns,
+  },
+  { name: 'protocol', title: 'PROTO', sort: 'protocol', ascending: true, least: 54, priority: 6, text: protocolOf },
   {
     name: 'source',
     title: 'SOURCE',
     sort: 'src',
+    ascending: true,
     least: 160,
     grow: 3,
     priority: 0,
@@ -38,6 +50,7 @@ export const PAGE_COLUMNS: readonly PageColumnRow[] = [
     name: 'destination',
     title: 'DESTINATION',
     sort: 'dst',
+    ascending: true,
     least: 160,
     grow: 3,
     priority: 0,
@@ -48,6 +61,7 @@ export const PAGE_COLUMNS: readonly PageColumnRow[] = [
     name: 'state',
     title: 'STATE',
     sort: 'state',
+    ascending: true,
     least: 108,
     priority: 4,
     text: stateOf,
@@ -102,6 +116,7 @@ export const PAGE_COLUMNS: readonly PageColumnRow[] = [
     name: 'mark',
     title: 'MARK',
     sort: 'mark',
+    ascending: true,
     least: 84,
     right: true,
     priority: 13,
@@ -112,6 +127,7 @@ export const PAGE_COLUMNS: readonly PageColumnRow[] = [
     name: 'zone',
     title: 'ZONE',
     sort: 'zone',
+    ascending: true,
     least: 60,
     right: true,
     priority: 14,

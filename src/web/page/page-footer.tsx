@@ -7,17 +7,14 @@ import { selectedRate, selection, selectNone } from './flow-cursor.js';
 import { flows } from './flow-window.js';
 import { showCommands } from './page-keys.js';
 import { message, overlay, refused, status, tell } from './page-state.js';
-import { filterOf, orderOf, view } from './page-view.js';
+import { filterOf, queryOf, view } from './page-view.js';
 import type { PageDeletion } from './shapes.js';
 
 /** All lines, as a file. */
 async function download(): Promise<void> {
   try {
     const chosen = [...selection.value.values()];
-    const lines =
-      chosen.length > 0
-        ? new Blob(chosen.map((flow) => `${JSON.stringify(flow)}\n`))
-        : await exported({ ...filterOf.value, ...orderOf.value });
+    const lines = chosen.length > 0 ? new Blob(chosen.map((flow) => `${JSON.stringify(flow)}\n`)) : await exported(queryOf.value);
     const anchor = document.createElement('a');
     anchor.href = URL.createObjectURL(lines);
     anchor.download = `conntrack-${new Date().toISOString().slice(0, 19).replaceAll(':', '')}.ndjson`;
@@ -34,9 +31,8 @@ export function PageFooter() {
   const answer = flows.answer.value;
   const unit = view.value.unit as 'bits' | 'bytes';
   const matched = answer?.matched ?? 0;
-  const filter = filterOf.value['filter'];
-  const target: PageDeletion =
-    chosen > 0 ? { flows: [...selection.value.keys()] } : filter === undefined ? { all: true } : { filter };
+  const filter = filterOf.value;
+  const target: PageDeletion = chosen > 0 ? { flows: [...selection.value.keys()] } : filter === '' ? { all: true } : { filter };
   return (
     <footer>
       <span class="chosen">
@@ -50,7 +46,7 @@ export function PageFooter() {
           </>
         ) : (
           <>
-            <b>{count(matched)}</b> {filter === undefined ? 'flows' : 'match'}
+            <b>{count(matched)}</b> {filter === '' ? 'flows' : 'match'}
           </>
         )}
       </span>

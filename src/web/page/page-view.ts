@@ -33,16 +33,21 @@ function readView(): PageView {
 }
 
 export const view = signal<PageView>(readView());
-/** Asked of the server: an order of flows. */
-export const orderOf = computed(() => ({
-  sort: view.value.sort,
-  ...(view.value.reverse === '' ? {} : { reverse: '1' }),
-}));
-/** Asked of the server: a filter, if there is one. */
-export const filterOf = computed((): Readonly<Record<string, string>> => {
-  const { filter } = view.value;
-  return filter === '' ? {} : { filter };
+/** What flows are asked for: changes only with the filter and the order. */
+export const queryOf = computed(() => {
+  const { filter, sort, reverse } = view.value;
+  return new URLSearchParams({
+    ...(filter === '' ? {} : { filter }),
+    sort,
+    ...(reverse === '' ? {} : { reverse }),
+  }).toString();
 });
+export const filterOf = computed(() => view.value.filter);
+
+/** The filter as a question has it, if there is one. */
+export function filterPart(): Readonly<Record<string, string>> {
+  return filterOf.value === '' ? {} : { filter: filterOf.value };
+}
 
 /** Looks at something else. What takes one somewhere else can be taken back by the browser. */
 export function look(change: Partial<PageView>): void {
