@@ -1,8 +1,8 @@
-// The pictures of `conntrack top` in the documentation are what it draws now.
+// The pictures in the documentation: those of `conntrack top` are what it draws now, those of the page are shown and small.
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { PROJECT, readProjectFile } from '../support/project.js';
@@ -20,7 +20,11 @@ test('the pictures of top are what "npm run screenshots" makes now, whatever the
 
 test('a picture is small, and asks for nothing', () => {
   assert.ok(pictures.length > 0);
-  for (const path of pictures) {
+  for (const path of pictures.filter((name) => name.endsWith('.webp'))) {
+    const { size } = statSync(join(PROJECT, path));
+    assert.ok(size > 10_000 && size < 120_000, `${path}: ${size}`);
+  }
+  for (const path of pictures.filter((name) => name.endsWith('.svg'))) {
     const text = readProjectFile(path);
     assert.ok(text.length < 60_000, `${path}: ${text.length}`);
     assert.doesNotMatch(text, /<script|<foreignObject|<image|<use|\bhref=|url\(|@import|\son\w+=/, path);
@@ -28,7 +32,7 @@ test('a picture is small, and asks for nothing', () => {
 });
 
 test('every picture is shown, and says what one sees', () => {
-  const pages = [readProjectFile('README.md'), readProjectFile('docs/top.md')].join('\n');
+  const pages = [readProjectFile('README.md'), readProjectFile('docs/top.md'), readProjectFile('docs/serve.md')].join('\n');
   for (const path of pictures)
     assert.match(pages, new RegExp(`!\\[[^\\]]{40,}\\]\\([\\w/]*${path.slice('docs/'.length)}\\)`), path);
 });

@@ -137,7 +137,7 @@ function Plot({ kind }: { readonly kind: Kind }) {
         times={past?.times.slice(from, to + 1) ?? []}
         lines={lines}
         label={`${kind.title}: ${summary}`}
-        textOf={(value) => axisText(kind.lines[0]!.name, value)}
+        scale={kind.lines[0]!.name.startsWith('rate') && view.value.unit === 'bits' ? 8 : 1}
         pointed={(index) => {
           pointed.value = index === undefined ? undefined : from + index;
         }}
@@ -159,11 +159,6 @@ function rangeOf(past: History | undefined): readonly [from: number, to: number]
   const first = times.findIndex((time) => time >= from);
   const last = times.findLastIndex((time) => time <= to);
   return first < 0 || last - first < 2 ? [0, times.length - 1] : [first, last];
-}
-
-/** Without the sign of what is measured. */
-function axisText(name: HistoryName, value: number): string {
-  return name.startsWith('rate') ? rate(value, view.peek().unit as 'bits' | 'bytes') : shortCount(value);
 }
 
 /** The same as numbers: means of equal parts of the range. */

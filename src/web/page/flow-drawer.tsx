@@ -92,8 +92,8 @@ function DrawerBody({ details, past, hasEnded }: DrawerBodyProps) {
     ['Age', `${details.ageAtLeast ? 'at least ' : ''}${age(details.age)}`],
     ['Expires in', flow.timeout === undefined ? undefined : age(flow.timeout)],
     ['Idle', details.idle === undefined ? undefined : age(details.idle)],
-    ['Mark', flow.mark === undefined ? undefined : String(flow.mark)],
-    ['Zone', flow.zone === undefined ? undefined : String(flow.zone)],
+    ['Mark', flow.mark ? String(flow.mark) : undefined],
+    ['Zone', flow.zone ? String(flow.zone) : undefined],
     ['Helper', flow.helper],
     ['Labels', flow.labels?.join(', ')],
     ['Namespace', details.netns],
@@ -118,8 +118,7 @@ function DrawerBody({ details, past, hasEnded }: DrawerBodyProps) {
                 <td>{bytes(bytesOf(flow[direction]))}</td>
                 <td>{count(Number(flow[direction].packets ?? 0))} packets</td>
                 <td>
-                  {rate(average?.[direction], view.value.unit as 'bits')}
-                  {view.value.unit === 'bits' ? 'bit/s' : 'B/s'}
+                  {rate(average?.[direction], view.value.unit as 'bits')} {view.value.unit === 'bits' ? 'bit/s' : 'B/s'}
                 </td>
               </tr>
             ))}

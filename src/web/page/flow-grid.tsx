@@ -4,7 +4,7 @@ import { computed, signal, untracked, useSignalEffect } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import { currentFlow, cursor, followFlows, moveTo, selection, toggle } from './flow-cursor.js';
 import { flows } from './flow-window.js';
-import { fittingColumns, NARROW, type PageColumnRow, templateOf } from './page-columns.js';
+import { fittingColumns, leastWidth, NARROW, type PageColumnRow, templateOf } from './page-columns.js';
 import { filterProblem, sample, status } from './page-state.js';
 import { filterOf, look, queryOf, view } from './page-view.js';
 import { RowPool } from './row-pool.js';
@@ -135,7 +135,7 @@ export function FlowGrid() {
         aria-rowcount={(matched ?? 0) + 1}
         aria-colcount={columns.value.length + 1}
         aria-multiselectable
-        style={{ '--columns': templateOf(columns.value) }}
+        style={{ '--columns': templateOf(columns.value), '--least': `${leastWidth(columns.value)}px` }}
         onScroll={drawSoon}
         onClick={click}
       >

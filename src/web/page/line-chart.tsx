@@ -2,6 +2,7 @@
 // looks closer.
 
 import { useSignal } from '@preact/signals';
+import { shortCount } from '../../units.js';
 
 /** A line; `color` is the name of a colour of the style sheet. */
 export interface ChartLine {
@@ -14,7 +15,8 @@ interface LineChartProps {
   readonly times: readonly number[];
   readonly lines: readonly ChartLine[];
   readonly label: string;
-  readonly textOf: (value: number) => string;
+  /** What the values are multiplied by where they are shown. */
+  readonly scale: number;
   /** The place under the pointer. */
   readonly pointed: (index: number | undefined) => void;
   /** From one place to another was dragged. */
@@ -28,13 +30,16 @@ const SIZE = 1000;
 /** Seconds between marks: the first that leaves no more than MARKS of them. */
 const TIME_STEPS = [10, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 10_800, 21_600];
 const MARKS = 6;
+/** Nearer to an edge, a mark would be cut. */
+const EDGE = 0.03;
 /** Dragging less is a click. */
 const LEAST_DRAG = 0.02;
 
-export function LineChart({ times, lines, label, textOf, pointed, dragged, reset }: LineChartProps) {
+export function LineChart({ times, lines, label, scale, pointed, dragged, reset }: LineChartProps) {
   const at = useSignal<number | undefined>(undefined);
   const from = useSignal<number | undefined>(undefined);
-  const ticks = ticksTo(Math.max(1, ...lines.flatMap(({ values }) => values.map((value) => value ?? 0))));
+  const most = Math.max(1, ...lines.flatMap(({ values }) => values.map((value) => value ?? 0)));
+  const ticks = ticksTo(most * scale).map((value) => value / scale);
   const top = ticks.at(-1)!;
   const last = Math.max(1, times.length - 1);
   const part = (event: PointerEvent) => {
@@ -61,7 +66,7 @@ export function LineChart({ times, lines, label, textOf, pointed, dragged, reset
       <div class="values" aria-hidden="true">
         {ticks.map((value) => (
           <span key={value} style={{ bottom: `${(100 * value) / top}%` }}>
-            {textOf(value)}
+            {shortCount(value * scale)}
           </span>
         ))}
       </div>
@@ -98,11 +103,13 @@ export function LineChart({ times, lines, label, textOf, pointed, dragged, reset
         {at.value !== undefined && <i class="pointer" style={{ left: `${100 * at.value}%` }} />}
       </div>
       <div class="times" aria-hidden="true">
-        {marksOf(times).map(({ place, text }) => (
-          <span key={text} style={{ left: `${100 * place}%` }}>
-            {text}
-          </span>
-        ))}
+        {marksOf(times)
+          .filter(({ place }) => place > EDGE && place < 1 - EDGE)
+          .map(({ place, text }) => (
+            <span key={text} style={{ left: `${100 * place}%` }}>
+              {text}
+            </span>
+          ))}
       </div>
     </div>
   );

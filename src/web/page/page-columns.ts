@@ -62,7 +62,7 @@ export const PAGE_COLUMNS: readonly PageColumnRow[] = [
     title: 'STATE',
     sort: 'state',
     ascending: true,
-    least: 108,
+    least: 124,
     priority: 4,
     text: stateOf,
     look: (flow) => (hasStatus(flow, 'OFFLOAD') || hasStatus(flow, 'HW_OFFLOAD') ? 'offloaded' : ''),
@@ -181,7 +181,7 @@ export function fittingColumns(wanted: string, width: number, several: boolean):
     chosen ? chosen.includes(name) || priority === 0 : !extra || (name === 'netns' && several),
   );
   if (chosen) return columns;
-  let room = width - BOX - columns.reduce((sum, { least }) => sum + least, 0);
+  let room = width - leastWidth(columns);
   const dropped = new Set<PageColumnRow>();
   for (const column of [...columns].sort((a, b) => b.priority - a.priority)) {
     if (room >= 0 || column.priority === 0) break;
@@ -189,6 +189,11 @@ export function fittingColumns(wanted: string, width: number, several: boolean):
     room += column.least;
   }
   return columns.filter((column) => !dropped.has(column));
+}
+
+/** Pixels that the columns need: with fewer, the table scrolls sideways. */
+export function leastWidth(columns: readonly PageColumnRow[]): number {
+  return columns.reduce((sum, { least }) => sum + least, BOX);
 }
 
 /** The columns as CSS has them. */

@@ -38,8 +38,7 @@ export function PageFooter() {
       <span class="chosen">
         {chosen > 0 ? (
           <>
-            <b>{count(chosen)}</b> selected · {rate(selectedRate.value, unit)}
-            {unit === 'bits' ? 'bit/s' : 'B/s'}{' '}
+            <b>{count(chosen)}</b> selected · {rate(selectedRate.value, unit)} {unit === 'bits' ? 'bit/s' : 'B/s'}{' '}
             <button type="button" class="small" onClick={selectNone}>
               Leave
             </button>

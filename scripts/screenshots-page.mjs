@@ -1,0 +1,93 @@
+// `npm run screenshots:page`: the pictures of the page of `conntrack serve` in docs/pictures/, by Chromium, over the network of the pictures of
+// top. Needs root, for a network namespace. Fonts are those of the machine, so that pictures are not compared.
+
+import './help.mjs';
+import { writeFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { serve } from '@hono/node-server';
+import { enterNamespace, launchChromium } from './chromium.mjs';
+import { ensureBuilt, root } from './fresh.mjs';
+import { EPOCH, MAX_ENTRIES, Scene } from './screenshots/scene.mjs';
+
+const PORT = 8466;
+const SIZE = { width: 1280, height: 800 };
+/** Ten minutes, so that the chart has something to show. */
+const STEPS = 300;
+const QUALITY = 0.8;
+
+process.env.TZ = 'UTC';
+ensureBuilt();
+enterNamespace();
+const [{ Conntrack }, { FlowMeter }, { MemoryTable }, { createHandler }] = await Promise.all(
+  ['index', 'meter/index', 'testing/index', 'web/index'].map((name) => import(`${root}/dist/${name}.js`)),
+);
+
+const table = new MemoryTable({ now: new Date(EPOCH), maxEntries: MAX_ENTRIES, accounting: true, timestamps: true });
+const realPerformance = performance.now.bind(performance);
+// The table's clock is everybody's; servers need one that goes.
+Date.now = () => table.now.getTime();
+performance.now = () => table.now.getTime() - EPOCH;
+const scene = new Scene(table);
+const conntrack = await Conntrack.open({ transport: table.open });
+const meter = await FlowMeter.open([['own', conntrack]], { interval: 2 ** 31 - 1 }, () => table.now.getTime() - EPOCH);
+for (let n = 0; n < STEPS; n++) {
+  scene.step();
+  await table.delivered();
+  await FlowMeter.sweep(meter);
+}
+performance.now = realPerformance;
+const handler = createHandler({
+  meter,
+  conntracks: conntrack,
+  name: 'gateway',
+  allowChanges: true,
+  authorize: () => 'change',
+});
+const server = serve({ fetch: steady, port: PORT, hostname: '127.0.0.1' });
+const browser = await launchChromium();
+try {
+  await picture('page-flows', 'light', '', async () => {});
+  await picture('page-details', 'dark', '#filter=tcp&by=service', async (page) => {
+    await page.locator('.row:not(.none) .cell.nat', { hasText: 's 198' }).first().click();
+    await page.locator('.drawer .bits').waitFor();
+  });
+} finally {
+  await browser.close();
+  handler.close();
+  server.close();
+  meter.close();
+  await conntrack.close();
+}
+process.exit(0);
+
+/** What depends on the machine is set: what the meter costs. */
+async function steady(request) {
+  const response = await handler(request);
+  if (!request.url.endsWith('/api/v1/status')) return response;
+  return Response.json({ ...(await response.json()), interval: 2000, notices: [] });
+}
+
+async function picture(name, colorScheme, hash, act) {
+  const context = await browser.newContext({ viewport: SIZE, colorScheme, timezoneId: 'UTC' });
+  const page = await context.newPage();
+  await page.clock.setFixedTime(new Date(table.now));
+  await page.goto(`http://127.0.0.1:${PORT}/${hash}`);
+  await page.locator('.row:not(.none, .loading)').first().waitFor();
+  await act(page);
+  await sleep(1500);
+  const png = await page.screenshot();
+  const drawing = await context.newPage();
+  const webp = await drawing.evaluate(
+    async ([data, quality]) => {
+      const image = new Image();
+      image.src = `data:image/png;base64,${data}`;
+      await image.decode();
+      const canvas = Object.assign(document.createElement('canvas'), { width: image.width, height: image.height });
+      canvas.getContext('2d').drawImage(image, 0, 0);
+      return canvas.toDataURL('image/webp', quality).split(',')[1];
+    },
+    [png.toString('base64'), QUALITY],
+  );
+  writeFileSync(`${root}/docs/pictures/${name}.webp`, Buffer.from(webp, 'base64'));
+  await context.close();
+}
