@@ -4,6 +4,7 @@ import { signal } from '@preact/signals';
 import { count, rate, shortCount } from '../../units.js';
 import { type History, type HistoryName, pastSamples } from './history.js';
 import { LineChart } from './line-chart.js';
+import { measured } from './page-state.js';
 import { look, view } from './page-view.js';
 
 interface Line {
@@ -96,7 +97,7 @@ export function ChartPanel() {
 }
 
 function textOf(name: HistoryName, value: number | null | undefined): string {
-  if (name.startsWith('rate')) return rate(value ?? undefined, view.value.unit as 'bits' | 'bytes');
+  if (name.startsWith('rate')) return rate(measured(value), view.value.unit as 'bits' | 'bytes');
   return name === 'entries' ? count(value ?? undefined) : `${shortCount(value ?? undefined)}/s`;
 }
 

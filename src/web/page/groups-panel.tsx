@@ -1,7 +1,7 @@
 // Who has most: groups of flows, by a choice of what they have in common.
 
 import { count, percent, rate } from '../../units.js';
-import { groups, status } from './page-state.js';
+import { groups, measured, status } from './page-state.js';
 import { look, narrow, view } from './page-view.js';
 import type { PageGroup } from './shapes.js';
 
@@ -145,9 +145,7 @@ function GroupRow({ group, part, all, unit }: GroupRowProps) {
         )}
       </td>
       <td class="right rate">
-        {isSilent
-          ? `${percent(unreplied, flows)} silent`
-          : rate(average ? sumOf(group) : status.value?.accounting === 'off' ? null : undefined, unit as 'bits')}
+        {isSilent ? `${percent(unreplied, flows)} silent` : rate(measured(average && sumOf(group)), unit as 'bits')}
       </td>
       <td class="right">{count(flows)}</td>
       <td class="right part">{percent(flows, all)}</td>

@@ -37,6 +37,11 @@ export const shownTable = computed((): PageNamespace | undefined => {
   );
 });
 
+/** A number that needs counters: without accounting it will never be known. */
+export function measured(value: number | null | undefined): number | null | undefined {
+  return status.value?.accounting === 'off' ? null : (value ?? undefined);
+}
+
 export function tell(text: string, bad = false): void {
   message.value = { text, bad };
 }

@@ -16,7 +16,7 @@ import { live } from './live.js';
 import { PageFooter } from './page-footer.js';
 import { Gauge, Notices, PageHeader } from './page-header.js';
 import { followKeys } from './page-keys.js';
-import { followTheme, link, overlay } from './page-state.js';
+import { followTheme, link, measured, overlay } from './page-state.js';
 import { followAddress, view } from './page-view.js';
 import { TokenForm } from './token-form.js';
 
@@ -61,10 +61,10 @@ function Totals() {
         <b>{answer ? count(answer.matched) : '·'}</b> of {answer ? count(answer.total) : '·'}
       </span>
       <span class="sum out">
-        → <b>{rate(average?.original, unit)}</b>
+        → <b>{rate(measured(average?.original), unit)}</b>
       </span>
       <span class="sum in">
-        ← <b>{rate(average?.reply, unit)}</b>
+        ← <b>{rate(measured(average?.reply), unit)}</b>
       </span>
     </div>
   );
