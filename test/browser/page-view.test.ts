@@ -169,6 +169,12 @@ suite('the page', () => {
     await press(' ');
     await press('5');
     assert.match(page.url(), /by=service/);
+    await press('s');
+    await press('b');
+    assert.match(page.url(), /sort=bytes/);
+    await press('g');
+    await press('d');
+    assert.match(page.url(), /by=dst/);
     await press('?');
     await page.getByRole('dialog', { name: 'Keys' }).waitFor();
     await press('Escape');

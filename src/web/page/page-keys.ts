@@ -9,7 +9,7 @@ import { GROUPINGS } from './groups-panel.js';
 import { PAGE_SORTS } from './page-columns.js';
 import { pause } from './page-header.js';
 import { overlay, status, tell } from './page-state.js';
-import { look, narrow, view } from './page-view.js';
+import { look, view } from './page-view.js';
 
 interface KeyLine {
   readonly shown: string;
@@ -41,6 +41,7 @@ export const PAGE_KEYS: readonly KeyLine[] = [
       ['src', 'dst', 'pair', 'service', 'state', 'src/24,64', 'snat', 'netns'].map((by, n) => [`${n + 2}`, () => look({ by })]),
     ),
   },
+  { shown: 's', help: `sort by …, then ${lettersOf(SORT_KEYS())}`, does: { s: () => wait('Sort by', SORT_KEYS()) } },
   {
     shown: '< > r',
     help: 'sort by the next column; reverse',
@@ -50,7 +51,6 @@ export const PAGE_KEYS: readonly KeyLine[] = [
   { shown: 'Space', help: 'pause: the picture stands, measuring goes on', does: { ' ': pause } },
   { shown: 't T', help: 'select or leave a row; leave all', does: { t: () => toggle(currentFlow()), T: selectNone } },
   { shown: 'x Del', help: 'delete the flow, or those that are selected; asks first', does: { x: remove, Delete: remove } },
-  { shown: 'f', help: 'filter by the flow at the cursor', does: { f: () => withFlow((flow) => narrow(filterFor(flow))) } },
   {
     shown: 'y',
     help: 'copy: then s source, d destination, i id, l line, f filter',
@@ -83,6 +83,17 @@ function GROUPING_KEYS(): Readonly<Record<string, readonly [text: string, run: (
     Object.entries(letters).map(([letter, by]) => [
       letter,
       [GROUPINGS.find(([name]) => name === by)![1], () => look({ by })] as const,
+    ]),
+  );
+}
+
+/** By the letters of top. */
+function SORT_KEYS(): Readonly<Record<string, readonly [text: string, run: () => void]>> {
+  const letters = { p: 'protocol', s: 'src', d: 'dst', t: 'state', e: 'averageOriginal', r: 'averageReply', k: 'packetRate', b: 'bytes', a: 'age', i: 'idle', m: 'mark', z: 'zone', x: 'timeout' }; // biome-ignore format: a list
+  return Object.fromEntries(
+    Object.entries(letters).map(([letter, sort]) => [
+      letter,
+      [PAGE_SORTS.find((one) => one.sort === sort)!.title.toLowerCase(), () => look({ sort, reverse: '' })] as const,
     ]),
   );
 }
