@@ -166,9 +166,10 @@ function read(path) {
   }
 }
 
+/** Those of the page are made by screenshots-page.mjs. */
 function list(folder) {
   try {
-    return readdirSync(folder);
+    return readdirSync(folder).filter((name) => !name.startsWith('page-'));
   } catch (error) {
     if (error.code === 'ENOENT') return [];
     throw error;
