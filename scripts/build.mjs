@@ -25,9 +25,10 @@ execFileSync(
 );
 const { makeJsonSchema } = await import(`${out}/format/json-schema.js`);
 const { meterSchema } = await import(`${out}/meter/meter-schema.js`);
+const { doctorSchema } = await import(`${out}/doctor/doctor-schema.js`);
 const { webSchema } = await import(`${out}/web/web-schema.js`);
 const { historySchema } = await import(`${out}/history/history-schema.js`);
-const { schema } = makeJsonSchema(meterSchema(), webSchema(meterSchema()), historySchema());
+const { schema } = makeJsonSchema(meterSchema(), doctorSchema(), webSchema(meterSchema()), historySchema());
 writeFileSync(`${out}/conntrack.schema.json`, `${JSON.stringify(schema, undefined, 2)}\n`);
 const page = await pageAssets(root);
 // The command of letters, and a bundle of its own for each word.

@@ -19,10 +19,9 @@ if (!Object.entries(TOOLS).every(isThere)) {
   const packages = Object.entries(TOOLS).map(([name, version]) => `${name}@${version}`);
   execFileSync('npm', ['install', '--no-save', '--no-audit', '--no-fund', '--prefix', prefix, ...packages], { stdio: 'inherit' });
 }
-const entries = ['index', 'meter/index', 'metrics/index', 'web/index', 'wire/index', 'testing/index'].flatMap((name) => [
-  '--entryPoints',
-  `src/${name}.ts`,
-]);
+const entries = ['index', 'meter/index', 'doctor/index', 'metrics/index', 'web/index', 'wire/index', 'testing/index'].flatMap(
+  (name) => ['--entryPoints', `src/${name}.ts`],
+);
 const options = [
   '--excludeInternal',
   '--excludePrivate',

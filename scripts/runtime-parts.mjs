@@ -93,7 +93,7 @@ const PARTS = {
 const outcome = {};
 const modules = {};
 try {
-  for (const path of ['index', 'meter/index', 'metrics/index', 'web/index', 'wire/index', 'testing/index'])
+  for (const path of ['index', 'meter/index', 'doctor/index', 'metrics/index', 'web/index', 'wire/index', 'testing/index'])
     Object.assign(modules, await import(`${root}/dist/${path}.js`));
   modules.conntrack = await modules.Conntrack.open();
 } catch (error) {

@@ -91,6 +91,8 @@ export class View {
   /** Bytes in the message: an upper bound for every variable part. */
   size = 0;
   readonly #policy: Policy;
+  /** Where attributes begin in a message: behind nlmsghdr and the header of its family. */
+  readonly #attributes: number;
   /** `bytes` as words; empty where they are not aligned. */
   #words: Int32Array = machineWords(EMPTY);
   #replaced = 0;
@@ -98,8 +100,9 @@ export class View {
   readonly #layouts: (Layout[] | undefined)[] = [];
   #layout: Layout;
 
-  constructor(policy: Policy) {
+  constructor(policy: Policy, attributes = NFNL_ATTRS) {
     this.#policy = policy;
+    this.#attributes = attributes;
     this.#layout = new Layout(policy.slotCount);
   }
 
@@ -141,7 +144,7 @@ export class View {
     const layout = new Layout(this.#policy.slotCount);
     this.#layout = layout;
     const headers: number[] = [];
-    this.#walk(layout, headers, 0, at + NFNL_ATTRS, end);
+    this.#walk(layout, headers, 0, at + this.#attributes, end);
     if (!aligned) return;
     // `fits` compares four at a time; repeating the first does no harm.
     while (headers.length & 7) headers.push(headers[0]!, headers[1]!);

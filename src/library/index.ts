@@ -23,6 +23,7 @@ export type {
   OverflowPolicy,
   WatchOptions,
 } from './call-options.js';
+export { Channel } from './channel.js';
 export { checkOptions } from './check-options.js';
 export { Conntrack, sessionOf } from './conntrack.js';
 export { type CpuStatistics, type ExpectationStatistics, toStatistics } from './cpu-statistics.js';
@@ -43,10 +44,12 @@ export { type EncodedFlows, FlowEncoder, RequestEncoder } from './load/encoded-f
 export { FlowLoader } from './load/flow-loader.js';
 export { matches } from './matches.js';
 export { traced } from './netlink-trace.js';
+export { onAbort } from './on-abort.js';
+export type { RequestRow } from './requests.js';
 export type { CreateResult, DeleteResult, UpdateResult } from './results.js';
 export type { Ending, Listing, Session } from './session.js';
 export type { Signal } from './signal.js';
-export type { ConntrackOptions } from './socket-pool.js';
+export type { ConntrackOptions, SocketPlace } from './socket-pool.js';
 export { ConntrackTable, type TableCount } from './table.js';
 export { TimeSlice } from './time-slice.js';
-export { isTracking } from './tracking.js';
+export { isTracking, type TrackedFamilies, trackedFamilies } from './tracking.js';

@@ -8,11 +8,35 @@ import { Channel } from './channel.js';
 import { HOOK_GET } from './requests.js';
 import type { ConntrackTable } from './table.js';
 
+/** Whether packets of each family are tracked; `undefined` if the kernel does not say. */
+export interface TrackedFamilies {
+  readonly ipv4: boolean | undefined;
+  readonly ipv6: boolean | undefined;
+}
+
 /**
  * Whether the kernel tracks packets of either family in this table's namespace. `undefined` if it does not say: before Linux 5.14, or
  * built without CONFIG_NETFILTER_NETLINK_HOOK or without names of functions. @throws SystemError, DecodeError
  */
-export async function isTracking({ place }: ConntrackTable): Promise<boolean | undefined> {
+export async function isTracking(table: ConntrackTable): Promise<boolean | undefined> {
+  const { ipv4, ipv6 } = await trackedFamilies(table);
+  return ipv4 || ipv6 || (ipv4 === undefined || ipv6 === undefined ? undefined : false);
+}
+
+/** As `isTracking`, for each family. @throws SystemError, DecodeError */
+export async function trackedFamilies({ place }: ConntrackTable): Promise<TrackedFamilies> {
+  const channel = new Channel(place.transport({ namespace: place.namespace }));
+  try {
+    return { ipv4: await isTracked(channel, AF_INET), ipv6: await isTracked(channel, AF_INET6) };
+  } catch (error) {
+    if (error instanceof KernelError) return { ipv4: undefined, ipv6: undefined };
+    throw error;
+  } finally {
+    channel.close();
+  }
+}
+
+async function isTracked(channel: Channel, family: number): Promise<boolean | undefined> {
   const view = createHookView();
   let found = false;
   let named = true;
@@ -22,15 +46,6 @@ export async function isTracking({ place }: ConntrackTable): Promise<boolean | u
     if (tracker) found = true;
     if (tracker === undefined) named = false;
   };
-  const channel = new Channel(place.transport({ namespace: place.namespace }));
-  try {
-    for (const family of [AF_INET, AF_INET6])
-      await channel.dump(HOOK_GET, family, (out) => out.be32(NFNLA_HOOK_HOOKNUM, NF_INET_PRE_ROUTING), { message });
-  } catch (error) {
-    if (error instanceof KernelError) return undefined;
-    throw error;
-  } finally {
-    channel.close();
-  }
+  await channel.dump(HOOK_GET, family, (out) => out.be32(NFNLA_HOOK_HOOKNUM, NF_INET_PRE_ROUTING), { message });
   return found || (named ? false : undefined);
 }

@@ -38,13 +38,9 @@ export class GroupIndex {
 
   /** The number of the group with this key, a new one if it has none yet. */
   numberOf(key: Int32Array): number {
-    const hash = this.#hashKey.hash(0, key, 0, this.#words);
-    const mask = this.#places.length - 1;
-    let place = hash & mask;
-    for (let group = this.#places[place]!; group !== 0; group = this.#places[place]!) {
-      if (this.#hashes[group] === hash && this.#has(group, key)) return group;
-      place = (place + 1) & mask;
-    }
+    const hash = this.#hashOf(key);
+    const found = this.#places[this.#placeOf(key, hash)]!;
+    if (found !== 0) return found;
     if (this.#count > this.#most) return REST;
     if (this.#count === this.capacity) this.#grow();
     const group = this.#count++;
@@ -53,6 +49,26 @@ export class GroupIndex {
     for (let w = 0; w < this.#words; w++) this.#keys[at + w] = key[w]!;
     this.#put(group);
     return group;
+  }
+
+  /** The number of the group with this key; 0 if there is none. */
+  find(key: Int32Array): number {
+    return this.#places[this.#placeOf(key, this.#hashOf(key))]!;
+  }
+
+  #hashOf(key: Int32Array): number {
+    return this.#hashKey.hash(0, key, 0, this.#words);
+  }
+
+  /** Where the group with this key is, or an empty place. */
+  #placeOf(key: Int32Array, hash: number): number {
+    const mask = this.#places.length - 1;
+    let place = hash & mask;
+    for (let group = this.#places[place]!; group !== 0; group = this.#places[place]!) {
+      if (this.#hashes[group] === hash && this.#has(group, key)) break;
+      place = (place + 1) & mask;
+    }
+    return place;
   }
 
   /** The key of a group, borrowed. */

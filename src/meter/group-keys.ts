@@ -1,7 +1,7 @@
 // What flows can be grouped by, a row each: what of a flow is the key, how the key is written, and the filter that selects the group.
 // The filter selects exactly the flows of the group: one deletes by it.
 
-import { formatAddress } from '../ctnetlink/address.js';
+import { familyOf, formatAddress, parseAddress } from '../ctnetlink/address.js';
 import { ORIGINAL, REPLY, S, T } from '../ctnetlink/fields.js';
 import { compileFilter, TRACKERS } from '../ctnetlink/filter/compile.js';
 import type { LabelMap } from '../ctnetlink/label.js';
@@ -68,12 +68,14 @@ function splitOnce(text: string, at: string): [string, string | undefined] {
   return n < 0 ? [text, undefined] : [text.slice(0, n), text.slice(n + 1)];
 }
 
-interface Prefixes {
+/** How many bits of an address count. */
+export interface Prefixes {
   readonly ipv4: number;
   readonly ipv6: number;
 }
 
-const WHOLE: Prefixes = { ipv4: 32, ipv6: 128 };
+/** The whole address. */
+export const WHOLE: Prefixes = { ipv4: 32, ipv6: 128 };
 /** The prefix of a site, as providers assign it, beside one of IPv4. */
 const SITE = 64;
 
@@ -99,10 +101,10 @@ function maskOf(text: string): number {
 }
 
 /** Words of an address in a key: its family, and 4 words. */
-const ADDRESS = 5;
+export const ADDRESS = 5;
 
 /** Writes the address of an end. */
-function putAddress(key: Int32Array, at: number, view: View, v4: number, v6: number, { ipv4, ipv6 }: Prefixes): void {
+export function putAddress(key: Int32Array, at: number, view: View, v4: number, v6: number, { ipv4, ipv6 }: Prefixes): void {
   const is4 = view.has(v4);
   key[at] = is4 ? AF_INET : view.has(v6) ? AF_INET6 : 0;
   const from = is4 ? view.offset(v4) : view.offset(v6);
@@ -111,13 +113,22 @@ function putAddress(key: Int32Array, at: number, view: View, v4: number, v6: num
   for (let w = 0; w < 4; w++) key[at + 1 + w] = w < words ? be32(view.bytes, from + 4 * w) & prefixWord(bits - 32 * w) : 0;
 }
 
+/** As `putAddress`, from text. @returns whether it is an address */
+export function putAddressText(key: Int32Array, text: string): boolean {
+  const bytes = parseAddress(text);
+  if (!bytes) return false;
+  key[0] = familyOf(bytes);
+  for (let w = 0; w < 4; w++) key[1 + w] = 4 * w < bytes.length ? be32(bytes, 4 * w) : 0;
+  return true;
+}
+
 /** The mask of a word of which so many bits belong to the prefix. */
 function prefixWord(bits: number): number {
   return bits >= 32 ? -1 : bits <= 0 ? 0 : -1 << (32 - bits);
 }
 
 /** An address of a key in text; `undefined` for families that have none. */
-function addressOf(key: Int32Array, at: number): string | undefined {
+export function addressOf(key: Int32Array, at: number): string | undefined {
   const family = key[at];
   if (family === 0) return undefined;
   const bytes = new Uint8Array(family === AF_INET ? 4 : 16);

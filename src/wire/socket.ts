@@ -30,7 +30,7 @@ const SOCKADDR_NL = 12;
 /** struct sock_filter */
 const BPF_INSTRUCTION = 8;
 
-/** A bound NETLINK_NETFILTER socket. One dump at a time; keep requests, dumps and events on sockets of their own. */
+/** A bound netlink socket, of NETLINK_NETFILTER unless told otherwise. One dump at a time; keep requests, dumps and events on sockets of their own. */
 export class NetlinkSocket implements Transport {
   /** The kernel's name for this socket, unsigned; the sender of our requests in events. */
   readonly portId: number;
@@ -49,7 +49,7 @@ export class NetlinkSocket implements Transport {
    */
   static open(options: TransportOptions = {}): NetlinkSocket {
     const c = libc();
-    const create = () => c.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
+    const create = () => c.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, options.protocol ?? NETLINK_NETFILTER);
     const fd = options.namespace ? options.namespace.run(create) : create();
     if (fd < 0) throw systemError('socket', -fd);
     const address = new Uint8Array(SOCKADDR_NL);

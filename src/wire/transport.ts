@@ -7,6 +7,8 @@ import type { NetworkNamespace } from './netns.js';
 
 /** How a transport is set up. */
 export interface TransportOptions {
+  /** The netlink family, such as NETLINK_ROUTE. Default NETLINK_NETFILTER. */
+  readonly protocol?: number | undefined;
   /** Multicast groups to join when binding: bit `group - 1`. Default none. */
   readonly groups?: number | undefined;
   /** A classic BPF program of 8-byte instructions that sees every datagram first. It takes effect before a group is joined. */

@@ -11,6 +11,15 @@ export function textOf({ values }: WordLine, name: string): string | undefined {
   return values[name] as string | undefined;
 }
 
+/** Names with commas between them, of an option that may be repeated; `undefined` if it was not given. */
+export function listOf({ values }: WordLine, name: string): readonly string[] | undefined {
+  const texts = values[name] as readonly string[] | undefined;
+  return texts
+    ?.flatMap((text) => text.split(','))
+    .map((text) => text.trim())
+    .filter((text) => text !== '');
+}
+
 /** Whether a switch was given. */
 export function isGiven({ values }: WordLine, name: string): boolean {
   return values[name] === true;
@@ -26,11 +35,17 @@ export function numberOf(line: WordLine, name: string, least: number, most: numb
   throw new UsageError(`--${name} must be ${kind} from ${least} to ${most}, not ${quoted(text)}`);
 }
 
-/** Seconds, as milliseconds. @throws UsageError */
+/** Seconds such as 2, 2s or 0.5, or minutes as 5m, in milliseconds. @throws UsageError */
 export function millisecondsOf(line: WordLine, name: string): number | undefined {
-  const seconds = numberOf(line, name, 0.5, 86_400);
-  return seconds === undefined ? undefined : seconds * 1000;
+  const text = textOf(line, name);
+  if (text === undefined) return undefined;
+  const [, number, unit] = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(text) ?? [];
+  const value = Number(number) * (TIME_UNITS[unit ?? 's'] ?? Number.NaN);
+  if (value >= 500 && value <= 86_400_000) return value;
+  throw new UsageError(`--${name} must be a number of seconds from 0.5 to 86400, or a duration such as 5m, not ${quoted(text)}`);
 }
+
+const TIME_UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 
 const STEPS: Readonly<Record<string, number>> = { '': 1, k: 1e3, m: 1e6, g: 1e9, t: 1e12 };
 

@@ -304,6 +304,32 @@ export function everyWord(): readonly WordRow[] {
       ],
     },
     {
+      name: 'doctor',
+      synopsis: '[OPTIONS]',
+      help: 'Look for what is wrong: a full table, lost events, dead translations, ...',
+      about: [
+        'It takes two samples and prints what it finds, the worst first, with commands that mend it, and what was fine. It changes nothing.',
+        'Exit status: 0 when nothing is worse than info; 1 with a warning or an error; 2 for a wrong command line; 3 when something could not ' +
+          'be checked.',
+      ],
+      options: {
+        sample: { value: 'DURATION', help: 'Time between the samples, such as 5s; default 2s. Forecasts are better with more.' },
+        only: { value: 'ID,...', repeated: true, help: 'Only these checks.' },
+        except: { value: 'ID,...', repeated: true, help: 'Not these checks.' },
+        fixes: { help: 'Print only what mends the findings, as a script.' },
+        list: { help: 'Show every check and what it reads.' },
+        netns: NETNS,
+        output: { short: 'o', value: 'FORMAT', choices: ['text', 'json'], help: 'Print text or json.' },
+      },
+      failureStatus: 3,
+      examples: [
+        ['doctor', 'this machine'],
+        ['doctor --netns all --except events-auto', 'all network namespaces'],
+        ['doctor --fixes', 'a script to read before you run it'],
+        ['doctor --only table-full,table-nearly-full', 'for monitoring'],
+      ],
+    },
+    {
       name: 'complete-filter',
       synopsis: '[--] TEXT',
       help: 'Tell shells what may stand at the end of a filter.',

@@ -8,6 +8,7 @@ import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { transform } from 'esbuild';
 import * as history from '../../src/history/index.js';
+import * as doctor from '../../src/doctor/index.js';
 import * as library from '../../src/index.js';
 import * as meter from '../../src/meter/index.js';
 import * as metrics from '../../src/metrics/index.js';
@@ -26,6 +27,7 @@ declare const flow: import('conntrack').Flow;
 const ENTRIES: Readonly<Record<string, string>> = {
   '/library': '../src/index.js',
   '/meter': '../src/meter/index.js',
+  '/doctor': '../src/doctor/index.js',
   '/web': '../src/web/index.js',
   '/history': '../src/history/index.js',
   '/testing': '../src/testing/index.js',
@@ -58,6 +60,7 @@ function moduleOf({ text }: Example): string {
     ['conntrack', [...Object.keys(library), ...TYPES]],
     ['conntrack/meter', Object.keys(meter)],
     ['conntrack/metrics', Object.keys(metrics)],
+    ['conntrack/doctor', Object.keys(doctor)],
     ['conntrack/web', Object.keys(web)],
     ['conntrack/history', Object.keys(history)],
     ['conntrack/testing', Object.keys(testing)],
@@ -84,6 +87,7 @@ function compile(all: readonly Example[]): string {
     conntrack: ['../../src/index.ts'],
     'conntrack/meter': ['../../src/meter/index.ts'],
     'conntrack/metrics': ['../../src/metrics/index.ts'],
+    'conntrack/doctor': ['../../src/doctor/index.ts'],
     'conntrack/web': ['../../src/web/index.ts'],
     'conntrack/history': ['../../src/history/index.ts'],
     'conntrack/testing': ['../../src/testing/index.ts'],

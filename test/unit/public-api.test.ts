@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import * as history from '../../src/history/index.js';
+import * as doctor from '../../src/doctor/index.js';
 import * as api from '../../src/index.js';
 import { Conntrack, EventStream, LiveFlows } from '../../src/index.js';
 import { Expectations } from '../../src/library/expectations.js';
@@ -49,6 +50,9 @@ const METER_TYPES = `
 /** As VALUES and TYPES, of `conntrack/metrics`. */
 const METRICS_VALUES = 'METRICS_TYPES ProcessMetrics TopGroups chooseFormat collectMetrics readFamilies writeMetrics';
 const METRICS_TYPES = 'AddSample FamilyRow MetricFamily MetricSample MetricType MetricsFormat MetricsOptions TopGrouping';
+/** As VALUES and TYPES, of `conntrack/doctor`. */
+const DOCTOR_VALUES = 'diagnose';
+const DOCTOR_TYPES = 'DiagnoseOptions Diagnosis Finding Severity Unchecked';
 /** As VALUES and TYPES, of `conntrack/web`. */
 const WEB_VALUES = 'createHandler';
 const WEB_TYPES = 'FetchRequest FetchResponse HandlerOptions LogEntry Peer Role WebHandler';
@@ -90,6 +94,7 @@ const ENTRIES = [
   { name: 'conntrack', path: 'index.ts', values: api, VALUES, TYPES },
   { name: 'conntrack/meter', path: 'meter/index.ts', values: meter, VALUES: METER_VALUES, TYPES: METER_TYPES },
   { name: 'conntrack/metrics', path: 'metrics/index.ts', values: metrics, VALUES: METRICS_VALUES, TYPES: METRICS_TYPES },
+  { name: 'conntrack/doctor', path: 'doctor/index.ts', values: doctor, VALUES: DOCTOR_VALUES, TYPES: DOCTOR_TYPES },
   { name: 'conntrack/web', path: 'web/index.ts', values: web, VALUES: WEB_VALUES, TYPES: WEB_TYPES },
   {
     name: 'conntrack/history',

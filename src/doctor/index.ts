@@ -1,0 +1,4 @@
+// conntrack/doctor: the public API of the doctor.
+
+export { type DiagnoseOptions, diagnose } from './diagnose.js';
+export type { Diagnosis, Finding, Severity, Unchecked } from './finding.js';
