@@ -1,18 +1,10 @@
-// Numbers and names in sentences and commands.
+// Numbers and names in sentences and commands, besides those of src/units.ts.
 
-/** `251,904` */
-export function count(value: number): string {
-  return Math.round(value).toLocaleString('en-US');
-}
+import { count } from '../units.js';
 
 /** `1 flow`, `2 flows` */
 export function counted(value: number, one: string, several = `${one}s`): string {
   return `${count(value)} ${value === 1 ? one : several}`;
-}
-
-/** `96 %`; only all is 100 %. */
-export function percent(share: number): string {
-  return `${share >= 1 ? Math.round(100 * share) : Math.floor(100 * share)} %`;
 }
 
 const DURATIONS = [
@@ -40,19 +32,6 @@ export function duration(seconds: number): string {
 export function perSecond(amount: number, seconds: number): string {
   const rate = amount / Math.max(seconds, 0.001);
   return `${rate < 10 ? Number(rate.toFixed(1)) : count(rate)} a second`;
-}
-
-const SIZES = ['bytes', 'kB', 'MB', 'GB', 'TB', 'PB'] as const;
-
-/** `1.5 GB`, in steps of 1,000. */
-export function size(bytes: number): string {
-  let value = bytes;
-  let step = 0;
-  while (value >= 999.5 && step < SIZES.length - 1) {
-    value /= 1000;
-    step++;
-  }
-  return `${value < 10 && step > 0 ? Number(value.toFixed(1)) : Math.round(value)} ${SIZES[step]}`;
 }
 
 /** `a`, `a and b`, `a, b and 3 others` */

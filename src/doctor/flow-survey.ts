@@ -68,10 +68,10 @@ export interface PortUse {
 export interface FlowSurvey {
   readonly flows: number;
   readonly unreplied: number;
-  /** Flows with counters, with the time of their beginning, and with room for labels. */
+  /** Flows with counters, with the time of their beginning, and with labels. */
   readonly withCounters: number;
   readonly withTimes: number;
-  readonly withLabels: number;
+  readonly labelled: number;
   readonly sources: readonly SourceFlows[];
   readonly oneWay: readonly OneWayFlows[];
   readonly unanswered: readonly UnansweredFlows[];
@@ -134,7 +134,7 @@ export class FlowSurveyor {
     unreplied: 0,
     withCounters: 0,
     withTimes: 0,
-    withLabels: 0,
+    labelled: 0,
     established: 0,
     idleForDays: 0,
     offloaded: 0,
@@ -178,7 +178,7 @@ export class FlowSurveyor {
     if (unreplied) count.unreplied++;
     if (view.has(S.packetsOriginal)) count.withCounters++;
     if (view.has(S.timestampStart)) count.withTimes++;
-    if (view.has(S.labels)) count.withLabels++;
+    if (view.has(S.labels)) count.labelled++;
     const sources = this.#sources;
     putAddress(sources.key, 0, view, ORIGINAL + T.v4Src, ORIGINAL + T.v6Src, WHOLE);
     const source = sources.slot();
@@ -238,8 +238,8 @@ export class FlowSurveyor {
     if (before === 0) return;
     const goesOn = view.has(S.packetsOriginal)
       ? watchedPackets(view, status) > this.#before.column('packets')[before]!
-      : // Without a packet, it would be less by the time between.
-        view.be32(S.timeout) > this.#before.column('timeout')[before]! - this.#seconds / 2;
+      : // Without a packet, it would be less by the time between, in whole seconds.
+        view.be32(S.timeout) > this.#before.column('timeout')[before]! - Math.floor(this.#seconds);
     if (!goesOn) return;
     const tally = this.#oneWay;
     putAddress(tally.key, 0, view, ORIGINAL + T.v4Dst, ORIGINAL + T.v6Dst, WHOLE);

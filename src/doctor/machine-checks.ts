@@ -1,7 +1,8 @@
 // Checks of what surrounds a table: listeners, buffers, the kernel, and what runs this program.
 
+import { bytes, count } from '../units.js';
 import { type CheckRow, check } from './check-row.js';
-import { count, counted, duration, size } from './figures.js';
+import { counted, duration } from './figures.js';
 
 /** What kernels lack, newest first: docs/kernels.md. */
 const SINCE: readonly (readonly [major: number, minor: number, lacks: string])[] = [
@@ -61,7 +62,7 @@ export const MACHINE_CHECKS: readonly CheckRow[] = [
       got < wanted
         ? {
             severity: 'info',
-            title: `a watch gets a receive buffer of ${size(got)}, not of ${size(wanted)}`,
+            title: `a watch gets a receive buffer of ${bytes(got)}, not of ${bytes(wanted)}`,
             detail: ['bursts of events may be lost: this program has no CAP_NET_ADMIN on the machine itself'],
             fix: [{ command: `sysctl -w net.core.rmem_max=${wanted}`, note: 'on the host', onMachine: true }],
           }

@@ -9,6 +9,7 @@ import { KernelError } from '../errors.js';
 import { Channel, type RequestRow, type SocketPlace } from '../library/index.js';
 import { host16 } from '../wire/bytes.js';
 import { NETLINK_ROUTE, NLMSG_HDRLEN } from '../wire/uapi/netlink.js';
+import { NFGENMSG_LEN } from '../wire/uapi/nfnetlink.js';
 import {
   IFA_ADDRESS,
   IFA_BROADCAST,
@@ -39,6 +40,8 @@ const A = slotsOf(0, addressFields);
 const neighbourFields = { dst: { path: [NDA_DST], kind: 'bytes', doc: 'The address.' } } as const satisfies Fields;
 const N = slotsOf(0, neighbourFields);
 
+const ENDS_INSIDE = { endsInside: true } as const;
+
 /** Addresses of a network namespace. */
 export interface LocalAddresses {
   readonly own: readonly string[];
@@ -59,15 +62,21 @@ export class RouteNetlink implements Disposable {
     const view = new View(compilePolicy([], addressFields), NLMSG_HDRLEN + IFADDRMSG_LEN);
     const own: string[] = [];
     const broadcast: string[] = [];
-    await this.#channel.dump(ADDR_GET, AF_UNSPEC, undefined, {
-      message: (bytes, at, end) => {
-        view.decode(bytes, at, end);
-        const mine = addressIn(view, A.local) ?? addressIn(view, A.address);
-        const all = addressIn(view, A.broadcast);
-        if (mine !== undefined) own.push(mine);
-        if (all !== undefined) broadcast.push(all);
+    await this.#channel.dump(
+      ADDR_GET,
+      AF_UNSPEC,
+      restOf(IFADDRMSG_LEN),
+      {
+        message: (bytes, at, end) => {
+          view.decode(bytes, at, end);
+          const mine = addressIn(view, A.local) ?? addressIn(view, A.address);
+          const all = addressIn(view, A.broadcast);
+          if (mine !== undefined) own.push(mine);
+          if (all !== undefined) broadcast.push(all);
+        },
       },
-    });
+      ENDS_INSIDE,
+    );
     return { own, broadcast };
   }
 
@@ -81,7 +90,7 @@ export class RouteNetlink implements Disposable {
         ROUTE_GET,
         bytes.length === 4 ? AF_INET : AF_INET6,
         (out) => {
-          out.append(new Uint8Array(RTMSG_LEN - 4));
+          restOf(RTMSG_LEN)(out);
           out.raw(RTA_DST, bytes);
         },
         (answer, at) => {
@@ -100,20 +109,31 @@ export class RouteNetlink implements Disposable {
   async failedNeighbours(): Promise<string[]> {
     const view = new View(compilePolicy([], neighbourFields), NLMSG_HDRLEN + NDMSG_LEN);
     const failed: string[] = [];
-    await this.#channel.dump(NEIGH_GET, AF_UNSPEC, undefined, {
-      message: (bytes, at, end) => {
-        view.decode(bytes, at, end);
-        const state = host16(bytes, at + NLMSG_HDRLEN + 8); // ndm_state
-        const address = state & NUD_FAILED ? addressIn(view, N.dst) : undefined;
-        if (address !== undefined) failed.push(address);
+    await this.#channel.dump(
+      NEIGH_GET,
+      AF_UNSPEC,
+      restOf(NDMSG_LEN),
+      {
+        message: (bytes, at, end) => {
+          view.decode(bytes, at, end);
+          const state = host16(bytes, at + NLMSG_HDRLEN + 8); // ndm_state
+          const address = state & NUD_FAILED ? addressIn(view, N.dst) : undefined;
+          if (address !== undefined) failed.push(address);
+        },
       },
-    });
+      ENDS_INSIDE,
+    );
     return failed;
   }
 
   [Symbol.dispose](): void {
     this.#channel.close();
   }
+}
+
+/** Fills the header of a family, of which a message of netfilter has the first four bytes, with zeros. */
+function restOf(length: number): (out: { append(bytes: Uint8Array): void }) => void {
+  return (out) => out.append(new Uint8Array(length - NFGENMSG_LEN));
 }
 
 /** An address in an attribute; `undefined` if there is none. */

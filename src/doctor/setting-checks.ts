@@ -1,7 +1,8 @@
 // Checks of settings: what flows do not have because nobody asked for it.
 
+import { count } from '../units.js';
 import { type CheckRow, check, setting } from './check-row.js';
-import { count, counted } from './figures.js';
+import { counted } from './figures.js';
 import { HELPER_MODULES } from './helper-modules.js';
 
 export const SETTING_CHECKS: readonly CheckRow[] = [
@@ -126,22 +127,26 @@ export const SETTING_CHECKS: readonly CheckRow[] = [
   check({
     id: 'labels-without-room',
     reads: ['labelFile', 'flows'],
-    finds: 'there are names for labels, but flows have no room for them',
+    finds: 'there are names for labels, but no flow has a label, and maybe no room for one',
     means:
-      'A flow has room for labels only if a rule of the network namespace used labels when the flow began. /etc/xtables/connlabel.conf names labels, ' +
-      'but no flow has room: conntrack -U --label-add fails.',
+      'A flow has room for labels only if a rule of the network namespace set labels (nft), or matched them (iptables), when the flow began. ' +
+      '/etc/xtables/connlabel.conf names labels, but no flow has one. If no rule sets any, conntrack -U --label-add fails. The kernel does not tell ' +
+      'whether a flow without labels has room for them.',
     see: ['nft list ruleset | grep label', 'conntrack -L -o labels'],
-    mend: 'Add a rule that matches or sets a label, such as the one below. It counts for flows that begin afterwards.',
+    mend: 'Add a rule that sets a label, even if it matches nothing: the fix has one. It counts for flows that begin afterwards.',
     judge: ({ labelFile, flows }) =>
-      labelFile && flows.flows > 0 && flows.withLabels === 0
+      labelFile && flows.flows > 0 && flows.labelled === 0
         ? {
             severity: 'info',
-            title: `labels have names, but none of ${counted(flows.flows, 'flow')} has room for them`,
-            detail: ['conntrack -U --label-add cannot set any: no rule uses labels'],
+            title: `labels have names, but none of ${counted(flows.flows, 'flow')} has one`,
+            detail: ['if no rule sets labels, flows have no room for them, and conntrack -U --label-add fails'],
             fix: [
-              { command: 'nft add table inet labels' },
-              { command: "nft 'add chain inet labels use { type filter hook prerouting priority 0; }'" },
-              { command: 'nft add rule inet labels use ct label 0x1 counter', note: 'counts for flows that begin afterwards' },
+              { command: 'nft add table inet labelling' },
+              { command: "nft 'add chain inet labelling room { type filter hook prerouting priority 0; }'" },
+              {
+                command: 'nft add rule inet labelling room meta l4proto 255 ct label set 127',
+                note: 'matches nothing, but makes room in flows that begin afterwards',
+              },
             ],
           }
         : undefined,
@@ -167,11 +172,11 @@ export const SETTING_CHECKS: readonly CheckRow[] = [
             title: `${module} reads nothing: ${counted(alone, 'flow')} to ${protocol} port ${row.port} and none with the helper ${row.helper}`,
             detail: ['connections that they announce are not expected, and fail behind NAT'],
             fix: [
-              { command: 'nft add table inet helpers' },
-              { command: `nft 'add ct helper inet helpers ${row.helper} { type "${row.helper}" protocol ${protocol}; }'` },
-              { command: "nft 'add chain inet helpers assign { type filter hook prerouting priority 0; }'" },
+              { command: 'nft add table inet assist' },
+              { command: `nft 'add ct helper inet assist ${row.helper} { type "${row.helper}" protocol ${protocol}; }'` },
+              { command: "nft 'add chain inet assist assign { type filter hook prerouting priority 0; }'" },
               {
-                command: `nft add rule inet helpers assign ${protocol} dport ${row.port} ct helper set '"${row.helper}"'`,
+                command: `nft add rule inet assist assign ${protocol} dport ${row.port} ct helper set '"${row.helper}"'`,
                 note: 'counts for flows that begin afterwards',
               },
             ],

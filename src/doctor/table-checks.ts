@@ -1,7 +1,8 @@
 // Checks of the table as a whole: how full it is, what was dropped, how long its chains are.
 
+import { bytes, count, percent } from '../units.js';
 import { type CheckRow, check, type Found, setting } from './check-row.js';
-import { count, counted, deletion, duration, percent, perSecond, size } from './figures.js';
+import { counted, deletion, duration, perSecond } from './figures.js';
 import type { FlowSurvey } from './flow-survey.js';
 import type { SnapshotParts } from './snapshot.js';
 
@@ -24,16 +25,16 @@ const grown = (twice: SnapshotParts['statistics'], name: keyof SnapshotParts['st
 function largest(flows: FlowSurvey | undefined): string[] {
   const [first] = flows?.sources ?? [];
   if (!flows || !first || first.flows < flows.flows / 100) return [];
-  const share = `${percent(first.flows / flows.flows)} of all`;
-  const unanswered = first.unreplied === 0 ? '' : `, ${percent(first.unreplied / first.flows)} unanswered`;
+  const share = `${percent(first.flows, flows.flows)} of all`;
+  const unanswered = first.unreplied === 0 ? '' : `, ${percent(first.unreplied, first.flows)} unanswered`;
   return [`${first.src} has ${count(first.flows)} of them (${share}${unanswered}): conntrack top src ${first.src}`];
 }
 
 /** A larger limit, and what it costs. */
 function raise(maxEntries: number, { fixedSysctls, slab }: Partial<SnapshotParts>) {
   const wanted = 2 * maxEntries;
-  const bytes = maxEntries * (slab?.entrySize ?? ENTRY_SIZE);
-  return setting('max', wanted, fixedSysctls, `takes up to ${size(bytes)} more when full`);
+  const more = maxEntries * (slab?.entrySize ?? ENTRY_SIZE);
+  return setting('max', wanted, fixedSysctls, `takes up to ${bytes(more)} more when full`);
 }
 
 export const TABLE_CHECKS: readonly CheckRow[] = [
@@ -100,7 +101,7 @@ export const TABLE_CHECKS: readonly CheckRow[] = [
       const full = Number.isFinite(left) && left < 86_400 ? `: full in ${duration(left)}` : '';
       return {
         severity: fill >= ALMOST || soon ? 'error' : 'warning',
-        title: `${count(entries)} of ${count(maxEntries)} entries (${percent(fill)})${growth}${full}`,
+        title: `${count(entries)} of ${count(maxEntries)} entries (${percent(entries, maxEntries)})${growth}${full}`,
         detail: largest(others.flows),
         fix: [raise(maxEntries, others)],
       };
@@ -206,7 +207,7 @@ export const TABLE_CHECKS: readonly CheckRow[] = [
             : `searches start again ${perSecond(restarts, seconds)}: entries move meanwhile`,
         ...(buckets === undefined
           ? {}
-          : { fix: [setting('buckets', 4 * buckets, fixedSysctls, `takes ${size(4 * buckets * BUCKET_SIZE)}`)] }),
+          : { fix: [setting('buckets', 4 * buckets, fixedSysctls, `takes ${bytes(4 * buckets * BUCKET_SIZE)}`)] }),
       };
     },
   }),
@@ -230,7 +231,7 @@ export const TABLE_CHECKS: readonly CheckRow[] = [
         severity: 'warning',
         title: `${count(entries)} entries in ${count(buckets)} buckets: ${(entries / buckets).toFixed(1)} in each on average`,
         detail: ['every packet searches longer than it has to'],
-        fix: [setting('buckets', wanted, fixedSysctls, `takes ${size(wanted * BUCKET_SIZE)}`)],
+        fix: [setting('buckets', wanted, fixedSysctls, `takes ${bytes(wanted * BUCKET_SIZE)}`)],
       };
     },
   }),
@@ -288,7 +289,7 @@ export const TABLE_CHECKS: readonly CheckRow[] = [
       if (share <= 0.2) return undefined;
       return {
         severity: 'warning',
-        title: `${count(flows.idleForDays)} TCP connections, ${percent(share)} of the table, have been idle for more than a day`,
+        title: `${count(flows.idleForDays)} TCP connections, ${percent(flows.idleForDays, flows.flows)} of the table, have been idle for more than a day`,
         detail: [`the kernel keeps them for ${duration(timeout)} after their last packet (nf_conntrack_tcp_timeout_established)`],
         fix: [
           setting('tcp_timeout_established', 86_400, fixedSysctls, 'from the next packet of each on'),

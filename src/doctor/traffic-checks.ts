@@ -1,7 +1,8 @@
 // Checks of what flows do: who gets no answers, who scans, whom translated addresses do not reach.
 
+import { count, percent } from '../units.js';
 import { type CheckRow, check, type Found } from './check-row.js';
-import { count, counted, deletion, endpoint, percent, several } from './figures.js';
+import { counted, deletion, endpoint, several } from './figures.js';
 import type { PortUse } from './flow-survey.js';
 
 const SCAN_FLOWS = 1000;
@@ -32,10 +33,10 @@ export const TRAFFIC_CHECKS: readonly CheckRow[] = [
       );
       return scanners.slice(0, MOST_NAMED).map(({ src, flows: all, unreplied }) => ({
         severity: 'warning',
-        title: `${src} has ${count(all)} flows, ${percent(unreplied / all)} of them unanswered`,
+        title: `${src} has ${count(all)} flows, ${percent(unreplied, all)} of them unanswered`,
         detail: [
           `a scan, or a program whose counterpart is gone: conntrack top --by service 'src ${src}'`,
-          `that is ${percent(all / flows.flows)} of all flows`,
+          `that is ${percent(all, flows.flows)} of all flows`,
         ],
         fix: [
           { command: deletion(`src ${src} and unreplied`), note: 'frees their places; stop the source as well' },
@@ -159,7 +160,7 @@ export const TRAFFIC_CHECKS: readonly CheckRow[] = [
         detail: [
           failed.has(address)
             ? 'it does not answer on the link (ip neighbour: FAILED)'
-            : `${percent(unreplied / all)} of them never had an answer`,
+            : `${percent(unreplied, all)} of them never had an answer`,
           'the flows keep this target, whatever the rules say now',
         ],
         fix: [
@@ -193,7 +194,7 @@ export const TRAFFIC_CHECKS: readonly CheckRow[] = [
               title: `${count(ports)} of ${count(range.size)} ports of ${address} are in use for ${endpoint(use.dst, use.dport)}`,
               detail: [
                 range.guessed
-                  ? `the rule seems to give ports ${lowest} to ${highest}: ${percent(moved / ports)} of the flows came with another port`
+                  ? `the rule seems to give ports ${lowest} to ${highest}: ${percent(moved, ports)} of the flows came with another port`
                   : 'all ports from 1024 on count',
                 'when all are taken, further connections to that place are dropped',
               ],

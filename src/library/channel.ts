@@ -65,7 +65,7 @@ export class Channel {
     family: number,
     build: Build | undefined,
     visitor: DumpVisitor,
-    way: Pick<DumpRequest, 'large' | 'thread' | 'ahead'> = {},
+    way: Pick<DumpRequest, 'large' | 'thread' | 'ahead' | 'endsInside'> = {},
   ): Promise<void> {
     this.#begin(type, NLM_F_REQUEST | NLM_F_ACK | NLM_F_DUMP, family, build);
     const { bytes, length } = this.#message;

@@ -5,7 +5,7 @@ import { DecodeError, KernelError, NoAnswerError, SystemError } from '../errors.
 import { host16, host32, hostSigned32 } from './bytes.js';
 import type { Datagrams } from './datagrams.js';
 import { EAGAIN, errnoName, errnoReason } from './errno.js';
-import { align4, checkedMessageLength } from './message.js';
+import { align4, checkedMessageLength, messageLength } from './message.js';
 import {
   NLA_HDRLEN,
   NLA_TYPE_MASK,
@@ -59,13 +59,22 @@ export function checkCount(count: number, request: Request): number {
   throw new SystemError('recvmmsg', -count, errnoName(-count), errnoReason(-count), { hint: NOT_KNOWN });
 }
 
-/** Whether a batch contains the end of the answer: DONE is alone in its datagram, an error is the first message of its own. */
-export function holdsEnd(batch: Datagrams, count: number, sequence: number): boolean {
+/**
+ * Whether a batch contains the end of the answer: DONE is alone in its datagram, unless it may stand `inside`, and an error is the first
+ * message of its own.
+ */
+export function holdsEnd(batch: Datagrams, count: number, sequence: number, inside = false): boolean {
   for (let i = 0; i < count; i++) {
-    const at = batch.start(i);
-    if (!batch.fromKernel(i) || batch.length(i) < NLMSG_HDRLEN) continue;
-    const type = host16(batch.bytes, at + 4);
-    if ((type === NLMSG_DONE || type === NLMSG_ERROR) && host32(batch.bytes, at + 8) === sequence) return true;
+    if (!batch.fromKernel(i)) continue;
+    const start = batch.start(i);
+    const end = start + batch.length(i);
+    for (let at = start; at + NLMSG_HDRLEN <= end; ) {
+      const type = host16(batch.bytes, at + 4);
+      if ((type === NLMSG_DONE || type === NLMSG_ERROR) && host32(batch.bytes, at + 8) === sequence) return true;
+      const length = inside ? messageLength(batch.bytes, at, end) : 0;
+      if (length === 0) break;
+      at += align4(length);
+    }
   }
   return false;
 }

@@ -22,6 +22,8 @@ export interface DumpVisitor extends AnswerVisitor {
 
 /** A request for a dump. */
 export interface DumpRequest extends Request {
+  /** The end may stand behind messages in their datagram: NETLINK_ROUTE, since Linux 6.9. */
+  readonly endsInside?: boolean | undefined;
   /** Send it on a thread: a large dump may take long to produce its first part. */
   readonly large?: boolean | undefined;
   /** Shared by dumps that run at the same time. Without it, each receives on its own thread. */
@@ -92,7 +94,7 @@ function nextTurn(): Promise<void> {
 class ReadAhead {
   readonly #socket: Transport;
   readonly #buffers: ReceiveBuffers;
-  readonly #sequence: number;
+  readonly #request: DumpRequest;
   readonly #thread: SharedThread;
   readonly #most: number;
   /** The most datagrams in a part. */
@@ -104,7 +106,7 @@ class ReadAhead {
   constructor(socket: Transport, buffers: ReceiveBuffers, request: DumpRequest, thread: SharedThread) {
     this.#socket = socket;
     this.#buffers = buffers;
-    this.#sequence = lastSequence(request);
+    this.#request = request;
     this.#thread = thread;
     this.#thread.setIdle(false);
     this.#most = request.ahead ?? Number.POSITIVE_INFINITY;
@@ -157,20 +159,20 @@ class ReadAhead {
   }
 
   async #fill(buffer: Datagrams): Promise<void> {
-    const part = await receivePart(this.#socket, buffer, this.#sequence);
+    const part = await receivePart(this.#socket, buffer, this.#request);
     this.#receiving = undefined;
     this.#take(part);
     this.#receive();
   }
 }
 
-function partOf(buffer: Datagrams, count: number, sequence: number): Part {
-  return { buffer, count, last: count <= 0 || holdsEnd(buffer, count, sequence) };
+function partOf(buffer: Datagrams, count: number, request: DumpRequest): Part {
+  return { buffer, count, last: count <= 0 || holdsEnd(buffer, count, lastSequence(request), request.endsInside) };
 }
 
-async function receivePart(socket: Transport, buffer: Datagrams, sequence: number): Promise<Part> {
+async function receivePart(socket: Transport, buffer: Datagrams, request: DumpRequest): Promise<Part> {
   try {
-    return partOf(buffer, await socket.receiveAsync(buffer), sequence);
+    return partOf(buffer, await socket.receiveAsync(buffer), request);
   } catch (failure) {
     return { buffer, count: 0, last: true, failure };
   }
@@ -190,13 +192,12 @@ export async function dump(
 ): Promise<void> {
   const { thread = new SharedThread() } = request;
   const buffer = buffers.first;
-  const sequence = lastSequence(request);
   // The dump that began first gets the thread, not the one whose first part happens to arrive first.
   let threaded = thread.take();
   try {
     let count = await receiveFirst(socket, buffer, request);
     for (;;) {
-      const part = partOf(buffer, count, sequence);
+      const part = partOf(buffer, count, request);
       if (part.last) return await visitPart(part, request, visitor);
       threaded ||= thread.take();
       if (threaded) return await visitRest(part, new ReadAhead(socket, buffers, request, thread), request, visitor);

@@ -8,7 +8,7 @@ export const HEALTHY_FLOWS: FlowSurvey = {
   unreplied: 60,
   withCounters: 3000,
   withTimes: 3000,
-  withLabels: 0,
+  labelled: 0,
   sources: [{ src: '10.0.0.2', flows: 2000, unreplied: 50 }],
   oneWay: [],
   unanswered: [{ dst: '192.0.2.1', dport: 443, flows: 3, old: 0 }],

@@ -77,7 +77,7 @@ export async function makeTraffic({ accounting, timestamps, watch }: TrafficOpti
   try {
     for (const name of ['client', 'router', 'server']) made.push(await Namespace.create(name));
     const [client, router, server] = made as [Namespace, Namespace, Namespace];
-    await connect(client, router, server);
+    await joinByRouter(client, router, server);
     await router.labels(LABELS);
     await router.sysctl({
       'net.netfilter.nf_conntrack_acct': Number(accounting),
@@ -101,7 +101,8 @@ async function close(namespaces: readonly Namespace[]): Promise<void> {
   for (const namespace of namespaces) await namespace.close();
 }
 
-async function connect(client: Namespace, router: Namespace, server: Namespace): Promise<void> {
+/** Joins client and server by the router, which forwards. */
+export async function joinByRouter(client: Namespace, router: Namespace, server: Namespace): Promise<void> {
   const ip = (namespace: Namespace, ...lines: string[]) =>
     namespace.must(['ip', '-batch', '-'], { input: Buffer.from(`${lines.join('\n')}\n`) });
   await ip(
@@ -203,7 +204,7 @@ async function talk(client: Namespace, server: Namespace): Promise<void> {
 }
 
 /** A TCP SYN without options, as a raw socket sends it. */
-function tcpSyn(src: string, dst: string, sport: number, dport: number): Buffer {
+export function tcpSyn(src: string, dst: string, sport: number, dport: number): Buffer {
   const header = Buffer.alloc(20);
   header.writeUInt16BE(sport, 0);
   header.writeUInt16BE(dport, 2);

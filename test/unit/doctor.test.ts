@@ -65,7 +65,7 @@ const CASES: readonly Case[] = [
     id: 'table-nearly-full',
     parts: counts(150_000, 151_000),
     severity: 'error',
-    title: '151,000 of 262,144 entries (57 %), growing by 500 a second: full in 3 minutes 42 seconds',
+    title: '151,000 of 262,144 entries (58 %), growing by 500 a second: full in 3 minutes 42 seconds',
   },
   {
     id: 'drops-in-the-past',
@@ -275,7 +275,7 @@ const CASES: readonly Case[] = [
     id: 'labels-without-room',
     parts: { labelFile: true },
     severity: 'info',
-    title: 'labels have names, but none of 3,000 flows has room for them',
+    title: 'labels have names, but none of 3,000 flows has one',
   },
   {
     id: 'helpers-unused',
@@ -526,11 +526,11 @@ test('the text of a diagnosis', () => {
   assert.equal(
     diagnosisText(diagnosis),
     ` error    table-nearly-full    251,904 of 262,144 entries (96 %), growing by 412 a second: full in 25 seconds
-          10.1.9.200 has 21,771 of them (8 % of all, 98 % unanswered): conntrack top src 10.1.9.200
+          10.1.9.200 has 21,771 of them (9 % of all, 98 % unanswered): conntrack top src 10.1.9.200
           fix: sysctl -w net.netfilter.nf_conntrack_max=524288  # takes up to 84 MB more when full
  warning  scan                 10.1.9.200 has 21,771 flows, 98 % of them unanswered
           a scan, or a program whose counterpart is gone: conntrack top --by service 'src 10.1.9.200'
-          that is 8 % of all flows
+          that is 9 % of all flows
           fix: conntrack -D --filter 'src 10.1.9.200 and unreplied'  # frees their places; stop the source as well
           fix: # to stop it: nft add rule inet raw prerouting ip saddr 10.1.9.200 drop
  info     accounting-off       flows have no packet and byte counters

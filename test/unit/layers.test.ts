@@ -54,6 +54,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   doctor: [
     'errors',
     'safe-text',
+    'units',
     'nearest',
     'meter/index',
     'meter/group-index',
