@@ -3,6 +3,7 @@
 import type { SchemaAddition } from '../format/json-schema.js';
 import { array, described, object, ref, type Schema } from '../format/schema-parts.js';
 import { CHECK_IDS } from './checks.js';
+import { FACTS } from './explanation.js';
 import { SEVERITIES } from './finding.js';
 
 const text: Schema = { type: 'string' };
@@ -30,6 +31,27 @@ export function doctorSchema(): SchemaAddition {
         },
         ['id', 'severity', 'title', 'detail', 'fix', 'about'],
       ),
+      explanation: object(
+        'What one flow is.',
+        {
+          title: described(text, 'Protocol and ends.'),
+          id: { type: 'integer', minimum: 0 },
+          netns,
+          picture: described(lines, 'The way of its packets, and of what comes back.'),
+          facts: array(object('A sentence.', { about: { enum: FACTS }, text }, ['about', 'text'])),
+          problems: array(ref('finding'), 'What looks wrong.'),
+          commands: described(lines, 'Command lines that watch, mark and delete it.'),
+        },
+        ['title', 'picture', 'facts', 'problems', 'commands'],
+      ),
+      explanations: object(
+        'conntrack explain -o json.',
+        {
+          explanations: array(ref('explanation')),
+          more: described({ type: 'integer', minimum: 0 }, 'How many flows match besides.'),
+        },
+        ['explanations', 'more'],
+      ),
       diagnosis: object(
         'conntrack doctor -o json.',
         {
@@ -44,6 +66,6 @@ export function doctorSchema(): SchemaAddition {
         ['findings', 'fine', 'unchecked', 'seconds'],
       ),
     },
-    outputs: ['diagnosis'],
+    outputs: ['diagnosis', 'explanations'],
   };
 }

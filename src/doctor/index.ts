@@ -1,4 +1,6 @@
 // conntrack/doctor: the public API of the doctor.
 
 export { type DiagnoseOptions, diagnose } from './diagnose.js';
+export { type ExplainFlowOptions, explainFlow } from './explain-flow.js';
+export type { Explanation, Fact } from './explanation.js';
 export type { Diagnosis, Finding, Severity, Unchecked } from './finding.js';

@@ -3,12 +3,11 @@
 import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { MATCH_ALL } from '../ctnetlink/filter/condition.js';
-import { ClosedError, ConntrackError, KernelError, SystemError } from '../errors.js';
+import { KernelError, SystemError } from '../errors.js';
 import {
   asksKernel,
   type Conntrack,
   type NetworkNamespace,
-  onAbort,
   ProgramNames,
   readIn,
   type Signal,
@@ -18,6 +17,7 @@ import {
 import { shellWord } from './figures.js';
 import { FlowSurveyor } from './flow-survey.js';
 import { HELPER_MODULES } from './helper-modules.js';
+import { NotRead, pauseFor, reading } from './reading.js';
 import { RouteNetlink } from './route-netlink.js';
 import type { AccessRefusal, ListenerSocket, PartName, Reading, Snapshot, SnapshotParts, TableCounters } from './snapshot.js';
 
@@ -118,7 +118,7 @@ class SnapshotTaker {
     const listed = performance.now();
     let firstList: Reading<undefined> | undefined;
     if (surveyor) firstList = await reading(() => this.#list((view) => surveyor.remember(view)));
-    await pause(began + sample - performance.now(), signal);
+    await pauseFor(began + sample - performance.now(), signal);
     const seconds = (performance.now() - began) / 1000;
     const last = await this.#sample();
     this.#join('counts', first.counts, last.counts);
@@ -295,46 +295,6 @@ class SnapshotTaker {
   }
 }
 
-/** Something that is not known here, without an error of anybody. */
-class NotRead extends Error {}
-
-/** Reads; what the system refuses is not known. @throws what is no refusal */
-async function reading<T>(read: () => T | Promise<T>): Promise<Reading<T>> {
-  try {
-    return { value: await read() };
-  } catch (error) {
-    if (error instanceof NotRead) return { unknown: error.message };
-    if (error instanceof ClosedError) throw error;
-    if (error instanceof ConntrackError) return { unknown: error.message };
-    const { code, syscall } = error as NodeJS.ErrnoException;
-    // An error of a file; others are ours.
-    if (typeof code !== 'string' || typeof syscall !== 'string') throw error;
-    return { unknown: FILE_REASONS[code] ?? code };
-  }
-}
-
-const FILE_REASONS: Readonly<Record<string, string>> = {
-  ENOENT: 'it is not there',
-  EACCES: 'permission denied',
-  EPERM: 'permission denied',
-};
-
-/** Waits so many milliseconds. @throws the signal's reason */
-function pause(milliseconds: number, signal: Signal | undefined): Promise<void> {
-  signal?.throwIfAborted();
-  if (milliseconds <= 0) return Promise.resolve();
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => {
-      heedNoMore();
-      resolve();
-    }, milliseconds);
-    const heedNoMore = onAbort(signal, (reason) => {
-      clearTimeout(timer);
-      reject(reason);
-    });
-  });
-}
-
 /** Why a table cannot be used, if that is what an error says. */
 function refusalOf(error: unknown): AccessRefusal | undefined {
   if (!(error instanceof KernelError || error instanceof SystemError)) return undefined;
@@ -355,7 +315,7 @@ function isContained(): boolean | undefined {
 }
 
 /** What to put before a command that should run in a namespace. */
-function enterCommand(namespace: NetworkNamespace | undefined): string {
+export function enterCommand(namespace: NetworkNamespace | undefined): string {
   if (!namespace) return '';
   const { name } = namespace;
   if (name.includes('/')) return `nsenter --net=${shellWord(name)} `;

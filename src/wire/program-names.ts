@@ -80,10 +80,14 @@ export class ProgramNames {
 function lookUp(portId: number, sockets: string): Program | undefined {
   const inode = inodeOf(portId, sockets);
   if (inode === undefined) return undefined;
-  const link = `socket:[${inode}]`;
   // The first socket of a process has the process's own number.
-  const own = `${portId}`;
-  if (hasOpen(own, link)) return programOf(own);
+  return programOfSocket(inode, `${portId}`);
+}
+
+/** The process that has a socket open; `likely` is looked at first. `undefined` if none can be seen. */
+export function programOfSocket(inode: number | string, likely?: string): Program | undefined {
+  const link = `socket:[${inode}]`;
+  if (likely !== undefined && hasOpen(likely, link)) return programOf(likely);
   for (const process of entries('/proc')) if (/^\d+$/.test(process) && hasOpen(process, link)) return programOf(process);
   return undefined;
 }

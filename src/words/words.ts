@@ -306,7 +306,7 @@ export function everyWord(): readonly WordRow[] {
     {
       name: 'doctor',
       synopsis: '[OPTIONS]',
-      help: 'Look for what is wrong: a full table, lost events, dead translations, ...',
+      help: 'Look for what is wrong: a full table, lost events, dead translations.',
       about: [
         'It takes two samples and prints what it finds, the worst first, with commands that mend it, and what was fine. It changes nothing.',
         'Exit status: 0 when nothing is worse than info; 1 with a warning or an error; 2 for a wrong command line; 3 when something could not ' +
@@ -327,6 +327,27 @@ export function everyWord(): readonly WordRow[] {
         ['doctor --netns all --except events-auto', 'all network namespaces'],
         ['doctor --fixes', 'a script to read before you run it'],
         ['doctor --only table-full,table-nearly-full', 'for monitoring'],
+      ],
+    },
+    {
+      name: 'explain',
+      synopsis: "EXPRESSION... | ID | 'PROTOCOL SRC:PORT > DST:PORT' [OPTIONS]",
+      help: 'Say what a flow is, in words, and what is wrong with it.',
+      about: [
+        'The first flows that match are explained, the others counted. What cannot be known is said to be unknown. A flow that nothing came back ' +
+          'for is looked at twice, which takes a second.',
+        'Exit status: 0; 1 when no flow matches, or after a failure; 2 for a wrong command line; 3 when a network namespace failed.',
+      ],
+      options: {
+        limit: { value: 'NUMBER', help: 'Explain so many flows; default 5.' },
+        netns: NETNS,
+        output: { short: 'o', value: 'FORMAT', choices: ['text', 'json'], help: 'Print text or json.' },
+      },
+      operands: { kind: 'expression' },
+      examples: [
+        ["explain 'tcp 10.1.4.22:51514 > 142.250.74.46:443'", 'one connection'],
+        ['explain 2847193022', 'by its id, as -o id prints it'],
+        ["explain 'udp and unreplied' --limit 1", 'by a filter'],
       ],
     },
     {

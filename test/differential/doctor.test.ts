@@ -10,6 +10,7 @@ import { after, before, suite, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { diagnose } from '../../src/doctor/diagnose.js';
 import { fixesScript } from '../../src/doctor/diagnosis-text.js';
+import type { Explanation, Fact } from '../../src/doctor/explanation.js';
 import type { Diagnosis, Finding } from '../../src/doctor/finding.js';
 import { Conntrack, type NewFlow } from '../../src/index.js';
 import { Namespace } from '../support/namespace.js';
@@ -319,6 +320,71 @@ suite('doctor', { skip: SELF_TEST ? 'what is tested is not in the reference' : f
       await send(7001, port++, 1, true);
       assert.equal((await label()).status, 0);
       assert.deepEqual((await doctor()).findings, []);
+    });
+
+    test('explanations: a translated flow, one that goes on in vain, both ends here, by id and by ends', async () => {
+      await empty();
+      const from = port++;
+      const explain = async (...args: string[]) => {
+        const { status, stdout, stderr } = await router.run([UNDER_TEST, 'explain', ...args, '-o', 'json']);
+        return {
+          status,
+          stderr: stderr.toString(),
+          ...(JSON.parse(stdout.toString()) as { explanations: Explanation[]; more: number }),
+        };
+      };
+      const about = ({ facts }: Explanation, what: Fact['about']) =>
+        facts.filter((fact) => fact.about === what).map(({ text }) => text);
+      const connection = await client.ask('tcpConnect', [CLIENT, from], [SERVER, 80]);
+      await client.ask('tcpSay', connection, 'hello');
+      const { explanations } = await explain(`tcp ${CLIENT}:${from} > ${SERVER}:80`);
+      const [tcp] = explanations;
+      assert.deepEqual(tcp!.picture, [
+        `${CLIENT}:${from} ──► [ this host: source becomes ${OUTSIDE}:${from} ] ──► ${SERVER}:80`,
+        `${CLIENT}:${from} ◄── [ this host: destination becomes ${CLIENT}:${from} ] ◄── ${SERVER}:80`,
+      ]);
+      assert.match(
+        about(tcp!, 'timeout')[0]!,
+        /^it ends 5 days after its last packet \(net\.netfilter\.nf_conntrack_tcp_timeout_established = 432000\); 4 days 23 hours left$/,
+      );
+      assert.match(about(tcp!, 'counters')[0]!, /^\d packets and \d+ B went out, \d packets and \d+ B came back$/);
+      assert.deepEqual(about(tcp!, 'process'), [], 'this host is no end of it');
+      assert.deepEqual(tcp!.problems, []);
+      const again = await explain(String(tcp!.id));
+      assert.equal(again.explanations[0]?.title, tcp!.title);
+
+      const lost = port++;
+      await send(7002, lost, 1, false);
+      const vain = await meanwhile(() => send(7002, lost, 1, false), explain('udp and dst port 7002'));
+      assert.deepEqual(
+        vain.explanations[0]?.problems.map(({ id }) => id),
+        ['one-way-udp'],
+      );
+      assert.equal(vain.explanations[0]?.picture[1], `${CLIENT}:${lost} ◄── nothing has come back from ${SERVER}:7002`);
+
+      // This host as client and as server.
+      await router.ask('udpServe', OUTSIDE, 7200);
+      await router.ask('tcpServe', OUTSIDE, 7201);
+      const own = await router.ask('tcpConnect', [OUTSIDE, port++], [SERVER, 80]);
+      const other = await server.ask('tcpConnect', [SERVER, port++], [OUTSIDE, 7201]);
+      await server.ask('udpSend', [SERVER, port++], [OUTSIDE, 7200], { count: 1, size: 1, answers: true });
+      for (const [filter, end] of [
+        [`src ${OUTSIDE} and dst port 80`, 'the client'],
+        ['tcp and dst port 7201', 'the server'],
+        ['udp and dst port 7200', 'the server'],
+      ] as const) {
+        const [one] = (await explain(filter)).explanations;
+        const [text] = about(one!, 'process');
+        assert.match(text!, new RegExp(`^${end} is this host: it belongs to \\S+ \\(process ${router.agentPid}\\)$`), filter);
+      }
+      await router.ask('tcpClose', own, 'end');
+      await server.ask('tcpClose', other, 'end');
+      await client.ask('tcpClose', connection, 'end');
+      const some = await explain('tcp or udp', '--limit', '1');
+      assert.equal(some.explanations.length, 1);
+      assert.ok(some.more >= 3, `${some.more}`);
+      const none = await explain('id 1 and mark 77');
+      assert.deepEqual([none.status, none.explanations, none.stderr], [1, [], 'conntrack: explain: no flow matches\n']);
     });
 
     test('the command: text, exit statuses, --fixes, --list, mistakes', async () => {

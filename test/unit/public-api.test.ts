@@ -51,8 +51,8 @@ const METER_TYPES = `
 const METRICS_VALUES = 'METRICS_TYPES ProcessMetrics TopGroups chooseFormat collectMetrics readFamilies writeMetrics';
 const METRICS_TYPES = 'AddSample FamilyRow MetricFamily MetricSample MetricType MetricsFormat MetricsOptions TopGrouping';
 /** As VALUES and TYPES, of `conntrack/doctor`. */
-const DOCTOR_VALUES = 'diagnose';
-const DOCTOR_TYPES = 'DiagnoseOptions Diagnosis Finding Severity Unchecked';
+const DOCTOR_VALUES = 'diagnose explainFlow';
+const DOCTOR_TYPES = 'DiagnoseOptions Diagnosis ExplainFlowOptions Explanation Fact Finding Severity Unchecked';
 /** As VALUES and TYPES, of `conntrack/web`. */
 const WEB_VALUES = 'createHandler';
 const WEB_TYPES = 'FetchRequest FetchResponse HandlerOptions LogEntry Peer Role WebHandler';
