@@ -118,7 +118,7 @@ const LEAST_PORTS = 50;
 export class FlowSurveyor {
   readonly #facts: SurveyFacts;
   /** Flows of the first list that matter, by id. */
-  readonly #before = new Tally(1, ['packets', 'timeout', 'protonum', 'dport']);
+  readonly #before = new Tally(1, ['sent', 'returned', 'timeout', 'protonum', 'dport']);
   readonly #sources = new Tally(ADDRESS, ['flows', 'unreplied']);
   readonly #oneWay = new Tally(ADDRESS + 1, ['flows', 'translated', 'sender']);
   readonly #senders = new Tally(ADDRESS, []);
@@ -162,7 +162,8 @@ export class FlowSurveyor {
     before.key[0] = view.be32(S.id);
     const slot = before.slot();
     if (slot === 0) return;
-    before.column('packets')[slot] = watchedPackets(view, status);
+    before.column('sent')[slot] = packets(view, S.packetsOriginal);
+    before.column('returned')[slot] = packets(view, S.packetsReply);
     before.column('timeout')[slot] = view.be32(S.timeout);
     before.column('protonum')[slot] = view.u8(PROTONUM);
     before.column('dport')[slot] = view.be16(ORIGINAL + T.dport);
@@ -189,7 +190,7 @@ export class FlowSurveyor {
     if (status & OFFLOADED) {
       count.offloaded++;
       const slot = this.#known(view);
-      if (slot !== 0 && view.has(S.packetsOriginal) && watchedPackets(view, status) === this.#before.column('packets')[slot])
+      if (slot !== 0 && view.has(S.packetsOriginal) && !this.#hasSent(view, slot) && !this.#hasReturned(view, slot))
         count.standing++;
     }
     if (status & IPS_SRC_NAT) this.#translatedSource(view, status, protonum);
@@ -237,7 +238,7 @@ export class FlowSurveyor {
     const before = this.#known(view);
     if (before === 0) return;
     const goesOn = view.has(S.packetsOriginal)
-      ? watchedPackets(view, status) > this.#before.column('packets')[before]!
+      ? this.#hasSent(view, before)
       : // Without a packet, it would be less by the time between, in whole seconds.
         view.be32(S.timeout) > this.#before.column('timeout')[before]! - Math.floor(this.#seconds);
     if (!goesOn) return;
@@ -262,7 +263,7 @@ export class FlowSurveyor {
       const before = this.#known(view);
       if (before !== 0 && view.has(S.packetsReply)) {
         outside.column('counted')[slot]!++;
-        if (watchedPackets(view, status) > this.#before.column('packets')[before]!) outside.column('grown')[slot]!++;
+        if (this.#hasReturned(view, before)) outside.column('grown')[slot]!++;
       }
     }
     if (!view.has(REPLY + T.dport)) return;
@@ -312,6 +313,16 @@ export class FlowSurveyor {
     const slot = before.find();
     if (slot === 0 || before.column('protonum')[slot] !== view.u8(PROTONUM)) return 0;
     return before.column('dport')[slot] === view.be16(ORIGINAL + T.dport) ? slot : 0;
+  }
+
+  /** Whether there were packets in the original direction since the first list had it in `slot`. */
+  #hasSent(view: View, slot: number): boolean {
+    return packets(view, S.packetsOriginal) > this.#before.column('sent')[slot]!;
+  }
+
+  /** As `#hasSent`, in the reply direction. */
+  #hasReturned(view: View, slot: number): boolean {
+    return packets(view, S.packetsReply) > this.#before.column('returned')[slot]!;
   }
 
   /** Whether its source is translated to an address that this host does not have. */
@@ -393,12 +404,6 @@ export class FlowSurveyor {
 const PROTONUM = ORIGINAL + T.protonum;
 const OFFLOADED = IPS_OFFLOAD | IPS_HW_OFFLOAD;
 const TRANSLATED = IPS_SRC_NAT | IPS_DST_NAT;
-
-/** Packets whose number says whether a flow goes on: of offloaded flows all, of unanswered ones the original, of others the reply. */
-function watchedPackets(view: View, status: number): number {
-  if (status & OFFLOADED) return packets(view, S.packetsOriginal) + packets(view, S.packetsReply);
-  return packets(view, status & IPS_SEEN_REPLY ? S.packetsReply : S.packetsOriginal);
-}
 
 function packets(view: View, slot: number): number {
   return (view.high32(slot) >>> 0) * 4294967296 + (view.low32(slot) >>> 0);

@@ -3,7 +3,7 @@
 import { count, percent } from '../units.js';
 import { type CheckRow, check, type Found } from './check-row.js';
 import { counted, deletion, endpoint, several } from './figures.js';
-import type { PortUse } from './flow-survey.js';
+import type { FlowSurvey, PortUse, SourceFlows } from './flow-survey.js';
 
 const SCAN_FLOWS = 1000;
 const SCAN_UNREPLIED = 0.9;
@@ -43,67 +43,6 @@ export const TRAFFIC_CHECKS: readonly CheckRow[] = [
           { note: `to stop it: nft add rule inet raw prerouting ip${src.includes(':') ? '6' : ''} saddr ${src} drop` },
         ],
       }));
-    },
-  }),
-  check({
-    id: 'one-way-udp',
-    reads: ['flows'],
-    mayRead: ['addresses'],
-    finds: 'UDP packets keep a flow alive to which nothing ever came back',
-    means:
-      'The sender goes on, nothing comes back, and each packet renews the flow. As long as it lives, the flow keeps the translation that it began ' +
-      'with, even if rules, routes or addresses have changed since: SIP registrations, tunnels and DNS forwarders are stuck that way for days. ' +
-      'Protocols that never answer, such as syslog and NetFlow, look the same; for those it means nothing.',
-    see: ["conntrack -L --filter 'udp and unreplied'", 'conntrack top udp and unreplied'],
-    mend: 'Delete the flows: the next packet begins new ones, with the rules and routes of now. For protocols that never answer, use --except one-way-udp.',
-    judge: ({ flows, addresses }) => {
-      const broadcasts = new Set(addresses?.broadcast);
-      const rows = flows.oneWay.filter(({ dst }) => !broadcasts.has(dst));
-      return rows.slice(0, MOST_NAMED).map(({ dst, dport, flows: all, translated, src }) => ({
-        severity: translated > 0 ? 'warning' : 'info',
-        title: `${counted(all, 'UDP flow goes', 'UDP flows go')} on to ${endpoint(dst, dport)}, and nothing ever came back`,
-        detail: [
-          `${all === 1 ? `from ${src}` : `one of them from ${src}`}; each packet renews the flow, and with it the ${translated > 0 ? 'translation' : 'lack of translation'} that it began with`,
-          'no fault if the protocol never answers, as syslog',
-        ],
-        fix: [
-          {
-            command: deletion(`udp and unreplied and dst ${dst} and dst port ${dport}`),
-            note: 'the next packet begins a new flow, with the rules of now',
-          },
-        ],
-      }));
-    },
-  }),
-  check({
-    id: 'unanswered-syns',
-    reads: ['flows'],
-    finds: `TCP connections have no answer for more than 30 seconds, or ${MANY} to one destination`,
-    means:
-      'The first packet of the connection (SYN) passed here, and nothing came back: the service is down, a firewall behind drops it, or answers take ' +
-      'another way. Users see connections that hang until they time out.',
-    see: ["conntrack -L --filter 'tcp and state syn-sent'", "conntrack usage 'tcp and state syn-sent' --by dst"],
-    mend:
-      'See whether the packets leave (tcpdump on the outer interface) and whether answers come back to this host. Answers that come another way belong ' +
-      'to no flow here: the path is asymmetric.',
-    judge: ({ flows }) => {
-      const rows = flows.unanswered.filter((row) => row.old > 0 || row.flows >= MANY);
-      if (rows.length === 0) return undefined;
-      const scanned = rows.filter((row) => row.flows >= MANY);
-      const all = rows.reduce((sum, row) => sum + row.flows, 0);
-      const old = rows.reduce((sum, row) => sum + row.old, 0);
-      const to = rows.map(({ dst, dport, flows: own }) => `${endpoint(dst, dport)} (${count(own)})`);
-      return {
-        severity: scanned.length > 0 ? 'warning' : 'info',
-        title: `${counted(all, 'TCP connection waits', 'TCP connections wait')} for a first answer${old > 0 ? `, ${count(old)} for more than 30 seconds` : ''}`,
-        detail: [
-          `to ${several(to, MOST_NAMED)}`,
-          'the service is down, something drops the packets, or answers take another way',
-        ],
-        fix: [
-          { note: `to see whether they leave and return: tcpdump -ni any host ${rows[0]!.dst} and tcp port ${rows[0]!.dport}` },
-        ],
-      };
     },
   }),
   check({
@@ -173,6 +112,68 @@ export const TRAFFIC_CHECKS: readonly CheckRow[] = [
     },
   }),
   check({
+    id: 'one-way-udp',
+    reads: ['flows'],
+    mayRead: ['addresses'],
+    finds: 'UDP packets keep a flow alive to which nothing ever came back',
+    means:
+      'The sender goes on, nothing comes back, and each packet renews the flow. As long as it lives, the flow keeps the translation that it began ' +
+      'with, even if rules, routes or addresses have changed since: SIP registrations, tunnels and DNS forwarders are stuck that way for days. ' +
+      'Protocols that never answer, such as syslog and NetFlow, look the same; for those it means nothing.',
+    see: ["conntrack -L --filter 'udp and unreplied'", 'conntrack top udp and unreplied'],
+    mend: 'Delete the flows: the next packet begins new ones, with the rules and routes of now. For protocols that never answer, use --except one-way-udp.',
+    judge: ({ flows, addresses }) => {
+      const broadcasts = new Set(addresses?.broadcast);
+      const scanners = new Set(scannersIn(flows).map(({ src }) => src)); // theirs is another finding
+      const rows = flows.oneWay.filter(({ dst, src }) => !broadcasts.has(dst) && !scanners.has(src));
+      return rows.slice(0, MOST_NAMED).map(({ dst, dport, flows: all, translated, src }) => ({
+        severity: translated > 0 ? 'warning' : 'info',
+        title: `${counted(all, 'UDP flow goes', 'UDP flows go')} on to ${endpoint(dst, dport)}, and nothing ever came back`,
+        detail: [
+          `${all === 1 ? `from ${src}` : `one of them from ${src}`}; each packet renews the flow, and with it the ${translated > 0 ? 'translation' : 'lack of translation'} that it began with`,
+          'no fault if the protocol never answers, as syslog',
+        ],
+        fix: [
+          {
+            command: deletion(`udp and unreplied and dst ${dst} and dst port ${dport}`),
+            note: 'the next packet begins a new flow, with the rules of now',
+          },
+        ],
+      }));
+    },
+  }),
+  check({
+    id: 'unanswered-syns',
+    reads: ['flows'],
+    finds: `TCP connections have no answer for more than 30 seconds, or ${MANY} to one destination`,
+    means:
+      'The first packet of the connection (SYN) passed here, and nothing came back: the service is down, a firewall behind drops it, or answers take ' +
+      'another way. Users see connections that hang until they time out.',
+    see: ["conntrack -L --filter 'tcp and state syn-sent'", "conntrack usage 'tcp and state syn-sent' --by dst"],
+    mend:
+      'See whether the packets leave (tcpdump on the outer interface) and whether answers come back to this host. Answers that come another way belong ' +
+      'to no flow here: the path is asymmetric.',
+    judge: ({ flows }) => {
+      const rows = flows.unanswered.filter((row) => row.old > 0 || row.flows >= MANY);
+      if (rows.length === 0) return undefined;
+      const scanned = rows.filter((row) => row.flows >= MANY);
+      const all = rows.reduce((sum, row) => sum + row.flows, 0);
+      const old = rows.reduce((sum, row) => sum + row.old, 0);
+      const to = rows.map(({ dst, dport, flows: own }) => `${endpoint(dst, dport)} (${count(own)})`);
+      return {
+        severity: scanned.length > 0 ? 'warning' : 'info',
+        title: `${counted(all, 'TCP connection waits', 'TCP connections wait')} for a first answer${old > 0 ? `, ${count(old)} for more than 30 seconds` : ''}`,
+        detail: [
+          `to ${several(to, MOST_NAMED)}`,
+          'the service is down, something drops the packets, or answers take another way',
+        ],
+        fix: [
+          { note: `to see whether they leave and return: tcpdump -ni any host ${rows[0]!.dst} and tcp port ${rows[0]!.dport}` },
+        ],
+      };
+    },
+  }),
+  check({
     id: 'snat-ports-scarce',
     reads: ['flows'],
     finds: `more than ${100 * SCARCE} % of the ports of an outside address are in use for one remote address and port`,
@@ -228,6 +229,11 @@ export const TRAFFIC_CHECKS: readonly CheckRow[] = [
         : undefined,
   }),
 ];
+
+/** Sources that get no answers. */
+function scannersIn({ sources }: FlowSurvey): readonly SourceFlows[] {
+  return sources.filter(({ flows, unreplied }) => flows > SCAN_FLOWS && unreplied > SCAN_UNREPLIED * flows);
+}
 
 /** The ports that a rule may choose from. If nearly all flows got another port than they came with, the rule gives a range. */
 function rangeOf({ ports, moved, lowest, highest }: PortUse): { readonly size: number; readonly guessed: boolean } {
