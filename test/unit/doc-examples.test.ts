@@ -7,8 +7,8 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { transform } from 'esbuild';
-import * as history from '../../src/history/index.js';
 import * as doctor from '../../src/doctor/index.js';
+import * as history from '../../src/history/index.js';
 import * as library from '../../src/index.js';
 import * as meter from '../../src/meter/index.js';
 import * as metrics from '../../src/metrics/index.js';
