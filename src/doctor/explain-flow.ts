@@ -8,7 +8,7 @@ import type { View } from '../ctnetlink/view.js';
 import { isMissing, ValueError } from '../errors.js';
 import { asksKernel, type Conntrack, type Signal, sessionOf } from '../library/index.js';
 import { judge } from './diagnose.js';
-import { type Explanation, explanationOf, type FlowSurroundings } from './explanation.js';
+import { explanationOf, type FlowExplanation, type FlowSurroundings } from './explanation.js';
 import type { Finding } from './finding.js';
 import { FlowSurveyor } from './flow-survey.js';
 import { pauseFor, reading } from './reading.js';
@@ -56,7 +56,7 @@ export async function explainFlow(
   conntrack: Conntrack,
   flow: FlowKeyInput,
   options: ExplainFlowOptions = {},
-): Promise<Explanation> {
+): Promise<FlowExplanation> {
   const { netns, signal } = options;
   signal?.throwIfAborted();
   const { table } = sessionOf(conntrack);

@@ -8,7 +8,7 @@ import { STATE_WORDS, STATUS_WORDS, timeoutSysctl } from './flow-words.js';
 import type { SocketOwner } from './socket-owner.js';
 
 /** What a flow is. */
-export interface Explanation {
+export interface FlowExplanation {
   /** Protocol and both ends, as they began. */
   readonly title: string;
   /** CTA_ID, for filters. */
@@ -54,7 +54,7 @@ export interface FlowSurroundings {
 }
 
 /** Explains a flow. Pure. */
-export function explanationOf(flow: Flow, around: FlowSurroundings): Explanation {
+export function explanationOf(flow: Flow, around: FlowSurroundings): FlowExplanation {
   const { original, reply, id, protocol } = flow;
   const service = original.dport === undefined ? undefined : around.service(original.dport, protocol);
   const named = protocol === 'unknown' ? `protocol ${original.protonum}` : protocol;
@@ -209,7 +209,7 @@ function processOf({ process }: FlowSurroundings): Fact[] {
 }
 
 /** What `conntrack explain` prints of a flow; the caller escapes it. */
-export function explanationLines({ title, id, netns, picture, facts, problems, commands }: Explanation): string[] {
+export function explanationLines({ title, id, netns, picture, facts, problems, commands }: FlowExplanation): string[] {
   const head = `${netns === undefined ? '' : `${netns}: `}${title}`;
   return [
     `${head}${id === undefined ? '' : `${' '.repeat(Math.max(3, 88 - head.length))}id ${id}`}`,

@@ -3,7 +3,7 @@
 import { UsageError } from '../cli/usage-error.js';
 import type { Flow } from '../ctnetlink/flow.js';
 import { explainFlow } from '../doctor/explain-flow.js';
-import { type Explanation, explanationLines } from '../doctor/explanation.js';
+import { explanationLines, type FlowExplanation } from '../doctor/explanation.js';
 import { counted } from '../doctor/figures.js';
 import { ValueError } from '../errors.js';
 import { safeJson, safeText } from '../safe-text.js';
@@ -23,7 +23,7 @@ export const word: Word = async (line, context) => {
   const netns = textOf(line, 'netns');
   const { conntracks, complete } = await openNamespaces(netns);
   const shown = (text: string) => (isUtf8(context.host.env) ? safeText(text) : inAscii(safeText(text)));
-  const explanations: Explanation[] = [];
+  const explanations: FlowExplanation[] = [];
   let matched = 0;
   for (const [name, conntrack] of conntracks) {
     const flows: Flow[] = [];

@@ -10,7 +10,7 @@ import { after, before, suite, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { diagnose } from '../../src/doctor/diagnose.js';
 import { fixesScript } from '../../src/doctor/diagnosis-text.js';
-import type { Explanation, Fact } from '../../src/doctor/explanation.js';
+import type { Fact, FlowExplanation } from '../../src/doctor/explanation.js';
 import type { Diagnosis, Finding } from '../../src/doctor/finding.js';
 import { Conntrack, type NewFlow } from '../../src/index.js';
 import { Namespace } from '../support/namespace.js';
@@ -332,10 +332,10 @@ suite('doctor', { skip: SELF_TEST ? 'what is tested is not in the reference' : f
         return {
           status,
           stderr: stderr.toString(),
-          ...(JSON.parse(stdout.toString()) as { explanations: Explanation[]; more: number }),
+          ...(JSON.parse(stdout.toString()) as { explanations: FlowExplanation[]; more: number }),
         };
       };
-      const about = ({ facts }: Explanation, what: Fact['about']) =>
+      const about = ({ facts }: FlowExplanation, what: Fact['about']) =>
         facts.filter((fact) => fact.about === what).map(({ text }) => text);
       const connection = await client.ask('tcpConnect', [CLIENT, from], [SERVER, 80]);
       await client.ask('tcpSay', connection, 'hello');

@@ -52,7 +52,7 @@ const METRICS_VALUES = 'METRICS_TYPES ProcessMetrics TopGroups chooseFormat coll
 const METRICS_TYPES = 'AddSample FamilyRow MetricFamily MetricSample MetricType MetricsFormat MetricsOptions TopGrouping';
 /** As VALUES and TYPES, of `conntrack/doctor`. */
 const DOCTOR_VALUES = 'diagnose explainFlow';
-const DOCTOR_TYPES = 'DiagnoseOptions Diagnosis ExplainFlowOptions Explanation Fact Finding Severity Unchecked';
+const DOCTOR_TYPES = 'DiagnoseOptions Diagnosis ExplainFlowOptions Fact Finding FlowExplanation Severity Unchecked';
 /** As VALUES and TYPES, of `conntrack/web`. */
 const WEB_VALUES = 'createHandler';
 const WEB_TYPES = 'FetchRequest FetchResponse HandlerOptions LogEntry Peer Role WebHandler';
