@@ -24,6 +24,8 @@ export interface ReadableSegment {
   readonly ended: boolean;
   /** Whether flows have the kernel's identifier. */
   readonly ids: boolean;
+  /** Whether some of the last flows have a zone. */
+  readonly zones: boolean;
 }
 
 /** A segment that cannot be read. */
@@ -218,6 +220,8 @@ function isGone({ path }: SegmentFile): boolean {
   }
 }
 
+/** Rows that tell what a segment has. */
+const SAMPLE = 1000;
 const TABLES = ['flow', 'open', 'gap', 'clock', 'session', 'netns', 'meta'];
 
 function describe(file: SegmentFile, open: SqliteFile): ReadableSegment {
@@ -239,10 +243,13 @@ function describe(file: SegmentFile, open: SqliteFile): ReadableSegment {
       .all()
       .map((row) => toGap(row, namespaces));
     const first = open.prepare('SELECT ctid FROM flow ORDER BY seq LIMIT 1').all()[0];
+    const zones =
+      open.prepare(`SELECT 1 FROM (SELECT zone FROM flow ORDER BY seq DESC LIMIT ${SAMPLE}) WHERE zone IS NOT NULL LIMIT 1`).all()
+        .length > 0;
     const clock = open.prepare('SELECT at, delta, class FROM clock ORDER BY at LIMIT 100000').all().map(toClock);
     const session = open.prepare('SELECT "to" FROM session ORDER BY id DESC LIMIT 1').all()[0];
     const ended = typeof session?.['to'] === 'number';
-    return { file, meta, indexes: of('index'), namespaces, gaps, clock, ended, ids: typeof first?.['ctid'] === 'number' };
+    return { file, meta, indexes: of('index'), namespaces, gaps, clock, ended, ids: typeof first?.['ctid'] === 'number', zones };
   });
 }
 

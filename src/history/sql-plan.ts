@@ -268,7 +268,8 @@ function setSql(column: string, portColumn: string, named: AddressSet): LeafSql 
   return parts.length === 0 ? NONE : { ...joined('OR', parts), exact: isExact };
 }
 
-function between(column: string, from: SqliteValue, to: SqliteValue): SqlCondition {
+/** One value, or a range of them. */
+export function between(column: string, from: SqliteValue, to: SqliteValue): SqlCondition {
   return isSame(from, to) ? { sql: `${column} = ?`, values: [from] } : { sql: `${column} BETWEEN ? AND ?`, values: [from, to] };
 }
 

@@ -11,7 +11,7 @@ import { type PastFlow, PastFlowReader, qualityOf, type RecordQuality } from './
 import type { EndReason } from './record-columns.js';
 import type { ClockState, DirectoryState, RecordDirectory, RecordGap } from './record-directory.js';
 import { addressIn, numberIn } from './row-messages.js';
-import { addressRanges, type IndexUse, type SqlCondition, type SqlPlan } from './sql-plan.js';
+import { addressRanges, between, type IndexUse, type SqlCondition, type SqlPlan } from './sql-plan.js';
 
 /** An address, and a port unless the protocol has none. */
 export interface AddressAndPort {
@@ -193,7 +193,7 @@ export async function whoHadIn(
       .slice(0, MOST_MATCHES)
       .map(({ match }) => match),
   );
-  const hops = question.follow ? await follow(directory, matches, question, now) : undefined;
+  const hops = question.follow && isLayered(before, matches) ? await follow(directory, matches, question, now) : undefined;
   // What was deleted meanwhile was not found.
   const after = directory.state(completeTo);
   const coverage = { from: Math.max(before.from, after.from), to: after.to };
@@ -242,14 +242,14 @@ export function joinAnswers(answers: readonly WhoHadAnswer[]): WhoHadAnswer {
  * How sure it is that the flow of a row lived within the span; `undefined`: it did not.
  * @param step microseconds by which the clock was set near then, so that times may be off by as much
  */
-export function gradeOf(found: Pick<FoundRow, 'row' | 'open'>, span: Span, step: number, within: number): Grade | undefined {
-  const { row, open } = found;
+export function gradeOf(found: FoundRow, span: Span, step: number, within: number): Grade | undefined {
+  const { row, open, segment } = found;
   const number = (name: string) => numberIn(row[name]) ?? 0;
   const quality = qualityOf(found);
   const start = number('start');
   // Of a flow that lives, its end may not have been told yet.
   const end = open ? Number.POSITIVE_INFINITY : start + number('dur');
-  const surelyUntil = open ? number('seen') : end - quality.endSlack;
+  const surelyUntil = open ? Math.max(number('seen'), segment.meta.alive - LATE) : end - quality.endSlack;
   const perhapsFrom = quality.start === 'listed' ? Number.NEGATIVE_INFINITY : start - quality.startSlack;
   const meets = (from: number, to: number, margin: number) => from < span.to + margin && to >= span.from - margin;
   if (!quality.imported && meets(start, surelyUntil, 0)) return 'certain';
@@ -311,7 +311,7 @@ function rangeOf(address: AddressBytes, prefix = address.length * 8): AddressSpa
 }
 
 function within(column: string, spans: AddressSpan): SqlCondition {
-  return or(spans.map(([from, to]) => ({ sql: `${column} BETWEEN ? AND ?`, values: [from, to] })));
+  return or(spans.map(([from, to]) => between(column, from, to)));
 }
 
 function equals(column: string, value: SqliteValue): SqlCondition {
@@ -447,6 +447,11 @@ function notesOf({ segments }: DirectoryState): readonly string[] {
 
 function textOf({ address, prefix }: WhoHadQuestion): string {
   return prefix === undefined ? formatAddress(address) : `${formatAddress(address)}/${prefix}`;
+}
+
+/** Whether flows may be translated several times on this host: it has namespaces or zones. */
+function isLayered({ segments, last }: DirectoryState, matches: readonly WhoHadMatch[]): boolean {
+  return last?.zones || segments.some(({ namespaces }) => namespaces.size > 0) || matches.some(({ zone }) => zone !== undefined);
 }
 
 /** Where an inside address is the outside one of a flow in another namespace or zone, the one who had that, and so on. */
