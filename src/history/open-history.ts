@@ -7,7 +7,14 @@ import { askRecorder } from './control-socket.js';
 import { type FlowQuestion, type MakeOf, searchFlows } from './flow-search.js';
 import { parseMoment, parseSpan, type Span } from './moments.js';
 import { type PastFlow, PastFlowReader } from './past-flow.js';
-import { addPastGroups, largestGroups, type PastGroup, type PastGrouping, type PastGroupSort } from './past-groups.js';
+import {
+  addPastGroups,
+  largestGroups,
+  type PastGroup,
+  type PastGrouping,
+  type PastGroupSort,
+  type PastGroupSums,
+} from './past-groups.js';
 import { RecordDirectory, type RecordGap } from './record-directory.js';
 import { HistoryError } from './segment-meta.js';
 import { type AddressAndPort, joinAnswers, type WhoHadAnswer, type WhoHadQuestion, whoHadIn } from './who-had.js';
@@ -190,9 +197,9 @@ export class FlowHistory {
       if (!onUnreadable) throw new HistoryError('DAMAGED', reason);
       onUnreadable(name, reason);
     };
-    const groups = new Map<string, PastGroup>();
+    const groups: PastGroupSums = new Map();
     for (const directory of this.#directories) await addPastGroups(groups, directory, by, question, { now: this.#now, problem });
-    return largestGroups(groups, { sort, reverse, limit });
+    return largestGroups(groups, by, { sort, reverse, limit });
   }
 
   /** What the recorder says is lacking, and what became of its files. */

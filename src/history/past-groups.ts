@@ -31,37 +31,56 @@ export interface PastGroup {
   readonly replyBytes?: bigint | undefined;
 }
 
-type MutableGroup = { -readonly [K in keyof PastGroup]: PastGroup[K] };
+/** A sum: a number while it is safe, because most are, and a bigint takes ten times as long. */
+type Sum = number | bigint | undefined;
+/** What flows have in common as columns have it: a number, or the text of what is none. */
+type RawKey = number | string;
 
-/** Columns that are a key together, and the text of the key; `undefined`: the flow is in no group. */
+/** Sums of a group on their way. */
+interface GroupSum {
+  flows: number;
+  readonly sums: [opk: Sum, ob: Sum, rpk: Sum, rb: Sum];
+}
+/** Groups on their way. */
+export type PastGroupSums = Map<RawKey, GroupSum>;
+
+/** Columns that are a key together, the key of a row, and its text. */
 interface GroupingRow {
   readonly columns: readonly string[];
   readonly where?: string;
-  readonly text: (row: SqliteRow) => string | undefined;
+  readonly key: (row: SqliteRow) => RawKey | undefined;
+  readonly text: (key: RawKey) => string;
 }
 
-const addressText = (value: SqliteValue | undefined) => {
+const addressKey = (column: string) => (row: SqliteRow) => {
+  const value = row[column];
+  if (typeof value === 'number') return value;
   const bytes = addressIn(value);
   return bytes && formatAddress(bytes);
 };
-const protocolText = (row: SqliteRow) =>
-  PROTOCOLS.find(({ number }) => number === row['proto'])?.name ?? String(numberIn(row['proto']) ?? 0);
+const addressText = (key: RawKey) => (typeof key === 'number' ? formatAddress(addressIn(key)!) : key);
+const protocolText = (number: number) => PROTOCOLS.find((each) => each.number === number)?.name ?? String(number);
+const SERVICE_PORTS = 65_536;
 
 const GROUPINGS: Readonly<Record<PastGrouping, GroupingRow>> = {
-  src: { columns: ['src'], text: (row) => addressText(row['src']) },
-  dst: { columns: ['dst'], where: 'dst IS NOT NULL', text: (row) => addressText(row['dst']) },
-  snat: { columns: ['ext'], where: '(src IS NOT ext OR sport IS NOT eport)', text: (row) => addressText(row['ext']) },
+  src: { columns: ['src'], key: addressKey('src'), text: addressText },
+  dst: { columns: ['dst'], where: 'dst IS NOT NULL', key: addressKey('dst'), text: addressText },
+  snat: { columns: ['ext'], where: '(src IS NOT ext OR sport IS NOT eport)', key: addressKey('ext'), text: addressText },
   service: {
     columns: ['proto', 'dport'],
     where: 'dport IS NOT NULL AND proto NOT IN (1, 58)',
-    text: (row) => `${protocolText(row)}/${numberIn(row['dport'])}`,
+    key: (row) => (numberIn(row['proto']) ?? 0) * SERVICE_PORTS + (numberIn(row['dport']) ?? 0),
+    text: (key) => `${protocolText(Math.floor(Number(key) / SERVICE_PORTS))}/${Number(key) % SERVICE_PORTS}`,
   },
-  protocol: { columns: ['proto'], text: protocolText },
+  protocol: { columns: ['proto'], key: (row) => numberIn(row['proto']), text: (key) => protocolText(Number(key)) },
 };
 
 const SUMS = ['opk', 'ob', 'rpk', 'rb'] as const;
-const MEMBERS = ['packets', 'bytes', 'replyPackets', 'replyBytes'] as const satisfies readonly (keyof PastGroup)[];
-const sumList = (of: (name: string) => string) => SUMS.map((name) => `CAST(${of(name)} AS TEXT) AS ${name}`).join(', ');
+/** Above 2^53 a sum comes as text, which every driver has. */
+const sumList = (of: (name: string) => string) =>
+  SUMS.map((name) => of(name))
+    .map((sum, n) => `CASE WHEN ${sum} > ${Number.MAX_SAFE_INTEGER} THEN CAST(${sum} AS TEXT) ELSE ${sum} END AS ${SUMS[n]}`)
+    .join(', ');
 
 /** Rows that SQLite sums up at once, or reads sums of: some milliseconds. */
 const WINDOW = 16_384;
@@ -73,22 +92,16 @@ const LATE = 120_000_000;
 
 /** Adds the flows of a directory to groups, by key. */
 export async function addPastGroups(
-  groups: Map<string, MutableGroup>,
+  groups: PastGroupSums,
   directory: RecordDirectory,
   by: PastGrouping,
   question: { readonly filter?: FlowFilter | undefined; readonly span?: Span | undefined },
   options: SearchOptions,
 ): Promise<void> {
-  const { columns, where, text } = GROUPINGS[by];
+  const { columns, where, key: keyOf } = GROUPINGS[by];
   const add = (row: SqliteRow) => {
-    const key = text(row);
-    if (key !== undefined)
-      addTo(
-        groups,
-        key,
-        numberIn(row['flows']) ?? 1,
-        SUMS.map((name) => counterIn(row[name])),
-      );
+    const key = keyOf(row);
+    if (key !== undefined) addTo(groups, key, row);
   };
   const { filter, span } = question;
   if (filter) {
@@ -123,14 +136,25 @@ export async function addPastGroups(
   }
 }
 
-function addTo(groups: Map<string, MutableGroup>, key: string, flows: number, sums: readonly (bigint | undefined)[]): void {
+function addTo(groups: PastGroupSums, key: RawKey, row: SqliteRow): void {
   let group = groups.get(key);
   if (!group) {
-    group = { key, flows: 0, packets: undefined, bytes: undefined, replyPackets: undefined, replyBytes: undefined };
+    group = { flows: 0, sums: [undefined, undefined, undefined, undefined] };
     groups.set(key, group);
   }
-  group.flows += flows;
-  for (const [n, member] of MEMBERS.entries()) if (sums[n] !== undefined) group[member] = (group[member] ?? 0n) + sums[n];
+  group.flows += (row['flows'] as number | undefined) ?? 1;
+  for (let n = 0; n < SUMS.length; n++) {
+    const value = row[SUMS[n]!];
+    if (value !== null && value !== undefined) group.sums[n] = sumOf(group.sums[n], value);
+  }
+}
+
+function sumOf(sum: Sum, value: SqliteValue): Sum {
+  if (typeof value === 'number' && typeof sum !== 'bigint') {
+    const total = (sum ?? 0) + value;
+    if (Number.isSafeInteger(total)) return total;
+  }
+  return BigInt(sum ?? 0) + (counterIn(value) ?? 0n);
 }
 
 /** The sums that a sealed segment has of each source. */
@@ -169,20 +193,25 @@ function* sums(
 
 /** The largest groups. */
 export function largestGroups(
-  groups: ReadonlyMap<string, PastGroup>,
+  groups: PastGroupSums,
+  by: PastGrouping,
   { sort, reverse, limit }: { readonly sort: PastGroupSort; readonly reverse: boolean; readonly limit: number },
 ): readonly PastGroup[] {
-  const of = ({ flows, packets, bytes, replyPackets, replyBytes }: PastGroup) =>
-    sort === 'flows'
-      ? BigInt(flows)
-      : sort === 'bytes'
-        ? bytes === undefined && replyBytes === undefined
-          ? -1n
-          : (bytes ?? 0n) + (replyBytes ?? 0n)
-        : packets === undefined && replyPackets === undefined
-          ? -1n
-          : (packets ?? 0n) + (replyPackets ?? 0n);
-  const order = [...groups.values()].map((group) => ({ group, value: of(group) }));
-  order.sort((a, b) => (a.value === b.value ? (a.group.key < b.group.key ? -1 : 1) : a.value > b.value !== reverse ? -1 : 1));
-  return order.slice(0, limit).map(({ group }) => group);
+  const place = { packets: 0, bytes: 1, flows: undefined }[sort];
+  const amount = ({ flows, sums }: GroupSum): number => {
+    if (place === undefined) return flows;
+    const [own, reply] = [sums[place], sums[place + 2]];
+    return own === undefined && reply === undefined ? -1 : Number(own ?? 0) + Number(reply ?? 0);
+  };
+  const order = [...groups].map(([key, group]) => ({ key, group, amount: amount(group) }));
+  order.sort((a, b) => (a.amount === b.amount ? (a.key < b.key ? -1 : 1) : a.amount > b.amount !== reverse ? -1 : 1));
+  const wide = (sum: Sum) => (sum === undefined ? undefined : BigInt(sum));
+  return order.slice(0, limit).map(({ key, group: { flows, sums } }) => ({
+    key: GROUPINGS[by].text(key),
+    flows,
+    packets: wide(sums[0]),
+    bytes: wide(sums[1]),
+    replyPackets: wide(sums[2]),
+    replyBytes: wide(sums[3]),
+  }));
 }
