@@ -3,7 +3,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { report } from '../cli/report.js';
-import { quoted, UsageError } from '../cli/usage-error.js';
+import { UsageError } from '../cli/usage-error.js';
 import { askRecorder } from '../history/control-socket.js';
 import { FlowRecorder, type RecorderEvent, type RecorderStatus } from '../history/flow-recorder.js';
 import { readManifest } from '../history/manifest.js';
@@ -21,9 +21,12 @@ import type { Word, WordContext } from './run-word.js';
 import { expressionOf } from './word-filter.js';
 import type { WordLine } from './word-line.js';
 import { openNamespaces } from './word-namespaces.js';
-import { isGiven, numberOf, textOf } from './word-values.js';
+import { isGiven, numberOf, secondsOf, shareOf, sizeOf, textOf } from './word-values.js';
 
 const DIRECTORY = '/var/lib/conntrack';
+/** Bounds of all times, in seconds: a tenth, and thousand years. */
+const LEAST = 0.1;
+const MOST = 31_536_000_000;
 /** Milliseconds between two versions of the file of metrics. */
 const METRICS_EVERY = 15_000;
 /** Milliseconds between two looks for network namespaces. */
@@ -51,24 +54,24 @@ export const word: Word = async (line, context) => {
   const verb = first !== undefined && more.length === 0 && Object.hasOwn(VERBS, first) ? VERBS[first] : undefined;
   if (verb) return verb(dir, line, context);
   const filter = expressionOf(line.operands, context);
-  const keep = durationOf(line, 'keep', true);
+  const keep = textOf(line, 'keep') === 'forever' ? Number.POSITIVE_INFINITY : secondsOf(line, 'keep', LEAST, MOST);
   if (keep === undefined)
     throw new UsageError('record needs to know how long records are kept', {
       hint: '--keep 180d, or --keep forever; what a law allows is yours to know',
     });
   const netns = textOf(line, 'netns');
-  const seconds = durationOf(line, 'for');
+  const seconds = secondsOf(line, 'for', LEAST, MOST);
   const options = {
     dir,
     keep,
     filter,
-    sync: textOf(line, 'sync') === 'none' ? ('none' as const) : durationOf(line, 'sync'),
-    checkpoint: durationOf(line, 'checkpoint'),
-    reconcile: durationOf(line, 'reconcile'),
+    sync: textOf(line, 'sync') === 'none' ? ('none' as const) : secondsOf(line, 'sync', LEAST, MOST),
+    checkpoint: secondsOf(line, 'checkpoint', LEAST, MOST),
+    reconcile: secondsOf(line, 'reconcile', LEAST, MOST),
     segmentRows: numberOf(line, 'segment-rows', 1, 1e9, true),
-    segmentAge: durationOf(line, 'segment-age'),
+    segmentAge: secondsOf(line, 'segment-age', LEAST, MOST),
     maxSize: sizeOf(line, 'max-size'),
-    minFree: percentOf(line, 'min-free'),
+    minFree: shareOf(line, 'min-free'),
     receiveBuffer: sizeOf(line, 'buffer-size'),
     noDestination: isGiven(line, 'no-destination'),
     withId: textOf(line, 'with') === 'id',
@@ -233,41 +236,6 @@ async function verify(dir: string, _line: WordLine, { out }: WordContext): Promi
   }
   if (wrong === 0) out.text(`${expected.size} sealed segments are as they were\n`);
   return wrong === 0 ? 0 : 1;
-}
-
-const UNITS: Readonly<Record<string, number>> = { '': 1, s: 1, m: 60, h: 3600, d: 86_400, w: 604_800, y: 31_536_000 };
-
-/** Seconds: 90, 90s, 15m, 12h, 180d. */
-function durationOf(line: WordLine, name: string, unlimited = false): number | undefined {
-  const text = textOf(line, name);
-  if (text === undefined) return undefined;
-  if (unlimited && text === 'forever') return Number.POSITIVE_INFINITY;
-  const parts = /^(\d+(?:\.\d+)?)([smhdwy]?)$/.exec(text);
-  const seconds = parts ? Number(parts[1]) * UNITS[parts[2]!]! : 0;
-  if (seconds > 0 && seconds <= 1e10) return seconds;
-  throw new UsageError(
-    `--${name} must be a time such as 10s, 15m, 12h or 180d${unlimited ? ', or forever' : ''}, not ${quoted(text)}`,
-  );
-}
-
-const SIZES: Readonly<Record<string, number>> = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 };
-
-/** Bytes: 500M, 50G. */
-function sizeOf(line: WordLine, name: string): number | undefined {
-  const text = textOf(line, name);
-  if (text === undefined) return undefined;
-  const parts = /^(\d+(?:\.\d+)?)([KMGT]?)$/i.exec(text);
-  const bytes = parts ? Math.floor(Number(parts[1]) * SIZES[parts[2]!.toUpperCase()]!) : 0;
-  if (bytes > 0 && Number.isSafeInteger(bytes)) return bytes;
-  throw new UsageError(`--${name} must be a size such as 500M or 50G, not ${quoted(text)}`);
-}
-
-function percentOf(line: WordLine, name: string): number | undefined {
-  const text = textOf(line, name);
-  if (text === undefined) return undefined;
-  const parts = /^(\d+(?:\.\d+)?)%?$/.exec(text);
-  if (parts && Number(parts[1]) < 100) return Number(parts[1]) / 100;
-  throw new UsageError(`--${name} must be a percentage such as 5%, not ${quoted(text)}`);
 }
 
 /** The directory of another user, if it has to be made. */

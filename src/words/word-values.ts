@@ -35,17 +35,54 @@ export function numberOf(line: WordLine, name: string, least: number, most: numb
   throw new UsageError(`--${name} must be ${kind} from ${least} to ${most}, not ${quoted(text)}`);
 }
 
-/** Seconds such as 2, 2s or 0.5, or minutes as 5m, in milliseconds. @throws UsageError */
-export function millisecondsOf(line: WordLine, name: string): number | undefined {
+/** A time such as 90, 2s, 5m or 180d, in seconds. @throws UsageError */
+export function secondsOf(line: WordLine, name: string, least: number, most: number): number | undefined {
   const text = textOf(line, name);
   if (text === undefined) return undefined;
-  const [, number, unit] = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(text) ?? [];
+  const [, number, unit] = /^(\d+(?:\.\d+)?)(ms|[smhdwy])?$/.exec(text) ?? [];
   const value = Number(number) * (TIME_UNITS[unit ?? 's'] ?? Number.NaN);
-  if (value >= 500 && value <= 86_400_000) return value;
-  throw new UsageError(`--${name} must be a number of seconds from 0.5 to 86400, or a duration such as 5m, not ${quoted(text)}`);
+  if (value >= least && value <= most) return value;
+  throw new UsageError(
+    `--${name} must be a number of seconds from ${least} to ${most}, or a duration such as 5m or 2d, not ${quoted(text)}`,
+  );
 }
 
-const TIME_UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+/** A pause, in milliseconds: half a second to a day. @throws UsageError */
+export function millisecondsOf(line: WordLine, name: string): number | undefined {
+  const seconds = secondsOf(line, name, 0.5, 86_400);
+  return seconds === undefined ? undefined : seconds * 1000;
+}
+
+const TIME_UNITS: Readonly<Record<string, number>> = {
+  ms: 0.001,
+  s: 1,
+  m: 60,
+  h: 3600,
+  d: 86_400,
+  w: 604_800,
+  y: 31_536_000,
+};
+
+const SIZES: Readonly<Record<string, number>> = { '': 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 };
+
+/** Bytes such as 500M or 50G. @throws UsageError */
+export function sizeOf(line: WordLine, name: string): number | undefined {
+  const text = textOf(line, name);
+  if (text === undefined) return undefined;
+  const [, number, unit] = /^(\d+(?:\.\d+)?)([kmgt]?)$/i.exec(text) ?? [];
+  const bytes = Math.floor(Number(number) * (SIZES[unit?.toLowerCase() ?? ''] ?? Number.NaN));
+  if (bytes > 0 && Number.isSafeInteger(bytes)) return bytes;
+  throw new UsageError(`--${name} must be a size such as 500M or 50G, not ${quoted(text)}`);
+}
+
+/** A percentage such as 5%, from 0 to 1. @throws UsageError */
+export function shareOf(line: WordLine, name: string): number | undefined {
+  const text = textOf(line, name);
+  if (text === undefined) return undefined;
+  const [, number] = /^(\d+(?:\.\d+)?)%?$/.exec(text) ?? [];
+  if (Number(number) < 100) return Number(number) / 100;
+  throw new UsageError(`--${name} must be a percentage such as 5%, not ${quoted(text)}`);
+}
 
 const STEPS: Readonly<Record<string, number>> = { '': 1, k: 1e3, m: 1e6, g: 1e9, t: 1e12 };
 
