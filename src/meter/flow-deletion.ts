@@ -6,11 +6,15 @@ import type { FlowMeter } from './flow-meter.js';
 import type { MeteredFlow } from './metered-flow.js';
 import { joinFilters } from './scope.js';
 
-/** Flows one by one, or all that a filter selects. */
-export type DeletionTarget = { readonly flows: readonly MeteredFlow[] } | { readonly filter: FilterInput };
+/** Flows one by one, or all that a filter selects, in one network namespace of the meter or in all. */
+export type DeletionTarget =
+  | { readonly flows: readonly MeteredFlow[] }
+  | { readonly filter: FilterInput; readonly netns?: string | undefined };
 
 /** The same without the flows that are kept. `filter` is canonical text, and `wanted` says the same: a text may be too long to be read. */
-export type PlannedTarget = { readonly flows: readonly MeteredFlow[] } | { readonly filter: string; readonly wanted: Filter };
+export type PlannedTarget =
+  | { readonly flows: readonly MeteredFlow[] }
+  | { readonly filter: string; readonly wanted: Filter; readonly netns: string | undefined };
 
 /** What a deletion would do. */
 export interface DeletionPlan {
@@ -58,16 +62,19 @@ export class FlowDeletion {
       return { target: { flows }, count: flows.length, largest: flows.slice(0, 3), warnings: [...warnings, loose] };
     }
     const wanted = joinFilters([this.#scope, target.filter, this.#kept]) ?? {};
-    const { matched, flows } = await this.#meter.flows({ filter: wanted, limit: 3 });
+    const { netns } = target;
+    const { matched, flows } = await this.#meter.flows({ filter: wanted, netns, limit: 3 });
     const warnings = this.#kept === undefined ? [] : ['the flow of your own connection is kept'];
-    return { target: { filter: formatFilter(wanted), wanted }, count: matched, largest: flows, warnings: [...warnings, loose] };
+    const planned = { filter: formatFilter(wanted), wanted, netns };
+    return { target: planned, count: matched, largest: flows, warnings: [...warnings, loose] };
   }
 
   /** How many flows would go now: the kernel counts those of a filter, as the meter may be late. @throws KernelError */
   async count({ target }: DeletionPlan): Promise<number> {
     if ('flows' in target) return target.flows.length;
     let count = 0;
-    for (const conntrack of this.#conntracks.values()) count += (await conntrack.count(target.wanted)).entries;
+    for (const [name, conntrack] of this.#conntracks)
+      if (isIn(target, name)) count += (await conntrack.count(target.wanted)).entries;
     return count;
   }
 
@@ -76,8 +83,8 @@ export class FlowDeletion {
     const { nextFlow } = this.#meter.sample;
     const sum = { deleted: 0, alreadyGone: 0, failed: 0 };
     for (const [name, conntrack] of this.#conntracks) {
-      const flows = 'flows' in target ? target.flows.filter(({ netns }) => netns === undefined || netns === name) : [];
-      if ('flows' in target && flows.length === 0) continue;
+      const flows = 'flows' in target ? target.flows.filter((flow) => isIn(flow, name)) : [];
+      if ('flows' in target ? flows.length === 0 : !isIn(target, name)) continue;
       const result =
         'flows' in target ? await conntrack.deleteMany(flows.map(({ flow }) => flow)) : await conntrack.delete(target.wanted);
       sum.deleted += result.deleted;
@@ -90,7 +97,7 @@ export class FlowDeletion {
   /** How many of them are there again: flows of the same filter, or with the same addresses and ports, that began since. */
   async cameBack({ target }: DeletionPlan, { nextFlow }: DeletionResult): Promise<number> {
     if ('filter' in target) {
-      const query = { filter: target.wanted, sort: 'age', reverse: true, limit: MOST_RETURNING } as const;
+      const query = { filter: target.wanted, netns: target.netns, sort: 'age', reverse: true, limit: MOST_RETURNING } as const;
       return (await this.#meter.flows(query)).flows.filter(({ number }) => number >= nextFlow).length;
     }
     let back = 0;
@@ -105,4 +112,9 @@ export class FlowDeletion {
   #isDeletable({ flow }: MeteredFlow): boolean {
     return this.#kept === undefined || matches(this.#kept, flow);
   }
+}
+
+/** Whether a target reaches into a namespace. */
+function isIn({ netns }: { readonly netns?: string | undefined }, name: string): boolean {
+  return netns === undefined || netns === name;
 }

@@ -230,10 +230,10 @@ export class FlowMeter implements AsyncIterable<MeterSample>, AsyncDisposable, D
 
   /** Flows with their rates, the fastest first. @throws ValueError, FilterError, ClosedError */
   async flows(query: FlowsQuery = {}): Promise<FlowsAnswer> {
-    const { filter, around, leastRate, sort, reverse, limit, ...rest } = readFlowsQuery(query);
+    const { filter, netns, around, leastRate, sort, reverse, limit, ...rest } = readFlowsQuery(query);
     this.#check();
     const sample = this.sample.number;
-    const selection = await this.#selections.get(filter, sample);
+    const selection = await this.#selections.get(filter, sample, this.#tableOf(netns));
     const { columns } = this.#store;
     const all = await this.#selections.order(selection, sort, reverse);
     const order = leastRate > 0 ? all.filter((slot) => columns.averageOf(slot) >= leastRate) : all;
@@ -250,9 +250,9 @@ export class FlowMeter implements AsyncIterable<MeterSample>, AsyncDisposable, D
 
   /** The numbers of all flows that match, in their order, for `getMany`. @throws ValueError, FilterError, ClosedError */
   async numbers(query: FlowsQuery = {}): Promise<Uint32Array> {
-    const { filter, leastRate, sort, reverse } = readFlowsQuery(query);
+    const { filter, netns, leastRate, sort, reverse } = readFlowsQuery(query);
     this.#check();
-    const selection = await this.#selections.get(filter, this.sample.number);
+    const selection = await this.#selections.get(filter, this.sample.number, this.#tableOf(netns));
     const { columns } = this.#store;
     const order = await this.#selections.order(selection, sort, reverse);
     const numbers = new Uint32Array(order.length);
@@ -265,11 +265,12 @@ export class FlowMeter implements AsyncIterable<MeterSample>, AsyncDisposable, D
 
   /** Groups of flows, the busiest first. @throws ValueError, FilterError, ClosedError */
   async groups(query: GroupsQuery): Promise<GroupsAnswer> {
-    const { by, filter, around, sort, reverse, limit, ...given } = readGroupsQuery(query);
+    const { by, filter, netns, around, sort, reverse, limit, ...given } = readGroupsQuery(query);
     this.#check();
+    const of = this.#tableOf(netns);
     const table = await this.#store.grouping(by, new TimeSlice());
     const sample = this.sample.number;
-    const selection = await this.#selections.get(filter, sample);
+    const selection = await this.#selections.get(filter, sample, of);
     const sums = await this.#selections.sums(selection, table);
     const order = sortGroups(sums, table, table, sort, reverse);
     const { describe } = table.grouping;
@@ -351,6 +352,14 @@ export class FlowMeter implements AsyncIterable<MeterSample>, AsyncDisposable, D
   async [Symbol.asyncDispose](): Promise<void> {
     this.close();
     await this.#running;
+  }
+
+  /** The index of the table of a namespace; `undefined` for all. @throws ValueError */
+  #tableOf(netns: string | undefined): number | undefined {
+    if (netns === undefined) return undefined;
+    const index = this.#store.tables.findIndex((table) => table?.name === netns);
+    if (index < 0) throw new ValueError(`the meter has no namespace ${show(netns)}`);
+    return index;
   }
 
   /** @throws ClosedError, or why the meter has ended */

@@ -12,6 +12,8 @@ import type { MeteredFlow } from './metered-flow.js';
 /** Which flows, in which order. */
 export interface FlowsQuery {
   readonly filter?: FilterInput | undefined;
+  /** Only flows of this network namespace, by its name in the meter. */
+  readonly netns?: string | undefined;
   /** Default `average`. */
   readonly sort?: FlowSort | undefined;
   readonly reverse?: boolean | undefined;
@@ -42,6 +44,8 @@ export interface FlowsAnswer {
 export interface GroupsQuery {
   readonly by: GroupingName;
   readonly filter?: FilterInput | undefined;
+  /** Only flows of this network namespace, by its name in the meter. */
+  readonly netns?: string | undefined;
   /** Default `average`. */
   readonly sort?: GroupSort | undefined;
   readonly reverse?: boolean | undefined;
@@ -66,10 +70,10 @@ export interface GroupsAnswer {
   readonly other: OtherGroups;
 }
 
-/** A query that leaves nothing out; without a filter it is about all flows. */
+/** A query that leaves nothing out; without a filter and a namespace it is about all flows. */
 type Complete<Q extends FlowsQuery | GroupsQuery> = {
-  readonly [K in Exclude<keyof Q, 'filter' | 'around'>]-?: Exclude<Q[K], undefined>;
-} & { readonly [K in 'filter' | 'around']: Q[K] };
+  readonly [K in Exclude<keyof Q, 'filter' | 'netns' | 'around'>]-?: Exclude<Q[K], undefined>;
+} & { readonly [K in 'filter' | 'netns' | 'around']: Q[K] };
 
 /** Where an answer of `limit` rows begins that shall have row `index`; -1: there is no such row. */
 export function offsetAround(index: number, row: number | undefined, offset: number, limit: number, total: number): number {
@@ -92,19 +96,19 @@ export function checkLabels(labels: unknown): void {
 
 /** The query with what it leaves out. @throws ValueError */
 export function readFlowsQuery(query: FlowsQuery): Complete<FlowsQuery> {
-  const { filter, around, leastRate = 0, sort = 'average', reverse = false, offset = 0, limit = 50 } = query;
+  const { filter, netns, around, leastRate = 0, sort = 'average', reverse = false, offset = 0, limit = 50 } = query;
   checkWord('sort', sort, FLOW_SORTS);
   checkPart(offset, limit);
   checkNumber('leastRate', leastRate, 0, Number.MAX_VALUE);
-  return { filter, around, leastRate, sort, reverse, offset, limit };
+  return { filter, netns, around, leastRate, sort, reverse, offset, limit };
 }
 
 /** The query with what it leaves out. @throws ValueError */
 export function readGroupsQuery(query: GroupsQuery): Complete<GroupsQuery> {
-  const { by, filter, around, sort = 'average', reverse = false, offset = 0, limit = 20 } = query;
+  const { by, filter, netns, around, sort = 'average', reverse = false, offset = 0, limit = 20 } = query;
   checkWord('sort', sort, GROUP_SORTS);
   checkPart(offset, limit);
-  return { by, filter, around, sort, reverse, offset, limit };
+  return { by, filter, netns, around, sort, reverse, offset, limit };
 }
 
 function checkPart(offset: unknown, limit: unknown): void {

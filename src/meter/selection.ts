@@ -80,16 +80,17 @@ export class Selections {
     this.#store = store;
   }
 
-  /** The flows that match, as of sample number `sample`. @throws ValueError, FilterError */
-  async get(filter: FilterInput | undefined, sample: number): Promise<Selection> {
+  /** The flows that match, of one table or of all, as of sample number `sample`. @throws ValueError, FilterError */
+  async get(filter: FilterInput | undefined, sample: number, table?: number): Promise<Selection> {
     const wanted = readFilter(filter ?? {});
     const text = filter === undefined ? '' : formatFlowFilter(wanted);
     const { now } = this.#store;
-    const kept = this.#kept.get(text);
+    const name = table === undefined ? text : `${table} ${text}`;
+    const kept = this.#kept.get(name);
     if (kept && kept.sample === sample && now - kept.at < FRESH) return kept.selection;
-    const selection = this.#select(text, wanted);
-    this.#kept.delete(text);
-    this.#kept.set(text, { sample, at: now, selection });
+    const selection = this.#select(text, wanted, table);
+    this.#kept.delete(name);
+    this.#kept.set(name, { sample, at: now, selection });
     for (const oldest of this.#kept.keys()) {
       if (this.#kept.size <= MOST) break;
       this.#kept.delete(oldest);
@@ -118,17 +119,18 @@ export class Selections {
     return sums;
   }
 
-  async #select(text: string, filter: FlowFilter): Promise<Selection> {
+  async #select(text: string, filter: FlowFilter, table: number | undefined): Promise<Selection> {
     const store = this.#store;
     const { columns } = store;
     const wanted = compileFilter(filter, Date.now);
     const view = createFlowView();
     const whole = asksMore(filter);
     const before = columns.nextSerial;
-    let slots = new Int32Array(wanted ? 1024 : columns.count + 1024);
+    let slots = new Int32Array(wanted || table !== undefined ? 1024 : columns.count + 1024);
     let count = 0;
     const totals = new GroupSums(1);
     await store.each((slot) => {
+      if (table !== undefined && columns.table[slot] !== table) return;
       if (wanted) {
         if (!store.read(slot, view)) return;
         if (!wanted(whole ? store.completed(slot, view) : view)) return;

@@ -146,7 +146,7 @@ export const ROUTES: readonly RouteRow[] = [
     method: 'GET',
     path: `${API}/flows`,
     role: 'read',
-    parameters: ['filter', 'sort', 'reverse', 'offset', 'limit', 'cursor', 'hold', 'leastRate'],
+    parameters: ['filter', 'netns', 'sort', 'reverse', 'offset', 'limit', 'cursor', 'hold', 'leastRate'],
     types: [JSON_TYPE, NDJSON],
     about: 'Flows with their rates; all of them with Accept: application/x-ndjson.',
     run: flows,
@@ -164,7 +164,7 @@ export const ROUTES: readonly RouteRow[] = [
     method: 'GET',
     path: `${API}/groups`,
     role: 'read',
-    parameters: ['by', 'filter', 'sort', 'reverse', 'offset', 'limit'],
+    parameters: ['by', 'filter', 'netns', 'sort', 'reverse', 'offset', 'limit'],
     about: 'Groups of flows.',
     run: groups,
   },
@@ -267,7 +267,8 @@ async function flows(context: RouteContext): Promise<Response> {
   const limit = values.whole('limit', 0, MOST_ROWS) ?? 50;
   const offset = values.whole('offset', 0, 1e9);
   const hold = values.flag('hold');
-  const asked = { filter, sort, reverse: values.flag('reverse'), leastRate: values.number('leastRate', 0, 1e15) };
+  const netns = knownNamespace(context, values.text('netns'));
+  const asked = { filter, netns, sort, reverse: values.flag('reverse'), leastRate: values.number('leastRate', 0, 1e15) };
   const accept = request.headers.get('accept');
   if (accept?.toLowerCase().includes(NDJSON) && isAccepted(accept, NDJSON)) return exported(context, await meter.numbers(asked));
   const cursor = values.text('cursor');
@@ -405,7 +406,7 @@ const MOST_KEYS = 1000;
 
 async function deletion(context: RouteContext): Promise<Response> {
   const body = await bodyOf(context.request);
-  const { filter, flows: keys, all, dryRun, confirm, max, ...others } = body;
+  const { filter, netns, flows: keys, all, dryRun, confirm, max, ...others } = body;
   const unknown = Object.keys(others)[0];
   if (unknown !== undefined) throw new WebError(400, 'VALUE', `there is no member ${JSON.stringify(unknown.slice(0, 40))} here`);
   for (const [name, value] of Object.entries({ all, dryRun }))
@@ -415,8 +416,10 @@ async function deletion(context: RouteContext): Promise<Response> {
     throw new WebError(400, 'VALUE', 'max must be a whole number');
   if (dryRun === true && confirm !== undefined)
     throw new WebError(400, 'VALUE', 'dryRun deletes nothing: there is nothing to confirm');
-  const target = await targetOf(context, filter, keys, all === true);
-  const what = 'filter' in target ? `filter ${target.filter}` : JSON.stringify(keys);
+  if (netns !== undefined && (typeof netns !== 'string' || keys !== undefined))
+    throw new WebError(400, 'VALUE', 'netns must be a text, without flows');
+  const target = await targetOf(context, filter, knownNamespace(context, netns), keys, all === true);
+  const what = JSON.stringify('filter' in target ? target : keys);
   const asked: AskedDeletion = { target, what, who: whoAsks(context) };
   if (dryRun === true) {
     const { plan, confirm: word, expires } = await context.deletions.plan(deletionBy(context), asked);
@@ -436,7 +439,13 @@ function whoAsks({ request }: RouteContext): string {
   return request.headers.get('authorization') ?? '';
 }
 
-async function targetOf(context: RouteContext, filter: unknown, keys: unknown, all: boolean): Promise<DeletionTarget> {
+async function targetOf(
+  context: RouteContext,
+  filter: unknown,
+  netns: string | undefined,
+  keys: unknown,
+  all: boolean,
+): Promise<DeletionTarget> {
   if (filter !== undefined && typeof filter !== 'string') throw new WebError(400, 'VALUE', 'filter must be a text');
   if (keys !== undefined) {
     if (!Array.isArray(keys) || keys.length > MOST_KEYS || filter !== undefined || all)
@@ -446,7 +455,7 @@ async function targetOf(context: RouteContext, filter: unknown, keys: unknown, a
   const canonical = filter === undefined || filter.trim() === '' ? EVERYTHING : formatFilter(filter);
   if (canonical === EVERYTHING && !all)
     throw new WebError(400, 'VALUE', 'a deletion needs a filter or flows', { hint: 'all: true is the whole table' });
-  return { filter: canonical };
+  return { filter: canonical, netns };
 }
 
 /** The filter that all flows match. */
@@ -495,7 +504,7 @@ async function runDeletion(
   const { plan, matched, result } = await context.deletions.run(deletion, asked, confirm, max);
   const { deleted, alreadyGone, failed } = result;
   // As it was asked for: that the asking connection is kept goes without saying.
-  const what = 'filter' in asked.target ? { filter: formatFilter(asked.target.filter) } : {};
+  const what = wordsOf(asked.target);
   context.metrics.deleted(role, deleted);
   news.tell('deletion', { ...what, deleted, alreadyGone, failed });
   options.log?.({
@@ -517,6 +526,13 @@ async function runDeletion(
   return { matched, deleted, alreadyGone, failed };
 }
 
+/** What a log and the stream say of a deletion. */
+function wordsOf(target: DeletionTarget): { readonly filter?: string; readonly netns?: string } {
+  if ('flows' in target) return {};
+  const { filter, netns } = target;
+  return { filter: formatFilter(filter), ...(netns === undefined ? {} : { netns }) };
+}
+
 /** What a log says of a request. */
 export function loggedRequest(request: Request, peer: Peer | undefined): Pick<LogEntry, 'method' | 'path' | 'peer'> {
   const { pathname } = new URL(request.url);
@@ -524,12 +540,14 @@ export function loggedRequest(request: Request, peer: Peer | undefined): Pick<Lo
   return { method: request.method, path: pathname, ...(from === undefined ? {} : { peer: from }) };
 }
 
-async function groups({ meter, values }: RouteContext): Promise<Response> {
+async function groups(context: RouteContext): Promise<Response> {
+  const { meter, values } = context;
   const by = (values.text('by') ?? 'src') as GroupingName;
   const sort: GroupSort | undefined = wordOf(values, 'sort', GROUP_SORTS);
   const answer = await meter.groups({
     by,
     filter: values.text('filter'),
+    netns: knownNamespace(context, values.text('netns')),
     sort,
     reverse: values.flag('reverse'),
     offset: values.whole('offset', 0, 1e9),
@@ -617,6 +635,12 @@ function namespaceOf({ conntracks }: WebState, name: string | undefined): Conntr
   const found = name === undefined ? [...conntracks.values()][0] : conntracks.get(name);
   if (!found) throw new WebError(404, 'NOT_FOUND', 'there is no such network namespace');
   return found;
+}
+
+/** A name of a table, if one is given. @throws WebError 404 */
+function knownNamespace(state: WebState, name: string | undefined): string | undefined {
+  if (name !== undefined) namespaceOf(state, name);
+  return name;
 }
 
 function wordOf<W extends string>(values: QueryValues, name: string, words: readonly W[]): W | undefined {

@@ -54,6 +54,7 @@ export interface LogEntry {
   readonly role?: Role;
   /** Of a deletion. */
   readonly filter?: string;
+  readonly netns?: string;
   readonly deleted?: number;
   readonly failed?: number;
   /** Of an unexpected error: with its stack. */

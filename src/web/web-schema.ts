@@ -170,7 +170,7 @@ export function webSchema({ definitions }: SchemaAddition): SchemaAddition {
     streamStatus: object('The event status.', status, statusNeeds),
     streamDeletion: object(
       'The event deletion, and again when one has looked what came back.',
-      { filter: text, ...deletionCounts, cameBack: count },
+      { filter: text, netns: text, ...deletionCounts, cameBack: count },
       deletionNeeds,
     ),
     streamGap: object(

@@ -145,9 +145,10 @@ function logger(json: boolean, { err }: WordContext): (entry: LogEntry) => void 
     const at = new Date().toISOString();
     if (json) err(safeJson({ at, ...entry }));
     else {
-      const { what, method, path, status, peer = '-', role = '-', filter, deleted, untold, error } = entry;
+      const { what, method, path, status, peer = '-', role = '-', filter, netns, deleted, untold, error } = entry;
       const more = [
         ...(filter === undefined ? [] : [`filter=${safeJson(filter)}`]),
+        ...(netns === undefined ? [] : [`netns=${safeJson(netns)}`]),
         ...(deleted === undefined ? [] : [`deleted=${deleted}`]),
         ...(untold === undefined ? [] : [`untold=${untold}`]),
         ...(error === undefined ? [] : [error]),

@@ -48,6 +48,24 @@ suite('a deletion in two steps', () => {
     assert.equal(await refused(tester, { filter: 'src 10.0.0.0/29', confirm }), '410 CONFIRM');
   });
 
+  test('stays in the namespace that it names', async () => {
+    const [here, there] = [hosts(4), hosts(5)];
+    await using tester = await start(here, { tables: [here, there] });
+    const asked = { filter: 'src 10.0.0.0/31', netns: '1' };
+    const { matched, largest, confirm } = await plan(tester, asked);
+    assert.deepEqual([matched, largest.map(({ netns }: { netns: string }) => netns)], [2, ['1', '1']]);
+    const { confirm: other } = await plan(tester, asked);
+    assert.equal(await refused(tester, { filter: asked.filter, confirm: other }), '409 CONFIRM');
+    assert.equal(await deleted(tester, { ...asked, confirm }), 2);
+    assert.deepEqual([here.flows.length, there.flows.length], [4, 3]);
+    assert.equal(tester.log.at(-1)!.netns, '1');
+    assert.equal(await deleted(tester, { all: true, netns: '1', max: 3 }), 3);
+    assert.deepEqual([here.flows.length, there.flows.length], [4, 0]);
+    assert.equal(await refused(tester, { ...asked, netns: 'nowhere', dryRun: true }), '404 NOT_FOUND');
+    assert.equal(await refused(tester, { ...asked, netns: 1, dryRun: true }), '400 VALUE');
+    assert.equal(await refused(tester, { flows: [], netns: '1', dryRun: true }), '400 VALUE');
+  });
+
   test('another spelling of the filter is the same', async () => {
     const table = hosts(3);
     await using tester = await start(table);

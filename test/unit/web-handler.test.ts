@@ -319,6 +319,9 @@ suite('parameters', () => {
     ['groups?limit=1001', '400 VALUE'],
     ['groups?filter=nothing', '400 FILTER'],
     ['groups?hold=1', '400 VALUE'],
+    ['flows?netns=nowhere', '404 NOT_FOUND'],
+    ['flows?netns=__proto__', '404 NOT_FOUND'],
+    ['groups?netns=nowhere', '404 NOT_FOUND'],
     ['series?seconds=0', '400 VALUE'],
     ['series?seconds=86401', '400 VALUE'],
     ['series?seconds=1.5', '400 VALUE'],
@@ -520,6 +523,23 @@ suite('answers', () => {
     const reversed = await tester.get(`${API}/flows?sort=src&reverse=&limit=1`, 'flowsAnswer');
     assert.equal(reversed.flows[0].flow.original.src, '10.0.1.43');
     assert.equal((await tester.get(`${API}/flows?leastRate=0.5`, 'flowsAnswer')).matched, 0);
+  });
+
+  test('are of one namespace where it is asked for', async () => {
+    await using tester = await WebTester.start({ tables: [tableOf(3), tableOf(2)] });
+    const namesOf = (flows: readonly { netns: string }[]) => [...new Set(flows.map(({ netns }) => netns))].sort();
+    const all = await tester.get(`${API}/flows`, 'flowsAnswer');
+    assert.deepEqual([all.matched, namesOf(all.flows)], [5, ['0', '1']]);
+    const one = await tester.get(`${API}/flows?netns=1`, 'flowsAnswer');
+    assert.deepEqual([one.matched, one.total, one.totals.flows, namesOf(one.flows)], [2, 5, 2, ['1']]);
+    const filtered = await tester.get(`${API}/flows?netns=0&filter=src+10.0.0.1`, 'flowsAnswer');
+    assert.deepEqual([filtered.matched, namesOf(filtered.flows)], [1, ['0']]);
+    const page = await tester.get(`${API}/flows?netns=0&cursor=&limit=2`, 'flowsPage');
+    assert.deepEqual([page.matched, namesOf(page.flows)], [3, ['0']]);
+    const lines = (await tester.ask(`${API}/flows?netns=1`, { headers: { accept: 'application/x-ndjson' } })).text;
+    assert.equal(lines.trimEnd().split('\n').length, 2);
+    const groups = await tester.get(`${API}/groups?netns=1&by=netns`, 'groupsAnswer');
+    assert.deepEqual([groups.matched, groups.groups.map(({ key, flows }: { key: string; flows: number }) => [key, flows])], [2, [['1', 2]]]); // biome-ignore format: short
   });
 
   test('the API names every route', async () => {

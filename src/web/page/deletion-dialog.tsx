@@ -62,12 +62,17 @@ export function DeletionDialog({ target }: { readonly target: PageDeletion }) {
   const title = made ? `Delete ${made.matched === 1 ? 'this flow' : `${count(made.matched)} flows`}?` : 'Delete flows: counting…';
   return (
     <PageDialog title={title} close={close}>
-      {'filter' in target && (
+      {target.filter !== undefined && (
         <p>
           All that match <code>{target.filter}</code>
         </p>
       )}
-      {'all' in target && <p>The whole table: there is no filter.</p>}
+      {target.all && <p>The whole table: there is no filter.</p>}
+      {target.netns !== undefined && (
+        <p>
+          In the network namespace <code>{target.netns}</code>
+        </p>
+      )}
       <ul class="largest">
         {made?.largest.map((flow) => (
           <li key={flow.key}>{flowText(flow)}</li>

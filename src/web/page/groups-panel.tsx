@@ -103,7 +103,14 @@ export function GroupsPanel() {
           </thead>
           <tbody>
             {answer?.groups.map((group) => (
-              <GroupRow key={group.key} group={group} part={amount(group) / most} all={answer.matched} unit={unit} />
+              <GroupRow
+                key={group.key}
+                group={group}
+                part={amount(group) / most}
+                all={answer.matched}
+                unit={unit}
+                isNamespace={answer.by === 'netns'}
+              />
             ))}
           </tbody>
         </table>
@@ -127,19 +134,25 @@ interface GroupRowProps {
   readonly part: number;
   readonly all: number;
   readonly unit: string;
+  /** The key is the name of a network namespace, which no filter says. */
+  readonly isNamespace: boolean;
 }
 
-function GroupRow({ group, part, all, unit }: GroupRowProps) {
+function GroupRow({ group, part, all, unit, isNamespace }: GroupRowProps) {
   const { key, filter, flows, unreplied, average } = group;
   const isSilent = flows >= MANY && unreplied > flows / 2;
   return (
     <tr class={isSilent ? 'silent' : undefined}>
       <td class="who">
         <i class="share" style={{ width: `${Math.round(100 * part)}%` }} />
-        {filter === undefined ? (
+        {filter === undefined && !isNamespace ? (
           <span>{key}</span>
         ) : (
-          <button type="button" title={filter} onClick={() => narrow(filter)}>
+          <button
+            type="button"
+            title={filter ?? `only ${key}`}
+            onClick={() => (filter === undefined ? look({ netns: key }) : narrow(filter))}
+          >
             {key}
           </button>
         )}

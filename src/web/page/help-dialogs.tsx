@@ -92,9 +92,11 @@ export function CommandsDialog({ filter }: { readonly filter: string }) {
 
 function commandsFor(filter: string): string[] {
   // For a shell.
-  const quoted = `'${filter.replaceAll("'", `'\\''`)}'`;
-  const [option, operand] = filter === '' ? ['', ''] : [` --filter ${quoted}`, ` ${quoted}`];
-  const { by, sort, reverse } = view.value;
+  const quoted = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`;
+  const { by, sort, reverse, netns } = view.value;
+  const where = netns === '' ? '' : ` --netns ${quoted(netns)}`;
+  const option = `${where}${filter === '' ? '' : ` --filter ${quoted(filter)}`}`;
+  const operand = `${where}${filter === '' ? '' : ` ${quoted(filter)}`}`;
   return [
     `conntrack -L${option}`,
     `conntrack -E${option}`,

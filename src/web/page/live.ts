@@ -81,7 +81,7 @@ export async function live(): Promise<void> {
   });
   let query = '';
   effect(() => {
-    const now = JSON.stringify([view.value.by, view.value.groups, view.value.filter, status.value?.accounting]);
+    const now = JSON.stringify([view.value.by, view.value.groups, filterPart(), status.value?.accounting]);
     if (now === query || !status.value) return;
     query = now;
     void refreshGroups();

@@ -7,7 +7,7 @@ import { selectedRate, selection, selectNone } from './flow-cursor.js';
 import { flows } from './flow-window.js';
 import { showCommands } from './page-keys.js';
 import { message, overlay, refused, status, tell } from './page-state.js';
-import { filterOf, queryOf, view } from './page-view.js';
+import { filterOf, filterPart, queryOf, view } from './page-view.js';
 import type { PageDeletion } from './shapes.js';
 
 /** All lines, as a file. */
@@ -32,7 +32,8 @@ export function PageFooter() {
   const unit = view.value.unit as 'bits' | 'bytes';
   const matched = answer?.matched ?? 0;
   const filter = filterOf.value;
-  const target: PageDeletion = chosen > 0 ? { flows: [...selection.value.keys()] } : filter === '' ? { all: true } : { filter };
+  const target: PageDeletion =
+    chosen > 0 ? { flows: [...selection.value.keys()] } : { ...filterPart(), ...(filter === '' ? { all: true } : {}) };
   return (
     <footer>
       <span class="chosen">

@@ -2,7 +2,7 @@
 
 import { age, count, percent } from '../../units.js';
 import { copyText } from './clipboard-text.js';
-import { chosen, clock, link, overlay, pausedAt, sample, shownTable, status, theme } from './page-state.js';
+import { clock, link, overlay, pausedAt, sample, shownTable, status, theme } from './page-state.js';
 import { look, view } from './page-view.js';
 
 const NEARLY_FULL = 0.8;
@@ -17,22 +17,19 @@ export function pause(): void {
 export function PageHeader() {
   const now = sample.value;
   const { host = '', changes, interval = 0, scope } = status.value ?? {};
-  const several = (now?.namespaces.length ?? 0) > 1;
+  const { netns } = view.value;
+  const names = (now?.namespaces ?? []).map(({ name }) => name);
+  // One that a link names may have gone.
+  if (netns !== '' && !names.includes(netns)) names.push(netns);
   return (
     <header>
       <h1>
         conntrack <span>{host}</span>
       </h1>
-      {several && (
-        <select
-          aria-label="Table of the network namespace"
-          value={chosen.value ?? ''}
-          onChange={({ currentTarget: { value } }) => {
-            chosen.value = value === '' ? undefined : value;
-          }}
-        >
-          <option value="">fullest table</option>
-          {now?.namespaces.map(({ name }) => (
+      {(names.length > 1 || netns !== '') && (
+        <select aria-label="Network namespace" value={netns} onChange={({ currentTarget: { value } }) => look({ netns: value })}>
+          <option value="">all namespaces</option>
+          {names.map((name) => (
             <option key={name} value={name}>
               {name}
             </option>

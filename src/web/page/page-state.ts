@@ -2,6 +2,7 @@
 
 import { computed, effect, signal } from '@preact/signals';
 import { ApiError } from './api.js';
+import { view } from './page-view.js';
 import type { PageDeletion, PageGroups, PageNamespace, PageSample, PageStatus } from './shapes.js';
 
 export const status = signal<PageStatus | undefined>(undefined);
@@ -24,15 +25,12 @@ export const overlay = signal<
   | { readonly what: 'delete'; readonly target: PageDeletion }
   | undefined
 >(undefined);
-/** The namespace whose table the gauge shows; undefined: the fullest. */
-export const chosen = signal<string | undefined>(undefined);
-
-/** The table of the gauge. */
+/** The table of the gauge: that of the chosen namespace, or the fullest. */
 export const shownTable = computed((): PageNamespace | undefined => {
   const all = sample.value?.namespaces ?? [];
   const fill = ({ entries, maxEntries }: PageNamespace) => (maxEntries ? entries / maxEntries : 0);
   return (
-    all.find(({ name }) => name === chosen.value) ??
+    all.find(({ name }) => name === view.value.netns) ??
     all.reduce<PageNamespace | undefined>((most, next) => (most && fill(most) >= fill(next) ? most : next), undefined)
   );
 });

@@ -5,6 +5,7 @@ import { computed, signal } from '@preact/signals';
 /** A part of the view: its values, the default first; no values: any text. */
 const PARTS = {
   filter: [],
+  netns: [],
   by: ['src'],
   groups: ['average', 'flows', 'unreplied'],
   sort: ['average'],
@@ -33,25 +34,26 @@ function readView(): PageView {
 }
 
 export const view = signal<PageView>(readView());
-/** What flows are asked for: changes only with the filter and the order. */
+/** What flows are asked for: changes only with the filter, the namespace and the order. */
 export const queryOf = computed(() => {
-  const { filter, sort, reverse } = view.value;
+  const { sort, reverse } = view.value;
   return new URLSearchParams({
-    ...(filter === '' ? {} : { filter }),
+    ...filterPart(),
     sort,
     ...(reverse === '' ? {} : { reverse }),
   }).toString();
 });
 export const filterOf = computed(() => view.value.filter);
 
-/** The filter as a question has it, if there is one. */
+/** Which flows, as a question has it: those that match, if there is a filter, of the namespace, if one is chosen. */
 export function filterPart(): Readonly<Record<string, string>> {
-  return filterOf.value === '' ? {} : { filter: filterOf.value };
+  const { filter, netns } = view.value;
+  return { ...(filter === '' ? {} : { filter }), ...(netns === '' ? {} : { netns }) };
 }
 
 /** Looks at something else. What takes one somewhere else can be taken back by the browser. */
 export function look(change: Partial<PageView>): void {
-  const isStep = change.filter !== undefined && change.filter !== view.value.filter;
+  const isStep = (['filter', 'netns'] as const).some((part) => (change[part] ?? view.value[part]) !== view.value[part]);
   view.value = { ...view.value, ...change };
   const parts = Object.entries(view.value).filter(
     ([part, value]) => value !== ((PARTS as Readonly<Record<string, readonly string[]>>)[part]?.[0] ?? ''),

@@ -160,7 +160,13 @@ export interface FilterAnswer {
 }
 
 /** What is to be deleted. */
-export type PageDeletion = { readonly filter: string } | { readonly flows: readonly string[] } | { readonly all: true };
+export interface PageDeletion {
+  readonly flows?: readonly string[];
+  readonly filter?: string;
+  readonly netns?: string;
+  /** Whatever the filter. */
+  readonly all?: boolean;
+}
 
 export interface PagePlan {
   readonly matched: number;
