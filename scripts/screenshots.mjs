@@ -24,6 +24,7 @@ const MODULES = [
     'command-lines',
     'delete-dialog',
     'deletion-text',
+    'doctor-lines',
     'filter-prompt',
     'flow-cells',
     'information',

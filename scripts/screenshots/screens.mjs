@@ -4,6 +4,35 @@
 /** A size that is too small, and those from which on there is more: see src/top/top-layout.ts. */
 const SIZES = ['50x9', '60x10', '80x16', '80x24', '140x40', '200x60'];
 
+/** What the doctor may find. */
+const DIAGNOSIS = {
+  seconds: 2,
+  fine: ['table-full', 'clashes'],
+  findings: [
+    {
+      id: 'table-nearly-full',
+      severity: 'warning',
+      title: 'the table will be full in 6 minutes',
+      detail: ['10.20.0.57 has most of the flows, and is mostly not answered'],
+      fix: ['sysctl -w net.netfilter.nf_conntrack_max=16384'],
+      about: 'doctor.md#table-nearly-full',
+    },
+  ],
+  unchecked: [{ id: 'few-buckets', reason: '/proc/sys/net/netfilter is not readable' }],
+};
+
+const EXPLANATION = {
+  title: 'tcp 10.20.0.133:47788 → 203.0.113.10:443',
+  id: 77,
+  picture: [
+    '10.20.0.133:47788 ──► [ this host: source becomes 198.51.100.4:47788 ] ──► 203.0.113.10:443',
+    '10.20.0.133:47788 ◄── [ this host: destination becomes 10.20.0.133:47788 ] ◄── 203.0.113.10:443',
+  ],
+  facts: [{ about: 'state', text: 'ESTABLISHED: open; the first FIN makes it FIN_WAIT, a reset CLOSE' }],
+  problems: DIAGNOSIS.findings,
+  commands: ["conntrack -E --filter 'id 77'", "conntrack -D --filter 'id 77'"],
+};
+
 /** `look` makes it look so, beginning with the fastest flows; `facts` are not as usual; `overlay` lies over it. */
 export const SCREENS = [
   ...SIZES.map((size) => ({ name: `flows-${size}`, size })),
@@ -173,7 +202,15 @@ export const SCREENS = [
         ],
       },
     }),
-    overlay: ({ top, facts }) => new top.TextOverlay('Information', top.informationLines(facts)),
+    overlay: ({ top, facts }) =>
+      new top.TextOverlay('Information', [...top.diagnosisLines(DIAGNOSIS), '', ...top.informationLines(facts)]),
+  },
+  {
+    name: 'explanation-ascii',
+    size: '100x30',
+    ascii: true,
+    look: ({ state }) => state.open(),
+    overlay: ({ top }) => new top.TextOverlay('What it is', top.explainedLines(EXPLANATION)),
   },
   {
     name: 'command-lines',

@@ -1,6 +1,9 @@
 // Text for terminals that show nothing but ASCII.
 
-/** The text without other characters: a dot for what is not known yet, a question mark for anything else, such as names from outside. */
+/** Characters of this program's own texts, as wide as what stands for them. */
+const ALIKE: Readonly<Record<string, string>> = { '·': '.', '…': '.', '→': '>', '►': '>', '◄': '<', '─': '-' };
+
+/** The text without other characters: those above, and a question mark for anything else, such as names from outside. */
 export function asciiText(text: string): string {
-  return text.replaceAll('·', '.').replace(/[^\p{ASCII}]/gu, '?');
+  return text.replace(/[^\p{ASCII}]/gu, (character) => ALIKE[character] ?? '?');
 }

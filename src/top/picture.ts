@@ -331,7 +331,7 @@ function drawKeys(screen: Screen, y: number, state: TopState, { readOnly, ascii 
     ['/', 'filter'],
     ['g', 'group'],
     ['s', 'sort'],
-    [ascii ? 'Enter' : '⏎', state.focus === 'groups' ? 'its flows' : 'details'],
+    [ascii ? 'Enter' : '⏎', state.focus === 'groups' ? 'its flows' : state.details ? 'explain' : 'details'],
     ...(wide ? [[ascii ? 'BS' : '⌫', 'back']] : []),
     ...(readOnly ? [] : [['x', 'kill']]),
     ['t', 'tag'],

@@ -71,7 +71,11 @@ export const KEY_SECTIONS: readonly { readonly title: string; readonly rows: rea
         actions: { 'columns-left': ['Left'], 'columns-right': ['Right'] },
       },
       { shown: 'Tab', help: 'the other list', actions: { focus: ['Tab', 'Shift-Tab'] } },
-      { shown: 'Enter', help: 'of a group: its flows; of a flow: its details', actions: { open: ['Enter'] } },
+      {
+        shown: 'Enter',
+        help: 'of a group: its flows; of a flow: details; again: in words',
+        actions: { open: ['Enter'] },
+      },
       { shown: 'Esc Backspace', help: 'one step back', actions: { back: ['Escape', 'Backspace'] } },
       { shown: 'mouse', help: 'a click selects, on a title sorts; the wheel scrolls; Shift selects text', actions: {} },
     ],
@@ -131,7 +135,11 @@ export const KEY_SECTIONS: readonly { readonly title: string; readonly rows: rea
       },
       { shown: 'y', help: 'copy: then s source, d destination, i id, l line, f filter', actions: { copy: ['y'] } },
       { shown: 'c', help: 'what is shown as command lines', actions: { commands: ['c'] } },
-      { shown: 'i', help: 'information: settings, losses, counters, cost, namespaces', actions: { information: ['i'] } },
+      {
+        shown: 'i',
+        help: 'information: what is wrong, what mends it; counters, cost',
+        actions: { information: ['i'] },
+      },
       { shown: '? F1', help: 'this help', actions: { help: ['?', 'F1'] } },
       {
         shown: 'Ctrl-L, Ctrl-Z',

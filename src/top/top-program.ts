@@ -14,10 +14,12 @@ import {
   openMeter,
 } from '../meter/index.js';
 import { count } from '../units.js';
+import { AwaitedTexts } from './awaited-text.js';
 import { LOOK_EVERY } from './batch.js';
 import { commandLines } from './command-lines.js';
 import { DeleteDialog } from './delete-dialog.js';
 import { deletionQuestion, deletionText } from './deletion-text.js';
+import { type AskedTables, askAboutFlow, askDoctor } from './doctor-lines.js';
 import { filterPrompt } from './filter-prompt.js';
 import { FLOW_COLUMNS } from './flow-cells.js';
 import { groupColumns } from './group-cells.js';
@@ -61,6 +63,8 @@ class TopProgram implements TerminalProgram {
   readonly #terminal: Terminal;
   readonly #screen: Screen;
   readonly #state: TopState;
+  readonly #awaited: AwaitedTexts;
+  readonly #asked: AskedTables;
   readonly #abort = new AbortController();
   #meter: FlowMeter | undefined;
   #deletion: FlowDeletion | undefined;
@@ -80,6 +84,8 @@ class TopProgram implements TerminalProgram {
     const { color, ascii, mouse, tmux, by, sort, reverse, filter } = options;
     this.#screen = new Screen(...streams.size(), { color, ascii });
     this.#terminal = new Terminal(streams, this, { mouse, tmux });
+    this.#awaited = new AwaitedTexts(() => this.#terminal.draw());
+    this.#asked = { conntracks, netns: options.netns };
     this.#state = new TopState('average', false);
     this.#state.filter = filter ?? '';
     if (by !== undefined) this.#state.groupBy(by);
@@ -100,6 +106,7 @@ class TopProgram implements TerminalProgram {
       clearInterval(clock);
       clearInterval(look);
       this.#abort.abort();
+      await this.#awaited.close();
       await metering;
     }
   }
@@ -110,6 +117,7 @@ class TopProgram implements TerminalProgram {
       if (!overlay.take(event) && this.#overlay === overlay) this.#overlay = undefined;
     } else if (event.type === 'key') this.#act(actionOf(event.key));
     else if (event.type === 'mouse') this.#mouse(event);
+    this.#awaited.seen(this.#overlay);
     this.#terminal.draw();
   }
 
@@ -277,6 +285,10 @@ class TopProgram implements TerminalProgram {
       if (this.#state.by !== undefined) this.#state.focus = this.#state.focus === 'flows' ? 'groups' : 'flows';
     },
     open: () => {
+      if (this.#state.opensExplanation) {
+        this.#explain();
+        return;
+      }
       this.#state.open();
       const { drilled, by } = this.#state;
       if (drilled && drilled.filter === undefined)
@@ -328,7 +340,13 @@ class TopProgram implements TerminalProgram {
     },
     information: () => {
       const facts = this.#facts();
-      if (facts) this.#overlay = new TextOverlay('Information', informationLines(facts));
+      if (!facts) return;
+      this.#overlay = this.#awaited.open({
+        title: 'Information',
+        waiting: 'looking for what is wrong, for two seconds…',
+        ask: (signal) => askDoctor(this.#asked, signal),
+        rest: () => ['', ...informationLines(this.#facts() ?? facts)],
+      });
     },
     pause: () => {
       this.#state.pausedAt = this.#state.pausedAt === undefined ? performance.now() : undefined;
@@ -453,6 +471,16 @@ class TopProgram implements TerminalProgram {
       );
     else if (flowList.goTo(flows.indexOf(found))) this.#ask();
     this.#terminal.draw();
+  }
+
+  #explain(): void {
+    const flow = this.#state.currentFlow;
+    if (!flow) return;
+    this.#overlay = this.#awaited.open({
+      title: 'What it is',
+      waiting: 'looking at it…',
+      ask: (signal) => askAboutFlow(flow, this.#asked, signal),
+    });
   }
 
   #tag(): void {

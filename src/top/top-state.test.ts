@@ -121,8 +121,9 @@ suite('groups', () => {
     assert.deepEqual(state.flowFilter, { all: [{ protocol: 'tcp' }, { original: { src: '10.0.0.2' } }] });
     state.open();
     assert.deepEqual([state.focus, state.drilled?.key], ['flows', '10.0.0.2']);
+    assert.equal(state.opensExplanation, false);
     state.open();
-    assert.equal(state.details, true);
+    assert.deepEqual([state.details, state.opensExplanation], [true, true]);
     const steps = [
       () => assert.equal(state.details, false),
       () => assert.deepEqual([state.drilled, state.focus], [undefined, 'groups']),

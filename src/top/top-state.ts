@@ -153,10 +153,15 @@ export class TopState {
     this.heldOrder = undefined;
   }
 
+  /** The details are open: the next step is what the flow is, in words. */
+  get opensExplanation(): boolean {
+    return this.focus === 'flows' && this.details;
+  }
+
   /** Opens the selected group, or the details of the selected flow. */
   open(): void {
     if (this.focus === 'flows') {
-      this.details = !this.details;
+      this.details = true;
       return;
     }
     this.drilled = this.currentGroup;

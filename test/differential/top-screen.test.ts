@@ -129,6 +129,59 @@ suite('conntrack top', () => {
     await terminal.waitFor(() => !terminal.screen().some((line) => line.includes('by src')), 'the flows');
   });
 
+  test('i says what is wrong, with the command that mends it, while the picture goes on', async () => {
+    await using namespace = await filled('findings', [
+      'nft',
+      'add table t; add chain t c { type filter hook input priority 0; }',
+    ]);
+    await namespace.run(['sysctl', '-qw', 'net.netfilter.nf_conntrack_acct=0']);
+    await using terminal = await top(namespace, [], { columns: 140, rows: 40 });
+    await terminal.waitForText('148 of 148');
+    terminal.send('i');
+    await terminal.waitForText('looking for what is wrong');
+    await terminal.waitForText('since top was started');
+    await terminal.waitForText('(accounting-off)');
+    const lines = terminal.screen().map((line) => /│ (.*?) *│/.exec(line)?.[1] ?? '');
+    const found = lines.findIndex((line) => line.endsWith('(accounting-off)'));
+    assert.match(lines[found]!, /^(warning|info): /);
+    assert.match(lines.slice(found).join('\n'), /^ {4}sysctl -w net\.netfilter\.nf_conntrack_acct=1/m);
+    assert.match(lines.join('\n'), /^\d+ checks of conntrack doctor found nothing$/m);
+    terminal.send(ESCAPE);
+    await terminal.waitFor(() => !terminal.screen().some((line) => line.includes('Information')), 'it is closed');
+    // Who leaves while it looks does not wait for it.
+    terminal.send('i');
+    await terminal.waitForText('looking for what is wrong');
+    const began = performance.now();
+    terminal.send(`${ESCAPE}`);
+    await terminal.waitFor(() => !terminal.screen().some((line) => line.includes('Information')), 'it is closed');
+    terminal.send('q');
+    await assertEnds(terminal, 0);
+    assert.ok(performance.now() - began < 1900);
+  });
+
+  test('Enter on the details says what the flow is, and nothing of it blocks', async () => {
+    await using namespace = await filled('explained');
+    await using terminal = await top(namespace, ['udp', '--sort', 'sport'], { columns: 140, rows: 40 });
+    await terminal.waitForText('5 of 5');
+    terminal.send(ENTER);
+    await terminal.waitForText('⏎ explain');
+    terminal.send(ENTER);
+    await terminal.waitForText('udp 10.1.1.2:3000 → 203.0.113.2:53');
+    await terminal.waitForText('SEEN_REPLY: packets in both directions');
+    const delete_ = terminal.screen().find((line) => line.includes('conntrack -D'));
+    assert.match(delete_ ?? '', /│ {5}conntrack -D --filter 'id \d+' +│/);
+    // It is gone: that is said, too.
+    terminal.send(ESCAPE);
+    await terminal.waitFor(() => !terminal.screen().some((line) => line.includes('What it is')), 'it is closed');
+    terminal.send(' ');
+    await terminal.waitForText('PAUSED');
+    assert.equal((await namespace.run([UNDER_TEST, '-D', '-p', 'udp'])).status, 0);
+    terminal.send(ENTER);
+    await terminal.waitForText('cannot say: there is no such flow any more');
+    terminal.send('\x7f\x7f');
+    await terminal.waitForText('⏎ details');
+  });
+
   test('pasted text is no keys, and small screens say so', async () => {
     await using namespace = await filled('paste');
     await using terminal = await top(namespace);
