@@ -261,10 +261,14 @@ export class FlowRecorder {
     this.#deliver();
   }
 
-  /** Records what has happened so far, flows that expired included. @returns up to when the record is complete, but for gaps */
+  /**
+   * Records what has happened so far: flows that expired, and those that live, however young.
+   * @returns up to when the record is complete, but for gaps
+   */
   async flush(): Promise<number> {
     await this.#exclusively(async () => {
       for (const namespace of this.#namespaces) await namespace.reconcile();
+      await this.#checkpointAll();
     });
     const written = new Promise<void>((resolve) => this.#acknowledged.push(resolve));
     this.#deliver();
@@ -294,8 +298,7 @@ export class FlowRecorder {
     try {
       await this.#busy;
       await Promise.all(this.#namespaces.map((namespace) => namespace.finish()));
-      // All flows, however young: the next run knows them then.
-      for (const namespace of this.#namespaces) await namespace.checkpoint(Number.POSITIVE_INFINITY, new TimeSlice());
+      await this.#checkpointAll(); // the next run knows them then
       this.#deliver(true);
       const closed = exitOf(this.#worker);
       this.#ask({ what: 'close' });
@@ -304,6 +307,11 @@ export class FlowRecorder {
       await this.#stop();
     }
     this.#end.resolve();
+  }
+
+  /** Hands all flows over that live, however young. */
+  async #checkpointAll(): Promise<void> {
+    for (const namespace of this.#namespaces) await namespace.checkpoint(Number.POSITIVE_INFINITY, new TimeSlice());
   }
 
   async #stop(): Promise<void> {

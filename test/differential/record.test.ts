@@ -197,6 +197,28 @@ suite('record', { skip: SELF_TEST ? 'the reference keeps no record' : false }, (
     assert.deepEqual(rowsOf(directory, 'gap'), []);
   });
 
+  test('a flow that has just begun is in the answer, also while a recorder writes', async () => {
+    await using namespace = await prepared('young');
+    const directory = `${scratch}/young`;
+    using recording = await Recording.start(namespace, directory);
+    await using conntrack = await Conntrack.open({ netns: namespace.pid });
+    await conntrack.create(flowOf(5001));
+    await sleep(100);
+    const { status, stdout } = spawnSync(UNDER_TEST, ['whohad', '10.0.0.1:5001', '--at', 'now', '--dir', directory], {
+      encoding: 'utf8',
+    });
+    assert.match(stdout, /^(certain|possible) +10\.0\.0\.1:5001 to 198\.51\.100\.7:53 udp/m);
+    assert.equal(status, 0, stdout);
+    await conntrack.create(flowOf(5002));
+    await sleep(100);
+    ask(directory, 'flush');
+    assert.deepEqual(
+      openFlows(directory).map((row) => row['sport']),
+      [5001, 5002],
+    );
+    assert.equal(await recording.end(), 0, recording.stderr);
+  });
+
   test('without times and counters of the kernel it says how it knows', async () => {
     await using namespace = await prepared('arrival', { acct: 0, timestamp: 0, udp_timeout: 1 });
     await using conntrack = await Conntrack.open({ netns: namespace.pid });
