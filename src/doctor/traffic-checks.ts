@@ -40,7 +40,9 @@ export const TRAFFIC_CHECKS: readonly CheckRow[] = [
         ],
         fix: [
           { command: deletion(`src ${src} and unreplied`), note: 'frees their places; stop the source as well' },
-          { note: `to stop it: nft add rule inet raw prerouting ip${src.includes(':') ? '6' : ''} saddr ${src} drop` },
+          {
+            note: `to stop it: nft 'add table inet stop; add chain inet stop first { type filter hook prerouting priority raw; }; add rule inet stop first ip${src.includes(':') ? '6' : ''} saddr ${src} drop'`,
+          },
         ],
       }));
     },
@@ -76,6 +78,7 @@ export const TRAFFIC_CHECKS: readonly CheckRow[] = [
             command: deletion(`snat to ${address}`),
             note: 'the next packet begins new flows, with the address of now',
           },
+          { note: `if they come back, a rule still names it: nft list ruleset | grep -F ${address}` },
         ],
       }));
     },
@@ -188,7 +191,8 @@ export const TRAFFIC_CHECKS: readonly CheckRow[] = [
         .flatMap((use): Found[] => {
           const range = rangeOf(use);
           if (use.ports <= SCARCE * range.size) return [];
-          const { address, ports, moved, lowest, highest } = use;
+          const { address, protonum, ports, moved, lowest, highest } = use;
+          const family = address.includes(':') ? 'ip6' : 'ip';
           return [
             {
               severity: ports >= 0.95 * range.size ? 'error' : 'warning',
@@ -201,7 +205,7 @@ export const TRAFFIC_CHECKS: readonly CheckRow[] = [
               ],
               fix: [
                 {
-                  note: `give the rule more addresses or ports, as in: nft add rule ip nat postrouting snat to ${address}:1024-65535`,
+                  note: `give the rule more addresses or ports; nft -a list ruleset shows its chain and handle, as in: nft replace rule ${family} nat postrouting handle 4 meta l4proto ${protonum} snat to ${endpoint(address, 1024)}-65535`,
                 },
               ],
             },

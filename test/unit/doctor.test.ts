@@ -210,7 +210,7 @@ const CASES: readonly Case[] = [
     }),
     severity: 'warning',
     title: '91 of 100 ports of 203.0.113.1 are in use for 192.0.2.1:53',
-    fix: /^# give the rule more addresses or ports/,
+    fix: /^# give the rule more addresses or ports.* meta l4proto 17 snat to 203\.0\.113\.1:1024-65535$/,
   },
   {
     id: 'snat-ports-scarce',
@@ -532,7 +532,7 @@ test('the text of a diagnosis', () => {
           a scan, or a program whose counterpart is gone: conntrack top --by service 'src 10.1.9.200'
           that is 9 % of all flows
           fix: conntrack -D --filter 'src 10.1.9.200 and unreplied'  # frees their places; stop the source as well
-          fix: # to stop it: nft add rule inet raw prerouting ip saddr 10.1.9.200 drop
+          fix: # to stop it: nft 'add table inet stop; add chain inet stop first { type filter hook prerouting priority raw; }; add rule inet stop first ip saddr 10.1.9.200 drop'
  info     accounting-off       flows have no packet and byte counters
           conntrack top shows no rates, and records have no bytes
           fix: sysctl -w net.netfilter.nf_conntrack_acct=1  # counts for flows that begin afterwards
