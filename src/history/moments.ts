@@ -50,6 +50,10 @@ function notAMoment(text: string): ValueError {
   const local = /^(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?)$/.exec(text);
   const clock = local && (local[2]!.length === 5 ? `${local[2]}:00` : local[2]!);
   const candidates = clock ? candidatesOf(`${local[1]}T${clock}`) : [];
+  if (/^\d{9,10}$/.test(text))
+    return new ValueError(`${JSON.stringify(text)} is no time`, {
+      hint: `if these are seconds since 1970, it is ${new Date(Number(text) * 1000).toISOString().slice(0, 19)}Z`,
+    });
   if (candidates.length === 0)
     return new ValueError(`${JSON.stringify(text)} is no time`, {
       hint: 'RFC 3339 with the offset from UTC, such as 2026-03-01T14:32:15Z or 2026-03-01T15:32:15+01:00; now; 15m-ago',
@@ -59,7 +63,7 @@ function notAMoment(text: string): ValueError {
   });
 }
 
-/** What a time without an offset may mean: UTC, and the offsets that this machine has around then. */
+/** What a time without an offset may mean: UTC, and the offsets that this machine has around then; an example if that is UTC. */
 function candidatesOf(text: string): string[] {
   const utc = Date.parse(`${text}Z`);
   if (Number.isNaN(utc)) return [];
@@ -71,5 +75,6 @@ function candidatesOf(text: string): string[] {
       const inUtc = new Date(utc - offset * 60_000).toISOString().replace(/\.\d+Z$/, 'Z');
       return `${text}${offset < 0 ? '-' : '+'}${hours}:${minutes} if it is of the zone of this machine, which is ${inUtc}`;
     });
-  return [`${text}Z if it is UTC`, ...local];
+  const elsewhere = `${text}+01:00 if its clock was an hour ahead of UTC`;
+  return [`${text}Z if it is UTC`, ...(local.length > 0 ? local : [elsewhere])];
 }

@@ -45,13 +45,14 @@ const MAKERS: Readonly<Record<PastLineFormat, () => MakeOf<string | undefined>>>
       const { original, reply, protocol, status } = flow;
       if (!status?.includes('SRC_NAT')) return undefined;
       const lasted = end === undefined ? '-' : `${Math.floor((end - start) / 1_000_000)} s`;
-      const bytes = (original.bytes ?? 0n) + (reply.bytes ?? 0n);
+      const bytes =
+        original.bytes === undefined && reply.bytes === undefined ? '-' : `${(original.bytes ?? 0n) + (reply.bytes ?? 0n)} bytes`;
       const sides = [
         [original.src, original.sport],
         [reply.dst, reply.dport],
         [original.dst, original.dport],
       ].map(([address, port]) => `${address}:${port}`);
-      return `${formatMoment(start)} ${protocol} ${sides[0]} as ${sides[1]} to ${sides[2]} ${lasted} ${bytes} bytes\n`;
+      return `${formatMoment(start)} ${protocol} ${sides[0]} as ${sides[1]} to ${sides[2]} ${lasted} ${bytes}\n`;
     };
   },
 };

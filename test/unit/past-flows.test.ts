@@ -77,8 +77,9 @@ test('times of questions', () => {
     assert.throws(() => parseMoment(text, now), { code: 'VALUE' }, text);
   assert.throws(() => parseMoment('2026-03-01 14:32', now), {
     message: '"2026-03-01 14:32" does not say of which time zone it is',
-    hint: /^give the offset: 2026-03-01T14:32:00Z if it is UTC/,
+    hint: /^give the offset: 2026-03-01T14:32:00Z if it is UTC, or 2026-03-01T14:32:00[+-]\d\d:\d\d if it/,
   });
+  assert.throws(() => parseMoment('1772375535', now), { hint: 'if these are seconds since 1970, it is 2026-03-01T14:32:15Z' });
   assert.deepEqual(
     ['2s', '500ms', '10m', '1h', '1d'].map(parseSpan),
     [2, 0.5, 600, 3600, 86_400].map((n) => n * SECOND),
@@ -113,12 +114,16 @@ test('lines of every form', async () =>
     writeRecord(driver, path, [
       {
         ...whole,
-        rows: [row(), row({ ns: 1, ext: ipv4('100.64.3.7'), eport: 41002, status: 14 })],
+        rows: [
+          row(),
+          row({ ns: 1, ext: ipv4('100.64.3.7'), eport: 41002, status: 14 }),
+          row({ dport: 80, dur: 2_000_000, opk: null, ob: null, rpk: null, rb: null }),
+        ],
         open: [open],
         namespaces: { 1: 'red "1",\n' },
       },
     ]);
-    const [text, second, third] = await linesOf(path, 'text');
+    const [text, second, , third] = await linesOf(path, 'text');
     assert.equal(
       text,
       '[1772375536.500000]\t[DESTROY] tcp      6 TIME_WAIT src=100.64.3.7 dst=198.51.100.7 sport=41002 dport=443 packets=12 bytes=12000 ' +
@@ -126,7 +131,7 @@ test('lines of every form', async () =>
     );
     assert.match(second!, /^netns=red\\x20\\x221\\x22,\\x0a \[1772375536/);
     assert.match(third!, /^\[1772375540.000000\]\t {4}\[NEW\] udp .*\[OPEN\]\n$/);
-    const [json, , living] = (await linesOf(path, 'ndjson')).map((line) => JSON.parse(line));
+    const [json, , , living] = (await linesOf(path, 'ndjson')).map((line) => JSON.parse(line));
     assert.deepEqual(
       [json.original.src, json.reply.dst, json.start, json.end, json.endReason, json.sequence, json.timestamp],
       ['100.64.3.7', '203.0.113.50', '2026-03-01T14:32:15.000000Z', '2026-03-01T14:32:16.500000Z', 'closed', 1, undefined],
@@ -135,6 +140,7 @@ test('lines of every form', async () =>
     assert.deepEqual([living.end, living.seen, living.quality.counters], [undefined, '2026-03-01T14:33:15.000000Z', 'none']);
     assert.deepEqual(await linesOf(path, 'nat-log', { to: T0 + 5 * SECOND }), [
       '2026-03-01T14:32:15.000000Z tcp 100.64.3.7:41002 as 203.0.113.50:32768 to 198.51.100.7:443 1 s 252000 bytes\n',
+      '2026-03-01T14:32:15.000000Z tcp 100.64.3.7:41002 as 203.0.113.50:32768 to 198.51.100.7:80 2 s -\n',
     ]);
     assert.match((await linesOf(path, 'csv'))[1]!, /,closed,"red ""1"",\n",0\r\n$/);
   }));
