@@ -32,7 +32,7 @@ export class ControlSocket {
     if (lstatSync(path, { throwIfNoEntry: false })?.isSocket()) {
       if (await isAnswered(path))
         throw new HistoryError('LOCKED', `another recorder writes to ${directory}`, {
-          hint: 'conntrack record status --dir says what it does',
+          hint: `conntrack record status --dir ${directory} says what it does`,
         });
       unlinkSync(path);
     }

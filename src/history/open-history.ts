@@ -270,13 +270,13 @@ export class FlowHistory {
   #question({ address: text, port, at, within = 0, protocol, to, zone, netns, follow = true }: WhoHadOptions): WhoHadQuestion {
     const [host, length] = text.split('/', 2);
     const address = parseAddress(host!);
-    if (!address) throw new ValueError(`${JSON.stringify(text)} is no address`);
+    if (!address) throw noAddress(text);
     const bits = address.length * 8;
     if (length !== undefined && !(/^\d{1,3}$/.test(length) && Number(length) <= bits))
       throw new ValueError(`${JSON.stringify(text)} is no network: the length of its prefix is 0 to ${bits}`);
     if (length !== undefined && port !== undefined) throw new ValueError('a network has no port: leave it out');
     const remote = to && parseAddress(to.address);
-    if (to && !remote) throw new ValueError(`${JSON.stringify(to.address)} is no address`);
+    if (to && !remote) throw noAddress(to.address);
     return {
       address,
       prefix: length === undefined ? undefined : Number(length),
@@ -336,6 +336,12 @@ function endOf({ end }: PastEnd): number {
 
 async function* flatten<T>(batches: AsyncGenerator<readonly T[]>): AsyncGenerator<T, void, undefined> {
   for await (const batch of batches) yield* batch;
+}
+
+function noAddress(text: string): ValueError {
+  return new ValueError(`${JSON.stringify(text)} is no address`, {
+    hint: 'such as 203.0.113.50, 2001:db8::1, and with a port 203.0.113.50:32768, [2001:db8::1]:443',
+  });
 }
 
 /** Lets the recorder of a directory write what it has. @returns up to when the record is complete; `undefined`: nobody answers */

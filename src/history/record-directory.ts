@@ -7,7 +7,7 @@ import type { SqliteDriver, SqliteFile, SqliteRow } from './driver/sqlite.js';
 import { isSqliteError } from './driver/sqlite-errors.js';
 import { GAP_REASONS, type GapReason } from './record-columns.js';
 import { numberIn } from './row-messages.js';
-import { type SegmentFile, segmentFiles } from './segment-files.js';
+import { type SegmentFile, segmentsIn } from './segment-files.js';
 import { type HistoryCode, HistoryError, readMeta, type SegmentMeta } from './segment-meta.js';
 
 /** A segment that can be read. */
@@ -107,7 +107,7 @@ export class RecordDirectory {
    */
   state(completeTo?: number): DirectoryState {
     for (let tries = 1; ; tries++) {
-      const files = this.#files();
+      const files = segmentsIn(this.path);
       const found = files.map((file) => this.#segment(file, tries === TRIES));
       // What vanished was deleted, and what was closed has a successor: both only if the list is old.
       const last = found.at(-1);
@@ -137,19 +137,6 @@ export class RecordDirectory {
     }
   }
 
-  #files(): readonly SegmentFile[] {
-    let files: readonly SegmentFile[];
-    try {
-      files = segmentFiles(this.path);
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      if (code !== 'ENOENT' && code !== 'ENOTDIR') throw error;
-      throw new HistoryError('NOT_A_HISTORY', `${this.path}: there is no such directory`, { hint: MAKE_ONE });
-    }
-    if (files.length === 0) throw new HistoryError('NOT_A_HISTORY', `${this.path}: no record is in it`, { hint: MAKE_ONE });
-    return files;
-  }
-
   /** `undefined`: it has vanished. */
   #segment(file: SegmentFile, lastTry: boolean): ReadableSegment | UnreadableSegment | undefined {
     const known = this.#known.get(file.name);
@@ -170,8 +157,6 @@ export class RecordDirectory {
     }
   }
 }
-
-const MAKE_ONE = 'conntrack record writes one; --dir DIR says where it is';
 
 function openSegment(driver: SqliteDriver, file: SegmentFile): SqliteFile {
   // Neither a link to elsewhere nor a pipe, which would wait for ever.

@@ -1,6 +1,9 @@
 // The files of a record: which segments a directory has, and in which order they were written.
 
 import { closeSync, fsyncSync, openSync, readdirSync } from 'node:fs';
+import { HistoryError } from './segment-meta.js';
+
+const MAKE_ONE = 'conntrack record writes one; --dir DIR says where it is';
 
 /** A segment. */
 export interface SegmentFile {
@@ -27,6 +30,28 @@ export function segmentFiles(directory: string): SegmentFile[] {
     if (number !== undefined) found.push({ name, path: `${directory}/${name}`, number: Number(number) });
   }
   return found.sort((a, b) => a.number - b.number);
+}
+
+/** The segments of a directory, of which there is one at least. @throws HistoryError */
+export function segmentsIn(directory: string): SegmentFile[] {
+  try {
+    const files = segmentFiles(directory);
+    if (files.length > 0) return files;
+  } catch (error) {
+    switch ((error as NodeJS.ErrnoException).code) {
+      case 'ENOENT':
+        throw new HistoryError('NOT_A_HISTORY', `${directory}: there is no such directory`, { hint: MAKE_ONE });
+      case 'ENOTDIR':
+        throw new HistoryError('NOT_A_HISTORY', `${directory} is not a directory`, { hint: MAKE_ONE });
+      case 'EACCES':
+        throw new HistoryError('DENIED', `${directory}: permission denied`, {
+          hint: 'its owner and its group may read it: add yourself to the group, or run it as the user that records',
+        });
+      default:
+        throw error;
+    }
+  }
+  throw new HistoryError('NOT_A_HISTORY', `${directory}: no record is in it`, { hint: MAKE_ONE });
 }
 
 /** When a segment began, by its name: microseconds since the epoch. */

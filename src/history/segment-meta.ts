@@ -36,7 +36,7 @@ export interface SegmentMeta {
 }
 
 /** Why a record cannot be read or written. */
-export type HistoryCode = 'NOT_A_HISTORY' | 'NEWER_SCHEMA' | 'DAMAGED' | 'LOCKED';
+export type HistoryCode = 'NOT_A_HISTORY' | 'DENIED' | 'NEWER_SCHEMA' | 'DAMAGED' | 'LOCKED';
 
 /** A record that cannot be read, or not be written. */
 export class HistoryError extends ConntrackError {

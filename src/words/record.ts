@@ -11,7 +11,7 @@ import { writeRecordMetrics } from '../history/record-metrics.js';
 import { recordUnit } from '../history/record-unit.js';
 import type { Gap } from '../history/recorded-namespace.js';
 import { hashOf } from '../history/seal-segment.js';
-import { segmentFiles } from '../history/segment-files.js';
+import { segmentFiles, segmentsIn } from '../history/segment-files.js';
 import { HistoryError } from '../history/segment-meta.js';
 import { readIn, sessionOf } from '../library/index.js';
 import type { LookAgain } from '../meter/index.js';
@@ -186,17 +186,22 @@ function timeText(microseconds: number): string {
   return new Date(microseconds / 1000).toISOString();
 }
 
+function nobodyAnswers(dir: string, err: WordContext['err']): number {
+  err(`conntrack: record: no recorder answers in ${dir}`);
+  err('  hint: conntrack record --keep TIME starts one; whohad and history read what is there without it');
+  return 1;
+}
+
 async function askStatus(dir: string, line: WordLine, { out, err }: WordContext): Promise<number> {
   const answer = (await askRecorder(dir, 'status', PATIENCE)) as unknown as RecorderStatus | undefined;
   if (!answer) {
-    err(`conntrack: record: no recorder answers in ${dir}`);
-    return 1;
+    return nobodyAnswers(dir, err);
   }
   if (textOf(line, 'output') === 'json') out.text(`${safeJson(answer)}\n`);
   else {
     const { segment, sequence, recorded, gaps, waiting, alive, trouble, netns } = answer;
     out.text(`complete to  ${alive === undefined ? 'not known yet' : timeText(alive)}, but for gaps\n`);
-    out.text(`this run     ${recorded} records, ${gaps} gaps, ${waiting} rows wait for the disk\n`);
+    out.text(`this run     ${counted(recorded, 'record')}, ${counted(gaps, 'gap')}, ${waiting} rows wait for the disk\n`);
     out.text(`segment      ${segment}, last record ${sequence}\n`);
     for (const { name, open, lost } of netns) out.text(`netns        ${name}: ${open} flows live, ${lost} events lost\n`);
     if (trouble !== undefined) out.text(`trouble      ${trouble}\n`);
@@ -207,8 +212,7 @@ async function askStatus(dir: string, line: WordLine, { out, err }: WordContext)
 async function askFlush(dir: string, _line: WordLine, { out, err }: WordContext): Promise<number> {
   const answer = await askRecorder(dir, 'flush', PATIENCE);
   if (typeof answer?.['completeTo'] !== 'number') {
-    err(`conntrack: record: no recorder answers in ${dir}`);
-    return 1;
+    return nobodyAnswers(dir, err);
   }
   out.text(`complete to ${timeText(answer['completeTo'])}, but for gaps\n`);
   return 0;
@@ -223,7 +227,8 @@ async function verify(dir: string, _line: WordLine, { out }: WordContext): Promi
     out.text(`${text}\n`);
   };
   if (broken !== undefined) complain(`manifest.ndjson: line ${broken} does not follow from the line before`);
-  const here = new Map(segmentFiles(dir).map((file) => [file.name, file]));
+  const files = lines.length === 0 ? segmentsIn(dir) : segmentFiles(dir);
+  const here = new Map(files.map((file) => [file.name, file]));
   const expected = new Map<string, string | undefined>();
   for (const { what, segment, sha256 } of lines) {
     if (what === 'deleted') expected.delete(segment);
@@ -234,7 +239,12 @@ async function verify(dir: string, _line: WordLine, { out }: WordContext): Promi
     if (!file) complain(`${name} is missing`);
     else if ((await hashOf(file.path)) !== sha256) complain(`${name} was changed`);
   }
-  if (wrong === 0) out.text(`${expected.size} sealed segments are as they were\n`);
+  if (wrong === 0)
+    out.text(
+      expected.size === 0
+        ? 'no segment is sealed yet: there is nothing to compare\n'
+        : `${counted(expected.size, 'sealed segment')} ${expected.size === 1 ? 'is as it was' : 'are as they were'}\n`,
+    );
   return wrong === 0 ? 0 : 1;
 }
 

@@ -116,6 +116,12 @@ test('mistakes, and records that cannot be read', async () =>
     assert.deepEqual([none.status, none.stdout], [4, '']);
     assert.match(none.stderr, /^conntrack: .*: no record is in it\n {2}hint: /);
     assert.equal(conntrack(path, 'history').status, 1);
+    const verified = conntrack(path, 'record', 'verify');
+    assert.deepEqual([verified.status, verified.stdout], [1, '']);
+    assert.match(verified.stderr, /: no record is in it\n/);
+    const unasked = conntrack(path, 'record', 'status');
+    assert.equal(unasked.status, 1);
+    assert.match(unasked.stderr, /no recorder answers in .*\n {2}hint: conntrack record --keep/);
     writeRecord(driver, path, [{ ...whole, rows: [row()] }]);
     for (const argv of [
       ['whohad', ...WHEN],
@@ -142,6 +148,7 @@ test('mistakes, and records that cannot be read', async () =>
     // Never text of SQL.
     assert.equal(conntrack(path, 'history', '--netns', "'; DROP TABLE flow; --").stdout, '');
     assert.equal(conntrack(path, 'history').stdout.split('\n').length, 2);
+    assert.equal(conntrack(path, 'record', 'verify').stdout, 'no segment is sealed yet: there is nothing to compare\n');
   }));
 
 test('flows of the past, and what is known of the record', async () =>

@@ -335,6 +335,8 @@ test('a directory that is no record, or none of which can be read', async () =>
   inRecord(async (path) => {
     await assert.rejects(openHistory(`${path}/none`), { code: 'NOT_A_HISTORY' });
     await assert.rejects(openHistory(path), { code: 'NOT_A_HISTORY' });
+    writeFileSync(`${path}/file`, '');
+    await assert.rejects(openHistory(`${path}/file`), { code: 'NOT_A_HISTORY', message: `${path}/file is not a directory` });
     mkdirSync(`${path}/20260301T000000Z-000001.db`);
     await assert.rejects(openHistory(path), { code: 'NOT_A_HISTORY' });
     writeFileSync(`${path}/20260301T000000Z-000002.db`, '');
