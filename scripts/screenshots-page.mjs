@@ -49,7 +49,7 @@ try {
   await picture('page-flows', 'light', '', async () => {});
   await picture('page-details', 'dark', '#filter=tcp&by=service', async (page) => {
     await page.locator('.row:not(.none) .cell.nat', { hasText: 's 198' }).first().click();
-    await page.locator('.drawer .bits').waitFor();
+    await page.locator('.words-of-flow').waitFor();
   });
 } finally {
   await browser.close();

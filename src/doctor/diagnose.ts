@@ -23,6 +23,8 @@ export interface DiagnoseOptions {
 /** What the command knows besides. */
 export interface ExamineOptions extends DiagnoseOptions {
   readonly runtime?: SnapshotParts['runtime'];
+  /** What is not read, whatever the checks want. */
+  readonly without?: readonly PartName[];
 }
 
 const DEFAULT_SAMPLE = 2000;
@@ -47,11 +49,12 @@ export function diagnose(conntrack: Namespaces, options: DiagnoseOptions = {}): 
 
 /** As `diagnose`. @internal */
 export async function examine(conntrack: Namespaces, options: ExamineOptions = {}): Promise<Diagnosis> {
-  const { sample = DEFAULT_SAMPLE, runtime, signal } = options;
+  const { sample = DEFAULT_SAMPLE, runtime, without = [], signal } = options;
   if (!(sample >= LEAST_SAMPLE && sample <= MOST_SAMPLE))
     throw new ValueError(`sample must be from ${LEAST_SAMPLE} to ${MOST_SAMPLE} milliseconds, not ${sample}`);
   const ids = chosenIds(options);
-  const parts = new Set(CHECKS.filter(({ id }) => ids.has(id)).flatMap(({ reads, mayRead }) => [...reads, ...mayRead]));
+  const wanted = CHECKS.filter(({ id }) => ids.has(id)).flatMap(({ reads, mayRead }) => [...reads, ...mayRead]);
+  const parts = new Set(wanted.filter((part) => !without.includes(part)));
   const tables = namespacesOf(conntrack);
   const isOne = conntrack instanceof Conntrack;
   const take = ([name, table]: readonly [string, Conntrack]) =>

@@ -1,6 +1,6 @@
 // Takes a snapshot: reads what the chosen checks need, twice where it grows. What cannot be read is left unknown, with the reason.
 
-import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs';
 import { release } from 'node:os';
 import { MATCH_ALL } from '../ctnetlink/filter/condition.js';
 import { KernelError, SystemError } from '../errors.js';
@@ -324,12 +324,18 @@ export function enterCommand(namespace: NetworkNamespace | undefined): string {
   return `ip netns exec ${shellWord(name)} `;
 }
 
+/** The owner of what a user namespace does not know. */
+const NOBODY = 65_534;
+
+/** Whether root of this machine can write a file; who asks may be somebody else. */
 function isWritable(path: string): boolean {
   try {
     accessSync(path, constants.W_OK);
     return true;
-  } catch {
-    return false;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EACCES') return false;
+    const { mode, uid } = statSync(path);
+    return (mode & constants.S_IWUSR) !== 0 && uid !== NOBODY;
   }
 }
 

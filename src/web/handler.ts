@@ -14,6 +14,7 @@ import { QueryValues } from './request-values.js';
 import { JSON_TYPE, loggedRequest, ROUTES, type RouteContext, type RouteRow, type WebState } from './routes.js';
 import { TrustedProxies } from './trusted-proxies.js';
 import { Walks } from './walks.js';
+import { WebDoctor } from './web-doctor.js';
 import { errorJson, toWebError, WebError } from './web-error.js';
 import { WebMetrics } from './web-metrics.js';
 import type { HandlerOptions, Peer, Role } from './web-options.js';
@@ -63,6 +64,7 @@ export function handlerWith(options: HandlerOptions, times: WebTimes): WebHandle
   const conntracks = new Map(namespacesOf(options.conntracks));
   const streams = new OpenStreams(maxStreams, times);
   const metrics = new WebMetrics(options, streams);
+  const doctor = new WebDoctor(conntracks, options.scope !== undefined, times);
   const logError = errorLog(options);
   const state: WebState = {
     options,
@@ -75,6 +77,8 @@ export function handlerWith(options: HandlerOptions, times: WebTimes): WebHandle
     deletionsFor: (kept) => new FlowDeletion(meter, conntracks, options.scope, kept),
     deletions: new Deletions(times.kept),
     exports: { open: 0 },
+    explanations: { open: 0 },
+    doctor,
     streams,
     metrics,
     feeds: new EventFeeds(),
@@ -151,6 +155,7 @@ export function handlerWith(options: HandlerOptions, times: WebTimes): WebHandle
   const close = () => {
     streams.close();
     metrics.close();
+    doctor.close();
   };
   return Object.assign(handle, { close });
 }

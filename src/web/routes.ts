@@ -2,7 +2,8 @@
 
 import { setImmediate as turn } from 'node:timers/promises';
 import { EVENT_TYPES, type EventType } from '../ctnetlink/event.js';
-import { ClosedError, FilterError } from '../errors.js';
+import { explainFlow } from '../doctor/index.js';
+import { ClosedError, FilterError, ValueError } from '../errors.js';
 import { type Conntrack, completeFilter, explainFilter, formatFilter, matches, parseFilter } from '../library/index.js';
 import {
   type DeletionTarget,
@@ -24,6 +25,7 @@ import { type News, seriesJson } from './news.js';
 import type { OpenStreams } from './open-streams.js';
 import { bodyOf, type QueryValues } from './request-values.js';
 import type { Walks } from './walks.js';
+import type { WebDoctor } from './web-doctor.js';
 import { WebError } from './web-error.js';
 import { flowAnswer, waysOf } from './web-flows.js';
 import type { WebMetrics } from './web-metrics.js';
@@ -43,6 +45,8 @@ export interface WebState {
   readonly deletionsFor: (kept: string | undefined) => FlowDeletion;
   readonly deletions: Deletions;
   readonly exports: { open: number };
+  readonly explanations: { open: number };
+  readonly doctor: WebDoctor;
   readonly streams: OpenStreams;
   readonly metrics: WebMetrics;
   readonly feeds: EventFeeds;
@@ -79,6 +83,8 @@ export interface RouteRow {
 
 const MOST_ROWS = 1000;
 const MOST_EXPORTS = 4;
+/** Each may take a second, and looks through the processes of this machine. */
+const MOST_EXPLANATIONS = 4;
 /** Rows of an export that are made at a time: others are answered in between. */
 const EXPORTED = 200;
 /** Events that may wait to be encoded. */
@@ -159,6 +165,14 @@ export const ROUTES: readonly RouteRow[] = [
     about: 'One flow, asked of the kernel now.',
     run: oneFlow,
   },
+  {
+    method: 'GET',
+    path: `${API}/flows/:key/explanation`,
+    role: 'read',
+    parameters: [],
+    about: 'As conntrack explain.',
+    run: explanation,
+  },
   { method: 'DELETE', path: `${API}/flows/:key`, role: 'change', parameters: [], about: 'Deletes one flow.', run: deleteFlow },
   {
     method: 'GET',
@@ -177,6 +191,14 @@ export const ROUTES: readonly RouteRow[] = [
     parameters: ['netns'],
     about: 'As conntrack -L expect.',
     run: expectations,
+  },
+  {
+    method: 'GET',
+    path: `${API}/doctor`,
+    role: 'read',
+    parameters: [],
+    about: 'As conntrack doctor, at most 30 seconds old.',
+    run: async ({ doctor }) => Response.json(await doctor.ask()),
   },
   {
     method: 'GET',
@@ -348,6 +370,28 @@ async function oneFlow(context: RouteContext): Promise<Response> {
   });
 }
 
+async function explanation(context: RouteContext): Promise<Response> {
+  const { explanations, request } = context;
+  const parts = decodeKey(context.parameter('key'));
+  const { flow } = await flowNamed(context, parts, meteredBy(context, [parts]));
+  if (explanations.open >= MOST_EXPLANATIONS)
+    throw new WebError(503, 'TOO_MANY_EXPLANATIONS', `${MOST_EXPLANATIONS} flows are being explained`, { retryAfter: 1 });
+  explanations.open++;
+  try {
+    const { netns } = parts;
+    return Response.json(await explainFlow(namespaceOf(context, netns), flow, { netns, signal: request.signal }));
+  } catch (error) {
+    if (error instanceof ValueError) throw ended();
+    throw error;
+  } finally {
+    explanations.open--;
+  }
+}
+
+function ended(): WebError {
+  return new WebError(404, 'NOT_FOUND', 'this flow has ended');
+}
+
 /** What the meter knows of the flows of keys that it made, by their numbers. */
 function meteredBy({ meter, epoch }: RouteContext, keys: readonly FlowKeyParts[]): ReadonlyMap<number, MeteredFlow> {
   const numbers = keys.filter((parts) => parts.epoch === epoch).map(({ number }) => number);
@@ -383,8 +427,7 @@ async function flowNamed(
   // Where the kernel keeps no times, a new flow with the same tuple and the same id is told by the meter, which saw the old one end.
   const hasEnded = parts.epoch === epoch && !isSameFlow(metered, parts);
   const flow = hasEnded ? undefined : await namespaceOf(context, parts.netns).get(parts.key);
-  if (!flow || !isNamed(parts, flow) || (options.scope !== undefined && !matches(options.scope, flow)))
-    throw new WebError(404, 'NOT_FOUND', 'this flow has ended');
+  if (!flow || !isNamed(parts, flow) || (options.scope !== undefined && !matches(options.scope, flow))) throw ended();
   return {
     number: parts.number,
     age: 0,

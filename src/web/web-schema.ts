@@ -1,5 +1,6 @@
 // The JSON Schema of what `conntrack serve` answers.
 
+import { doctorSchema } from '../doctor/doctor-schema.js';
 import type { SchemaAddition } from '../format/json-schema.js';
 import { array, described, object, ref, type Schema, type SchemaMembers } from '../format/schema-parts.js';
 
@@ -40,6 +41,10 @@ export function webSchema({ definitions }: SchemaAddition): SchemaAddition {
     readonly required: readonly string[];
   };
   const { properties: sums, required: sumsNeed } = definitions['otherGroups'] as {
+    readonly properties: SchemaMembers;
+    readonly required: readonly string[];
+  };
+  const { properties: diagnosis, required: diagnosisNeeds } = doctorSchema().definitions['diagnosis'] as {
     readonly properties: SchemaMembers;
     readonly required: readonly string[];
   };
@@ -112,6 +117,11 @@ export function webSchema({ definitions }: SchemaAddition): SchemaAddition {
         expected: array(ref('expectation')),
       },
       [...keyedNeeds, 'nat'],
+    ),
+    doctorAnswer: object(
+      '/doctor. /flows/KEY/explanation is an explanation.',
+      { at: described(count, 'When it was looked for: milliseconds since the epoch.'), ...diagnosis },
+      ['at', ...diagnosisNeeds],
     ),
     groupsAnswer: object(
       '/groups.',

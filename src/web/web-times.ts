@@ -11,6 +11,18 @@ export interface WebTimes {
   readonly cameBack: number;
   /** Cursors, and words that confirm deletions, are good for so long. */
   readonly kept: number;
+  /** Between the two samples of a diagnosis. */
+  readonly sample: number;
+  /** A diagnosis is good for so long. */
+  readonly diagnosis: number;
 }
 
-export const WEB_TIMES: WebTimes = { patience: 30_000, ping: 15_000, count: 1000, cameBack: 5000, kept: 60_000 };
+export const WEB_TIMES: WebTimes = {
+  patience: 30_000,
+  ping: 15_000,
+  count: 1000,
+  cameBack: 5000,
+  kept: 60_000,
+  sample: 2000,
+  diagnosis: 30_000,
+};

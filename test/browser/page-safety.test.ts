@@ -48,8 +48,12 @@ suite('the page', () => {
         const page = await served.opened('', { colorScheme, viewport: { width, height } });
         await assertAccessible(page, 'flows');
         await rows(page).nth(2).click();
-        await page.locator('.drawer .bits').waitFor();
+        await page.locator('.words-of-flow').waitFor();
         await assertAccessible(page, 'details');
+        await page.keyboard.press('Escape');
+        await page.locator('.bell').click();
+        await page.locator('dialog .findings li').first().waitFor();
+        await assertAccessible(page, 'findings');
         await page.keyboard.press('Escape');
         await page.getByRole('button', { name: 'Delete…' }).last().click();
         await page.locator('dialog .largest li').first().waitFor();
@@ -90,6 +94,10 @@ suite('the page', () => {
       const spoiled = spoil(json) as Record<string, unknown>;
       if ('host' in spoiled)
         Object.assign(spoiled, { host: name, scope: name, notices: [{ code: 'SLOW', text: name, remedy: name, netns: name }] });
+      const finding = { id: 'x', severity: 'error', title: name, detail: HOSTILE, fix: HOSTILE, netns: name };
+      if ('findings' in spoiled) spoiled['findings'] = [finding];
+      if ('facts' in spoiled)
+        Object.assign(spoiled, { problems: [finding], facts: HOSTILE.map((text) => ({ about: 'status', text })) });
       if ('groups' in spoiled) spoiled['groups'] = HOSTILE.map((key) => ({ key, filter: key, flows: 3, unreplied: 1 }));
       return route.fulfill({ json: spoiled });
     });
@@ -102,7 +110,12 @@ suite('the page', () => {
       ((await page.locator('.cell.helper').first().textContent()) ?? '').includes(HOSTILE[0]!),
     );
     await rows(page).first().click();
-    await page.locator('.drawer .bits').getByText(HOSTILE[0]!).first().waitFor();
+    await page.locator('.words-of-flow').getByText(HOSTILE[0]!).first().waitFor();
+    await page.locator('.drawer .findings').getByText(HOSTILE[0]!).first().waitFor();
+    await page.locator('.bell').click();
+    await page.locator('dialog .findings').getByText(HOSTILE[0]!).first().waitFor();
+    await assertHarmless(page);
+    await page.keyboard.press('Escape');
     await page
       .getByText(`${HOSTILE.join(' ')}: ${HOSTILE.join(' ')}`)
       .first()

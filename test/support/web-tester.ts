@@ -1,6 +1,7 @@
 // A handler of `conntrack serve` over tables in memory, without sockets: requests, answers, streams.
 
 import assert from 'node:assert/strict';
+import { doctorSchema } from '../../src/doctor/doctor-schema.js';
 import { makeJsonSchema } from '../../src/format/json-schema.js';
 import type { MeterOptions } from '../../src/meter/flow-meter.js';
 import { meterSchema } from '../../src/meter/meter-schema.js';
@@ -12,7 +13,7 @@ import { WEB_TIMES, type WebTimes } from '../../src/web/web-times.js';
 import { schemaFault } from './json-schema.js';
 import { MemoryMeter } from './memory-meter.js';
 
-const { schema } = makeJsonSchema(meterSchema(), webSchema(meterSchema()));
+const { schema } = makeJsonSchema(meterSchema(), doctorSchema(), webSchema(meterSchema()));
 
 export interface WebTesterOptions extends Omit<HandlerOptions, 'meter' | 'conntracks' | 'log'> {
   readonly tables?: readonly MemoryTable[];
@@ -58,7 +59,7 @@ export class WebTester implements AsyncDisposable {
     const conntracks = new Map(memory.conntracks.map((conntrack, n) => [`${n}`, conntrack]));
     const handler = handlerWith(
       { name: 'fw1', version: '1.2.3', ...others, meter: memory.meter, conntracks, log: (entry) => log.push(entry) },
-      { ...WEB_TIMES, ...times },
+      { ...WEB_TIMES, sample: 500, ...times },
     );
     return new WebTester(tables, memory, handler, log);
   }

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { MemoryTable } from '../../src/testing/memory-table.js';
 import { ROUTES } from '../../src/web/routes.js';
 import type { HandlerOptions, Role } from '../../src/web/web-options.js';
@@ -585,6 +586,62 @@ suite('answers', () => {
   });
 });
 
+suite('the doctor', () => {
+  const doctor = `${API}/doctor`;
+
+  test('looks once for all who ask, and again after a while', async () => {
+    await using tester = await WebTester.start({ tables: [tableOf()], times: { diagnosis: 500 } });
+    const [first, second] = await Promise.all([1, 2].map(() => tester.get(doctor, 'doctorAnswer')));
+    assert.ok(first.fine.includes('table-full'));
+    assert.equal(first.at, second.at);
+    assert.equal((await tester.get(doctor, 'doctorAnswer')).at, first.at);
+    await delay(550);
+    assert.ok((await tester.get(doctor, 'doctorAnswer')).at > first.at);
+  });
+
+  test('does not go on when the server ends', async () => {
+    await using tester = await WebTester.start({ times: { sample: 60_000 } });
+    const asked = tester.refusal(doctor);
+    await delay(50);
+    tester.handler.close();
+    assert.equal(await asked, '503 ENDED');
+    assert.deepEqual(tester.log, []);
+  });
+
+  test('reads no flows that the scope hides', async () => {
+    const options = { tables: [tableOf()] };
+    await using whole = await WebTester.start(options);
+    await using tester = await WebTester.start({ ...options, scope: 'src 10.0.0.1', meterOptions: { filter: 'src 10.0.0.1' } });
+    const isHidden = async (from: WebTester) =>
+      (await from.get(doctor, 'doctorAnswer')).unchecked.some(({ reason }: { reason: string }) =>
+        /flows was not read/.test(reason),
+      );
+    assert.deepEqual([await isHidden(whole), await isHidden(tester)], [false, true]);
+  });
+
+  test('names the namespaces of several', async () => {
+    await using tester = await WebTester.start({ tables: [tableOf(), tableOf()] });
+    const { unchecked } = await tester.get(doctor, 'doctorAnswer');
+    assert.ok(unchecked.some(({ netns }: { netns?: string }) => netns === '1'));
+  });
+
+  test('explains a flow, and no more than a few at a time', async () => {
+    const table = tableOf();
+    table.add({ ...FLOW, srcNat: '203.0.113.1' });
+    await using tester = await WebTester.start({ tables: [table] });
+    const { flows } = await tester.get(`${API}/flows?sort=dport`, 'flowsAnswer');
+    const path = (n: number) => `${API}/flows/${flows[n].key}/explanation`;
+    const { title, facts } = await tester.get(path(3), 'explanation');
+    assert.match(title, /^tcp 10\.0\.0\.1:40000 → 192\.0\.2\.1:443/);
+    assert.ok(facts.some(({ text }: { text: string }) => text === 'SRC_NAT: this host translates its source'));
+    const asked = await Promise.all([0, 0, 0, 0, 0, 0].map((n) => tester.ask(path(n))));
+    assert.deepEqual(asked.map(({ status }) => status).sort(), [200, 200, 200, 200, 503, 503]);
+    await tester.get(path(0), 'explanation');
+    table.expire(table.flows[3]!);
+    assert.equal(await tester.refusal(path(3)), '404 NOT_FOUND');
+  });
+});
+
 suite('the scope', () => {
   test('hides other flows from every route', async () => {
     const table = tableOf();
@@ -598,6 +655,7 @@ suite('the scope', () => {
     });
     const asked: readonly [string, Asked][] = [
       [`${API}/flows/${outside}`, {}],
+      [`${API}/flows/${outside}/explanation`, {}],
       [`${API}/flows/${outside}`, { method: 'DELETE' }],
     ];
     for (const [path, request] of asked) assert.equal(await tester.refusal(path, request), '404 NOT_FOUND');

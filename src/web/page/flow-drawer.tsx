@@ -1,37 +1,21 @@
-// Everything about one flow: its ways, its traffic, its status bits with what they mean.
+// Everything about one flow: its ways, its traffic, what it is in words.
 
 import { useSignal, useSignalEffect } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import { age, bytes, count, rate } from '../../units.js';
 import { ApiError, ask } from './api.js';
 import { copyText } from './clipboard-text.js';
+import { Findings } from './doctor-dialog.js';
 import { bytesOf, endpoint, filterFor, flowText } from './flow-parts.js';
 import { overlay, refused, sample, status } from './page-state.js';
 import { look, narrow, view } from './page-view.js';
-import type { PageDetails, PageHop, PageRates, PageWay } from './shapes.js';
+import type { PageDetails, PageExplanation, PageHop, PageRates, PageWay } from './shapes.js';
 
 /** Samples of the sparkline: five minutes. */
 const KEPT = 150;
 
-/** What the status bits mean. */
-const BITS: Readonly<Record<string, string>> = {
-  EXPECTED: 'another flow, its master, announced it',
-  SEEN_REPLY: 'packets have passed in both directions',
-  ASSURED: 'both sides have talked enough: it is not dropped early when the table fills up',
-  CONFIRMED: 'its first packet has left this host',
-  SRC_NAT: 'its source is translated',
-  DST_NAT: 'its destination is translated',
-  SEQ_ADJUST: 'a helper changes sequence numbers',
-  SRC_NAT_DONE: 'the NAT rules for sources have been asked',
-  DST_NAT_DONE: 'the NAT rules for destinations have been asked',
-  DYING: 'it is being removed',
-  FIXED_TIMEOUT: 'packets do not prolong it',
-  TEMPLATE: 'a template of rules',
-  UNTRACKED: 'not tracked',
-  HELPER: 'a rule gave it its helper',
-  OFFLOAD: 'its packets take the short way through a flow table',
-  HW_OFFLOAD: 'its packets pass in the network card',
-};
+/** Seconds for which an explanation is good. */
+const EXPLAINED = 10;
 
 export function FlowDrawer() {
   const { flow: key } = view.value;
@@ -58,6 +42,20 @@ function Drawer({ flowKey }: { readonly flowKey: string }) {
     sample.value;
     void load();
   });
+  const words = useSignal<PageExplanation | undefined>(undefined);
+  const { flow: now } = details.value ?? {};
+  // It may take a second: asked again when the flow has become something else, and now and then.
+  const stage = now && JSON.stringify([now.state, now.status, Math.floor(details.value!.age / EXPLAINED)]);
+  useEffect(() => {
+    if (stage === undefined) return;
+    ask<PageExplanation>(`flows/${encodeURIComponent(flowKey)}/explanation`)
+      .then((made) => {
+        words.value = made;
+      })
+      .catch((error) => {
+        if (!(error instanceof ApiError && error.status === 404)) refused(error);
+      });
+  }, [stage]);
   useEffect(() => {
     document.querySelector<HTMLElement>('.drawer .close')?.focus({ preventScroll: true });
   }, []);
@@ -73,18 +71,19 @@ function Drawer({ flowKey }: { readonly flowKey: string }) {
       <p class="ended-note" role="status">
         {hasEnded.value ? (shown ? 'This flow has ended.' : 'This flow has ended, or is of another start of the server.') : ''}
       </p>
-      {shown && <DrawerBody details={shown} past={past.value} hasEnded={hasEnded.value} />}
+      {shown && <DrawerBody details={shown} words={words.value} past={past.value} hasEnded={hasEnded.value} />}
     </aside>
   );
 }
 
 interface DrawerBodyProps {
   readonly details: PageDetails;
+  readonly words: PageExplanation | undefined;
   readonly past: readonly PageRates[];
   readonly hasEnded: boolean;
 }
 
-function DrawerBody({ details, past, hasEnded }: DrawerBodyProps) {
+function DrawerBody({ details, words, past, hasEnded }: DrawerBodyProps) {
   const { flow, nat, average, counters } = details;
   const host = status.value?.host ?? 'this host';
   const facts: readonly (readonly [name: string, value: string | undefined])[] = [
@@ -136,15 +135,19 @@ function DrawerBody({ details, past, hasEnded }: DrawerBodyProps) {
           ),
         )}
       </dl>
-      <h3>Status</h3>
-      <dl class="bits">
-        {flow.status?.map((bit) => (
-          <div key={bit}>
-            <dt>{bit}</dt>
-            <dd>{BITS[bit] ?? ''}</dd>
-          </div>
-        ))}
-      </dl>
+      <h3>In words</h3>
+      {words ? (
+        <>
+          <Findings findings={words.problems} />
+          <ul class="words-of-flow">
+            {words.facts.map(({ text }) => (
+              <li key={text}>{text}</li>
+            ))}
+          </ul>
+        </>
+      ) : (
+        <p class="dim">Looking…</p>
+      )}
       {details.expected && (
         <>
           <h3>Expected flows</h3>

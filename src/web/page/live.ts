@@ -4,6 +4,7 @@
 import { effect } from '@preact/signals';
 import { ApiError, ask, follow } from './api.js';
 import { deletionText } from './deletion-dialog.js';
+import { refreshDiagnosis } from './doctor-dialog.js';
 import { flows } from './flow-window.js';
 import { GROUPS, groupingOf } from './groups-panel.js';
 import { addSample, followHistory, loadHistory, takeMissed } from './history.js';
@@ -15,6 +16,8 @@ import type { DeletionCounts, PageGroups, PageSample, PageSeries, PageStatus } f
 const AGAIN = 2000;
 /** Milliseconds after which a page that is not seen lets go. */
 const UNSEEN = 10_000;
+/** Milliseconds between looks at what is wrong: each lists the table. */
+const DIAGNOSED = 300_000;
 /** Seconds between samples from which on the rows on the screen are asked for in between. */
 const RARE = 1.5;
 
@@ -86,6 +89,10 @@ export async function live(): Promise<void> {
     query = now;
     void refreshGroups();
   });
+  setInterval(() => {
+    if (isWatched()) void refreshDiagnosis();
+  }, DIAGNOSED);
+  let isDiagnosed = false;
   let stream = new AbortController();
   let timer: number | undefined;
   document.addEventListener('visibilitychange', () => {
@@ -98,6 +105,8 @@ export async function live(): Promise<void> {
     stream = new AbortController();
     try {
       await refreshStatus();
+      if (!isDiagnosed) void refreshDiagnosis();
+      isDiagnosed = true;
       await follow(hear, stream.signal);
     } catch (error) {
       refused(error);

@@ -2,6 +2,7 @@
 
 import { age, count, percent } from '../../units.js';
 import { copyText } from './clipboard-text.js';
+import { DoctorBell } from './doctor-dialog.js';
 import { clock, link, overlay, pausedAt, sample, shownTable, status, theme } from './page-state.js';
 import { look, view } from './page-view.js';
 
@@ -46,6 +47,7 @@ export function PageHeader() {
         {changes === false && <span class="reading">read-only</span>}
         every {(interval / 1000).toFixed(1)} s <span class="wide">· {now ? Math.round(100 * now.cost) : '·'} % of a core</span>
       </span>
+      <DoctorBell />
       <button
         type="button"
         class="quiet"

@@ -21,6 +21,7 @@ export const filterProblem = signal<string | undefined>(undefined);
 /** What lies over the page. */
 export const overlay = signal<
   | { readonly what: 'help' }
+  | { readonly what: 'doctor' }
   | { readonly what: 'commands'; readonly filter: string }
   | { readonly what: 'delete'; readonly target: PageDeletion }
   | undefined

@@ -6,6 +6,7 @@ import { readToken } from './api.js';
 import { ChartPanel } from './chart-panel.js';
 import { ColumnsMenu } from './columns-menu.js';
 import { DeletionDialog } from './deletion-dialog.js';
+import { DoctorDialog } from './doctor-dialog.js';
 import { FilterBox } from './filter-box.js';
 import { FlowDrawer } from './flow-drawer.js';
 import { FlowGrid } from './flow-grid.js';
@@ -73,6 +74,7 @@ function Totals() {
 function Overlay() {
   const now = overlay.value;
   if (now?.what === 'help') return <HelpDialog />;
+  if (now?.what === 'doctor') return <DoctorDialog />;
   if (now?.what === 'commands') return <CommandsDialog filter={now.filter} />;
   return now?.what === 'delete' ? <DeletionDialog target={now.target} /> : null;
 }

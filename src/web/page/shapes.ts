@@ -139,6 +139,30 @@ export interface PageSeries {
   readonly rateReply: PageColumn;
 }
 
+/** Something that is wrong, or good to know. */
+export interface PageFinding {
+  readonly id: string;
+  readonly severity: 'error' | 'warning' | 'info';
+  readonly title: string;
+  readonly detail: readonly string[];
+  readonly fix: readonly string[];
+  readonly netns?: string;
+}
+
+export interface PageDiagnosis {
+  readonly at: number;
+  /** The worst first. */
+  readonly findings: readonly PageFinding[];
+  readonly fine: readonly string[];
+  readonly unchecked: readonly { readonly id: string; readonly reason: string; readonly netns?: string }[];
+}
+
+/** What a flow is, in words. */
+export interface PageExplanation {
+  readonly facts: readonly { readonly about: string; readonly text: string }[];
+  readonly problems: readonly PageFinding[];
+}
+
 /** What is wrong with a request. */
 export interface Problem {
   readonly code: string;
