@@ -205,7 +205,7 @@ export const TRAFFIC_CHECKS: readonly CheckRow[] = [
               ],
               fix: [
                 {
-                  note: `give the rule more addresses or ports; nft -a list ruleset shows its chain and handle, as in: nft replace rule ${family} nat postrouting handle 4 meta l4proto ${protonum} snat to ${endpoint(address, 1024)}-65535`,
+                  note: `give the rule more addresses or ports; nft -a list ruleset shows its handle, as in: nft replace rule ${family} nat CHAIN handle HANDLE CONDITIONS meta l4proto ${protonum} snat to ${endpoint(address, 1024)}-65535`,
                 },
               ],
             },

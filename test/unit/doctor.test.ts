@@ -210,7 +210,7 @@ const CASES: readonly Case[] = [
     }),
     severity: 'warning',
     title: '91 of 100 ports of 203.0.113.1 are in use for 192.0.2.1:53',
-    fix: /^# give the rule more addresses or ports.* meta l4proto 17 snat to 203\.0\.113\.1:1024-65535$/,
+    fix: /^# give the rule more addresses or ports.* handle HANDLE CONDITIONS meta l4proto 17 snat to 203\.0\.113\.1:1024-65535$/,
   },
   {
     id: 'snat-ports-scarce',
