@@ -29,6 +29,7 @@ export type TopAction =
   | 'follow'
   | 'delete'
   | 'copy'
+  | 'past'
   | 'commands'
   | 'unit'
   | 'averages'
@@ -134,6 +135,7 @@ export const KEY_SECTIONS: readonly { readonly title: string; readonly rows: rea
         actions: { delete: ['x', 'F9', 'Delete'] },
       },
       { shown: 'y', help: 'copy: then s source, d destination, i id, l line, f filter', actions: { copy: ['y'] } },
+      { shown: 'p', help: 'the past of a flow, from a record', actions: { past: ['p'] } },
       { shown: 'c', help: 'what is shown as command lines', actions: { commands: ['c'] } },
       {
         shown: 'i',

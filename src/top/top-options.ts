@@ -20,6 +20,8 @@ export interface TopOptions {
   readonly lookAgain: LookAgain | undefined;
   /** Names of labels. */
   readonly labels: LabelMap | undefined;
+  /** Where a record of the past is. */
+  readonly history: string;
   /** Milliseconds between lists. */
   readonly interval: number;
   /** Share of one processor, 0 to 1. */

@@ -29,6 +29,7 @@ import { MenuOverlay } from './menu-overlay.js';
 import { groupMenu, sortMenu, USUAL_GROUPINGS } from './menus.js';
 import type { MouseInput } from './mouse.js';
 import type { Overlay } from './overlay.js';
+import { askPast } from './past-lives.js';
 import { columnAt, drawPicture, flowLine, flowRows, layoutOf, type PictureFacts } from './picture.js';
 import { PromptOverlay } from './prompt-overlay.js';
 import { Screen } from './screen.js';
@@ -322,6 +323,7 @@ class TopProgram implements TerminalProgram {
     },
     delete: () => void this.#delete(),
     copy: () => this.#copyMenu(),
+    past: () => this.#past(),
     commands: () => {
       this.#overlay = new TextOverlay('The same as command lines', commandLines(this.#state, this.#options));
     },
@@ -480,6 +482,16 @@ class TopProgram implements TerminalProgram {
       title: 'What it is',
       waiting: 'looking at it…',
       ask: (signal) => askAboutFlow(flow, this.#asked, signal),
+    });
+  }
+
+  #past(): void {
+    const flow = this.#state.currentFlow;
+    if (!flow) return;
+    this.#overlay = this.#awaited.open({
+      title: `The past of ${flowLine(flow, this.#options.ascii)}`,
+      waiting: 'reading the record…',
+      ask: (signal) => askPast(flow, this.#options.history, signal),
     });
   }
 

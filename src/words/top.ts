@@ -8,6 +8,7 @@ import { returnFreedMemory } from '../library/index.js';
 import { divideFilter, FLOW_SORTS, GROUP_SORTS } from '../meter/index.js';
 import { runBatch } from '../top/batch.js';
 import type { TopOptions } from '../top/top-options.js';
+import { RECORD_DIRECTORY } from './past-values.js';
 import type { Word } from './run-word.js';
 import { expressionOf } from './word-filter.js';
 import { labelsOf } from './word-labels.js';
@@ -67,6 +68,7 @@ function optionsOf(
     reverse: isGiven(line, 'reverse'),
     leastRate: rateOf(line, 'min-rate'),
     netns: textOf(line, 'netns'),
+    history: textOf(line, 'history') ?? RECORD_DIRECTORY,
     interval: millisecondsOf(line, 'every') ?? 2000,
     share: (numberOf(line, 'share', 0.1, 100) ?? 25) / 100,
     readOnly: isGiven(line, 'read-only'),

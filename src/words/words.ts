@@ -96,6 +96,7 @@ export function everyWord(): readonly WordRow[] {
         share: { value: 'PERCENT', help: 'Share of one processor that lists may take; default 25.' },
         netns: NETNS,
         labelmap: LABELS,
+        history: { value: 'DIR', help: 'Where the record is that p reads; default /var/lib/conntrack.' },
         'read-only': { help: 'Nothing can be deleted.' },
         once: { help: 'Print one sample with rates, and end.' },
         batch: { help: 'Print samples until the end of the reader.' },

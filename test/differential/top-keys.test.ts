@@ -70,6 +70,7 @@ const CASES: Readonly<Record<Exclude<TopAction, 'quit' | 'repaint'>, Case>> = {
   follow: { seen: shows('the selected row stays in the middle') },
   delete: { words: BY_PORT, seen: shows('Delete tcp 10.1.1.1:2000') },
   copy: { words: BY_PORT, seen: shows(/s {2}source {2}10\.1\.1\.1/) },
+  past: { words: BY_PORT, seen: shows('The past of tcp 10.1.1.1:2000') },
   commands: { seen: shows('conntrack top --once') },
   unit: { first: [['', shows('→bit/s')]], seen: shows('→B/s') },
   averages: { seen: shows('rates are those of the last interval') },

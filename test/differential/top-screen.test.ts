@@ -1,7 +1,10 @@
 // `conntrack top` and `conntrack usage` as they are used: on a pseudo-terminal, in a private namespace, with the real kernel.
 
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { suite, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { makeJsonSchema } from '../../src/format/json-schema.js';
 import { meterSchema } from '../../src/meter/meter-schema.js';
 import { schemaFault } from '../support/json-schema.js';
@@ -140,7 +143,7 @@ suite('conntrack top', () => {
     terminal.send('i');
     await terminal.waitForText('looking for what is wrong');
     await terminal.waitForText('since top was started');
-    await terminal.waitForText('(accounting-off)');
+    await terminal.waitForText('checks of conntrack doctor found nothing');
     const lines = terminal.screen().map((line) => /│ (.*?) *│/.exec(line)?.[1] ?? '');
     const found = lines.findIndex((line) => line.endsWith('(accounting-off)'));
     assert.match(lines[found]!, /^(warning|info): /);
@@ -180,6 +183,35 @@ suite('conntrack top', () => {
     await terminal.waitForText('cannot say: there is no such flow any more');
     terminal.send('\x7f\x7f');
     await terminal.waitForText('⏎ details');
+  });
+
+  test('p shows the past of a flow from a record, or why there is none', async () => {
+    const directory = mkdtempSync(`${tmpdir()}/conntrack-top-`);
+    try {
+      await using namespace = await filled('past');
+      const record = [UNDER_TEST, 'record', '--keep', 'forever', '--dir', directory, '--for', '5s'];
+      const recording = namespace.run(record);
+      const asked = [UNDER_TEST, 'record', 'status', '--dir', directory];
+      while ((await namespace.run(asked)).status !== 0) await sleep(100);
+      const flow = ['-s', '10.1.1.2', '-d', '203.0.113.2', '-p', 'udp', '--sport', '3000', '--dport', '53'];
+      await namespace.run([UNDER_TEST, '-D', ...flow]);
+      await namespace.run([UNDER_TEST, '-I', ...flow, '-t', '600']);
+      assert.equal((await recording).status, 0);
+      const words = ['udp', '--sort', 'sport', '--history', directory];
+      await using terminal = await top(namespace, words, { columns: 140, rows: 40 });
+      await terminal.waitForText('5 of 5');
+      terminal.send('p');
+      await terminal.waitForText('The past of udp 10.1.1.2:3000');
+      const lives = () => terminal.screen().filter((line) => /│ (before )?\d{4}-\d\d-\d\dT\S+Z .* │/.test(line));
+      await terminal.waitFor(() => lives().length === 2, 'two lives');
+      assert.match(lives()[0]!, /│ \S+Z lives /);
+      assert.match(lives()[1]!, /│ before \S+Z to \S+Z /);
+      await using other = await top(namespace, ['--history', `${directory}/none`], { columns: 140, rows: 40 });
+      other.send('p');
+      await other.waitForText('cannot say: ');
+    } finally {
+      rmSync(directory, { recursive: true, force: true });
+    }
   });
 
   test('pasted text is no keys, and small screens say so', async () => {

@@ -73,6 +73,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'units',
     'meter/index',
     'doctor/index',
+    'history/index',
     'library/index',
     'format/',
     'ctnetlink/',
