@@ -144,6 +144,7 @@ export class FlowRecorder {
   #lastKey = 0;
   #ready = false;
   #deliveredAt = 0;
+  #openTo: number | undefined;
   #waiting = 0;
   #paused = false;
   #trouble: GapReason | undefined;
@@ -262,14 +263,11 @@ export class FlowRecorder {
     this.#deliver();
   }
 
-  /**
-   * Records what has happened so far: flows that expired, and those that live, however young.
-   * @returns up to when the record is complete, but for gaps
-   */
+  /** Records what has happened so far, flows that expired included. @returns up to when the record is complete, but for gaps */
   async flush(): Promise<number> {
     await this.#exclusively(async () => {
       for (const namespace of this.#namespaces) await namespace.reconcile();
-      await this.#checkpointAll();
+      await this.#checkpoint(microsecondsNow());
     });
     const written = new Promise<void>((resolve) => this.#acknowledged.push(resolve));
     this.#deliver();
@@ -299,7 +297,8 @@ export class FlowRecorder {
     try {
       await this.#busy;
       await Promise.all(this.#namespaces.map((namespace) => namespace.finish()));
-      await this.#checkpointAll(); // the next run knows them then
+      // All flows, however young: the next run knows them then.
+      await this.#checkpoint(Number.POSITIVE_INFINITY);
       this.#deliver(true);
       const closed = exitOf(this.#worker);
       this.#ask({ what: 'close' });
@@ -308,11 +307,6 @@ export class FlowRecorder {
       await this.#stop();
     }
     this.#end.resolve();
-  }
-
-  /** Hands all flows over that live, however young. */
-  async #checkpointAll(): Promise<void> {
-    for (const namespace of this.#namespaces) await namespace.checkpoint(Number.POSITIVE_INFINITY, new TimeSlice());
   }
 
   async #stop(): Promise<void> {
@@ -402,8 +396,7 @@ export class FlowRecorder {
     every(checkpoint, () =>
       this.#try(async () => {
         if (this.#waiting > MOST_WAITING / 2) return;
-        const before = microsecondsNow() - checkpoint * SECOND;
-        for (const namespace of this.#namespaces) await namespace.checkpoint(before, new TimeSlice());
+        await this.#checkpoint(microsecondsNow() - checkpoint * SECOND);
       }),
     );
     every(reconcile, () =>
@@ -412,6 +405,12 @@ export class FlowRecorder {
         for (const namespace of this.#namespaces) await namespace.reconcile();
       }),
     );
+  }
+
+  /** Hands over all flows that live and began before a time. */
+  async #checkpoint(before: number): Promise<void> {
+    for (const namespace of this.#namespaces) await namespace.checkpoint(before, new TimeSlice());
+    this.#openTo = Math.min(before, microsecondsNow());
   }
 
   #beat(): void {
@@ -448,6 +447,7 @@ export class FlowRecorder {
       namespaces: this.#newNamespaces,
       clock: this.#clockRows,
       alive: this.#aliveNow(),
+      openTo: this.#openTo,
       now,
       last,
     };

@@ -53,16 +53,20 @@ export function readManifest(directory: string): {
   const path = manifestPath(directory);
   const texts = existsSync(path) ? readFileSync(path, 'utf8').split('\n') : [];
   const lines: ManifestLine[] = [];
+  let broken: number | undefined;
   for (const [n, text] of texts.entries()) {
     if (text === '') continue;
-    let line: ManifestLine;
-    try {
-      line = JSON.parse(text) as ManifestLine;
-    } catch {
-      return { lines, broken: n + 1 };
-    }
-    if (line.previous !== (n === 0 ? undefined : hashOfLine(texts[n - 1]!))) return { lines, broken: n + 1 };
-    lines.push(line);
+    const line = parsed(text);
+    if (line?.previous !== (n === 0 ? undefined : hashOfLine(texts[n - 1]!)) || !line) broken ??= n + 1;
+    if (line) lines.push(line);
   }
-  return { lines, broken: undefined };
+  return { lines, broken };
+}
+
+function parsed(text: string): ManifestLine | undefined {
+  try {
+    return JSON.parse(text) as ManifestLine;
+  } catch {
+    return undefined; // cut off, or changed
+  }
 }

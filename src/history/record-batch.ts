@@ -4,7 +4,6 @@
 import { ORIGINAL, REPLY, S, T } from '../ctnetlink/fields.js';
 import { TRACKERS } from '../ctnetlink/filter/compile.js';
 import { dnatAddress, dnatPort } from '../ctnetlink/nat.js';
-import { gre } from '../ctnetlink/protocols/gre.js';
 import { icmp } from '../ctnetlink/protocols/icmp.js';
 import { icmpv6 } from '../ctnetlink/protocols/icmpv6.js';
 import { AF_INET6 } from '../ctnetlink/uapi/in.js';
@@ -80,7 +79,7 @@ export class RecordBatch {
     } else if (view.has(ORIGINAL + T.sport)) {
       this.set(COLUMN.sport, view.be16(ORIGINAL + T.sport));
       this.set(COLUMN.dport, view.be16(ORIGINAL + T.dport));
-      this.set(COLUMN.eport, view.be16(REPLY + (proto === gre.number ? T.sport : T.dport)));
+      this.set(COLUMN.eport, view.be16(REPLY + T.dport));
       if (translated) this.set(COLUMN.rsport, view.be16(REPLY + T.sport));
     }
     this.set(COLUMN.proto, proto);

@@ -83,8 +83,8 @@ export interface DirectoryState {
 /** How often a list is made anew when files vanish meanwhile. */
 const TRIES = 5;
 /**
- * Flows are in the table of open ones when they are older than a checkpoint. Until a recorder that lives says so, what began in the last
- * two of them may lack. Microseconds.
+ * Flows are in the table of open ones when they are older than a checkpoint. Where a segment does not say up to when that is so, what began
+ * in the last two of them may lack. Microseconds.
  */
 const CHECKPOINTS = 20_000_000;
 
@@ -321,5 +321,5 @@ function beginOf({ file, meta }: ReadableSegment): number {
 /** Up to when everything is there. */
 function endOf({ meta, ended }: ReadableSegment): number {
   const alive = meta.alive ?? meta.opened;
-  return ended || meta.closed !== undefined ? alive : alive - CHECKPOINTS;
+  return ended || meta.closed !== undefined ? alive : Math.min(alive, meta.openTo ?? alive - CHECKPOINTS);
 }

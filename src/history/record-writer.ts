@@ -49,6 +49,8 @@ export interface Delivery {
   readonly clock?: readonly ClockRow[] | undefined;
   /** Everything up to then is in the record now, but for gaps; absent: nothing is known yet. */
   readonly alive?: number | undefined;
+  /** Every flow that began before is in `flow` or in `open`. */
+  readonly openTo?: number | undefined;
   /** When it is delivered: microseconds since the epoch. */
   readonly now: number;
   /** The recorder ends. */
@@ -93,7 +95,6 @@ export interface Written {
   readonly closed?: SegmentFile | undefined;
 }
 
-const META_ALIVE = 'alive';
 const DAY = 86_400_000_000;
 /** Pages in the write-ahead log before they go into the file: 4 MiB. */
 const WAL_PAGES = 1000;
@@ -117,7 +118,7 @@ export class RecordWriter {
   #open!: SqliteStatement;
   #unopen!: SqliteStatement;
   #gap!: SqliteStatement;
-  #alive!: SqliteStatement;
+  #put!: SqliteStatement;
 
   private constructor(driver: SqliteDriver, options: RecordWriterOptions) {
     this.#driver = driver;
@@ -200,14 +201,16 @@ export class RecordWriter {
         if (minStart === undefined || earliest < minStart) minStart = earliest;
         if (maxEnd === undefined || end > maxEnd) maxEnd = end;
       }
-      if (delivery.alive !== undefined) this.#alive.run(META_ALIVE, delivery.alive);
+      if (delivery.alive !== undefined) this.#put.run('alive', delivery.alive);
+      if (delivery.openTo !== undefined) this.#put.run('openTo', delivery.openTo);
+      if (minStart !== undefined && minStart !== this.#minStart) this.#put.run('minStart', minStart);
       if (delivery.last) this.#file.prepare('UPDATE session SET "to" = ? WHERE "to" IS NULL').run(now);
     });
     this.#rows += rows;
     this.#sequence = sequence;
     this.#minStart = minStart;
     this.#maxEnd = maxEnd;
-    if (delivery.alive !== undefined) this.#meta = { ...this.#meta, alive: delivery.alive };
+    this.#meta = { ...this.#meta, alive: delivery.alive ?? this.#meta.alive, openTo: delivery.openTo ?? this.#meta.openTo };
     const due = !delivery.last && this.#isDue(now);
     return { rows, sequence, closed: due ? this.rotate(now) : undefined };
   }
@@ -361,6 +364,7 @@ export class RecordWriter {
         firstSeq: from ? this.#sequence + 1 : before ? before.firstSeq + (before.rows ?? 0) : 1,
         opened: now,
         alive: from ? this.#meta.alive : now,
+        openTo: from ? this.#meta.openTo : undefined,
         noDestination: session.noDestination ? 1 : undefined,
         filter: session.filter,
       });
@@ -399,7 +403,7 @@ export class RecordWriter {
     this.#open = file.prepare(`INSERT OR REPLACE INTO open VALUES (${places(OPEN_COLUMNS.length + 3)})`);
     this.#unopen = file.prepare('DELETE FROM open WHERE key = ?');
     this.#gap = file.prepare('INSERT INTO gap (ns, "from", "to", first, reason, events, note) VALUES (?, ?, ?, ?, ?, ?, ?)');
-    this.#alive = file.prepare('INSERT OR REPLACE INTO meta VALUES (?, ?)');
+    this.#put = file.prepare('INSERT OR REPLACE INTO meta VALUES (?, ?)');
   }
 
   #beginSession(): void {

@@ -20,15 +20,18 @@ export interface SegmentMeta {
   readonly opened: number;
   /** Everything up to then is in the record, but for gaps. */
   readonly alive: number;
+  /** Every flow that began before is in `flow` or in `open`. */
+  readonly openTo?: number | undefined;
   /** When the first list of the recorder was complete. */
   readonly ready?: number | undefined;
   /** No more records come. */
   readonly closed?: number | undefined;
   /** It has its indexes. */
   readonly sealed?: number | undefined;
-  /** Of a closed segment: records, and bounds of their beginnings and ends. */
-  readonly rows?: number | undefined;
+  /** When the first of its flows may have begun. */
   readonly minStart?: number | undefined;
+  /** Of a closed segment: records, and when the last of their flows ended. */
+  readonly rows?: number | undefined;
   readonly maxEnd?: number | undefined;
   readonly noDestination?: number | undefined;
   /** Records of flows that did not match were left out. */

@@ -254,6 +254,16 @@ suite('record', { skip: SELF_TEST ? 'the reference keeps no record' : false }, (
       status.netns.map(({ name }) => name),
       ['own'],
     );
+    // Who asks a recorder that runs is told of what has just begun.
+    await using conntrack = await Conntrack.open({ netns: namespace.pid });
+    await conntrack.create(flowOf(7));
+    await sleep(100);
+    const who = spawnSync(UNDER_TEST, ['whohad', '10.0.0.1:7', '--at', 'now', '--dir', directory], { encoding: 'utf8' });
+    assert.equal(who.status, 0, who.stdout + who.stderr);
+    assert.match(
+      who.stdout,
+      /10\.0\.0\.1:7 to 198\.51\.100\.7:53 udp, since .*, still open[\s\S]*The record is complete at this time/,
+    );
     assert.equal(await recording.end('SIGINT'), 0);
     // A stopped record has no log beside it, which nobody could read without writing.
     assert.deepEqual(
