@@ -1,5 +1,6 @@
 // conntrack/history: the public API of records.
 
+export type { FlowRecorder, RecordedTables, RecorderEvent, RecorderStatus, RecordOptions } from './flow-recorder.js';
 export { formatMoment, parseMoment, type Span } from './moments.js';
 export {
   type Coverage,
@@ -13,6 +14,7 @@ export {
   type TimeSpan,
   type WhoHadOptions,
 } from './open-history.js';
+export { openRecorder } from './open-recorder.js';
 export type { PastFlow, PastFlowJson, RecordQuality } from './past-flow.js';
 export {
   PAST_GROUP_SORTS,
@@ -30,6 +32,7 @@ export {
   type StartKind,
 } from './record-columns.js';
 export type { IncompletenessReason, RecordGap } from './record-directory.js';
+export type { Gap } from './recorded-namespace.js';
 export { type HistoryCode, HistoryError } from './segment-meta.js';
 export type {
   AddressAndPort,

@@ -275,8 +275,8 @@ suite('samples', () => {
   test('lists come by themselves', async () => {
     const one = table(1);
     await using conntrack = await over(one);
-    await using meter = await openMeter(conntrack, { interval: 500 });
     const began = performance.now();
+    await using meter = await openMeter(conntrack, { interval: 500 });
     one.add(flow(2, 300));
     for await (const { number, counted } of meter) {
       if (number === 2) assert.equal(counted.bytes.original, 300);

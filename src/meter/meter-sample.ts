@@ -6,10 +6,10 @@ import type { Notice } from './notices.js';
 /** Totals that the kernel keeps for all packets, since the meter was opened: of `conntrack -S`, all processors together. */
 export type KernelCounts = Readonly<Record<KernelCount, number>>;
 
-/** @internal */
+/** The name of one of them. */
 export type KernelCount = (typeof KERNEL_COUNTS)[number];
 
-/** @internal */
+/** Their names. */
 export const KERNEL_COUNTS = [
   'drop',
   'earlyDrop',

@@ -4,7 +4,8 @@ import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
 import { type FamilyRow, type MetricFamily, readFamilies } from './metric-family.js';
 
 interface ProcessReading {
-  readonly cpu: NodeJS.CpuUsage;
+  /** Microseconds. */
+  readonly cpu: { readonly user: number; readonly system: number };
   readonly resident: number;
   /** Seconds since the epoch. */
   readonly started: number;

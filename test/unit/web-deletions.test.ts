@@ -420,7 +420,7 @@ suite('the own connection', () => {
 suite('what is told of deletions', () => {
   test('a line in the log, and events of the stream: at once, and when one has looked what came back', async () => {
     const table = hosts(3);
-    await using tester = await start(table, { times: { cameBack: 20 } });
+    await using tester = await start(table, { times: { cameBack: 1000 } });
     const stream = await tester.stream(`${API}/stream`);
     const peer = { address: '2001:db8::5', port: 5, localAddress: '2001:db8::1', localPort: 8466 };
     await tester.ask(DELETIONS, { json: { filter: 'udp', max: 3 }, peer });
