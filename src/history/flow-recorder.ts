@@ -117,6 +117,7 @@ const HEARTBEAT = 10;
 const MOST_WAITING = 500_000;
 const SYSCTLS = ['acct', 'timestamp', 'events'] as const;
 
+/** Records flows until it is closed. `openRecorder` makes one. */
 export class FlowRecorder {
   readonly #options: RecordOptions;
   readonly #since = microsecondsNow();
