@@ -193,11 +193,12 @@ export class FlowRecorder {
   /** Begins; settles when the first list is complete. @throws ValueError, HistoryError, what `watch` throws */
   static async open(tables: RecordedTables, options: RecordOptions): Promise<FlowRecorder> {
     check(options);
+    const sessions = sessionsOf(tables);
+    for (const [, session] of sessions) session.table.count(); // without rights nothing is left behind
     makeDirectory(options.dir);
     const control = await ControlSocket.open(options.dir);
     let worker: Worker | undefined;
     try {
-      const sessions = sessionsOf(tables);
       worker = new Worker(WRITER_THREAD, {
         workerData: writerData(options, sessions[0]![1]),
       });

@@ -139,15 +139,19 @@ export class FlowHistory {
     const question = this.#question(options);
     const answers: WhoHadAnswer[] = [];
     for (const directory of this.#directories) {
-      const behind = directory.state().to < question.span.to;
-      const completeTo = behind ? await flush(directory.path) : undefined;
+      const completeTo = await this.#written(directory, question.span);
       answers.push(await whoHadIn(directory, question, { now: this.#now, completeTo }));
     }
     return joinAnswers(answers);
   }
 
+  /** Lets a recorder that runs write what it has, if a span goes beyond that. @returns as `flush` */
+  async #written(directory: RecordDirectory, span: Span | undefined): Promise<number | undefined> {
+    return !span || directory.state().to < span.to ? flush(directory.path) : undefined;
+  }
+
   /**
-   * Flows that lived at some moment of a span.
+   * Flows that lived at some moment of a span. A recorder that runs is asked to write what it has if that matters.
    * @throws ValueError, FilterError for a filter that asks what is not recorded; HistoryError
    */
   flows(filter?: FilterInput, options: PastFlowsOptions = {}): AsyncGenerator<PastFlow, void, undefined> {
@@ -178,6 +182,7 @@ export class FlowHistory {
     };
     let left = limit;
     if (left <= 0) return;
+    for (const directory of this.#directories) await this.#written(directory, question.span);
     for await (const flow of this.#merged(question, problem, makeOf)) {
       signal?.throwIfAborted();
       yield flow;
@@ -198,6 +203,7 @@ export class FlowHistory {
       onUnreadable(name, reason);
     };
     const groups: PastGroupSums = new Map();
+    for (const directory of this.#directories) await this.#written(directory, question.span);
     for (const directory of this.#directories) await addPastGroups(groups, directory, by, question, { now: this.#now, problem });
     return largestGroups(groups, by, { sort, reverse, limit });
   }
@@ -277,13 +283,15 @@ export class FlowHistory {
     if (length !== undefined && port !== undefined) throw new ValueError('a network has no port: leave it out');
     const remote = to && parseAddress(to.address);
     if (to && !remote) throw noAddress(to.address);
+    const span = this.#moment(at);
+    if (span.from > (this.#now() + CLOCK_SLACK) * 1000) throw new ValueError('that time is yet to come');
     return {
       address,
       prefix: length === undefined ? undefined : Number(length),
       port,
       protocol,
       remote: remote && { address: remote, port: to.port },
-      span: this.#moment(at),
+      span,
       within: typeof within === 'string' ? parseSpan(within) : within,
       zone,
       netns,
@@ -343,6 +351,9 @@ function noAddress(text: string): ValueError {
     hint: 'such as 203.0.113.50, 2001:db8::1, and with a port 203.0.113.50:32768, [2001:db8::1]:443',
   });
 }
+
+/** Milliseconds by which a clock that asks may be ahead of this one. */
+const CLOCK_SLACK = 2000;
 
 /** Lets the recorder of a directory write what it has. @returns up to when the record is complete; `undefined`: nobody answers */
 async function flush(directory: string): Promise<number | undefined> {

@@ -95,15 +95,12 @@ async function printTop(
       err(`conntrack: history: ${safeText(reason)}`);
     },
   });
-  if (format !== 'text') printAll(out, format, groups.map(toJson), () => []);
+  if (format !== 'text') printAll(out, format, groups.map(toJson), [], () => []);
   else {
     const table = groups.map(({ key, flows, packets, bytes, replyPackets, replyBytes }) =>
       [key, flows, bytes, replyBytes, packets, replyPackets].map((cell) => String(cell ?? '-')),
     );
-    const rows = [[by, 'flows', 'bytes', 'reply bytes', 'packets', 'reply packets'], ...table];
-    const widths = rows[0]!.map((_, n) => Math.max(...rows.map((row) => row[n]!.length)));
-    for (const row of rows)
-      out.text(`${safeText(row.map((cell, n) => (n === 0 ? cell.padEnd(widths[n]!) : cell.padStart(widths[n]!))).join('  '))}\n`);
+    printTable(out, [[by, 'flows', 'bytes', 'reply bytes', 'packets', 'reply packets'], ...table], (n) => n > 0);
   }
   return failed ? 1 : 0;
 }
@@ -121,7 +118,8 @@ async function printGaps(
     ...(to === Number.POSITIVE_INFINITY ? {} : { to: formatMoment(to) }),
     ...gap,
   }));
-  printAll(out, format, gaps, ({ from, to, reason, incomplete, events, netns, note }) => [
+  const heads = ['from', 'to', 'reason', 'then', 'more'];
+  printAll(out, format, gaps, heads, ({ from, to, reason, incomplete, events, netns, note }) => [
     from,
     to ?? '-',
     reason,
@@ -146,12 +144,13 @@ async function printSegments(
     ...(opened === undefined ? {} : { opened: formatMoment(opened) }),
     ...(closed === undefined ? {} : { closed: formatMoment(closed) }),
   }));
-  printAll(out, format, segments, ({ directory, name, opened, closed, sealed, rows, problem }) => [
+  const heads = ['file', 'state', 'opened', 'closed', 'records', 'problem'];
+  printAll(out, format, segments, heads, ({ directory, name, opened, closed, sealed, rows, problem }) => [
     `${directory}/${name}`,
     problem === undefined ? (sealed ? 'sealed' : closed === undefined ? 'open' : 'closed') : 'unreadable',
     opened ?? '-',
     closed ?? '-',
-    rows === undefined ? '-' : `${rows} records`,
+    rows === undefined ? '-' : String(rows),
     ...(problem === undefined ? [] : [problem]),
   ]);
   return segments.some(({ problem }) => problem !== undefined) ? 1 : 0;
@@ -161,12 +160,24 @@ function refuseMore(operands: readonly string[]): void {
   if (operands.length > 0) throw new UsageError(`history: ${safeText(operands[0]!)} is one word too many`);
 }
 
+/** As text it is a table; rows may have fewer cells than there are heads. */
 function printAll<T>(
   out: WordContext['out'],
   format: 'text' | 'json' | 'ndjson',
   all: readonly T[],
+  heads: readonly string[],
   cells: (one: T) => string[],
 ): void {
   if (format === 'json') out.text(`${safeJson(all)}\n`);
-  else for (const one of all) out.text(`${format === 'ndjson' ? safeJson(one) : safeText(cells(one).join('  '))}\n`);
+  else if (format === 'ndjson') for (const one of all) out.text(`${safeJson(one)}\n`);
+  else if (all.length > 0) printTable(out, [heads, ...all.map(cells)], () => false);
+}
+
+/** Aligns columns; `right`: those of numbers. */
+function printTable(out: WordContext['out'], rows: readonly (readonly string[])[], right: (column: number) => boolean): void {
+  const widths = rows[0]!.map((_, n) => Math.max(...rows.map((row) => row[n]?.length ?? 0)));
+  for (const row of rows) {
+    const cells = row.map((cell, n) => (right(n) ? cell.padStart(widths[n]!) : cell.padEnd(widths[n]!)));
+    out.text(`${safeText(cells.join('  ').trimEnd())}\n`);
+  }
 }

@@ -163,8 +163,11 @@ test('flows of the past, and what is known of the record', async () =>
     assert.equal(conntrack(path, 'history', '--strict', '--to', '2026-03-01T14:00:00Z').status, 0);
     assert.equal(
       conntrack(path, 'history', 'gaps').stdout,
-      '2026-03-01T14:32:15.000000Z  2026-03-01T14:32:17.000000Z  overrun  incomplete  events=12\n',
+      'from                         to                           reason   then        more\n' +
+        '2026-03-01T14:32:15.000000Z  2026-03-01T14:32:17.000000Z  overrun  incomplete  events=12\n',
     );
+    const future = conntrack(path, 'whohad', '203.0.113.50:1', '--at', '2999-01-01T00:00:00Z');
+    assert.deepEqual([future.status, future.stderr], [2, 'conntrack: that time is yet to come\n']);
     const { schema } = makeJsonSchema(historySchema());
     for (const [verb, name] of [
       ['gaps', 'recordGap'],
@@ -176,7 +179,7 @@ test('flows of the past, and what is known of the record', async () =>
     }
     assert.match(
       conntrack(path, 'history', 'segments').stdout,
-      new RegExp(`/${name}  open  2026-02-28T14:32:15.000000Z  -  -\n$`),
+      new RegExp(`^file +state +opened +closed +records +problem\n.*/${name}  open +2026-02-28T14:32:15.000000Z  - +-\n$`),
     );
     assert.equal(
       conntrack(path, 'history', 'top').stdout,
