@@ -42,6 +42,7 @@ suite('keys', () => {
     i: 'information',
     ' ': 'pause',
     o: 'hold',
+    p: 'past',
     f: 'find',
     F3: 'find',
     n: 'find-next',
