@@ -7,6 +7,7 @@ import { TimeSlice } from '../library/index.js';
 import type { SqliteFile, SqliteRow, SqliteValue } from './driver/sqlite.js';
 import { type SearchOptions, searchFlows } from './flow-search.js';
 import type { Span } from './moments.js';
+import { EXPIRY_DELAY } from './record-columns.js';
 import { type ReadableSegment, type RecordDirectory, reading } from './record-directory.js';
 import { addressIn, counterIn, numberIn } from './row-messages.js';
 
@@ -84,11 +85,6 @@ const sumList = (of: (name: string) => string) =>
 
 /** Rows that SQLite sums up at once, or reads sums of: some milliseconds. */
 const WINDOW = 16_384;
-/**
- * The end of a flow may be so much older than its record: a segment that was opened so much after the beginning of a span has no end
- * before it. Microseconds.
- */
-const LATE = 120_000_000;
 
 /** Adds the flows of a directory to groups, by key. */
 export async function addPastGroups(
@@ -120,11 +116,12 @@ export async function addPastGroups(
   for (const { file, reason } of unreadable) options.problem?.(file, reason);
   for (const segment of segments) {
     const { meta } = segment;
-    if (span && ((meta.maxEnd ?? Infinity) < span.from || meta.opened - LATE >= span.to)) continue;
+    // A segment that was opened so much after the beginning of a span has no end before it.
+    if (span && ((meta.maxEnd ?? Infinity) < span.from || meta.opened - EXPIRY_DELAY >= span.to)) continue;
     const file = directory.openIfThere(segment);
     if (!file) continue;
     try {
-      const whole = !span || (meta.opened - LATE >= span.from && (meta.maxEnd ?? Infinity) < span.to);
+      const whole = !span || (meta.opened - EXPIRY_DELAY >= span.from && (meta.maxEnd ?? Infinity) < span.to);
       const useSums = by === 'src' && whole && segment.meta.sealed !== undefined;
       for (const rows of useSums ? talkers(segment, file) : sums(segment, file, columns, where, whole ? undefined : span)) {
         for (const row of rows) add(row);

@@ -84,6 +84,9 @@ export type ColumnName =
   | 'how'
   | 'ctid';
 
+/** Events arrive so much later than an expired flow ended, at most: the kernel looks for them now and then. Microseconds. */
+export const EXPIRY_DELAY = 120_000_000;
+
 /** How the beginning of a flow is known: bits 0 and 1 of `how`. */
 export const START_KINDS = ['kernel', 'arrival', 'listed', 'found'] as const;
 /** How its end is known: bits 2 to 4. */

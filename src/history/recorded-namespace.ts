@@ -23,6 +23,7 @@ import {
   END_SHIFT,
   type EndKind,
   type EndReason,
+  EXPIRY_DELAY,
   type GapReason,
   HOW_CLOCK_SET,
   HOW_INJECTED,
@@ -32,8 +33,6 @@ import {
   type StartKind,
 } from './record-columns.js';
 
-/** Events arrive so much later than an expired flow ended, at most: the kernel looks for them now and then. Microseconds. */
-export const EXPIRY_DELAY = 120_000_000;
 /** The kernel told a beginning by the time of its event: microseconds. */
 const EVENT_DELAY = 1000;
 

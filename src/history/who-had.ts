@@ -8,7 +8,7 @@ import { type FoundRow, searchFlows } from './flow-search.js';
 import { readManifest } from './manifest.js';
 import { formatMoment, type Span } from './moments.js';
 import { type PastFlow, PastFlowReader, qualityOf, type RecordQuality } from './past-flow.js';
-import type { EndReason } from './record-columns.js';
+import { type EndReason, EXPIRY_DELAY } from './record-columns.js';
 import type { ClockState, DirectoryState, RecordDirectory, RecordGap } from './record-directory.js';
 import { addressIn, numberIn } from './row-messages.js';
 import { addressRanges, between, type IndexUse, type SqlCondition, type SqlPlan } from './sql-plan.js';
@@ -142,8 +142,6 @@ export interface WhoHadQuestion {
   readonly follow: boolean;
 }
 
-/** The end of a flow is told so late, at most, where the kernel keeps no times. Microseconds. */
-const LATE = 120_000_000;
 const MOST_MATCHES = 1000;
 const MOST_HOPS = 4;
 /** Matches whose further translations are looked for. */
@@ -249,7 +247,7 @@ export function gradeOf(found: FoundRow, span: Span, step: number, within: numbe
   const start = number('start');
   // Of a flow that lives, its end may not have been told yet.
   const end = open ? Number.POSITIVE_INFINITY : start + number('dur');
-  const surelyUntil = open ? Math.max(number('seen'), segment.meta.alive - LATE) : end - quality.endSlack;
+  const surelyUntil = open ? Math.max(number('seen'), segment.meta.alive - EXPIRY_DELAY) : end - quality.endSlack;
   const perhapsFrom = quality.start === 'listed' ? Number.NEGATIVE_INFINITY : start - quality.startSlack;
   const meets = (from: number, to: number, margin: number) => from < span.to + margin && to >= span.from - margin;
   if (!quality.imported && meets(start, surelyUntil, 0)) return 'certain';
@@ -422,7 +420,7 @@ function isAmbiguous(matches: readonly WhoHadMatch[]): boolean {
 /** Whether flows of the time may be missing because of a gap: also of one that begins soon after, for ends are told late. */
 function concerns({ from, to, incomplete, netns }: RecordGap, { span, netns: asked }: WhoHadQuestion): boolean {
   if (!incomplete || (asked !== undefined && netns !== undefined && netns !== asked)) return false;
-  return from < span.to + LATE && to >= span.from;
+  return from < span.to + EXPIRY_DELAY && to >= span.from;
 }
 
 function reasons(gaps: readonly RecordGap[], coverage: WhoHadAnswer['coverage'], span: Span): readonly string[] {
