@@ -79,7 +79,7 @@ suite('the page', () => {
     await page.getByRole('button', { name: 'SOURCE' }).click();
     await until('descending', async () => (await column(page, 'source'))[0] === '10.8.0.40:10000');
     assert.equal(await page.getByRole('columnheader', { name: 'SOURCE' }).getAttribute('aria-sort'), 'descending');
-    assert.match(page.url(), /sort=src&reverse=1/);
+    await until('the address', async () => /sort=src&reverse=1/.test(page.url()));
   });
 
   test('scrolls to the last of many rows with a small document', async () => {
@@ -110,7 +110,7 @@ suite('the page', () => {
     await until('the word', async () => /^tcp and dst port/.test(await input(page).inputValue()));
     await filterBy(page, 'tcp and dst port 443');
     await until('fewer', async () => Number(await matched(page)) === 2);
-    assert.match(page.url(), /#filter=tcp\+and\+dst\+port\+443/);
+    await until('the address', async () => /#filter=tcp\+and\+dst\+port\+443/.test(page.url()));
     await page.goBack();
     await until('all', async () => Number((await matched(page))?.replace(',', '')) > MANY);
     await page.goForward();
@@ -168,18 +168,18 @@ suite('the page', () => {
     await until('paused', async () => /^paused/.test((await page.locator('.link').textContent()) ?? ''));
     await press(' ');
     await press('5');
-    assert.match(page.url(), /by=service/);
+    await until('the address', async () => /by=service/.test(page.url()));
     await press('s');
     await press('b');
-    assert.match(page.url(), /sort=bytes/);
+    await until('the address', async () => /sort=bytes/.test(page.url()));
     await press('g');
     await press('d');
-    assert.match(page.url(), /by=dst/);
+    await until('the address', async () => /by=dst/.test(page.url()));
     await press('?');
     await page.getByRole('dialog', { name: 'Keys' }).waitFor();
     await press('Escape');
     await press('/');
-    assert.equal(await page.locator(':focus').getAttribute('id'), 'filter');
+    await until('the filter', async () => (await page.locator(':focus').getAttribute('id')) === 'filter');
   });
 
   test('shows the ways of a flow through NAT, and explains it', async () => {
@@ -200,7 +200,7 @@ suite('the page', () => {
     await page.getByText('Columns', { exact: true }).click();
     await page.getByRole('checkbox', { name: 'mark' }).check();
     await page.getByRole('columnheader', { name: 'MARK' }).waitFor();
-    assert.match(page.url(), /columns=[\w%]*mark/);
+    await until('the address', async () => /columns=[\w%]*mark/.test(page.url()));
   });
 
   test('shows the same as command lines', async () => {
