@@ -1,6 +1,6 @@
 // What the scripts need besides Node.js: which command comes from which Debian package, and whether it is there.
 
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 
 /** Command → Debian package. The order is the order in which they are reported. */
@@ -31,6 +31,8 @@ const PACKAGES = {
   // Metrics and alert rules, too.
   promtool: 'prometheus',
   prometheus: 'prometheus',
+  // The servers between the machines of a fleet.
+  'nats-server': 'nats-server',
   // Other kernels.
   'qemu-system-x86_64': 'qemu-system-x86',
   // Looks at the page of `conntrack serve`.
@@ -85,4 +87,7 @@ export function installPackages(packages) {
   const stdio = ['ignore', 'ignore', 'inherit'];
   execFileSync('apt-get', ['-qq', 'update'], { env, stdio });
   execFileSync('apt-get', ['-qq', 'install', '-y', '--no-install-recommends', ...packages], { env, stdio });
+  // The tests start servers of their own: that of the package shall not run.
+  if (packages.includes('nats-server') && hasCommand('systemctl'))
+    spawnSync('systemctl', ['disable', '--now', 'nats-server'], { stdio: 'ignore' });
 }

@@ -26,11 +26,11 @@ export interface FormatOptions {
   readonly program?: ((portId: number) => EventProgram | undefined) | undefined;
   /** Entries are events: their type is shown. */
   readonly event: boolean;
-  /** Printed before each entry if the output has entries of several network namespaces. */
+  /** Printed before each entry if the output has entries of several network namespaces or hosts. */
   readonly netns?: NamespaceLabel | undefined;
 }
 
-/** The network namespace of the following entries. The caller sets it before the entries of each namespace. */
+/** The network namespace of the following entries, and their host. The caller sets them before the entries of each namespace. */
 export class NamespaceLabel {
   // Bytes, not tokens: a name may have characters beyond ASCII.
   #text: Uint8Array = new Uint8Array(0);
@@ -39,11 +39,18 @@ export class NamespaceLabel {
   /** As it was set. */
   name = '';
 
-  set(name: string): void {
-    this.name = name;
-    this.#text = safeBytes('netns=', name, WORD, ' ');
-    this.#member = safeBytes('"netns":"', name, JSON_STRING, '",');
-    this.#attribute = safeBytes(' netns="', name, XML, '">');
+  /** `netns` is absent where a host has only one. */
+  set(netns: string | undefined, host?: string): void {
+    this.name = netns ?? '';
+    const places = [['host', host] as const, ['netns', netns] as const].flatMap(([name, value]) =>
+      value === undefined ? [] : [[name, value] as const],
+    );
+    this.#text = joined(places.map(([name, value]) => safeBytes(`${name}=`, value, WORD, ' ')));
+    this.#member = joined(places.map(([name, value]) => safeBytes(`"${name}":"`, value, JSON_STRING, '",')));
+    this.#attribute = joined([
+      ...places.map(([name, value]) => safeBytes(` ${name}="`, value, XML, '"')),
+      safeBytes('', '', XML, '>'),
+    ]);
   }
 
   /** The most bytes that it adds to an entry. */
@@ -51,7 +58,7 @@ export class NamespaceLabel {
     return this.#text.length + this.#attribute.length + this.#member.length;
   }
 
-  /** `"netns":"NAME",`: a member of a JSON object. */
+  /** `"netns":"NAME",`: members of a JSON object. */
   writeJson(out: ByteWriter): void {
     out.raw(this.#member, 0, this.#member.length);
   }
@@ -71,6 +78,16 @@ export class NamespaceLabel {
   writeAttribute(out: ByteWriter): void {
     out.raw(this.#attribute, 0, this.#attribute.length);
   }
+}
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
 }
 
 /** The current time, for ages and event times. The caller refreshes it for each batch; reading it costs nothing. */

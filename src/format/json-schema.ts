@@ -74,6 +74,7 @@ export function makeJsonSchema(...additions: readonly SchemaAddition[]): {
     zone: take(tupleFields.tupleZone),
   };
   const netns: Schema = { type: 'string', description: 'Its network namespace, with --netns all.' };
+  const host: Schema = { type: 'string', description: 'Its host, with conntrack fleet.' };
   const family: Schema = { enum: ['ipv4', 'ipv6', 'unknown'], description: 'Address family.' };
   const protocol: Schema = {
     enum: [...PROTOCOLS.map(({ name }) => name), generic.name],
@@ -133,7 +134,7 @@ export function makeJsonSchema(...additions: readonly SchemaAddition[]): {
   };
   const flowSchema = object(
     'A tracked connection. The kernel did not send absent members.',
-    Object.assign({ netns }, ...FLOW_MEMBERS.map(ofMember)),
+    Object.assign({ host, netns }, ...FLOW_MEMBERS.map(ofMember)),
     ['family', 'protocol', 'original', 'reply'],
   );
 

@@ -7,6 +7,7 @@ import { explanationLines, type FlowExplanation } from '../doctor/explanation.js
 import { counted } from '../doctor/figures.js';
 import { ValueError } from '../errors.js';
 import { safeJson, safeText } from '../safe-text.js';
+import { flowAsExpression } from './flow-expression.js';
 import type { Word } from './run-word.js';
 import { expressionOf } from './word-filter.js';
 import { openNamespaces } from './word-namespaces.js';
@@ -19,7 +20,7 @@ export const word: Word = async (line, context) => {
     throw new UsageError('explain needs a flow', {
       hint: "such as conntrack explain 'tcp 10.1.4.22:51514 > 142.250.74.46:443', an id, or a filter",
     });
-  const filter = expressionOf([asExpression(line.operands.join(' '))], context);
+  const filter = expressionOf([flowAsExpression(line.operands.join(' '))], context);
   const netns = textOf(line, 'netns');
   const { conntracks, complete } = await openNamespaces(netns);
   const shown = (text: string) => (isUtf8(context.host.env) ? safeText(text) : inAscii(safeText(text)));
@@ -52,22 +53,4 @@ export const word: Word = async (line, context) => {
 /** Arrows for terminals that have no others. */
 function inAscii(text: string): string {
   return text.replaceAll('──►', '-->').replaceAll('◄──', '<--').replaceAll('→', '>').replaceAll('·', '|');
-}
-
-const END = String.raw`(?:\[([0-9a-f:.]+)\]|([0-9a-f:.]+?))(?::(\d+))?`;
-const ENDS = new RegExp(String.raw`^(\S+)\s+${END}\s*(?:>|->|→)\s*${END}$`, 'i');
-
-/** An id, or both ends of a flow, as an expression; others are expressions already. */
-function asExpression(text: string): string {
-  if (/^\d+$/.test(text)) return `id ${text}`;
-  const [, protocol, six, four, sport, sixTo, fourTo, dport] = ENDS.exec(text.trim()) ?? [];
-  if (protocol === undefined) return text;
-  const [src, dst] = [six ?? four!, sixTo ?? fourTo!];
-  return [
-    /^\d+$/.test(protocol) ? `proto ${protocol}` : protocol,
-    `src ${src}`,
-    `dst ${dst}`,
-    ...(sport === undefined ? [] : [`src port ${sport}`]),
-    ...(dport === undefined ? [] : [`dst port ${dport}`]),
-  ].join(' and ');
 }

@@ -9,6 +9,7 @@ import { CSV_HEADER, lineMaker, type PastLineFormat } from '../history/past-line
 import { safeJson, safeText } from '../safe-text.js';
 import { directoriesOf, readingValues, spanOf } from './past-values.js';
 import type { Word, WordContext } from './run-word.js';
+import { printTable } from './text-table.js';
 import { expressionOf } from './word-filter.js';
 import type { WordLine } from './word-line.js';
 import { choiceOf, isGiven, numberOf, sortOf, textOf } from './word-values.js';
@@ -171,13 +172,4 @@ function printAll<T>(
   if (format === 'json') out.text(`${safeJson(all)}\n`);
   else if (format === 'ndjson') for (const one of all) out.text(`${safeJson(one)}\n`);
   else if (all.length > 0) printTable(out, [heads, ...all.map(cells)], () => false);
-}
-
-/** Aligns columns; `right`: those of numbers. */
-function printTable(out: WordContext['out'], rows: readonly (readonly string[])[], right: (column: number) => boolean): void {
-  const widths = rows[0]!.map((_, n) => Math.max(...rows.map((row) => row[n]?.length ?? 0)));
-  for (const row of rows) {
-    const cells = row.map((cell, n) => (right(n) ? cell.padStart(widths[n]!) : cell.padEnd(widths[n]!)));
-    out.text(`${safeText(cells.join('  ').trimEnd())}\n`);
-  }
 }

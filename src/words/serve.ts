@@ -21,6 +21,7 @@ import {
   type Secrets,
 } from '../web/server-options.js';
 import type { LogEntry } from '../web/web-options.js';
+import { packageVersion } from './package-version.js';
 import type { Word, WordContext } from './run-word.js';
 import { expressionOf } from './word-filter.js';
 import type { WordLine } from './word-line.js';
@@ -75,7 +76,7 @@ export const word: Word = async (line, context) => {
     if (!options.auth) err('conntrack: serve: warning: no token is needed (--no-auth)');
   };
   const umask = (mask: number) => host.umask(mask);
-  await serve(conntracks, { ...options, places, secrets, scope, umask, log, listening, version: versionOf() }, abort.signal);
+  await serve(conntracks, { ...options, places, secrets, scope, umask, log, listening, version: packageVersion() }, abort.signal);
   return 0;
 };
 
@@ -156,13 +157,4 @@ function logger(json: boolean, { err }: WordContext): (entry: LogEntry) => void 
       err(safeText(`${at} ${what} ${method} ${path} ${status} ${peer} ${role} ${more.join(' ')}`.trimEnd()));
     }
   };
-}
-
-/** The version of this package, if its file is near. */
-function versionOf(): string | undefined {
-  try {
-    return (JSON.parse(readFileSync(`${import.meta.dirname}/../package.json`, 'utf8')) as { readonly version: string }).version;
-  } catch {
-    return undefined;
-  }
 }

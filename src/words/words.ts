@@ -59,6 +59,14 @@ const RECORD = {
 
 const NETNS = { value: 'WHERE', help: 'The table of this network namespace, or all of them.' } as const satisfies WordOptionRow;
 
+const SERVERS = {
+  nats: { value: 'URL,...', repeated: true, help: 'Servers: nats://HOST:PORT, tls://HOST:PORT; default nats://127.0.0.1.' },
+  seed: { value: 'FILE', help: 'The seed of the key; nobody else may read the file.' },
+  ca: { value: 'FILE', help: "Certificates of authorities in PEM, if not the system's." },
+  insecure: { help: 'Connect to other machines without TLS or a key.' },
+  config: { value: 'FILE', help: 'Read this instead of /etc/conntrack/fleet.json and ~/.config/conntrack/fleet.json.' },
+} as const satisfies WordRow['options'];
+
 /** The words that a user may want, in the order of the help. */
 export function words(): readonly WordRow[] {
   return everyWord().filter((row) => !row.unlisted);
@@ -349,6 +357,66 @@ export function everyWord(): readonly WordRow[] {
         ["explain 'tcp 10.1.4.22:51514 > 142.250.74.46:443'", 'one connection'],
         ['explain 2847193022', 'by its id, as -o id prints it'],
         ["explain 'udp and unreplied' --limit 1", 'by a filter'],
+      ],
+    },
+    {
+      name: 'agent',
+      synopsis: '[OPTIONS]',
+      help: 'Answer questions about the table of this host, for conntrack fleet.',
+      about: [
+        'It connects to NATS servers, says every 15 seconds that it is there, and answers until a signal ends it. It changes nothing. On a server ' +
+          'of this machine that needs no keys, nothing else has to be prepared; elsewhere TLS and a key are needed: docs/fleet.md.',
+        'Exit status: 0 after a signal; 1 after a failure; 2 for a wrong command line; 4 when another agent has the name.',
+      ],
+      options: {
+        ...SERVERS,
+        name: { value: 'HOST', help: 'The name of this host in the fleet; default: its host name, up to the first dot.' },
+        site: { value: 'SITE', help: 'Where it is; default default.' },
+        netns: NETNS,
+        'take-over': { help: 'Take the name from an agent that seems to be alive elsewhere.' },
+      },
+      failureStatus: 1,
+      examples: [
+        ['agent --nats nats://127.0.0.1 --name fw1', 'try it out, with nats-server -js on this machine'],
+        ['agent --nats tls://n1.example.net --seed /etc/conntrack/fw1.seed --site ams', 'a host of a fleet'],
+      ],
+    },
+    {
+      name: 'fleet',
+      synopsis: 'VERB [EXPRESSION...] [OPTIONS]',
+      help: 'Ask all hosts at once: who has a flow, how many, who is there.',
+      about: [
+        'Verbs: hosts lists the hosts; list the flows that match; count how many there are, on which host; has says which hosts have an ' +
+          'address, port or flow; get prints one flow; top sums up by --by; stats prints counters of each processor.',
+        'Hosts that do not answer are named, and the exit status says that the answer is not complete.',
+        'Exit status: 0: complete; 1: a failure, and nothing found by has and get; 2: a wrong command line; 3: not complete.',
+      ],
+      options: {
+        ...SERVERS,
+        on: { value: 'HOST,...', repeated: true, help: "Ask only these hosts: names, or patterns such as 'ams-*'." },
+        site: { value: 'SITE,...', repeated: true, help: 'Ask only hosts of these sites.' },
+        netns: { value: 'NAME,...', repeated: true, help: 'Only these network namespaces, on agents with --netns all.' },
+        wait: { value: 'TIME', help: 'Hosts that say nothing for so long are silent; default 2s.' },
+        deadline: { value: 'TIME', help: 'How long hosts may work; default 5s, of list 30s.' },
+        sort: { value: 'KEY', help: 'Of list: host, one host after the other. Of top: flows, bytes, packets, unreplied.' },
+        by: { value: 'KEY', help: 'Groups of top, as those of conntrack usage; default src.' },
+        limit: { value: 'NUMBER', help: 'Print so many at most.' },
+        strict: { help: 'Print nothing unless every host has answered.' },
+        labelmap: LABELS,
+        output: {
+          short: 'o',
+          value: 'FORMAT',
+          repeated: true,
+          help: 'Print text, json or ndjson; list and get: what -o of -L takes.',
+        },
+      },
+      operands: { kind: 'expression' },
+      examples: [
+        ['fleet hosts', 'who is there'],
+        ["fleet list 'tcp and dst port 22'", 'SSH, on all hosts'],
+        ['fleet count unreplied', 'how many, on which host'],
+        ['fleet has 203.0.113.9:40001', 'which host has it'],
+        ["fleet list --on 'ams-*' --sort host -o ndjson", 'for programs'],
       ],
     },
     {

@@ -45,6 +45,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'top/',
     'web/',
     'history/',
+    'fleet/',
+    'units',
     'library/index',
     'format/',
     'ctnetlink/',
@@ -93,6 +95,19 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     '@hono/node-server',
   ],
   history: ['errors', 'safe-text', 'library/index', 'format/', 'ctnetlink/', 'wire/bytes', 'wire/message', 'wire/uapi/', 'node:'],
+  fleet: [
+    'errors',
+    'nearest',
+    'meter/index',
+    'meter/processor-time',
+    'library/index',
+    'ctnetlink/',
+    'wire/bytes',
+    'node:',
+    '@nats-io/nats-core',
+    '@nats-io/jetstream',
+    '@nats-io/transport-node',
+  ],
   page: ['units', 'preact', 'preact/hooks', '@preact/signals'],
   metrics: ['errors', 'safe-text', 'meter/index', 'library/index', 'format/', 'ctnetlink/', 'node:'],
 };
@@ -206,6 +221,11 @@ function usersOf(what: RegExp, where: readonly string[]): string[] {
 test('only wire/ffi knows koffi', () => {
   const users = sources.filter((source) => /['"`](@koromix|koffi)/.test(source.text)).map((source) => source.name);
   assert.deepEqual(users, ['wire/ffi']);
+});
+
+test('only fleet/nats knows the client of the servers', () => {
+  const users = sources.filter((source) => /['"`]@nats-io\//.test(source.text)).map((source) => source.name);
+  assert.deepEqual(users, ['fleet/nats']);
 });
 
 test('only cli/main and words/run-word touch the process', () => {

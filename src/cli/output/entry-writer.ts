@@ -11,8 +11,11 @@ import { isJson, type OutputModes, PLAIN_OUTPUT } from '../invocation.js';
 
 /** Writes a list of entries: `begin`, each entry, `end`. */
 export interface EntryWriter {
-  /** Entries follow, of the network namespace `netns` if that is shown. Called once, or before the entries of each namespace. */
-  begin(netns?: string): void;
+  /**
+   * Entries follow, of the network namespace `netns` if that is shown, and of `host`. Called once, or before the entries of each namespace
+   * and host.
+   */
+  begin(netns?: string, host?: string): void;
   readonly entry: (view: View) => void;
   /**
    * Completes the frame, whether there were entries or not. `result` is the result of a command that changes entries, which is part of
@@ -31,7 +34,7 @@ export interface WriterOptions {
   readonly verb?: SaveVerb;
   /** The program that owns a netlink port id, for events. */
   readonly program?: FormatOptions['program'];
-  /** Entries of several network namespaces: each shows its own. */
+  /** Entries of several network namespaces, or hosts: each shows its own. */
   readonly netns?: boolean;
   /** The form of a JSON document: by default an array of entries; or one entry or null; or a result with its entries. */
   readonly document?: 'list' | 'one' | 'result';
@@ -103,8 +106,8 @@ function framed(
   entry: (view: View) => void,
 ): EntryWriter {
   let begun = false;
-  const begin = (netns?: string) => {
-    if (netns !== undefined) label?.set(netns);
+  const begin = (netns?: string, host?: string) => {
+    if ((netns ?? host) !== undefined) label?.set(netns, host);
     if (!begun) out.text(frame.open);
     begun = true;
   };
@@ -116,8 +119,8 @@ function framed(
 }
 
 function unframed(clock: WallClock, { netns: label }: FormatOptions, entry: (view: View) => void): EntryWriter {
-  const begin = (netns?: string) => {
-    if (netns !== undefined) label?.set(netns);
+  const begin = (netns?: string, host?: string) => {
+    if ((netns ?? host) !== undefined) label?.set(netns, host);
   };
   return { clock, entry, begin, end: () => {} };
 }
@@ -140,8 +143,8 @@ function jsonEntries(
   const document = options.document === 'one' && label ? 'list' : (options.document ?? 'list');
   let begun = false;
   let written = 0;
-  const begin = (netns?: string) => {
-    if (netns !== undefined) label?.set(netns);
+  const begin = (netns?: string, host?: string) => {
+    if ((netns ?? host) !== undefined) label?.set(netns, host);
     if (!begun && !lines && document !== 'one') out.text(document === 'list' ? '[' : '{"flows":[');
     begun = true;
   };

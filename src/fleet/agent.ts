@@ -1,0 +1,278 @@
+// FleetAgent: the life of an agent: it claims its name, says every 15 seconds that it is there, answers, and ends.
+
+import { createHash, randomBytes } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { release } from 'node:os';
+import type { Bus } from './bus.js';
+import { RevisionError } from './bus.js';
+import { FleetError } from './fleet-error.js';
+import { type AgentState, ALIVE, encodeHostValue, HEARTBEAT, type HostValue, REMEMBERED, readHostValue } from './inventory.js';
+import { type AgentTables, OPERATIONS, QueryAgent, type QueryCounts } from './query-agent.js';
+import { checkName, HOSTS_BUCKET } from './subjects.js';
+
+/** How an agent runs. */
+export interface FleetAgentOptions {
+  readonly bus: Bus;
+  readonly host: string;
+  readonly site: string;
+  readonly tables: AgentTables;
+  /** The version of this package. */
+  readonly version: string;
+  /** The process that runs it. */
+  readonly pid: number;
+  /** Take the name even if another machine's agent seems to be alive. */
+  readonly takeOver?: boolean | undefined;
+  /** Make the bucket if there is none: only where servers need no keys. */
+  readonly makeBucket?: boolean | undefined;
+  readonly tell: (line: string) => void;
+}
+
+/** What an agent does. */
+export interface FleetAgentStatus extends QueryCounts {
+  readonly state: AgentState;
+  /** Milliseconds since the servers confirmed that it is there; `undefined`: never. */
+  readonly heartbeat: number | undefined;
+  readonly clock: HostValue['clock'];
+}
+
+/** Milliseconds that queries have to end. */
+const DRAINING = 5000;
+/** Measurements of the clock that are kept, and the pause between them. */
+const CLOCKS = 8;
+const CLOCK_PAUSE = 300_000;
+/** From here on a clock is told to be off. */
+export const CLOCK_OFF = 1000;
+const RETRY = 2000;
+
+export class FleetAgent implements AsyncDisposable {
+  /** Rejects when it cannot go on: another agent has its name. */
+  readonly failed: Promise<never>;
+  readonly #options: FleetAgentOptions;
+  readonly #instance = randomBytes(8).toString('hex');
+  readonly #machine = machineHash();
+  readonly #queries: QueryAgent;
+  #fail!: (error: unknown) => void;
+  #state: AgentState = 'up';
+  #revision = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #beating: Promise<void> = Promise.resolve();
+  #beaten: number | undefined;
+  #measured = Number.NEGATIVE_INFINITY;
+  #clocks: { offset: number; error: number }[] = [];
+  #silenceTold = false;
+  #stopped: Promise<void> | undefined;
+
+  private constructor(options: FleetAgentOptions) {
+    this.#options = options;
+    const { bus, host, site, tables, tell } = options;
+    this.#queries = new QueryAgent(bus, { host, site, instance: this.#instance }, tables, () => this.#lastValue, tell);
+    this.failed = new Promise((_, reject) => {
+      this.#fail = reject;
+    });
+    this.failed.catch(() => {}); // whoever wants to know asks
+  }
+
+  #lastValue: HostValue | undefined;
+
+  /** Claims the name, and answers from then on. @throws FleetError `NAME_TAKEN`, `NOT_SET_UP`, `UNAUTHORISED` */
+  static async start(options: FleetAgentOptions): Promise<FleetAgent> {
+    checkName('the host', options.host);
+    checkName('the site', options.site);
+    const agent = new FleetAgent(options);
+    await agent.#claim();
+    agent.#queries.start();
+    await options.bus.flush();
+    agent.#schedule(HEARTBEAT * (0.5 + Math.random() / 2));
+    options.bus.onConnection((what) => {
+      if (what === 'back') agent.#schedule(Math.random() * RETRY);
+    });
+    return agent;
+  }
+
+  get status(): FleetAgentStatus {
+    return {
+      ...this.#queries.counts,
+      state: this.#state,
+      heartbeat: this.#beaten === undefined ? undefined : performance.now() - this.#beaten,
+      clock: this.#clock,
+    };
+  }
+
+  /** Says that it stops, lets queries end, and says that it has stopped. Idempotent. */
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  async #stop(): Promise<void> {
+    clearTimeout(this.#timer);
+    await this.#beating;
+    if (this.#state === 'up') await this.#say('draining');
+    await this.#queries.stop(DRAINING);
+    if (this.#state === 'draining') await this.#say('stopped');
+  }
+
+  /** Says a last state, if the servers take it. */
+  async #say(state: AgentState): Promise<void> {
+    this.#state = state;
+    try {
+      await this.#write();
+    } catch (error) {
+      this.#options.tell(`cannot say that it is ${state}: ${(error as Error).message}`);
+    }
+  }
+
+  async #claim(): Promise<void> {
+    const { bus, host, makeBucket, takeOver = false } = this.#options;
+    if (makeBucket && !(await bus.hasBucket(HOSTS_BUCKET))) await bus.makeBucket(HOSTS_BUCKET, { replicas: 1, ttl: REMEMBERED });
+    for (let tries = 0; ; tries++) {
+      const entry = await bus.readKey(HOSTS_BUCKET, host);
+      const before = entry && readHostValue(entry);
+      if (before && entry && !takeOver) this.#checkFree(before, Date.now() - entry.at);
+      this.#revision = entry?.revision ?? 0;
+      try {
+        await this.#write();
+        return;
+      } catch (error) {
+        if (!(error instanceof RevisionError) || tries === 2) throw error;
+      }
+    }
+  }
+
+  /** @throws FleetError `NAME_TAKEN` if another agent of this name is alive */
+  #checkFree({ host, state, machine, pid }: HostValue, age: number): void {
+    if (state === 'stopped' || Math.abs(age) > ALIVE) return;
+    const ago = `${Math.max(0, Math.round(age / 1000))} s ago`;
+    if (machine !== this.#machine)
+      throw new FleetError('NAME_TAKEN', `${host} is alive on another machine (id ${machine.slice(0, 4)}.., ${ago})`, {
+        hint: '--take-over if that is this one',
+      });
+    if (pid !== this.#options.pid && existsSync(`/proc/${pid}`))
+      throw new FleetError('NAME_TAKEN', `another agent named ${host} runs on this machine (process ${pid}, ${ago})`, {
+        hint: 'give this one another --name; --take-over if that process is something else',
+      });
+  }
+
+  #schedule(pause: number): void {
+    clearTimeout(this.#timer);
+    if (this.#stopped) return;
+    this.#timer = setTimeout(() => {
+      this.#beating = this.#beat();
+    }, pause);
+  }
+
+  async #beat(): Promise<void> {
+    try {
+      await this.#write();
+      if (performance.now() - this.#measured > CLOCK_PAUSE) await this.#measureClock();
+      if (this.#silenceTold) this.#options.tell('the servers take heartbeats again');
+      this.#silenceTold = false;
+      this.#schedule(HEARTBEAT);
+    } catch (error) {
+      if (error instanceof RevisionError) return this.#readOther();
+      // Servers that are away or without a leader: queries are answered as long as they come.
+      if (!this.#silenceTold) this.#options.tell(`no heartbeat: ${(error as Error).message}`);
+      this.#silenceTold = true;
+      this.#schedule(RETRY);
+    }
+  }
+
+  /** Somebody has written this agent's value: another agent, or a write of this one whose answer was lost. */
+  async #readOther(): Promise<void> {
+    const { bus, host } = this.#options;
+    try {
+      const entry = await bus.readKey(HOSTS_BUCKET, host);
+      const value = entry && readHostValue(entry);
+      this.#revision = entry?.revision ?? 0;
+      if (value && value.instance !== this.#instance) {
+        this.#state = 'draining';
+        this.#fail(
+          new FleetError('NAME_TAKEN', `another agent has taken the name ${host} (machine ${value.machine.slice(0, 4)}..)`, {
+            hint: 'each host of a fleet needs a name of its own',
+          }),
+        );
+        return;
+      }
+      this.#schedule(0);
+    } catch {
+      this.#schedule(RETRY);
+    }
+  }
+
+  async #write(): Promise<void> {
+    const { bus, host } = this.#options;
+    const value = await this.#value();
+    this.#lastValue = value;
+    this.#revision = await bus.writeKey(HOSTS_BUCKET, host, encodeHostValue(value), this.#revision);
+    this.#beaten = performance.now();
+  }
+
+  /** Compares the clock with that of the server that leads the bucket. */
+  async #measureClock(): Promise<void> {
+    const { bus, host } = this.#options;
+    const before = Date.now();
+    const begun = performance.now();
+    await this.#write();
+    const took = performance.now() - begun;
+    const entry = await bus.readKey(HOSTS_BUCKET, host);
+    if (!entry || entry.revision !== this.#revision) return;
+    this.#measured = performance.now();
+    this.#clocks = [...this.#clocks, { offset: before + took / 2 - entry.at, error: took / 2 + 1 }].slice(-CLOCKS);
+    const clock = this.#clock!;
+    if (Math.abs(clock.offset) > CLOCK_OFF)
+      this.#options.tell(`the clock is ${(Math.abs(clock.offset) / 1000).toFixed(1)} s ${clock.offset > 0 ? 'ahead' : 'behind'}`);
+  }
+
+  /** The most exact of the last measurements. */
+  get #clock(): HostValue['clock'] {
+    const best = [...this.#clocks].sort((a, b) => a.error - b.error)[0];
+    return best ? { offset: Math.round(best.offset), error: Math.ceil(best.error) } : null;
+  }
+
+  async #value(): Promise<HostValue> {
+    const { host, site, tables, version, pid } = this.#options;
+    let [entries, maxEntries] = [0, 0];
+    for (const conntrack of tables.conntracks.values()) {
+      const count = await conntrack.count();
+      entries += count.entries;
+      maxEntries += count.maxEntries ?? 0;
+    }
+    return {
+      v: 1,
+      host,
+      site,
+      state: this.#state,
+      instance: this.#instance,
+      machine: this.#machine,
+      pid,
+      agent: version,
+      features: [...OPERATIONS, 'nl1'],
+      kernel: release(),
+      netns: tables.several ? [...tables.conntracks.keys()].slice(0, MOST_NAMESPACES) : [],
+      entries,
+      maxEntries,
+      allow: [],
+      clock: this.#clock,
+    };
+  }
+}
+
+const MOST_NAMESPACES = 64;
+
+/** What tells this machine from others, without telling its id. */
+function machineHash(): string {
+  const id = readText('/etc/machine-id') ?? readText('/proc/sys/kernel/random/boot_id') ?? '';
+  return createHash('sha256').update(`conntrack fleet ${id.trim()}`).digest('hex').slice(0, 32);
+}
+
+function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+}

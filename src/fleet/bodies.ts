@@ -1,0 +1,102 @@
+// Bodies of messages: headers that say what they are, compression, and bounds on what unpacking may cost.
+
+import { gunzipSync, gzipSync } from 'node:zlib';
+import { FleetError } from './fleet-error.js';
+import { MAX_BODY } from './nl1.js';
+import { PROTOCOL_VERSION } from './subjects.js';
+
+/** Headers, each in one place. */
+export const H = {
+  version: 'Ct-V',
+  encoding: 'Ct-Enc',
+  zip: 'Ct-Zip',
+  /** The number of the query. */
+  query: 'Ct-Q',
+  /** Milliseconds from receipt. */
+  deadline: 'Ct-Deadline',
+  /** Bytes that an answer in one message may have. */
+  inline: 'Ct-Inline',
+  /** Chunks that may be sent unasked. */
+  credit: 'Ct-Credit',
+  /** This start of an agent. */
+  instance: 'Ct-I',
+  /** The number of a message of an answer, from 0. */
+  number: 'Ct-N',
+  rows: 'Ct-Rows',
+  kind: 'Ct-K',
+  netns: 'Ct-Netns',
+  end: 'Ct-End',
+} as const;
+
+/** Values of `Ct-Enc`. */
+export const ENCODINGS = ['nl1', 'json'] as const;
+export type Encoding = (typeof ENCODINGS)[number];
+
+/** Bytes of a compressed body. */
+export const MAX_ZIPPED = 256 << 10;
+/** Below this, compression costs more than it saves. */
+const WORTH_ZIPPING = 512;
+/** Level 1: others cost more than they save. */
+const GZIP = { level: 1 };
+
+/** A body as it is sent. */
+export interface PackedBody {
+  readonly data: Uint8Array;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+export function packBody(encoding: Encoding, body: Uint8Array): PackedBody {
+  const zip = body.length >= WORTH_ZIPPING;
+  return {
+    data: zip ? gzipSync(body, GZIP) : body,
+    headers: { [H.version]: PROTOCOL_VERSION, [H.encoding]: encoding, [H.zip]: zip ? 'gzip' : 'none' },
+  };
+}
+
+export function packJson(value: unknown): PackedBody {
+  return packBody('json', new TextEncoder().encode(JSON.stringify(value)));
+}
+
+/** What came, before it is unpacked. */
+export interface Received {
+  readonly data: Uint8Array;
+  header(name: string): string | undefined;
+}
+
+/** @throws FleetError `ENCODING`, `VERSION` */
+export function unpackBody(received: Received, encoding: Encoding): Uint8Array {
+  const { data } = received;
+  const version = received.header(H.version);
+  if (version !== PROTOCOL_VERSION) throw new FleetError('VERSION', `a message of version ${version ?? 'none'}`);
+  const told = received.header(H.encoding);
+  if (told !== encoding) throw new FleetError('ENCODING', `the encoding ${told ?? 'none'} instead of ${encoding}`);
+  const zip = received.header(H.zip) ?? 'none';
+  if (zip === 'none') {
+    if (data.length > MAX_BODY) throw new FleetError('ENCODING', `a body of ${data.length} bytes`);
+    return data;
+  }
+  if (zip !== 'gzip') throw new FleetError('ENCODING', `the compression ${zip} is not known`);
+  if (data.length > MAX_ZIPPED) throw new FleetError('ENCODING', `a compressed body of ${data.length} bytes`);
+  try {
+    return gunzipSync(data, { maxOutputLength: MAX_BODY });
+  } catch (error) {
+    throw new FleetError('ENCODING', `a body that cannot be unpacked: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+/** @throws FleetError `ENCODING`, `VERSION` */
+export function unpackJson(received: Received): unknown {
+  const text = new TextDecoder().decode(unpackBody(received, 'json'));
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new FleetError('ENCODING', 'a body that is no JSON', { cause: error });
+  }
+}
+
+/** A header with a number from `least` to `most`; what is not one is `otherwise`. */
+export function numberHeader(received: Received, name: string, otherwise: number, least: number, most: number): number {
+  const text = received.header(name);
+  const value = text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
+  return value >= least && value <= most ? value : otherwise;
+}

@@ -1,0 +1,71 @@
+// What a fleet needs of the servers between its machines. nats.ts has it from the NATS client; tests may have it from elsewhere.
+
+/** A message that came. */
+export interface BusMessage {
+  readonly subject: string;
+  readonly reply: string | undefined;
+  readonly data: Uint8Array;
+  /** Status of the server, such as 503: nobody listens. 0 for messages of others. */
+  readonly status: number;
+  header(name: string): string | undefined;
+}
+
+/** What is said with a message. */
+export interface PublishOptions {
+  readonly reply?: string | undefined;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+}
+
+export interface BusSubscription {
+  unsubscribe(): void;
+}
+
+/** A value of a bucket. */
+export interface BucketEntry {
+  readonly key: string;
+  readonly value: Uint8Array;
+  readonly revision: number;
+  /** When the server took it: milliseconds since the epoch, by its clock. */
+  readonly at: number;
+}
+
+/** All values of a bucket. */
+export interface BucketContents {
+  readonly entries: readonly BucketEntry[];
+  /** The server's time, in milliseconds since the epoch. */
+  readonly now: number;
+}
+
+/** How a bucket is made. */
+export interface BucketConfig {
+  readonly replicas: number;
+  /** Milliseconds that a value is kept. */
+  readonly ttl: number;
+}
+
+/** Somebody else has written the value meanwhile. */
+export class RevisionError extends Error {}
+
+/** A connection to the servers. */
+export interface Bus {
+  /** The server that it is connected to, as host:port. */
+  readonly server: string;
+  publish(subject: string, data: Uint8Array, options?: PublishOptions): void;
+  subscribe(subject: string, take: (message: BusMessage) => void): BusSubscription;
+  /** Settles when the server has everything that was published. */
+  flush(): Promise<void>;
+  /** Whether the server can keep buckets and has this one. @throws FleetError `NOT_SET_UP` if it keeps none at all */
+  hasBucket(bucket: string): Promise<boolean>;
+  makeBucket(bucket: string, config: BucketConfig): Promise<void>;
+  /** Every value. @throws FleetError `NOT_SET_UP` if there is no such bucket */
+  readBucket(bucket: string): Promise<BucketContents>;
+  readKey(bucket: string, key: string): Promise<BucketEntry | undefined>;
+  /** Writes a value if it has this revision; 0: if there is none. @returns the new revision. @throws RevisionError */
+  writeKey(bucket: string, key: string, value: Uint8Array, revision: number): Promise<number>;
+  /** Calls back with `lost` when the connection is lost, and with `back` when it is there again. @returns what ends that */
+  onConnection(callback: (what: 'lost' | 'back') => void): () => void;
+  /** Leaves this server for another one. */
+  reconnect(): void;
+  /** Sends what was published, and ends. Idempotent. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,28 @@
+// FleetError: what can go wrong between the machines of a fleet.
+
+import { ConntrackError } from '../errors.js';
+
+/** Why something about a fleet failed. */
+export type FleetCode =
+  | 'CONNECT'
+  | 'UNAUTHORISED'
+  | 'CONFIG'
+  | 'VERSION'
+  | 'ENCODING'
+  | 'OVERLOADED'
+  | 'STALLED'
+  | 'TWO_AGENTS'
+  | 'NAME_TAKEN'
+  | 'NOT_SET_UP'
+  | 'REQUEST'
+  | 'INCOMPLETE';
+
+/** An error between the machines of a fleet. */
+export class FleetError extends ConntrackError {
+  readonly code: FleetCode;
+
+  constructor(code: FleetCode, message: string, options?: ErrorOptions & { readonly hint?: string | undefined }) {
+    super(message, options);
+    this.code = code;
+  }
+}

@@ -1,0 +1,145 @@
+// Fleet: what an operator asks all hosts: who they are, and what is in their tables.
+
+import { didYouMean } from '../nearest.js';
+import type { Bus } from './bus.js';
+import { FleetError } from './fleet-error.js';
+import { type HostInfo, type Inventory, isExpected, readInventory } from './inventory.js';
+import type { Operation, QueryBody } from './query-agent.js';
+import { FleetQuery, type FleetResult, type FleetVisitor, type MissingHost } from './query-client.js';
+import { EVERY } from './subjects.js';
+
+/** Which hosts, and how long to wait for them. */
+export interface AskOptions {
+  /** Names, or patterns with `*`. Default: all. */
+  readonly on?: readonly string[] | undefined;
+  readonly sites?: readonly string[] | undefined;
+  /** Milliseconds after which a host that says nothing is silent. Default 2000. */
+  readonly wait?: number | undefined;
+  /** Milliseconds that hosts may work. */
+  readonly deadline: number;
+  readonly order?: 'arrival' | 'host' | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** How a question ended. */
+export interface Asked extends FleetResult {
+  /** Hosts that said that they would stop: they are not asked. */
+  readonly stopped: readonly HostInfo[];
+}
+
+/** Asking so many by name is cheaper than asking all. */
+const MOST_BY_NAME = 16;
+const WAIT = 2000;
+
+export class Fleet {
+  readonly #bus: Bus;
+  readonly #user: string;
+  /** The only sites that this user may ask; absent: all. */
+  readonly #allowed: readonly string[] | undefined;
+
+  constructor(bus: Bus, user: string, sites?: readonly string[]) {
+    this.#bus = bus;
+    this.#user = user;
+    this.#allowed = sites;
+  }
+
+  /** Every host that is known. @throws FleetError */
+  async inventory(): Promise<Inventory> {
+    const { hosts, unreadable } = await readInventory(this.#bus);
+    return { hosts: hosts.filter(({ site }) => this.#allowed?.includes(site) ?? true), unreadable };
+  }
+
+  /**
+   * Asks the chosen hosts. Those that are silent for longer are missing without being waited for.
+   * @throws FleetError; what the visitor throws
+   */
+  async ask(op: Operation, body: QueryBody, visitor: FleetVisitor, options: AskOptions): Promise<Asked> {
+    const { on, sites, wait = WAIT, deadline, order, signal } = options;
+    const { hosts } = await this.inventory();
+    const chosen = chooseHosts(hosts, { on, sites });
+    const expected = chosen.filter(isExpected);
+    const all = on === undefined;
+    const asked = sites ?? this.#allowed;
+    const byName = !all && expected.length <= MOST_BY_NAME;
+    const isChosen = new Set(expected.map(({ host }) => host));
+    const known = new Set(hosts.map(({ host }) => host));
+    const query = new FleetQuery(
+      this.#bus,
+      this.#user,
+      {
+        op,
+        body,
+        hosts: expected,
+        ...(byName
+          ? {}
+          : { sites: asked ?? [EVERY], isChosen: (host: string) => isChosen.has(host) || (all && !known.has(host)) }),
+        wait,
+        deadline,
+        order,
+        signal,
+      },
+      visitor,
+    );
+    const result = await query.run();
+    const answered = new Set(result.answered.map(({ host }) => host));
+    const gone = chosen.filter(({ host, state }) => state !== 'up' && state !== 'stopped' && !answered.has(host));
+    const silent = gone.map(({ host, age }): MissingHost => ({ host, why: 'silent', rows: 0, age }));
+    const missing = [...result.missing, ...silent].sort((a, b) => (a.host < b.host ? -1 : 1));
+    return {
+      ...result,
+      missing,
+      complete: missing.length === 0,
+      stopped: chosen.filter(({ host, state }) => state === 'stopped' && !answered.has(host)),
+    };
+  }
+
+  close(): Promise<void> {
+    return this.#bus.close();
+  }
+}
+
+/** @throws FleetError `CONFIG` if a name or a pattern stands for nobody */
+export function chooseHosts(hosts: readonly HostInfo[], { on, sites }: Pick<AskOptions, 'on' | 'sites'>): readonly HostInfo[] {
+  const inSites = sites ? hosts.filter(({ site }) => sites.includes(site)) : hosts;
+  for (const site of sites ?? [])
+    if (!hosts.some((host) => host.site === site)) throw unknown('site', site, new Set(hosts.map((host) => host.site)));
+  if (!on) return inSites;
+  const chosen = new Set<HostInfo>();
+  for (const pattern of on) {
+    const matches = matcher(pattern);
+    const found = inSites.filter(({ host }) => matches(host));
+    if (found.length === 0)
+      throw unknown(
+        'host',
+        pattern,
+        hosts.map(({ host }) => host),
+      );
+    for (const host of found) chosen.add(host);
+  }
+  return inSites.filter((host) => chosen.has(host));
+}
+
+function unknown(what: 'host' | 'site', text: string, names: Iterable<string>): FleetError {
+  return new FleetError('CONFIG', `there is no ${what} ${JSON.stringify(text)} in this fleet${didYouMean(text, names)}`, {
+    hint: 'conntrack fleet hosts lists them',
+  });
+}
+
+/** `*` stands for any letters. */
+function matcher(pattern: string): (host: string) => boolean {
+  const parts = pattern.split('*');
+  if (parts.length === 1) return (host) => host === pattern;
+  const [first, last] = [parts[0]!, parts.at(-1)!];
+  const middle = parts.slice(1, -1);
+  return (host) => {
+    if (!host.startsWith(first) || !host.endsWith(last) || host.length < first.length + last.length) return false;
+    let at = first.length;
+    const end = host.length - last.length;
+    for (const part of middle) {
+      const found = host.indexOf(part, at);
+      if (found < 0 || found + part.length > end) return false;
+      at = found + part.length;
+    }
+    return true;
+  };
+}

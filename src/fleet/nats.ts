@@ -1,0 +1,347 @@
+// The servers, over the NATS client. The only file that knows it. What the settings are for is said at each.
+
+import {
+  AckPolicy,
+  DeliverPolicy,
+  DiscardPolicy,
+  type JetStreamClient,
+  type JetStreamManager,
+  jetstream,
+  jetstreamManager,
+  RetentionPolicy,
+  StorageType,
+} from '@nats-io/jetstream';
+import { headers, type Msg, type MsgHdrs, type NatsConnection, nanos, nkeyAuthenticator, nuid } from '@nats-io/nats-core';
+import { connect } from '@nats-io/transport-node';
+import type { BucketConfig, BucketContents, BucketEntry, Bus, BusMessage, BusSubscription, PublishOptions } from './bus.js';
+import { RevisionError } from './bus.js';
+import { FleetError } from './fleet-error.js';
+
+/** How servers are reached. */
+export interface BusOptions {
+  readonly servers: readonly string[];
+  /** The user's or host's name: its own inbox is `_INBOX_NAME`. */
+  readonly name: string;
+  /** The seed of a key, as its file has it. */
+  readonly seed?: Uint8Array | undefined;
+  /** Certificates of authorities in PEM; the system's if absent. */
+  readonly ca?: string | undefined;
+  /** Refuse servers without TLS. */
+  readonly tls: boolean;
+  /** Wait for servers for ever, as an agent does. Otherwise fail after some seconds. */
+  readonly patient: boolean;
+  /** What happens to the connection, for a log. */
+  readonly tell?: ((line: string) => void) | undefined;
+}
+
+/** Milliseconds for a first connection, of somebody who waits for it. */
+const CONNECT_TIMEOUT = 5000;
+/** For an answer of JetStream. */
+const API_TIMEOUT = 5000;
+/** Errors of JetStream: https://github.com/nats-io/nats-server/blob/main/server/errors.json */
+const WRONG_LAST_SEQUENCE = [10071, 10164];
+const STREAM_NOT_FOUND = 10059;
+const STREAM_EXISTS = 10058;
+
+/** @throws FleetError `CONNECT`, `UNAUTHORISED` */
+export async function connectBus(options: BusOptions): Promise<Bus> {
+  const { servers } = options;
+  try {
+    return new NatsBus(await connectTo(servers, options), options);
+  } catch (error) {
+    if (servers.length === 1 || options.patient) throw connectError(servers, [error]);
+    // The client tells only of the last one.
+    const reasons = await Promise.all(servers.map((server) => reasonOf(server, options)));
+    if (reasons.every((reason) => reason === undefined)) throw connectError(servers, [error]);
+    throw connectError(servers, reasons);
+  }
+}
+
+function connectTo(servers: readonly string[], { name, seed, ca, tls, patient }: BusOptions): Promise<NatsConnection> {
+  return connect({
+    servers: [...servers],
+    name,
+    inboxPrefix: `_INBOX_${name}`,
+    ...(seed ? { authenticator: nkeyAuthenticator(seed) } : {}),
+    ...(tls ? { tls: ca === undefined ? {} : { ca } } : {}),
+    // Without it the client forgets servers that were down at its first try.
+    waitOnFirstConnect: patient,
+    maxReconnectAttempts: -1,
+    // A server whose users are being changed refuses for a moment.
+    ignoreAuthErrorAbort: patient,
+    reconnectTimeWait: 1000,
+    reconnectJitter: 2000,
+    reconnectJitterTLS: 2000,
+    // A link that swallows packets is noticed after 10 to 15 seconds.
+    pingInterval: 5000,
+    maxPingOut: 2,
+    timeout: CONNECT_TIMEOUT,
+  });
+}
+
+async function reasonOf(server: string, options: BusOptions): Promise<unknown> {
+  try {
+    const connection = await connectTo([server], options);
+    await connection.close();
+    return undefined;
+  } catch (error) {
+    return error;
+  }
+}
+
+function connectError(servers: readonly string[], reasons: readonly unknown[]): FleetError {
+  const told = reasons.map((reason) => (reason as Error | undefined)?.message ?? 'no reason');
+  const refused = told.some((text) => /authorization/i.test(text));
+  const each = servers.map((server, i) => `${server} (${told[i] ?? told[0]})`).join(', ');
+  return new FleetError(refused ? 'UNAUTHORISED' : 'CONNECT', `cannot connect to ${each}`, {
+    cause: reasons[0],
+    hint: refused
+      ? 'the server wants a key: docs/fleet.md says how keys are made'
+      : 'is nats-server running there? To try it out on this machine: nats-server -js',
+  });
+}
+
+class Message implements BusMessage {
+  readonly #message: Msg;
+
+  constructor(message: Msg) {
+    this.#message = message;
+  }
+
+  get subject(): string {
+    return this.#message.subject;
+  }
+
+  get reply(): string | undefined {
+    return this.#message.reply;
+  }
+
+  get data(): Uint8Array {
+    return this.#message.data;
+  }
+
+  get status(): number {
+    return this.#message.headers?.code ?? 0;
+  }
+
+  header(name: string): string | undefined {
+    const { headers } = this.#message;
+    return headers?.has(name) ? headers.get(name) : undefined;
+  }
+}
+
+class NatsBus implements Bus {
+  readonly #connection: NatsConnection;
+  readonly #jetstream: JetStreamClient;
+  readonly #callbacks = new Set<(what: 'lost' | 'back') => void>();
+  readonly #tell: (line: string) => void;
+  #manager: Promise<JetStreamManager> | undefined;
+
+  constructor(connection: NatsConnection, { tell = () => {} }: BusOptions) {
+    this.#connection = connection;
+    this.#tell = tell;
+    this.#jetstream = jetstream(connection, { timeout: API_TIMEOUT });
+    void this.#follow();
+  }
+
+  get server(): string {
+    return this.#connection.getServer();
+  }
+
+  publish(subject: string, data: Uint8Array, { reply, headers: told }: PublishOptions = {}): void {
+    if (this.#connection.isClosed()) return;
+    this.#connection.publish(subject, data, {
+      ...(reply === undefined ? {} : { reply }),
+      ...(told ? { headers: toHeaders(told) } : {}),
+    });
+  }
+
+  subscribe(subject: string, take: (message: BusMessage) => void): BusSubscription {
+    const subscription = this.#connection.subscribe(subject, {
+      callback: (error, message) => {
+        if (error) this.#tell(`${subject}: ${error.message}`);
+        else take(new Message(message));
+      },
+    });
+    return { unsubscribe: () => subscription.unsubscribe() };
+  }
+
+  async flush(): Promise<void> {
+    await this.#connection.flush();
+  }
+
+  async hasBucket(bucket: string): Promise<boolean> {
+    try {
+      await (await this.#api()).streams.info(streamOf(bucket));
+      return true;
+    } catch (error) {
+      if (codeOf(error) === STREAM_NOT_FOUND) return false;
+      throw explained(error);
+    }
+  }
+
+  async makeBucket(bucket: string, { replicas, ttl }: BucketConfig): Promise<void> {
+    try {
+      await (await this.#api()).streams.add({
+        name: streamOf(bucket),
+        subjects: [`$KV.${bucket}.>`],
+        retention: RetentionPolicy.Limits,
+        storage: StorageType.File,
+        discard: DiscardPolicy.New,
+        max_msgs_per_subject: 1,
+        max_msg_size: 16 << 10,
+        max_age: nanos(ttl),
+        duplicate_window: nanos(120_000),
+        num_replicas: replicas,
+        allow_direct: true,
+        allow_rollup_hdrs: true,
+        deny_delete: true,
+      });
+    } catch (error) {
+      if (codeOf(error) !== STREAM_EXISTS) throw explained(error);
+    }
+  }
+
+  async readBucket(bucket: string): Promise<BucketContents> {
+    const stream = streamOf(bucket);
+    const api = await this.#api();
+    try {
+      // A consumer, not a watch: the server says when it was made, which is what time it is there.
+      const info = await api.consumers.add(stream, {
+        name: nuid.next(),
+        ack_policy: AckPolicy.None,
+        deliver_policy: DeliverPolicy.LastPerSubject,
+        filter_subject: `$KV.${bucket}.>`,
+        mem_storage: true,
+        num_replicas: 1,
+        inactive_threshold: nanos(30_000),
+      });
+      const entries: BucketEntry[] = [];
+      try {
+        let left = info.num_pending;
+        const consumer = await this.#jetstream.consumers.get(stream, info.name);
+        while (left > 0) {
+          const batch = Math.min(left, MOST_FETCHED);
+          const before = entries.length;
+          for await (const message of await consumer.fetch({ max_messages: batch, expires: 2000 })) {
+            const operation = message.headers?.get('KV-Operation') ?? '';
+            const { streamSequence: revision, timestampNanos } = message.info;
+            if (operation === '')
+              entries.push({
+                key: message.subject.slice(`$KV.${bucket}.`.length),
+                value: message.data,
+                revision,
+                at: timestampNanos / 1e6,
+              });
+            left--;
+          }
+          if (entries.length === before) break;
+        }
+      } finally {
+        void api.consumers.delete(stream, info.name).catch(() => {}); // it ends by itself
+      }
+      return { entries, now: Date.parse(info.created) };
+    } catch (error) {
+      throw explained(error);
+    }
+  }
+
+  async readKey(bucket: string, key: string): Promise<BucketEntry | undefined> {
+    try {
+      const found = await (await this.#api()).direct.getMessage(streamOf(bucket), { last_by_subj: `$KV.${bucket}.${key}` });
+      if (!found || (found.header?.get('KV-Operation') ?? '') !== '') return undefined;
+      return { key, value: found.data, revision: found.seq, at: found.time.getTime() };
+    } catch (error) {
+      throw explained(error);
+    }
+  }
+
+  async writeKey(bucket: string, key: string, value: Uint8Array, revision: number): Promise<number> {
+    try {
+      const { seq } = await this.#jetstream.publish(`$KV.${bucket}.${key}`, value, {
+        expect: { lastSubjectSequence: revision },
+        timeout: API_TIMEOUT,
+      });
+      return seq;
+    } catch (error) {
+      if (WRONG_LAST_SEQUENCE.includes(codeOf(error) ?? 0)) throw new RevisionError(key, { cause: error });
+      throw explained(error);
+    }
+  }
+
+  onConnection(callback: (what: 'lost' | 'back') => void): () => void {
+    this.#callbacks.add(callback);
+    return () => this.#callbacks.delete(callback);
+  }
+
+  reconnect(): void {
+    void this.#connection.reconnect().catch(() => {}); // it is closed
+  }
+
+  async close(): Promise<void> {
+    if (this.#connection.isClosed()) return;
+    try {
+      await this.#connection.drain();
+    } catch {
+      await this.#connection.close();
+    }
+  }
+
+  /** Without asking what the account may do: agents may not. */
+  #api(): Promise<JetStreamManager> {
+    this.#manager ??= jetstreamManager(this.#connection, { checkAPI: false, timeout: API_TIMEOUT });
+    return this.#manager;
+  }
+
+  async #follow(): Promise<void> {
+    for await (const status of this.#connection.status()) {
+      if (status.type === 'disconnect') {
+        this.#tell(`the connection to ${status.server} is lost`);
+        this.#call('lost');
+      } else if (status.type === 'reconnect') {
+        this.#tell(`connected to ${status.server}`);
+        this.#call('back');
+      } else if (status.type === 'error') this.#tell(status.error.message);
+    }
+  }
+
+  #call(what: 'lost' | 'back'): void {
+    for (const callback of this.#callbacks) callback(what);
+  }
+}
+
+/** Messages in one fetch. */
+const MOST_FETCHED = 4096;
+
+function streamOf(bucket: string): string {
+  return `KV_${bucket}`;
+}
+
+function toHeaders(told: Readonly<Record<string, string>>): MsgHdrs {
+  const made = headers();
+  for (const [name, value] of Object.entries(told)) made.set(name, value);
+  return made;
+}
+
+function codeOf(error: unknown): number | undefined {
+  const { code } = error as { readonly code?: unknown };
+  return typeof code === 'number' ? code : undefined;
+}
+
+/** Errors of the client about streams, in words of this package. */
+function explained(error: unknown): Error {
+  if (error instanceof FleetError) return error;
+  const { name, message } = error as Error;
+  if (codeOf(error) === STREAM_NOT_FOUND)
+    return new FleetError('NOT_SET_UP', 'these servers know no fleet yet', {
+      cause: error,
+      hint: 'where no keys are needed, the first agent prepares them',
+    });
+  if (name === 'JetStreamNotEnabled' || /no responders|not enabled|503/i.test(message))
+    return new FleetError('NOT_SET_UP', 'the server keeps no inventory: JetStream is off, or has no leader at the moment', {
+      cause: error,
+      hint: 'start it as nats-server -js',
+    });
+  if (/permission|authorization/i.test(message)) return new FleetError('UNAUTHORISED', message, { cause: error });
+  return new FleetError('CONNECT', `the server gave no answer: ${message}`, { cause: error });
+}

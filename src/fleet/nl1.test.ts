@@ -1,0 +1,171 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { DecodeError } from '../errors.js';
+import { putHost16, putHost32 } from '../wire/bytes.js';
+import { MAX_ROWS, Nl1Reader, Nl1Writer } from './nl1.js';
+
+/** A message of a list: its length, and bytes. */
+function message(size: number, fill: (at: number) => number): Uint8Array {
+  const bytes = Uint8Array.from({ length: size }, (_, at) => fill(at));
+  putHost32(bytes, 0, size);
+  putHost16(bytes, 6, 0);
+  putHost32(bytes, 8, 0);
+  putHost32(bytes, 12, 0);
+  return bytes;
+}
+
+function written(messages: readonly Uint8Array[]): Uint8Array {
+  const writer = new Nl1Writer();
+  for (const one of messages) assert.ok(writer.add(one, 0, one.length));
+  return writer.body();
+}
+
+function read(body: Uint8Array, reader = new Nl1Reader()): Uint8Array[] {
+  const rows: Uint8Array[] = [];
+  assert.equal(
+    reader.read(body, (bytes, start, end) => rows.push(bytes.slice(start, end))),
+    rows.length,
+  );
+  return rows;
+}
+
+const messages = fc.array(
+  fc.tuple(fc.integer({ min: 20, max: 400 }), fc.nat(255)).map(([size, seed]) => message(size, (at) => (at * 31 + seed) & 0xff)),
+  { maxLength: 200 },
+);
+
+test('what was written is read, in its order', () => {
+  const reader = new Nl1Reader();
+  fc.assert(
+    fc.property(messages, (all) => {
+      assert.deepEqual(read(written(all), reader), all);
+    }),
+    { numRuns: 200 },
+  );
+});
+
+test('a part of what was written is a body of its own', () => {
+  const all = Array.from({ length: 50 }, (_, n) => message(20 + 4 * (n % 7), (at) => (at + n) & 0xff));
+  const writer = new Nl1Writer();
+  for (const one of all) writer.add(one, 0, one.length);
+  assert.deepEqual([...read(writer.body(0, 17)), ...read(writer.body(17, 50))], all);
+});
+
+test('messages of lists lose sequence number, flags and port, those of events keep the port', () => {
+  const sent = Uint8Array.from({ length: 24 }, () => 0xff);
+  putHost32(sent, 0, 24);
+  for (const kind of ['list', 'events'] as const) {
+    const writer = new Nl1Writer(kind);
+    writer.add(sent, 0, 24);
+    const [row] = read(writer.body());
+    assert.deepEqual([...row!.subarray(6, 12)], [0, 0, 0, 0, 0, 0]);
+    assert.deepEqual([...row!.subarray(12, 16)], kind === 'events' ? [255, 255, 255, 255] : [0, 0, 0, 0]);
+    assert.deepEqual([...row!.subarray(16)], Array(8).fill(255));
+  }
+});
+
+test('a full writer takes no more until it is reset', () => {
+  const writer = new Nl1Writer();
+  const one = message(20, () => 1);
+  for (let n = 0; n < MAX_ROWS; n++) assert.ok(writer.add(one, 0, 20));
+  assert.equal(writer.add(one, 0, 20), false);
+  assert.equal(writer.rows, MAX_ROWS);
+  writer.reset();
+  assert.ok(writer.add(one, 0, 20));
+  // Too many sizes, and too many bytes, are full as well.
+  writer.reset();
+  for (let n = 0; n < 255; n++)
+    assert.ok(
+      writer.add(
+        message(20 + n, () => 1),
+        0,
+        20 + n,
+      ),
+    );
+  assert.equal(
+    writer.add(
+      message(300, () => 1),
+      0,
+      300,
+    ),
+    false,
+  );
+  assert.ok(writer.add(one, 0, 20));
+  writer.reset();
+  const large = message(4096, () => 7);
+  let rows = 0;
+  while (writer.add(large, 0, 4096)) rows++;
+  assert.equal(rows, 768);
+  assert.equal(read(writer.body()).length, 768);
+});
+
+test('sizes that no message has are refused', () => {
+  for (const size of [0, 19, 4097]) assert.throws(() => new Nl1Writer().add(new Uint8Array(8192), 0, size), DecodeError);
+});
+
+/** Version 1, for ever. */
+const FIXTURE =
+  '0101020005000000' + // version 1, ordered, 2 groups, 5 rows
+  '140002000000' + // 20 bytes, 2 rows
+  '180003000000' + // 24 bytes, 3 rows
+  '0001010001'; // their order
+
+test('a body of version 1 is what it always was', () => {
+  const all = [
+    message(20, () => 0xaa),
+    message(24, () => 0xb0),
+    message(24, () => 0xb1),
+    message(20, () => 0xab),
+    message(24, () => 0xb2),
+  ];
+  const body = written(all);
+  assert.equal(Buffer.from(body.subarray(0, FIXTURE.length / 2)).toString('hex'), FIXTURE);
+  // Byte k of all messages of a group side by side: here bytes 0 and 16.
+  const data = FIXTURE.length / 2;
+  assert.deepEqual([...body.subarray(data, data + 2)], [20, 20]);
+  assert.deepEqual([...body.subarray(data + 32, data + 34)], [0xaa, 0xab]);
+  assert.deepEqual([...body.subarray(data + 40 + 48, data + 40 + 51)], [0xb0, 0xb1, 0xb2]);
+  assert.deepEqual(read(body), all);
+});
+
+test('a body that is cut, at any length, is refused before anything is visited', () => {
+  const body = written([message(20, (at) => at), message(40, (at) => at), message(20, (at) => at)]);
+  for (let length = 0; length < body.length; length++)
+    assert.throws(() => new Nl1Reader().read(body.subarray(0, length), () => assert.fail('visited')), DecodeError, `${length}`);
+  assert.throws(() => new Nl1Reader().read(new Uint8Array([...body, 0]), () => {}), DecodeError);
+});
+
+test('bodies that were changed give messages of their sizes, or a DecodeError', () => {
+  const reader = new Nl1Reader();
+  const body = written(Array.from({ length: 30 }, (_, n) => message(20 + 4 * (n % 3), (at) => (at * n) & 0xff)));
+  let refused = 0;
+  fc.assert(
+    fc.property(fc.array(fc.tuple(fc.nat(body.length - 1), fc.nat(255)), { minLength: 1, maxLength: 6 }), (changes) => {
+      const changed = body.slice();
+      for (const [at, value] of changes) changed[at] = value;
+      try {
+        reader.read(changed, (bytes, start, end) => assert.ok(start >= 0 && end - start >= 20 && end <= bytes.length));
+      } catch (error) {
+        if (!(error instanceof DecodeError)) throw error;
+        refused++;
+      }
+    }),
+    { numRuns: 3000 },
+  );
+  assert.ok(refused > 300, `${refused} refused`);
+});
+
+test('numbers that promise more than a body has cost nothing', () => {
+  for (const hex of [
+    '01000100ffffffff1400ffffffff',
+    '01010000b80b0000',
+    '0100ffff00000000',
+    '010001000100000000000100000000',
+    '02000000 00000000',
+    '01040000 00000000',
+    '0101010001000000140001000000ff',
+  ])
+    assert.throws(() => read(Uint8Array.from(Buffer.from(hex.replaceAll(' ', ''), 'hex'))), DecodeError, hex);
+  assert.throws(() => read(new Uint8Array(5 << 20)), DecodeError);
+});

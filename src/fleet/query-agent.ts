@@ -1,0 +1,442 @@
+// Answers queries about the tables of this host.
+
+import type { View } from '../ctnetlink/view.js';
+import { ConntrackError } from '../errors.js';
+import { type Conntrack, readFilter, sessionOf, TimeSlice } from '../library/index.js';
+import { checkGrouping, GROUP_SORTS, type GroupSort, usage } from '../meter/index.js';
+import { processorTime } from '../meter/processor-time.js';
+import { H, numberHeader, unpackJson } from './bodies.js';
+import type { Bus, BusMessage, BusSubscription } from './bus.js';
+import { DumpBudget } from './dump-budget.js';
+import { FleetError } from './fleet-error.js';
+import { Nl1Writer } from './nl1.js';
+import { QueryEnd, RunningQuery } from './running-query.js';
+import { EVERY, PROTOCOL_VERSION, readReply, subjects } from './subjects.js';
+
+/** Queries that may run, those of them that read a table, and queries that may wait. */
+const MOST_RUNNING = 16;
+const MOST_DUMPS = 2;
+const MOST_WAITING = 64;
+/** Groups of one answer. */
+const MOST_GROUPS = 1000;
+/** Bytes of a question. */
+const MOST_ASKED = 65_536;
+const MOST_DEADLINE = 86_400_000;
+
+/** The operations that this version knows. */
+export const OPERATIONS = ['ping', 'count', 'list', 'top', 'stats'] as const;
+export type Operation = (typeof OPERATIONS)[number];
+
+/** What is asked, whatever the operation. */
+export interface QueryBody {
+  /** A filter in text, with labels by number. */
+  readonly filter?: string | undefined;
+  /** Names of network namespaces. Default: all that the agent looks into. */
+  readonly netns?: readonly string[] | undefined;
+  readonly limit?: number | undefined;
+  readonly by?: string | undefined;
+  readonly sort?: string | undefined;
+}
+
+/** The tables of this host. */
+export interface AgentTables {
+  /** By the names of their network namespaces. */
+  readonly conntracks: ReadonlyMap<string, Conntrack>;
+  /** Whether there may be several: then answers name the namespace. */
+  readonly several: boolean;
+}
+
+/** Who answers. */
+export interface AgentIdentity {
+  readonly host: string;
+  readonly site: string;
+  readonly instance: string;
+}
+
+/** What was asked so far. */
+export interface QueryCounts {
+  readonly asked: number;
+  readonly failed: number;
+  readonly rows: number;
+  readonly running: number;
+}
+
+interface WaitingQuery {
+  readonly query: RunningQuery;
+  readonly body: QueryBody;
+  readonly dumps: boolean;
+}
+
+export class QueryAgent {
+  readonly #bus: Bus;
+  readonly #identity: AgentIdentity;
+  readonly #tables: AgentTables;
+  readonly #describe: () => unknown;
+  readonly #tell: (line: string) => void;
+  readonly #budget = new DumpBudget(() => performance.now());
+  readonly #running = new Map<string, RunningQuery>();
+  #waiting: WaitingQuery[] = [];
+  #started = 0;
+  #dumps = 0;
+  #asked = 0;
+  #failed = 0;
+  #rows = 0;
+  #entries = 0;
+  #subscriptions: BusSubscription[] = [];
+  #timer: NodeJS.Timeout | undefined;
+  #retry: NodeJS.Timeout | undefined;
+
+  /** `describe`: what `ping` is answered. */
+  constructor(bus: Bus, identity: AgentIdentity, tables: AgentTables, describe: () => unknown, tell: (line: string) => void) {
+    this.#bus = bus;
+    this.#identity = identity;
+    this.#tables = tables;
+    this.#describe = describe;
+    this.#tell = tell;
+  }
+
+  get counts(): QueryCounts {
+    return { asked: this.#asked, failed: this.#failed, rows: this.#rows, running: this.#running.size };
+  }
+
+  /** Begins to listen. */
+  start(): void {
+    const { host, site } = this.#identity;
+    const take = (message: BusMessage) => this.#take(message);
+    this.#subscriptions = [
+      ...[subjects.query(EVERY, EVERY, '*'), subjects.query(site, EVERY, '*'), subjects.query(site, host, '*')].map((subject) =>
+        this.#bus.subscribe(subject, take),
+      ),
+      this.#bus.subscribe(subjects.flow(host, '*'), (message) => this.#hear(message)),
+    ];
+    this.#timer = setInterval(() => {
+      for (const query of this.#running.values()) query.look();
+    }, 1000);
+    this.#timer.unref();
+  }
+
+  /** Takes no more queries; those that run have `patience` milliseconds to end. */
+  async stop(patience: number): Promise<void> {
+    const [flow, ...queries] = [...this.#subscriptions].reverse();
+    for (const subscription of queries) subscription.unsubscribe();
+    for (const { query } of this.#waiting.splice(0)) this.#over(query, () => query.endEarly('cancelled'));
+    const until = performance.now() + patience;
+    while (this.#running.size > 0 && performance.now() < until) await new Promise((resolve) => setTimeout(resolve, 20));
+    for (const query of this.#running.values()) query.stop('cancelled');
+    for (let turns = 0; this.#running.size > 0 && turns < 50; turns++) await new Promise((resolve) => setTimeout(resolve, 20));
+    flow?.unsubscribe();
+    clearInterval(this.#timer);
+    clearTimeout(this.#retry);
+  }
+
+  #take(message: BusMessage): void {
+    const asker = readReply(message.reply);
+    if (!asker || this.#running.has(asker.qid)) return;
+    const { host, instance } = this.#identity;
+    const op = message.subject.slice(message.subject.lastIndexOf('.') + 1);
+    const terms = {
+      deadline: numberHeader(message, H.deadline, 5000, 1, MOST_DEADLINE),
+      inline: numberHeader(message, H.inline, 16_384, 0, 131_072),
+      credit: numberHeader(message, H.credit, 0, 0, 64),
+    };
+    this.#asked++;
+    const query = new RunningQuery(this.#bus, {
+      qid: asker.qid,
+      op,
+      subject: subjects.answer(message.reply!, host),
+      instance,
+      terms,
+      entries: () => this.#entries,
+      waits: (waiting) => {
+        this.#dumps += waiting ? -1 : 1;
+        this.#pump();
+      },
+    });
+    this.#running.set(asker.qid, query);
+    try {
+      const body = readQuestion(op, message);
+      const dumps = op === 'list' || op === 'top' || (op === 'count' && (body.filter ?? body.by) !== undefined);
+      if (this.#waiting.length >= MOST_WAITING)
+        throw new FleetError('OVERLOADED', `${MOST_WAITING} queries wait already`, { hint: 'ask again in some seconds' });
+      this.#waiting.push({ query, body, dumps });
+    } catch (error) {
+      this.#fail(query, error);
+      return;
+    }
+    this.#pump();
+  }
+
+  #hear(message: BusMessage): void {
+    const qid = message.subject.slice(message.subject.lastIndexOf('.') + 1);
+    const query = this.#running.get(qid);
+    if (!query || message.data.length > 1024) return;
+    try {
+      const told: unknown = unpackJson(message);
+      if (typeof told === 'object' && told !== null) query.hear(told);
+    } catch (error) {
+      this.#tell(`a credit that cannot be read: ${(error as Error).message}`);
+    }
+  }
+
+  /** Begins what may begin. */
+  #pump(): void {
+    for (let i = 0; i < this.#waiting.length && this.#started < MOST_RUNNING; ) {
+      const next = this.#waiting[i]!;
+      if (next.dumps) {
+        const { wait } = this.#budget;
+        if (this.#dumps >= MOST_DUMPS || wait > 0) {
+          if (wait > 0 && this.#retry === undefined)
+            this.#retry = setTimeout(() => {
+              this.#retry = undefined;
+              this.#pump();
+            }, wait);
+          i++;
+          continue;
+        }
+      }
+      this.#waiting.splice(i, 1);
+      void this.#run(next);
+    }
+  }
+
+  async #run({ query, body, dumps }: WaitingQuery): Promise<void> {
+    this.#started++;
+    if (dumps) this.#dumps++;
+    const before = processorTime();
+    try {
+      query.check();
+      await this.#answer(query, body);
+      this.#over(query);
+    } catch (error) {
+      if (error instanceof QueryEnd) this.#over(query, () => query.endEarly(error.reason));
+      else this.#fail(query, error);
+    } finally {
+      this.#started--;
+      if (dumps) {
+        this.#dumps--;
+        this.#budget.spend(processorTime() - before);
+      }
+      this.#pump();
+    }
+  }
+
+  #over(query: RunningQuery, last = () => {}): void {
+    last();
+    query.close();
+    this.#running.delete(query.qid);
+  }
+
+  #fail(query: RunningQuery, error: unknown): void {
+    this.#failed++;
+    const known = error instanceof ConntrackError;
+    if (!known) this.#tell(`${query.op}: ${(error as Error).stack ?? error}`);
+    this.#over(query, () => query.error(known ? error.toJSON() : { code: 'INTERNAL', message: (error as Error).message }));
+  }
+
+  async #answer(query: RunningQuery, body: QueryBody): Promise<void> {
+    const tables = this.#tablesOf(body);
+    switch (query.op as Operation) {
+      case 'ping':
+        return query.json(this.#describe());
+      case 'count':
+        return query.json(await this.#count(query, body, tables));
+      case 'top':
+        return query.json(await this.#groups(query, body, tables));
+      case 'stats':
+        return query.json(await this.#statistics(tables));
+      case 'list':
+        return await this.#list(query, body, tables);
+    }
+  }
+
+  #tablesOf({ netns }: QueryBody): ReadonlyMap<string, Conntrack> {
+    const { conntracks } = this.#tables;
+    if (netns === undefined) return conntracks;
+    const chosen = new Map([...conntracks].filter(([name]) => netns.includes(name)));
+    if (chosen.size === 0)
+      throw new FleetError('REQUEST', 'none of these network namespaces is here', {
+        hint: this.#tables.several ? 'conntrack fleet hosts -o json lists them' : 'start the agent with --netns all',
+      });
+    return chosen;
+  }
+
+  async #size(tables: ReadonlyMap<string, Conntrack>): Promise<{ entries: number; maxEntries: number }> {
+    let [entries, maxEntries] = [0, 0];
+    for (const conntrack of tables.values()) {
+      const count = await conntrack.count();
+      entries += count.entries;
+      maxEntries += count.maxEntries ?? 0;
+    }
+    this.#entries = entries;
+    return { entries, maxEntries };
+  }
+
+  async #count(query: RunningQuery, body: QueryBody, tables: ReadonlyMap<string, Conntrack>): Promise<object> {
+    const size = await this.#size(tables);
+    if (body.by !== undefined) return { ...size, ...(await this.#groups(query, body, tables)) };
+    if (body.filter === undefined) return { ...size, matched: size.entries };
+    let matched = 0;
+    await this.#scan(query, body, tables, {
+      entry: () => {
+        matched++;
+      },
+    });
+    return { ...size, matched };
+  }
+
+  async #groups(query: RunningQuery, body: QueryBody, tables: ReadonlyMap<string, Conntrack>): Promise<object> {
+    const { by = 'src', filter, sort = 'flows', limit = MOST_GROUPS } = body;
+    if (!(GROUP_SORTS as readonly string[]).includes(sort))
+      throw new FleetError('REQUEST', `there is no order ${JSON.stringify(sort)}`);
+    const abort = new AbortController();
+    const timer = setTimeout(() => abort.abort(new QueryEnd('deadline')), query.check());
+    try {
+      const { groups, other, matched } = await usage(tables, {
+        by: checkGrouping(by),
+        ...(filter === undefined ? {} : { filter }),
+        sort: sort as GroupSort,
+        limit: Math.min(limit, MOST_GROUPS),
+        signal: abort.signal,
+      });
+      return { matched, groups, other };
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #statistics(tables: ReadonlyMap<string, Conntrack>): Promise<object[]> {
+    const all: object[] = [];
+    for (const [netns, conntrack] of tables)
+      for (const row of await conntrack.statistics()) all.push(this.#tables.several ? { netns, ...row } : row);
+    return all;
+  }
+
+  async #list(query: RunningQuery, body: QueryBody, tables: ReadonlyMap<string, Conntrack>): Promise<void> {
+    const limit = body.limit ?? Number.POSITIVE_INFINITY;
+    const { entries } = await this.#size(tables);
+    const parts = new Parts();
+    let rows = 0;
+    let netns: string | undefined;
+    let sending: Promise<void> | undefined;
+    const send = () => {
+      sending ??= parts
+        .send(async (full) => {
+          query.head(entries);
+          await query.part(full, netns);
+          this.#rows += full.rows;
+        })
+        .finally(() => {
+          sending = undefined;
+        });
+      return sending;
+    };
+    const visitor = {
+      entry: (view: View) => {
+        if (rows >= limit) return;
+        parts.add(view);
+        rows++;
+      },
+      // Lists may be read by several dumps at the same time: all of them wait.
+      pause: () => (parts.full ? send() : undefined),
+      done: () => rows >= limit,
+    };
+    for (const [name, conntrack] of tables) {
+      // A message has flows of one network namespace.
+      if (parts.writing.rows > 0) {
+        parts.turn();
+        await send();
+      }
+      if (this.#tables.several) netns = name;
+      await this.#scan(query, body, new Map([[name, conntrack]]), visitor);
+      if (parts.full) await send();
+      if (visitor.done()) break;
+    }
+    this.#rows += parts.writing.rows;
+    await query.end(parts.writing, netns, visitor.done() ? { complete: true, reason: 'limit' } : { complete: true });
+  }
+
+  /** Visits the flows that match. @throws QueryEnd */
+  async #scan(
+    query: RunningQuery,
+    { filter }: QueryBody,
+    tables: ReadonlyMap<string, Conntrack>,
+    { entry, pause, done }: { entry: (view: View) => void; pause?: () => Promise<void> | undefined; done?: () => boolean },
+  ): Promise<void> {
+    const wanted = readFilter(filter ?? {});
+    const slice = new TimeSlice();
+    const visitor = {
+      entry,
+      beginBatch: () => slice.restart(),
+      pause: () => {
+        query.check();
+        if (done?.()) throw new EnoughError();
+        return pause?.() ?? slice.pause();
+      },
+    };
+    try {
+      for (const conntrack of tables.values())
+        await sessionOf(conntrack).table.scan(wanted, visitor, { background: true, recurrent: true });
+    } catch (error) {
+      if (!(error instanceof EnoughError)) throw error;
+    }
+  }
+}
+
+/** Two writers: one takes flows while the other is sent. */
+class Parts {
+  writing = new Nl1Writer();
+  /** What has to be sent before more can be taken. */
+  full: Nl1Writer | undefined;
+  #spare = new Nl1Writer();
+
+  add(view: View): void {
+    if (this.writing.add(view.bytes, view.start, view.size)) return;
+    // A datagram has some hundred flows at most, and after each the visitor waits until `full` is sent.
+    if (this.full) throw new Error('more flows came than two messages can have');
+    this.turn();
+    this.writing.add(view.bytes, view.start, view.size);
+  }
+
+  turn(): void {
+    this.full = this.writing;
+    this.writing = this.#spare;
+  }
+
+  async send(how: (full: Nl1Writer) => Promise<void>): Promise<void> {
+    const full = this.full!;
+    await how(full);
+    full.reset();
+    this.#spare = full;
+    this.full = undefined;
+  }
+}
+
+/** Ends a scan that has found enough. */
+class EnoughError extends Error {}
+
+/** @throws FleetError */
+function readQuestion(op: string, message: BusMessage): QueryBody {
+  const version = message.header(H.version);
+  if (version !== PROTOCOL_VERSION || !(OPERATIONS as readonly string[]).includes(op))
+    throw new FleetError(
+      'VERSION',
+      `this agent does not know ${JSON.stringify(op)} of version ${JSON.stringify(version ?? '')}`,
+      {
+        hint: `it supports ${OPERATIONS.join(', ')} of version ${PROTOCOL_VERSION}`,
+      },
+    );
+  if (message.data.length > MOST_ASKED) throw new FleetError('REQUEST', `a question of ${message.data.length} bytes`);
+  const told = unpackJson(message);
+  if (typeof told !== 'object' || told === null || Array.isArray(told))
+    throw new FleetError('REQUEST', 'the question is no object');
+  const { filter, netns, limit, by, sort } = told as Readonly<Record<keyof QueryBody, unknown>>;
+  const isText = (value: unknown) => value === undefined || typeof value === 'string';
+  const fine =
+    isText(filter) &&
+    isText(by) &&
+    isText(sort) &&
+    (netns === undefined || (Array.isArray(netns) && netns.length <= 1000 && netns.every((name) => typeof name === 'string'))) &&
+    (limit === undefined || (typeof limit === 'number' && Number.isSafeInteger(limit) && limit >= 0));
+  if (!fine) throw new FleetError('REQUEST', 'the question has members of other types');
+  return { filter, netns, limit, by, sort } as QueryBody;
+}

@@ -1,0 +1,573 @@
+// FleetQuery: one question to many hosts. It gives credits, so that answers come as fast as they are taken and cost bounded memory, and
+// says in the end which hosts did not answer, or not completely.
+
+import { randomBytes } from 'node:crypto';
+import { ConntrackError } from '../errors.js';
+import { H, numberHeader, packJson, unpackBody, unpackJson } from './bodies.js';
+import type { Bus, BusMessage, BusSubscription } from './bus.js';
+import { FleetError } from './fleet-error.js';
+import type { HostInfo } from './inventory.js';
+import type { Operation, QueryBody } from './query-agent.js';
+import { type AnswerEnd, END_REASONS } from './running-query.js';
+import { EVERY, isName, subjects } from './subjects.js';
+
+/** Why there is no complete answer of a host. */
+export type MissingReason = 'silent' | 'deadline' | 'overloaded' | 'error' | 'version' | 'hole' | 'stalled' | 'cancelled';
+
+/** A host whose answer is missing or not complete. */
+export interface MissingHost {
+  readonly host: string;
+  readonly why: MissingReason;
+  /** Rows that came nevertheless. */
+  readonly rows: number;
+  /** Milliseconds since it was heard of; absent if that is not known. */
+  readonly age?: number | undefined;
+  readonly error?: { readonly code: string; readonly message: string; readonly hint?: string | undefined } | undefined;
+}
+
+/** A complete answer. */
+export interface AnsweredHost {
+  readonly host: string;
+  readonly rows: number;
+  /** Milliseconds that the host took. */
+  readonly ms: number;
+}
+
+/** How a question to a fleet ended. */
+export interface FleetResult {
+  /** Whether every host that was asked gave a complete answer. */
+  readonly complete: boolean;
+  readonly answered: readonly AnsweredHost[];
+  readonly missing: readonly MissingHost[];
+  readonly ms: number;
+}
+
+/** Takes what comes. A promise makes the hosts wait. */
+export interface FleetVisitor {
+  /** Flows of a host, as a body for Nl1Reader, which is valid during the call. @returns `enough`: no more is wanted */
+  rows?(host: string, netns: string | undefined, body: Uint8Array): RowsTaken | Promise<RowsTaken>;
+  /** The answer of a host to a question that is answered by one value. */
+  value?(host: string, value: unknown): void;
+}
+
+/** How many rows were taken, and whether no more are wanted. */
+export interface RowsTaken {
+  readonly rows: number;
+  readonly enough?: boolean | undefined;
+}
+
+/** What is asked, and whom. */
+export interface FleetQuestion {
+  readonly op: Operation;
+  readonly body: QueryBody;
+  /** Hosts that should answer. */
+  readonly hosts: readonly HostInfo[];
+  /** Every host of these sites is asked at once; `_`: of all. Absent: each of `hosts` by itself. */
+  readonly sites?: readonly string[] | undefined;
+  /** With `sites`: whether the answer of a host that is not among `hosts` is wanted. */
+  readonly isChosen?: ((host: string) => boolean) | undefined;
+  /** Milliseconds after which a host that said nothing is silent. */
+  readonly wait: number;
+  /** Milliseconds that a host may work, and that the asker waits for something to come. */
+  readonly deadline: number;
+  /** Rows in the order in which they come, or one host after the other, by name. Default `arrival`. */
+  readonly order?: 'arrival' | 'host' | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Chunks that may be under way: of all hosts, of one of several, of the only one. */
+const WINDOW = 32;
+const WINDOW_OF_ONE = 2;
+const WINDOW_OF_ONLY = 8;
+/** Bytes of an answer in one message. */
+const INLINE = 16_384;
+const KEEP_ALIVE = 3000;
+const TICK = 100;
+/** Hosts that answer though the inventory does not know them. */
+const MOST_UNKNOWN = 1000;
+
+interface Part {
+  readonly host: Answer;
+  readonly message: BusMessage;
+  /** It was paid for with a credit. */
+  readonly paid: boolean;
+  readonly end: AnswerEnd | undefined;
+}
+
+/** What one host has answered so far. */
+interface Answer {
+  readonly host: string;
+  readonly info: HostInfo | undefined;
+  qid: string;
+  instance: string | undefined;
+  /** Number of the next message. */
+  next: number;
+  /** Chunks that it may still send. */
+  credits: number;
+  /** Chunks that have come and were not taken. */
+  queued: Part[];
+  rows: number;
+  /** The last message has come. */
+  ended: boolean;
+  /** It was taken, or will never come. */
+  finished: boolean;
+  ms: number;
+  missing: Omit<MissingHost, 'host' | 'rows' | 'age'> | undefined;
+  retried: boolean;
+}
+
+export class FleetQuery {
+  readonly #bus: Bus;
+  readonly #user: string;
+  readonly #question: FleetQuestion;
+  readonly #visitor: FleetVisitor;
+  readonly #answers = new Map<string, Answer>();
+  readonly #subscriptions: BusSubscription[] = [];
+  readonly #begun = performance.now();
+  readonly #qid = queryId();
+  readonly #window: number;
+  /** In the order in which they came. */
+  #parts: Part[] = [];
+  #taking = false;
+  /** Milliseconds since something came, without those in which nobody took it. */
+  #idle = 0;
+  #unknown = 0;
+  #nobody = false;
+  #over!: (error?: unknown) => void;
+  #isOver = false;
+
+  constructor(bus: Bus, user: string, question: FleetQuestion, visitor: FleetVisitor) {
+    this.#bus = bus;
+    this.#user = user;
+    this.#question = question;
+    this.#visitor = visitor;
+    this.#window = question.hosts.length === 1 && !question.sites ? WINDOW_OF_ONLY : WINDOW_OF_ONE;
+  }
+
+  /** Asks, and settles when every host has answered or is given up. @throws what the visitor throws */
+  async run(): Promise<FleetResult> {
+    const { hosts, sites, signal, op } = this.#question;
+    for (const info of hosts) this.#answers.set(info.host, this.#newAnswer(info.host, info));
+    const done = new Promise<void>((resolve, reject) => {
+      this.#over = (error) => {
+        this.#isOver = true;
+        if (error === undefined) resolve();
+        else reject(error);
+      };
+    });
+    done.catch(() => {}); // awaited below
+    this.#listen(this.#qid);
+    if (sites) for (const site of sites) this.#publish(subjects.query(site, EVERY, op), this.#qid);
+    else for (const { host, site } of hosts) this.#publish(subjects.query(site, host, op), this.#qid);
+    const tick = setInterval(() => this.#tick(), TICK);
+    const keepAlive = setInterval(() => this.#keepAlive(), KEEP_ALIVE);
+    const back = this.#bus.onConnection((what) => {
+      if (what === 'back') this.#afterReconnect();
+    });
+    const abort = () => this.#giveUp();
+    signal?.addEventListener('abort', abort, { once: true });
+    if (signal?.aborted) abort();
+    if (hosts.length === 0 && !sites) this.#over();
+    try {
+      await done;
+    } catch (error) {
+      this.#giveUp();
+      throw error;
+    } finally {
+      clearInterval(tick);
+      clearInterval(keepAlive);
+      back();
+      signal?.removeEventListener('abort', abort);
+      for (const subscription of this.#subscriptions) subscription.unsubscribe();
+    }
+    return this.#result();
+  }
+
+  #newAnswer(host: string, info: HostInfo | undefined): Answer {
+    return {
+      host,
+      info,
+      qid: this.#qid,
+      instance: undefined,
+      next: 0,
+      credits: this.#window === WINDOW_OF_ONLY ? WINDOW_OF_ONLY : 0,
+      queued: [],
+      rows: 0,
+      ended: false,
+      finished: false,
+      ms: 0,
+      missing: undefined,
+      retried: false,
+    };
+  }
+
+  #listen(qid: string): void {
+    const reply = subjects.reply(this.#user, qid);
+    this.#subscriptions.push(
+      this.#bus.subscribe(`${reply}.*`, (message) => this.#take(qid, message)),
+      this.#bus.subscribe(reply, ({ status }) => {
+        if (status === 503) this.#nobody = true;
+      }),
+    );
+  }
+
+  #publish(subject: string, qid: string): void {
+    const { body, deadline } = this.#question;
+    const { data, headers } = packJson(body);
+    this.#bus.publish(subject, data, {
+      reply: subjects.reply(this.#user, qid),
+      headers: {
+        ...headers,
+        [H.query]: qid,
+        [H.deadline]: `${Math.ceil(deadline)}`,
+        [H.inline]: `${INLINE}`,
+        [H.credit]: `${this.#window === WINDOW_OF_ONLY ? WINDOW_OF_ONLY : 0}`,
+      },
+    });
+  }
+
+  #take(qid: string, message: BusMessage): void {
+    const host = message.subject.slice(message.subject.lastIndexOf('.') + 1);
+    let answer = this.#answers.get(host);
+    if (!answer) {
+      if (!isName(host)) return;
+      const { sites, isChosen } = this.#question;
+      if (!sites || isChosen?.(host) === false || this.#unknown === MOST_UNKNOWN) {
+        const { data, headers } = packJson({ cancel: true });
+        this.#bus.publish(subjects.flow(host, qid), data, { headers });
+        return;
+      }
+      // An agent that has just started.
+      this.#unknown++;
+      answer = this.#newAnswer(host, undefined);
+      this.#answers.set(host, answer);
+    }
+    if (answer.qid !== qid) return;
+    const instance = message.header(H.instance) ?? '';
+    answer.instance ??= instance;
+    if (answer.instance !== instance) {
+      this.#fail(answer, 'error', new FleetError('TWO_AGENTS', `two agents answer as ${host}`));
+      return;
+    }
+    // Late is better than never.
+    if (answer.missing?.why === 'silent' && answer.next === 0) {
+      answer.missing = undefined;
+      answer.finished = false;
+    }
+    if (answer.finished || answer.ended) return;
+    this.#idle = 0;
+    const number = numberHeader(message, H.number, -1, 0, Number.MAX_SAFE_INTEGER);
+    if (number !== answer.next) {
+      this.#hole(answer);
+      return;
+    }
+    answer.next++;
+    this.#takeNext(answer, message);
+  }
+
+  #takeNext(answer: Answer, message: BusMessage): void {
+    const kind = message.header(H.kind);
+    const end = readEnd(message);
+    switch (kind) {
+      case 'head':
+        break;
+      case 'part': {
+        if (answer.credits === 0) {
+          this.#fail(answer, 'error', new FleetError('ENCODING', `${answer.host} sends more than it was asked for`));
+          return;
+        }
+        answer.credits--;
+        this.#enqueue({ host: answer, message, paid: true, end: undefined });
+        break;
+      }
+      case 'all':
+      case 'end': {
+        if (!end) {
+          this.#fail(answer, 'error', new FleetError('ENCODING', `${answer.host} ends without saying how`));
+          return;
+        }
+        answer.ended = true;
+        answer.ms = end.ms;
+        const paid = kind === 'end' && answer.credits > 0;
+        if (paid) answer.credits--;
+        this.#enqueue({ host: answer, message, paid, end });
+        break;
+      }
+      case 'error':
+        this.#failAs(answer, message);
+        break;
+      default:
+        this.#fail(answer, 'error', new FleetError('ENCODING', `${answer.host} sends a message of no known kind`));
+    }
+    this.#giveCredits();
+  }
+
+  #enqueue(part: Part): void {
+    part.host.queued.push(part);
+    this.#parts.push(part);
+    void this.#work();
+  }
+
+  /** Hands parts to the visitor, one after the other. */
+  async #work(): Promise<void> {
+    if (this.#taking) return;
+    this.#taking = true;
+    try {
+      for (let part = this.#nextPart(); part && !this.#isOver; part = this.#nextPart()) {
+        const { host } = part;
+        host.queued.shift();
+        const enough = await this.#visit(part);
+        this.#idle = 0;
+        if (part.end) this.#finish(host, part.end);
+        if (enough) {
+          this.#cancelAll();
+          this.#over();
+          return;
+        }
+        this.#giveCredits();
+      }
+    } catch (error) {
+      this.#over(error);
+    } finally {
+      this.#taking = false;
+    }
+    this.#checkOver();
+  }
+
+  #nextPart(): Part | undefined {
+    if (this.#question.order !== 'host') {
+      let part = this.#parts.shift();
+      while (part?.host.finished) part = this.#parts.shift();
+      return part;
+    }
+    for (const host of this.#inOrder()) {
+      if (host.finished) continue;
+      const part = host.queued[0];
+      if (part) this.#parts.splice(this.#parts.indexOf(part), 1);
+      return part;
+    }
+    return undefined;
+  }
+
+  /** @returns whether no more is wanted */
+  async #visit({ host, message, end }: Part): Promise<boolean> {
+    const { visitor, isValue } = { visitor: this.#visitor, isValue: message.header(H.encoding) === 'json' };
+    let body: Uint8Array;
+    try {
+      if (isValue) {
+        if (end && end.reason !== undefined) return false; // it ended early, with nothing
+        const value = unpackJson(message);
+        visitor.value?.(host.host, value);
+        return false;
+      }
+      body = unpackBody(message, 'nl1');
+    } catch (error) {
+      if (!(error instanceof ConntrackError)) throw error;
+      this.#fail(host, 'error', error);
+      return false;
+    }
+    if (!visitor.rows) return false;
+    const netns = decoded(message.header(H.netns));
+    try {
+      const { rows, enough = false } = await visitor.rows(host.host, netns, body);
+      host.rows += rows;
+      return enough;
+    } catch (error) {
+      // Of the body: another's fault. Of the output: the end of everything.
+      if (!(error instanceof ConntrackError) || error.code !== 'DECODE') throw error;
+      this.#fail(host, 'error', error);
+      return false;
+    }
+  }
+
+  #finish(host: Answer, end: AnswerEnd): void {
+    if (host.finished) return;
+    host.finished = true;
+    const { reason, complete, warnings } = end;
+    const isShort = end.rows !== host.rows && this.#visitor.rows !== undefined;
+    if (reason === 'limit') return;
+    if (reason === 'deadline' || reason === 'stalled' || reason === 'cancelled') host.missing = { why: reason };
+    else if (!complete)
+      host.missing = {
+        why: 'error',
+        error: { code: 'INCOMPLETE', message: (warnings ?? [reason ?? 'the answer is not complete']).join('; ') },
+      };
+    else if (isShort) host.missing = { why: 'hole' };
+  }
+
+  /** Messages are missing: if nothing of it was used, it is asked again. */
+  #hole(answer: Answer): void {
+    this.#cancel(answer);
+    if (answer.retried || answer.rows > 0 || answer.queued.length > 0) {
+      this.#fail(answer, 'hole');
+      return;
+    }
+    const { info } = answer;
+    if (!info) {
+      this.#fail(answer, 'hole');
+      return;
+    }
+    const qid = queryId();
+    Object.assign(answer, { ...this.#newAnswer(answer.host, info), qid, retried: true, instance: answer.instance });
+    this.#listen(qid);
+    // Asked by itself it gets the credits of all others, or those of an only one.
+    this.#publish(subjects.query(info.site, info.host, this.#question.op), qid);
+  }
+
+  #afterReconnect(): void {
+    for (const answer of this.#answers.values()) if (!answer.finished && !answer.ended) this.#hole(answer);
+  }
+
+  #failAs(answer: Answer, message: BusMessage): void {
+    let told: { readonly code?: unknown; readonly message?: unknown; readonly hint?: unknown } = {};
+    try {
+      told = (unpackJson(message) ?? {}) as typeof told;
+    } catch {
+      // It failed, whatever it says.
+    }
+    const text = (value: unknown, otherwise: string) => (typeof value === 'string' ? value.slice(0, 1000) : otherwise);
+    const code = text(told.code, 'ERROR');
+    const why = code === 'OVERLOADED' ? 'overloaded' : code === 'VERSION' ? 'version' : 'error';
+    const hint = typeof told.hint === 'string' ? told.hint.slice(0, 1000) : undefined;
+    answer.missing = { why, error: { code, message: text(told.message, 'no reason'), hint } };
+    answer.finished = true;
+    this.#checkOver();
+  }
+
+  #fail(answer: Answer, why: MissingReason, error?: ConntrackError): void {
+    if (answer.finished && answer.missing) return;
+    if (!answer.ended && answer.next > 0) this.#cancel(answer);
+    answer.missing = { why, ...(error ? { error: error.toJSON() } : {}) };
+    answer.finished = true;
+    answer.queued = [];
+    this.#checkOver();
+  }
+
+  /** Chunks that may come: those that were allowed and those that nobody has taken yet. */
+  #giveCredits(): void {
+    if (this.#isOver || !this.#visitor.rows) return;
+    let used = 0;
+    for (const { credits, queued, finished } of this.#answers.values()) if (!finished) used += credits + queued.length;
+    const order = this.#question.order === 'host';
+    for (const answer of order ? this.#inOrder() : this.#answers.values()) {
+      if (answer.finished) continue;
+      if (used >= WINDOW) return;
+      if (answer.next > 0 && !answer.ended) {
+        const credit = Math.min(this.#window - answer.credits - answer.queued.length, WINDOW - used);
+        if (credit > 0) {
+          answer.credits += credit;
+          used += credit;
+          this.#say(answer, { credit });
+        }
+      }
+      if (order) return; // the others wait for their turn
+    }
+  }
+
+  #inOrder(): Answer[] {
+    return [...this.#answers.values()].sort((a, b) => (a.host < b.host ? -1 : 1));
+  }
+
+  #keepAlive(): void {
+    for (const answer of this.#answers.values())
+      if (answer.next > 0 && !answer.ended && !answer.finished) this.#say(answer, { credit: 0 });
+  }
+
+  #tick(): void {
+    const { wait, deadline } = this.#question;
+    const since = performance.now() - this.#begun;
+    if (since >= wait)
+      for (const answer of this.#answers.values()) if (answer.next === 0 && !answer.finished) this.#fail(answer, 'silent');
+    if (!this.#taking) this.#idle += TICK;
+    if (this.#idle > deadline + 1000)
+      for (const answer of this.#answers.values())
+        if (!answer.finished && answer.queued.length === 0) this.#fail(answer, 'deadline');
+    this.#checkOver();
+  }
+
+  #checkOver(): void {
+    if (this.#isOver || this.#taking) return;
+    const open = [...this.#answers.values()].some(({ finished }) => !finished);
+    if (open) return;
+    // Whoever nobody is expected to be may still be there.
+    const since = performance.now() - this.#begun;
+    if (this.#answers.size === 0 && !this.#nobody && since < this.#question.wait) return;
+    this.#over();
+  }
+
+  #giveUp(): void {
+    this.#cancelAll();
+    for (const answer of this.#answers.values())
+      if (!answer.finished) {
+        answer.missing = { why: 'cancelled' };
+        answer.finished = true;
+      }
+    if (!this.#isOver) this.#over();
+  }
+
+  #cancelAll(): void {
+    for (const answer of this.#answers.values()) if (!answer.finished && !answer.ended && answer.next > 0) this.#cancel(answer);
+  }
+
+  #cancel(answer: Answer): void {
+    this.#say(answer, { cancel: true });
+  }
+
+  #say({ host, qid }: Answer, told: object): void {
+    const { data, headers } = packJson(told);
+    this.#bus.publish(subjects.flow(host, qid), data, { headers });
+  }
+
+  #result(): FleetResult {
+    const answers = this.#inOrder();
+    const missing = answers.flatMap(({ host, missing, rows, info }) =>
+      missing ? [{ host, ...missing, rows, ...(info ? { age: info.age } : {}) }] : [],
+    );
+    return {
+      complete: missing.length === 0,
+      answered: answers.filter(({ missing }) => !missing).map(({ host, rows, ms }) => ({ host, rows, ms })),
+      missing,
+      ms: Math.round(performance.now() - this.#begun),
+    };
+  }
+}
+
+/** `Ct-End`; `undefined` if there is none that can be read. */
+function readEnd(message: BusMessage): AnswerEnd | undefined {
+  const text = decoded(message.header(H.end));
+  if (text === undefined || text.length > 10_000) return undefined;
+  let told: Readonly<Record<keyof AnswerEnd, unknown>>;
+  try {
+    told = JSON.parse(text) as typeof told;
+  } catch {
+    return undefined;
+  }
+  if (typeof told !== 'object' || told === null) return undefined;
+  const { rows, ms, complete, reason, warnings } = told;
+  if (typeof rows !== 'number' || typeof ms !== 'number') return undefined;
+  return {
+    rows,
+    ms,
+    complete: complete === true,
+    reason: END_REASONS.find((one) => one === reason),
+    warnings: Array.isArray(warnings)
+      ? warnings.slice(0, 10).filter((one): one is string => typeof one === 'string' && one.length < 500)
+      : undefined,
+  };
+}
+
+function decoded(text: string | undefined): string | undefined {
+  if (text === undefined) return undefined;
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return undefined;
+  }
+}
+
+const LETTERS = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
+
+/** 22 letters and digits, which nobody can guess. */
+export function queryId(): string {
+  return Array.from(randomBytes(22), (byte) => LETTERS[byte % LETTERS.length]).join('');
+}

@@ -1,0 +1,84 @@
+// `conntrack agent`: answers questions of a fleet about the table of this host.
+
+import { hostname } from 'node:os';
+import { quoted, UsageError } from '../cli/usage-error.js';
+import { FleetAgent } from '../fleet/agent.js';
+import { FleetError } from '../fleet/fleet-error.js';
+import { connectBus } from '../fleet/nats.js';
+import { checkName, hostNameOf } from '../fleet/subjects.js';
+import { asUsage, serversOf } from './fleet-servers.js';
+import { packageVersion } from './package-version.js';
+import type { Word } from './run-word.js';
+import type { WordLine } from './word-line.js';
+import { openNamespaces } from './word-namespaces.js';
+import { isGiven, textOf } from './word-values.js';
+
+/** Another agent has the name. */
+const NAME_TAKEN = 4;
+
+export const word: Word = async (line, { host, err }) => {
+  const name = nameOf(line);
+  const site = asUsage(() => checkName('the site', textOf(line, 'site') ?? 'default'));
+  const servers = serversOf(line, { host });
+  const tell = (text: string) => err(`conntrack: agent: ${text}`);
+  const netns = textOf(line, 'netns');
+  // The right to the table is looked for first: without it there is nothing to answer.
+  const { conntracks, complete, lookAgain } = await openNamespaces(netns);
+  if (!complete) tell('some network namespaces cannot be read, and are left out');
+  for (const conntrack of conntracks.values()) await conntrack.count();
+  const over = new Promise<void>((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) host.on(signal, () => resolve());
+  });
+  const waiting = setTimeout(() => tell(`no connection to ${servers.servers.join(', ')} yet; it goes on trying`), 3000);
+  const connected = connectBus({ ...servers, name, patient: true, tell });
+  const bus = await Promise.race([connected, over]).finally(() => clearTimeout(waiting));
+  if (!bus) return 0;
+  try {
+    await using agent = await FleetAgent.start({
+      bus,
+      host: name,
+      site,
+      tables: { conntracks, several: netns === 'all' },
+      version: packageVersion() ?? 'unknown',
+      pid: host.pid,
+      takeOver: isGiven(line, 'take-over'),
+      makeBucket: servers.open,
+      tell,
+    });
+    tell(`${name} answers at ${bus.server}${site === 'default' ? '' : `, site ${site}`}`);
+    const following = lookAgain ? setInterval(() => void look(), LOOK_AGAIN) : undefined;
+    const look = async () => {
+      const { gone } = await lookAgain!();
+      for (const { close } of gone) await close();
+    };
+    try {
+      await Promise.race([over, agent.failed]);
+    } finally {
+      clearInterval(following);
+    }
+  } catch (error) {
+    if (!(error instanceof FleetError) || error.code !== 'NAME_TAKEN') throw error;
+    tell(error.message);
+    if (error.hint !== undefined) err(`  hint: ${error.hint}`);
+    return NAME_TAKEN;
+  } finally {
+    await bus.close();
+    for (const conntrack of conntracks.values()) await conntrack.close();
+  }
+  return 0;
+};
+
+/** Pause between looks at which network namespaces there are. */
+const LOOK_AGAIN = 10_000;
+
+/** @throws UsageError */
+function nameOf(line: WordLine): string {
+  const given = textOf(line, 'name');
+  if (given !== undefined) return asUsage(() => checkName('the host', given));
+  const name = hostNameOf(hostname());
+  if (name === undefined)
+    throw new UsageError(`agent: the host name ${quoted(hostname())} cannot be a name in a fleet`, {
+      hint: 'give it one with --name',
+    });
+  return name;
+}

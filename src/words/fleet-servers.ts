@@ -1,0 +1,45 @@
+// `--nats`, `--seed`, `--ca`, `--config` of words: how the servers of a fleet are reached.
+
+import { UsageError } from '../cli/usage-error.js';
+import { type Connecting, configPlaces, connecting, type FleetConfig, readConfig } from '../fleet/fleet-config.js';
+import { FleetError } from '../fleet/fleet-error.js';
+import type { WordContext } from './run-word.js';
+import type { WordLine } from './word-line.js';
+import { isGiven, listOf, textOf } from './word-values.js';
+
+/** Options count more than CONNTRACK_FLEET, that more than files. @throws UsageError */
+export function serversOf(line: WordLine, { host }: Pick<WordContext, 'host'>): Connecting & { readonly config: FleetConfig } {
+  const { env } = host;
+  return asUsage(() => {
+    const file = textOf(line, 'config');
+    const config =
+      file === undefined
+        ? Object.assign({}, ...configPlaces(env['HOME']).map((path) => readConfig(path, false)))
+        : readConfig(file, true);
+    const servers = listOf(line, 'nats') ?? (env['CONNTRACK_FLEET'] ? env['CONNTRACK_FLEET'].split(',') : undefined);
+    const [seed, ca] = [textOf(line, 'seed'), textOf(line, 'ca')];
+    const all: FleetConfig = {
+      ...config,
+      ...(servers ? { servers } : {}),
+      ...(seed === undefined ? {} : { seed }),
+      ...(ca === undefined ? {} : { ca }),
+    };
+    const folder = env['CREDENTIALS_DIRECTORY'];
+    const credentials = folder === undefined ? undefined : `${folder}/seed`;
+    return { ...connecting(all, { insecure: isGiven(line, 'insecure'), credentials }), config: all };
+  });
+}
+
+/** What is wrong with options or files is a wrong command line. */
+export function asUsage<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw usageError(error);
+  }
+}
+
+/** As `asUsage`, for an error that is at hand. */
+export function usageError(error: unknown): unknown {
+  return error instanceof FleetError && error.code === 'CONFIG' ? new UsageError(error.message, { hint: error.hint }) : error;
+}

@@ -1,0 +1,230 @@
+// `conntrack fleet hosts`, `count`, `top` and `stats`: answers that are one value of each host.
+
+import { quoted, UsageError } from '../cli/usage-error.js';
+import { CPU_STATISTICS, statisticMember } from '../ctnetlink/statistics.js';
+import { CLOCK_OFF } from '../fleet/agent.js';
+import { chooseHosts } from '../fleet/fleet.js';
+import type { HostInfo } from '../fleet/inventory.js';
+import { safeJson, safeText } from '../safe-text.js';
+import { age, bytes, count } from '../units.js';
+import type { FleetCall, FleetVerb } from './fleet-call.js';
+import { bodyOf, filterOf } from './fleet-flows.js';
+import { printTable } from './text-table.js';
+import { choiceOf, groupingOf, isGiven, listOf, numberOf } from './word-values.js';
+
+const COUNT_DEADLINE = 5000;
+
+/** The only `-o`, of those that are allowed; the first is the default. @throws UsageError */
+function formatOf<F extends string>({ line }: FleetCall, allowed: readonly F[]): F {
+  const given = (line.values['output'] as readonly string[] | undefined)?.at(-1) ?? allowed[0]!;
+  if (!(allowed as readonly string[]).includes(given))
+    throw new UsageError(`-o ${given} cannot be had here`, { hint: `one of ${allowed.join(', ')}` });
+  return given as F;
+}
+
+function refuseMore({ operands }: FleetCall): void {
+  if (operands.length > 0) throw new UsageError(`fleet: ${quoted(operands[0]!)} is one word too many`);
+}
+
+export const listHosts: FleetVerb = async (call) => {
+  refuseMore(call);
+  const { context, fleet, line } = call;
+  const format = formatOf(call, ['text', 'json', 'ndjson']);
+  const { hosts, unreadable } = await fleet.inventory();
+  const chosen = chooseHosts(hosts, { on: listOf(line, 'on'), sites: listOf(line, 'site') });
+  const { out, err } = context;
+  if (format === 'json') out.text(`${safeJson(chosen)}\n`);
+  else if (format === 'ndjson') for (const host of chosen) out.text(`${safeJson(host)}\n`);
+  else {
+    if (chosen.length > 0) printTable(out, [HOST_HEADS, ...chosen.map(hostCells)], (column) => column === 4);
+    out.text(`${safeText(summaryOf(chosen))}\n`);
+    if (hosts.length === 0) err('  hint: conntrack agent, on each host, makes it a part of the fleet');
+  }
+  if (unreadable > 0) err(`conntrack: ${unreadable} values of the inventory cannot be read: perhaps those of newer agents`);
+  return unreadable > 0 || chosen.some(({ state }) => state === 'silent') ? 3 : 0;
+};
+
+const HOST_HEADS = ['HOST', 'SITE', 'STATE', 'SEEN', 'ENTRIES', 'CLOCK', 'AGENT', 'ALLOWS'];
+
+function hostCells({ host, site, state, age: ago, entries, maxEntries, clock, agent, allow }: HostInfo): string[] {
+  const size = state === 'up' ? `${count(entries)}${maxEntries > 0 ? ` of ${count(maxEntries)}` : ''}` : '-';
+  return [host, site, state, age(ago / 1000), size, clockCell(clock), agent, allow.length > 0 ? allow.join(',') : '-'];
+}
+
+function clockCell(clock: HostInfo['clock']): string {
+  if (!clock) return '-';
+  const { offset, error } = clock;
+  const sign = offset < 0 ? '-' : '+';
+  const size = Math.abs(offset);
+  const off = size > CLOCK_OFF;
+  return `${sign}${off ? `${(size / 1000).toFixed(1)} s` : `${Math.round(size)} ms`} ±${Math.max(1, Math.round(error))}${off ? ' !' : ''}`;
+}
+
+/** `3 hosts: 2 up, 1 silent. The clock of fw2 is 3.5 s behind.` */
+function summaryOf(hosts: readonly HostInfo[]): string {
+  if (hosts.length === 0) return 'No host is known.';
+  const states = new Map<string, number>();
+  for (const { state } of hosts) states.set(state, (states.get(state) ?? 0) + 1);
+  const parts = [...states].map(([state, number]) => `${number} ${state}`).join(', ');
+  const clocks = hosts.flatMap(({ host, clock }) => {
+    if (!clock || Math.abs(clock.offset) <= CLOCK_OFF) return [];
+    return [`The clock of ${host} is ${(Math.abs(clock.offset) / 1000).toFixed(1)} s ${clock.offset < 0 ? 'behind' : 'ahead'}.`];
+  });
+  return [`${hosts.length === 1 ? '1 host' : `${hosts.length} hosts`}: ${parts}.`, ...clocks.slice(0, 5)].join(' ');
+}
+
+/** A whole number of an answer; 0 if it is none. */
+function numberIn(value: unknown, name: string): number {
+  const found = typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[name] : undefined;
+  return typeof found === 'number' && Number.isFinite(found) && found >= 0 ? found : 0;
+}
+
+export const countFlows: FleetVerb = async (call) => {
+  const { context, fleet, line, operands } = call;
+  const format = formatOf(call, ['text', 'json']);
+  const counts = new Map<string, { readonly matched: number; readonly entries: number; readonly maxEntries: number }>();
+  const body = bodyOf(line, filterOf(call, operands));
+  const visitor = {
+    value: (host: string, value: unknown) => {
+      counts.set(host, {
+        matched: numberIn(value, 'matched'),
+        entries: numberIn(value, 'entries'),
+        maxEntries: numberIn(value, 'maxEntries'),
+      });
+    },
+  };
+  const asked = await fleet.ask('count', body, visitor, call.ask(COUNT_DEADLINE));
+  const rows = [...counts].sort(([a], [b]) => (a < b ? -1 : 1));
+  const total = rows.reduce((sum, [, { matched }]) => sum + matched, 0);
+  const { out } = context;
+  if (!(isGiven(line, 'strict') && !asked.complete)) {
+    if (format === 'json')
+      out.text(`${safeJson({ total, complete: asked.complete, hosts: Object.fromEntries(rows), missing: asked.missing })}\n`);
+    else {
+      if (rows.length > 0)
+        printTable(
+          out,
+          [['HOST', 'FLOWS'], ...rows.map(([host, { matched }]) => [host, count(matched)])],
+          (column) => column === 1,
+        );
+      const having = rows.filter(([, { matched }]) => matched > 0).length;
+      out.text(
+        `${count(total)} ${total === 1 ? 'flow' : 'flows'} on ${having} of ${rows.length + asked.missing.length} hosts.\n`,
+      );
+    }
+  }
+  return call.conclude(asked);
+};
+
+/** A group of all hosts. */
+interface MergedGroup {
+  readonly key: string;
+  flows: number;
+  unreplied: number;
+  bytes: number;
+  packets: number;
+  hosts: number;
+  most: { readonly host: string; readonly flows: number };
+}
+
+const TOP_SORTS = ['flows', 'bytes', 'packets', 'unreplied'] as const;
+/** Groups of one host that are merged. */
+const MOST_GROUPS = 1000;
+
+export const topGroups: FleetVerb = async (call) => {
+  const { context, fleet, line, operands } = call;
+  const format = formatOf(call, ['text', 'json']);
+  const by = groupingOf(line) ?? 'src';
+  const sort = choiceOf(line, 'sort', TOP_SORTS) ?? 'flows';
+  const limit = numberOf(line, 'limit', 1, 100_000, true) ?? 20;
+  const merged = new Map<string, MergedGroup>();
+  let cut = false;
+  const visitor = {
+    value: (host: string, value: unknown) => {
+      const { groups, other } = (value ?? {}) as { readonly groups?: unknown; readonly other?: unknown };
+      cut ||= numberIn(other, 'groups') > 0;
+      for (const group of Array.isArray(groups) ? groups.slice(0, MOST_GROUPS) : []) addGroup(merged, host, group);
+    },
+  };
+  const body = { ...bodyOf(line, filterOf(call, operands)), by, sort, limit: MOST_GROUPS };
+  const asked = await fleet.ask('top', body, visitor, call.ask(COUNT_DEADLINE));
+  const groups = [...merged.values()].sort((a, b) => b[sort] - a[sort] || (a.key < b.key ? -1 : 1));
+  const shown = groups.slice(0, limit);
+  const { out, err } = context;
+  if (!(isGiven(line, 'strict') && !asked.complete)) {
+    if (format === 'json')
+      out.text(
+        `${safeJson({ by, groups: shown, count: groups.length, atLeast: cut, complete: asked.complete, missing: asked.missing })}\n`,
+      );
+    else {
+      const cells = ({ key, flows, unreplied, bytes: size, hosts, most }: MergedGroup) => [
+        key,
+        count(flows),
+        count(unreplied),
+        bytes(size),
+        `${hosts}`,
+        `${most.host} ${count(most.flows)}`,
+      ];
+      if (shown.length > 0)
+        printTable(
+          out,
+          [[by.toUpperCase(), 'FLOWS', 'UNREPLIED', 'BYTES', 'HOSTS', 'MOST ON'], ...shown.map(cells)],
+          (n) => n > 0 && n < 5,
+        );
+      out.text(`${count(groups.length)} ${groups.length === 1 ? 'group' : 'groups'} on ${asked.answered.length} hosts.\n`);
+    }
+    if (cut) err(`conntrack: note: some hosts have more than ${MOST_GROUPS} groups: numbers are at least so high`);
+  }
+  return call.conclude(asked);
+};
+
+function addGroup(merged: Map<string, MergedGroup>, host: string, told: unknown): void {
+  const {
+    key,
+    bytes: traffic,
+    packets,
+  } = (told ?? {}) as { readonly key?: unknown; readonly bytes?: unknown; readonly packets?: unknown };
+  if (typeof key !== 'string' || key.length > 300) return;
+  const flows = numberIn(told, 'flows');
+  const group = merged.get(key) ?? { key, flows: 0, unreplied: 0, bytes: 0, packets: 0, hosts: 0, most: { host, flows: -1 } };
+  merged.set(key, group);
+  group.flows += flows;
+  group.unreplied += numberIn(told, 'unreplied');
+  group.bytes += numberIn(traffic, 'original') + numberIn(traffic, 'reply');
+  group.packets += numberIn(packets, 'original') + numberIn(packets, 'reply');
+  group.hosts++;
+  if (flows > group.most.flows) group.most = { host, flows };
+}
+
+const MOST_CPUS = 4096;
+
+export const printStatistics: FleetVerb = async (call) => {
+  refuseMore(call);
+  const { context, fleet, line } = call;
+  const format = formatOf(call, ['text', 'json', 'ndjson']);
+  const rows: { readonly host: string; readonly [name: string]: unknown }[] = [];
+  const visitor = {
+    value: (host: string, value: unknown) => {
+      for (const row of Array.isArray(value) ? value.slice(0, MOST_CPUS) : [])
+        if (typeof row === 'object' && row !== null) rows.push({ host, ...row });
+    },
+  };
+  const asked = await fleet.ask('stats', bodyOf(line, undefined), visitor, call.ask(COUNT_DEADLINE));
+  rows.sort((a, b) => (a.host < b.host ? -1 : a.host > b.host ? 1 : 0));
+  const { out } = context;
+  if (format === 'json') out.text(`${safeJson(rows)}\n`);
+  else if (format === 'ndjson') for (const row of rows) out.text(`${safeJson(row)}\n`);
+  else for (const row of rows) out.text(`${statisticsLine(row)}\n`);
+  return call.conclude(asked);
+};
+
+/** As -S prints it, behind the host. */
+function statisticsLine(row: Readonly<Record<string, unknown>>): string {
+  const text = (value: unknown) => safeText(String(value));
+  const place = row['netns'] === undefined ? '' : `netns=${text(row['netns'])} `;
+  const counters = CPU_STATISTICS.flatMap((name) => {
+    const value = row[statisticMember(name)];
+    return value === undefined ? [] : [`${name}=${text(value)} `];
+  });
+  return `host=${text(row['host'])} ${place}cpu=${text(row['cpu']).padEnd(4)}\t${counters.join('')}`;
+}

@@ -1,0 +1,113 @@
+// `conntrack fleet`: asks all hosts at once.
+
+import { quoted, UsageError } from '../cli/usage-error.js';
+import { type Asked, Fleet } from '../fleet/fleet.js';
+import { checkSites } from '../fleet/fleet-config.js';
+import { connectBus } from '../fleet/nats.js';
+import type { MissingHost } from '../fleet/query-client.js';
+import { checkName } from '../fleet/subjects.js';
+import { didYouMean } from '../nearest.js';
+import { safeText } from '../safe-text.js';
+import { age } from '../units.js';
+import type { FleetVerb } from './fleet-call.js';
+import { getFlow, hasFlows, listFlows } from './fleet-flows.js';
+import { asUsage, serversOf, usageError } from './fleet-servers.js';
+import { countFlows, listHosts, printStatistics, topGroups } from './fleet-sums.js';
+import type { Word, WordContext } from './run-word.js';
+import { listOf, secondsOf } from './word-values.js';
+
+const VERBS: Readonly<Record<string, FleetVerb>> = {
+  hosts: listHosts,
+  list: listFlows,
+  count: countFlows,
+  has: hasFlows,
+  get: getFlow,
+  top: topGroups,
+  stats: printStatistics,
+};
+
+/** The answer is not complete. */
+const INCOMPLETE = 3;
+
+export const word: Word = async (line, context) => {
+  const { host } = context;
+  const [name, ...operands] = line.operands;
+  const verb = name !== undefined && Object.hasOwn(VERBS, name) ? VERBS[name] : undefined;
+  if (!verb)
+    throw new UsageError(
+      name === undefined
+        ? 'fleet needs a verb'
+        : `fleet: there is no verb ${quoted(name)}${didYouMean(name, Object.keys(VERBS))}`,
+      { hint: `one of ${Object.keys(VERBS).join(', ')}` },
+    );
+  const servers = serversOf(line, context);
+  const { config } = servers;
+  const user = asUsage(() => checkName('the user', config.user ?? 'local'));
+  const sites = asUsage(() => checkSites(config.sites));
+  const bus = await connectBus({ ...servers, name: user, patient: false });
+  const fleet = new Fleet(bus, user, sites);
+  const abort = new AbortController();
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) host.on(signal, () => abort.abort());
+  const wait = secondsOf(line, 'wait', 0.01, 3600);
+  const deadline = secondsOf(line, 'deadline', 0.01, 86_400);
+  try {
+    return await verb({
+      fleet,
+      line,
+      operands,
+      context,
+      ask: (usual) => ({
+        on: listOf(line, 'on'),
+        sites: listOf(line, 'site'),
+        ...(wait === undefined ? {} : { wait: wait * 1000 }),
+        deadline: deadline === undefined ? usual : deadline * 1000,
+        signal: abort.signal,
+      }),
+      conclude: (asked, otherwise = 0) => {
+        tellMissing(asked, context);
+        return asked.complete ? otherwise : INCOMPLETE;
+      },
+    });
+  } catch (error) {
+    throw usageError(error);
+  } finally {
+    await fleet.close();
+  }
+};
+
+/** Hosts that are told by name; the others are a number. */
+const MOST_TOLD = 20;
+
+/** On standard error: who is missing, and why. */
+function tellMissing({ missing, stopped }: Asked, { out, err }: WordContext): void {
+  out.flush();
+  for (const host of missing.slice(0, MOST_TOLD)) {
+    err(`conntrack: ${safeText(reasonOf(host))}`);
+    if (host.error?.hint !== undefined) err(`  hint: ${safeText(host.error.hint)}`);
+  }
+  if (missing.length > MOST_TOLD) err(`conntrack: ${missing.length - MOST_TOLD} more hosts did not answer completely`);
+  for (const { host, age: ago } of stopped.slice(0, MOST_TOLD))
+    err(`conntrack: note: ${host} was stopped ${age(ago / 1000)} ago`);
+  if (stopped.length > MOST_TOLD) err(`conntrack: note: ${stopped.length - MOST_TOLD} more hosts were stopped`);
+}
+
+/** Milliseconds since a host was heard of, from which on that is worth telling. */
+const LONG_AGO = 45_000;
+
+function reasonOf({ host, why, rows, age: ago, error }: MissingHost): string {
+  const some = rows > 0 ? ` after ${rows} flows` : '';
+  switch (why) {
+    case 'silent':
+      return `no answer from ${host}${ago !== undefined && ago >= LONG_AGO ? ` (silent for ${age(ago / 1000)})` : ''}`;
+    case 'deadline':
+      return `${host} did not end in time${some}; --deadline gives it more`;
+    case 'stalled':
+      return `${host}: the reader was too slow: it ended${some}`;
+    case 'hole':
+      return `${host}: a part of its answer was lost${some}`;
+    case 'cancelled':
+      return `${host} was interrupted${some}`;
+    default:
+      return `${host}: ${error?.message ?? why}${some}`;
+  }
+}

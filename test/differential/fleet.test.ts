@@ -1,0 +1,254 @@
+// `conntrack agent` and `conntrack fleet` over real servers, in private namespaces.
+
+import assert from 'node:assert/strict';
+import { after, before, suite, test } from 'node:test';
+import { RunningAgent } from '../support/fleet-agent.js';
+import { Namespace } from '../support/namespace.js';
+import { NatsServer } from '../support/nats-server.js';
+import { type NewFlow, newFlow } from '../support/netlink.js';
+import { populate } from '../support/population.js';
+import { requirePrerequisites, SELF_TEST, SLOWNESS, UNDER_TEST } from '../support/project.js';
+import { until } from '../support/watchers.js';
+
+const NATS = 'nats://127.0.0.1';
+/** Not those of the tests' own connections. */
+const OTHERS = 'not port 4222';
+
+const flow = (n: number): NewFlow => ({
+  proto: 17,
+  original: { src: `192.0.2.${1 + (n >> 12)}`, dst: `198.51.100.${n & 0xff}`, sport: 1024 + (n & 0xfff), dport: 53 },
+  timeout: 100_000,
+});
+
+/** Without what goes on between two lists: remaining seconds and ages. */
+function steady(text: string): string {
+  return text
+    .replace(/^((?:ipv\d\s+\d+ )?\S+\s+\d+ )\d+ /gm, '$1T ')
+    .replace(/"timeout":\d+/g, '"timeout":T')
+    .replace(/"deltaTime":\d+/g, '"deltaTime":T')
+    .replace(/<timeout>\d+</g, '<timeout>T<')
+    .replace(/<delta-?time>\d+</g, '<deltatime>T<')
+    .replace(/delta-time=\d+/g, 'delta-time=T')
+    .replace(/ -t \d+/g, ' -t T');
+}
+
+before(requirePrerequisites);
+suite('fleet', { skip: SELF_TEST ? 'the reference has no fleets' : false, timeout: 300_000 * SLOWNESS }, () => {
+  let one: Namespace;
+  let server: NatsServer;
+
+  before(async () => {
+    one = await Namespace.create('fleet');
+    await populate(one, { accounting: true, timestamps: true, traffic: 'none' });
+    server = await NatsServer.start(one);
+  });
+  after(async () => {
+    await server?.[Symbol.asyncDispose]();
+    await one?.close();
+  });
+
+  const fleet = async (...words: string[]) => {
+    const { status, stdout, stderr } = await one.run([UNDER_TEST, 'fleet', ...words], { timeLimit: 60_000 });
+    return { status, out: stdout.toString(), err: stderr.toString() };
+  };
+
+  test('without an agent there is no fleet, and it is said how to get one', async () => {
+    const asked = await fleet('hosts');
+    assert.equal(asked.status, 1);
+    assert.match(asked.err, /know no fleet yet\n {2}hint: where no keys are needed, the first agent prepares them\n$/);
+  });
+
+  test('a server that is not there is named, with the reason', async () => {
+    const asked = await fleet('list', '--nats', 'nats://127.0.0.1:4999,nats://127.0.0.1:4998');
+    assert.deepEqual([asked.status, asked.out], [1, '']);
+    assert.match(
+      asked.err,
+      /cannot connect to nats:\/\/127.0.0.1:4999 \(.+\), nats:\/\/127.0.0.1:4998 \(.+\)\n {2}hint: .*nats-server -js/,
+    );
+  });
+
+  test('whoever leaves this machine is told of TLS and keys', async () => {
+    const clear = await fleet('list', '--nats', 'nats://192.0.2.1');
+    assert.deepEqual([clear.status, clear.out], [2, '']);
+    assert.match(clear.err, /on another machine: TLS is needed\n {2}hint: write tls:\/\/HOST/);
+    const keyless = await fleet('list', '--nats', 'tls://192.0.2.1');
+    assert.equal(keyless.status, 2);
+    assert.match(keyless.err, /want a key\n {2}hint: --seed FILE/);
+  });
+
+  suite('with an agent', () => {
+    let agent: RunningAgent;
+    before(async () => {
+      agent = await RunningAgent.start(one, ['--nats', NATS, '--name', 'fw1']);
+    });
+    after(async () => {
+      await agent?.[Symbol.asyncDispose]();
+    });
+
+    for (const output of [[], ['extended,id,ktimestamp'], ['save,full'], ['xml'], ['json'], ['ndjson']]) {
+      const words = output.flatMap((modes) => ['-o', modes]);
+      test(`list ${words.join(' ')} has the bytes of -L`, async () => {
+        const local = await one.run([UNDER_TEST, '-L', '--filter', OTHERS, ...words]);
+        const remote = await fleet('list', OTHERS, ...words);
+        assert.equal(local.status, 0);
+        assert.equal(remote.status, 0, remote.err);
+        const lines = local.stdout.toString();
+        assert.ok(lines.length > 1000);
+        const named = remote.out
+          .replaceAll('host=fw1 ', '')
+          .replaceAll('"host":"fw1",', '')
+          .replaceAll('<flow host="fw1">', '<flow>');
+        if (output[0] !== 'save,full') assert.notEqual(named, remote.out);
+        assert.equal(steady(named), steady(lines));
+      });
+    }
+
+    test('filters choose what they choose locally', async () => {
+      for (const filter of ['udp and unreplied', 'ipv6 or mark 1']) {
+        const all = `(${filter}) and ${OTHERS}`;
+        const local = await one.run([UNDER_TEST, '-L', '--filter', all]);
+        const remote = await fleet('list', all);
+        assert.equal(steady(remote.out.replaceAll('host=fw1 ', '')), steady(local.stdout.toString()), filter);
+        const counted = JSON.parse((await fleet('count', all, '-o', 'json')).out);
+        assert.equal(counted.total, local.stdout.toString().split('\n').length - 1, filter);
+      }
+    });
+
+    test('a filter that is wrong is refused before anybody is asked', async () => {
+      const asked = await fleet('list', 'tcp and dst prt 22');
+      assert.equal(asked.status, 2);
+      assert.match(asked.err, /column 13: .*\n/);
+    });
+
+    test('hosts are listed, with what they say of themselves', async () => {
+      const text = await fleet('hosts');
+      assert.equal(text.status, 0);
+      assert.match(
+        text.out,
+        /^HOST +SITE +STATE +SEEN +ENTRIES +CLOCK +AGENT +ALLOWS\nfw1 +default +up +\d+s +[\d,]+ of [\d,]+ .*\n1 host: 1 up\.\n$/,
+      );
+      const [host] = JSON.parse((await fleet('hosts', '-o', 'json')).out);
+      assert.equal(host.host, 'fw1');
+      assert.deepEqual(host.features, ['ping', 'count', 'list', 'top', 'stats', 'nl1']);
+      assert.equal(host.machine.length, 32);
+    });
+
+    test('has and get name the host, and say when nobody has it', async () => {
+      const { original } = flow(1);
+      await one.netlink([newFlow(flow(1))]);
+      const end = `${original.src}:${original.sport}`;
+      const has = await fleet('has', end);
+      assert.deepEqual([has.status, has.err], [0, '']);
+      assert.match(has.out, new RegExp(`^fw1 {2}udp ${end} -> ${original.dst}:53.*\nfw1 has it\\.\n$`));
+      const get = await fleet('get', `udp ${end} > ${original.dst}:53`);
+      assert.equal(get.status, 0);
+      assert.match(get.out, new RegExp(`^host=fw1 udp .* src=${original.src} .*\n$`));
+      const nobody = await fleet('has', '203.0.113.77:1');
+      assert.deepEqual([nobody.status, nobody.out], [1, 'None of 1 hosts has it.\n']);
+      assert.equal((await fleet('get', 'udp 203.0.113.77:1 > 203.0.113.78:2')).status, 1);
+    });
+
+    test('stats and top have what -S and usage have', async () => {
+      const stats = await fleet('stats');
+      const local = await one.must([UNDER_TEST, '-S']);
+      assert.equal(stats.out.replaceAll('host=fw1 ', '').replace(/\d+/g, 'N'), local.replace(/\d+/g, 'N'));
+      const top = JSON.parse((await fleet('top', OTHERS, '--by', 'protocol', '-o', 'json')).out);
+      const usage = JSON.parse(await one.must([UNDER_TEST, 'usage', OTHERS, '--by', 'protocol', '-o', 'json']));
+      const flows = (groups: readonly { key: string; flows: number }[]) =>
+        Object.fromEntries(groups.map((g) => [g.key, g.flows]));
+      assert.deepEqual(flows(top.groups), flows(usage.groups));
+    });
+
+    test('names and sites that nobody has are wrong command lines', async () => {
+      for (const words of [
+        ['--on', 'fw9'],
+        ['--on', 'x*'],
+        ['--site', 'nowhere'],
+      ]) {
+        const asked = await fleet('count', ...words);
+        assert.deepEqual([asked.status, asked.out], [2, '']);
+        assert.match(asked.err, /there is no (host|site) "/);
+      }
+      assert.match((await fleet('lits')).err, /there is no verb 'lits'; did you mean list\?/);
+    });
+
+    test('a second agent of the same name does not start', async () => {
+      const { status, stderr } = await one.run([UNDER_TEST, 'agent', '--nats', NATS, '--name', 'fw1']);
+      assert.equal(status, 4);
+      assert.match(
+        stderr.toString(),
+        /another agent named fw1 runs on this machine \(process \d+, \d+ s ago\)\n {2}hint: .*--take-over/,
+      );
+    });
+
+    test('two hosts: tables are told apart, chosen by name and site, and in order', async () => {
+      await using other = await Namespace.create('fleet2');
+      await other.netlink(Array.from({ length: 7000 }, (_, n) => newFlow(flow(n))));
+      await using second = await RunningAgent.start(one, [
+        '--nats',
+        NATS,
+        '--name',
+        'fw2',
+        '--site',
+        'ams',
+        '--netns',
+        `${other.pid}`,
+      ]);
+      const counted = JSON.parse((await fleet('count', '-o', 'json')).out);
+      assert.deepEqual(Object.keys(counted.hosts), ['fw1', 'fw2']);
+      assert.equal(counted.hosts.fw2.matched, 7000);
+      for (const words of [
+        ['--on', 'fw2'],
+        ['--on', 'f*2'],
+        ['--site', 'ams'],
+      ]) {
+        const { out, err, status } = await fleet('list', ...words);
+        assert.equal(status, 0, err);
+        const lines = out.trimEnd().split('\n');
+        assert.equal(lines.length, 7000, words.join(' '));
+        assert.ok(lines.every((line) => line.startsWith('host=fw2 ')));
+        assert.equal(new Set(lines).size, 7000);
+      }
+      const { out } = await fleet('list', '--sort', 'host', OTHERS);
+      const names = out
+        .trimEnd()
+        .split('\n')
+        .map((line) => line.split(' ')[0]!);
+      assert.deepEqual(names, [...names].sort());
+      const limited = await fleet('list', '--limit', '3500');
+      assert.equal(limited.out.trimEnd().split('\n').length, 3500);
+      assert.equal(limited.status, 0, limited.err);
+
+      // One that is killed is silent; the others still answer.
+      await second.signal('SIGKILL');
+      await second.end();
+      const after = await fleet('count', '--wait', '0.5s', '-o', 'json');
+      assert.equal(after.status, 3);
+      assert.match(after.err, /^conntrack: no answer from fw2\n$/);
+      const { complete, missing, hosts } = JSON.parse(after.out);
+      assert.deepEqual([complete, missing[0].host, missing[0].why, Object.keys(hosts)], [false, 'fw2', 'silent', ['fw1']]);
+      const strict = await fleet('count', '--wait', '0.5s', '--strict');
+      assert.deepEqual([strict.status, strict.out], [3, '']);
+    });
+
+    test('a reader that goes away ends everything', async () => {
+      const { status, stdout } = await one.run(['sh', '-c', `${UNDER_TEST} fleet list | head -n 1; echo done`]);
+      assert.equal(status, 0);
+      assert.match(stdout.toString(), /^host=fw1 .*\ndone\n$/);
+    });
+
+    test('an agent goes on after its server was away, and says good-bye', async () => {
+      await server.kill();
+      await agent.says(/is lost/);
+      await server.start();
+      await until('the agent is back', async () => (await fleet('count', '--on', 'fw1', '--wait', '0.5s')).status === 0, 30_000);
+      await agent.signal('SIGTERM');
+      const { status, err } = await agent.end();
+      assert.equal(status, 0, err);
+      const gone = await fleet('count', '--on', 'fw1');
+      assert.deepEqual([gone.status, gone.out], [0, '0 flows on 0 of 0 hosts.\n']);
+      assert.match(gone.err, /^conntrack: note: fw1 was stopped \d+s ago\n$/);
+      assert.match((await fleet('hosts')).out, /fw1 +default +stopped /);
+    });
+  });
+});
