@@ -4,7 +4,7 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { Worker } from 'node:worker_threads';
-import { isConstant } from '../ctnetlink/filter/compile.js';
+import { divideByConstancy } from '../ctnetlink/filter/compile.js';
 import { MATCH_ALL } from '../ctnetlink/filter/condition.js';
 import { ConntrackError, ValueError } from '../errors.js';
 import {
@@ -146,6 +146,7 @@ export class FlowRecorder {
   #ready = false;
   #deliveredAt = 0;
   #openTo: number | undefined;
+  #seenTo: number | undefined;
   #waiting = 0;
   #paused = false;
   #trouble: GapReason | undefined;
@@ -268,7 +269,7 @@ export class FlowRecorder {
   /** Records what has happened so far, flows that expired included. @returns up to when the record is complete, but for gaps */
   async flush(): Promise<number> {
     await this.#exclusively(async () => {
-      for (const namespace of this.#namespaces) await namespace.reconcile();
+      await this.#reconcile();
       await this.#checkpoint(microsecondsNow());
     });
     const written = new Promise<void>((resolve) => this.#acknowledged.push(resolve));
@@ -364,15 +365,12 @@ export class FlowRecorder {
 
   /** Listens to a namespace from now on. */
   #open(name: string, session: Session): RecordedNamespace {
-    const filter = readFilter(this.#options.filter ?? {});
-    const parts = filter.kind === 'all' ? filter.of : [filter];
-    const scope = { kind: 'all', of: parts.filter(isConstant) } as const;
-    const rest = { kind: 'all', of: parts.filter((part) => !isConstant(part)) } as const;
+    const { scope = MATCH_ALL, rest } = divideByConstancy(readFilter(this.#options.filter ?? {}));
     const { signal, receiveBuffer } = this.#options;
     session.attach({ end: (reason) => this.#fail(reason), onEnd: (untie) => this.#ties.set(name, untie) }, { signal });
     return new RecordedNamespace(name, this.#numberOf(name, session), session, this.#owner, {
-      scope: scope.of.length === 0 ? MATCH_ALL : scope,
-      rest: rest.of.length === 0 ? undefined : rest,
+      scope,
+      rest,
       receiveBuffer,
       signal,
     });
@@ -404,7 +402,7 @@ export class FlowRecorder {
     every(reconcile, () =>
       this.#try(async () => {
         if (this.#waiting > MOST_WAITING / 2) return;
-        for (const namespace of this.#namespaces) await namespace.reconcile();
+        await this.#reconcile();
       }),
     );
   }
@@ -413,6 +411,13 @@ export class FlowRecorder {
   async #checkpoint(before: number): Promise<void> {
     for (const namespace of this.#namespaces) await namespace.checkpoint(before, new TimeSlice());
     this.#openTo = Math.min(before, microsecondsNow());
+  }
+
+  /** Compares all flows that live with lists. */
+  async #reconcile(): Promise<void> {
+    const began = microsecondsNow();
+    for (const namespace of this.#namespaces) await namespace.reconcile();
+    this.#seenTo = began;
   }
 
   #beat(): void {
@@ -450,6 +455,7 @@ export class FlowRecorder {
       clock: this.#clockRows,
       alive: this.#aliveNow(),
       openTo: this.#openTo,
+      seenTo: this.#seenTo,
       now,
       last,
     };

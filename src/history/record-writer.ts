@@ -51,6 +51,8 @@ export interface Delivery {
   readonly alive?: number | undefined;
   /** Every flow that began before is in `flow` or in `open`. */
   readonly openTo?: number | undefined;
+  /** A list that began then had every flow in `open` that had begun before. */
+  readonly seenTo?: number | undefined;
   /** When it is delivered: microseconds since the epoch. */
   readonly now: number;
   /** The recorder ends. */
@@ -203,6 +205,7 @@ export class RecordWriter {
       }
       if (delivery.alive !== undefined) this.#put.run('alive', delivery.alive);
       if (delivery.openTo !== undefined) this.#put.run('openTo', delivery.openTo);
+      if (delivery.seenTo !== undefined) this.#put.run('seenTo', delivery.seenTo);
       if (minStart !== undefined && minStart !== this.#minStart) this.#put.run('minStart', minStart);
       if (delivery.last) this.#file.prepare('UPDATE session SET "to" = ? WHERE "to" IS NULL').run(now);
     });
@@ -210,7 +213,8 @@ export class RecordWriter {
     this.#sequence = sequence;
     this.#minStart = minStart;
     this.#maxEnd = maxEnd;
-    this.#meta = { ...this.#meta, alive: delivery.alive ?? this.#meta.alive, openTo: delivery.openTo ?? this.#meta.openTo };
+    const { alive = this.#meta.alive, openTo = this.#meta.openTo, seenTo = this.#meta.seenTo } = delivery;
+    this.#meta = { ...this.#meta, alive, openTo, seenTo };
     const due = !delivery.last && this.#isDue(now);
     return { rows, sequence, closed: due ? this.rotate(now) : undefined };
   }
@@ -365,6 +369,7 @@ export class RecordWriter {
         opened: now,
         alive: from ? this.#meta.alive : now,
         openTo: from ? this.#meta.openTo : undefined,
+        seenTo: from ? this.#meta.seenTo : undefined,
         noDestination: session.noDestination ? 1 : undefined,
         filter: session.filter,
       });

@@ -22,6 +22,8 @@ export interface SegmentMeta {
   readonly alive: number;
   /** Every flow that began before is in `flow` or in `open`. */
   readonly openTo?: number | undefined;
+  /** Every flow in `open` that began before was alive then: a list of the table said so. */
+  readonly seenTo?: number | undefined;
   /** When the first list of the recorder was complete. */
   readonly ready?: number | undefined;
   /** No more records come. */

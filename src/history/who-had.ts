@@ -247,7 +247,8 @@ export function gradeOf(found: FoundRow, span: Span, step: number, within: numbe
   const start = number('start');
   // Of a flow that lives, its end may not have been told yet.
   const end = open ? Number.POSITIVE_INFINITY : start + number('dur');
-  const surelyUntil = open ? Math.max(number('seen'), segment.meta.alive - EXPIRY_DELAY) : end - quality.endSlack;
+  const { alive, seenTo = 0 } = segment.meta;
+  const surelyUntil = open ? Math.max(number('seen'), start < seenTo ? seenTo : 0, alive - EXPIRY_DELAY) : end - quality.endSlack;
   const perhapsFrom = quality.start === 'listed' ? Number.NEGATIVE_INFINITY : start - quality.startSlack;
   const meets = (from: number, to: number, margin: number) => from < span.to + margin && to >= span.from - margin;
   if (!quality.imported && meets(start, surelyUntil, 0)) return 'certain';

@@ -1,7 +1,6 @@
 // The scope of a meter: the part of a filter that says what never changes in a flow. Lists need not have the other flows.
 
-import { isConstant } from '../ctnetlink/filter/compile.js';
-import type { FlowFilter } from '../ctnetlink/filter/condition.js';
+import { divideByConstancy } from '../ctnetlink/filter/compile.js';
 import { formatFlowFilter } from '../ctnetlink/filter/format.js';
 import { type Filter, type FilterInput, parseFilter, readFilter } from '../library/index.js';
 
@@ -15,10 +14,7 @@ export interface ScopedFilter {
 
 /** Divides a filter. @throws ValueError, FilterError */
 export function divideFilter(input: FilterInput): ScopedFilter {
-  const filter = readFilter(input);
-  const parts = filter.kind === 'all' ? filter.of : [filter];
-  const scope = all(parts.filter(isConstant));
-  const rest = all(parts.filter((part) => !isConstant(part)));
+  const { scope, rest } = divideByConstancy(readFilter(input));
   return {
     ...(scope === undefined ? {} : { scope: formatFlowFilter(scope) }),
     ...(rest === undefined ? {} : { rest: formatFlowFilter(rest) }),
@@ -31,9 +27,4 @@ export function joinFilters(parts: readonly (FilterInput | undefined)[]): Filter
     .filter((part) => part !== undefined && part !== '')
     .map((part) => (typeof part === 'string' ? parseFilter(part) : part!));
   return filters.length > 1 ? { all: filters } : filters[0];
-}
-
-function all(of: readonly FlowFilter[]): FlowFilter | undefined {
-  if (of.length === 0) return undefined;
-  return of.length === 1 ? of[0] : { kind: 'all', of };
 }

@@ -2,9 +2,11 @@
 
 import { quoted, UsageError } from '../cli/usage-error.js';
 import { parseProtocol } from '../cli/values.js';
+import { parseAddress } from '../ctnetlink/address.js';
 import { openHistory } from '../history/open-history.js';
 import type { AddressAndPort } from '../history/who-had.js';
 import { answerJson, answerText } from '../history/who-had-text.js';
+import { safeText } from '../safe-text.js';
 import { directoriesOf, readingValues } from './past-values.js';
 import type { Word } from './run-word.js';
 import { readProtocols } from './word-filter.js';
@@ -15,7 +17,7 @@ const NONE = 1;
 const INCOMPLETE = 3;
 
 export const word: Word = async (line, { out, err }) => {
-  const [asked] = line.operands;
+  const [asked, port] = line.operands;
   const at = textOf(line, 'at');
   if (asked === undefined)
     throw new UsageError('whohad: an address is needed', { hint: 'such as 203.0.113.50:32768, or [2001:db8::1]:443' });
@@ -25,9 +27,11 @@ export const word: Word = async (line, { out, err }) => {
     });
   const protocol = textOf(line, 'protocol');
   const to = textOf(line, 'to');
+  const end = endWithPort(asked, port);
+  for (const text of [...(port === undefined ? [asked] : []), ...(to === undefined ? [] : [to])]) warnOfPort(text, err);
   const answer = await readingValues(async () => {
     const question = {
-      ...parseEnd(asked),
+      ...end,
       at,
       within: textOf(line, 'within'),
       protocol: protocol === undefined ? undefined : parseProtocol(protocol, '--protocol', readProtocols).number,
@@ -44,9 +48,31 @@ export const word: Word = async (line, { out, err }) => {
   return !answer.complete ? INCOMPLETE : answer.matches.length === 0 ? NONE : 0;
 };
 
+/** As `parseEnd`, with a port as a word of its own. @throws UsageError */
+function endWithPort(text: string, port: string | undefined): AddressAndPort {
+  if (port === undefined) return parseEnd(text);
+  if (!/^\d{1,5}$/.test(port))
+    throw new UsageError(`whohad: ${quoted(port)} is one word too many`, {
+      hint: 'one address, and its port: 203.0.113.50:32768',
+    });
+  const { address, port: known } = parseEnd(text);
+  if (known !== undefined) throw new UsageError(`whohad: ${quoted(text)} has a port already`);
+  return parseEnd(`[${address}]:${port}`);
+}
+
+/** `2001:db8::5:443` is an address, and looks like one with a port. */
+function warnOfPort(text: string, err: (line: string) => void): void {
+  const parts = /^([^[\]]*:[^[\]]*):(\d{1,5})$/.exec(text);
+  if (parts && parseAddress(text) && parseAddress(parts[1]!))
+    err(
+      `conntrack: whohad: ${safeText(text)} is an address without a port; with port ${parts[2]} it is [${parts[1]}]:${parts[2]}`,
+    );
+}
+
 /** ADDRESS, ADDRESS:PORT, [IPV6]:PORT, NETWORK/LENGTH. @throws UsageError */
 function parseEnd(text: string): AddressAndPort {
-  const parts = /^(?:\[([^\]]*)\]|([^:[\]]*)):(\d{1,5})$/.exec(text);
+  const full = /^((?:[^:[\]]*:){7}[^:[\]]*):(\d{1,5})$/.exec(text);
+  const parts = /^(?:\[([^\]]*)\]|([^:[\]]*)):(\d{1,5})$/.exec(full ? `[${full[1]}]:${full[2]}` : text);
   if (!parts) return { address: text.replace(/^\[(.*)\]$/, '$1') };
   const port = Number(parts[3]);
   if (port > 65_535) throw new UsageError(`whohad: ${quoted(text)} has no port that exists: they go up to 65535`);

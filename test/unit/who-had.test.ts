@@ -304,6 +304,22 @@ test('what the record does not cover is said, whether something was found or not
   assert.match(await why(three, {}, newer), /^1 damaged from .*was written by a newer version/);
 });
 
+test('a flow that lives lived for certain when a list had it last', async () => {
+  const open = [{ ...asOpen(at(INSIDE, 32768, { start: T0 - 900 * SECOND })), seen: T0 - 800 * SECOND }];
+  for (const [seenTo, grade] of [
+    [T0 - 1, 'possible'],
+    [T0, 'certain'],
+  ] as const)
+    await inRecord(async (path) => {
+      writeRecord(driver, path, [{ opened: T0 - DAY, alive: T0 + 2 * SECOND, rows: [], open, meta: { seenTo } }]);
+      const { matches } = await ask(path, { at: T0 });
+      assert.deepEqual(
+        matches.map((match) => match.grade),
+        [grade],
+      );
+    });
+});
+
 test('the clock was set near that time: what only that explains is possible', async () =>
   inRecord(async (path) => {
     const clock = [{ at: T0 + 2 * SECOND, delta: -50 * SECOND, class: '< 10 ms' }];

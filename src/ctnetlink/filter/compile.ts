@@ -240,6 +240,19 @@ function knowledge(c: FlowCondition): FlowPredicate | undefined {
   }
 }
 
+/** Divides a filter in two, both of which must hold: what says the same as long as a flow lives, and the rest. */
+export function divideByConstancy(filter: FlowFilter): {
+  readonly scope: FlowFilter | undefined;
+  readonly rest: FlowFilter | undefined;
+} {
+  const parts = filter.kind === 'all' ? filter.of : [filter];
+  return { scope: all(parts.filter(isConstant)), rest: all(parts.filter((part) => !isConstant(part))) };
+}
+
+function all(of: readonly FlowFilter[]): FlowFilter | undefined {
+  return of.length < 2 ? of[0] : { kind: 'all', of };
+}
+
 /** Whether a flow that is wanted once is wanted as long as it lives. */
 export function isConstant(filter: FlowFilter): boolean {
   switch (filter.kind) {
