@@ -41,6 +41,7 @@ for (const { name } of everyWord()) {
   await bundle({ stdin: { contents, resolveDir: `${root}/src/words` } }, `words/${name}.cjs`);
 }
 await bundlePublic('web');
+await bundleModule('history/parquet-file');
 execFileSync(process.execPath, [`${root}/scripts/code-cache.cjs`, out], { stdio: 'pipe', encoding: 'utf8' });
 await writeGenerated();
 // Units of systemd, and alerts, as they are.
@@ -103,6 +104,29 @@ async function bundlePublic(name) {
   });
   for (const file of readdirSync(`${out}/${name}`))
     if (file.endsWith('.js') && file !== 'index.js') rmSync(`${out}/${name}/${file}`);
+}
+
+/** A module with the packages that it needs in its own file; its other imports stay. */
+function bundleModule(name) {
+  return build({
+    entryPoints: [`${root}/src/${name}.ts`],
+    outfile: `${out}/${name}.js`,
+    allowOverwrite: true,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node20',
+    plugins: [
+      {
+        name: 'other modules',
+        setup: ({ onResolve }) =>
+          onResolve({ filter: /^\.\.?\// }, ({ path, importer }) =>
+            importer.startsWith(`${root}/src/`) || importer.startsWith(`${root}src/`) ? { path, external: true } : undefined,
+          ),
+      },
+    ],
+    logLevel: 'warning',
+  });
 }
 
 /** Completions and the manual page, from the rows. */

@@ -1,5 +1,6 @@
 // conntrack/history: the public API of records.
 
+export { exportParquet } from './export-parquet.js';
 export type { FlowRecorder, RecordedTables, RecorderEvent, RecorderStatus, RecordOptions } from './flow-recorder.js';
 export { formatMoment, parseMoment, type Span } from './moments.js';
 export {

@@ -145,9 +145,10 @@ export class FlowHistory {
     return joinAnswers(answers);
   }
 
-  /** Lets a recorder that runs write what it has, if a span goes beyond that. @returns as `flush` */
+  /** Lets a recorder that runs write what it has, if a span goes beyond that, or flows that live may have ended. @returns as `flush` */
   async #written(directory: RecordDirectory, span: Span | undefined): Promise<number | undefined> {
-    return !span || directory.state().to < span.to ? flush(directory.path) : undefined;
+    const { to, last } = directory.state();
+    return !span || Math.min(to, last?.meta.seenTo ?? 0) < span.to ? flush(directory.path) : undefined;
   }
 
   /**

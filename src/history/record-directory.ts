@@ -5,6 +5,7 @@ import { lstatSync } from 'node:fs';
 import { loadDriver } from './driver/load-driver.js';
 import type { SqliteDriver, SqliteFile, SqliteRow } from './driver/sqlite.js';
 import { isSqliteError } from './driver/sqlite-errors.js';
+import { formatMoment } from './moments.js';
 import { GAP_REASONS, type GapReason } from './record-columns.js';
 import { numberIn } from './row-messages.js';
 import { type SegmentFile, segmentsIn } from './segment-files.js';
@@ -51,6 +52,11 @@ export interface RecordGap {
   /** Of one network namespace; absent: of all. */
   readonly netns?: string | undefined;
   readonly note?: string | undefined;
+}
+
+/** A gap as JSON has it. */
+export function gapJson({ from, to, ...gap }: RecordGap) {
+  return { from: formatMoment(from), ...(to === Number.POSITIVE_INFINITY ? {} : { to: formatMoment(to) }), ...gap };
 }
 
 /** What is known of the clock from a moment on. */

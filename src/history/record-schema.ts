@@ -45,7 +45,8 @@ const FLOWS_VIEW = `CREATE VIEW flows AS SELECT seq, ${timeText('start')} AS sta
   ${words(
     'end_reason',
     END_REASONS.map((name, place) => [place + 1, name]),
-  )} AS end_reason, (SELECT name FROM netns WHERE number = flow.ns) AS netns, how FROM flow`;
+  )} AS end_reason, (SELECT name FROM netns WHERE number = flow.ns) AS netns, how,
+  sslack AS start_slack, eslack AS end_slack, status FROM flow`;
 
 /** Statements that make an empty segment. */
 export const SEGMENT_TABLES: readonly string[] = [

@@ -2,6 +2,7 @@
 
 import { safeJson, safeText } from '../safe-text.js';
 import { formatMoment } from './moments.js';
+import { gapJson } from './record-directory.js';
 import type { AddressAndPort, WhoHadAnswer, WhoHadMatch } from './who-had.js';
 
 const SECOND = 1_000_000;
@@ -12,11 +13,7 @@ export function answerJson(answer: WhoHadAnswer): string {
   return `${safeJson({
     ...answer,
     question: { ...question, from: formatMoment(question.from), to: formatMoment(question.to) },
-    gaps: gaps.map(({ from, to, ...gap }) => ({
-      from: formatMoment(from),
-      ...(to === Infinity ? {} : { to: formatMoment(to) }),
-      ...gap,
-    })),
+    gaps: gaps.map(gapJson),
     matches: matches.map(({ start, end, sent, received, ...match }) => ({
       ...match,
       start: formatMoment(start),

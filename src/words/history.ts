@@ -1,11 +1,14 @@
 // `conntrack history`: flows of the past, and what is known of the record.
 
+import { isatty } from 'node:tty';
 import { UsageError } from '../cli/usage-error.js';
 import { toJson } from '../ctnetlink/plain.js';
+import { exportParquet } from '../history/export-parquet.js';
 import { formatMoment } from '../history/moments.js';
 import { type FlowHistory, openHistory, type PastFlowsOptions } from '../history/open-history.js';
 import { PAST_GROUP_SORTS, PAST_GROUPINGS } from '../history/past-groups.js';
 import { CSV_HEADER, lineMaker, type PastLineFormat } from '../history/past-lines.js';
+import { gapJson } from '../history/record-directory.js';
 import { safeJson, safeText } from '../safe-text.js';
 import { directoriesOf, readingValues, spanOf } from './past-values.js';
 import type { Word, WordContext } from './run-word.js';
@@ -19,6 +22,7 @@ type Verb = (history: FlowHistory, line: WordLine, operands: readonly string[], 
 const VERBS: Readonly<Record<string, Verb>> = { top: printTop, gaps: printGaps, segments: printSegments };
 /** With --strict: the record is not complete. */
 const HAS_GAPS = 3;
+const STDOUT = 1;
 
 export const word: Word = async (line, context) => {
   const [first = '', ...rest] = line.operands;
@@ -44,7 +48,9 @@ async function printFlows(
   context: WordContext,
 ): Promise<number> {
   const { out, err } = context;
-  const format = formatOf(line, ['text', 'json', 'ndjson', 'csv', 'nat-log']);
+  const format = formatOf(line, ['text', 'json', 'ndjson', 'csv', 'nat-log', 'parquet']);
+  if (format === 'parquet' && isatty(STDOUT))
+    throw new UsageError('-o parquet is no text for a terminal', { hint: 'write it to a file: > flows.parquet' });
   const filter = expressionOf(operands, context);
   let failed = false;
   const options: PastFlowsOptions = {
@@ -57,21 +63,36 @@ async function printFlows(
       err(`conntrack: history: ${safeText(reason)}`);
     },
   };
-  const isArray = format === 'json';
-  const lines = history.read(filter, options, () => lineMaker((isArray ? 'ndjson' : format) as PastLineFormat));
-  let count = 0;
-  if (format === 'csv') out.text(CSV_HEADER);
-  for await (const { line: text } of lines) {
-    if (text === undefined) continue;
-    out.text(isArray ? `${count === 0 ? '[' : ','}\n${text.trimEnd()}` : text);
-    count++;
-  }
-  if (isArray) out.text(count === 0 ? '[]\n' : '\n]\n');
+  if (format === 'parquet')
+    for await (const part of exportParquet(history, filter, options)) {
+      out.reserve(part.length);
+      out.raw(part, 0, part.length);
+      out.flush();
+    }
+  else await printLines(history, filter, options, format, out);
   if (failed) return 1;
   const gaps = isGiven(line, 'strict') && history.gaps(spanOf(line)).some(({ incomplete }) => incomplete);
   if (!gaps) return 0;
   err('conntrack: history: the record has gaps in that time: conntrack history gaps lists them');
   return HAS_GAPS;
+}
+
+async function printLines(
+  history: FlowHistory,
+  filter: string | undefined,
+  options: PastFlowsOptions,
+  format: PastLineFormat | 'json',
+  out: WordContext['out'],
+): Promise<void> {
+  const isArray = format === 'json';
+  let count = 0;
+  if (format === 'csv') out.text(CSV_HEADER);
+  for await (const { line: text } of history.read(filter, options, () => lineMaker(isArray ? 'ndjson' : format))) {
+    if (text === undefined) continue;
+    out.text(isArray ? `${count === 0 ? '[' : ','}\n${text.trimEnd()}` : text);
+    count++;
+  }
+  if (isArray) out.text(count === 0 ? '[]\n' : '\n]\n');
 }
 
 async function printTop(
@@ -114,11 +135,7 @@ async function printGaps(
 ): Promise<number> {
   refuseMore(operands);
   const format = formatOf(line, ['text', 'json', 'ndjson']);
-  const gaps = history.gaps(spanOf(line)).map(({ from, to, ...gap }) => ({
-    from: formatMoment(from),
-    ...(to === Number.POSITIVE_INFINITY ? {} : { to: formatMoment(to) }),
-    ...gap,
-  }));
+  const gaps = history.gaps(spanOf(line)).map(gapJson);
   const heads = ['from', 'to', 'reason', 'then', 'more'];
   printAll(out, format, gaps, heads, ({ from, to, reason, incomplete, events, netns, note }) => [
     from,

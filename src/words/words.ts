@@ -245,7 +245,7 @@ export function everyWord(): readonly WordRow[] {
     },
     {
       name: 'whohad',
-      synopsis: 'ADDRESS[:PORT] | NETWORK --at TIME [OPTIONS]',
+      synopsis: 'ADDRESS[:PORT] | ADDRESS PORT | NETWORK --at TIME [OPTIONS]',
       help: 'Say who had an address and port at a time, from a record.',
       about: [
         'TIME is RFC 3339 with its offset from UTC, such as 2026-03-01T14:32:15Z or 2026-03-01T15:32:15+01:00, or now, or 15m-ago. ' +
@@ -265,7 +265,7 @@ export function everyWord(): readonly WordRow[] {
         ...RECORD,
         output: { short: 'o', value: 'FORMAT', choices: ['text', 'json'], help: 'Print text or json.' },
       },
-      operands: { kind: 'address', most: 1 },
+      operands: { kind: 'address', most: 2 },
       failureStatus: 4,
       examples: [
         ['whohad 203.0.113.50:32768 --at 2026-03-01T14:32:15Z', 'who had that port'],
@@ -299,8 +299,8 @@ export function everyWord(): readonly WordRow[] {
         output: {
           short: 'o',
           value: 'FORMAT',
-          choices: ['text', 'json', 'ndjson', 'csv', 'nat-log'],
-          help: 'Print text, json, ndjson, csv or nat-log.',
+          choices: ['text', 'json', 'ndjson', 'csv', 'nat-log', 'parquet'],
+          help: 'Print text, json, ndjson, csv, nat-log or parquet.',
         },
       },
       operands: { kind: 'expression' },
@@ -308,6 +308,7 @@ export function everyWord(): readonly WordRow[] {
         ['history src 10.1.4.22 --from 2026-03-01T00:00:00Z --to 2026-03-02T00:00:00Z', 'the day of a subscriber'],
         ["history 'tcp and dst port 25' --from 1h-ago --newest-first --limit 20", 'who sent mail'],
         ['history snat --from 24h-ago -o nat-log', 'for programs that read such lines'],
+        ['history -o parquet --from 24h-ago > day.parquet', 'for DuckDB, Spark, pandas'],
         ['history top --by src --from 24h-ago', 'who had most of a day'],
         ['history gaps --from 24h-ago', 'what is missing of a day'],
       ],

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { parseAddress } from '../../src/ctnetlink/address.js';
 import { makeJsonSchema } from '../../src/format/json-schema.js';
 import { loadDriver } from '../../src/history/driver/load-driver.js';
 import { historySchema } from '../../src/history/history-schema.js';
@@ -75,10 +76,37 @@ The record is complete at this time.
       [...WHEN, '--to', '198.51.100.7:443'],
     ])
       assert.equal(conntrack(path, 'whohad', '203.0.113.50:32768', ...same).status, 0, same.join(' '));
+    assert.equal(conntrack(path, 'whohad', '203.0.113.50', '32768', ...WHEN).status, 0);
+    assert.equal(conntrack(path, 'whohad', '203.0.113.50', '32769', ...WHEN).status, 1);
     assert.match(
       conntrack(path, 'whohad', '203.0.113.50', ...WHEN).stdout,
       /^203\.0\.113\.50, .*\ncertain {3}100\.64\.3\.7, 1 flow, 2026-03-01T14:31:58\.120331Z to /,
     );
+  }));
+
+test('an IPv6 address with a port, and one that only looks so', async () =>
+  inRecord((path) => {
+    const ipv6 = (text: string) => columnOf([...parseAddress(text)!]);
+    const one = ipv6('2001:db8::5');
+    writeRecord(driver, path, [
+      { ...whole, rows: [row({ src: one, sport: 443, ext: one, eport: 443, dst: ipv6('2001:db8::9') })] },
+    ]);
+    for (const asked of ['[2001:db8::5]:443', '2001:db8:0:0:0:0:0:5:443', '2001:db8::5 443', '2001:db8::5'])
+      assert.deepEqual(conntrack(path, 'whohad', ...asked.split(' '), ...WHEN).stderr, '', asked);
+    for (const asked of ['[2001:db8::5]:443', '2001:db8:0:0:0:0:0:5:443', '2001:db8::5 443'])
+      assert.match(conntrack(path, 'whohad', ...asked.split(' '), ...WHEN).stdout, /^\[2001:db8::5\]:443.*\ncertain/, asked);
+    const { status, stderr } = conntrack(path, 'whohad', '2001:db8::5:443', ...WHEN);
+    assert.deepEqual(
+      [status, stderr],
+      [1, 'conntrack: whohad: 2001:db8::5:443 is an address without a port; with port 443 it is [2001:db8::5]:443\n'],
+    );
+  }));
+
+test('flows of the past as a file of Parquet', async () =>
+  inRecord((path) => {
+    writeRecord(driver, path, [{ ...whole, rows: [row()] }]);
+    const { status, stdout } = conntrack(path, 'history', '-o', 'parquet');
+    assert.deepEqual([status, stdout.slice(0, 4), stdout.slice(-4)], [0, 'PAR1', 'PAR1']);
   }));
 
 test('the question of a policeman: a local time, a wrong port, a gap, two at once', async () =>
@@ -127,6 +155,9 @@ test('mistakes, and records that cannot be read', async () =>
       ['whohad', ...WHEN],
       ['whohad', '203.0.113.50:1'],
       ['whohad', '203.0.113.50:99999', ...WHEN],
+      ['whohad', '203.0.113.50', '99999', ...WHEN],
+      ['whohad', '203.0.113.50:1', '2', ...WHEN],
+      ['whohad', '203.0.113.50', 'tcp', ...WHEN],
       ['whohad', 'nobody', ...WHEN],
       ['whohad', '203.0.113.0/40', ...WHEN],
       ['whohad', '203.0.113.50:1', ...WHEN, '--within', '2'],

@@ -4,9 +4,12 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { test } from 'node:test';
+import * as zlib from 'node:zlib';
+import { parquetMetadataAsync, parquetReadObjects } from 'hyparquet';
 import { toJson } from '../../src/ctnetlink/plain.js';
 import { makeJsonSchema } from '../../src/format/json-schema.js';
 import { loadDriver, loadDrivers } from '../../src/history/driver/load-driver.js';
+import { exportParquet } from '../../src/history/export-parquet.js';
 import { historySchema } from '../../src/history/history-schema.js';
 import { formatMoment, parseMoment, parseSpan } from '../../src/history/moments.js';
 import { openHistory } from '../../src/history/open-history.js';
@@ -20,6 +23,7 @@ import { schemaFault } from '../support/json-schema.js';
 import { asOpen, columnOf, inRecord, type PastRow, randomRow, SECOND, T0, writeRecord } from '../support/past-record.js';
 import { Random, seedFromEnvironment } from '../support/random.js';
 
+const { gunzipSync, zstdDecompressSync } = zlib as typeof zlib & { zstdDecompressSync?: (bytes: Uint8Array) => Uint8Array };
 const driver = loadDriver();
 const DAY = 86_400 * SECOND;
 const whole = { opened: T0 - DAY, alive: T0 + DAY, ended: true };
@@ -142,7 +146,7 @@ test('lines of every form', async () =>
       '2026-03-01T14:32:15.000000Z tcp 100.64.3.7:41002 as 203.0.113.50:32768 to 198.51.100.7:443 1 s 252000 bytes\n',
       '2026-03-01T14:32:15.000000Z tcp 100.64.3.7:41002 as 203.0.113.50:32768 to 198.51.100.7:80 2 s -\n',
     ]);
-    assert.match((await linesOf(path, 'csv'))[1]!, /,closed,"red ""1"",\n",0\r\n$/);
+    assert.match((await linesOf(path, 'csv'))[1]!, /,closed,"red ""1"",\n",0,0,0,14\r\n$/);
   }));
 
 for (const each of loadDrivers())
@@ -163,6 +167,46 @@ for (const each of loadDrivers())
         view.map((row) => Object.values(row).map(full)),
       );
     }));
+
+test('Parquet has what CSV has, in groups of rows, and says what the record lacks', async () =>
+  inRecord(async (path) => {
+    const random = new Random(seedFromEnvironment(20260906));
+    const rows = Array.from({ length: 20_000 }, () => randomRow(random, T0));
+    const gaps = [{ from: T0, to: T0 + SECOND, reason: 'overrun', events: 3 }];
+    const open = [asOpen(row({ start: T0 + 5 * SECOND }))];
+    writeRecord(driver, path, [{ ...whole, rows, open, gaps, namespaces: { 1: 'one', 2: 'zwö' } }]);
+    const history = await openHistory(path);
+    const parts: Uint8Array[] = [];
+    for await (const part of exportParquet(history)) parts.push(part);
+    const file = Uint8Array.from(Buffer.concat(parts)).buffer;
+    const metadata = await parquetMetadataAsync(file);
+    assert.deepEqual(
+      metadata.row_groups.map(({ num_rows }) => Number(num_rows)),
+      [16_384, 3_617],
+    );
+    const about = JSON.parse(metadata.key_value_metadata!.find(({ key }) => key === 'conntrack')!.value!);
+    assert.equal(about.gaps[0].events, 3);
+    assert.equal(about.segments.length, 1);
+    const compressors = {
+      GZIP: (bytes: Uint8Array) => gunzipSync(bytes),
+      ZSTD: (bytes: Uint8Array) => zstdDecompressSync!(bytes),
+    };
+    const read = await parquetReadObjects({ file, metadata, compressors });
+    // Times of objects have milliseconds: the rest of them is compared in what the file says.
+    const parsers = { timestampFromMicroseconds: Number } as never;
+    const plain = await parquetReadObjects({ file, metadata, compressors, parsers });
+    const cell = (value: unknown) => (value === undefined || value === null ? '' : String(value));
+    const lines = (await linesOf(path, 'csv')).map((line) => line.trimEnd().split(','));
+    assert.equal(read.length, lines.length);
+    for (const [n, line] of lines.entries()) {
+      const { start, end, ...rest } = plain[n]!;
+      const { start: began } = read[n]!;
+      assert.equal((began as Date).toISOString().slice(0, 23), line[1]!.slice(0, 23));
+      const times = [start, end].map((at) => (at === undefined || at === null ? '' : formatMoment(at)));
+      const [seq, ...others] = Object.values(rest).map(cell);
+      assert.deepEqual([seq, ...times, ...others], line);
+    }
+  }));
 
 /** An IPv6 address in full. */
 function long(text: string): string {

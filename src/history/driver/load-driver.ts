@@ -133,16 +133,15 @@ function* convertEach(rows: Iterable<SqliteRow>, convert: (row: SqliteRow) => Sq
   for (const row of rows) yield convert(row);
 }
 
+/** In place: a row is nobody else's. */
 function converted(row: SqliteRow, narrow: boolean): SqliteRow {
-  const result: Record<string, SqliteValue> = {};
-  for (const [name, value] of Object.entries(row))
-    result[name] =
-      (value as unknown) instanceof ArrayBuffer
-        ? new Uint8Array(value as unknown as ArrayBuffer)
-        : narrow && typeof value === 'bigint'
-          ? Number(value)
-          : value;
-  return result;
+  const values = row as Record<string, SqliteValue>;
+  for (const name in values) {
+    const value: unknown = values[name];
+    if (value instanceof ArrayBuffer) values[name] = new Uint8Array(value);
+    else if (narrow && typeof value === 'bigint') values[name] = Number(value);
+  }
+  return row;
 }
 
 /** Node.js warns that its SQLite is young. What is used of it here has not changed since; users can do nothing about it. */
