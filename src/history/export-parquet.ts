@@ -13,6 +13,9 @@ import { gapJson } from './record-directory.js';
  * keeps the event loop for a tenth of a second.
  *
  * ```ts
+ * import { createWriteStream } from 'node:fs';
+ * import { pipeline } from 'node:stream/promises';
+ *
  * await using history = await openHistory('/var/lib/conntrack');
  * await pipeline(exportParquet(history, 'tcp', { from: '24h-ago' }), createWriteStream('day.parquet'));
  * ```
