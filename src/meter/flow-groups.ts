@@ -6,7 +6,9 @@ import type { FlowStore } from './flow-store.js';
 import { REST } from './group-index.js';
 import type { GroupSums } from './group-sums.js';
 import type { GroupTable } from './group-table.js';
+import { largestOf } from './largest.js';
 import type { GroupSort } from './meter-names.js';
+import { offsetAround, type readGroupsQuery } from './meter-query.js';
 import { bothWays, rounded } from './metered-flow.js';
 import { descending, sortByWords } from './radix-sort.js';
 
@@ -35,33 +37,86 @@ export interface GroupKeys {
   keyOf(group: number): Int32Array;
 }
 
-/** The numbers of the groups that have flows, in the order of a sort. */
-export function sortGroups(
+/** Which groups are wanted. */
+type GroupsPart = Pick<ReturnType<typeof readGroupsQuery>, 'around' | 'sort' | 'reverse' | 'offset' | 'limit'>;
+
+/** Groups of an answer. */
+interface RankedGroups {
+  readonly offset: number;
+  readonly groups: readonly FlowGroup[];
+  /** How many there are. */
+  readonly count: number;
+  /** Those that are not among `groups`. */
+  readonly other: OtherGroups;
+}
+
+/** The groups that are wanted, in their order, and all others together. `table`: what else is kept of them. */
+export function rankGroups(
+  store: Pick<FlowStore, 'names'>,
+  sums: GroupSums,
+  keys: GroupKeys,
+  table: GroupTable | undefined,
+  { around, sort, reverse, limit, ...wanted }: GroupsPart,
+): RankedGroups {
+  const { describe } = keys.grouping;
+  let count = 0;
+  for (let group = 0; group < sums.flows.length; group++) if (sums.flows[group]! > 0 && group !== REST) count++;
+  const order = sortGroups(sums, keys, table, sort, reverse, around ? count : Math.min(count, wanted.offset + limit));
+  const index = around ? order.findIndex((group) => describe(keys.keyOf(group), store.names).key === around.key) : -1;
+  const offset = offsetAround(index, around?.row, wanted.offset, limit, count);
+  const shown = order.slice(offset, offset + limit);
+  const isOther = new Uint8Array(sums.flows.length).fill(1);
+  for (const group of shown) isOther[group] = 0;
+  const other = amounts(sums, (column) => column.reduce((total, value, group) => total + value * isOther[group]!, 0));
+  return {
+    offset,
+    groups: shown.map((group) => groupAt(store, sums, keys, table, group)),
+    count,
+    other: { groups: count - shown.length + (sums.flows[REST]! > 0 ? 1 : 0), ...other },
+  };
+}
+
+/** The numbers of the first groups that have flows, at least `most` of them, in the order of a sort. */
+function sortGroups(
   sums: GroupSums,
   keys: GroupKeys,
   table: GroupTable | undefined,
   sort: GroupSort,
   reverse: boolean,
+  most: number,
 ): number[] {
   const groups: number[] = [];
   const unknown: number[] = [];
   const known = ALWAYS_KNOWN.includes(sort) ? undefined : /^(bytes|packets)/.test(sort) ? sums.read : sums.rated;
   for (let group = 0; group < sums.flows.length; group++)
     if (sums.flows[group]! > 0 && group !== REST) (known === undefined || known[group]! > 0 ? groups : unknown).push(group);
-  const down = (sort !== 'key') !== reverse;
-  const words =
-    sort === 'key'
-      ? Array.from({ length: keys.grouping.words }, (_, w) => Uint32Array.from(groups, (group) => keys.keyOf(group)[w]!))
-      : wordsOf(Float64Array.from(groups, (group) => SORTS[sort](sums, group, table)));
+  return [...firstGroups(groups), ...unknown];
+
+  function firstGroups(of: readonly number[]): number[] {
+    if (sort === 'key') {
+      const words = Array.from({ length: keys.grouping.words }, (_, w) => Uint32Array.from(of, (group) => keys.keyOf(group)[w]!));
+      return sorted(of, words, reverse);
+    }
+    // With 8 bits behind the point.
+    const values = Float64Array.from(of, (group) => Math.floor(256 * SORTS[sort](sums, group, table)));
+    if (of.length < WORTH_A_HEAP * most) return sorted(of, wordsOf(values), !reverse);
+    return Array.from(largestOf(reverse ? values.map((value) => -value) : values, most), (row) => of[row]!);
+  }
+}
+
+/** Where the wanted are fewer than one in so many, all others stay unsorted. */
+const WORTH_A_HEAP = 8;
+
+function sorted(groups: readonly number[], words: readonly Uint32Array[], down: boolean): number[] {
   if (down) for (const word of words) for (let n = 0; n < word.length; n++) word[n] = descending(word[n]!);
-  return [...Array.from(sortByWords(words, groups.length), (row) => groups[row]!), ...unknown];
+  return Array.from(sortByWords(words, groups.length), (row) => groups[row]!);
 }
 
 /** What groups are sorted by without having counters. */
 const ALWAYS_KNOWN: readonly GroupSort[] = ['flows', 'unreplied', 'begun', 'key'];
 
 /** A group as an object. */
-export function groupAt(
+function groupAt(
   store: Pick<FlowStore, 'names'>,
   sums: GroupSums,
   keys: GroupKeys,
@@ -73,33 +128,27 @@ export function groupAt(
   return {
     key,
     ...(filter === undefined ? {} : { filter: formatFilter(filter) }),
-    ...amounts(sums, [group]),
+    ...amounts(sums, (column) => column[group]!),
     ...(table ? { counted: countedOf(table, group) } : {}),
     ...(history ? { history: history.map((rate) => rounded(rate, 1)) } : {}),
   };
 }
 
-/** Several groups together. */
-export function otherGroups(sums: GroupSums, groups: readonly number[]): OtherGroups {
-  return { groups: groups.length, ...amounts(sums, groups) };
-}
-
-/** All flows of sums that have one group. */
+/** All flows of sums together. */
 export function totalsOf(sums: GroupSums): Omit<OtherGroups, 'groups'> {
-  return amounts(sums, [0]);
+  return amounts(sums, (column) => column.reduce((total, value) => total + value, 0));
 }
 
-function amounts(sums: GroupSums, groups: readonly number[]): Omit<OtherGroups, 'groups'> {
-  const sum = (column: Float64Array) => groups.reduce((total, group) => total + column[group]!, 0);
+/** What the groups of a choice have together: `sum` adds them up. */
+function amounts(sums: GroupSums, sum: (column: Float64Array) => number): Omit<OtherGroups, 'groups'> {
   const both = (original: Float64Array, reply: Float64Array) => ({ original: sum(original), reply: sum(reply) });
-  const rated = sum(sums.rated) > 0;
   return {
     flows: sum(sums.flows),
     unreplied: sum(sums.unreplied),
     ...(sum(sums.read) > 0
       ? { bytes: both(sums.bytesOriginal, sums.bytesReply), packets: both(sums.packetsOriginal, sums.packetsReply) }
       : {}),
-    ...(rated
+    ...(sum(sums.rated) > 0
       ? {
           rate: bothWays(sum(sums.rateOriginal), sum(sums.rateReply)),
           average: bothWays(sum(sums.averageOriginal), sum(sums.averageReply)),
@@ -118,12 +167,11 @@ function countedOf(table: GroupTable, group: number): NonNullable<FlowGroup['cou
   };
 }
 
-/** Numbers in two words each, in the same order; with 8 bits behind the point. */
+/** Whole numbers in two words each, in the same order. */
 function wordsOf(values: Float64Array): Uint32Array[] {
-  const fixed = values.map((value) => Math.floor(256 * value));
   return [
-    Uint32Array.from(fixed, (value) => Math.min(Math.floor(value / HALF), HALF - 1)),
-    Uint32Array.from(fixed, (value) => value % HALF),
+    Uint32Array.from(values, (value) => Math.min(Math.floor(value / HALF), HALF - 1)),
+    Uint32Array.from(values, (value) => value % HALF),
   ];
 }
 

@@ -7,9 +7,8 @@ import type { LabelMap } from '../ctnetlink/label.js';
 import { show } from '../ctnetlink/members.js';
 import { ClosedError, ValueError } from '../errors.js';
 import { type Conntrack, type FilterInput, readFilter, type Signal, sessionOf, TimeSlice } from '../library/index.js';
-import { groupAt, otherGroups, sortGroups, totalsOf } from './flow-groups.js';
+import { rankGroups, totalsOf } from './flow-groups.js';
 import { FlowStore } from './flow-store.js';
-import { REST } from './group-index.js';
 import { HeldFlows } from './held-flows.js';
 import { MeterPace } from './meter-pace.js';
 import {
@@ -235,17 +234,19 @@ export class FlowMeter implements AsyncIterable<MeterSample>, AsyncDisposable, D
     const sample = this.sample.number;
     const selection = await this.#selections.get(filter, sample, this.#tableOf(netns));
     const { columns } = this.#store;
-    const all = await this.#selections.order(selection, sort, reverse);
+    const isPart = around === undefined && leastRate === 0;
+    const all = await this.#selections.order(selection, sort, reverse, isPart ? rest.offset + limit : undefined);
     const order = leastRate > 0 ? all.filter((slot) => columns.averageOf(slot) >= leastRate) : all;
+    const matched = isPart ? selection.slots.length : order.length;
     const flows: MeteredFlow[] = [];
     const index = around ? order.indexOf(columns.slotsOf(new Set([around.number])).get(around.number) ?? 0) : -1;
-    const offset = offsetAround(index, around?.row, rest.offset, limit, order.length);
+    const offset = offsetAround(index, around?.row, rest.offset, limit, matched);
     for (let n = offset; n < order.length && flows.length < limit; n++) {
       const slot = order[n]!;
       const flow = columns.isStill(slot, selection.before) ? this.#store.flowAt(slot) : undefined;
       if (flow) flows.push(flow);
     }
-    return { sample, total: columns.count, matched: order.length, totals: totalsOf(selection.totals), offset, flows };
+    return { sample, total: columns.count, matched, totals: totalsOf(selection.totals), offset, flows };
   }
 
   /** The numbers of all flows that match, in their order, for `getMany`. @throws ValueError, FilterError, ClosedError */
@@ -265,31 +266,16 @@ export class FlowMeter implements AsyncIterable<MeterSample>, AsyncDisposable, D
 
   /** Groups of flows, the busiest first. @throws ValueError, FilterError, ClosedError */
   async groups(query: GroupsQuery): Promise<GroupsAnswer> {
-    const { by, filter, netns, around, sort, reverse, limit, ...given } = readGroupsQuery(query);
+    const { by, filter, netns, ...part } = readGroupsQuery(query);
     this.#check();
     const of = this.#tableOf(netns);
     const table = await this.#store.grouping(by, new TimeSlice());
     const sample = this.sample.number;
     const selection = await this.#selections.get(filter, sample, of);
     const sums = await this.#selections.sums(selection, table);
-    const order = sortGroups(sums, table, table, sort, reverse);
-    const { describe } = table.grouping;
-    const { names } = this.#store;
-    const index = around ? order.findIndex((group) => describe(table.keyOf(group), names).key === around.key) : -1;
-    const offset = offsetAround(index, around?.row, given.offset, limit, order.length);
-    const shown = order.slice(offset, offset + limit);
-    const { groups: _, ...totals } = otherGroups(sums, [...order, REST]);
-    const rest = [...order.slice(0, offset), ...order.slice(offset + limit), ...(sums.flows[REST]! > 0 ? [REST] : [])];
-    return {
-      sample,
-      total: this.#store.columns.count,
-      matched: totals.flows,
-      totals,
-      offset,
-      groups: shown.map((group) => groupAt(this.#store, sums, table, table, group)),
-      count: order.length,
-      other: otherGroups(sums, rest),
-    };
+    const { offset, groups, count, other } = rankGroups(this.#store, sums, table, table, part);
+    const totals = totalsOf(sums);
+    return { sample, total: this.#store.columns.count, matched: totals.flows, totals, offset, groups, count, other };
   }
 
   /** A flow by its number; `undefined` when it has ended. */
@@ -438,8 +424,9 @@ export class FlowMeter implements AsyncIterable<MeterSample>, AsyncDisposable, D
     this.#processorTime = time;
     const namespaces = this.#namespaces.map((namespace) => namespaceSample(namespace, now));
     const counted = countedBy([this.#left, ...this.#namespaces.map(({ counts }) => counts)]);
-    this.#sample = {
-      number: (before?.number ?? 0) + 1,
+    const number = (before?.number ?? 0) + 1;
+    const sample: MeterSample = {
+      number,
       at: Date.now(),
       seconds: rounded(seconds, 3),
       ...fillOf(namespaces),
@@ -454,22 +441,23 @@ export class FlowMeter implements AsyncIterable<MeterSample>, AsyncDisposable, D
       namespaces,
       skipped: 0,
     };
-    this.#series.add(this.#sample.at / 1000, seriesValues(this.#sample));
+    this.#series.add(sample.at / 1000, seriesValues(sample));
     this.#notices = this.#namespaces.flatMap((namespace) => namespace.notices(this.#pace.interval, this.#pace.now));
-    await this.#keepGroups();
+    await this.#prepare(number);
+    this.#sample = sample;
+    this.#selections.retire(number);
     this.#wakeReaders();
   }
 
-  /** Keeps the groupings in use small, and their history. */
-  async #keepGroups(): Promise<void> {
+  /** Makes what is asked for again and again, keeps the groupings in use small, and their history. */
+  async #prepare(sample: number): Promise<void> {
     this.#store.closeUnused();
-    if (this.#store.groups.every((table) => table === undefined)) return;
-    const selection = await this.#selections.get(undefined, this.sample.number);
+    for (const table of this.#store.groups) table?.compact();
+    await this.#selections.renew(sample);
     for (const table of this.#store.groups) {
       if (!table) continue;
-      const sums = await this.#selections.sums(selection, table);
+      const sums = await this.#selections.sums(await this.#selections.all(sample), table);
       table.history.add(this.#store.now, sums.rates());
-      table.compact();
     }
   }
 

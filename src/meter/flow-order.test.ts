@@ -6,7 +6,10 @@ import { MemoryMeter } from '../../test/support/memory-meter.js';
 import { Random } from '../../test/support/random.js';
 import { parseAddress } from '../ctnetlink/address.js';
 import { TRACKERS } from '../ctnetlink/filter/compile.js';
+import { TimeSlice } from '../library/index.js';
 import { type FlowInit, MemoryTable } from '../testing/index.js';
+import { FlowMeter } from './flow-meter.js';
+import { sortFlows } from './flow-order.js';
 import type { BothWays, FlowGroup, MeteredFlow } from './index.js';
 import { FLOW_SORTS, type FlowSort, GROUP_SORTS, type GroupSort } from './meter-names.js';
 
@@ -168,6 +171,10 @@ suite('orders', () => {
           part.flows.map(({ number }) => number),
           answer.flows.slice(70, 77).map(({ number }) => number),
         );
+        const store = FlowMeter.storeOf(scene.meter);
+        const slots = Int32Array.from({ length: store.columns.end - 1 }, (_, n) => n + 1);
+        const sorted = (most?: number) => sortFlows(store, slots, sort, reverse, new TimeSlice(), most);
+        assert.deepEqual([...(await sorted(10)).subarray(0, 10)], [...(await sorted()).subarray(0, 10)]);
       });
 
   const GROUP_VALUES: Readonly<Record<Exclude<GroupSort, 'key'>, (group: FlowGroup) => Value>> = {
@@ -200,6 +207,11 @@ suite('orders', () => {
           groups.map((group) => eighth(read(group))),
           (sort === 'key') === reverse,
         );
+        const part = await scene.meter.groups({ by: 'zone', sort, reverse, offset: 2, limit: 4 });
+        assert.deepEqual(part.groups, groups.slice(2, 6));
+        assert.equal(part.count, 75);
+        assert.equal(part.other.groups, 71);
+        assert.equal(part.other.flows, part.matched - part.groups.reduce((all, group) => all + group.flows, 0));
       });
 
   test('groups are sorted by their keys as addresses are', async () => {

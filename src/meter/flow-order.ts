@@ -8,6 +8,7 @@ import type { TimeSlice } from '../library/index.js';
 import { be32 } from '../wire/bytes.js';
 import { BLIND, type FlowColumns, RATED, READ } from './flow-columns.js';
 import type { FlowStore } from './flow-store.js';
+import { largestOf } from './largest.js';
 import type { FlowSort } from './meter-names.js';
 import { descending, floatWord, sortByWords } from './radix-sort.js';
 
@@ -145,9 +146,49 @@ const SORTS = {
 
 /** Flows between two looks at the clock. */
 const AT_ONCE = 1024;
+/** Where the wanted are fewer than one in so many, all others stay unsorted. */
+const WORTH_A_HEAP = 8;
 
-/** Slots in the order of a sort. */
+/** Slots in the order of a sort: all of them, or at least the first `most`. */
 export async function sortFlows(
+  store: FlowStore,
+  slots: Int32Array,
+  sort: FlowSort,
+  reverse: boolean,
+  slice: TimeSlice,
+  most = slots.length,
+): Promise<Int32Array> {
+  const first = most * WORTH_A_HEAP < slots.length ? await firstFlows(store, slots, sort, reverse, slice, most) : undefined;
+  return first ?? allFlows(store, slots, sort, reverse, slice);
+}
+
+/** The first flows of an order by one word; `undefined` for others, and where the value of too few is known. */
+async function firstFlows(
+  store: FlowStore,
+  slots: Int32Array,
+  sort: FlowSort,
+  reverse: boolean,
+  slice: TimeSlice,
+  most: number,
+): Promise<Int32Array | undefined> {
+  const { amount, message, words: width, fill }: SortRow = SORTS[sort];
+  if (width !== 1 || message) return undefined;
+  const sign = amount !== reverse ? 1 : -1;
+  const { columns, now } = store;
+  const view = createFlowView();
+  const own = new Uint32Array(1);
+  const values = new Float64Array(slots.length);
+  for (let n = 0; n < slots.length; n++) {
+    const slot = slots[n]!;
+    values[n] = columns.record[slot] !== 0 && fill(columns, slot, own, view, now) ? sign * own[0]! : Number.NaN;
+    const pause = n % AT_ONCE === AT_ONCE - 1 ? slice.pause() : undefined;
+    if (pause) await pause;
+  }
+  const rows = largestOf(values, most);
+  return rows.length < most ? undefined : rows.map((row) => slots[row]!);
+}
+
+async function allFlows(
   store: FlowStore,
   slots: Int32Array,
   sort: FlowSort,

@@ -161,7 +161,7 @@ export class FlowStore {
     const view = createFlowView();
     const before = this.columns.nextSerial;
     const join = (slot: number) => {
-      if (this.columns.serial[slot]! < before && this.read(slot, view)) table.join(slot, view, this.columns.table[slot]!, true);
+      if (this.columns.serial[slot]! < before && this.read(slot, view)) table.join(slot, view, this.columns.table[slot]!);
     };
     const open = { table, ready: this.each(join, slice), usedAt: this.now };
     this.#open.set(grouping.name, open);

@@ -22,7 +22,7 @@ function sources(hosts: number): { columns: FlowColumns; table: GroupTable; slot
   const table = new GroupTable(parseGrouping('src'), columns, 0);
   const slots = Array.from({ length: hosts }, (_, host) => {
     const slot = columns.allocate(1 + host, 0);
-    table.join(slot, listed(host), 0, true);
+    table.join(slot, listed(host), 0);
     table.began(slot);
     table.count(slot, host, 1, 2, 3);
     return slot;
@@ -44,7 +44,7 @@ test('groups without flows are forgotten, and the rest has what was counted for 
   for (const [host, slot] of slots.entries()) if (!stay(host)) columns.release(slot);
   // As of a slot that is used again.
   const again = columns.allocate(1, 0);
-  table.join(again, listed(3), 0, true);
+  table.join(again, listed(3), 0);
   table.compact();
   assert.equal(table.generation, 1);
   assert.equal(table.end, HOSTS / 5 + 2);
@@ -70,7 +70,7 @@ test('groups without flows are forgotten, and the rest has what was counted for 
   table.count(slots[5]!, 1000, 0, 0, 0);
   assert.equal(table.counted.bytesOriginal[table.column[slots[5]!]!], 1005);
   const slot = columns.allocate(2, 0);
-  table.join(slot, listed(7), 0, true);
+  table.join(slot, listed(7), 0);
   assert.equal(nameOf(table, table.column[slot]!), '10.0.0.7');
 });
 
@@ -117,15 +117,15 @@ test('a flow changes its group when a message says so, and when a complete one d
   const table = new GroupTable(parseGrouping('mark'), columns, 0);
   const slot = columns.allocate(1, 0);
   const name = () => nameOf(table, table.column[slot]!);
-  table.join(slot, listed(1, 5), 0, true);
+  table.join(slot, listed(1, 5), 0);
   assert.equal(name(), '5');
   const silent = flowMessage('update', { protonum: 17, src: [10, 0, 0, 1], dst: [192, 0, 2, 1], sport: 1, dport: 2, id: 1 });
   view.decode(silent, 0, silent.length);
-  table.join(slot, view, 0, false);
+  table.move(slot, view, 0, false);
   assert.equal(name(), '5');
-  table.join(slot, view, 0, true);
+  table.move(slot, view, 0, true);
   assert.equal(name(), '0');
-  table.join(slot, listed(1, 6), 0, false);
+  table.move(slot, listed(1, 6), 0, false);
   assert.equal(name(), '6');
 });
 

@@ -58,14 +58,18 @@ export class GroupTable {
     return this.#index.keyOf(group);
   }
 
-  /** Puts a flow where it belongs. A message that does not say where changes nothing, unless it is complete. */
-  join(slot: number, view: View, table: number, complete: boolean): void {
-    const { from, read } = this.grouping;
-    if (!complete && (from === undefined || !hasAny(view, from))) return;
-    read(view, table, this.#key);
+  /** Puts a flow where it belongs. */
+  join(slot: number, view: View, table: number): void {
+    this.grouping.read(view, table, this.#key);
     const group = this.#index.numberOf(this.#key);
     if (this.#index.capacity > this.#counted.begun.length) this.#counted = grown(this.#counted, this.#index.capacity);
     this.column[slot] = group;
+  }
+
+  /** A message may say that a flow belongs elsewhere now; what a complete one does not mention is not there. */
+  move(slot: number, view: View, table: number, complete: boolean): void {
+    const { from } = this.grouping;
+    if (from !== undefined && (complete || hasAny(view, from))) this.join(slot, view, table);
   }
 
   began(slot: number): void {

@@ -23,7 +23,10 @@ export class HeldFlows {
   set(numbers: Iterable<number>): void {
     const wanted = new Set<number>();
     for (const number of numbers) if (wanted.size < MOST) wanted.add(number);
-    this.#held = Array.from(this.#store.columns.slotsOf(wanted), ([number, slot]) => ({ number, slot }));
+    // Only those that are new are searched for.
+    const kept = this.#held.filter(({ number }) => wanted.delete(number));
+    const slots = wanted.size === 0 ? [] : [...this.#store.columns.slotsOf(wanted)];
+    this.#held = [...kept, ...slots.map(([number, slot]) => ({ number, slot }))];
   }
 
   /** Reads the counters of the next ones. @throws KernelError */

@@ -226,11 +226,6 @@ export class MeteredTable implements EntryFollower {
     columns.flags[slot]! |= RATED;
   }
 
-  /** Puts a flow into a grouping that has just been opened. */
-  join(group: GroupTable, slot: number, view: View): void {
-    group.join(slot, view, this.index, true);
-  }
-
   #begin(record: number, view: View, seen: boolean): number {
     const columns = this.#columns;
     const slot = columns.allocate(record, this.index);
@@ -243,7 +238,7 @@ export class MeteredTable implements EntryFollower {
     this.#setStart(slot, view);
     this.#setStatus(slot, view);
     this.#setState(slot, view);
-    for (const group of this.#groups) group?.join(slot, view, this.index, true);
+    for (const group of this.#groups) group?.join(slot, view, this.index);
     if (!this.#baseline || seen) {
       this.#countsOf(slot).begun++;
       for (const group of this.#groups) group?.began(slot);
@@ -255,7 +250,7 @@ export class MeteredTable implements EntryFollower {
   #told(slot: number, view: View, complete: boolean): void {
     this.#setStatus(slot, view);
     this.#setState(slot, view);
-    for (const group of this.#groups) group?.join(slot, view, this.index, complete);
+    for (const group of this.#groups) group?.move(slot, view, this.index, complete);
   }
 
   /** Events do not say when a flow began. */
@@ -323,8 +318,9 @@ export class MeteredTable implements EntryFollower {
       counts.bytesReply += moreBytesReply;
       counts.packetsOriginal += morePacketsOriginal;
       counts.packetsReply += morePacketsReply;
-      for (const group of this.#groups)
-        group?.count(slot, moreBytesOriginal, moreBytesReply, morePacketsOriginal, morePacketsReply);
+      if (morePacketsOriginal !== 0 || morePacketsReply !== 0)
+        for (const group of this.#groups)
+          group?.count(slot, moreBytesOriginal, moreBytesReply, morePacketsOriginal, morePacketsReply);
     }
     columns.bytesOriginal[slot] = bytesOriginal;
     columns.bytesReply[slot] = bytesReply;

@@ -7,8 +7,8 @@ import { IPS_SEEN_REPLY } from '../ctnetlink/uapi/nf-conntrack-common.js';
 import type { View } from '../ctnetlink/view.js';
 import { readFilter, type Signal, sessionOf } from '../library/index.js';
 import { FlowColumns, READ, UNREPLIED } from './flow-columns.js';
-import { groupAt, otherGroups, sortGroups, totalsOf } from './flow-groups.js';
-import { GroupIndex, REST } from './group-index.js';
+import { rankGroups, totalsOf } from './flow-groups.js';
+import { GroupIndex } from './group-index.js';
 import { KEY_WORDS, parseGrouping } from './group-keys.js';
 import { GroupSums } from './group-sums.js';
 import { checkLabels, checkNumber, type GroupsAnswer, type GroupsQuery, readGroupsQuery } from './meter-query.js';
@@ -73,7 +73,7 @@ async function meteredUsage(
 
 async function listUsage(
   conntrack: Namespaces,
-  { by, filter, sort, reverse, offset, limit }: ReturnType<typeof readGroupsQuery>,
+  { by, filter, ...part }: ReturnType<typeof readGroupsQuery>,
   { labels, signal }: Pick<UsageOptions, 'labels' | 'signal'>,
 ): Promise<Usage> {
   const grouping = parseGrouping(by);
@@ -102,18 +102,8 @@ async function listUsage(
   }
   const keys = { grouping, keyOf: (group: number) => index.keyOf(group) };
   const store = { names: { tables: tables.map(([name]) => name), labels } };
-  const order = sortGroups(sums, keys, undefined, sort, reverse);
-  const shown = order.slice(offset, offset + limit);
-  const rest = [...order.slice(0, offset), ...order.slice(offset + limit), ...(sums.flows[REST]! > 0 ? [REST] : [])];
-  return {
-    namespaces,
-    matched: totals.flows[0]!,
-    offset,
-    totals: totalsOf(totals),
-    groups: shown.map((group) => groupAt(store, sums, keys, undefined, group)),
-    count: order.length,
-    other: otherGroups(sums, rest),
-  };
+  const { offset, groups, count, other } = rankGroups(store, sums, keys, undefined, part);
+  return { namespaces, matched: totals.flows[0]!, offset, totals: totalsOf(totals), groups, count, other };
 }
 
 function named(

@@ -8,10 +8,12 @@ import { checkOrigin, Hosts, isAccepted, PerSecond } from './auth.js';
 import { Deletions } from './deletions.js';
 import { EventFeeds } from './event-feeds.js';
 import type { FetchRequest, FetchResponse } from './fetch-types.js';
+import { HeldRows } from './held-rows.js';
 import { News } from './news.js';
 import { OpenStreams } from './open-streams.js';
 import { QueryValues } from './request-values.js';
 import { JSON_TYPE, loggedRequest, ROUTES, type RouteContext, type RouteRow, type WebState } from './routes.js';
+import { SharedAnswers } from './shared-answers.js';
 import { TrustedProxies } from './trusted-proxies.js';
 import { Walks } from './walks.js';
 import { WebDoctor } from './web-doctor.js';
@@ -80,6 +82,8 @@ export function handlerWith(options: HandlerOptions, times: WebTimes): WebHandle
     explanations: { open: 0 },
     doctor,
     streams,
+    answers: new SharedAnswers(times.shared),
+    held: new HeldRows(meter, times.held),
     metrics,
     feeds: new EventFeeds(),
     times,
@@ -156,6 +160,7 @@ export function handlerWith(options: HandlerOptions, times: WebTimes): WebHandle
     streams.close();
     metrics.close();
     doctor.close();
+    state.held.close();
   };
   return Object.assign(handle, { close });
 }

@@ -20,6 +20,7 @@ export class News {
   readonly #streams = new Set<ByteStream>();
   /** Streams that could not take the last sample: they get the newest. */
   readonly #late = new Set<ByteStream>();
+  readonly #encoder = new TextEncoder();
   #timer: NodeJS.Timeout | undefined;
   #notices = '';
   #begun = 0;
@@ -38,7 +39,7 @@ export class News {
     const stream = this.#all.open(peer, () => {
       this.#streams.delete(stream);
       this.#late.delete(stream);
-      if (this.#streams.size === 0) clearInterval(this.#timer);
+      if (this.#streams.size === 0) this.#stop();
     });
     stream.write(RETRY);
     this.#resume(stream, last);
@@ -50,11 +51,13 @@ export class News {
 
   /** A sample was taken. */
   sample(sample: MeterSample): void {
-    const text = this.#sampleText(sample);
+    const bytes = this.#encoder.encode(this.#sampleText(sample));
     for (const stream of this.#streams) {
-      if (stream.write(text)) this.#late.delete(stream);
+      if (stream.write(bytes)) this.#late.delete(stream);
       else this.#late.add(stream);
     }
+    // Whoever asks after a sample need not ask again at once.
+    this.#timer?.refresh();
     const notices = JSON.stringify(this.#meter.status.notices);
     if (notices !== this.#notices) {
       this.#notices = notices;
@@ -64,8 +67,8 @@ export class News {
 
   /** Something else happened. */
   tell(type: string, data: unknown): void {
-    const text = eventText(type, data);
-    for (const stream of this.#streams) stream.write(text);
+    const bytes = this.#encoder.encode(eventText(type, data));
+    for (const stream of this.#streams) stream.write(bytes);
   }
 
   /** What a reader who comes back has missed. */
@@ -81,6 +84,11 @@ export class News {
     const { begun, ended } = this.#meter.counts;
     [this.#begun, this.#ended] = [begun, ended];
     this.#timer = setInterval(() => this.#count(), this.#times.count).unref();
+  }
+
+  #stop(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
   }
 
   #count(): void {

@@ -21,9 +21,11 @@ import type { AskedDeletion, Deletions } from './deletions.js';
 import type { EventFeeds, FeedQuestion } from './event-feeds.js';
 import { decodeKey, type FlowKeyParts, isKey, isNamed } from './flow-keys.js';
 import { flowStream } from './flow-stream.js';
+import type { HeldRows } from './held-rows.js';
 import { type News, seriesJson } from './news.js';
 import type { OpenStreams } from './open-streams.js';
 import { bodyOf, type QueryValues } from './request-values.js';
+import type { SharedAnswers } from './shared-answers.js';
 import type { Walks } from './walks.js';
 import type { WebDoctor } from './web-doctor.js';
 import { WebError } from './web-error.js';
@@ -48,6 +50,8 @@ export interface WebState {
   readonly explanations: { open: number };
   readonly doctor: WebDoctor;
   readonly streams: OpenStreams;
+  readonly answers: SharedAnswers;
+  readonly held: HeldRows;
   readonly metrics: WebMetrics;
   readonly feeds: EventFeeds;
   readonly times: WebTimes;
@@ -305,12 +309,20 @@ async function flows(context: RouteContext): Promise<Response> {
       flows: found.map((flow) => flowAnswer(flow, epoch)),
     });
   }
-  const tag = `"${epoch}-${meter.sample.number}"`;
+  const tag = tagOf(context, meter.sample.number);
   // What is held is fresher than the sample.
   if (!hold && request.headers.get('if-none-match') === tag) return new Response(null, { status: 304, headers: { ETag: tag } });
-  const answer = await meter.flows({ ...asked, offset, limit });
-  if (hold) meter.hold(answer.flows.slice(0, 64).map(({ number }) => number));
-  return Response.json({ ...answer, flows: answer.flows.map((flow) => flowAnswer(flow, epoch)) }, { headers: { ETag: tag } });
+  const { sample, bytes } = await context.answers.ask(context.request.url, meter.sample.number, async () => {
+    const answer = await meter.flows({ ...asked, offset, limit });
+    if (hold) context.held.hold(answer.flows.map(({ number }) => number));
+    return { ...answer, flows: answer.flows.map((flow) => flowAnswer(flow, epoch)) };
+  });
+  return new Response(bytes, { headers: { 'Content-Type': JSON_TYPE, ETag: tagOf(context, sample) } });
+}
+
+/** Of the answers of a sample. */
+function tagOf({ epoch }: WebState, sample: number): string {
+  return `"${epoch}-${sample}"`;
 }
 
 /** All flows, a line each, at the pace of the reader. */
@@ -587,7 +599,7 @@ async function groups(context: RouteContext): Promise<Response> {
   const { meter, values } = context;
   const by = (values.text('by') ?? 'src') as GroupingName;
   const sort: GroupSort | undefined = wordOf(values, 'sort', GROUP_SORTS);
-  const answer = await meter.groups({
+  const query = {
     by,
     filter: values.text('filter'),
     netns: knownNamespace(context, values.text('netns')),
@@ -595,8 +607,12 @@ async function groups(context: RouteContext): Promise<Response> {
     reverse: values.flag('reverse'),
     offset: values.whole('offset', 0, 1e9),
     limit: values.whole('limit', 0, MOST_ROWS),
-  });
-  return Response.json({ by, ...answer });
+  };
+  const { bytes } = await context.answers.ask(context.request.url, meter.sample.number, async () => ({
+    by,
+    ...(await meter.groups(query)),
+  }));
+  return new Response(bytes, { headers: { 'Content-Type': JSON_TYPE } });
 }
 
 function series({ meter, values }: RouteContext): Response {

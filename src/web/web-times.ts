@@ -7,6 +7,10 @@ export interface WebTimes {
   readonly ping: number;
   /** Between counts. */
   readonly count: number;
+  /** Within a sample, those who ask the same get the same answer for so long. */
+  readonly shared: number;
+  /** Rows that somebody looks at are kept fresh for so long after the question. */
+  readonly held: number;
   /** After a deletion, until one looks what came back. */
   readonly cameBack: number;
   /** Cursors, and words that confirm deletions, are good for so long. */
@@ -21,6 +25,8 @@ export const WEB_TIMES: WebTimes = {
   patience: 30_000,
   ping: 15_000,
   count: 1000,
+  shared: 400,
+  held: 3000,
   cameBack: 5000,
   kept: 60_000,
   sample: 2000,

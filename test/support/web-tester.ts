@@ -59,7 +59,7 @@ export class WebTester implements AsyncDisposable {
     const conntracks = new Map(memory.conntracks.map((conntrack, n) => [`${n}`, conntrack]));
     const handler = handlerWith(
       { name: 'fw1', version: '1.2.3', ...others, meter: memory.meter, conntracks, log: (entry) => log.push(entry) },
-      { ...WEB_TIMES, sample: 500, ...times },
+      { ...WEB_TIMES, shared: 0, sample: 500, ...times },
     );
     return new WebTester(tables, memory, handler, log);
   }
