@@ -133,6 +133,7 @@ async function startServer() {
     told += text;
     heard();
   });
+  child.once('exit', () => heard());
   const says = async (what) => {
     for (;;) {
       const found = what.exec(told);
@@ -143,7 +144,6 @@ async function startServer() {
       if (child.exitCode !== null) throw new Error(`the server has ended: ${told}`);
       await new Promise((resolve) => {
         heard = resolve;
-        child.once('exit', resolve);
       });
     }
   };
