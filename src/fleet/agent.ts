@@ -119,6 +119,7 @@ export class FleetAgent implements AsyncDisposable {
   /** Says a last state, if the servers take it. */
   async #say(state: AgentState): Promise<void> {
     this.#state = state;
+    if (!this.#options.bus.connected) return;
     try {
       await this.#write();
     } catch (error) {

@@ -50,6 +50,8 @@ export class RevisionError extends Error {}
 export interface Bus {
   /** The server that it is connected to, as host:port. */
   readonly server: string;
+  /** Whether there is a connection at the moment. */
+  readonly connected: boolean;
   publish(subject: string, data: Uint8Array, options?: PublishOptions): void;
   subscribe(subject: string, take: (message: BusMessage) => void): BusSubscription;
   /** Settles when the server has everything that was published. */

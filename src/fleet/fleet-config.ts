@@ -67,9 +67,13 @@ export function parseServer(text: string): { readonly url: string; readonly tls:
     throw new FleetError('CONFIG', `${JSON.stringify(text)} is no server`, {
       hint: 'write nats://HOST:PORT or tls://HOST:PORT; a user or password belongs into no URL',
     });
+  const tls = scheme.toLowerCase() === 'tls';
+  // The client compares certificates with names only.
+  if (tls && (bracketed !== undefined || isIPv4(host)))
+    throw new FleetError('CONFIG', `${text}: TLS needs the name of the server, as its certificate has it, not an address`);
   const local = host.toLowerCase() === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'));
   const url = `${scheme.toLowerCase()}://${bracketed === undefined ? host : `[${host}]`}:${port ?? DEFAULT_PORT}`;
-  return { url, tls: scheme.toLowerCase() === 'tls', local };
+  return { url, tls, local };
 }
 
 /** How to connect; `open`: the servers are on this machine and nobody needs a key. */
@@ -93,7 +97,7 @@ export function connecting(
   const seedPath = config.seed ?? options.credentials;
   if (!local && seedPath === undefined && !options.insecure)
     throw new FleetError('CONFIG', 'servers on other machines want a key', {
-      hint: '--seed FILE; docs/fleet.md says how keys are made',
+      hint: '--seed FILE; conntrack fleet auth makes it: docs/fleet.md',
     });
   return {
     servers: servers.map(({ url }) => url),

@@ -11,11 +11,12 @@ import {
   RetentionPolicy,
   StorageType,
 } from '@nats-io/jetstream';
-import { headers, type Msg, type MsgHdrs, type NatsConnection, nanos, nkeyAuthenticator, nuid } from '@nats-io/nats-core';
+import { headers, type Msg, type MsgHdrs, type NatsConnection, nanos, nkeyAuthenticator, nkeys, nuid } from '@nats-io/nats-core';
 import { connect } from '@nats-io/transport-node';
 import type { BucketConfig, BucketContents, BucketEntry, Bus, BusMessage, BusSubscription, PublishOptions } from './bus.js';
 import { RevisionError } from './bus.js';
 import { FleetError } from './fleet-error.js';
+import type { KeyPair } from './user-file.js';
 
 /** How servers are reached. */
 export interface BusOptions {
@@ -42,6 +43,14 @@ const API_TIMEOUT = 5000;
 const WRONG_LAST_SEQUENCE = [10071, 10164];
 const STREAM_NOT_FOUND = 10059;
 const STREAM_EXISTS = 10058;
+const REPLICAS_NOT_SUPPORTED = 10074;
+const NO_PEERS = 10005;
+
+/** A new key of a user. */
+export function makeKeyPair(): KeyPair {
+  const pair = nkeys.createUser();
+  return { seed: new TextDecoder().decode(pair.getSeed()), publicKey: pair.getPublicKey() };
+}
 
 /** @throws FleetError `CONNECT`, `UNAUTHORISED` */
 export async function connectBus(options: BusOptions): Promise<Bus> {
@@ -92,12 +101,15 @@ async function reasonOf(server: string, options: BusOptions): Promise<unknown> {
 function connectError(servers: readonly string[], reasons: readonly unknown[]): FleetError {
   const told = reasons.map((reason) => (reason as Error | undefined)?.message ?? 'no reason');
   const refused = told.some((text) => /authorization/i.test(text));
+  const distrusted = told.some((text) => /certificate|altname|self[- ]signed/i.test(text));
   const each = servers.map((server, i) => `${server} (${told[i] ?? told[0]})`).join(', ');
   return new FleetError(refused ? 'UNAUTHORISED' : 'CONNECT', `cannot connect to ${each}`, {
     cause: reasons[0],
-    hint: refused
-      ? 'the server wants a key: docs/fleet.md says how keys are made'
-      : 'is nats-server running there? To try it out on this machine: nats-server -js',
+    hint: distrusted
+      ? '--ca FILE names the authority of the certificates'
+      : refused
+        ? 'the server wants a key, --seed FILE: conntrack fleet auth makes it, docs/fleet.md says how'
+        : 'is nats-server running there? To try it out on this machine: nats-server -js',
   });
 }
 
@@ -136,6 +148,7 @@ class NatsBus implements Bus {
   readonly #callbacks = new Set<(what: 'lost' | 'back') => void>();
   readonly #tell: (line: string) => void;
   #manager: Promise<JetStreamManager> | undefined;
+  #connected = true;
 
   constructor(connection: NatsConnection, { tell = () => {} }: BusOptions) {
     this.#connection = connection;
@@ -146,6 +159,10 @@ class NatsBus implements Bus {
 
   get server(): string {
     return this.#connection.getServer();
+  }
+
+  get connected(): boolean {
+    return this.#connected && !this.#connection.isClosed();
   }
 
   publish(subject: string, data: Uint8Array, { reply, headers: told }: PublishOptions = {}): void {
@@ -198,7 +215,13 @@ class NatsBus implements Bus {
         deny_delete: true,
       });
     } catch (error) {
-      if (codeOf(error) !== STREAM_EXISTS) throw explained(error);
+      if (codeOf(error) === STREAM_EXISTS) return;
+      if (codeOf(error) === REPLICAS_NOT_SUPPORTED || codeOf(error) === NO_PEERS)
+        throw new FleetError('NOT_SET_UP', `these servers cannot keep ${replicas} replicas: ${(error as Error).message}`, {
+          cause: error,
+          hint: 'a server of its own keeps --replicas 1',
+        });
+      throw explained(error);
     }
   }
 
@@ -281,7 +304,9 @@ class NatsBus implements Bus {
   async close(): Promise<void> {
     if (this.#connection.isClosed()) return;
     try {
-      await this.#connection.drain();
+      // Without a server there is nobody to take the rest.
+      if (this.#connected) await this.#connection.drain();
+      else await this.#connection.close();
     } catch {
       await this.#connection.close();
     }
@@ -306,6 +331,7 @@ class NatsBus implements Bus {
   }
 
   #call(what: 'lost' | 'back'): void {
+    this.#connected = what === 'back';
     for (const callback of this.#callbacks) callback(what);
   }
 }
@@ -335,7 +361,7 @@ function explained(error: unknown): Error {
   if (codeOf(error) === STREAM_NOT_FOUND)
     return new FleetError('NOT_SET_UP', 'these servers know no fleet yet', {
       cause: error,
-      hint: 'where no keys are needed, the first agent prepares them',
+      hint: 'conntrack fleet setup prepares them; where no keys are needed, the first agent does',
     });
   if (name === 'JetStreamNotEnabled' || /no responders|not enabled|503/i.test(message))
     return new FleetError('NOT_SET_UP', 'the server keeps no inventory: JetStream is off, or has no leader at the moment', {

@@ -1,8 +1,10 @@
 // `--nats`, `--seed`, `--ca`, `--config` of words: how the servers of a fleet are reached.
 
+import { basename } from 'node:path';
 import { UsageError } from '../cli/usage-error.js';
 import { type Connecting, configPlaces, connecting, type FleetConfig, readConfig } from '../fleet/fleet-config.js';
 import { FleetError } from '../fleet/fleet-error.js';
+import { checkName } from '../fleet/subjects.js';
 import type { WordContext } from './run-word.js';
 import type { WordLine } from './word-line.js';
 import { isGiven, listOf, textOf } from './word-values.js';
@@ -17,17 +19,24 @@ export function serversOf(line: WordLine, { host }: Pick<WordContext, 'host'>): 
         ? Object.assign({}, ...configPlaces(env['HOME']).map((path) => readConfig(path, false)))
         : readConfig(file, true);
     const servers = listOf(line, 'nats') ?? (env['CONNTRACK_FLEET'] ? env['CONNTRACK_FLEET'].split(',') : undefined);
-    const [seed, ca] = [textOf(line, 'seed'), textOf(line, 'ca')];
+    const [seed, ca, user] = [textOf(line, 'seed'), textOf(line, 'ca'), textOf(line, 'user')];
     const all: FleetConfig = {
       ...config,
       ...(servers ? { servers } : {}),
       ...(seed === undefined ? {} : { seed }),
       ...(ca === undefined ? {} : { ca }),
+      ...(user === undefined ? {} : { user }),
     };
     const folder = env['CREDENTIALS_DIRECTORY'];
     const credentials = folder === undefined ? undefined : `${folder}/seed`;
     return { ...connecting(all, { insecure: isGiven(line, 'insecure'), credentials }), config: all };
   });
+}
+
+/** Who asks: as it is told, or as the file of the seed is named. @throws UsageError */
+export function userOf({ user, seed }: FleetConfig): string {
+  const named = seed === undefined ? 'local' : basename(seed).replace(/\.seed$/, '');
+  return asUsage(() => checkName('the user', user ?? named));
 }
 
 /** What is wrong with options or files is a wrong command line. */

@@ -5,13 +5,13 @@ import { type Asked, Fleet } from '../fleet/fleet.js';
 import { checkSites } from '../fleet/fleet-config.js';
 import { connectBus } from '../fleet/nats.js';
 import type { MissingHost } from '../fleet/query-client.js';
-import { checkName } from '../fleet/subjects.js';
 import { didYouMean } from '../nearest.js';
 import { safeText } from '../safe-text.js';
 import { age } from '../units.js';
 import type { FleetVerb } from './fleet-call.js';
 import { getFlow, hasFlows, listFlows } from './fleet-flows.js';
-import { asUsage, serversOf, usageError } from './fleet-servers.js';
+import { asUsage, serversOf, usageError, userOf } from './fleet-servers.js';
+import { manageUsers, setUp } from './fleet-setup.js';
 import { countFlows, listHosts, printStatistics, topGroups } from './fleet-sums.js';
 import type { Word, WordContext } from './run-word.js';
 import { listOf, secondsOf } from './word-values.js';
@@ -26,6 +26,8 @@ const VERBS: Readonly<Record<string, FleetVerb>> = {
   stats: printStatistics,
 };
 
+const NAMES = [...Object.keys(VERBS), 'setup', 'auth'];
+
 /** The answer is not complete. */
 const INCOMPLETE = 3;
 
@@ -33,18 +35,19 @@ export const word: Word = async (line, context) => {
   const { host } = context;
   const [name, ...operands] = line.operands;
   const verb = name !== undefined && Object.hasOwn(VERBS, name) ? VERBS[name] : undefined;
+  if (name === 'setup') return setUp(line, operands, context);
+  if (name === 'auth') return manageUsers(line, operands, context);
   if (!verb)
     throw new UsageError(
-      name === undefined
-        ? 'fleet needs a verb'
-        : `fleet: there is no verb ${quoted(name)}${didYouMean(name, Object.keys(VERBS))}`,
-      { hint: `one of ${Object.keys(VERBS).join(', ')}` },
+      name === undefined ? 'fleet needs a verb' : `fleet: there is no verb ${quoted(name)}${didYouMean(name, NAMES)}`,
+      { hint: `one of ${NAMES.join(', ')}` },
     );
   const servers = serversOf(line, context);
   const { config } = servers;
-  const user = asUsage(() => checkName('the user', config.user ?? 'local'));
+  const user = userOf(config);
   const sites = asUsage(() => checkSites(config.sites));
-  const bus = await connectBus({ ...servers, name: user, patient: false });
+  const tell = (text: string) => context.err(`conntrack: fleet: ${text}`);
+  const bus = await connectBus({ ...servers, name: user, patient: false, tell });
   const fleet = new Fleet(bus, user, sites);
   const abort = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) host.on(signal, () => abort.abort());

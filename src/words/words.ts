@@ -389,6 +389,8 @@ export function everyWord(): readonly WordRow[] {
       about: [
         'Verbs: hosts lists the hosts; list the flows that match; count how many there are, on which host; has says which hosts have an ' +
           'address, port or flow; get prints one flow; top sums up by --by; stats prints counters of each processor.',
+        'setup prepares servers once. auth agent NAME, auth viewer NAME and auth admin NAME make a key, auth remove NAME takes it away, auth ' +
+          'render prints the configuration of the servers with all of them.',
         'Hosts that do not answer are named, and the exit status says that the answer is not complete.',
         'Exit status: 0: complete; 1: a failure, and nothing found by has and get; 2: a wrong command line; 3: not complete.',
       ],
@@ -403,6 +405,12 @@ export function everyWord(): readonly WordRow[] {
         by: { value: 'KEY', help: 'Groups of top, as those of conntrack usage; default src.' },
         limit: { value: 'NUMBER', help: 'Print so many at most.' },
         strict: { help: 'Print nothing unless every host has answered.' },
+        user: {
+          value: 'NAME',
+          help: 'Whose key --seed is, as fleet auth named it; default: the name of the file, without .seed.',
+        },
+        keys: { value: 'DIR', help: 'Where auth keeps users and seeds; default /etc/conntrack/fleet.' },
+        replicas: { value: 'NUMBER', help: 'On how many servers setup keeps the inventory; default 3.' },
         labelmap: LABELS,
         output: {
           short: 'o',
@@ -417,6 +425,7 @@ export function everyWord(): readonly WordRow[] {
         ["fleet list 'tcp and dst port 22'", 'SSH, on all hosts'],
         ['fleet count unreplied', 'how many, on which host'],
         ['fleet has 203.0.113.9:40001', 'which host has it'],
+        ['fleet auth agent fw1 --site ams', 'a key for a host'],
         ["fleet list --on 'ams-*' --sort host -o ndjson", 'for programs'],
       ],
     },

@@ -1,0 +1,83 @@
+// Who may do what: a row for each role, from which the servers' configuration is made. The tests try every cell.
+
+import { EVERY, HOSTS_BUCKET, PREFIX, subjects } from './subjects.js';
+
+/** What somebody may be. */
+export const ROLES = ['agent', 'viewer', 'admin'] as const;
+export type FleetRole = (typeof ROLES)[number];
+
+/** Somebody with a key. */
+export interface FleetUser {
+  readonly role: FleetRole;
+  /** Of an agent: of its host. */
+  readonly name: string;
+  /** Of an agent. */
+  readonly site?: string | undefined;
+  /** Of a viewer: the only sites to ask. */
+  readonly sites?: readonly string[] | undefined;
+  /** The public key. */
+  readonly nkey: string;
+}
+
+/** Subjects that somebody may publish to, and listen to. */
+export interface Permissions {
+  readonly publish: readonly string[];
+  readonly subscribe: readonly string[];
+}
+
+const STREAM = `KV_${HOSTS_BUCKET}`;
+const DEFAULT_SITE = 'default';
+
+export function permissionsOf({ role, name, site = DEFAULT_SITE, sites }: Omit<FleetUser, 'nkey'>): Permissions {
+  const inbox = `_INBOX_${name}.>`;
+  switch (role) {
+    case 'agent':
+      return {
+        publish: [
+          // Answers under its own name only: nobody can forge those of others.
+          subjects.answer(subjects.reply('*', '*'), name),
+          `$KV.${HOSTS_BUCKET}.${name}`,
+          `$JS.API.DIRECT.GET.${STREAM}.$KV.${HOSTS_BUCKET}.${name}`,
+        ],
+        subscribe: [
+          subjects.query(EVERY, EVERY, '*'),
+          subjects.query(site, EVERY, '*'),
+          subjects.query(site, name, '*'),
+          subjects.flow(name, '*'),
+          inbox,
+        ],
+      };
+    case 'viewer':
+      return {
+        publish: [
+          ...(sites ? sites.map((one) => `${PREFIX}.q.${one}.>`) : [`${PREFIX}.q.>`]),
+          subjects.flow('*', '*'),
+          ...['CREATE', 'INFO', 'DELETE', 'MSG.NEXT'].map((what) => `$JS.API.CONSUMER.${what}.${STREAM}.>`),
+        ],
+        subscribe: [subjects.reply(name, '>'), inbox],
+      };
+    case 'admin':
+      return { publish: ['>'], subscribe: ['>'] };
+  }
+}
+
+/** The servers' configuration: every user with a key, and what each may do. */
+export function renderUsers(users: readonly FleetUser[]): string {
+  const lines = users.flatMap((user) => {
+    const { publish, subscribe } = permissionsOf(user);
+    const list = (subjects: readonly string[]) => `[${subjects.map((subject) => JSON.stringify(subject)).join(', ')}]`;
+    return [
+      `    # ${user.role} ${user.name}${placeOf(user)}`,
+      `    { nkey: ${user.nkey}, permissions: {`,
+      `      publish: ${list(publish)}`,
+      `      subscribe: ${list(subscribe)}`,
+      '    } }',
+    ];
+  });
+  return ['authorization {', '  users = [', ...lines, '  ]', '}', ''].join('\n');
+}
+
+function placeOf({ role, site = DEFAULT_SITE, sites }: FleetUser): string {
+  if (role === 'agent') return `, site ${site}`;
+  return sites ? `, only ${sites.join(', ')}` : '';
+}

@@ -1,0 +1,67 @@
+// `conntrack fleet setup` and `fleet auth`: what servers keep of a fleet, and who may do what.
+
+import { UsageError } from '../cli/usage-error.js';
+import { REMEMBERED } from '../fleet/inventory.js';
+import { connectBus, makeKeyPair } from '../fleet/nats.js';
+import { type FleetRole, ROLES, renderUsers } from '../fleet/roles.js';
+import { HOSTS_BUCKET } from '../fleet/subjects.js';
+import { addUser, readUsers, removeUser } from '../fleet/user-file.js';
+import { asUsage, serversOf, userOf } from './fleet-servers.js';
+import type { WordContext } from './run-word.js';
+import type { WordLine } from './word-line.js';
+import { listOf, numberOf, textOf } from './word-values.js';
+
+/** Makes what is missing, and says what there is. */
+export async function setUp(line: WordLine, operands: readonly string[], context: WordContext): Promise<number> {
+  if (operands.length > 0) throw new UsageError('fleet setup takes options only');
+  const replicas = numberOf(line, 'replicas', 1, 5, true) ?? 3;
+  const servers = serversOf(line, context);
+  const bus = await connectBus({ ...servers, name: userOf(servers.config), patient: false });
+  try {
+    if (await bus.hasBucket(HOSTS_BUCKET)) context.out.text(`The inventory is there.\n`);
+    else {
+      await bus.makeBucket(HOSTS_BUCKET, { replicas, ttl: REMEMBERED });
+      context.out.text(`The inventory is made, ${replicas === 1 ? 'on one server' : `on ${replicas} servers`}.\n`);
+    }
+  } finally {
+    await bus.close();
+  }
+  return 0;
+}
+
+/** Folder of users and seeds. */
+const KEYS = '/etc/conntrack/fleet';
+
+export async function manageUsers(
+  line: WordLine,
+  [verb, name, ...rest]: readonly string[],
+  { out }: WordContext,
+): Promise<number> {
+  const folder = textOf(line, 'keys') ?? KEYS;
+  if (rest.length > 0 || verb === undefined || (verb === 'render') !== (name === undefined))
+    throw new UsageError('fleet auth takes agent NAME, viewer NAME, admin NAME, remove NAME, or render');
+  return asUsage(() => {
+    if (verb === 'render') {
+      out.text(renderUsers(readUsers(folder)));
+      return 0;
+    }
+    if (verb === 'remove') {
+      removeUser(folder, name!);
+      out.text(`${name} has no key any more. ${NEXT}\n`);
+      return 0;
+    }
+    if (!(ROLES as readonly string[]).includes(verb))
+      throw new UsageError(`fleet auth: there is no role ${verb}`, { hint: `one of ${ROLES.join(', ')}; or remove, render` });
+    const role = verb as FleetRole;
+    const sites = listOf(line, 'site');
+    if (role === 'agent' && (sites?.length ?? 0) > 1) throw new UsageError('an agent is at one site');
+    if (role === 'admin' && sites) throw new UsageError('an admin is not bound to sites');
+    const places = role === 'agent' ? { site: sites?.[0] ?? 'default' } : sites ? { sites } : {};
+    const path = addUser(folder, { role, name: name!, ...places }, makeKeyPair());
+    const where = role === 'agent' ? `host ${name}` : `${name}`;
+    out.text(`The seed of ${where} is in ${path}: hand it to nobody else. ${NEXT}\n`);
+    return 0;
+  });
+}
+
+const NEXT = 'conntrack fleet auth render prints the configuration of the servers, which read it again with SIGHUP.';
