@@ -1,6 +1,6 @@
 // `npm run test:kernels`: finds out what Debian's kernels offer, and whether the command works on each of them.
 //
-//   npm run test:kernels -- [--kernels 5.10,6.1,6.12,newest,running] [--suite probe|quick|filters|all] [--at-once N] [--write-docs]
+//   npm run test:kernels -- [--kernels 5.10,6.1,6.12,newest,running] [--suite probe|quick|filters|doctor|all] [--at-once N] [--write-docs]
 //
 // Each kernel is booted once, in QEMU (scripts/kernels/), and runs the probe (test/kernels/) and a part of the differential and
 // round-trip tests; `running` is the kernel of this machine, with the same part. Needs root for that one only. --write-docs writes the
@@ -21,9 +21,13 @@ const SUITES = {
   probe: { seconds: 600 },
   quick: {
     seconds: 1500,
-    files: ['differential/round-trip', 'differential/change-sessions', 'differential/read-generated'],
+    files: [
+      ...['round-trip', 'change-sessions', 'read-generated', 'doctor'].map((name) => `differential/${name}`),
+      'kernels/doctor-machine',
+    ],
     // The known differences have their own examples; each of them takes a guest seconds.
-    pattern: 'generated command lines|random sessions|save,full brings|ndjson',
+    pattern:
+      'generated command lines|random sessions|save,full brings|ndjson|nothing is wrong|outside port taken|few buckets|without netlink',
     environment: { LINES: '100', SESSIONS: '8', LANES: '2' },
   },
   filters: {
@@ -31,6 +35,7 @@ const SUITES = {
     files: ['filters-live', 'filters-events', 'filter-option'].map((name) => `differential/${name}`),
     environment: { LIVE_FILTERS: '60', EVENT_FILTERS: '40' },
   },
+  doctor: { seconds: 1500, files: ['differential/doctor', 'kernels/doctor-machine'] },
   all: {
     seconds: 5400,
     files: [
@@ -45,7 +50,11 @@ const SUITES = {
       'filters-live',
       'filters-events',
       'filter-option',
-    ].map((name) => `differential/${name}`),
+      'doctor',
+    ]
+      .map((name) => `differential/${name}`)
+      // What it does to the machine comes last.
+      .concat('kernels/doctor-machine'),
     environment: { LINES: '100', SESSIONS: '12', LANES: '2', LIVE_FILTERS: '60', EVENT_FILTERS: '60' },
   },
 };
@@ -144,7 +153,7 @@ function runThere(kernel, onOutput) {
   return runInGuest(provideKernel(kernel), {
     folder: root,
     argv: COMMAND,
-    environment: { ...environment(), CONNTRACK_TEST_SLOWNESS: SLOWNESS, NODE_FLAGS: GUEST_NODE_FLAGS },
+    environment: { ...environment(), CONNTRACK_GUEST: '1', CONNTRACK_TEST_SLOWNESS: SLOWNESS, NODE_FLAGS: GUEST_NODE_FLAGS },
     seconds: suite.seconds,
     onOutput,
     onError: (bytes) => process.stderr.write(bytes),

@@ -1,5 +1,7 @@
 // The layout of help: two columns, examples, and lines of at most 100 columns.
 
+import { wrapWords } from '../wrap-words.js';
+
 const WIDTH = 100;
 /** Column of the help text of an option or a command. */
 const TEXT = 32;
@@ -28,19 +30,7 @@ export function entry(term: string, text: string, column = TEXT): string[] {
 
 /** Breaks a text into lines; `tail` ends all but the last. */
 export function wrap(text: string, first: string, next = first, tail = ''): string[] {
-  const lines: string[] = [];
-  let line = first;
-  let empty = true;
-  for (const word of text.split(' ')) {
-    if (!empty && line.length + 1 + word.length + tail.length > WIDTH) {
-      lines.push(line + tail);
-      line = next;
-      empty = true;
-    }
-    line += empty ? word : ` ${word}`;
-    empty = false;
-  }
-  return [...lines, line];
+  return wrapWords(text, WIDTH, first, next, tail);
 }
 
 /** The text of some lines, ending in a newline. */

@@ -8,6 +8,8 @@ export interface Remedy {
   /** For a shell; absent: the note alone, as a comment. */
   readonly command?: string;
   readonly note?: string;
+  /** Commands for who wants them, or has to complete them: comments below the note. */
+  readonly optional?: readonly string[];
   /** It has to run on the machine itself, not in the network namespace. */
   readonly onMachine?: boolean;
 }
@@ -69,9 +71,22 @@ export function setting(name: string, value: number, fixed: readonly string[] | 
   return { command: `sysctl -w net.netfilter.nf_conntrack_${name}=${value}`, ...(said ? { note: said } : {}), onMachine };
 }
 
-/** As text: a command with its note as a comment. */
-export function remedyLine({ command, note, onMachine = false }: Remedy, enter: string): string {
-  if (command === undefined) return `# ${note}`;
-  const line = onMachine ? command : `${enter}${command}`;
-  return note === undefined ? line : `${line}  # ${note}`;
+/** What divides a command from its note. */
+const NOTE = '  # ';
+/** What begins a command that is a comment. */
+const OPTIONAL = '#   ';
+
+/** As lines for a shell: a command with its note as a comment, or comments. */
+export function remedyLines({ command, note, optional = [], onMachine = false }: Remedy, enter: string): string[] {
+  const run = (line: string) => (onMachine ? line : `${enter}${line}`);
+  if (command === undefined) return [`# ${note}`, ...optional.map((line) => `${OPTIONAL}${run(line)}`)];
+  return [note === undefined ? run(command) : `${run(command)}${NOTE}${note}`];
+}
+
+/** A line of `remedyLines` in its parts: what has to stay in one line, and words. */
+export function remedyParts(line: string): { readonly command?: string; readonly note?: string } {
+  if (line.startsWith(OPTIONAL)) return { command: line };
+  if (line.startsWith('# ')) return { note: line.slice(2) };
+  const at = line.indexOf(NOTE);
+  return at < 0 ? { command: line } : { command: line.slice(0, at), note: line.slice(at + NOTE.length) };
 }

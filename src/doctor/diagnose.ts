@@ -4,7 +4,7 @@ import { ValueError } from '../errors.js';
 import { Conntrack, type Signal } from '../library/index.js';
 import { type Namespaces, namespacesOf } from '../meter/index.js';
 import { didYouMean } from '../nearest.js';
-import { type Found, remedyLine } from './check-row.js';
+import { type Found, remedyLines } from './check-row.js';
 import { ACCESS_CHECKS, CHECK_IDS, CHECKS } from './checks.js';
 import { type Diagnosis, type Finding, SEVERITIES, type Unchecked } from './finding.js';
 import { PART_NAMES, type PartName, type Snapshot, type SnapshotParts } from './snapshot.js';
@@ -136,7 +136,7 @@ function toFinding(
     severity,
     title,
     detail,
-    fix: fix.map((remedy) => remedyLine(remedy, enter)),
+    fix: fix.flatMap((remedy) => remedyLines(remedy, enter)),
     about: `doctor.md#${id}`,
     ...(netns === undefined ? {} : { netns }),
   };

@@ -1,7 +1,8 @@
 // A diagnosis for people, and as a script. Names from outside are escaped.
 
 import { safeText } from '../safe-text.js';
-import type { CheckRow } from './check-row.js';
+import { wrapWords } from '../wrap-words.js';
+import { type CheckRow, remedyParts } from './check-row.js';
 import { ACCESS_CHECKS, CHECKS } from './checks.js';
 import { counted, several } from './figures.js';
 import type { Diagnosis, Finding } from './finding.js';
@@ -10,29 +11,44 @@ import { PART_NAMES } from './snapshot.js';
 const SEVERITY_WIDTH = 8;
 const LEAST_ID_WIDTH = 20;
 /** Names of checks in a line. */
-const MOST_NAMED = 5;
+const MOST_NAMED = 3;
+const COLUMNS = 80;
+const INDENT = ' '.repeat(SEVERITY_WIDTH + 2);
+const FIX = 'fix: ';
 
-/** What `conntrack doctor` prints. */
-export function diagnosisText({ findings, fine, unchecked }: Diagnosis): string {
+/** What `conntrack doctor` prints, in lines of so many columns where they can be broken: commands stay whole. */
+export function diagnosisText({ findings, fine, unchecked }: Diagnosis, columns = COLUMNS): string {
   const width = Math.max(LEAST_ID_WIDTH, ...findings.map(({ id }) => id.length));
-  const lines = findings.flatMap((finding) => {
-    const [title, ...rest] = [
-      `${where(finding)}${finding.title}`,
-      ...finding.detail,
-      ...finding.fix.map((line) => `fix: ${line}`),
-    ];
-    const indent = ' '.repeat(SEVERITY_WIDTH + 2);
-    return [row(finding.severity, finding.id, title, width), ...rest.map((line) => `${indent}${safeText(line)}`)];
-  });
-  const summary = `${counted(fine.length, 'check')}${fine.length === 0 ? '' : `: ${several(fine, MOST_NAMED)}`}`;
-  lines.push(` ${'fine'.padEnd(SEVERITY_WIDTH)} ${summary}${unchecked.length === 0 ? '; could not check: none' : ''}`);
+  const row = (kind: string, id: string, text: string) => {
+    const head = ` ${kind.padEnd(SEVERITY_WIDTH)} ${id.padEnd(width)} `;
+    return wrapWords(safeText(text), columns, head, ' '.repeat(head.length));
+  };
+  const lines = findings.flatMap((finding) => [
+    ...row(finding.severity, finding.id, `${where(finding)}${finding.title}`),
+    ...finding.detail.flatMap((text) => wrapWords(safeText(text), columns, INDENT, `${INDENT}  `)),
+    ...fixLines(finding.fix, columns),
+  ]);
+  lines.push(...wrapWords(summaryOf(fine), columns, ` ${'fine'.padEnd(SEVERITY_WIDTH)} `, INDENT));
   for (const finding of unchecked)
-    lines.push(row('unknown', finding.id, `${where(finding)}could not check: ${finding.reason}`, width));
+    lines.push(...row('unknown', finding.id, `${where(finding)}could not check: ${finding.reason}`));
   return `${lines.join('\n')}\n`;
 }
 
-function row(kind: string, id: string, text: string | undefined, width: number): string {
-  return ` ${kind.padEnd(SEVERITY_WIDTH)} ${id.padEnd(width)} ${safeText(text ?? '')}`;
+/** Commands, each with its note in comments below it, so that a line can be copied as it is. */
+function fixLines(fix: readonly string[], columns: number): string[] {
+  const lines = fix.flatMap((line) => {
+    const { command, note } = remedyParts(safeText(line));
+    const comments = note === undefined ? [] : wrapWords(note, columns - INDENT.length - FIX.length, '# ');
+    return command === undefined ? comments : [command, ...comments];
+  });
+  return lines.map((line, i) => `${INDENT}${i === 0 ? FIX : ' '.repeat(FIX.length)}${line}`);
+}
+
+/** Checks are called by what they look for: so not as what is fine, but as what was not found. */
+function summaryOf(fine: readonly string[]): string {
+  if (fine.length === 0) return 'nothing else was checked';
+  const names = fine.length <= MOST_NAMED ? several(fine, MOST_NAMED) : 'conntrack doctor --list names all';
+  return `${counted(fine.length, 'check')} found nothing (${names})`;
 }
 
 function where({ netns }: { readonly netns?: string }): string {

@@ -217,7 +217,10 @@ export function explanationLines({ title, id, netns, picture, facts, problems, c
     ...facts.map(({ text }) => `   ${text}`),
     ...problems.flatMap(({ severity, id: check, title: found, fix }) => [
       `   ${severity}: ${found} (${check})`,
-      ...fix.slice(0, 1).map((line) => `   fix: ${line}`),
+      ...fix
+        .filter((line) => !line.startsWith('#'))
+        .slice(0, 1)
+        .map((line) => `   fix: ${line}`),
     ]),
     `   ${commands.join('   ·   ')}`,
   ];

@@ -23,6 +23,11 @@ export interface OneWayFlows {
   readonly flows: number;
   /** How many of them this host translates. */
   readonly translated: number;
+  /** How many of them began less than half a minute ago, as far as the kernel keeps when. */
+  readonly young: number;
+  /** How many of them are translated to an address that this host does not have, and to which one of them is. */
+  readonly foreign: number;
+  readonly outside?: string;
   /** One of the senders. */
   readonly src: string;
 }
@@ -42,6 +47,8 @@ export interface OutsideFlows {
   readonly flows: number;
   /** Whether something came back for them between the lists; `undefined`: it was not looked at, or there are no counters. */
   readonly answered: boolean | undefined;
+  /** How many of them began between the lists; only of addresses that this host does not have. */
+  readonly begun: number;
 }
 
 /** Flows whose destination is translated to one address. */
@@ -102,7 +109,7 @@ export interface SurveyFacts {
 
 const DAY = 86_400;
 /** Seconds after which a connection should have been answered. */
-const PATIENCE = 30;
+export const PATIENCE = 30;
 const TCP_SYN_SENT = 1;
 const TCP_ESTABLISHED = 3;
 /** How many groups of a kind a survey tells. */
@@ -120,10 +127,10 @@ export class FlowSurveyor {
   /** Flows of the first list that matter, by id. */
   readonly #before = new Tally(1, ['sent', 'returned', 'timeout', 'protonum', 'dport']);
   readonly #sources = new Tally(ADDRESS, ['flows', 'unreplied']);
-  readonly #oneWay = new Tally(ADDRESS + 1, ['flows', 'translated', 'sender']);
+  readonly #oneWay = new Tally(ADDRESS + 1, ['flows', 'translated', 'young', 'foreign', 'outside', 'sender']);
   readonly #senders = new Tally(ADDRESS, []);
   readonly #unanswered = new Tally(ADDRESS + 1, ['flows', 'old']);
-  readonly #outside = new Tally(ADDRESS, ['flows', 'foreign', 'grown', 'counted']);
+  readonly #outside = new Tally(ADDRESS, ['flows', 'foreign', 'grown', 'counted', 'begun']);
   readonly #targets = new Tally(ADDRESS, ['flows', 'unreplied']);
   readonly #ports = new Tally(PORT_WORDS, ['flows', 'moved', 'lowest', 'highest']);
   readonly #own = new Tally(ADDRESS, []);
@@ -226,9 +233,7 @@ export class FlowSurveyor {
       tally.key[ADDRESS] = view.be16(ORIGINAL + T.dport);
       const slot = tally.slot();
       tally.column('flows')[slot]!++;
-      const old = view.has(S.timestampStart)
-        ? this.#facts.now() / 1000 - startOf(view) >= PATIENCE
-        : timeout <= this.#facts.synSentTimeout - PATIENCE;
+      const old = view.has(S.timestampStart) ? !this.#isYoung(view) : timeout <= this.#facts.synSentTimeout - PATIENCE;
       if (old) tally.column('old')[slot]!++;
     }
   }
@@ -248,6 +253,14 @@ export class FlowSurveyor {
     const slot = tally.slot();
     tally.column('flows')[slot]!++;
     if (status & TRANSLATED) tally.column('translated')[slot]!++;
+    if (view.has(S.timestampStart) && this.#isYoung(view)) tally.column('young')[slot]!++;
+    if (this.#foreign(view, status)) {
+      tally.column('foreign')[slot]!++;
+      if (tally.column('outside')[slot] === 0) {
+        putAddress(this.#outside.key, 0, view, REPLY + T.v4Dst, REPLY + T.v6Dst, WHOLE);
+        tally.column('outside')[slot] = this.#outside.slot();
+      }
+    }
     if (tally.column('sender')[slot] !== 0) return;
     putAddress(this.#senders.key, 0, view, ORIGINAL + T.v4Src, ORIGINAL + T.v6Src, WHOLE);
     tally.column('sender')[slot] = this.#senders.slot();
@@ -261,6 +274,7 @@ export class FlowSurveyor {
     if (this.#foreign(view, status)) {
       outside.column('foreign')[slot] = 1;
       const before = this.#known(view);
+      if (before === 0 && !this.#before.overflowed) outside.column('begun')[slot]!++;
       if (before !== 0 && view.has(S.packetsReply)) {
         outside.column('counted')[slot]!++;
         if (this.#hasReturned(view, before)) outside.column('grown')[slot]!++;
@@ -325,6 +339,11 @@ export class FlowSurveyor {
     return packets(view, S.packetsReply) > this.#before.column('returned')[slot]!;
   }
 
+  /** Whether a flow that has the time of its beginning began less than half a minute ago. */
+  #isYoung(view: View): boolean {
+    return this.#facts.now() / 1000 - startOf(view) < PATIENCE;
+  }
+
   /** Whether its source is translated to an address that this host does not have. */
   #foreign(view: View, status: number): boolean {
     if ((status & IPS_SRC_NAT) === 0) return false;
@@ -345,11 +364,14 @@ export class FlowSurveyor {
     return tally.largest('flows', MOST_TOLD).flatMap((slot) => {
       const key = tally.keyOf(slot);
       const dst = addressOf(key, 0);
+      const dport = key[ADDRESS]!;
       const src = addressOf(this.#senders.keyOf(tally.column('sender')[slot]!), 0);
       if (dst === undefined || src === undefined) return [];
-      return [
-        { dst, dport: key[ADDRESS]!, flows: tally.column('flows')[slot]!, translated: tally.column('translated')[slot]!, src },
-      ];
+      const of = (name: 'flows' | 'translated' | 'young' | 'foreign') => tally.column(name)[slot]!;
+      const rest = { flows: of('flows'), translated: of('translated'), young: of('young'), foreign: of('foreign') };
+      const lost = tally.column('outside')[slot]!;
+      const outside = lost === 0 ? undefined : addressOf(this.#outside.keyOf(lost), 0);
+      return [{ dst, dport, ...rest, ...(outside === undefined ? {} : { outside }), src }];
     });
   }
 
@@ -370,7 +392,8 @@ export class FlowSurveyor {
       const address = addressOf(tally.keyOf(slot), 0);
       const looked = tally.column('counted')[slot]! > 0;
       const answered = looked ? tally.column('grown')[slot]! > 0 : undefined;
-      return address === undefined ? [] : [{ address, flows: tally.column('flows')[slot]!, answered }];
+      const [flows, begun] = [tally.column('flows')[slot]!, tally.column('begun')[slot]!];
+      return address === undefined ? [] : [{ address, flows, answered, begun }];
     });
   }
 

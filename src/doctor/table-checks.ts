@@ -157,9 +157,10 @@ export const TABLE_CHECKS: readonly CheckRow[] = [
         ],
         fix: [
           {
-            note: 'with NAT: add fully-random to the rule, as in: nft add rule ip nat postrouting oifname "wan0" masquerade fully-random',
+            note: 'with NAT: add fully-random to the rule, as in:',
+            optional: ['nft add rule ip nat postrouting oifname "wan0" masquerade fully-random'],
           },
-          { note: 'with DNS: add "options single-request-reopen" to /etc/resolv.conf of the clients' },
+          { note: 'with DNS: in /etc/resolv.conf of the clients, options single-request-reopen' },
         ],
       };
     },

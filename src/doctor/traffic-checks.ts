@@ -3,7 +3,8 @@
 import { count, percent } from '../units.js';
 import { type CheckRow, check, type Found } from './check-row.js';
 import { counted, deletion, endpoint, several } from './figures.js';
-import type { FlowSurvey, PortUse, SourceFlows } from './flow-survey.js';
+import { type FlowSurvey, type OutsideFlows, PATIENCE, type PortUse, type SourceFlows } from './flow-survey.js';
+import type { SnapshotParts } from './snapshot.js';
 
 const SCAN_FLOWS = 1000;
 const SCAN_UNREPLIED = 0.9;
@@ -41,7 +42,12 @@ export const TRAFFIC_CHECKS: readonly CheckRow[] = [
         fix: [
           { command: deletion(`src ${src} and unreplied`), note: 'frees their places; stop the source as well' },
           {
-            note: `to stop it: nft 'add table inet stop; add chain inet stop first { type filter hook prerouting priority raw; }; add rule inet stop first ip${src.includes(':') ? '6' : ''} saddr ${src} drop'`,
+            note: 'to stop it:',
+            optional: [
+              'nft add table inet stop',
+              "nft 'add chain inet stop first { type filter hook prerouting priority raw; }'",
+              `nft add rule inet stop first ip${src.includes(':') ? '6' : ''} saddr ${src} drop`,
+            ],
           },
         ],
       }));
@@ -61,26 +67,27 @@ export const TRAFFIC_CHECKS: readonly CheckRow[] = [
       'ppp, keepalived). If the address belongs to a network that others route to this host, all is well: then answers come, and the check is silent ' +
       'as long as there are counters.',
     judge: ({ flows, addresses, routes }) => {
-      const own = new Set(addresses.own);
-      const gone = flows.outside.filter(
-        ({ address, answered }) =>
-          !own.has(address) && routes[address] !== undefined && routes[address] !== 'local' && answered !== true,
-      );
-      return gone.slice(0, MOST_NAMED).map(({ address, flows: all }) => ({
-        severity: 'warning',
-        title: `${counted(all, 'flow is', 'flows are')} still translated to ${address}, which this host no longer has`,
-        detail: [
-          'they reach nobody: answers go to that address',
-          'no fault if others route the network of that address to this host',
-        ],
-        fix: [
-          {
-            command: deletion(`snat to ${address}`),
-            note: 'the next packet begins new flows, with the address of now',
-          },
-          { note: `if they come back, a rule still names it: nft list ruleset | grep -F ${address}` },
-        ],
-      }));
+      const gone = goneAddresses({ flows, addresses, routes });
+      return gone.slice(0, MOST_NAMED).map(({ address, flows: all, begun }) => {
+        const rule = [`nft list ruleset | grep -F ${address}`];
+        const remove = {
+          command: deletion(`snat to ${address}`),
+          note: 'the next packet begins new flows, with the address of now',
+        };
+        return {
+          severity: 'warning',
+          title: `${counted(all, 'flow is', 'flows are')} still translated to ${address}, which this host no longer has`,
+          detail: [
+            'they reach nobody: answers go to that address',
+            ...(begun > 0 ? [`${count(begun)} of them began during the sample: a rule still gives that address`] : []),
+            'no fault if others route the network of that address to this host',
+          ],
+          fix:
+            begun > 0
+              ? [{ note: 'first change the rule, or deleted flows come back with that address:', optional: rule }, remove]
+              : [remove, { note: 'if they come back, a rule still names it:', optional: rule }],
+        };
+      });
     },
   }),
   check({
@@ -117,32 +124,52 @@ export const TRAFFIC_CHECKS: readonly CheckRow[] = [
   check({
     id: 'one-way-udp',
     reads: ['flows'],
-    mayRead: ['addresses'],
+    mayRead: ['addresses', 'routes'],
     finds: 'UDP packets keep a flow alive to which nothing ever came back',
     means:
       'The sender goes on, nothing comes back, and each packet renews the flow. As long as it lives, the flow keeps the translation that it began ' +
       'with, even if rules, routes or addresses have changed since: SIP registrations, tunnels and DNS forwarders are stuck that way for days. ' +
-      'Protocols that never answer, such as syslog and NetFlow, look the same; for those it means nothing.',
+      'Protocols that never answer, such as syslog and NetFlow, look the same; for those it means nothing. Flows that snat-address-gone tells are ' +
+      'not told again.',
     see: ["conntrack -L --filter 'udp and unreplied'", 'conntrack top udp and unreplied'],
-    mend: 'Delete the flows: the next packet begins new ones, with the rules and routes of now. For protocols that never answer, use --except one-way-udp.',
-    judge: ({ flows, addresses }) => {
+    mend:
+      'Delete the flows: the next packet begins new ones, with the rules and routes of now. If they come back, they were not stuck: the other end or ' +
+      'the way to it does not answer. For protocols that never answer, use --except one-way-udp.',
+    judge: ({ flows, addresses, routes }) => {
       const broadcasts = new Set(addresses?.broadcast);
       const scanners = new Set(scannersIn(flows).map(({ src }) => src)); // theirs is another finding
-      const rows = flows.oneWay.filter(({ dst, src }) => !broadcasts.has(dst) && !scanners.has(src));
-      return rows.slice(0, MOST_NAMED).map(({ dst, dport, flows: all, translated, src }) => ({
-        severity: translated > 0 ? 'warning' : 'info',
-        title: `${counted(all, 'UDP flow goes', 'UDP flows go')} on to ${endpoint(dst, dport)}, and nothing ever came back`,
-        detail: [
-          `${all === 1 ? `from ${src}` : `one of them from ${src}`}; each packet renews the flow, and with it the ${translated > 0 ? 'translation' : 'lack of translation'} that it began with`,
-          'no fault if the protocol never answers, as syslog',
-        ],
-        fix: [
-          {
-            command: deletion(`udp and unreplied and dst ${dst} and dst port ${dport}`),
-            note: 'the next packet begins a new flow, with the rules of now',
-          },
-        ],
-      }));
+      const lost = new Set(addresses && routes && goneAddresses({ flows, addresses, routes }).map(({ address }) => address));
+      const rows = flows.oneWay.flatMap((row) => {
+        if (broadcasts.has(row.dst) || scanners.has(row.src)) return [];
+        const told = row.outside !== undefined && lost.has(row.outside) ? row.foreign : 0; // by snat-address-gone
+        return row.flows > told ? [{ ...row, flows: row.flows - told, translated: row.translated - told }] : [];
+      });
+      return rows.slice(0, MOST_NAMED).map(({ dst, dport, flows: all, translated, young, src }) => {
+        const remove = deletion(`udp and unreplied and dst ${dst} and dst port ${dport}`);
+        const from = all === 1 ? `from ${src}` : `one of them from ${src}`;
+        const look = [`tcpdump -ni any host ${dst} and udp port ${dport}`];
+        // What has just begun has the translation of the rules of now: to delete it helps nobody.
+        const isYoung = young >= all;
+        return {
+          severity: translated > 0 ? 'warning' : 'info',
+          title: `${counted(all, 'UDP flow goes', 'UDP flows go')} on to ${endpoint(dst, dport)}, and nothing ever came back`,
+          detail: [
+            isYoung
+              ? `${from}; ${all === 1 ? 'it' : 'all'} began less than ${PATIENCE} seconds ago: the other end, or the way to it, does not answer`
+              : `${from}; each packet renews the flow, and with it the ${translated > 0 ? 'translation' : 'lack of translation'} that it began with`,
+            'no fault if the protocol never answers, as syslog',
+          ],
+          fix: isYoung
+            ? [
+                { note: 'to see whether packets leave, and whether answers arrive:', optional: look },
+                { note: 'only if rules or addresses changed since they began:', optional: [remove] },
+              ]
+            : [
+                { command: remove, note: 'the next packet begins a new flow, with the rules of now' },
+                { note: 'if they come back, the other end or the way to it does not answer:', optional: look },
+              ],
+        };
+      });
     },
   }),
   check({
@@ -171,7 +198,10 @@ export const TRAFFIC_CHECKS: readonly CheckRow[] = [
           'the service is down, something drops the packets, or answers take another way',
         ],
         fix: [
-          { note: `to see whether they leave and return: tcpdump -ni any host ${rows[0]!.dst} and tcp port ${rows[0]!.dport}` },
+          {
+            note: 'to see whether they leave and return:',
+            optional: [`tcpdump -ni any host ${rows[0]!.dst} and tcp port ${rows[0]!.dport}`],
+          },
         ],
       };
     },
@@ -205,7 +235,11 @@ export const TRAFFIC_CHECKS: readonly CheckRow[] = [
               ],
               fix: [
                 {
-                  note: `give the rule more addresses or ports; nft -a list ruleset shows its handle, as in: nft replace rule ${family} nat CHAIN handle HANDLE CONDITIONS meta l4proto ${protonum} snat to ${endpoint(address, 1024)}-65535`,
+                  note: 'give the rule more addresses or ports; its handle, and then, with its own names and conditions:',
+                  optional: [
+                    'nft -a list ruleset',
+                    `nft replace rule ${family} nat CHAIN handle HANDLE CONDITIONS meta l4proto ${protonum} snat to ${endpoint(address, 1024)}-65535`,
+                  ],
                 },
               ],
             },
@@ -228,11 +262,20 @@ export const TRAFFIC_CHECKS: readonly CheckRow[] = [
             severity: 'info',
             title: `${counted(standing, 'offloaded flow has', 'offloaded flows have')} counters that stand still`,
             detail: [`of ${counted(offloaded, 'offloaded flow')}; what they carry is told nowhere`],
-            fix: [{ note: 'add "counter" to the flowtable: nft list flowtables shows where it is' }],
+            fix: [{ note: 'add "counter" to the flowtable:', optional: ['nft list flowtables'] }],
           }
         : undefined,
   }),
 ];
+
+/** Outside addresses that this host does not have, and from which nothing comes back. */
+function goneAddresses({ flows, addresses, routes }: Pick<SnapshotParts, 'flows' | 'addresses' | 'routes'>): OutsideFlows[] {
+  const own = new Set(addresses.own);
+  return flows.outside.filter(
+    ({ address, answered }) =>
+      !own.has(address) && routes[address] !== undefined && routes[address] !== 'local' && answered !== true,
+  );
+}
 
 /** Sources that get no answers. */
 function scannersIn({ sources }: FlowSurvey): readonly SourceFlows[] {

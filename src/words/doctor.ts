@@ -22,11 +22,16 @@ export const word: Word = async (line, context) => {
   if (json && isGiven(line, 'fixes')) throw new UsageError('--fixes is a script; -o json has the same lines as fix');
   const { diagnosis, complete } = await diagnosisOf(line, context);
   if (json) out.text(`${safeJson(diagnosis)}\n`);
-  else out.text(isGiven(line, 'fixes') ? fixesScript(diagnosis) : diagnosisText(diagnosis));
+  else out.text(isGiven(line, 'fixes') ? fixesScript(diagnosis) : diagnosisText(diagnosis, columnsOf(context)));
   const worst = worstOf(diagnosis);
   if (worst !== undefined && worst !== 'info') return 1;
   return complete && diagnosis.unchecked.length === 0 ? 0 : 3;
 };
+
+/** Of the terminal; less than a paragraph needs is no use. */
+function columnsOf({ host: { stdout } }: WordContext): number | undefined {
+  return stdout.isTTY ? Math.max(60, stdout.columns || 80) : undefined;
+}
 
 async function diagnosisOf(line: WordLine, { host }: WordContext): Promise<{ diagnosis: Diagnosis; complete: boolean }> {
   const sample = millisecondsOf(line, 'sample') ?? 2000;

@@ -1,5 +1,6 @@
 // The doctor on the kernel: each condition is made in private namespaces with rules and real traffic, and found with the right numbers;
-// what --fixes prints is run, and the finding is gone; a healthy router with traffic gives none.
+// what --fixes prints is run, and the finding is gone; a healthy router with traffic gives none. What needs a machine of its own is in
+// test/kernels/doctor-machine.test.ts: limits of all network namespaces, modules, flowtables, and first packets that meet on two processors.
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
@@ -13,6 +14,8 @@ import { fixesScript } from '../../src/doctor/diagnosis-text.js';
 import type { Fact, FlowExplanation } from '../../src/doctor/explanation.js';
 import type { Diagnosis, Finding } from '../../src/doctor/finding.js';
 import { Conntrack, type NewFlow } from '../../src/index.js';
+import { sessionOf, trackedFamilies } from '../../src/library/index.js';
+import { count } from '../../src/units.js';
 import { Namespace } from '../support/namespace.js';
 import { AS_NOBODY, PROJECT, requirePrerequisites, SELF_TEST, UNDER_TEST } from '../support/project.js';
 import { alone } from '../support/table-limit.js';
@@ -33,11 +36,12 @@ table ip nat {
   }
   chain post {
     type nat hook postrouting priority srcnat;
-    oifname "south" udp dport 7003 snat to ${SECOND}
     oifname "south" udp dport 7004 masquerade to :40000-40099
+    oifname "south" tcp dport 7005 masquerade to :41000-41000
     oifname "south" masquerade
   }
 }
+table ip lost { chain post { type nat hook postrouting priority srcnat - 1; oifname "south" udp dport 7003 snat to ${SECOND}; }; }
 table ip6 tracking { chain pass { type filter hook forward priority 0; ct state new accept; }; }
 `;
 
@@ -108,6 +112,7 @@ suite('doctor', { skip: SELF_TEST ? 'what is tested is not in the reference' : f
       await server.ask('udpServe', SERVER, 7001);
       for (const silent of [7002, 7003, 7004]) await server.ask('udpServe', SERVER, silent, true);
       await server.ask('tcpServe', SERVER, 80);
+      await server.ask('tcpServe', SERVER, 7005);
     });
     after(async () => {
       await conntrack?.close();
@@ -116,8 +121,15 @@ suite('doctor', { skip: SELF_TEST ? 'what is tested is not in the reference' : f
 
     /** What one check finds, while something goes on. */
     const find = async (id: string, during?: () => Promise<unknown>, sample = 700): Promise<Diagnosis> => {
-      const diagnosis = diagnose(conntrack, { only: [id], sample });
-      return during ? meanwhile(during, diagnosis) : diagnosis;
+      const diagnosis = () => diagnose(conntrack, { only: [id], sample });
+      if (!during) return diagnosis();
+      // A slow machine may get nothing done within a sample.
+      const look = async () => {
+        let found = await diagnosis();
+        for (let n = 0; n < 10 && found.findings.length === 0; n++) found = await diagnosis();
+        return found;
+      };
+      return meanwhile(during, look());
     };
     const one = ({ findings }: Diagnosis): Finding => {
       assert.equal(findings.length, 1, JSON.stringify(findings));
@@ -173,7 +185,7 @@ suite('doctor', { skip: SELF_TEST ? 'what is tested is not in the reference' : f
     for (const accounting of [1, 0])
       test(`one-way UDP, ${accounting ? 'with' : 'without'} counters`, async () => {
         await empty();
-        await router.sysctl({ 'net.netfilter.nf_conntrack_acct': accounting });
+        await router.sysctl({ 'net.netfilter.nf_conntrack_acct': accounting, 'net.netfilter.nf_conntrack_timestamp': 0 });
         const froms = [port++, port++, port++];
         const during = () => Promise.all(froms.map((from) => send(7002, from, 1, false)));
         const still = port++;
@@ -189,8 +201,39 @@ suite('doctor', { skip: SELF_TEST ? 'what is tested is not in the reference' : f
         assert.equal((await conntrack.count('udp and dst port 7002')).entries, 0);
         assert.equal((await conntrack.count('udp and dst port 7001')).entries, 1);
         assert.deepEqual((await find('one-way-udp')).findings, []);
-        await router.sysctl({ 'net.netfilter.nf_conntrack_acct': 1 });
+        await router.sysctl({ 'net.netfilter.nf_conntrack_acct': 1, 'net.netfilter.nf_conntrack_timestamp': 1 });
       });
+
+    test('a sender that goes on: stuck with the rules of then, and one whose counterpart is silent', async () => {
+      await empty();
+      await router.sysctl({ 'net.netfilter.nf_conntrack_timestamp': 0 });
+      const from = port++;
+      const during = () => send(7002, from, 1, false);
+      await during();
+      // From now on somebody would answer.
+      await router.nft(
+        'table ip later { chain pre { type nat hook prerouting priority dstnat - 1; udp dport 7002 dnat to :7001; }; }',
+      );
+      const stuck = await find('one-way-udp', during);
+      assert.match(one(stuck).fix[0]!, / conntrack -D --filter /);
+      const mended = async () => {
+        mend(stuck);
+        return diagnose(conntrack, { only: ['one-way-udp'], sample: 700 });
+      };
+      assert.deepEqual((await meanwhile(during, mended())).findings, [], 'it goes on, and is answered');
+      await router.must(['nft', 'delete', 'table', 'ip', 'later']);
+      await empty();
+      await router.sysctl({ 'net.netfilter.nf_conntrack_timestamp': 1 });
+      const silent = await find('one-way-udp', during);
+      assert.match(
+        one(silent).detail[0]!,
+        /; it began less than 30 seconds ago: the other end, or the way to it, does not answer$/,
+      );
+      assert.ok(
+        one(silent).fix.every((line) => line.startsWith('#')),
+        'to delete it would be in vain',
+      );
+    });
 
     test('an address of source NAT that is gone', async () => {
       await empty();
@@ -211,6 +254,18 @@ suite('doctor', { skip: SELF_TEST ? 'what is tested is not in the reference' : f
         mend(diagnosis);
         assert.deepEqual((await find('snat-address-gone')).findings, []);
         assert.equal((await conntrack.count()).entries, 1, 'others are left alone');
+        // As long as a rule gives the address, flows come back with it; the doctor says so, and once only.
+        const during = () => send(7003, port++, 1, false);
+        const both = () => diagnose(conntrack, { only: ['snat-address-gone', 'one-way-udp'], sample: 700 });
+        await during();
+        let again = one(await meanwhile(during, both()));
+        for (let n = 0; n < 10 && again.detail.length < 3; n++) again = one(await meanwhile(during, both()));
+        assert.equal(again.id, 'snat-address-gone');
+        assert.match(again.detail[1]!, /^\d+ of them began during the sample: a rule still gives that address$/);
+        assert.match(again.fix[1]!, /^# .*nft list ruleset \| grep -F 10\.8\.0\.5$/);
+        await router.must(['nft', 'delete', 'table', 'ip', 'lost']);
+        mend({ ...diagnosis, findings: [again] });
+        assert.deepEqual((await meanwhile(during, both())).findings, []);
       } finally {
         await router.must(['ip', 'address', 'add', `${SECOND}/24`, 'dev', 'south']);
       }
@@ -265,8 +320,30 @@ suite('doctor', { skip: SELF_TEST ? 'what is tested is not in the reference' : f
       const during = async () => {
         for (let n = 0; n < 20; n++) await client.ask('rawSend', 6, CLIENT, SERVER, nonsense);
       };
-      const finding = one(await find('invalid-packets', during));
-      assert.match(finding.title, /^\d+ packets in 1 second \(\d+ a second\) belong to no flow and cannot begin one$/);
+      const diagnosis = await find('invalid-packets', during);
+      const finding = one(diagnosis);
+      assert.match(finding.title, /^\d+ packets in \d+ seconds? \([\d.,]+ a second\) belong to no flow and cannot begin one$/);
+      mend(diagnosis); // has them logged, which shows what they are and ends none
+      assert.equal((await router.ask('read', '/proc/sys/net/netfilter/nf_conntrack_log_invalid')).trim(), '255');
+      assert.deepEqual(one(await find('invalid-packets', during)).fix, []);
+      await router.sysctl({ 'net.netfilter.nf_conntrack_log_invalid': 0 });
+      assert.deepEqual((await find('invalid-packets')).fine, ['invalid-packets']);
+    });
+
+    test('connections that find their outside port taken', async () => {
+      await empty();
+      await client.ask('tcpConnect', [CLIENT, port++], [SERVER, 7005]);
+      assert.deepEqual((await find('insert-failed')).findings, []);
+      let sent = 0;
+      const during = async () => {
+        for (let n = 0; n < 5; n++, sent++) await client.ask('rawSend', 6, CLIENT, SERVER, tcpSyn(CLIENT, SERVER, port++, 7005));
+      };
+      const finding = one(await find('insert-failed', during));
+      assert.equal(finding.severity, 'warning');
+      const [, failed] =
+        /^(\d+) new flows? could not be inserted in \d+ seconds?: packets were dropped$/.exec(finding.title) ?? [];
+      assert.ok(Number(failed) > 0 && Number(failed) <= sent, finding.title);
+      assert.equal((await conntrack.count('tcp and dst port 7005')).entries, 1);
     });
 
     test('a listener that loses events', async () => {
@@ -281,10 +358,13 @@ suite('doctor', { skip: SELF_TEST ? 'what is tested is not in the reference' : f
       };
       const finding = one(await find('listener-loses-events', during, 1500));
       assert.equal(finding.severity, 'warning');
-      assert.match(finding.title, /^\S+ \(process \d+\) lost [\d,]+ messages of events in \d seconds?, [\d,]+ since it listens$/);
+      assert.match(
+        finding.title,
+        /^\S+ \(process \d+\) lost [\d,]+ messages of events in \d+ seconds?, [\d,]+ since it listens$/,
+      );
       const quiet = one(await find('listener-loses-events'));
       assert.equal(quiet.severity, 'info');
-      assert.match(quiet.title, /^\S+ \(process \d+\) has lost [\d,]+ messages of events, but none in 1 second$/);
+      assert.match(quiet.title, /^\S+ \(process \d+\) has lost [\d,]+ messages of events, but none in \d+ seconds?$/);
       await router.ask('signal', handle, 'SIGCONT');
       await router.ask('signal', handle, 'SIGINT');
       await router.ask('finish', handle);
@@ -393,7 +473,7 @@ suite('doctor', { skip: SELF_TEST ? 'what is tested is not in the reference' : f
       await empty();
       await send(7001, port++, 1, true);
       const fine = await runHere('--only', 'accounting-off,clashes');
-      assert.equal(fine.stdout, ' fine     2 checks: clashes and accounting-off; could not check: none\n');
+      assert.equal(fine.stdout, ' fine     2 checks found nothing (clashes and accounting-off)\n');
       assert.equal(fine.status, 0);
       await router.sysctl({ 'net.netfilter.nf_conntrack_acct': 0, 'net.netfilter.nf_conntrack_events': 0 });
       assert.equal((await runHere('--only', 'accounting-off')).status, 0, 'info is no alarm');
@@ -403,11 +483,13 @@ suite('doctor', { skip: SELF_TEST ? 'what is tested is not in the reference' : f
         found.stdout,
         ` warning  events-off           the kernel sends no events of flows
           conntrack -E is silent, and short flows are missing in records
-          fix: sysctl -w net.netfilter.nf_conntrack_events=1  # counts for flows that begin afterwards
+          fix: sysctl -w net.netfilter.nf_conntrack_events=1
+               # counts for flows that begin afterwards
  info     accounting-off       flows have no packet and byte counters
           conntrack top shows no rates, and records have no bytes
-          fix: sysctl -w net.netfilter.nf_conntrack_acct=1  # counts for flows that begin afterwards
- fine     0 checks; could not check: none
+          fix: sysctl -w net.netfilter.nf_conntrack_acct=1
+               # counts for flows that begin afterwards
+ fine     nothing else was checked
 `,
       );
       const script = await runHere('--only', 'accounting-off,events-off', '--fixes');
@@ -494,7 +576,10 @@ suite('doctor', { skip: SELF_TEST ? 'what is tested is not in the reference' : f
         namespace.ask('udpSend', ['10.9.0.1', port++], ['10.9.0.2', 7001], { count: 3, size: 10, answers: true });
       const find = () => meanwhile(talk, diagnose(conntrack, { only: ['nothing-tracked'], sample: 700 }));
       const diagnosis = await find();
-      assert.match(diagnosis.findings[0]?.title ?? '', /^nothing is tracked: /);
+      // Where the kernel lists its hooks (nfnetlink_hook), they say so; elsewhere, packets that leave no trace.
+      const { ipv4 } = await trackedFamilies(sessionOf(conntrack).table);
+      const how = ipv4 === undefined ? /^nothing is tracked: \d+ packets went by/ : /^nothing is tracked: the table stays empty$/;
+      assert.match(diagnosis.findings[0]?.title ?? '', how);
       assert.equal(diagnosis.findings[0]?.severity, 'warning');
       mend(diagnosis);
       assert.deepEqual((await find()).fine, ['nothing-tracked']);
@@ -504,12 +589,14 @@ suite('doctor', { skip: SELF_TEST ? 'what is tested is not in the reference' : f
     test('many flows: a nearly full table, a scan, connections idle for days; and then drops', async () => {
       await alone(async () => {
         const { maxEntries = 0 } = await conntrack.count();
-        assert.equal(maxEntries, 262_144, 'the numbers below are for this limit');
+        assert.ok(maxEntries >= 32_768, `${maxEntries}`);
+        const most = Math.floor(0.824 * maxEntries);
+        const idle = Math.floor(0.28 * most);
         await conntrack.flush();
         const flows = function* (): Generator<NewFlow> {
-          for (let n = 0; n < 216_000; n++) {
-            const idle = n < 60_000;
-            const scan = !idle && n < 64_000;
+          for (let n = 0; n < most; n++) {
+            const isIdle = n < idle;
+            const scan = !isIdle && n < idle + 4000;
             const original = {
               src: scan ? '10.1.9.200' : `10.2.${(n >> 8) & 0xff}.${n & 0xff}`,
               dst: `198.18.${(n >> 14) & 0xff}.1`,
@@ -522,26 +609,29 @@ suite('doctor', { skip: SELF_TEST ? 'what is tested is not in the reference' : f
                 protocol: 'tcp',
                 original,
                 state: 'ESTABLISHED',
-                timeout: idle ? 200_000 : 430_000,
+                timeout: isIdle ? 200_000 : 430_000,
                 status: ['SEEN_REPLY', 'ASSURED'],
               };
           }
         };
         const { created } = await conntrack.createMany(flows());
-        assert.equal(created, 216_000);
+        assert.equal(created, most);
         const only = ['table-nearly-full', 'table-full', 'scan', 'established-for-days', 'drops-in-the-past'];
         const { findings } = await diagnose(conntrack, { only, sample: 500 });
         assert.deepEqual(
           findings.map(({ severity, title }) => [severity, title]),
           [
-            ['warning', '216,000 of 262,144 entries (82 %)'],
-            ['warning', '60,000 TCP connections, 28 % of the table, have been idle for more than a day'],
+            ['warning', `${count(most)} of ${count(maxEntries)} entries (82 %)`],
+            ['warning', `${count(idle)} TCP connections, 28 % of the table, have been idle for more than a day`],
             ['warning', '10.1.9.200 has 4,000 flows, 100 % of them unanswered'],
           ],
         );
-        assert.match(findings[0]!.fix[0]!, /^sysctl -w net\.netfilter\.nf_conntrack_max=524288 {2}# .*on the host/);
+        assert.match(
+          findings[0]!.fix[0]!,
+          new RegExp(`^sysctl -w net\\.netfilter\\.nf_conntrack_max=${2 * maxEntries} {2}# .*on the host`),
+        );
         const rest = function* (): Generator<NewFlow> {
-          for (let n = 0; n < maxEntries - 216_000; n++)
+          for (let n = 0; n < maxEntries - most; n++)
             yield {
               protocol: 'udp',
               original: { src: `10.3.${n >> 14}.2`, dst: '198.51.100.9', sport: 1024 + (n & 0x3fff), dport: 53 },
@@ -559,8 +649,11 @@ suite('doctor', { skip: SELF_TEST ? 'what is tested is not in the reference' : f
         const full = await meanwhile(knock, diagnose(conntrack, { only, sample: 700 }));
         const [worst] = full.findings;
         assert.equal(worst?.id, 'table-full');
-        assert.match(worst.title, /^the table is full: 26[12],\d\d\d of 262,144 entries$/);
-        assert.match(worst.detail[0]!, /^in 1 second, \d+ new connections were dropped|\d+ flows? (was|were) removed early/);
+        assert.match(worst.title, new RegExp(`^the table is full: [\\d,]+ of ${count(maxEntries)} entries$`));
+        assert.match(
+          worst.detail[0]!,
+          /^in \d+ seconds?, (\d+ new connections were dropped|\d+ flows? (was|were) removed early)/,
+        );
         // What mends the scan, and the connections.
         mend({ ...full, findings: full.findings.filter(({ id }) => ['scan', 'established-for-days'].includes(id)) });
         assert.equal((await conntrack.count('src 10.1.9.200')).entries, 0);

@@ -164,6 +164,7 @@ suite('privileges', { skip: SELF_TEST ? 'what is tested is not in the reference'
     });
     const EVENTS = '/proc/sys/net/netfilter/nf_conntrack_events';
     const LABELS = '/etc/xtables/connlabel.conf';
+    const SETTING = /^\/proc\/sys\/net\/netfilter\/nf_conntrack_\w+$/;
     for (const [words, allowed] of [
       ['-V', []],
       ['-h', []],
@@ -181,6 +182,7 @@ suite('privileges', { skip: SELF_TEST ? 'what is tested is not in the reference'
       ['-C', []],
       ['-S', []],
       [`-I ${TUPLE} -t 1000`, []],
+      ['explain tcp or udp --limit 1', ['/etc/services', '/proc/sys/net/netfilter', SETTING]],
       ['-U -m 4', []],
       ['-U --label-add web', [LABELS]],
       ['-E --for 0.1', [EVENTS]],
@@ -193,6 +195,10 @@ suite('privileges', { skip: SELF_TEST ? 'what is tested is not in the reference'
       ['-L --netns /proc/self/ns/net', ['/proc/self/ns/net', '/proc/thread-self/ns/net']],
       ['-R -', [/^\/tmp\/conntrack-\d+-[a-z0-9]+$/]],
       ['-R /etc/hostname', ['/etc/hostname']],
+      ['usage', []],
+      ['top --once --sort flows', [SETTING, /^\/proc\/(self|\d+)\/(environ|status)$/]],
+      ['doctor --sample 0.5', ['/proc/net/dev', '/proc/net/netlink', '/proc/slabinfo', SETTING]],
+      ['doctor --list', []],
     ] as readonly (readonly [string, readonly (string | RegExp)[]])[])
       test(words, async () => {
         const files = await opened([UNDER_TEST, ...words.split(' ')], words === '-R -' ? '# nothing\n' : undefined);

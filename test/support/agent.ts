@@ -8,6 +8,7 @@ import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } f
 import net from 'node:net';
 import { dirname } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { Worker } from 'node:worker_threads';
 import {
   AF_INET,
   AF_INET6,
@@ -26,6 +27,9 @@ import {
 import { dump, flood, netlinkAddress, openRequester, request, requestBy } from './netlink.js';
 import { SLOWNESS } from './project.js';
 import { isResident, runResident } from './resident.js';
+import type { UdpRace } from './udp-race.js';
+
+const RACER = new URL('./udp-race.js', import.meta.url);
 
 /** One run of a command. */
 export interface RunRequest {
@@ -259,6 +263,15 @@ export const operations = {
       socket.on('error', (error) => (what.answers ? reject(error) : undefined)); // port unreachable is fine if no reply is expected
       socket.on('message', () => (what.answers ? next() : undefined));
       socket.bind(from[1], from[0], next);
+    }),
+
+  /** From each port, two datagrams of two threads at the same time: the kernel sees two first packets of one flow, if it has two processors. */
+  udpRace: (race: UdpRace): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const shared = new Int32Array(new SharedArrayBuffer(8));
+      const threads = [0, 1].map((me) => new Worker(RACER, { workerData: { race, shared, me } }));
+      let left = threads.length;
+      for (const thread of threads) thread.on('error', reject).on('exit', () => --left === 0 && resolve());
     }),
 
   /** A TCP server: `echo`, or `ftp`, which knows just enough of RFC 959 and 2428 for the kernel's helper to have something to read. */

@@ -25,10 +25,14 @@ const BUNDLE = join(PROJECT, 'dist', 'conntrack.cjs');
 const ENABLED = process.env['CONNTRACK_RESIDENT'] === '1' && UNDER_TEST === join(PROJECT, 'bin', 'conntrack');
 const STDIN = 0;
 
-/** Whether to run a command line this way: if told to, and if it needs no signals, no waiting descriptors, and no parent processes. */
+/**
+ * Whether to run a command line this way: if told to, and if it needs no signals, no waiting descriptors, no parent processes, and no other
+ * bundle, as words do.
+ */
 export function isResident(argv: readonly string[]): boolean {
   if (!ENABLED || argv[0] !== UNDER_TEST) return false;
   const words = argv.slice(1);
+  if (words[0]?.startsWith('-') !== true) return false;
   return !readCommandLine(words).commands.includes('E') && !words.some((word) => /^--(netns|protect-ssh)/.test(word));
 }
 

@@ -14,7 +14,7 @@ export const HEALTHY_FLOWS: FlowSurvey = {
   unanswered: [{ dst: '192.0.2.1', dport: 443, flows: 3, old: 0 }],
   established: 2000,
   idleForDays: 3,
-  outside: [{ address: '203.0.113.1', flows: 2900, answered: undefined }],
+  outside: [{ address: '203.0.113.1', flows: 2900, answered: undefined, begun: 0 }],
   targets: [{ address: '10.0.0.80', flows: 40, unreplied: 1 }],
   ports: [
     { address: '203.0.113.1', protonum: 6, dst: '192.0.2.1', dport: 443, ports: 900, moved: 10, lowest: 1024, highest: 65_000 },

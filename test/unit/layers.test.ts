@@ -15,6 +15,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   errors: ['safe-text'],
   nearest: [],
   units: [],
+  'wrap-words': [],
   wire: ['errors', 'safe-text', 'node:', 'bun:'],
   ctnetlink: ['errors', 'nearest', 'wire/bytes', 'wire/attribute', 'wire/message', 'wire/uapi/'],
   format: ['safe-text', 'ctnetlink/', 'wire/bytes'],
@@ -24,6 +25,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   cli: [
     'errors',
     'safe-text',
+    'wrap-words',
     'nearest',
     'library/index',
     'format/',
@@ -57,6 +59,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'errors',
     'safe-text',
     'units',
+    'wrap-words',
     'nearest',
     'meter/index',
     'meter/group-index',
