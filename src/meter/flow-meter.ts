@@ -18,14 +18,17 @@ import {
   type FlowsQuery,
   type GroupsAnswer,
   type GroupsQuery,
+  type MinuteQuery,
   offsetAround,
   readFlowsQuery,
   readGroupsQuery,
+  readMinuteQuery,
 } from './meter-query.js';
 import type { MeterSample, MeterStatus } from './meter-sample.js';
 import { type MeteredFlow, rounded } from './metered-flow.js';
 import { MeteredNamespace } from './metered-namespace.js';
 import { addCounts, noCounts } from './metered-table.js';
+import { type MinuteGroups, Minutes } from './minutes.js';
 import { type NamespaceTotals, namespaceTotals } from './namespace-totals.js';
 import { accountingOf, type Notice } from './notices.js';
 import { processorTime } from './processor-time.js';
@@ -43,6 +46,8 @@ export interface MeterOptions {
   readonly share?: number | undefined;
   /** Names of labels, for the keys of groups by label. Without them a key has the bits. */
   readonly labels?: LabelMap | undefined;
+  /** Remember who had most in each minute of the last day: `minute`. It takes one more pass over all flows a minute. Default false. */
+  readonly minutes?: boolean | undefined;
   /** Ends the meter. */
   readonly signal?: Signal | undefined;
 }
@@ -64,6 +69,7 @@ export class FlowMeter implements AsyncIterable<MeterSample>, AsyncDisposable, D
   readonly #namespaces: MeteredNamespace[] = [];
   readonly #selections: Selections;
   readonly #series = new Series();
+  readonly #minutes: Minutes | undefined;
   readonly #scope: FlowFilter;
   readonly #signal: Signal | undefined;
   readonly #pace: MeterPace;
@@ -87,7 +93,7 @@ export class FlowMeter implements AsyncIterable<MeterSample>, AsyncDisposable, D
   #running: Promise<void> = Promise.resolve();
 
   private constructor(
-    { filter, interval = DEFAULT_INTERVAL, share = DEFAULT_SHARE, labels, signal }: MeterOptions,
+    { filter, interval = DEFAULT_INTERVAL, share = DEFAULT_SHARE, labels, minutes = false, signal }: MeterOptions,
     now: () => number,
   ) {
     this.#scope = readFilter(filter ?? {});
@@ -104,6 +110,7 @@ export class FlowMeter implements AsyncIterable<MeterSample>, AsyncDisposable, D
     this.#selections = new Selections(this.#store);
     this.#held = new HeldFlows(this.#store);
     this.#pace = new MeterPace(interval, share);
+    this.#minutes = minutes ? new Minutes(Date.now() / 1000) : undefined;
     this.#signal = signal;
   }
 
@@ -231,7 +238,7 @@ export class FlowMeter implements AsyncIterable<MeterSample>, AsyncDisposable, D
   async flows(query: FlowsQuery = {}): Promise<FlowsAnswer> {
     const { filter, netns, around, leastRate, sort, reverse, limit, ...rest } = readFlowsQuery(query);
     this.#check();
-    const sample = this.sample.number;
+    const { number: sample, at } = this.sample;
     const selection = await this.#selections.get(filter, sample, this.#tableOf(netns));
     const { columns } = this.#store;
     const isPart = around === undefined && leastRate === 0;
@@ -246,7 +253,7 @@ export class FlowMeter implements AsyncIterable<MeterSample>, AsyncDisposable, D
       const flow = columns.isStill(slot, selection.before) ? this.#store.flowAt(slot) : undefined;
       if (flow) flows.push(flow);
     }
-    return { sample, total: columns.count, matched, totals: totalsOf(selection.totals), offset, flows };
+    return { sample, at, total: columns.count, matched, totals: totalsOf(selection.totals), offset, flows };
   }
 
   /** The numbers of all flows that match, in their order, for `getMany`. @throws ValueError, FilterError, ClosedError */
@@ -270,12 +277,12 @@ export class FlowMeter implements AsyncIterable<MeterSample>, AsyncDisposable, D
     this.#check();
     const of = this.#tableOf(netns);
     const table = await this.#store.grouping(by, new TimeSlice());
-    const sample = this.sample.number;
+    const { number: sample, at } = this.sample;
     const selection = await this.#selections.get(filter, sample, of);
     const sums = await this.#selections.sums(selection, table);
     const { offset, groups, count, other } = rankGroups(this.#store, sums, table, table, part);
     const totals = totalsOf(sums);
-    return { sample, total: this.#store.columns.count, matched: totals.flows, totals, offset, groups, count, other };
+    return { sample, at, total: this.#store.columns.count, matched: totals.flows, totals, offset, groups, count, other };
   }
 
   /** A flow by its number; `undefined` when it has ended. */
@@ -297,6 +304,16 @@ export class FlowMeter implements AsyncIterable<MeterSample>, AsyncDisposable, D
   series({ seconds }: { readonly seconds: number }): MeterSeries {
     checkNumber('seconds', seconds, 1, Number.MAX_SAFE_INTEGER);
     return this.#series.last(seconds);
+  }
+
+  /**
+   * Who had most in the minute of a time, in a meter that was opened with `minutes`. The newest minute is known from its end on.
+   * @returns undefined where nothing is known: before the meter was opened, more than a day ago
+   * @throws ValueError
+   */
+  minute(query: MinuteQuery): MinuteGroups | undefined {
+    const { at, by, sort, limit } = readMinuteQuery(query);
+    return this.#minutes?.at(at, by, sort, limit, this.#store.names);
   }
 
   /** The flows with these numbers, no more than 256, are read about once a second even if lists are rarer; no others from now on. */
@@ -447,6 +464,7 @@ export class FlowMeter implements AsyncIterable<MeterSample>, AsyncDisposable, D
     this.#sample = sample;
     this.#selections.retire(number);
     this.#wakeReaders();
+    await this.#minutes?.note(sample.at / 1000, this.#store);
   }
 
   /** Makes what is asked for again and again, keeps the groupings in use small, and their history. */

@@ -52,6 +52,11 @@ export const GROUP_SORTS = [
 /** One of them. */
 export type GroupSort = (typeof GROUP_SORTS)[number];
 
+/** What the groups of a minute of the past can be sorted by. */
+export const MINUTE_SORTS = ['average', 'flows', 'unreplied'] as const satisfies readonly GroupSort[];
+/** One of them. */
+export type MinuteSort = (typeof MINUTE_SORTS)[number];
+
 /** Names that take no parameter, in the order of the help. */
 export const GROUPING_NAMES = [
   'src',

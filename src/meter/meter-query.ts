@@ -6,8 +6,17 @@ import { ValueError } from '../errors.js';
 import type { FilterInput } from '../library/index.js';
 import { suggest } from '../nearest.js';
 import type { FlowGroup, OtherGroups } from './flow-group.js';
-import { FLOW_SORTS, type FlowSort, GROUP_SORTS, type GroupingName, type GroupSort } from './meter-names.js';
+import {
+  FLOW_SORTS,
+  type FlowSort,
+  GROUP_SORTS,
+  type GroupingName,
+  type GroupSort,
+  MINUTE_SORTS,
+  type MinuteSort,
+} from './meter-names.js';
 import type { MeteredFlow } from './metered-flow.js';
+import { MINUTE_GROUPINGS, type MinuteGrouping } from './minutes.js';
 
 /** Which flows, in which order. */
 export interface FlowsQuery {
@@ -29,8 +38,9 @@ export interface FlowsQuery {
 
 /** A part of the flows that match. */
 export interface FlowsAnswer {
-  /** Number of the sample. */
+  /** Number of the sample, and when it was taken, in milliseconds since the epoch. */
   readonly sample: number;
+  readonly at: number;
   /** Flows that are metered. */
   readonly total: number;
   readonly matched: number;
@@ -59,6 +69,7 @@ export interface GroupsQuery {
 /** The largest groups. */
 export interface GroupsAnswer {
   readonly sample: number;
+  readonly at: number;
   readonly total: number;
   readonly matched: number;
   readonly totals: Omit<OtherGroups, 'groups'>;
@@ -109,6 +120,28 @@ export function readGroupsQuery(query: GroupsQuery): Complete<GroupsQuery> {
   checkWord('sort', sort, GROUP_SORTS);
   checkPart(offset, limit);
   return { by, filter, netns, around, sort, reverse, offset, limit };
+}
+
+/** A minute of the past. */
+export interface MinuteQuery {
+  /** A time in it, in seconds since the epoch. */
+  readonly at: number;
+  /** Default `src`. */
+  readonly by?: MinuteGrouping | undefined;
+  /** Default `average`. */
+  readonly sort?: MinuteSort | undefined;
+  /** Default 20. */
+  readonly limit?: number | undefined;
+}
+
+/** The query with what it leaves out. @throws ValueError */
+export function readMinuteQuery(query: MinuteQuery): { readonly [K in keyof MinuteQuery]-?: Exclude<MinuteQuery[K], undefined> } {
+  const { at, by = 'src', sort = 'average', limit = 20 } = query;
+  checkNumber('at', at, 0, Number.MAX_SAFE_INTEGER);
+  checkWord('by', by, MINUTE_GROUPINGS);
+  checkWord('sort', sort, MINUTE_SORTS);
+  checkPart(0, limit);
+  return { at, by, sort, limit };
 }
 
 function checkPart(offset: unknown, limit: unknown): void {

@@ -21,7 +21,12 @@ export function openMeter(conntrack: Namespaces, options: MeterOptions = {}): Pr
   return FlowMeter.open(namespacesOf(conntrack), options);
 }
 
-/** Each with its name; an only one is called `own`. */
+/** By name; an only one is called `own`. A map is itself, as it is at any time. */
+export function tablesOf(conntrack: Namespaces): ReadonlyMap<string, Conntrack> {
+  return conntrack instanceof Conntrack ? new Map([['own', conntrack]]) : conntrack;
+}
+
+/** Each with its name, now. */
 export function namespacesOf(conntrack: Namespaces): readonly (readonly [string, Conntrack])[] {
-  return conntrack instanceof Conntrack ? [['own', conntrack]] : [...conntrack];
+  return [...tablesOf(conntrack)];
 }

@@ -27,7 +27,7 @@ export interface UsageOptions extends Partial<GroupsQuery> {
 }
 
 /** Who has how much. */
-export interface Usage extends Omit<GroupsAnswer, 'sample' | 'total'> {
+export interface Usage extends Omit<GroupsAnswer, 'sample' | 'at' | 'total'> {
   /** How full each table is. */
   readonly namespaces: readonly Pick<NamespaceSample, 'name' | 'entries' | 'maxEntries'>[];
 }

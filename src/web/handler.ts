@@ -3,7 +3,8 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { Hono } from 'hono/tiny';
-import { FlowDeletion, type FlowMeter, namespacesOf } from '../meter/index.js';
+import { FlowDeletion, type FlowMeter, tablesOf } from '../meter/index.js';
+import { Attention } from './attention.js';
 import { checkOrigin, Hosts, isAccepted, PerSecond } from './auth.js';
 import { Deletions } from './deletions.js';
 import { EventFeeds } from './event-feeds.js';
@@ -20,6 +21,7 @@ import { WebDoctor } from './web-doctor.js';
 import { errorJson, toWebError, WebError } from './web-error.js';
 import { WebMetrics } from './web-metrics.js';
 import type { HandlerOptions, Peer, Role } from './web-options.js';
+import { WebRecord } from './web-record.js';
 import { WEB_TIMES, type WebTimes } from './web-times.js';
 
 /** A handler of requests, with its streams. */
@@ -63,11 +65,12 @@ export function handlerWith(options: HandlerOptions, times: WebTimes): WebHandle
     maxStreams = DEFAULT_STREAMS,
   } = options;
   const epoch = randomBytes(4).toString('hex');
-  const conntracks = new Map(namespacesOf(options.conntracks));
+  const conntracks = tablesOf(options.conntracks);
   const streams = new OpenStreams(maxStreams, times);
   const metrics = new WebMetrics(options, streams);
   const doctor = new WebDoctor(conntracks, options.scope !== undefined, times);
   const logError = errorLog(options);
+  const attention = new Attention(meter, { idleInterval: options.idleInterval, patience: times.attention, streams });
   const state: WebState = {
     options,
     meter,
@@ -82,6 +85,8 @@ export function handlerWith(options: HandlerOptions, times: WebTimes): WebHandle
     explanations: { open: 0 },
     doctor,
     streams,
+    attention,
+    record: new WebRecord(options.history, options.scope),
     answers: new SharedAnswers(times.shared),
     held: new HeldRows(meter, times.held),
     metrics,
@@ -108,6 +113,7 @@ export function handlerWith(options: HandlerOptions, times: WebTimes): WebHandle
         checkOrigin(request, allowed !== undefined);
         checkAccepted(request, row.types ?? [JSON_TYPE]);
       }
+      if (!isOpen) attention.look();
       const context: RouteContext = {
         request,
         values,
@@ -161,6 +167,7 @@ export function handlerWith(options: HandlerOptions, times: WebTimes): WebHandle
     metrics.close();
     doctor.close();
     state.held.close();
+    attention.close();
   };
   return Object.assign(handle, { close });
 }

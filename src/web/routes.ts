@@ -14,8 +14,11 @@ import {
   type GroupingName,
   type GroupSort,
   type MeteredFlow,
+  MINUTE_GROUPINGS,
+  MINUTE_SORTS,
 } from '../meter/index.js';
 import { findAsset } from './assets.js';
+import type { Attention } from './attention.js';
 import { hostOfAddress, isAccepted, plainAddress } from './auth.js';
 import type { AskedDeletion, Deletions } from './deletions.js';
 import type { EventFeeds, FeedQuestion } from './event-feeds.js';
@@ -32,6 +35,7 @@ import { WebError } from './web-error.js';
 import { flowAnswer, waysOf } from './web-flows.js';
 import type { WebMetrics } from './web-metrics.js';
 import type { HandlerOptions, LogEntry, Peer, Role } from './web-options.js';
+import type { WebRecord } from './web-record.js';
 import type { WebTimes } from './web-times.js';
 
 /** What all requests share. */
@@ -50,6 +54,8 @@ export interface WebState {
   readonly explanations: { open: number };
   readonly doctor: WebDoctor;
   readonly streams: OpenStreams;
+  readonly attention: Attention;
+  readonly record: WebRecord;
   readonly answers: SharedAnswers;
   readonly held: HeldRows;
   readonly metrics: WebMetrics;
@@ -177,13 +183,21 @@ export const ROUTES: readonly RouteRow[] = [
     about: 'As conntrack explain.',
     run: explanation,
   },
+  {
+    method: 'GET',
+    path: `${API}/flows/:key/past`,
+    role: 'read',
+    parameters: [],
+    about: 'Earlier flows between the same ends and ports, from a record.',
+    run: async ({ parameter, record, request }) => Response.json(await record.lives(decodeKey(parameter('key')), request.signal)),
+  },
   { method: 'DELETE', path: `${API}/flows/:key`, role: 'change', parameters: [], about: 'Deletes one flow.', run: deleteFlow },
   {
     method: 'GET',
     path: `${API}/groups`,
     role: 'read',
-    parameters: ['by', 'filter', 'netns', 'sort', 'reverse', 'offset', 'limit'],
-    about: 'Groups of flows.',
+    parameters: ['by', 'filter', 'netns', 'sort', 'reverse', 'offset', 'limit', 'at'],
+    about: 'Groups of flows; with at, those of a minute of the past.',
     run: groups,
   },
   { method: 'GET', path: `${API}/series`, role: 'read', parameters: ['seconds'], about: 'What the samples said.', run: series },
@@ -261,19 +275,20 @@ function asset({ request }: RouteContext, name: string): Response {
 /** Seconds beyond three intervals after which a list is late. */
 const LATE = 10;
 
-function readiness({ meter }: RouteContext): Response {
+function readiness({ attention, meter }: RouteContext): Response {
   const { failure, status: now, sample } = meter;
   const limit = (3 * now.interval) / 1000 + LATE;
   const reasons = [
     ...(failure === undefined ? [] : ['the meter has ended']),
-    ...((Date.now() - sample.at) / 1000 > limit ? ['the last list is too old'] : []),
+    // Where lists were rare because nobody looked, the next one is on its way.
+    ...(Math.min(Date.now() - sample.at, attention.watchedFor) / 1000 > limit ? ['the last list is too old'] : []),
   ];
   return reasons.length === 0
     ? new Response('ok\n')
     : new Response(`${reasons.join('\n')}\n`, { status: 503, headers: { 'Retry-After': '5' } });
 }
 
-function status({ meter, options, name, role, streams }: RouteContext): Response {
+function status({ meter, options, name, record, role, streams }: RouteContext): Response {
   const { namespaces } = meter.sample;
   return Response.json({
     version: options.version,
@@ -282,6 +297,8 @@ function status({ meter, options, name, role, streams }: RouteContext): Response
     scope: options.scope,
     namespaces,
     ...meter.status,
+    record: record.isThere,
+    age: Math.max(0, Date.now() - meter.sample.at) / 1000,
     limits: { rows: MOST_ROWS, streams: streams.most, exports: MOST_EXPORTS },
   });
 }
@@ -597,6 +614,7 @@ export function loggedRequest(request: Request, peer: Peer | undefined): Pick<Lo
 
 async function groups(context: RouteContext): Promise<Response> {
   const { meter, values } = context;
+  if (values.has('at')) return Response.json(await minute(context));
   const by = (values.text('by') ?? 'src') as GroupingName;
   const sort: GroupSort | undefined = wordOf(values, 'sort', GROUP_SORTS);
   const query = {
@@ -613,6 +631,21 @@ async function groups(context: RouteContext): Promise<Response> {
     ...(await meter.groups(query)),
   }));
   return new Response(bytes, { headers: { 'Content-Type': JSON_TYPE } });
+}
+
+/** Who had most in a minute of the past, of all flows. */
+async function minute({ meter, record, values }: RouteContext): Promise<object> {
+  const other = ['filter', 'netns', 'reverse', 'offset'].find((name) => values.has(name));
+  if (other !== undefined) throw new WebError(400, 'VALUE', `a minute of the past has no ${other}`);
+  const at = values.number('at', 0, 1e11);
+  if (at === undefined) throw new WebError(400, 'VALUE', 'at is a time in seconds since the epoch');
+  const by = wordOf(values, 'by', MINUTE_GROUPINGS) ?? 'src';
+  const sort = wordOf(values, 'sort', MINUTE_SORTS) ?? 'average';
+  const limit = values.whole('limit', 0, MOST_ROWS) ?? 20;
+  const found = meter.minute({ at, by, sort, limit });
+  if (found) return { from: 'memory', ...found };
+  if (!record.isThere || at > Date.now() / 1000) throw new WebError(404, 'NOT_FOUND', 'nothing is remembered of that minute');
+  return { from: 'record', ...(await record.minute(at, by, sort, limit)) };
 }
 
 function series({ meter, values }: RouteContext): Response {

@@ -1,9 +1,10 @@
 // The server of `conntrack serve`: a meter, a handler, and the places where it listens, until a signal ends it.
 
 import type { Conntrack } from '../library/index.js';
-import { type FlowMeter, openMeter } from '../meter/index.js';
+import { type FlowMeter, type LookAgain, openMeter } from '../meter/index.js';
 import { askerOf, hostOfAddress, Tokens } from './auth.js';
 import { createHandler } from './handler.js';
+import { type KeepUpOptions, keepUp } from './keep-up.js';
 import { type Listener, type ListenPlace, listenAt } from './listeners.js';
 import { ServeError } from './serve-error.js';
 import { isLoopback, type Secrets } from './server-options.js';
@@ -12,7 +13,15 @@ import type { HandlerOptions, LogEntry } from './web-options.js';
 export interface ServerOptions
   extends Pick<
     HandlerOptions,
-    'allowChanges' | 'basePath' | 'maxStreams' | 'metricsOnly' | 'metricsOpen' | 'metricsTop' | 'trustProxy' | 'version'
+    | 'allowChanges'
+    | 'basePath'
+    | 'history'
+    | 'maxStreams'
+    | 'metricsOnly'
+    | 'metricsOpen'
+    | 'metricsTop'
+    | 'trustProxy'
+    | 'version'
   > {
   readonly places: readonly ListenPlace[];
   readonly secrets: Secrets;
@@ -25,10 +34,19 @@ export interface ServerOptions
   readonly share: number;
   /** `process.umask`. */
   readonly umask: (mask: number) => number;
+  /** Looks which network namespaces there are; `undefined`: they stay the same. `conntracks` has what there is then. */
+  readonly lookAgain: LookAgain | undefined;
+  readonly namespaceFailed: KeepUpOptions['failed'];
   readonly log: (entry: LogEntry) => void;
   /** It listens: at these addresses. */
   readonly listening: (urls: readonly string[]) => void;
 }
+
+/** Milliseconds between lists while nobody looks. */
+const IDLE_INTERVAL = 30_000;
+
+/** Milliseconds between looks for network namespaces. */
+const LOOK_EVERY = 30_000;
 
 /** Serves until `signal` is aborted. @throws what listening and the meter throw */
 export async function serve(
@@ -36,13 +54,28 @@ export async function serve(
   options: ServerOptions,
   signal: AbortSignal,
 ): Promise<void> {
-  const { places, secrets, auth, plain, hosts, scope, interval, share, umask, log, listening, ...rest } = options;
+  const {
+    places,
+    secrets,
+    auth,
+    plain,
+    hosts,
+    scope,
+    interval,
+    share,
+    umask,
+    lookAgain,
+    namespaceFailed,
+    log,
+    listening,
+    ...rest
+  } = options;
   const tokens = new Tokens();
   if (secrets.changeToken !== undefined) tokens.add(secrets.changeToken, 'change');
   if (secrets.readToken !== undefined) tokens.add(secrets.readToken, 'read');
   let meter: FlowMeter;
   try {
-    meter = await openMeter(conntracks, { filter: scope, interval, share, signal });
+    meter = await openMeter(conntracks, { filter: scope, interval, share, minutes: rest.metricsOnly !== true, signal });
   } catch (error) {
     if (signal.aborted) return;
     throw error;
@@ -50,6 +83,7 @@ export async function serve(
   await using _ = meter;
   const handler = createHandler({
     ...rest,
+    idleInterval: IDLE_INTERVAL,
     meter,
     conntracks,
     scope,
@@ -70,7 +104,15 @@ export async function serve(
       if (listener.address !== undefined && !isLoopback(listener.address)) checkOutside(auth, plain || tls !== undefined);
     }
     listening(open.map(({ url }) => url));
-    await ended(meter, signal);
+    const end = new AbortController();
+    const last = ended(meter, signal);
+    const kept = lookAgain && keepUp(meter, lookAgain, { every: LOOK_EVERY, failed: namespaceFailed, signal: end.signal });
+    try {
+      await Promise.race([last, ...(kept ? [kept.then(() => last)] : [])]);
+    } finally {
+      end.abort();
+      await kept;
+    }
   } finally {
     handler.close();
     await Promise.all(open.map((listener) => listener.close()));

@@ -1,5 +1,6 @@
 // What a handler is made with.
 
+import type { FlowHistory } from '../history/index.js';
 import type { FlowMeter, Namespaces } from '../meter/index.js';
 import type { FetchRequest } from './fetch-types.js';
 
@@ -10,7 +11,7 @@ export type Role = 'read' | 'change';
 export interface HandlerOptions {
   /** What it shows; stays the caller's, who closes it. */
   readonly meter: FlowMeter;
-  /** The tables of the meter: the flows of answers are asked of them, and deleted from them. */
+  /** The tables of the meter: the flows of answers are asked of them, and deleted from them. A map may change with the meter. */
   readonly conntracks: Namespaces;
   /**
    * Who asks, by the headers of the request and the connection, if that is known: `read`, `change`, or anything else, which is answered with 401. May throw a Response of its
@@ -39,6 +40,10 @@ export interface HandlerOptions {
   readonly metricsOpen?: boolean | undefined;
   /** The largest groups of these groupings have metrics of their own: 1 to 100 of each, 4 groupings at most. */
   readonly metricsTop?: readonly { readonly by: string; readonly limit: number }[] | undefined;
+  /** The record of flows that is asked for what the meter does not remember; stays the caller's. Default: none. */
+  readonly history?: Pick<FlowHistory, 'flows' | 'top'> | undefined;
+  /** Milliseconds between lists of the meter while nobody has asked for a minute and no stream is open. Default: as always. */
+  readonly idleInterval?: number | undefined;
   /** Gets every change, refusal and unexpected error. */
   readonly log?: ((entry: LogEntry) => void) | undefined;
 }

@@ -51,6 +51,7 @@ export function webSchema({ definitions }: SchemaAddition): SchemaAddition {
   const { groups: _, ...totals } = sums;
   const part: SchemaMembers = {
     sample: described(count, 'Number of the sample.'),
+    at: described(count, 'When it was taken, in milliseconds since the epoch.'),
     total: described(count, 'Flows that are metered.'),
     matched: count,
     totals: object(
@@ -72,6 +73,13 @@ export function webSchema({ definitions }: SchemaAddition): SchemaAddition {
     notices: array(notice),
   };
   const statusNeeds = Object.keys(status);
+  const minuteGroup: SchemaMembers = {
+    key: text,
+    filter: described(text, 'Selects its flows.'),
+    flows: count,
+    unreplied: count,
+    average: ref('bothWays', 'Bytes per second.'),
+  };
   const web: SchemaMembers = {
     keyedFlow: object('A line of /flows as application/x-ndjson.', keyed, keyedNeeds),
     problem: object(
@@ -94,9 +102,11 @@ export function webSchema({ definitions }: SchemaAddition): SchemaAddition {
         scope: described(text, 'No other flows are served.'),
         namespaces: (definitions['meterSample'] as { readonly properties: SchemaMembers }).properties['namespaces']!,
         ...status,
+        record: described(flag, 'Whether a record is asked for the past.'),
+        age: described({ type: 'number' }, 'Seconds since the newest list.'),
         limits: object('What can be asked.', { rows: count, streams: count, exports: count }, ['rows', 'streams', 'exports']),
       },
-      ['host', 'changes', 'namespaces', ...statusNeeds, 'limits'],
+      ['host', 'changes', 'namespaces', ...statusNeeds, 'record', 'age', 'limits'],
     ),
     flowsAnswer: object('/flows.', { ...part, flows: array(ref('keyedFlow')) }, [...partNeeds, 'flows']),
     flowsPage: object(
@@ -122,6 +132,31 @@ export function webSchema({ definitions }: SchemaAddition): SchemaAddition {
       '/doctor. /flows/KEY/explanation is an explanation.',
       { at: described(count, 'When it was looked for: milliseconds since the epoch.'), ...diagnosis },
       ['at', ...diagnosisNeeds],
+    ),
+    pastAnswer: object(
+      '/flows/KEY/past.',
+      {
+        lives: array(ref('pastFlow'), 'The newest first, at most 20.'),
+        more: described(flag, 'There are earlier ones.'),
+        unreadable: described(count, 'Files of the record that could not be read.'),
+      },
+      ['lives', 'more', 'unreadable'],
+    ),
+    minuteAnswer: object(
+      '/groups?at=.',
+      {
+        by: text,
+        minute: described(count, 'When it began, in seconds since the epoch.'),
+        from: {
+          enum: ['memory', 'record'],
+          description: 'memory: as it was when the minute ended; record: flows that ended in it.',
+        },
+        unreadable: described(count, 'Files of the record that could not be read.'),
+        matched: described(count, 'Flows of all groups.'),
+        groups: array(object('Of the minute.', minuteGroup, ['key', 'flows'])),
+        count,
+      },
+      ['by', 'minute', 'from', 'groups'],
     ),
     groupsAnswer: object(
       '/groups.',

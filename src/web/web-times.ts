@@ -11,6 +11,8 @@ export interface WebTimes {
   readonly shared: number;
   /** Rows that somebody looks at are kept fresh for so long after the question. */
   readonly held: number;
+  /** Without a request or a stream for so long, nobody looks. */
+  readonly attention: number;
   /** After a deletion, until one looks what came back. */
   readonly cameBack: number;
   /** Cursors, and words that confirm deletions, are good for so long. */
@@ -27,6 +29,7 @@ export const WEB_TIMES: WebTimes = {
   count: 1000,
   shared: 400,
   held: 3000,
+  attention: 60_000,
   cameBack: 5000,
   kept: 60_000,
   sample: 2000,

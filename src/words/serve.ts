@@ -2,6 +2,8 @@
 
 import { readFileSync } from 'node:fs';
 import { UsageError } from '../cli/usage-error.js';
+import { ConntrackError } from '../errors.js';
+import type { FlowHistory } from '../history/index.js';
 import { divideFilter } from '../meter/index.js';
 import { safeJson, safeText } from '../safe-text.js';
 import type { ListenPlace } from '../web/listeners.js';
@@ -65,8 +67,9 @@ export const word: Word = async (line, context) => {
       return runDemoted(rights, host, secrets, passed?.fd);
     }
   }
-  const { conntracks, complete } = await openNamespaces(netns);
+  const { conntracks, complete, lookAgain } = await openNamespaces(netns);
   for (const conntrack of conntracks.values()) await conntrack.count();
+  const history = await historyOf(textOf(line, 'history'));
   if (isGiven(line, 'check')) return complete ? 0 : 1;
   const abort = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) host.on(signal, () => abort.abort());
@@ -76,9 +79,30 @@ export const word: Word = async (line, context) => {
     if (!options.auth) err('conntrack: serve: warning: no token is needed (--no-auth)');
   };
   const umask = (mask: number) => host.umask(mask);
-  await serve(conntracks, { ...options, places, secrets, scope, umask, log, listening, version: packageVersion() }, abort.signal);
+  const namespaceFailed = (name: string | undefined, error: ConntrackError) =>
+    err(safeText(`conntrack: serve: ${name === undefined ? '' : `${name}: `}${error.message}`));
+  const more = { history, lookAgain, namespaceFailed };
+  await serve(
+    conntracks,
+    { ...options, ...more, places, secrets, scope, umask, log, listening, version: packageVersion() },
+    abort.signal,
+  );
   return 0;
 };
+
+/** The record that is read, if there is one. It is read by whoever serves, without the rights of root. @throws ServeError */
+async function historyOf(directory: string | undefined): Promise<FlowHistory | undefined> {
+  if (directory === undefined) return undefined;
+  const { openHistory } = await import('../history/index.js');
+  try {
+    return await openHistory(directory);
+  } catch (error) {
+    if (!(error instanceof ConntrackError)) throw error;
+    throw new ServeError(`--history: ${error.message}`, {
+      hint: error.hint ?? 'name with --user who may read it, such as the group or the user of the recorder',
+    });
+  }
+}
 
 /** The first descriptor that a service manager passes. */
 const FIRST_PASSED = 3;

@@ -179,6 +179,7 @@ export function everyWord(): readonly WordRow[] {
         'metrics-open': { help: 'Metrics need no token.' },
         'metrics-top': { value: 'BY=NUMBER', repeated: true, help: 'The largest groups have metrics, too: src=20, service=10.' },
         netns: NETNS,
+        history: { value: 'DIR', help: 'A record of conntrack record, for the past of a flow and of a minute.' },
         every: { value: 'SECONDS', help: 'Pause between lists, at least 0.5; default 2, with --metrics-only 10.' },
         share: { value: 'PERCENT', help: 'Share of one processor that lists may take; default 25.' },
         'max-streams': { value: 'NUMBER', help: 'Pages and programs that may follow at the same time; default 64.' },

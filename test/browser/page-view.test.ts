@@ -211,6 +211,26 @@ suite('the page', () => {
     assert.equal((await served.listed('--filter', filter!)).length, MANY);
   });
 
+  test('shows who had most in a minute of the past, by a click in the chart, and goes back to now', async () => {
+    const page = await served.opened('range=86400');
+    const past = page.locator('.past');
+    await until('a chart', async () => (await page.locator('.times span').count()) > 0);
+    await page.locator('.area').click({ position: { x: 40, y: 40 } });
+    await page.getByText('nothing is remembered of that minute').waitFor();
+    assert.match(page.url(), /at=\d+/);
+    await page.getByRole('button', { name: 'Now', exact: true }).click();
+    await until('now', async () => (await past.count()) === 0 && !/at=/.test(page.url()));
+    const group = { key: '10.8.0.77', filter: 'src 10.8.0.77', flows: 12, unreplied: 0 };
+    const answer = { by: 'src', minute: 0, from: 'memory', matched: 20, groups: [group], count: 1 };
+    await page.route('**/groups?at=*', (route) => route.fulfill({ json: answer }));
+    await page.locator('.area').click({ position: { x: 80, y: 40 } });
+    await page.locator('.groups').getByRole('button', { name: '10.8.0.77' }).waitFor();
+    assert.match((await past.textContent()) ?? '', /^\d.*\d\d:\d\d ?all flows, at its end ?Now$/);
+    assert.equal(await page.locator('.area .marked').count(), 1);
+    await page.keyboard.press('0');
+    await until('now', async () => (await past.count()) === 0);
+  });
+
   test('stands still while it is paused', async () => {
     const page = await served.open('filter=udp+and+dst+port+4477');
     await until('nothing', async () => (await matched(page)) === '0');

@@ -3,6 +3,8 @@
 import assert from 'node:assert/strict';
 import { doctorSchema } from '../../src/doctor/doctor-schema.js';
 import { makeJsonSchema } from '../../src/format/json-schema.js';
+import { historySchema } from '../../src/history/history-schema.js';
+import type { Conntrack } from '../../src/library/index.js';
 import type { MeterOptions } from '../../src/meter/flow-meter.js';
 import { meterSchema } from '../../src/meter/meter-schema.js';
 import { MemoryTable } from '../../src/testing/memory-table.js';
@@ -13,7 +15,7 @@ import { WEB_TIMES, type WebTimes } from '../../src/web/web-times.js';
 import { schemaFault } from './json-schema.js';
 import { MemoryMeter } from './memory-meter.js';
 
-const { schema } = makeJsonSchema(meterSchema(), doctorSchema(), webSchema(meterSchema()));
+const { schema } = makeJsonSchema(meterSchema(), doctorSchema(), historySchema(), webSchema(meterSchema()));
 
 export interface WebTesterOptions extends Omit<HandlerOptions, 'meter' | 'conntracks' | 'log'> {
   readonly tables?: readonly MemoryTable[];
@@ -44,10 +46,19 @@ export class WebTester implements AsyncDisposable {
   readonly memory: MemoryMeter;
   readonly handler: WebHandler;
   readonly log: LogEntry[];
+  /** What the handler has; may be changed. */
+  readonly conntracks: Map<string, Conntrack>;
 
-  private constructor(tables: readonly MemoryTable[], memory: MemoryMeter, handler: WebHandler, log: LogEntry[]) {
+  private constructor(
+    tables: readonly MemoryTable[],
+    memory: MemoryMeter,
+    conntracks: Map<string, Conntrack>,
+    handler: WebHandler,
+    log: LogEntry[],
+  ) {
     this.tables = tables;
     this.memory = memory;
+    this.conntracks = conntracks;
     this.handler = handler;
     this.log = log;
   }
@@ -61,7 +72,7 @@ export class WebTester implements AsyncDisposable {
       { name: 'fw1', version: '1.2.3', ...others, meter: memory.meter, conntracks, log: (entry) => log.push(entry) },
       { ...WEB_TIMES, shared: 0, sample: 500, ...times },
     );
-    return new WebTester(tables, memory, handler, log);
+    return new WebTester(tables, memory, conntracks, handler, log);
   }
 
   get table(): MemoryTable {

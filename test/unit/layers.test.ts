@@ -88,6 +88,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   web: [
     'errors',
     'meter/index',
+    'history/index',
     'metrics/',
     'doctor/',
     'library/index',

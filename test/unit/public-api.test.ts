@@ -41,10 +41,11 @@ const TESTING_VALUES = 'MemoryTable Recorder RecordingError Replay ReplayError m
 const TESTING_TYPES = 'FlowInit FlowOf LineSink MemoryTableOptions ReplayOptions TrafficCounters TrafficUpdate';
 /** As VALUES and TYPES, of `conntrack/meter`. */
 const METER_VALUES =
-  'FLOW_SORTS FlowDeletion FlowMeter GROUPING_NAMES GROUP_SORTS TooManyGroupingsError checkGrouping divideFilter followNamespaces joinFilters namespacesOf offsetAround openMeter usage';
+  'FLOW_SORTS FlowDeletion FlowMeter GROUPING_NAMES GROUP_SORTS MINUTE_GROUPINGS MINUTE_SORTS TooManyGroupingsError checkGrouping divideFilter followNamespaces joinFilters namespacesOf offsetAround openMeter tablesOf usage';
 const METER_TYPES = `
   DeletionPlan DeletionResult DeletionTarget LookAgain NamespaceNews PlannedTarget
   BothWays FlowGroup FlowSort FlowsAnswer FlowsQuery GroupSort GroupingName GroupsAnswer GroupsQuery KernelCounts MeterOptions
+  MinuteGrouping MinuteGroups MinuteQuery MinuteSort
   MeterSample MeterSeries MeterStatus MeteredFlow NamespaceSample NamespaceTotals Namespaces Notice NoticeCode OtherGroups ProtocolTotals ScopedFilter TrackingSysctls Usage UsageOptions
 `;
 /** As VALUES and TYPES, of `conntrack/metrics`. */
@@ -79,7 +80,7 @@ const METHODS: readonly (readonly [string, object, string])[] = [
   [
     'FlowMeter',
     meter.FlowMeter.prototype,
-    'add close counts failure flows get getMany groups hold interval numbers remove sample series status totals',
+    'add close counts failure flows get getMany groups hold interval minute numbers remove sample series status totals',
   ],
   ['TopGroups', metrics.TopGroups.prototype, 'read'],
   ['ProcessMetrics', metrics.ProcessMetrics.prototype, 'close read'],

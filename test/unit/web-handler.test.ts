@@ -1,7 +1,7 @@
 // The handler of `conntrack serve` without sockets: who may ask what, how, and what the answers look like.
 
 import assert from 'node:assert/strict';
-import { suite, test } from 'node:test';
+import { mock, suite, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { MemoryTable } from '../../src/testing/memory-table.js';
 import { ROUTES } from '../../src/web/routes.js';
@@ -320,6 +320,11 @@ suite('parameters', () => {
     ['groups?limit=1001', '400 VALUE'],
     ['groups?filter=nothing', '400 FILTER'],
     ['groups?hold=1', '400 VALUE'],
+    ['groups?at=', '400 VALUE'],
+    ['groups?at=1&by=pair', '400 VALUE'],
+    ['groups?at=1&sort=key', '400 VALUE'],
+    ['groups?at=1&filter=udp', '400 VALUE'],
+    ['groups?at=1', '404 NOT_FOUND'],
     ['flows?netns=nowhere', '404 NOT_FOUND'],
     ['flows?netns=__proto__', '404 NOT_FOUND'],
     ['groups?netns=nowhere', '404 NOT_FOUND'],
@@ -486,6 +491,39 @@ suite('answers', () => {
     } finally {
       Date.now = realNow;
     }
+  });
+
+  test('about a minute of the past are those of the meter', async () => {
+    mock.timers.enable({ apis: ['Date'], now: 1_760_000_040_000 });
+    try {
+      await using tester = await WebTester.start({ tables: [tableOf()], meterOptions: { minutes: true } });
+      mock.timers.setTime(1_760_000_100_000);
+      await tester.memory.list(60_000);
+      const answer = await tester.get(`${API}/groups?by=src&at=1760000070&sort=flows&limit=2`, 'minuteAnswer');
+      assert.deepEqual([answer.minute, answer.from, answer.matched, answer.count], [1_760_000_040, 'memory', 3, 3]);
+      assert.deepEqual(
+        answer.groups.map(({ key, flows }: { key: string; flows: number }) => [key, flows]),
+        [
+          ['10.0.0.0', 1],
+          ['10.0.0.1', 1],
+        ],
+      );
+    } finally {
+      mock.timers.reset();
+    }
+  });
+
+  test('come at once after a time when nobody looked, say how old they are, and bring the next list', async () => {
+    await using tester = await WebTester.start({ tables: [tableOf()], idleInterval: 2 ** 31 - 1, meterOptions: { interval: 2000 }, times: { attention: 20 } }); // biome-ignore format: one line
+    const { meter } = tester.memory;
+    while (meter.interval === 2000) await delay(5);
+    assert.equal((await tester.ask('/readyz')).status, 200); // nobody who looks
+    assert.equal(meter.interval, 2 ** 31 - 1);
+    const { age } = await tester.get(`${API}/status`, 'webStatus');
+    assert.ok(age >= 0.01 && age < 60, `${age}`);
+    assert.equal(meter.interval, 2000);
+    const { at } = await tester.get(`${API}/flows`, 'flowsAnswer');
+    assert.equal(at, meter.sample.at);
   });
 
   test('of a meter that has ended are refused, and are no defects', async () => {

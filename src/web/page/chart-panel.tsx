@@ -5,7 +5,7 @@ import { count, rate, shortCount } from '../../units.js';
 import { type History, type HistoryName, pastSamples } from './history.js';
 import { LineChart } from './line-chart.js';
 import { measured } from './page-state.js';
-import { look, view } from './page-view.js';
+import { look, minuteOf, view } from './page-view.js';
 
 interface Line {
   readonly name: HistoryName;
@@ -145,12 +145,34 @@ function Plot({ kind }: { readonly kind: Kind }) {
         dragged={(first, last) => {
           if (past) closer.value = { from: past.times[from + first]!, to: past.times[from + last]! };
         }}
+        marked={markOf(past, from, to)}
+        chosen={(index) => {
+          if (past) lookAt(past.times[from + index]!);
+        }}
         reset={() => {
           closer.value = undefined;
         }}
       />
     </div>
   );
+}
+
+/** Seconds of the top lists that are remembered. */
+const MINUTE = 60;
+
+/** Looks at the top list of the minute of a time; that of the minute that goes on is the list of now. */
+function lookAt(seconds: number): void {
+  const newest = pastSamples.value?.times.at(-1) ?? 0;
+  const minute = Math.floor(seconds / MINUTE) * MINUTE;
+  look({ at: minute >= Math.floor(newest / MINUTE) * MINUTE ? '' : String(minute) });
+}
+
+/** Where the middle of the minute is that is looked at, among the places that are shown. */
+function markOf(past: History | undefined, from: number, to: number): number | undefined {
+  const at = minuteOf.value;
+  if (at === undefined || !past) return undefined;
+  const place = (at + (past.step < MINUTE ? MINUTE / 2 : 0) - past.times[from]!) / past.step;
+  return place >= 0 && place <= to - from ? place : undefined;
 }
 
 /** The places that are shown, both included. */
@@ -188,7 +210,11 @@ function Numbers({ kind: { lines }, past }: { readonly kind: Kind; readonly past
         <tbody>
           {parts.map((from) => (
             <tr key={from}>
-              <td>{timeText(times[from]!)}</td>
+              <td>
+                <button type="button" class="small" title="Who had most then" onClick={() => lookAt(times[from]!)}>
+                  {timeText(times[from]!)}
+                </button>
+              </td>
               {lines.map(({ name }) => (
                 <td key={name} class="right">
                   {textOf(name, mean(past![name].slice(from, from + size)))}

@@ -6,10 +6,10 @@ import { age, bytes, count, rate } from '../../units.js';
 import { ApiError, ask } from './api.js';
 import { copyText } from './clipboard-text.js';
 import { Findings } from './doctor-dialog.js';
-import { bytesOf, endpoint, filterFor, flowText } from './flow-parts.js';
+import { bytesOf, endpoint, filterFor, filterOfEnds, flowText } from './flow-parts.js';
 import { overlay, refused, sample, status } from './page-state.js';
 import { look, narrow, view } from './page-view.js';
-import type { PageDetails, PageExplanation, PageHop, PageRates, PageWay } from './shapes.js';
+import type { PageDetails, PageExplanation, PageHop, PageLife, PagePast, PageRates, PageSide, PageWay } from './shapes.js';
 
 /** Samples of the sparkline: five minutes. */
 const KEPT = 150;
@@ -97,10 +97,6 @@ function DrawerBody({ details, words, past, hasEnded }: DrawerBodyProps) {
     ['Labels', flow.labels?.join(', ')],
     ['Namespace', details.netns],
     ['Id', flow.id === undefined ? undefined : String(flow.id)],
-    [
-      'Master',
-      flow.master && `${endpoint(flow.master.src, flow.master.sport)} → ${endpoint(flow.master.dst, flow.master.dport)}`,
-    ],
   ];
   return (
     <>
@@ -134,6 +130,14 @@ function DrawerBody({ details, words, past, hasEnded }: DrawerBodyProps) {
             </div>
           ),
         )}
+        {flow.master && (
+          <div>
+            <dt>Master</dt>
+            <dd>
+              <EndsLink ends={flow.master} title="The flow that this one belongs to" />
+            </dd>
+          </div>
+        )}
       </dl>
       <h3>In words</h3>
       {words ? (
@@ -148,13 +152,14 @@ function DrawerBody({ details, words, past, hasEnded }: DrawerBodyProps) {
       ) : (
         <p class="dim">Looking…</p>
       )}
+      {status.value?.record && <Past flowKey={details.key} />}
       {details.expected && (
         <>
           <h3>Expected flows</h3>
           <ul class="expected">
             {details.expected.map(({ tuple, helper }) => (
               <li key={JSON.stringify(tuple)}>
-                {endpoint(tuple.src)} → {endpoint(tuple.dst, tuple.dport)} {helper}
+                <EndsLink ends={tuple} title="Flows that came of it" /> {helper}
               </li>
             ))}
           </ul>
@@ -190,6 +195,60 @@ function DrawerBody({ details, words, past, hasEnded }: DrawerBodyProps) {
       </div>
     </>
   );
+}
+
+/** Shows flows between the same ends. */
+function EndsLink({ ends, title }: { readonly ends: PageSide; readonly title: string }) {
+  return (
+    <button type="button" class="ends" title={title} onClick={() => look({ filter: filterOfEnds(ends), flow: '' })}>
+      {endpoint(ends.src, ends.sport || undefined)} → {endpoint(ends.dst, ends.dport)}
+    </button>
+  );
+}
+
+/** Earlier flows between the same ends and ports, from a record. */
+function Past({ flowKey }: { readonly flowKey: string }) {
+  const past = useSignal<PagePast | { readonly problem: string } | undefined>(undefined);
+  useEffect(() => {
+    ask<PagePast>(`flows/${encodeURIComponent(flowKey)}/past`)
+      .then((made) => {
+        past.value = made;
+      })
+      .catch((error) => {
+        if (error instanceof ApiError && error.status !== 401) past.value = { problem: error.message };
+        else refused(error);
+      });
+  }, []);
+  const found = past.value;
+  return (
+    <>
+      <h3>Its past</h3>
+      {found === undefined && <p class="dim">Reading the record…</p>}
+      {found && 'problem' in found && <p class="dim">{found.problem}</p>}
+      {found && 'lives' in found && found.lives.length === 0 && <p class="dim">The record has none.</p>}
+      {found && 'lives' in found && found.unreadable > 0 && (
+        <p class="dim">{found.unreadable} files of the record cannot be read.</p>
+      )}
+      {found && 'lives' in found && (
+        <ul class="lives">
+          {found.lives.map((life) => (
+            <li key={`${life.start} ${life.end}`}>{lifeText(life)}</li>
+          ))}
+          {found.more && <li class="dim">and earlier ones: conntrack history lists them all</li>}
+        </ul>
+      )}
+    </>
+  );
+}
+
+const LIFE_TIME = { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit', second: '2-digit' } as const;
+
+function lifeText({ start, end, endReason, original, reply, quality, netns }: PageLife): string {
+  const since = `${quality.start === 'listed' ? 'before ' : ''}${new Date(start).toLocaleString('en-GB', LIFE_TIME)}`;
+  const lasted = end === undefined ? ', lives' : `, ${age((Date.parse(end) - Date.parse(start)) / 1000)}`;
+  const reason = endReason === undefined ? '' : `, ${endReason}`;
+  const counted = quality.counters === 'none' ? '' : `, → ${bytes(bytesOf(original))} ← ${bytes(bytesOf(reply))}`;
+  return `${netns === undefined ? '' : `${netns}: `}${since}${lasted}${reason}${counted}`;
 }
 
 function hopText({ address, port }: PageHop): string {

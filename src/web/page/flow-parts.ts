@@ -65,12 +65,19 @@ export function bytesOf({ bytes }: PageSide): number | null {
 
 /** A filter for one flow. */
 export function filterFor({ flow: { protocol, protonum, original } }: PageFlow): string {
-  const { src, dst, sport, dport } = original;
+  const ends = filterOfEnds(original);
+  return `${protocol === 'unknown' ? `protocol ${protonum}` : protocol}${ends === '' ? '' : ` and ${ends}`}`;
+}
+
+/** A filter for what is known of the ends of a flow: zeros stand for any. */
+export function filterOfEnds({ src, dst, sport, dport }: PageSide): string {
+  const isKnown = (value: string | number | undefined) => value !== undefined && !ANY.includes(value);
   return [
-    protocol === 'unknown' ? `protocol ${protonum}` : protocol,
-    ...(src === undefined ? [] : [`src ${src}`]),
-    ...(sport === undefined ? [] : [`src port ${sport}`]),
-    ...(dst === undefined ? [] : [`dst ${dst}`]),
-    ...(dport === undefined ? [] : [`dst port ${dport}`]),
+    ...(isKnown(src) ? [`src ${src}`] : []),
+    ...(isKnown(sport) ? [`src port ${sport}`] : []),
+    ...(isKnown(dst) ? [`dst ${dst}`] : []),
+    ...(isKnown(dport) ? [`dst port ${dport}`] : []),
   ].join(' and ');
 }
+
+const ANY: readonly (string | number)[] = ['0.0.0.0', '::', 0];

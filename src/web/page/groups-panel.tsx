@@ -1,8 +1,8 @@
 // Who has most: groups of flows, by a choice of what they have in common.
 
 import { count, percent, rate } from '../../units.js';
-import { groups, measured, status } from './page-state.js';
-import { look, narrow, view } from './page-view.js';
+import { groups, measured, minute, status } from './page-state.js';
+import { look, minuteOf, narrow, view } from './page-view.js';
 import type { PageGroup } from './shapes.js';
 
 export const GROUPINGS: readonly (readonly [by: string, text: string])[] = [
@@ -30,6 +30,8 @@ const LENGTHS: readonly (readonly [length: string, text: string])[] = [
 ];
 /** Groups that are asked for. */
 export const GROUPS = 12;
+/** Seconds: times of the day say enough. */
+const TODAY = 20 * 3600;
 /** From so many flows on, those without answers are worth a word. */
 const MANY = 20;
 
@@ -42,7 +44,9 @@ export function groupingOf(by: string): readonly [name: string, length: string] 
 export function GroupsPanel() {
   const [name, length] = groupingOf(view.value.by);
   const { groups: sort, unit } = view.value;
-  const answer = groups.value;
+  const isPast = minuteOf.value !== undefined;
+  const past = minute.value;
+  const answer = isPast ? (past && 'groups' in past ? past : undefined) : groups.value;
   const hasRates = status.value?.accounting !== 'off';
   const amount = (group: PageGroup) => (sort === 'average' && hasRates ? sumOf(group) : group.flows);
   const most = Math.max(1, ...(answer?.groups ?? []).map(amount));
@@ -85,6 +89,7 @@ export function GroupsPanel() {
           ))}
         </div>
       </div>
+      {isPast && <PastLine at={minuteOf.value!} answer={past} />}
       <div class="panel-body" tabIndex={0} role="region" aria-label="Groups">
         <table>
           <colgroup>
@@ -114,14 +119,42 @@ export function GroupsPanel() {
             ))}
           </tbody>
         </table>
-        {answer && answer.count > answer.groups.length && (
+        {answer && 'other' in answer && answer.count > answer.groups.length && (
           <p class="rest">
             {count(answer.other.groups)} more with {count(answer.other.flows)} flows
           </p>
         )}
+        {past && 'problem' in past && <p class="rest">{past.problem}</p>}
         {answer?.groups.length === 0 && <p class="rest">No flows</p>}
       </div>
     </section>
+  );
+}
+
+/** Which minute the list is of, what it says, and the way back. */
+function PastLine({ at, answer }: { readonly at: number; readonly answer: typeof minute.value }) {
+  const isToday = Date.now() / 1000 - at < TODAY;
+  const time = (seconds: number) =>
+    new Date(seconds * 1000).toLocaleString('en-GB', {
+      ...(isToday ? {} : { day: 'numeric', month: 'short' }),
+      hour: '2-digit',
+      minute: '2-digit',
+    });
+  const of =
+    answer && 'from' in answer
+      ? answer.from === 'memory'
+        ? 'all flows, at its end'
+        : `flows that ended in it${answer.unreadable ? `; ${answer.unreadable} files cannot be read` : ''}`
+      : '';
+  return (
+    <p class="past" role="status">
+      <b>{time(at)}</b>
+      {of}
+      <span class="gap" />
+      <button type="button" class="small" title="Back to now (0)" onClick={() => look({ at: '' })}>
+        Now
+      </button>
+    </p>
   );
 }
 
@@ -132,14 +165,14 @@ function sumOf({ average }: PageGroup): number {
 interface GroupRowProps {
   readonly group: PageGroup;
   readonly part: number;
-  readonly all: number;
+  readonly all: number | undefined;
   readonly unit: string;
   /** The key is the name of a network namespace, which no filter says. */
   readonly isNamespace: boolean;
 }
 
 function GroupRow({ group, part, all, unit, isNamespace }: GroupRowProps) {
-  const { key, filter, flows, unreplied, average } = group;
+  const { key, filter, flows, unreplied = 0, average } = group;
   const isSilent = flows >= MANY && unreplied > flows / 2;
   return (
     <tr class={isSilent ? 'silent' : undefined}>
@@ -161,7 +194,7 @@ function GroupRow({ group, part, all, unit, isNamespace }: GroupRowProps) {
         {isSilent ? `${percent(unreplied, flows)} silent` : rate(measured(average && sumOf(group)), unit as 'bits')}
       </td>
       <td class="right">{count(flows)}</td>
-      <td class="right part">{percent(flows, all)}</td>
+      <td class="right part">{all === undefined ? '' : percent(flows, all)}</td>
     </tr>
   );
 }

@@ -17,10 +17,14 @@ interface LineChartProps {
   readonly label: string;
   /** What the values are multiplied by where they are shown. */
   readonly scale: number;
+  /** The place that is marked. */
+  readonly marked: number | undefined;
   /** The place under the pointer. */
   readonly pointed: (index: number | undefined) => void;
   /** From one place to another was dragged. */
   readonly dragged: (from: number, to: number) => void;
+  /** A place was chosen. */
+  readonly chosen: (index: number) => void;
   /** All is wanted again. */
   readonly reset: () => void;
 }
@@ -35,7 +39,7 @@ const EDGE = 0.03;
 /** Dragging less is a click. */
 const LEAST_DRAG = 0.02;
 
-export function LineChart({ times, lines, label, scale, pointed, dragged, reset }: LineChartProps) {
+export function LineChart({ times, lines, label, scale, marked, pointed, dragged, chosen, reset }: LineChartProps) {
   const at = useSignal<number | undefined>(undefined);
   const from = useSignal<number | undefined>(undefined);
   const most = Math.max(1, ...lines.flatMap(({ values }) => values.map((value) => value ?? 0)));
@@ -58,8 +62,9 @@ export function LineChart({ times, lines, label, scale, pointed, dragged, reset 
   const up = () => {
     const [a, b] = [from.value, at.value];
     from.value = undefined;
-    if (a === undefined || b === undefined || Math.abs(a - b) < LEAST_DRAG) return;
-    dragged(Math.round(Math.min(a, b) * last), Math.round(Math.max(a, b) * last));
+    if (a === undefined || b === undefined) return;
+    if (Math.abs(a - b) < LEAST_DRAG) chosen(Math.round(b * last));
+    else dragged(Math.round(Math.min(a, b) * last), Math.round(Math.max(a, b) * last));
   };
   return (
     <div class="line-chart" role="img" aria-label={label}>
@@ -72,10 +77,12 @@ export function LineChart({ times, lines, label, scale, pointed, dragged, reset 
       </div>
       <div
         class="area"
+        title="Click: who had most then. Drag: look closer. Double click: all again."
         onPointerMove={move}
         onPointerLeave={leave}
         onPointerDown={(event) => {
           from.value = part(event);
+          at.value = from.value;
         }}
         onPointerUp={up}
         onDblClick={reset}
@@ -100,6 +107,7 @@ export function LineChart({ times, lines, label, scale, pointed, dragged, reset 
             style={{ left: `${100 * Math.min(from.value, at.value)}%`, width: `${100 * Math.abs(from.value - at.value)}%` }}
           />
         )}
+        {marked !== undefined && <i class="marked" style={{ left: `${(100 * marked) / last}%` }} />}
         {at.value !== undefined && <i class="pointer" style={{ left: `${100 * at.value}%` }} />}
       </div>
       <div class="times" aria-hidden="true">

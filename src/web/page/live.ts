@@ -8,9 +8,9 @@ import { refreshDiagnosis } from './doctor-dialog.js';
 import { flows } from './flow-window.js';
 import { GROUPS, groupingOf } from './groups-panel.js';
 import { addSample, followHistory, loadHistory, takeMissed } from './history.js';
-import { clock, groups, link, oneAtATime, pausedAt, refused, sample, status, tell } from './page-state.js';
-import { filterPart, view } from './page-view.js';
-import type { DeletionCounts, PageGroups, PageSample, PageSeries, PageStatus } from './shapes.js';
+import { clock, groups, link, minute, oneAtATime, pausedAt, refused, sample, sampledAt, status, tell } from './page-state.js';
+import { filterPart, minuteOf, view } from './page-view.js';
+import type { DeletionCounts, PageGroups, PageMinute, PageSample, PageSeries, PageStatus } from './shapes.js';
 
 /** Milliseconds between attempts to reach a server that has gone. */
 const AGAIN = 2000;
@@ -23,6 +23,7 @@ const RARE = 1.5;
 
 const refreshStatus = oneAtATime(async () => {
   status.value = await ask<PageStatus>('status');
+  sampledAt.value = Date.now() - status.value.age * 1000;
   document.title = `conntrack · ${status.value.host}`;
 });
 
@@ -43,13 +44,38 @@ const refreshGroups = oneAtATime(async () => {
   }
 });
 
+/** Who had most then. */
+const refreshMinute = oneAtATime(async () => {
+  const at = minuteOf.value;
+  if (at === undefined) {
+    minute.value = undefined;
+    return;
+  }
+  const { by, groups: sort } = view.value;
+  const [name, length] = groupingOf(by);
+  try {
+    const sorted = status.value?.accounting === 'off' && sort === 'average' ? 'flows' : sort;
+    const wanted = length === '' ? name : `${name}/${length}`;
+    minute.value = await ask<PageMinute>('groups', { at: String(at), by: wanted, sort: sorted, limit: String(GROUPS) });
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.status === 401) refused(error);
+    else minute.value = { problem: error.hint === undefined ? error.message : `${error.message}: ${error.hint}` };
+  }
+});
+
 const isWatched = () => pausedAt.value === undefined && document.visibilityState === 'visible';
+
+/** The number of the newest sample; undefined: the stream has just begun. */
+let sampledNumber: number | undefined;
 
 function hear(type: string, data: unknown): void {
   link.value = 'live';
   if (type === 'sample') {
     const now = data as PageSample;
     if (pausedAt.value === undefined) sample.value = now;
+    // The first of a stream may be an older one: the status said how old.
+    if (sampledNumber !== undefined && now.number > sampledNumber) sampledAt.value = Date.now();
+    sampledNumber = now.number;
     addSample(now);
     if (isWatched()) {
       void flows.refresh();
@@ -72,7 +98,7 @@ async function seen(): Promise<void> {
 export async function live(): Promise<void> {
   followHistory();
   setInterval(() => {
-    if (pausedAt.value !== undefined) clock.value = Date.now();
+    clock.value = Date.now();
   }, 1000);
   effect(() => {
     pausedAt.value;
@@ -88,6 +114,13 @@ export async function live(): Promise<void> {
     if (now === query || !status.value) return;
     query = now;
     void refreshGroups();
+  });
+  let asked = '';
+  effect(() => {
+    const now = JSON.stringify([minuteOf.value, view.value.by, view.value.groups, status.value?.accounting]);
+    if (now === asked || !status.value) return;
+    asked = now;
+    void refreshMinute();
   });
   setInterval(() => {
     if (isWatched()) void refreshDiagnosis();
@@ -105,6 +138,7 @@ export async function live(): Promise<void> {
     stream = new AbortController();
     try {
       await refreshStatus();
+      sampledNumber = undefined;
       if (!isDiagnosed) void refreshDiagnosis();
       isDiagnosed = true;
       await follow(hear, stream.signal);

@@ -3,11 +3,13 @@
 import { age, count, percent } from '../../units.js';
 import { copyText } from './clipboard-text.js';
 import { DoctorBell } from './doctor-dialog.js';
-import { clock, link, overlay, pausedAt, sample, shownTable, status, theme } from './page-state.js';
+import { clock, link, overlay, pausedAt, sample, sampledAt, shownTable, status, theme } from './page-state.js';
 import { look, view } from './page-view.js';
 
 const NEARLY_FULL = 0.8;
 const FULL = 0.95;
+/** Seconds beyond three intervals after which it is said how old the numbers are. */
+const LATE = 3;
 /** Notices that do not keep anybody from anything. */
 const MINOR: readonly string[] = ['EVENTS_NEW_ONLY', 'TIMESTAMP_OFF'];
 
@@ -19,6 +21,8 @@ export function PageHeader() {
   const now = sample.value;
   const { host = '', changes, interval = 0, scope } = status.value ?? {};
   const { netns } = view.value;
+  const old =
+    sampledAt.value === undefined || pausedAt.value !== undefined ? 0 : Math.max(0, (clock.value - sampledAt.value) / 1000);
   const names = (now?.namespaces ?? []).map(({ name }) => name);
   // One that a link names may have gone.
   if (netns !== '' && !names.includes(netns)) names.push(netns);
@@ -45,7 +49,8 @@ export function PageHeader() {
       <span class="gap" />
       <span class="cost">
         {changes === false && <span class="reading">read-only</span>}
-        every {(interval / 1000).toFixed(1)} s <span class="wide">· {now ? Math.round(100 * now.cost) : '·'} % of a core</span>
+        {old > LATE + (3 * interval) / 1000 ? <b class="old">{age(old)} old</b> : `every ${(interval / 1000).toFixed(1)} s`}{' '}
+        <span class="wide">· {now ? Math.round(100 * now.cost) : '·'} % of a core</span>
       </span>
       <DoctorBell />
       <button

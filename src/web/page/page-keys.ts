@@ -31,7 +31,11 @@ export const PAGE_KEYS: readonly KeyLine[] = [
     does: { Home: () => moveTo(0), End: () => moveTo(Number.MAX_SAFE_INTEGER) },
   },
   { shown: 'Enter', help: 'the details of the flow', does: { Enter: () => look({ flow: currentFlow()?.key ?? '' }) } },
-  { shown: 'Esc Backspace', help: 'one step back: details, selection, filter', does: { Escape: back, Backspace: back } },
+  {
+    shown: 'Esc Backspace',
+    help: 'one step back: details, selection, a minute of the past, filter',
+    does: { Escape: back, Backspace: back },
+  },
   { shown: '/', help: 'filter; Tab completes', does: { '/': () => filterInput.focus() } },
   { shown: 'g', help: `group by …, then ${lettersOf(GROUPING_KEYS())}`, does: { g: () => wait('Group by', GROUPING_KEYS()) } },
   {
@@ -41,6 +45,7 @@ export const PAGE_KEYS: readonly KeyLine[] = [
       ['src', 'dst', 'pair', 'service', 'state', 'src/24,64', 'snat', 'netns'].map((by, n) => [`${n + 2}`, () => look({ by })]),
     ),
   },
+  { shown: '0', help: 'the top list of now again, after a click in the chart', does: { '0': () => look({ at: '' }) } },
   { shown: 's', help: `sort by …, then ${lettersOf(SORT_KEYS())}`, does: { s: () => wait('Sort by', SORT_KEYS()) } },
   {
     shown: '< > r',
@@ -113,6 +118,7 @@ function withFlow(run: (flow: NonNullable<ReturnType<typeof currentFlow>>) => vo
 function back(): void {
   if (view.value.flow !== '') look({ flow: '' });
   else if (selection.value.size > 0) selectNone();
+  else if (view.value.at !== '') look({ at: '' });
   else if (view.value.filter !== '') look({ filter: '' });
 }
 

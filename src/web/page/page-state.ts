@@ -3,11 +3,15 @@
 import { computed, effect, signal } from '@preact/signals';
 import { ApiError } from './api.js';
 import { view } from './page-view.js';
-import type { PageDeletion, PageGroups, PageNamespace, PageSample, PageStatus } from './shapes.js';
+import type { PageDeletion, PageGroups, PageMinute, PageNamespace, PageSample, PageStatus } from './shapes.js';
 
 export const status = signal<PageStatus | undefined>(undefined);
 export const sample = signal<PageSample | undefined>(undefined);
 export const groups = signal<PageGroups | undefined>(undefined);
+/** The top list of a minute of the past, if one is looked at, or why there is none. */
+export const minute = signal<PageMinute | { readonly problem: string } | undefined>(undefined);
+/** When the newest sample was taken, in milliseconds of this clock. */
+export const sampledAt = signal<number | undefined>(undefined);
 /** Whether the server can be heard. */
 export const link = signal<'connecting' | 'live' | 'away' | 'refused'>('connecting');
 /** Since when the picture stands, in milliseconds of the clock. */

@@ -12,6 +12,7 @@ const PARTS = {
   reverse: ['', '1'],
   chart: ['rate', 'flows', 'begun'],
   range: ['600', '7200', '86400'],
+  at: [],
   unit: ['bits', 'bytes'],
   flow: [],
   columns: [],
@@ -62,6 +63,9 @@ export function look(change: Partial<PageView>): void {
   if (isStep) history.pushState(null, '', address);
   else history.replaceState(null, '', address);
 }
+
+/** The minute of the past that the top list is of, in seconds since the epoch; undefined: now. */
+export const minuteOf = computed(() => (/^\d{1,11}$/.test(view.value.at) ? Number(view.value.at) : undefined));
 
 /** Adds a filter to that of the view. */
 export function narrow(filter: string): void {

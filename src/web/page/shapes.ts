@@ -65,7 +65,7 @@ export interface PageDetails extends PageFlow {
 /** Of the flows that match. */
 export interface PageTotals {
   readonly flows: number;
-  readonly unreplied: number;
+  readonly unreplied?: number;
   readonly average?: PageRates;
 }
 
@@ -89,6 +89,18 @@ export interface PageGroups {
   readonly count: number;
   readonly groups: readonly PageGroup[];
   readonly other: PageTotals & { readonly groups: number };
+}
+
+/** Who had most in a minute of the past. */
+export interface PageMinute {
+  readonly by: string;
+  /** When it began, in seconds since the epoch. */
+  readonly minute: number;
+  readonly from: 'memory' | 'record';
+  readonly unreadable?: number;
+  readonly matched?: number;
+  readonly groups: readonly PageGroup[];
+  readonly count?: number;
 }
 
 export interface PageNamespace {
@@ -119,8 +131,12 @@ export interface PageNotice {
 }
 
 export interface PageStatus {
+  /** Seconds since the newest list. */
+  readonly age: number;
   readonly host: string;
   readonly changes: boolean;
+  /** Whether a record is asked for the past. */
+  readonly record: boolean;
   readonly scope?: string;
   readonly interval: number;
   readonly accounting: 'on' | 'partly' | 'off';
@@ -161,6 +177,24 @@ export interface PageDiagnosis {
 export interface PageExplanation {
   readonly facts: readonly { readonly about: string; readonly text: string }[];
   readonly problems: readonly PageFinding[];
+}
+
+/** An earlier flow of the same ends, from a record. */
+export interface PageLife {
+  readonly start: string;
+  readonly end?: string;
+  readonly endReason?: string;
+  readonly netns?: string;
+  readonly original: PageSide;
+  readonly reply: PageSide;
+  readonly quality: { readonly start: string; readonly counters: string };
+}
+
+export interface PagePast {
+  readonly lives: readonly PageLife[];
+  readonly more: boolean;
+  /** Files that could not be read. */
+  readonly unreadable: number;
 }
 
 /** What is wrong with a request. */
