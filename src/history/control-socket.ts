@@ -8,6 +8,8 @@ import { HistoryError } from './segment-meta.js';
 /** What is asked for. */
 export interface ControlRequest {
   readonly request: string;
+  /** What goes with it. */
+  readonly [name: string]: unknown;
 }
 
 type Answer = Readonly<Record<string, unknown>>;
@@ -88,9 +90,14 @@ export class ControlSocket {
 }
 
 /** Asks the recorder of a directory. @returns its answer; `undefined` when there is no recorder, or none that answers in time */
-export function askRecorder(directory: string, request: string, milliseconds: number): Promise<Answer | undefined> {
+export function askRecorder(
+  directory: string,
+  request: string,
+  milliseconds: number,
+  more: Answer = {},
+): Promise<Answer | undefined> {
   return new Promise((resolve) => {
-    const connection = connect(`${directory}/record.sock`, () => connection.write(`${JSON.stringify({ request })}\n`));
+    const connection = connect(`${directory}/record.sock`, () => connection.write(`${JSON.stringify({ request, ...more })}\n`));
     connection.setTimeout(milliseconds, () => connection.destroy());
     let text = '';
     connection.setEncoding('utf8').on('data', (part: string) => (text += part));

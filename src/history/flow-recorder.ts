@@ -20,6 +20,7 @@ import {
 } from '../library/index.js';
 import { ClockWatch } from './clock-watch.js';
 import { ControlSocket } from './control-socket.js';
+import { rewrittenEntry } from './forget-flows.js';
 import { BATCH_ROWS, nameOfRow, RecordBatch } from './record-batch.js';
 import type { GapReason } from './record-columns.js';
 import type { ClockRow, Delivery, NamespaceRow, Resumption, SessionRow } from './record-writer.js';
@@ -130,6 +131,9 @@ export class FlowRecorder {
   readonly #clock = new ClockWatch();
   readonly #timers: NodeJS.Timeout[] = [];
   readonly #acknowledged: (() => void)[] = [];
+  /** Who waits for a segment to be begun, or replaced, in the order of the requests. */
+  readonly #rotated: ((answer: Readonly<Record<string, unknown>>) => void)[] = [];
+  readonly #replaced: ((answer: Readonly<Record<string, unknown>>) => void)[] = [];
   #control: ControlSocket | undefined;
   #gaps: Gap[] = [];
   #clockRows: ClockRow[] = [];
@@ -280,6 +284,11 @@ export class FlowRecorder {
 
   /** Ends the hot segment, which is sealed then, and begins another. */
   rotate(): void {
+    this.#rotate(() => {});
+  }
+
+  #rotate(told: (answer: Readonly<Record<string, unknown>>) => void): void {
+    this.#rotated.push(told);
     this.#deliver();
     this.#ask({ what: 'rotate', now: microsecondsNow() });
   }
@@ -537,6 +546,12 @@ export class FlowRecorder {
       case 'deleted':
         this.#tell({ type: 'deleted', name: news.name, reason: news.reason });
         return;
+      case 'rotated':
+        this.#rotated.shift()?.({ closed: news.closed });
+        return;
+      case 'replaced':
+        this.#replaced.shift()?.(news.problem === undefined ? { replaced: news.name } : { problem: news.problem });
+        return;
       case 'warning':
         this.#tell({ type: 'warning', message: news.message });
         return;
@@ -582,18 +597,22 @@ export class FlowRecorder {
 
   #serve(control: ControlSocket): void {
     this.#control = control;
-    control.serve(async ({ request }) => {
+    control.serve(async ({ request, entry: asked }) => {
       switch (request) {
         case 'flush':
           return { completeTo: await this.flush() };
         case 'status':
           return { ...this.status };
         case 'rotate':
-          this.rotate();
-          return { rotated: true };
-        default:
-          return { error: { code: 'REQUEST', message: 'no such request' } };
+          return new Promise((resolve) => this.#rotate(resolve));
+        case 'replace': {
+          const entry = rewrittenEntry(asked);
+          if (!entry) break;
+          this.#ask({ what: 'replace', entry });
+          return new Promise((resolve) => this.#replaced.push(resolve));
+        }
       }
+      return { error: { code: 'REQUEST', message: 'no such request' } };
     });
   }
 }

@@ -2,17 +2,16 @@
 
 export { exportParquet } from './export-parquet.js';
 export type { FlowRecorder, RecordedTables, RecorderEvent, RecorderStatus, RecordOptions } from './flow-recorder.js';
-export { formatMoment, parseMoment, type Span } from './moments.js';
+export { type ForgetOptions, type Forgotten, forgetFlows } from './forget-flows.js';
+export { formatMoment, type Moment, parseMoment, type Span, type TimeSpan } from './moments.js';
 export {
   type Coverage,
   FlowHistory,
   type HistoryOptions,
-  type Moment,
   openHistory,
   type PastFlowsOptions,
   type PastTopOptions,
   type SegmentInfo,
-  type TimeSpan,
   type WhoHadOptions,
 } from './open-history.js';
 export { openRecorder } from './open-recorder.js';

@@ -10,11 +10,16 @@ export interface ManifestEntry {
   readonly segment: string;
   /** When: RFC 3339. */
   readonly at: string;
+  /** Records that it has; of one that was rewritten, records that were taken out. */
   readonly rows?: number | undefined;
   /** SHA-256 of the file. */
   readonly sha256?: string | undefined;
+  /** The same before it was rewritten. */
+  readonly was?: string | undefined;
   /** Why. */
   readonly reason?: string | undefined;
+  /** Keyed hash of the address whose records were taken out: HMAC-SHA-256 with what `forget.key` has. */
+  readonly address?: string | undefined;
 }
 
 /** A line as it is in the file: with the SHA-256 of the line before, which the first has none of. */

@@ -10,6 +10,15 @@ export interface Span {
   readonly to: number;
 }
 
+/** A moment: microseconds since the epoch, or text as `--at` takes it: RFC 3339 with an offset from UTC, `now`, `15m-ago`. */
+export type Moment = number | string;
+
+/** From a moment on, and before another. Default: ever. */
+export interface TimeSpan {
+  readonly from?: Moment | undefined;
+  readonly to?: Moment | undefined;
+}
+
 const SECOND = 1_000_000;
 const UNITS: Readonly<Record<string, number>> = { ms: 1000, s: SECOND, m: 60 * SECOND, h: 3600 * SECOND, d: 86_400 * SECOND };
 
@@ -29,6 +38,24 @@ export function parseMoment(text: string, now: number): Span {
   if (!ago && /\.\d/.test(text)) return { from, to: from + 1 };
   const second = Math.floor(from / SECOND) * SECOND;
   return { from: second, to: second + SECOND };
+}
+
+/** A moment, read. @param now milliseconds since the epoch @throws ValueError */
+export function readMoment(moment: Moment, now: () => number): Span {
+  if (typeof moment === 'string') return parseMoment(moment, Math.floor(now() * 1000));
+  if (!Number.isSafeInteger(moment) || moment < 0) throw new ValueError('a moment is microseconds since the epoch, or text');
+  return { from: moment, to: moment + 1 };
+}
+
+/** A span with both its ends; `undefined`: ever. @param now milliseconds since the epoch @throws ValueError */
+export function readSpan({ from, to }: TimeSpan, now: () => number): Span | undefined {
+  if (from === undefined && to === undefined) return undefined;
+  const span = {
+    from: from === undefined ? 0 : readMoment(from, now).from,
+    to: to === undefined ? Number.MAX_SAFE_INTEGER : readMoment(to, now).from,
+  };
+  if (span.to <= span.from) throw new ValueError('the span ends before it begins');
+  return span;
 }
 
 /** A length of time as text: `2s`, `500ms`. Microseconds. @throws ValueError */

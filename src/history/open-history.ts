@@ -5,7 +5,8 @@ import { ValueError } from '../errors.js';
 import { type FilterInput, readFilter, type Signal } from '../library/index.js';
 import { askRecorder } from './control-socket.js';
 import { type FlowQuestion, type MakeOf, searchFlows } from './flow-search.js';
-import { parseMoment, parseSpan, type Span } from './moments.js';
+import { type Moment, parseSpan, readMoment, readSpan, type Span, type TimeSpan } from './moments.js';
+import { noAddress, parseNetwork } from './networks.js';
 import { type PastFlow, PastFlowReader } from './past-flow.js';
 import {
   addPastGroups,
@@ -18,15 +19,6 @@ import {
 import { RecordDirectory, type RecordGap } from './record-directory.js';
 import { HistoryError } from './segment-meta.js';
 import { type AddressAndPort, joinAnswers, type WhoHadAnswer, type WhoHadQuestion, whoHadIn } from './who-had.js';
-
-/** A moment: microseconds since the epoch, or text as `--at` takes it: RFC 3339 with an offset from UTC, `now`, `15m-ago`. */
-export type Moment = number | string;
-
-/** From a moment on, and before another. Default: ever. */
-export interface TimeSpan {
-  readonly from?: Moment | undefined;
-  readonly to?: Moment | undefined;
-}
 
 /** What `history.flows` reads. */
 export interface PastFlowsOptions extends TimeSpan {
@@ -258,37 +250,20 @@ export class FlowHistory {
   }
 
   /** A span with both its ends; `undefined`: ever. @internal */
-  span({ from, to }: TimeSpan): Span | undefined {
-    if (from === undefined && to === undefined) return undefined;
-    const span = {
-      from: from === undefined ? 0 : this.#moment(from).from,
-      to: to === undefined ? Number.MAX_SAFE_INTEGER : this.#moment(to).from,
-    };
-    if (span.to <= span.from) throw new ValueError('the span ends before it begins');
-    return span;
-  }
-
-  #moment(moment: Moment): Span {
-    if (typeof moment === 'string') return parseMoment(moment, Math.floor(this.#now() * 1000));
-    if (!Number.isSafeInteger(moment) || moment < 0) throw new ValueError('a moment is microseconds since the epoch, or text');
-    return { from: moment, to: moment + 1 };
+  span(span: TimeSpan): Span | undefined {
+    return readSpan(span, this.#now);
   }
 
   #question({ address: text, port, at, within = 0, protocol, to, zone, netns, follow = true }: WhoHadOptions): WhoHadQuestion {
-    const [host, length] = text.split('/', 2);
-    const address = parseAddress(host!);
-    if (!address) throw noAddress(text);
-    const bits = address.length * 8;
-    if (length !== undefined && !(/^\d{1,3}$/.test(length) && Number(length) <= bits))
-      throw new ValueError(`${JSON.stringify(text)} is no network: the length of its prefix is 0 to ${bits}`);
-    if (length !== undefined && port !== undefined) throw new ValueError('a network has no port: leave it out');
+    const { address, prefix } = parseNetwork(text);
+    if (prefix !== undefined && port !== undefined) throw new ValueError('a network has no port: leave it out');
     const remote = to && parseAddress(to.address);
     if (to && !remote) throw noAddress(to.address);
-    const span = this.#moment(at);
+    const span = readMoment(at, this.#now);
     if (span.from > (this.#now() + CLOCK_SLACK) * 1000) throw new ValueError('that time is yet to come');
     return {
       address,
-      prefix: length === undefined ? undefined : Number(length),
+      prefix,
       port,
       protocol,
       remote: remote && { address: remote, port: to.port },
@@ -345,12 +320,6 @@ function endOf({ end }: PastEnd): number {
 
 async function* flatten<T>(batches: AsyncGenerator<readonly T[]>): AsyncGenerator<T, void, undefined> {
   for await (const batch of batches) yield* batch;
-}
-
-function noAddress(text: string): ValueError {
-  return new ValueError(`${JSON.stringify(text)} is no address`, {
-    hint: 'such as 203.0.113.50, 2001:db8::1, and with a port 203.0.113.50:32768, [2001:db8::1]:443',
-  });
 }
 
 /** Milliseconds by which a clock that asks may be ahead of this one. */

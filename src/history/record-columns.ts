@@ -142,6 +142,7 @@ export const GAP_REASONS = {
   'slow-disk': { incomplete: true, doc: 'Records could not be kept: the disk was too slow.' },
   namespace: { incomplete: true, doc: 'A network namespace was found; what it had before is not known.' },
   filter: { incomplete: true, doc: 'The filter of the recorder was changed; before, it left out other flows.' },
+  forgotten: { incomplete: true, doc: 'Records of somebody were taken out.' },
   suspended: { incomplete: false, doc: 'The machine slept: nothing passed.' },
 } as const satisfies Readonly<Record<string, { readonly incomplete: boolean; readonly doc: string }>>;
 /** Why the record may lack something. */

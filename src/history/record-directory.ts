@@ -97,8 +97,8 @@ const CHECKPOINTS = 20_000_000;
 export class RecordDirectory {
   readonly path: string;
   readonly #driver: SqliteDriver;
-  /** What sealed segments say of themselves, which does not change. */
-  readonly #known = new Map<string, ReadableSegment>();
+  /** What sealed segments say of themselves, which changes only when the file is written anew. */
+  readonly #known = new Map<string, { readonly segment: ReadableSegment; readonly inode: number | undefined }>();
 
   /** @throws PlatformError when there is no package with SQLite */
   constructor(path: string, driver: SqliteDriver = loadDriver()) {
@@ -146,12 +146,13 @@ export class RecordDirectory {
   /** `undefined`: it has vanished. */
   #segment(file: SegmentFile, lastTry: boolean): ReadableSegment | UnreadableSegment | undefined {
     const known = this.#known.get(file.name);
-    if (known) return known;
+    const inode = lstatSync(file.path, { throwIfNoEntry: false })?.ino;
+    if (known && (inode === undefined || known.inode === inode)) return known.segment;
     let open: SqliteFile | undefined;
     try {
       open = openSegment(this.#driver, file);
       const segment = describe(file, open);
-      if (segment.meta.sealed !== undefined) this.#known.set(file.name, segment);
+      if (segment.meta.sealed !== undefined) this.#known.set(file.name, { segment, inode });
       return segment;
     } catch (error) {
       if (error instanceof HistoryError) return { file, code: error.code, reason: error.message };

@@ -64,12 +64,16 @@ export const SEGMENT_TABLES: readonly string[] = [
   FLOWS_VIEW,
 ];
 
+/** Sums of each source. */
+export const TALKER_TABLE =
+  'CREATE TABLE talker AS SELECT src, count(*) AS flows, sum(opk) AS opk, sum(ob) AS ob, sum(rpk) AS rpk, sum(rb) AS rb FROM flow GROUP BY src';
+
 /** Statements that make a segment fast to search, when it is sealed. */
 export const SEALING_STATEMENTS: readonly string[] = [
   'CREATE INDEX flow_ext ON flow (ext, eport)',
   'CREATE INDEX flow_src ON flow (src)',
   'CREATE INDEX flow_dnat ON flow (dst, dport) WHERE rsrc IS NOT NULL',
   'CREATE INDEX flow_in ON flow (rsrc) WHERE rsrc IS NOT NULL',
-  'CREATE TABLE talker AS SELECT src, count(*) AS flows, sum(opk) AS opk, sum(ob) AS ob, sum(rpk) AS rpk, sum(rb) AS rb FROM flow GROUP BY src',
+  TALKER_TABLE,
   'DELETE FROM open',
 ];

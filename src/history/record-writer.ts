@@ -365,7 +365,7 @@ export class RecordWriter {
         boot: session.boot,
         version: session.version,
         kernel: release(),
-        firstSeq: from ? this.#sequence + 1 : before ? before.firstSeq + (before.rows ?? 0) : 1,
+        firstSeq: from ? this.#sequence + 1 : before ? (before.lastSeq ?? before.firstSeq + (before.rows ?? 0) - 1) + 1 : 1,
         opened: now,
         alive: from ? this.#meta.alive : now,
         openTo: from ? this.#meta.openTo : undefined,
@@ -401,7 +401,8 @@ export class RecordWriter {
       .prepare('SELECT count(*) AS n, max(seq) AS seq, min(start - sslack) AS a, max(start + dur) AS b FROM flow')
       .all();
     this.#rows = Number(sums!['n']);
-    this.#sequence = (sums!['seq'] as number | null) ?? this.#meta.firstSeq - 1;
+    // Numbers of records that were taken out are not used again.
+    this.#sequence = Math.max((sums!['seq'] as number | null) ?? 0, this.#meta.lastSeq ?? 0, this.#meta.firstSeq - 1);
     this.#minStart = (sums!['a'] as number | null) ?? undefined;
     this.#maxEnd = (sums!['b'] as number | null) ?? undefined;
     this.#insert = file.prepare(`INSERT INTO flow (seq, ${columnNames}) VALUES (${places(RECORD_COLUMNS.length + 1)})`);
@@ -422,7 +423,13 @@ export class RecordWriter {
 
   #close(now: number): void {
     this.#transaction(() =>
-      writeMeta(this.#file, { closed: now, rows: this.#rows, minStart: this.#minStart, maxEnd: this.#maxEnd }),
+      writeMeta(this.#file, {
+        closed: now,
+        rows: this.#rows,
+        lastSeq: this.#sequence,
+        minStart: this.#minStart,
+        maxEnd: this.#maxEnd,
+      }),
     );
     this.close();
   }

@@ -4,7 +4,8 @@
 import { spawn } from 'node:child_process';
 import { statfsSync, statSync, unlinkSync } from 'node:fs';
 import type { SqliteDriver } from './driver/sqlite.js';
-import { addToManifest, readManifest } from './manifest.js';
+import { replaceSegment } from './forget-flows.js';
+import { addToManifest, type ManifestEntry, readManifest } from './manifest.js';
 import type { Seal } from './seal-segment.js';
 import { type SegmentFile, segmentFiles, sync } from './segment-files.js';
 import { readMeta } from './segment-meta.js';
@@ -82,6 +83,19 @@ export class SegmentKeeper {
       sync(directory);
       size -= stat.size;
       this.#listener.deleted(segment, reason);
+    }
+  }
+
+  /** Puts what was written anew in the place of a sealed segment. @returns why it cannot */
+  replace(entry: ManifestEntry): string | undefined {
+    const { directory } = this.#options;
+    try {
+      const segment = segmentFiles(directory).find(({ name }) => name === entry.segment);
+      if (!segment || this.#endOf(segment) === undefined) return 'there is no such sealed segment';
+      replaceSegment(directory, segment, entry);
+      return undefined;
+    } catch (error) {
+      return (error as Error).message;
     }
   }
 

@@ -28,6 +28,8 @@ export interface SegmentMeta {
   readonly ready?: number | undefined;
   /** No more records come. */
   readonly closed?: number | undefined;
+  /** Number of its last record, if some were taken out or it is closed. */
+  readonly lastSeq?: number | undefined;
   /** It has its indexes. */
   readonly sealed?: number | undefined;
   /** When the first of its flows may have begun. */

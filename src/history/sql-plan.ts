@@ -69,6 +69,16 @@ function conditionOf(filter: NormalFilter, open: boolean): SqlCondition | undefi
 
 const NEVER: SqlCondition = { sql: '0', values: [] };
 
+/** All of several conditions. */
+export function all(parts: readonly SqlCondition[]): SqlCondition {
+  return joined('AND', parts);
+}
+
+/** One of several conditions. */
+export function any(parts: readonly SqlCondition[]): SqlCondition {
+  return joined('OR', parts);
+}
+
 function joined(word: 'AND' | 'OR', parts: readonly SqlCondition[]): SqlCondition {
   if (parts.length === 1) return parts[0]!;
   return { sql: `(${parts.map(({ sql }) => sql).join(` ${word} `)})`, values: parts.flatMap(({ values }) => values) };

@@ -1,17 +1,17 @@
 // whoHad: who used an address and port at a time. An answer names the record that it rests on, and says what may be missing.
 
-import { type AddressBytes, formatAddress, parseAddress, prefixMask } from '../ctnetlink/address.js';
-import { addressRange } from '../ctnetlink/filter/sets.js';
+import { type AddressBytes, parseAddress, prefixMask } from '../ctnetlink/address.js';
 import type { FlowSide } from '../ctnetlink/flow.js';
 import type { SqliteRow, SqliteValue } from './driver/sqlite.js';
 import { type FoundRow, searchFlows } from './flow-search.js';
 import { readManifest } from './manifest.js';
 import { formatMoment, type Span } from './moments.js';
+import { formatNetwork, spansOf, within } from './networks.js';
 import { type PastFlow, PastFlowReader, qualityOf, type RecordQuality } from './past-flow.js';
 import { type EndReason, EXPIRY_DELAY } from './record-columns.js';
 import type { ClockState, DirectoryState, RecordDirectory, RecordGap } from './record-directory.js';
 import { addressIn, numberIn } from './row-messages.js';
-import { addressRanges, between, type IndexUse, type SqlCondition, type SqlPlan } from './sql-plan.js';
+import { all, any, type IndexUse, type SqlCondition, type SqlPlan } from './sql-plan.js';
 
 /** An address, and a port unless the protocol has none. */
 export interface AddressAndPort {
@@ -198,7 +198,7 @@ export async function whoHadIn(
   const gaps = after.gaps.filter((gap) => concerns(gap, question));
   const why = [...reasons(gaps, coverage, span), ...problems];
   return {
-    question: { address: textOf(question), port, protocol: question.protocol, from: span.from, to: span.to, within },
+    question: { address: formatNetwork(question), port, protocol: question.protocol, from: span.from, to: span.to, within },
     complete: why.length === 0,
     why: [...new Set(why)],
     gaps,
@@ -273,22 +273,25 @@ function inOrder(found: readonly Found[]): Found[] {
  * key of GRE, where a protocol has those.
  */
 function planOf({ address, prefix, port, protocol, remote, zone }: WhoHadQuestion): SqlPlan {
-  const asked = rangeOf(address, prefix);
-  const source = and([within('ext', asked), ...(port === undefined ? [] : [equals('eport', port)])]);
-  const destination = and([
+  const asked = spansOf({ address, prefix });
+  const source = all([within('ext', asked), ...(port === undefined ? [] : [equals('eport', port)])]);
+  const destination = all([
     { sql: 'rsrc IS NOT NULL', values: [] },
     within('dst', asked),
     ...(port === undefined ? [] : [equals('dport', port), { sql: 'proto NOT IN (1, 58)', values: [] }]),
   ]);
   const to = (column: string, portColumn: string) =>
-    and([within(column, rangeOf(remote!.address)), ...(remote!.port === undefined ? [] : [equals(portColumn, remote!.port)])]);
+    all([
+      within(column, spansOf({ address: remote!.address })),
+      ...(remote!.port === undefined ? [] : [equals(portColumn, remote!.port)]),
+    ]);
   const common = [
     ...(protocol === undefined ? [] : [equals('proto', protocol)]),
     ...(zone === undefined ? [] : [equals('(coalesce(zone, 0) & 65535)', zone)]),
   ];
-  const sql = or([
-    and([source, ...(remote ? [or([to('dst', 'dport'), to('rsrc', 'rsport')])] : []), ...common]),
-    and([destination, ...(remote ? [to('src', 'sport')] : []), ...common]),
+  const sql = any([
+    all([source, ...(remote ? [any([to('dst', 'dport'), to('rsrc', 'rsport')])] : []), ...common]),
+    all([destination, ...(remote ? [to('src', 'sport')] : []), ...common]),
   ]);
   const indexes: IndexUse[] = [
     { index: 'flow_ext', ...source },
@@ -297,32 +300,8 @@ function planOf({ address, prefix, port, protocol, remote, zone }: WhoHadQuestio
   return { flow: sql, open: sql, indexes };
 }
 
-type AddressSpan = readonly (readonly [SqliteValue, SqliteValue])[];
-
-function rangeOf(address: AddressBytes, prefix = address.length * 8): AddressSpan {
-  const mask = prefixMask(prefix, address.length);
-  return addressRanges(
-    addressRange(
-      address.map((byte, i) => byte & mask[i]!),
-      address.map((byte, i) => byte | (0xff & ~mask[i]!)),
-    ),
-  );
-}
-
-function within(column: string, spans: AddressSpan): SqlCondition {
-  return or(spans.map(([from, to]) => between(column, from, to)));
-}
-
 function equals(column: string, value: SqliteValue): SqlCondition {
   return { sql: `${column} = ?`, values: [value] };
-}
-
-function and(parts: readonly SqlCondition[]): SqlCondition {
-  return { sql: parts.map(({ sql }) => sql).join(' AND '), values: parts.flatMap(({ values }) => values) };
-}
-
-function or(parts: readonly SqlCondition[]): SqlCondition {
-  return { sql: `(${parts.map(({ sql }) => sql).join(' OR ')})`, values: parts.flatMap(({ values }) => values) };
 }
 
 /** Whether a row has the address as its outside source; else it was its destination. */
@@ -444,10 +423,6 @@ function notesOf({ segments }: DirectoryState): readonly string[] {
   ];
 }
 
-function textOf({ address, prefix }: WhoHadQuestion): string {
-  return prefix === undefined ? formatAddress(address) : `${formatAddress(address)}/${prefix}`;
-}
-
 /** Whether flows may be translated several times on this host: it has namespaces or zones. */
 function isLayered({ segments, last }: DirectoryState, matches: readonly WhoHadMatch[]): boolean {
   return last?.zones || segments.some(({ namespaces }) => namespaces.size > 0) || matches.some(({ zone }) => zone !== undefined);
@@ -471,9 +446,9 @@ async function follow(
     if (open.length === 0) break;
     const addresses = open.map(({ at }) => addressOf(at[hop]!.inside.address));
     const conditions = open.map(({ at }, n) =>
-      and([within('ext', rangeOf(addresses[n]!)), equals('eport', at[hop]!.inside.port!)]),
+      all([within('ext', spansOf({ address: addresses[n]! })), equals('eport', at[hop]!.inside.port!)]),
     );
-    const sql = or(conditions);
+    const sql = any(conditions);
     const indexes = conditions.map((condition) => ({ index: 'flow_ext', ...condition }));
     const rows = searchFlows(
       directory,

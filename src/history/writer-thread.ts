@@ -4,6 +4,7 @@ import { rmSync, statSync, writeFileSync } from 'node:fs';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { loadDriver } from './driver/load-driver.js';
 import { isSqliteError } from './driver/sqlite-errors.js';
+import type { ManifestEntry } from './manifest.js';
 import { type Delivery, RecordWriter, type RecordWriterOptions, type Resumption } from './record-writer.js';
 import type { SegmentFile } from './segment-files.js';
 import { type KeeperOptions, SegmentKeeper } from './segment-keeper.js';
@@ -15,6 +16,8 @@ export interface WriterData extends RecordWriterOptions, Omit<KeeperOptions, 'di
 export type WriterRequest =
   | { readonly what: 'deliver'; readonly delivery: Delivery }
   | { readonly what: 'rotate'; readonly now: number }
+  /** A segment was written anew: its copy takes its place. */
+  | { readonly what: 'replace'; readonly entry: ManifestEntry }
   | { readonly what: 'close' }
   /** Nothing more is written, whatever waits. */
   | { readonly what: 'abandon' };
@@ -34,6 +37,8 @@ export type WriterNews =
   | { readonly what: 'segment'; readonly name: string }
   | { readonly what: 'sealed'; readonly name: string; readonly rows: number }
   | { readonly what: 'deleted'; readonly name: string; readonly reason: string }
+  | { readonly what: 'rotated'; readonly closed: string | undefined }
+  | { readonly what: 'replaced'; readonly name: string; readonly problem?: string | undefined }
   | { readonly what: 'warning'; readonly message: string }
   | { readonly what: 'closed' }
   | { readonly what: 'failed'; readonly code: string; readonly message: string; readonly hint?: string | undefined };
@@ -115,8 +120,14 @@ class WriterThread {
         this.#ended(closed);
         break;
       }
-      case 'rotate':
-        this.#ended(this.#writer.rotate(request.now));
+      case 'rotate': {
+        const closed = this.#writer.rotate(request.now);
+        this.#tell({ what: 'rotated', closed: closed?.name });
+        this.#ended(closed);
+        break;
+      }
+      case 'replace':
+        this.#tell({ what: 'replaced', name: request.entry.segment, problem: this.#keeper.replace(request.entry) });
         break;
       case 'close':
         this.#writer.close();

@@ -4,6 +4,7 @@ import { isatty } from 'node:tty';
 import { UsageError } from '../cli/usage-error.js';
 import { toJson } from '../ctnetlink/plain.js';
 import { exportParquet } from '../history/export-parquet.js';
+import { forgetFlows } from '../history/forget-flows.js';
 import { formatMoment } from '../history/moments.js';
 import { type FlowHistory, openHistory, type PastFlowsOptions } from '../history/open-history.js';
 import { PAST_GROUP_SORTS, PAST_GROUPINGS } from '../history/past-groups.js';
@@ -27,7 +28,10 @@ const STDOUT = 1;
 export const word: Word = async (line, context) => {
   const [first = '', ...rest] = line.operands;
   const verb = Object.hasOwn(VERBS, first) ? VERBS[first] : undefined;
+  if (first !== 'forget' && textOf(line, 'reason') !== undefined) throw new UsageError('--reason belongs to history forget');
   return readingValues(async () => {
+    // Without looking at the files before: who reads one keeps it from being sealed.
+    if (first === 'forget') return forget(line, rest, context);
     const history = await openHistory(directoriesOf(line));
     return verb ? verb(history, line, rest, context) : printFlows(history, line, line.operands, context);
   });
@@ -172,6 +176,24 @@ async function printSegments(
     ...(problem === undefined ? [] : [problem]),
   ]);
   return segments.some(({ problem }) => problem !== undefined) ? 1 : 0;
+}
+
+/** Takes the records of an address out of all directories. */
+async function forget(line: WordLine, [address, ...more]: readonly string[], { out }: WordContext): Promise<number> {
+  if (address === undefined) throw new UsageError('history forget: whose records? An address is needed, or a network');
+  refuseMore(more);
+  const reason = textOf(line, 'reason');
+  if (reason === undefined) throw new UsageError('history forget needs --reason TEXT, which goes into the manifest');
+  for (const directory of directoriesOf(line)) {
+    const { records, segments, living } = await forgetFlows(directory, address, { ...spanOf(line), reason });
+    out.text(`${safeText(directory)}: ${counted(records, 'record')} forgotten in ${counted(segments.length, 'file')}\n`);
+    if (living > 0) out.text(`  ${counted(living, 'flow')} of it still open: recorded at the end, and to be forgotten then\n`);
+  }
+  return 0;
+}
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
 }
 
 function refuseMore(operands: readonly string[]): void {

@@ -232,12 +232,12 @@ async function verify(dir: string, _line: WordLine, { out }: WordContext): Promi
   const expected = new Map<string, string | undefined>();
   for (const { what, segment, sha256 } of lines) {
     if (what === 'deleted') expected.delete(segment);
-    else expected.set(segment, sha256);
+    else if (sha256 !== undefined) expected.set(segment, sha256);
   }
   for (const [name, sha256] of expected) {
     const file = here.get(name);
     if (!file) complain(`${name} is missing`);
-    else if ((await hashOf(file.path)) !== sha256) complain(`${name} was changed`);
+    else if (sha256 !== undefined && (await hashOf(file.path)) !== sha256) complain(`${name} was changed`);
   }
   if (wrong === 0)
     out.text(

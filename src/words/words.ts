@@ -277,12 +277,13 @@ export function everyWord(): readonly WordRow[] {
     },
     {
       name: 'history',
-      synopsis: '[top] [EXPRESSION...] | gaps | segments [OPTIONS]',
+      synopsis: '[top] [EXPRESSION...] | gaps | segments | forget ADDRESS --reason TEXT [OPTIONS]',
       help: 'List flows of the past, from a record.',
       about: [
         'Flows that lived at some moment from --from to before --to, in the order of their ends; those that live come last, marked [OPEN]. ' +
           'Times are as those of whohad.',
         'history top sums up the flows that ended in that time. history gaps lists what is missing, and why; history segments the files.',
+        'history forget takes out the records whose source or real destination is an address or in a network; it needs the right to write.',
         'The form nat-log has a line for each flow with a translated source.',
         'Exit status: 0; 1 after a failure; 2 for a wrong command line; with --strict 3 if the record has gaps in that time.',
       ],
@@ -296,6 +297,7 @@ export function everyWord(): readonly WordRow[] {
         'newest-first': { help: 'Those that live, then the last to end.' },
         netns: { value: 'NAME', help: 'Only of this network namespace of the record.' },
         strict: { help: 'Exit with 3 if the record has gaps in that time.' },
+        reason: { value: 'TEXT', help: 'Of forget: why. The manifest keeps it.' },
         ...RECORD,
         output: {
           short: 'o',
@@ -312,6 +314,7 @@ export function everyWord(): readonly WordRow[] {
         ['history -o parquet --from 24h-ago > day.parquet', 'for DuckDB, Spark, pandas'],
         ['history top --by src --from 24h-ago', 'who had most of a day'],
         ['history gaps --from 24h-ago', 'what is missing of a day'],
+        ["history forget 100.64.3.7 --to 2026-03-01T00:00:00Z --reason 'request 17'", 'take out the records of somebody'],
       ],
     },
     {

@@ -304,9 +304,29 @@ suite('record', { skip: SELF_TEST ? 'the reference keeps no record' : false }, (
       sealed.map(({ path }) => path),
     );
     assert.equal(ask(directory, 'verify').stdout, '2 sealed segments are as they were\n');
+    // Somebody wants to be forgotten, while a flow of theirs lives. The hot segment must not have been read in this process before.
+    await conntrack.create(flowOf(65_541));
+    await conntrack.delete({ protocol: 'udp' });
+    await conntrack.create(flowOf(65_542));
+    const forgotten = spawnSync(UNDER_TEST, ['history', 'forget', '10.0.1.1', '--reason', 'x', '--dir', directory], {
+      encoding: 'utf8',
+    });
+    assert.deepEqual(
+      [forgotten.status, forgotten.stderr, forgotten.stdout],
+      [
+        0,
+        '',
+        `${directory}: 1 record forgotten in 1 file\n  1 flow of it still open: recorded at the end, and to be forgotten then\n`,
+      ],
+    );
+    assert.equal(ask(directory, 'verify').stdout, '3 sealed segments are as they were\n');
     assert.deepEqual(
       rowsOf(directory, 'flow').map((row) => row['seq']),
       [1, 2, 3, 4, 5, 6],
+    );
+    assert.deepEqual(
+      rowsOf(directory, 'gap').flatMap(({ reason }) => (reason === 'forgotten' ? [reason] : [])),
+      ['forgotten'],
     );
     await recording.end();
     // Somebody changes a byte.
