@@ -92,6 +92,7 @@ export interface RouteRow {
 }
 
 const MOST_ROWS = 1000;
+const MOST_NUMBERS = 200;
 const MOST_EXPORTS = 4;
 /** Each may take a second, and looks through the processes of this machine. */
 const MOST_EXPLANATIONS = 4;
@@ -162,7 +163,7 @@ export const ROUTES: readonly RouteRow[] = [
     method: 'GET',
     path: `${API}/flows`,
     role: 'read',
-    parameters: ['filter', 'netns', 'sort', 'reverse', 'offset', 'limit', 'cursor', 'hold', 'leastRate'],
+    parameters: ['filter', 'netns', 'sort', 'reverse', 'offset', 'limit', 'cursor', 'hold', 'leastRate', 'numbers'],
     types: [JSON_TYPE, NDJSON],
     about: 'Flows with their rates; all of them with Accept: application/x-ndjson.',
     run: flows,
@@ -305,6 +306,7 @@ function status({ meter, options, name, record, role, streams }: RouteContext): 
 
 async function flows(context: RouteContext): Promise<Response> {
   const { meter, epoch, request, values, walks } = context;
+  if (values.has('numbers')) return byNumber(context);
   const filter = values.text('filter');
   const sort = wordOf(values, 'sort', FLOW_SORTS);
   const limit = values.whole('limit', 0, MOST_ROWS) ?? 50;
@@ -335,6 +337,19 @@ async function flows(context: RouteContext): Promise<Response> {
     return { ...answer, flows: answer.flows.map((flow) => flowAnswer(flow, epoch)) };
   });
   return new Response(bytes, { headers: { 'Content-Type': JSON_TYPE, ETag: tagOf(context, sample) } });
+}
+
+/** Those of some flows that live, in this order. */
+function byNumber({ epoch, held, meter, values }: RouteContext): Response {
+  const other = ['filter', 'netns', 'sort', 'reverse', 'offset', 'limit', 'cursor', 'leastRate'].find((name) => values.has(name));
+  if (other !== undefined) throw new WebError(400, 'VALUE', `flows by their numbers have no ${other}`);
+  const texts = values.text('numbers')?.split(',') ?? [''];
+  if (texts.length > MOST_NUMBERS || !texts.every((text) => /^\d{1,10}$/.test(text)))
+    throw new WebError(400, 'VALUE', `numbers must be at most ${MOST_NUMBERS} numbers of flows, with commas between them`);
+  const flows = meter.getMany(texts.map(Number)).filter((flow) => flow !== undefined);
+  if (values.flag('hold')) held.hold(flows.map(({ number }) => number));
+  const { number: sample, at } = meter.sample;
+  return Response.json({ sample, at, flows: flows.map((flow) => flowAnswer(flow, epoch)) });
 }
 
 /** Of the answers of a sample. */

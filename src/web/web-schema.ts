@@ -109,6 +109,11 @@ export function webSchema({ definitions }: SchemaAddition): SchemaAddition {
       ['host', 'changes', 'namespaces', ...statusNeeds, 'record', 'age', 'limits'],
     ),
     flowsAnswer: object('/flows.', { ...part, flows: array(ref('keyedFlow')) }, [...partNeeds, 'flows']),
+    flowsByNumber: object(
+      '/flows?numbers=.',
+      { sample: part['sample']!, at: part['at']!, flows: array(ref('keyedFlow'), 'Those that live.') },
+      ['sample', 'at', 'flows'],
+    ),
     flowsPage: object(
       '/flows?cursor=.',
       {

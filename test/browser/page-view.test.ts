@@ -10,10 +10,12 @@ import { column, rows, ServedPage, udpFlows, until } from '../support/served-pag
 const MANY = 1500;
 /** Flows of as many sources. */
 const SOURCES = Array.from({ length: 40 }, (_, n) => udpFlows(1, `10.8.0.${n + 1}`, 4434)[0]!);
+/** Flows that a test ends. */
+const ENDING = [1, 2, 3, 4].map((host) => udpFlows(1, `10.7.0.${host}`, 4436)[0]!);
 let served: ServedPage;
 
 before(async () => {
-  served = await ServedPage.start('pageview', { flows: [...FLOWS, ...udpFlows(MANY, '10.9.0.1', 4433), ...SOURCES] });
+  served = await ServedPage.start('pageview', { flows: [...FLOWS, ...udpFlows(MANY, '10.9.0.1', 4433), ...SOURCES, ...ENDING] });
 });
 afterEach(() => served.closePages());
 after(() => served[Symbol.asyncDispose]());
@@ -209,6 +211,34 @@ suite('the page', () => {
     const line = page.getByText('conntrack -L --filter ');
     const [, filter] = /--filter '(.*)'$/.exec((await line.textContent()) ?? '') ?? [];
     assert.equal((await served.listed('--filter', filter!)).length, MANY);
+  });
+
+  test('strikes flows through that have ended, and lets the order stand', async () => {
+    const page = await served.opened('filter=udp+and+dst+port+4436&sort=src');
+    const [ended, matched] = [page.locator('.row.ended'), page.locator('.matched b')];
+    const remove = (host: number) => served.run('-D', '-p', 'udp', '-s', `10.7.0.${host}`);
+    await until('all', async () => (await matched.textContent()) === '4');
+    // Two samples may be over before one looks.
+    await page.evaluate(`new MutationObserver(() => {
+      for (const row of document.querySelectorAll('.row.ended')) window.wasStruck = row.textContent;
+    }).observe(document.querySelector('.layer'), { subtree: true, attributes: true })`);
+    await remove(2);
+    await until('fewer', async () => (await matched.textContent()) === '3');
+    await until('a row that was struck through', async () => /10\.7\.0\.2/.test((await page.evaluate('window.wasStruck')) ?? ''));
+    await until('no longer', async () => (await ended.count()) === 0);
+    await page.keyboard.press('o');
+    await until('held', async () => /order stands/.test((await page.locator('.message').textContent()) ?? ''));
+    await remove(3);
+    await until('struck through', async () => (await ended.count()) === 1);
+    assert.match((await ended.textContent()) ?? '', /10\.7\.0\.3/);
+    await page.keyboard.press('o');
+    await until('gone', async () => (await ended.count()) === 0 && (await matched.textContent()) === '2');
+    await page.keyboard.press('e');
+    await until('the address', async () => /ended=off/.test(page.url()));
+    await page.keyboard.press('a');
+    await until('the address', async () => /rates=rate/.test(page.url()));
+    await page.keyboard.press('i');
+    await page.getByRole('dialog', { name: 'What conntrack doctor finds' }).getByText('a list takes').waitFor();
   });
 
   test('shows who had most in a minute of the past, by a click in the chart, and goes back to now', async () => {

@@ -163,6 +163,11 @@ export class ServedPage implements AsyncDisposable {
     return JSON.parse(await this.namespace.must(['env', process.execPath, '-e', script]));
   }
 
+  /** Runs the command. */
+  async run(...words: readonly string[]): Promise<void> {
+    await this.namespace.must(['env', process.execPath, UNDER_TEST, ...words]);
+  }
+
   /** Lines of the table that match, by the command. */
   async listed(...words: readonly string[]): Promise<string[]> {
     const output = await this.namespace.must(['env', process.execPath, UNDER_TEST, '-L', ...words]);

@@ -320,6 +320,10 @@ suite('parameters', () => {
     ['groups?limit=1001', '400 VALUE'],
     ['groups?filter=nothing', '400 FILTER'],
     ['groups?hold=1', '400 VALUE'],
+    ['flows?numbers=1,x', '400 VALUE'],
+    ['flows?numbers=', '400 VALUE'],
+    ['flows?numbers=1&sort=src', '400 VALUE'],
+    [`flows?numbers=${Array(201).fill(1)}`, '400 VALUE'],
     ['groups?at=', '400 VALUE'],
     ['groups?at=1&by=pair', '400 VALUE'],
     ['groups?at=1&sort=key', '400 VALUE'],
@@ -491,6 +495,19 @@ suite('answers', () => {
     } finally {
       Date.now = realNow;
     }
+  });
+
+  test('by numbers are those of the flows that live', async () => {
+    await using tester = await WebTester.start({ tables: [tableOf()] });
+    const { flows } = await tester.get(`${API}/flows?sort=src`, 'flowsAnswer');
+    const [first, second, third] = flows.map(({ number }: { number: number }) => number);
+    tester.table.expire(tester.table.flows.find(({ original }) => original.src === '10.0.0.1')!);
+    await tester.memory.hear();
+    const answer = await tester.get(`${API}/flows?numbers=${third},${second},${first}&hold=1`, 'flowsByNumber');
+    assert.deepEqual(
+      answer.flows.map(({ number }: { number: number }) => number),
+      [third, first],
+    );
   });
 
   test('about a minute of the past are those of the meter', async () => {

@@ -2,10 +2,11 @@
 
 import { signal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
+import { count } from '../../units.js';
 import { ask } from './api.js';
 import { copyText } from './clipboard-text.js';
 import { PageDialog } from './page-dialog.js';
-import { oneAtATime, overlay, refused } from './page-state.js';
+import { oneAtATime, overlay, refused, sample, status } from './page-state.js';
 import type { PageDiagnosis, PageFinding } from './shapes.js';
 
 const diagnosis = signal<PageDiagnosis | undefined>(undefined);
@@ -71,12 +72,39 @@ export function DoctorDialog() {
           </ul>
         </details>
       )}
+      <Information />
       <div class="buttons">
         <button type="button" onClick={close}>
           Close
         </button>
       </div>
     </PageDialog>
+  );
+}
+
+/** What the numbers rest on, and what they cost. */
+function Information() {
+  const [now, state] = [sample.value, status.value];
+  if (!now || !state) return null;
+  const facts: readonly (readonly [name: string, text: string])[] = [
+    ['Accounting', state.accounting],
+    ['Events', state.events],
+    ['Timestamps', state.timestamps ? 'on' : 'off'],
+    ['Lists', `every ${(state.interval / 1000).toFixed(1)} s, with ${Math.round(100 * now.cost)} % of a core in all`],
+    ...now.namespaces.map(({ name, kernel, lost, sweepTime }): readonly [string, string] => [
+      now.namespaces.length > 1 ? name : 'Table',
+      `dropped ${count(kernel.drop)}, dropped early ${count(kernel.earlyDrop)}, insert failed ${count(kernel.insertFailed)}, invalid ${count(kernel.invalid)}, events lost ${count(lost)} times, a list takes ${sweepTime.toFixed(2)} s`,
+    ]),
+  ];
+  return (
+    <dl class="facts information">
+      {facts.map(([name, text]) => (
+        <div key={name}>
+          <dt>{name}</dt>
+          <dd>{text}</dd>
+        </div>
+      ))}
+    </dl>
   );
 }
 

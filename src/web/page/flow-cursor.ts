@@ -15,7 +15,7 @@ export const selectedRate = computed(() =>
 );
 
 export function moveTo(index: number): void {
-  const last = (flows.answer.value?.matched ?? 0) - 1;
+  const last = flows.total - 1;
   const to = Math.max(0, Math.min(index, last));
   cursor.value = last < 0 ? { index: -1 } : { index: to, key: flows.at(to)?.key };
 }

@@ -48,10 +48,13 @@ export function FlowGrid() {
     const element = scroller.current!;
     const made = new RowPool(element, layer.current!, spacer.current!, {
       get total() {
-        return flows.answer.value?.matched ?? 0;
+        return flows.total;
       },
       get unit() {
         return view.value.unit as 'bits' | 'bytes';
+      },
+      get rates() {
+        return view.value.rates as 'average' | 'rate';
       },
       get cursor() {
         return cursor.value.index;

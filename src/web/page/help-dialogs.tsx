@@ -17,6 +17,7 @@ function close(): void {
 const SIGNS = [
   ['→ ←', 'from the one who asked, and back'],
   ['red', 'no answer yet'],
+  ['struck through', 'ended: stays for two samples'],
   ['·', 'not known yet'],
   ['-', 'will not be known: no counters'],
   ['s d', 'source or destination translated (NAT)'],

@@ -20,7 +20,7 @@ export interface PageColumnRow {
   readonly priority: number;
   /** Only shown if asked for. */
   readonly extra?: true;
-  readonly text: (flow: PageFlow, unit: 'bits' | 'bytes') => string | Halves;
+  readonly text: (flow: PageFlow, unit: 'bits' | 'bytes', rates: 'average' | 'rate') => string | Halves;
   readonly look?: (flow: PageFlow) => string;
 }
 
@@ -154,7 +154,7 @@ function rateColumn(direction: keyof PageRates, sign: string, spoken: string): P
     least: 86,
     right: true,
     priority: direction === 'original' ? 2 : 1,
-    text: (flow, unit) => (flow.counters === 'offloaded' ? 'offl' : rate(measured(flow, flow.average?.[direction]), unit)),
+    text: (flow, unit, rates) => (flow.counters === 'offloaded' ? 'offl' : rate(measured(flow, flow[rates]?.[direction]), unit)),
   };
 }
 

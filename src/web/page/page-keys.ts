@@ -5,6 +5,7 @@ import { filterInput } from './filter-box.js';
 import { COPIED, currentFlow, cursor, moveBy, moveTo, selection, selectNone, toggle } from './flow-cursor.js';
 import { grid, sortBy } from './flow-grid.js';
 import { filterFor } from './flow-parts.js';
+import { flows } from './flow-window.js';
 import { GROUPINGS } from './groups-panel.js';
 import { PAGE_SORTS } from './page-columns.js';
 import { pause } from './page-header.js';
@@ -52,7 +53,13 @@ export const PAGE_KEYS: readonly KeyLine[] = [
     help: 'sort by the next column; reverse',
     does: { '<': () => sortNext(-1), '>': () => sortNext(1), r: reverse },
   },
-  { shown: 'b', help: 'bits or bytes', does: { b: () => look({ unit: view.value.unit === 'bits' ? 'bytes' : 'bits' }) } },
+  { shown: 'o', help: 'hold the order: values go on', does: { o: holdOrder } },
+  { shown: 'e', help: 'ended rows on or off', does: { e: toggleEnded } },
+  {
+    shown: 'b a',
+    help: 'bits or bytes; rates of the last interval or averages',
+    does: { b: () => look({ unit: view.value.unit === 'bits' ? 'bytes' : 'bits' }), a: toggleAverages },
+  },
   { shown: 'Space', help: 'pause: the picture stands, measuring goes on', does: { ' ': pause } },
   { shown: 't T', help: 'select or leave a row; leave all', does: { t: () => toggle(currentFlow()), T: selectNone } },
   { shown: 'x Del', help: 'delete the flow, or those that are selected; asks first', does: { x: remove, Delete: remove } },
@@ -62,6 +69,15 @@ export const PAGE_KEYS: readonly KeyLine[] = [
     does: { y: () => wait('Copy', COPY_KEYS) },
   },
   { shown: 'c', help: 'what is shown as command lines', does: { c: showCommands } },
+  {
+    shown: 'i',
+    help: 'information: what is wrong, what mends it; counters, cost',
+    does: {
+      i: () => {
+        overlay.value = { what: 'doctor' };
+      },
+    },
+  },
   {
     shown: '?',
     help: 'this help',
@@ -125,6 +141,21 @@ function back(): void {
 function sortNext(step: number): void {
   const at = PAGE_SORTS.findIndex(({ sort }) => sort === view.value.sort);
   sortBy(PAGE_SORTS[(at + step + PAGE_SORTS.length) % PAGE_SORTS.length]!.sort);
+}
+
+function holdOrder(): void {
+  flows.hold(!flows.isHeld.value);
+  tell(flows.isHeld.value ? 'The order stands: o lets it go on' : '');
+}
+
+function toggleEnded(): void {
+  look({ ended: view.value.ended === '' ? 'off' : '' });
+  tell(view.value.ended === '' ? 'Flows that have ended stay for two samples' : 'Flows that have ended go at once');
+}
+
+function toggleAverages(): void {
+  look({ rates: view.value.rates === 'average' ? 'rate' : 'average' });
+  tell(view.value.rates === 'average' ? 'Rates are averages of about 10 seconds' : 'Rates are those of the last interval');
 }
 
 function reverse(): void {

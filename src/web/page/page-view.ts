@@ -14,6 +14,8 @@ const PARTS = {
   range: ['600', '7200', '86400'],
   at: [],
   unit: ['bits', 'bytes'],
+  rates: ['average', 'rate'],
+  ended: ['', 'off'],
   flow: [],
   columns: [],
 } as const satisfies Readonly<Record<string, readonly string[]>>;

@@ -12,6 +12,8 @@ const HIGHEST = 12_000_000;
 export interface RowSource {
   readonly total: number;
   readonly unit: 'bits' | 'bytes';
+  /** Which of the rates is shown. */
+  readonly rates: 'average' | 'rate';
   readonly cursor: number;
   at(index: number): PageFlow | undefined;
   isSelected(key: string): boolean;
@@ -138,10 +140,10 @@ export class RowPool {
   }
 
   #write(row: PooledRow, index: number, exists: boolean, isCursor: boolean): void {
-    const { unit } = this.#source;
+    const { unit, rates } = this.#source;
     const flow = exists ? this.#source.at(index) : undefined;
     const selected = flow !== undefined && this.#source.isSelected(flow.key);
-    const classes = `row${exists ? '' : ' none'}${exists && !flow ? ' loading' : ''}${index & 1 ? ' odd' : ''}${isCursor ? ' cursor' : ''}${selected ? ' selected' : ''}${flow && !hasStatus(flow, 'SEEN_REPLY') ? ' silent' : ''}`;
+    const classes = `row${exists ? '' : ' none'}${exists && !flow ? ' loading' : ''}${index & 1 ? ' odd' : ''}${isCursor ? ' cursor' : ''}${selected ? ' selected' : ''}${flow && !hasStatus(flow, 'SEEN_REPLY') ? ' silent' : ''}${flow?.ended ? ' ended' : ''}`;
     if (row.classes !== classes) {
       row.classes = classes;
       row.element.className = classes;
@@ -155,7 +157,7 @@ export class RowPool {
     if (row.box.textContent !== mark) row.box.textContent = mark;
     for (const [n, column] of this.#columns.entries()) {
       const { element, head, tail } = row.cells[n]!;
-      const text = flow ? column.text(flow, unit) : '';
+      const text = flow ? column.text(flow, unit, rates) : '';
       if (tail) {
         const [one, other] = typeof text === 'string' ? [text, ''] : text;
         if (head.data !== one) head.data = one;

@@ -18,6 +18,10 @@ export interface PageSide {
 
 export interface PageFlow {
   readonly key: string;
+  /** The same as long as it lives. */
+  readonly number: number;
+  /** It has ended since it was on the screen. */
+  readonly ended?: true;
   readonly netns?: string;
   readonly flow: {
     readonly id?: number;
@@ -108,7 +112,15 @@ export interface PageNamespace {
   readonly entries: number;
   readonly maxEntries?: number;
   readonly full?: number;
-  readonly kernel: { readonly drop: number; readonly earlyDrop: number; readonly insertFailed: number };
+  readonly kernel: {
+    readonly drop: number;
+    readonly earlyDrop: number;
+    readonly insertFailed: number;
+    readonly invalid: number;
+  };
+  /** Seconds. */
+  readonly sweepTime: number;
+  readonly lost: number;
 }
 
 export interface PageSample {
@@ -140,6 +152,8 @@ export interface PageStatus {
   readonly scope?: string;
   readonly interval: number;
   readonly accounting: 'on' | 'partly' | 'off';
+  readonly events: 'all' | 'new' | 'off';
+  readonly timestamps: boolean;
   readonly notices: readonly PageNotice[];
 }
 
