@@ -141,7 +141,7 @@ export class FleetQuery {
     this.#user = user;
     this.#question = question;
     this.#visitor = visitor;
-    this.#window = question.hosts.length === 1 && !question.sites ? WINDOW_OF_ONLY : WINDOW_OF_ONE;
+    this.#window = question.hosts.length === 1 ? WINDOW_OF_ONLY : WINDOW_OF_ONE;
   }
 
   /** Asks, and settles when every host has answered or is given up. @throws what the visitor throws */

@@ -1,0 +1,121 @@
+// A bus within this process: what the servers of a fleet do, as far as questions and answers need it, and without permissions.
+
+import {
+  type BucketContents,
+  type BucketEntry,
+  type Bus,
+  type BusMessage,
+  type BusSubscription,
+  type PublishOptions,
+  RevisionError,
+} from '../../src/fleet/bus.js';
+import { FleetError } from '../../src/fleet/fleet-error.js';
+
+interface Listener {
+  readonly parts: readonly string[];
+  readonly take: (message: BusMessage) => void;
+}
+
+/** Servers: each bus of them is a connection. */
+export class MemoryServers {
+  readonly listeners = new Set<Listener>();
+  readonly buckets = new Map<string, Map<string, BucketEntry>>();
+  /** Messages that were published. */
+  published = 0;
+  revision = 0;
+  /** Whether a message is to be lost. */
+  loses: (subject: string) => boolean = () => false;
+
+  connect(): MemoryBus {
+    return new MemoryBus(this);
+  }
+
+  deliver(subject: string, data: Uint8Array, { reply, headers = {} }: PublishOptions, status = 0): boolean {
+    const parts = subject.split('.');
+    const found = [...this.listeners].filter((listener) => matches(listener.parts, parts));
+    const message: BusMessage = { subject, reply, data: data.slice(), status, header: (name) => headers[name] };
+    for (const { take } of found) setImmediate(() => take(message));
+    return found.length > 0;
+  }
+}
+
+function matches(pattern: readonly string[], parts: readonly string[]): boolean {
+  if (pattern.at(-1) === '>')
+    return parts.length >= pattern.length && matches(pattern.slice(0, -1), parts.slice(0, pattern.length - 1));
+  return pattern.length === parts.length && pattern.every((part, i) => part === '*' || part === parts[i]);
+}
+
+export class MemoryBus implements Bus {
+  readonly server = 'memory:0';
+  connected = true;
+  readonly #servers: MemoryServers;
+  readonly #own = new Set<Listener>();
+  readonly #callbacks = new Set<(what: 'lost' | 'back') => void>();
+
+  constructor(servers: MemoryServers) {
+    this.#servers = servers;
+  }
+
+  publish(subject: string, data: Uint8Array, options: PublishOptions = {}): void {
+    this.#servers.published++;
+    if (!this.connected || this.#servers.loses(subject)) return;
+    const heard = this.#servers.deliver(subject, data, options);
+    if (!heard && options.reply !== undefined) this.#servers.deliver(options.reply, new Uint8Array(0), {}, 503);
+  }
+
+  subscribe(subject: string, take: (message: BusMessage) => void): BusSubscription {
+    const listener = { parts: subject.split('.'), take };
+    this.#servers.listeners.add(listener);
+    this.#own.add(listener);
+    return {
+      unsubscribe: () => {
+        this.#servers.listeners.delete(listener);
+        this.#own.delete(listener);
+      },
+    };
+  }
+
+  async flush(): Promise<void> {}
+
+  async hasBucket(bucket: string): Promise<boolean> {
+    return this.#servers.buckets.has(bucket);
+  }
+
+  async makeBucket(bucket: string): Promise<void> {
+    this.#servers.buckets.set(bucket, new Map());
+  }
+
+  async readBucket(bucket: string): Promise<BucketContents> {
+    const entries = this.#servers.buckets.get(bucket);
+    if (!entries) throw new FleetError('NOT_SET_UP', 'there is no such bucket');
+    return { entries: [...entries.values()], now: Date.now() };
+  }
+
+  async readKey(bucket: string, key: string): Promise<BucketEntry | undefined> {
+    return this.#servers.buckets.get(bucket)?.get(key);
+  }
+
+  async writeKey(bucket: string, key: string, value: Uint8Array, revision: number): Promise<number> {
+    const entries = this.#servers.buckets.get(bucket);
+    if (!entries) throw new FleetError('NOT_SET_UP', 'there is no such bucket');
+    if ((entries.get(key)?.revision ?? 0) !== revision) throw new RevisionError(key);
+    const entry = { key, value, revision: ++this.#servers.revision, at: Date.now() };
+    entries.set(key, entry);
+    return entry.revision;
+  }
+
+  onConnection(callback: (what: 'lost' | 'back') => void): () => void {
+    this.#callbacks.add(callback);
+    return () => this.#callbacks.delete(callback);
+  }
+
+  /** Loses everything, and is back at once. */
+  reconnect(): void {
+    for (const callback of this.#callbacks) callback('lost');
+    for (const callback of this.#callbacks) callback('back');
+  }
+
+  async close(): Promise<void> {
+    for (const listener of this.#own) this.#servers.listeners.delete(listener);
+  }
+}
