@@ -79,7 +79,16 @@ export class FleetAgent implements AsyncDisposable {
     checkName('the host', options.host);
     checkName('the site', options.site);
     const agent = new FleetAgent(options);
-    await agent.#claim();
+    for (let tries = 0; ; tries++)
+      try {
+        await agent.#claim();
+        break;
+      } catch (error) {
+        // Servers that look for a leader find one.
+        if (!(error instanceof FleetError) || error.code !== 'UNAVAILABLE') throw error;
+        if (tries === 0) options.tell(`${error.message}; it goes on trying${error.hint === undefined ? '' : ` (${error.hint})`}`);
+        await new Promise((resolve) => setTimeout(resolve, RETRY));
+      }
     agent.#queries.start();
     await options.bus.flush();
     agent.#schedule(HEARTBEAT * (0.5 + Math.random() / 2));

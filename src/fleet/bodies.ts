@@ -1,6 +1,6 @@
 // Bodies of messages: headers that say what they are, compression, and bounds on what unpacking may cost.
 
-import { gunzipSync, gzipSync } from 'node:zlib';
+import { constants, gunzipSync, gzipSync, type ZlibOptions } from 'node:zlib';
 import { FleetError } from './fleet-error.js';
 import { MAX_BODY } from './nl1.js';
 import { PROTOCOL_VERSION } from './subjects.js';
@@ -36,8 +36,11 @@ export type Encoding = (typeof ENCODINGS)[number];
 export const MAX_ZIPPED = 256 << 10;
 /** Below this, compression costs more than it saves. */
 const WORTH_ZIPPING = 512;
-/** Level 1: others cost more than they save. */
-const GZIP = { level: 1 };
+/**
+ * Level 1: others cost more than they save. Messages side by side are runs of the same byte, which Z_RLE finds in half the time, for a tenth
+ * more bytes; `npm run bench:fleet` on its table.
+ */
+const GZIP: Readonly<Record<Encoding, ZlibOptions>> = { nl1: { level: 1, strategy: constants.Z_RLE }, json: { level: 1 } };
 
 /** A body as it is sent. */
 export interface PackedBody {
@@ -48,7 +51,7 @@ export interface PackedBody {
 export function packBody(encoding: Encoding, body: Uint8Array): PackedBody {
   const zip = body.length >= WORTH_ZIPPING;
   return {
-    data: zip ? gzipSync(body, GZIP) : body,
+    data: zip ? gzipSync(body, GZIP[encoding]) : body,
     headers: { [H.version]: PROTOCOL_VERSION, [H.encoding]: encoding, [H.zip]: zip ? 'gzip' : 'none' },
   };
 }

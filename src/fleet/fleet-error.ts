@@ -14,6 +14,7 @@ export type FleetCode =
   | 'TWO_AGENTS'
   | 'NAME_TAKEN'
   | 'NOT_SET_UP'
+  | 'UNAVAILABLE'
   | 'REQUEST'
   | 'INCOMPLETE';
 

@@ -43,9 +43,9 @@ export class Fleet {
     this.#allowed = sites;
   }
 
-  /** Every host that is known. @throws FleetError */
+  /** Every host that is known. While servers look for a new leader, it waits for them. @throws FleetError */
   async inventory(): Promise<Inventory> {
-    const { hosts, unreadable } = await readInventory(this.#bus);
+    const { hosts, unreadable } = await patiently(() => readInventory(this.#bus));
     return { hosts: hosts.filter(({ site }) => this.#allowed?.includes(site) ?? true), unreadable };
   }
 
@@ -95,6 +95,22 @@ export class Fleet {
 
   close(): Promise<void> {
     return this.#bus.close();
+  }
+}
+
+/** Milliseconds that servers may be without a leader, and the pause between looks. */
+const LEADERLESS = 10_000;
+const PAUSE = 250;
+
+/** Tries again as long as servers may find a leader. */
+async function patiently<T>(work: () => Promise<T>): Promise<T> {
+  for (const until = performance.now() + LEADERLESS; ; ) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof FleetError) || error.code !== 'UNAVAILABLE' || performance.now() > until) throw error;
+      await new Promise((resolve) => setTimeout(resolve, PAUSE));
+    }
   }
 }
 

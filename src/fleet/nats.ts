@@ -38,7 +38,7 @@ export interface BusOptions {
 /** Milliseconds for a first connection, of somebody who waits for it. */
 const CONNECT_TIMEOUT = 5000;
 /** For an answer of JetStream. */
-const API_TIMEOUT = 5000;
+const API_TIMEOUT = 2000;
 /** Errors of JetStream: https://github.com/nats-io/nats-server/blob/main/server/errors.json */
 const WRONG_LAST_SEQUENCE = [10071, 10164];
 const STREAM_NOT_FOUND = 10059;
@@ -226,47 +226,56 @@ class NatsBus implements Bus {
   }
 
   async readBucket(bucket: string): Promise<BucketContents> {
-    const stream = streamOf(bucket);
-    const api = await this.#api();
+    /** By key; `undefined`: it was deleted. */
+    const found = new Map<string, BucketEntry | undefined>();
     try {
-      // A consumer, not a watch: the server says when it was made, which is what time it is there.
-      const info = await api.consumers.add(stream, {
-        name: nuid.next(),
-        ack_policy: AckPolicy.None,
-        deliver_policy: DeliverPolicy.LastPerSubject,
-        filter_subject: `$KV.${bucket}.>`,
-        mem_storage: true,
-        num_replicas: 1,
-        inactive_threshold: nanos(30_000),
-      });
-      const entries: BucketEntry[] = [];
-      try {
-        let left = info.num_pending;
-        const consumer = await this.#jetstream.consumers.get(stream, info.name);
-        while (left > 0) {
-          const batch = Math.min(left, MOST_FETCHED);
-          const before = entries.length;
-          for await (const message of await consumer.fetch({ max_messages: batch, expires: 2000 })) {
-            const operation = message.headers?.get('KV-Operation') ?? '';
-            const { streamSequence: revision, timestampNanos } = message.info;
-            if (operation === '')
-              entries.push({
-                key: message.subject.slice(`$KV.${bucket}.`.length),
-                value: message.data,
-                revision,
-                at: timestampNanos / 1e6,
-              });
-            left--;
-          }
-          if (entries.length === before) break;
-        }
-      } finally {
-        void api.consumers.delete(stream, info.name).catch(() => {}); // it ends by itself
+      const { streams } = await this.#api();
+      // A value that is replaced while it is read can be missed: its key is in the count, so that this shows.
+      for (let passes = 0; passes < MOST_PASSES; passes++) {
+        const now = await this.#readOnce(bucket, found);
+        const { state } = await streams.info(streamOf(bucket));
+        if (found.size >= (state.num_subjects ?? 0))
+          return { entries: [...found.values()].filter((entry) => entry !== undefined), now };
       }
-      return { entries, now: Date.parse(info.created) };
     } catch (error) {
       throw explained(error);
     }
+    throw new FleetError('UNAVAILABLE', 'the inventory changes too fast to be read', { hint: 'try again' });
+  }
+
+  /** Reads what is there, and what is written meanwhile. @returns the server's time */
+  async #readOnce(bucket: string, found: Map<string, BucketEntry | undefined>): Promise<number> {
+    const stream = streamOf(bucket);
+    const { consumers } = await this.#api();
+    // A consumer, not a watch: the server says when it was made, which is what time it is there.
+    const info = await consumers.add(stream, {
+      name: nuid.next(),
+      ack_policy: AckPolicy.None,
+      deliver_policy: DeliverPolicy.LastPerSubject,
+      filter_subject: `$KV.${bucket}.>`,
+      mem_storage: true,
+      num_replicas: 1,
+      inactive_threshold: nanos(30_000),
+    });
+    try {
+      const consumer = await this.#jetstream.consumers.get(stream, info.name);
+      let left = info.num_pending;
+      for (let most = 2 * left + MOST_FETCHED; left > 0 && most > 0; ) {
+        const before = most;
+        for await (const message of await consumer.fetch({ max_messages: Math.min(left, MOST_FETCHED), expires: 2000 })) {
+          const key = message.subject.slice(`$KV.${bucket}.`.length);
+          const { streamSequence: revision, timestampNanos, pending } = message.info;
+          const deleted = (message.headers?.get('KV-Operation') ?? '') !== '';
+          found.set(key, deleted ? undefined : { key, value: message.data, revision, at: timestampNanos / 1e6 });
+          left = pending;
+          most--;
+        }
+        if (most === before) break; // what was pending has been replaced
+      }
+    } finally {
+      void consumers.delete(stream, info.name).catch(() => {}); // it ends by itself
+    }
+    return Date.parse(info.created);
   }
 
   async readKey(bucket: string, key: string): Promise<BucketEntry | undefined> {
@@ -338,6 +347,8 @@ class NatsBus implements Bus {
 
 /** Messages in one fetch. */
 const MOST_FETCHED = 4096;
+/** Readings of a bucket until every key was seen. */
+const MOST_PASSES = 10;
 
 function streamOf(bucket: string): string {
   return `KV_${bucket}`;
@@ -364,10 +375,10 @@ function explained(error: unknown): Error {
       hint: 'conntrack fleet setup prepares them; where no keys are needed, the first agent does',
     });
   if (name === 'JetStreamNotEnabled' || /no responders|not enabled|503/i.test(message))
-    return new FleetError('NOT_SET_UP', 'the server keeps no inventory: JetStream is off, or has no leader at the moment', {
+    return new FleetError('UNAVAILABLE', 'the servers keep no inventory: JetStream is off, or has no leader at the moment', {
       cause: error,
-      hint: 'start it as nats-server -js',
+      hint: 'a server of its own is started as nats-server -js',
     });
   if (/permission|authorization/i.test(message)) return new FleetError('UNAUTHORISED', message, { cause: error });
-  return new FleetError('CONNECT', `the server gave no answer: ${message}`, { cause: error });
+  return new FleetError('UNAVAILABLE', `the servers gave no answer about the inventory: ${message}`, { cause: error });
 }

@@ -52,6 +52,7 @@ export function permissionsOf({ role, name, site = DEFAULT_SITE, sites }: Omit<F
         publish: [
           ...(sites ? sites.map((one) => `${PREFIX}.q.${one}.>`) : [`${PREFIX}.q.>`]),
           subjects.flow('*', '*'),
+          `$JS.API.STREAM.INFO.${STREAM}`,
           ...['CREATE', 'INFO', 'DELETE', 'MSG.NEXT'].map((what) => `$JS.API.CONSUMER.${what}.${STREAM}.>`),
         ],
         subscribe: [subjects.reply(name, '>'), inbox],

@@ -34,7 +34,7 @@ export const word: Word = async (line, { host, err }) => {
   const bus = await Promise.race([connected, over]).finally(() => clearTimeout(waiting));
   if (!bus) return 0;
   try {
-    await using agent = await FleetAgent.start({
+    const starting = FleetAgent.start({
       bus,
       host: name,
       site,
@@ -45,6 +45,9 @@ export const word: Word = async (line, { host, err }) => {
       makeBucket: servers.open,
       tell,
     });
+    const started = await Promise.race([starting, over]);
+    if (!started) return 0;
+    await using agent = started;
     tell(`${name} answers at ${bus.server}${site === 'default' ? '' : `, site ${site}`}`);
     const following = lookAgain ? setInterval(() => void look(), LOOK_AGAIN) : undefined;
     const look = async () => {
