@@ -114,6 +114,8 @@ const SECOND = 1_000_000;
 const DEFAULTS = { sync: 1, checkpoint: 10, reconcile: 600, segmentRows: 4_000_000, segmentAge: 86_400, minFree: 0.05 } as const;
 /** Seconds between commits when nothing happens. */
 const HEARTBEAT = 10;
+/** Seconds between two questions how well the clock is kept. */
+const CLOCK_CHECK = 60;
 /** Rows that may wait for the disk: some 150 MB. */
 const MOST_WAITING = 500_000;
 const SYSCTLS = ['acct', 'timestamp', 'events'] as const;
@@ -402,6 +404,8 @@ export class FlowRecorder {
     };
     every(sync === 'none' ? DEFAULTS.sync : sync, () => this.#beat());
     every(1, () => this.#lookAtClock());
+    this.#checkClock();
+    every(CLOCK_CHECK, () => this.#checkClock());
     every(checkpoint, () =>
       this.#try(async () => {
         if (this.#waiting > MOST_WAITING / 2) return;
@@ -438,8 +442,12 @@ export class FlowRecorder {
   #lookAtClock(): void {
     const step = this.#clock.look();
     if (!step) return;
-    this.#clockRows.push({ ...step, class: 'set' });
+    this.#clockRows.push({ ...step, class: this.#clock.class });
     this.#tell({ type: 'clock', at: step.at, delta: step.delta });
+  }
+
+  #checkClock(): void {
+    if (this.#clock.check()) this.#clockRows.push({ at: microsecondsNow(), class: this.#clock.class });
   }
 
   /** One after the other: two lists at a time say no more than one. */

@@ -22,6 +22,9 @@ Description=Record of the connection tracking table
 After=network-pre.target
 
 [Service]
+Type=notify
+WatchdogSec=30
+# Without ProtectClock=, which forbids even to ask how well the clock is kept.
 # Times and counters that only the kernel knows; they hold for flows that begin from then on.
 ExecStartPre=+/sbin/sysctl -q -w net.netfilter.nf_conntrack_timestamp=1 net.netfilter.nf_conntrack_acct=1
 ExecStart=${[program, 'record', ...words].map(quoted).join(' ')}
@@ -39,7 +42,6 @@ ProtectSystem=strict
 ProtectHome=yes
 PrivateTmp=yes
 PrivateDevices=yes
-ProtectClock=yes
 ProtectKernelModules=yes
 ProtectKernelLogs=yes
 ProtectControlGroups=yes

@@ -73,7 +73,8 @@ export interface ClockRow {
   readonly before?: number | undefined;
   readonly after?: number | undefined;
   readonly delta?: number | undefined;
-  readonly class: string;
+  /** How well it is kept, in words; absent: the system does not tell. */
+  readonly class: string | undefined;
 }
 
 /** What is there when a run begins. */
@@ -173,7 +174,7 @@ export class RecordWriter {
       for (const { at, before, after, delta, class: kind } of delivery.clock ?? [])
         this.#file
           .prepare('INSERT INTO clock VALUES (?, ?, ?, ?, ?)')
-          .run(at, before ?? null, after ?? null, delta ?? null, kind);
+          .run(at, before ?? null, after ?? null, delta ?? null, kind ?? null);
       for (const gap of delivery.gaps) this.#writeGap(gap, sequence + 1);
       if (delivery.vanished) {
         const { keys, at } = delivery.vanished;

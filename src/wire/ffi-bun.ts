@@ -8,6 +8,8 @@ import { watchByLooking } from './watch-by-looking.js';
 const SYMBOLS = {
   socket: { args: ['i32', 'i32', 'i32'], returns: 'i32' },
   bind: { args: ['i32', 'ptr', 'u32'], returns: 'i32' },
+  connect: { args: ['i32', 'ptr', 'u32'], returns: 'i32' },
+  adjtimex: { args: ['ptr'], returns: 'i32' },
   getsockname: { args: ['i32', 'ptr', 'ptr'], returns: 'i32' },
   setsockopt: { args: ['i32', 'i32', 'i32', 'ptr', 'u32'], returns: 'i32' },
   getsockopt: { args: ['i32', 'i32', 'i32', 'ptr', 'ptr'], returns: 'i32' },
@@ -38,6 +40,7 @@ function declare(): Libc {
   const own: Omit<Libc, 'sendAsync' | 'recvmmsgAsync'> = {
     socket: (domain, type, protocol) => result(c.socket(domain, type, protocol)),
     bind: (fd, address, length) => result(c.bind(fd, address, length)),
+    connect: (fd, address, length) => result(c.connect(fd, address, length)),
     getsockname: (fd, address, length) => result(c.getsockname(fd, address, length)),
     setsockopt: (fd, level, name, value, length) => result(c.setsockopt(fd, level, name, value, length)),
     getsockopt: (fd, level, name, value, length) => result(c.getsockopt(fd, level, name, value, length)),
@@ -46,6 +49,7 @@ function declare(): Libc {
     close: (fd) => result(c.close(fd)),
     pollNow,
     watch: (fd, direction, ready) => watchByLooking(pollNow, fd, direction, ready),
+    adjtimex: (timex) => result(c.adjtimex(timex)),
     setns: (fd, type) => result(c.setns(fd, type)),
     exit: (status) => c._exit(status),
     address: (bytes) => BigInt(ptr(bytes)),

@@ -120,6 +120,8 @@ function declare(koffi: Koffi): Libc {
   const poll = later(() => c.func('int poll(void *requests, unsigned long count, int timeout)'));
   const pollNow = (request: Uint8Array) => result(poll()(request, 1, 0));
   const dup3 = later(() => c.func('int dup3(int from, int to, int flags)'));
+  const connect = later(() => c.func('int connect(int fd, void *address, uint32_t length)'));
+  const adjtimex = later(() => c.func('int adjtimex(void *timex)'));
   const setns = later(() => c.func('int setns(int fd, int type)'));
   const mallopt = later(() => {
     try {
@@ -132,6 +134,7 @@ function declare(koffi: Koffi): Libc {
   return {
     ...(IN_WORKER ? endedWithThread(plain, (from, to) => result(dup3()(from, to, O_CLOEXEC))) : plain),
     bind: (fd, address, length) => result(bind(fd, address, length)),
+    connect: (fd, address, length) => result(connect()(fd, address, length)),
     getsockname: (fd, address, length) => result(getsockname(fd, address, length)),
     setsockopt: (fd, level, name, value, length) => result(setsockopt(fd, level, name, value, length)),
     getsockopt: (fd, level, name, value, length) => result(getsockopt(fd, level, name, value, length)),
@@ -147,6 +150,7 @@ function declare(koffi: Koffi): Libc {
       IN_WORKER || process.versions['bun'] !== undefined
         ? (fd, direction, ready) => watchByLooking(pollNow, fd, direction, ready)
         : watchByEventLoop(koffi),
+    adjtimex: (timex) => result(adjtimex()(timex)),
     setns: (fd, type) => result(setns()(fd, type)),
     exit: (status) => void exit()(status),
     mallopt: (parameter, value) => mallopt()(parameter, value) === 1,

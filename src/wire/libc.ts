@@ -4,6 +4,7 @@
 export interface Libc {
   socket(domain: number, type: number, protocol: number): number;
   bind(fd: number, address: Uint8Array, length: number): number;
+  connect(fd: number, address: Uint8Array, length: number): number;
   getsockname(fd: number, address: Uint8Array, length: Uint8Array): number;
   setsockopt(fd: number, level: number, name: number, value: Uint8Array, length: number): number;
   getsockopt(fd: number, level: number, name: number, value: Uint8Array, length: Uint8Array): number;
@@ -25,6 +26,8 @@ export interface Libc {
    * time, and close it before the descriptor (docs/kernel.md 8.1).
    */
   watch(fd: number, direction: 'readable' | 'writable', ready: (status: number) => void): DescriptorWatch;
+  /** adjtimex(2): fills a struct timex. @returns the state of the clock */
+  adjtimex(timex: Uint8Array): number;
   /** setns(2): moves the calling thread only. */
   setns(fd: number, type: number): number;
   /** _exit(2): ends the process at once, without running anything more of it. */

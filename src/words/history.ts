@@ -11,7 +11,7 @@ import { PAST_GROUP_SORTS, PAST_GROUPINGS } from '../history/past-groups.js';
 import { CSV_HEADER, lineMaker, type PastLineFormat } from '../history/past-lines.js';
 import { gapJson } from '../history/record-directory.js';
 import { safeJson, safeText } from '../safe-text.js';
-import { directoriesOf, readingValues, spanOf } from './past-values.js';
+import { directoriesOf, readingValues, spanOf, writeAccess } from './past-values.js';
 import type { Word, WordContext } from './run-word.js';
 import { printTable } from './text-table.js';
 import { expressionOf } from './word-filter.js';
@@ -30,6 +30,7 @@ export const word: Word = async (line, context) => {
   const verb = Object.hasOwn(VERBS, first) ? VERBS[first] : undefined;
   if (first !== 'forget' && textOf(line, 'reason') !== undefined) throw new UsageError('--reason belongs to history forget');
   return readingValues(async () => {
+    writeAccess(directoriesOf(line), context.host);
     // Without looking at the files before: who reads one keeps it from being sealed.
     if (first === 'forget') return forget(line, rest, context);
     const history = await openHistory(directoriesOf(line));

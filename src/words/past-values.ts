@@ -1,7 +1,10 @@
 // What the words about records share: the directories, and times; what the library refuses is a mistake on the command line.
 
+import { closeSync, constants, openSync, statSync, writeSync } from 'node:fs';
+import { userInfo } from 'node:os';
 import { UsageError } from '../cli/usage-error.js';
 import { ValueError } from '../errors.js';
+import { safeJson } from '../safe-text.js';
 import type { WordLine } from './word-line.js';
 import { textOf } from './word-values.js';
 
@@ -10,6 +13,38 @@ export const RECORD_DIRECTORY = '/var/lib/conntrack';
 
 export function directoriesOf({ values }: WordLine): readonly string[] {
   return (values['dir'] as readonly string[] | undefined) ?? [RECORD_DIRECTORY];
+}
+
+/**
+ * Writes into `access.ndjson` of each directory that has one who asks what; not of root, who may change it. What cannot be written down is
+ * not answered.
+ * @throws the system's error
+ */
+export function writeAccess(directories: readonly string[], { argv, getuid }: NodeJS.Process): void {
+  const uid = getuid!();
+  if (uid === 0) return;
+  for (const directory of directories) {
+    const path = `${directory}/access.ndjson`;
+    if (!statSync(path, { throwIfNoEntry: false })) continue;
+    const entry = { at: new Date().toISOString(), uid, user: userName(), asked: argv.slice(2) };
+    const fd = openSync(path, APPEND);
+    try {
+      writeSync(fd, `${safeJson(entry)}\n`);
+    } finally {
+      closeSync(fd);
+    }
+  }
+}
+
+/** Without making it: it may be gone by now. */
+const APPEND = constants.O_WRONLY | constants.O_APPEND | constants.O_NOFOLLOW;
+
+function userName(): string | undefined {
+  try {
+    return userInfo().username;
+  } catch {
+    return undefined; // the system does not know one
+  }
 }
 
 /** `--from` and `--to`. */

@@ -17,6 +17,7 @@ import { readIn, sessionOf } from '../library/index.js';
 import type { LookAgain } from '../meter/index.js';
 import { safeJson } from '../safe-text.js';
 import { handedSecrets, isDemoted, runDemoted } from '../web/privileges.js';
+import { notifyManager } from '../wire/service-manager.js';
 import type { Word, WordContext } from './run-word.js';
 import { expressionOf } from './word-filter.js';
 import type { WordLine } from './word-line.js';
@@ -120,6 +121,9 @@ export const word: Word = async (line, context) => {
   };
   writeMetrics();
   const timer = setInterval(writeMetrics, METRICS_EVERY);
+  const manager = managerOf(host);
+  manager.tell('READY=1');
+  const watchdog = manager.pause === undefined ? undefined : setInterval(() => manager.tell('WATCHDOG=1'), manager.pause);
   const ended = new Promise<void>((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) host.on(signal, () => resolve());
     if (seconds !== undefined) setTimeout(resolve, seconds * 1000);
@@ -129,11 +133,27 @@ export const word: Word = async (line, context) => {
   await Promise.race([ended, recorder.ended]);
   clearInterval(timer);
   clearInterval(following);
+  clearInterval(watchdog);
+  manager.tell('STOPPING=1');
   const recorded = await recorder.close().then(() => recorder.status);
   writeMetrics();
   say(`${counted(recorded.recorded, 'flow')} recorded${gaps > 0 ? `, with ${counted(gaps, 'gap')}` : ''}`);
   return gaps > 0 || !complete ? 3 : 0;
 };
+
+/** The service manager, if one started this: what it wants to hear, and how often that all is well, in milliseconds. */
+function managerOf({ env, pid }: NodeJS.Process): { readonly tell: (text: string) => void; readonly pause: number | undefined } {
+  const path = env['NOTIFY_SOCKET'];
+  const watched = env['WATCHDOG_PID'] === undefined || env['WATCHDOG_PID'] === String(pid);
+  const microseconds = watched ? Number(env['WATCHDOG_USEC'] ?? Number.NaN) : Number.NaN;
+  return {
+    tell: (text) => {
+      if (path !== undefined) notifyManager(path, text);
+    },
+    // As it is advised: twice as often as needed.
+    pause: path !== undefined && microseconds > 0 ? Math.max(1, microseconds / 2000) : undefined,
+  };
+}
 
 /** Records namespaces that have come, and no longer those that have gone. */
 async function follow(recorder: FlowRecorder, lookAgain: LookAgain, say: (text: string) => void): Promise<void> {

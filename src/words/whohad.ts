@@ -7,7 +7,7 @@ import { openHistory } from '../history/open-history.js';
 import type { AddressAndPort } from '../history/who-had.js';
 import { answerJson, answerText } from '../history/who-had-text.js';
 import { safeText } from '../safe-text.js';
-import { directoriesOf, readingValues } from './past-values.js';
+import { directoriesOf, readingValues, writeAccess } from './past-values.js';
 import type { Word } from './run-word.js';
 import { readProtocols } from './word-filter.js';
 import { isGiven, numberOf, textOf } from './word-values.js';
@@ -16,7 +16,7 @@ import { isGiven, numberOf, textOf } from './word-values.js';
 const NONE = 1;
 const INCOMPLETE = 3;
 
-export const word: Word = async (line, { out, err }) => {
+export const word: Word = async (line, { out, err, host }) => {
   const [asked, port] = line.operands;
   const at = textOf(line, 'at');
   if (asked === undefined)
@@ -40,6 +40,7 @@ export const word: Word = async (line, { out, err }) => {
       netns: textOf(line, 'netns'),
       follow: !isGiven(line, 'no-follow'),
     };
+    writeAccess(directoriesOf(line), host);
     const history = await openHistory(directoriesOf(line));
     return history.whoHad(question);
   });

@@ -2,12 +2,14 @@
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { parseAddress } from '../../src/ctnetlink/address.js';
 import { makeJsonSchema } from '../../src/format/json-schema.js';
 import { loadDriver } from '../../src/history/driver/load-driver.js';
 import { historySchema } from '../../src/history/history-schema.js';
+import { writeAccess } from '../../src/words/past-values.js';
 import { schemaFault } from '../support/json-schema.js';
 import { columnOf, inRecord, type PastRow, SECOND, T0, writeRecord } from '../support/past-record.js';
 import { PROJECT } from '../support/project.js';
@@ -100,6 +102,32 @@ test('an IPv6 address with a port, and one that only looks so', async () =>
       [status, stderr],
       [1, 'conntrack: whohad: 2001:db8::5:443 is an address without a port; with port 443 it is [2001:db8::5]:443\n'],
     );
+  }));
+
+test('who asks what is written down where that is wanted', async () =>
+  inRecord((path) => {
+    const access = `${path}/access.ndjson`;
+    const host = (uid: number) =>
+      ({ argv: ['node', 'conntrack', 'whohad', '203.0.113.50', '--at', 'now'], getuid: () => uid }) as unknown as NodeJS.Process;
+    writeAccess([path], host(1000));
+    assert.equal(existsSync(access), false);
+    writeFileSync(access, '');
+    writeAccess([path, `${path}/none`], host(1000));
+    writeAccess([path], host(0));
+    writeAccess([path], host(1001));
+    const lines = readFileSync(access, 'utf8')
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    assert.deepEqual(
+      lines.map(({ uid, asked }) => [uid, asked]),
+      [1000, 1001].map((uid) => [uid, ['whohad', '203.0.113.50', '--at', 'now']]),
+    );
+    assert.ok(lines.every(({ at }) => Math.abs(Date.parse(at) - Date.now()) < 60_000));
+    // Nobody gets an answer that cannot be written down.
+    rmSync(access);
+    symlinkSync('/dev/null', access);
+    assert.throws(() => writeAccess([path], host(1000)), { code: 'ELOOP' });
   }));
 
 test('flows of the past as a file of Parquet', async () =>
