@@ -8,12 +8,15 @@ import type { MeteredNamespace } from './metered-namespace.js';
 /** Flows that can be held, and how many are asked for at a time: 32 take a millisecond. */
 const MOST = 256;
 const AT_ONCE = 32;
+/** Milliseconds for which what a list has just said is as good. */
+const FRESH = 900;
 
 export class HeldFlows {
   readonly #store: FlowStore;
   /** Where they are, by their numbers. */
   #held: { readonly number: number; readonly slot: number }[] = [];
   #turn = 0;
+  readonly #view = createFlowView();
 
   constructor(store: FlowStore) {
     this.#store = store;
@@ -31,11 +34,12 @@ export class HeldFlows {
 
   /** Reads the counters of the next ones. @throws KernelError */
   measure(namespaces: readonly MeteredNamespace[]): void {
-    const { columns } = this.#store;
-    const view = createFlowView();
+    const { columns, now } = this.#store;
+    const view = this.#view;
     for (let n = 0; n < Math.min(AT_ONCE, this.#held.length); n++) {
       const { number, slot } = this.#held[this.#turn++ % this.#held.length]!;
-      if (columns.serial[slot] !== number || !this.#store.read(slot, view)) continue;
+      if (columns.serial[slot] !== number || (now - columns.seen[slot]!) >>> 0 < FRESH) continue;
+      if (!this.#store.read(slot, view)) continue;
       const namespace = namespaces.find(({ table }) => table.index === columns.table[slot])!;
       try {
         namespace.measure(slot, view);

@@ -1,6 +1,7 @@
 // MeteredNamespace: one network namespace of a meter: its events and lists, and what the kernel says of the table as a whole.
 
-import { type FlowFilter, MATCH_ALL, numberIs } from '../ctnetlink/filter/condition.js';
+import { S } from '../ctnetlink/fields.js';
+import { type FlowFilter, MATCH_ALL } from '../ctnetlink/filter/condition.js';
 import { FlowReader } from '../ctnetlink/flow.js';
 import { toFlowKey } from '../ctnetlink/new-flow.js';
 import { CPU_STATISTICS, statisticMember } from '../ctnetlink/statistics.js';
@@ -132,7 +133,8 @@ export class MeteredNamespace {
     const { id, ...key } = toFlowKey(this.#reader.read(view));
     const { columns } = this.#store;
     const number = columns.serial[slot];
-    this.#session.table.get(key, id === undefined ? MATCH_ALL : numberIs('id', id), (now) => {
+    this.#session.table.get(key, MATCH_ALL, (now) => {
+      if (id !== undefined && now.be32(S.id) !== id) return;
       // It may be another flow with the same tuple and id; then an event has told that this one ended.
       this.#watch.drain();
       if (columns.record[slot] === 0 || columns.serial[slot] !== number) return;

@@ -172,7 +172,15 @@ suite('doctor', { skip: SELF_TEST ? 'what is tested is not in the reference' : f
         assert.deepEqual((await find(id)).fine, [id]);
         assert.equal((await router.ask('read', `/proc/sys/net/netfilter/nf_conntrack_${name}`)).trim(), '1');
       }
-      await router.sysctl({ 'net.netfilter.nf_conntrack_events': 2 });
+    });
+
+    test('events for nobody', async (t) => {
+      try {
+        await router.sysctl({ 'net.netfilter.nf_conntrack_events': 2 });
+      } catch (error) {
+        if (!(error instanceof Error && error.message.includes('EINVAL'))) throw error;
+        return t.skip('this kernel has no such setting: Linux 5.19 has');
+      }
       const diagnosis = await find('events-auto');
       one(diagnosis);
       const listener = conntrack.events();
@@ -180,6 +188,7 @@ suite('doctor', { skip: SELF_TEST ? 'what is tested is not in the reference' : f
       await listener.close();
       mend(diagnosis);
       assert.deepEqual((await find('events-auto')).findings, []);
+      return undefined;
     });
 
     for (const accounting of [1, 0])
