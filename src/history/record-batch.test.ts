@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { FlowViews } from '../ctnetlink/flow-message.js';
 import { type FlowInit, makeFlow } from '../testing/index.js';
-import { ENDED, nameOfRow, OPENED, RecordBatch, rowKind, rowValues } from './record-batch.js';
+import { ENDED, keyOfRow, kindOfRow, nameOfRow, OPENED, RecordBatch, rowValues } from './record-batch.js';
 import { COLUMN, type ColumnName, RECORD_COLUMNS } from './record-columns.js';
 
 const views = new FlowViews();
@@ -92,9 +92,9 @@ test('rows keep to themselves, and go over as they are', () => {
   assert.deepEqual([batch.count, contents.count], [0, 301]);
   for (let n = 0; n < 300; n++) {
     assert.equal(rowValues(contents, n)[COLUMN.sport], n);
-    assert.deepEqual(rowKind(contents, n), { kind: ENDED, key: n % 3 === 0 ? n : Number.NaN });
+    assert.deepEqual([kindOfRow(contents, n), keyOfRow(contents, n)], [ENDED, n % 3 === 0 ? n : Number.NaN]);
   }
-  assert.equal(rowKind(contents, 300).key, 7);
+  assert.equal(keyOfRow(contents, 300), 7);
 });
 
 test('a flow has the same name in a batch and in a table', () => {

@@ -187,9 +187,14 @@ export class RecordBatch {
   }
 }
 
-/** What a row of a batch is, and its key: NaN if it has none. */
-export function rowKind({ numbers }: BatchContents, row: number): { readonly kind: number; readonly key: number } {
-  return { kind: numbers[row * WIDTH + KIND]!, key: numbers[row * WIDTH + KEY]! };
+/** What a row of a batch is. */
+export function kindOfRow({ numbers }: BatchContents, row: number): number {
+  return numbers[row * WIDTH + KIND]!;
+}
+
+/** The key of a row; NaN if it has none. */
+export function keyOfRow({ numbers }: BatchContents, row: number): number {
+  return numbers[row * WIDTH + KEY]!;
 }
 
 /** `seen` and `id` of an open flow. */
@@ -199,23 +204,27 @@ export function rowOpen({ numbers }: BatchContents, row: number): readonly [Sqli
 
 /** The columns of a row, as SQLite has them. */
 export function rowValues(batch: RecordBatch | BatchContents, row: number): SqliteValue[] {
-  const { numbers, addresses } = batch instanceof RecordBatch ? batch.contents : batch;
-  const at = row * WIDTH;
   const values = new Array<SqliteValue>(COLUMNS);
+  putRowValues(batch instanceof RecordBatch ? batch.contents : batch, row, values, 0);
+  return values;
+}
+
+/** As `rowValues`, into an array, from a place in it on. */
+export function putRowValues({ numbers, addresses }: BatchContents, row: number, values: SqliteValue[], to: number): void {
+  const at = row * WIDTH;
   for (let column = 0; column < COLUMNS; column++) {
     const value = numbers[at + column]!;
     if (value === IN_BYTES) {
       const from = (row * ADDRESSES.length + ADDRESS_OF[column]!) * ADDRESS_SIZE;
-      values[column] = addresses.subarray(from, from + ADDRESS_SIZE);
-    } else values[column] = orNull(value);
+      values[to + column] = addresses.subarray(from, from + ADDRESS_SIZE);
+    } else values[to + column] = orNull(value);
   }
   for (let n = 0; n < COUNTERS.length; n++) {
     const high = numbers[at + HIGH + n]!;
     if (!(high > 0)) continue;
     const low = numbers[at + FIRST_COUNTER + n]!;
-    values[FIRST_COUNTER + n] = high < 0x200000 ? high * HALF + low : BigInt.asIntN(64, (BigInt(high) << 32n) | BigInt(low));
+    values[to + FIRST_COUNTER + n] = high < 0x200000 ? high * HALF + low : BigInt.asIntN(64, (BigInt(high) << 32n) | BigInt(low));
   }
-  return values;
 }
 
 /** What tells flows of the same time apart. */

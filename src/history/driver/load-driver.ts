@@ -14,6 +14,8 @@ interface Database {
 }
 
 interface Statement {
+  /** Of those that take values as an array. */
+  runMany?(values: readonly SqliteValue[]): void;
   run(...values: readonly SqliteValue[]): unknown;
   all(...values: readonly SqliteValue[]): readonly SqliteRow[];
   iterate(...values: readonly SqliteValue[]): Iterable<SqliteRow>;
@@ -116,6 +118,7 @@ function takingArrays(statement: Statement): Statement {
   >;
   return {
     run: (...values) => run.call(statement, values),
+    runMany: (values) => run.call(statement, values),
     all: (...values) => all.call(statement, values),
     iterate: (...values) => iterate.call(statement, values),
   };
@@ -124,6 +127,7 @@ function takingArrays(statement: Statement): Statement {
 function toStatement(statement: Statement, convert: ((row: SqliteRow) => SqliteRow) | undefined): SqliteStatement {
   return {
     run: (...values) => void statement.run(...values),
+    runMany: statement.runMany ? (values) => statement.runMany!(values) : (values) => void statement.run(...values),
     all: (...values) => (convert ? statement.all(...values).map(convert) : statement.all(...values)),
     iterate: (...values) => (convert ? convertEach(statement.iterate(...values), convert) : statement.iterate(...values)),
   };

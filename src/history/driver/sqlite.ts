@@ -8,6 +8,8 @@ export type SqliteRow = Readonly<Record<string, SqliteValue>>;
 /** A statement. */
 export interface SqliteStatement {
   run(...values: readonly SqliteValue[]): void;
+  /** As `run`, for many values: they are not kept. */
+  runMany(values: readonly SqliteValue[]): void;
   all(...values: readonly SqliteValue[]): readonly SqliteRow[];
   iterate(...values: readonly SqliteValue[]): Iterable<SqliteRow>;
 }

@@ -33,7 +33,7 @@ const BATCHES_PER_TURN = 64;
 /** The least that a waiting event takes in the receive buffer: the kernel's own structure and the smallest allocation. */
 const LEAST_CHARGE = 512;
 
-/** Events that follow each other within this time, in milliseconds, are read together. */
+/** Events that follow each other within this time, in milliseconds, are read together, unless the caller has another. */
 const REST = 4;
 
 /** An overrun of the receive buffer: the kernel dropped events until everything that waited was read. */
@@ -67,6 +67,8 @@ export interface EventSourceOptions {
   /** Size of the receive buffer to request, in bytes; the kernel doubles it. Default 16 MiB, or what the system permits. */
   readonly receiveBuffer?: number | undefined;
   readonly namespace?: NetworkNamespace | undefined;
+  /** Events that follow each other within this time, in milliseconds, are read together. Default 4. */
+  readonly rest?: number | undefined;
   /** A socket filter: see eventProgram. It saves work: where the kernel has no memory for it, the socket has none. */
   readonly filter?: Uint8Array | undefined;
   /** Default: a netlink socket. */
@@ -80,6 +82,7 @@ export class EventSource {
   #watch: DescriptorWatch | undefined;
   #paused = false;
   #rest: NodeJS.Timeout | undefined;
+  readonly #pause: number;
   /** Whether the process goes on as long as this runs. */
   #keeps = true;
   /** When the watch called last, in milliseconds. */
@@ -87,16 +90,18 @@ export class EventSource {
   #overrun = false;
   #drops = 0;
 
-  private constructor(socket: Transport) {
+  private constructor(socket: Transport, rest: number) {
     this.#socket = socket;
+    this.#pause = rest;
     this.#datagrams = socket.createDatagrams(SLOTS, SLOT_SIZE);
   }
 
   /** Listens from now on; until `start`, events wait in the buffer. @throws SystemError, PlatformError */
   static open(options: EventSourceOptions): EventSource {
-    const { groups, filter, namespace, transport = NetlinkSocket.open } = options;
+    const { groups, filter, namespace, transport = NetlinkSocket.open, rest = REST } = options;
     const receiveBuffer = options.receiveBuffer ?? DEFAULT_BUFFER;
-    const open = (filter: Uint8Array | undefined) => new EventSource(transport({ groups, filter, receiveBuffer, namespace }));
+    const open = (filter: Uint8Array | undefined) =>
+      new EventSource(transport({ groups, filter, receiveBuffer, namespace }), rest);
     try {
       return open(filter);
     } catch (error) {
@@ -138,7 +143,7 @@ export class EventSource {
 
   #wake(status: number): void {
     const now = performance.now();
-    const busy = now - this.#woke < REST;
+    const busy = now - this.#woke < this.#pause;
     this.#woke = now;
     const empty = this.#guardedDrain(BATCHES_PER_TURN);
     if (!this.#visitor || this.#paused) return;
@@ -149,7 +154,7 @@ export class EventSource {
         this.#rest = undefined;
         this.#guardedDrain(BATCHES_PER_TURN);
         if (this.#visitor && !this.#paused) this.#watch?.start();
-      }, REST);
+      }, this.#pause);
       if (!this.#keeps) this.#rest.unref();
     } else if (status < 0) this.#watch?.start(); // an error pending has stopped it
   }

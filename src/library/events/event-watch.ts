@@ -37,6 +37,8 @@ export interface EventWatchOptions {
   readonly heard?: number | undefined;
   /** Bytes to ask for as receive buffer; the kernel doubles it. Default: that of `EventSource`. */
   readonly receiveBuffer?: number | undefined;
+  /** Events that follow each other within this time, in milliseconds, are read together. Default: that of `EventSource`. */
+  readonly rest?: number | undefined;
   /** Flows that are wanted. */
   readonly filter?: FlowFilter;
   /** Show what is in the table first. */
@@ -106,6 +108,7 @@ export class EventWatch {
     const source = EventSource.open({
       groups: tracks ? all : (options.groups ?? all),
       receiveBuffer,
+      rest: options.rest,
       namespace: options.namespace,
       transport: options.transport,
       filter: table === 'conntrack' && options.filter ? eventProgram(options.filter, { tracked: tracks }).bytes : undefined,
