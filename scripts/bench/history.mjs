@@ -129,6 +129,8 @@ function make(dir, rows) {
       alive: closed,
     };
     const ended = { closed, rows: count, minStart, maxEnd: closed - STEP };
+    // Rows are made in the order of ends.
+    base.disorder = 0;
     writeMeta(file, last ? base : { ...base, ...ended, sealed: closed });
     file.exec('COMMIT');
     if (!last) for (const statement of SEALING_STATEMENTS) file.exec(statement);

@@ -218,12 +218,12 @@ class Search<T> {
     const least = bound('SELECT min(seq) AS seq FROM flow');
     if (least === undefined) return;
     const greatest = Math.min(bound('SELECT max(seq) AS seq FROM flow')!, most);
-    const { newestFirst } = this.#question;
+    const { newestFirst, span } = this.#question;
     const range = both({ sql: 'seq BETWEEN ? AND ?', values: [] }, condition);
     const statement = file.prepare(
       `SELECT ${FLOW_ROW} FROM flow NOT INDEXED${where(range)} ORDER BY seq${newestFirst ? ' DESC' : ''} LIMIT ${MOST_AT_ONCE}`,
     );
-    let from = least;
+    let from = span ? firstToLookAt(segment, file, { least, greatest, end: span.from }) : least;
     let to = greatest;
     while (from <= to) {
       const window: readonly [number, number] = newestFirst
@@ -276,6 +276,30 @@ class Search<T> {
     const begun = 'start - coalesce(sslack, 0) < ?';
     return this.#question.everBefore ? `(${begun} OR (how & 3) = 2)` : begun;
   }
+}
+
+/**
+ * The number from which on rows of a segment have to be looked at, if their flows ended at a time or later: all before ended before. Rows are
+ * in the order of ends, but for a disorder that the segment knows.
+ */
+export function firstToLookAt(
+  { file: segment, meta: { disorder } }: ReadableSegment,
+  file: SqliteFile,
+  { least, greatest, end }: { readonly least: number; readonly greatest: number; readonly end: number },
+): number {
+  if (typeof disorder !== 'number') return least;
+  const statement = file.prepare('SELECT seq, start + dur AS "end" FROM flow WHERE seq <= ? ORDER BY seq DESC LIMIT 1');
+  return reading(segment, () => {
+    let from = least;
+    for (let to = greatest; from <= to; ) {
+      const middle = Math.floor((from + to) / 2);
+      const [row] = statement.all(middle);
+      // No row up to this one ended later than this one did, and the disorder.
+      if (row && (numberIn(row['end']) ?? Infinity) + disorder < end) from = middle + 1;
+      else to = middle - 1;
+    }
+    return from;
+  });
 }
 
 /** The network namespace of a row; `undefined` for that of the recorder. */

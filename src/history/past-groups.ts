@@ -5,7 +5,7 @@ import type { FlowFilter } from '../ctnetlink/filter/condition.js';
 import { PROTOCOLS } from '../ctnetlink/protocols/index.js';
 import { TimeSlice } from '../library/index.js';
 import type { SqliteFile, SqliteRow, SqliteValue } from './driver/sqlite.js';
-import { type SearchOptions, searchFlows } from './flow-search.js';
+import { firstToLookAt, type SearchOptions, searchFlows } from './flow-search.js';
 import type { Span } from './moments.js';
 import { EXPIRY_DELAY } from './record-columns.js';
 import { type ReadableSegment, type RecordDirectory, reading } from './record-directory.js';
@@ -179,13 +179,14 @@ function* sums(
   const least = bound('SELECT min(seq) AS seq FROM flow');
   if (least === undefined) return;
   const greatest = bound('SELECT max(seq) AS seq FROM flow')!;
+  const from = span ? firstToLookAt(segment, file, { least, greatest, end: span.from }) : least;
   const keys = columns.join(', ');
   const statement = file.prepare(
     `SELECT ${keys}, count(*) AS flows, ${sumList((name) => `sum(${name})`)} FROM flow NOT INDEXED ` +
       `WHERE seq BETWEEN ? AND ?${where ? ` AND ${where}` : ''}${span ? ' AND start + dur >= ? AND start + dur < ?' : ''} GROUP BY ${keys}`,
   );
-  for (let from = least; from <= greatest; from += WINDOW)
-    yield reading(segment.file, () => statement.all(from, from + WINDOW - 1, ...(span ? [span.from, span.to] : [])));
+  for (let at = from; at <= greatest; at += WINDOW)
+    yield reading(segment.file, () => statement.all(at, at + WINDOW - 1, ...(span ? [span.from, span.to] : [])));
 }
 
 /** The largest groups. */

@@ -120,6 +120,8 @@ export class RecordWriter {
   #sequence = 0;
   #minStart: number | undefined;
   #maxEnd: number | undefined;
+  /** As `meta` has it. */
+  #disorder: number | undefined;
   /** Up to when the run before this one knew everything. */
   #resumedAt = 0;
   #insert!: SqliteStatement;
@@ -176,6 +178,11 @@ export class RecordWriter {
     let { sequence } = this;
     let minStart = this.#minStart;
     let maxEnd = this.#maxEnd;
+    let disorder = this.#disorder;
+    const note = (end: number) => {
+      if (maxEnd === undefined || end > maxEnd) maxEnd = end;
+      else if (disorder !== undefined && maxEnd - end > disorder) disorder = maxEnd - end;
+    };
     this.#transaction(() => {
       for (const row of delivery.namespaces ?? [])
         this.#file.prepare('INSERT OR REPLACE INTO netns VALUES (?, ?, ?, ?)').run(row.number, row.name, row.inode, row.first);
@@ -189,10 +196,9 @@ export class RecordWriter {
         for (const key of keys) {
           const [row] = this.#file.prepare('SELECT * FROM open WHERE key = ?').all(key);
           if (!row) continue;
-          this.#writeVanished(row, ++sequence, this.#resumedAt, at, 'unseen');
+          note(this.#writeVanished(row, ++sequence, this.#resumedAt, at, 'unseen'));
           rows++;
         }
-        maxEnd = Math.max(maxEnd ?? at, at);
       }
       let pending = 0;
       for (let row = 0; row < batch.count; row++) {
@@ -213,7 +219,7 @@ export class RecordWriter {
         const earliest = start - (values[at + 1 + COLUMN.sslack] as number);
         const end = start + (values[at + 1 + COLUMN.dur] as number);
         if (minStart === undefined || earliest < minStart) minStart = earliest;
-        if (maxEnd === undefined || end > maxEnd) maxEnd = end;
+        note(end);
         if (++pending < ROWS_AT_ONCE) continue;
         this.#insertMany.runMany(values);
         pending = 0;
@@ -221,6 +227,7 @@ export class RecordWriter {
       for (let n = 0; n < pending; n++) this.#insert.runMany(values.slice(n * ROW_VALUES, (n + 1) * ROW_VALUES));
       if (delivery.alive !== undefined) this.#put.run('alive', delivery.alive);
       if (delivery.openTo !== undefined) this.#put.run('openTo', delivery.openTo);
+      if (disorder !== undefined && disorder !== this.#disorder) this.#put.run('disorder', disorder);
       if (delivery.seenTo !== undefined) this.#put.run('seenTo', delivery.seenTo);
       if (minStart !== undefined && minStart !== this.#minStart) this.#put.run('minStart', minStart);
       if (delivery.last) this.#file.prepare('UPDATE session SET "to" = ? WHERE "to" IS NULL').run(now);
@@ -229,6 +236,7 @@ export class RecordWriter {
     this.#sequence = sequence;
     this.#minStart = minStart;
     this.#maxEnd = maxEnd;
+    this.#disorder = disorder;
     const { alive = this.#meta.alive, openTo = this.#meta.openTo, seenTo = this.#meta.seenTo } = delivery;
     this.#meta = { ...this.#meta, alive, openTo, seenTo };
     const due = !delivery.last && this.#isDue(now);
@@ -316,11 +324,15 @@ export class RecordWriter {
   #endAll(open: readonly SqliteRow[], now: number): void {
     this.#transaction(() => {
       let { sequence } = this;
-      for (const row of open) this.#writeVanished(row, ++sequence, this.#resumedAt, now, 'reboot');
+      for (const row of open) {
+        const end = this.#writeVanished(row, ++sequence, this.#resumedAt, now, 'reboot');
+        if (this.#disorder !== undefined) this.#disorder = Math.max(this.#disorder, (this.#maxEnd ?? end) - end);
+        this.#maxEnd = Math.max(this.#maxEnd ?? end, end);
+      }
+      if (this.#disorder !== undefined) this.#put.run('disorder', this.#disorder);
       this.#sequence = sequence;
     });
     this.#rows += open.length;
-    this.#maxEnd = Math.max(this.#maxEnd ?? now, now);
   }
 
   /** A crash between the making of a segment and the end of the one before it. */
@@ -386,6 +398,7 @@ export class RecordWriter {
         alive: from ? this.#meta.alive : now,
         openTo: from ? this.#meta.openTo : undefined,
         seenTo: from ? this.#meta.seenTo : undefined,
+        disorder: 0,
         noDestination: session.noDestination ? 1 : undefined,
         filter: session.filter,
       });
@@ -421,6 +434,7 @@ export class RecordWriter {
     this.#sequence = Math.max((sums!['seq'] as number | null) ?? 0, this.#meta.lastSeq ?? 0, this.#meta.firstSeq - 1);
     this.#minStart = (sums!['a'] as number | null) ?? undefined;
     this.#maxEnd = (sums!['b'] as number | null) ?? undefined;
+    this.#disorder = this.#meta.disorder;
     const insert = (rows: number) =>
       file.prepare(`INSERT INTO flow (seq, ${columnNames}) VALUES ${new Array(rows).fill(`(${places(ROW_VALUES)})`).join(', ')}`);
     this.#insert = insert(1);
@@ -457,8 +471,8 @@ export class RecordWriter {
     this.#gap.run(ns ?? null, Math.min(from, to), to, first, reason, events ?? null, note ?? null);
   }
 
-  /** A record of a flow whose end nobody saw: it was known to be alive at `seen`, and was gone at `at`. */
-  #writeVanished(row: SqliteRow, sequence: number, seen: number, at: number, reason: 'unseen' | 'reboot'): void {
+  /** A record of a flow whose end nobody saw: it was known to be alive at `seen`, and was gone at `at`. @returns the end that it got */
+  #writeVanished(row: SqliteRow, sequence: number, seen: number, at: number, reason: 'unseen' | 'reboot'): number {
     const start = row['start'] as number;
     const values = RECORD_COLUMNS.map(({ name }) => row[name] ?? null);
     values[COLUMN.dur] = Math.max(0, at - start);
@@ -467,6 +481,7 @@ export class RecordWriter {
     values[COLUMN.how] = Number(row['how']) | (END_KINDS.indexOf('restart') << END_SHIFT);
     this.#insert.run(sequence, ...values);
     this.#unopen.run(row['key'] as number);
+    return Math.max(at, start);
   }
 
   #transaction(work: () => void): void {

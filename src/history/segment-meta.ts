@@ -34,6 +34,11 @@ export interface SegmentMeta {
   readonly sealed?: number | undefined;
   /** When the first of its flows may have begun. */
   readonly minStart?: number | undefined;
+  /**
+   * Microseconds: no flow ended so much earlier than another with a smaller number. What ended before a time can be left out by it without a
+   * look. Absent: not known.
+   */
+  readonly disorder?: number | undefined;
   /** Of a closed segment: records, and when the last of their flows ended. */
   readonly rows?: number | undefined;
   readonly maxEnd?: number | undefined;

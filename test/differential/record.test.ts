@@ -14,6 +14,7 @@ import { END_REASONS, endKindOf, startKindOf } from '../../src/history/record-co
 import { segmentFiles } from '../../src/history/segment-files.js';
 import { Conntrack } from '../../src/index.js';
 import { Namespace } from '../support/namespace.js';
+import { disorderOf } from '../support/past-record.js';
 import { requirePrerequisites, SELF_TEST, UNDER_TEST } from '../support/project.js';
 
 /** Rounds of kill -9; a release takes 200. */
@@ -329,6 +330,13 @@ suite('record', { skip: SELF_TEST ? 'the reference keeps no record' : false }, (
       ['forgotten'],
     );
     await recording.end();
+    for (const { path } of segmentFiles(directory)) {
+      const file = loadDriver().open(path, { readOnly: true });
+      const rows = file.prepare('SELECT start, dur FROM flow ORDER BY seq').all();
+      const [meta] = file.prepare("SELECT value FROM meta WHERE name = 'disorder'").all();
+      assert.ok(disorderOf(rows) <= (meta!['value'] as number), 'ends are in order, as the segment says');
+      file.close();
+    }
     // Somebody changes a byte.
     const bytes = readFileSync(sealed[0]!.path);
     bytes[bytes.length - 100]! ^= 1;

@@ -87,6 +87,7 @@ export function writeRecord(driver: SqliteDriver, directory: string, segments: r
       kernel: '6.1',
       firstSeq,
       opened: segment.opened,
+      disorder: disorderOf(segment.rows),
       alive: segment.alive ?? closed ?? segment.opened,
       ...(closed === undefined
         ? {}
@@ -104,6 +105,18 @@ export function writeRecord(driver: SqliteDriver, directory: string, segments: r
     file.close();
     return name;
   });
+}
+
+/** As `meta` has it: how much earlier a flow ended than one before it, at most. */
+export function disorderOf(rows: readonly Readonly<Record<string, SqliteValue | undefined>>[]): number {
+  let latest = Number.NEGATIVE_INFINITY;
+  let disorder = 0;
+  for (const { start, dur } of rows) {
+    const end = Number(start) + Number(dur);
+    disorder = Math.max(disorder, latest - end);
+    latest = Math.max(latest, end);
+  }
+  return disorder;
 }
 
 /** A directory of its own, while the body runs. */

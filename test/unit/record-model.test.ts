@@ -12,6 +12,7 @@ import { numberOfReason } from '../../src/history/record-columns.js';
 import { segmentFiles } from '../../src/history/segment-files.js';
 import { Conntrack } from '../../src/library/index.js';
 import { MemoryTable } from '../../src/testing/index.js';
+import { disorderOf } from '../support/past-record.js';
 
 const scratch = mkdtempSync(`${tmpdir()}/conntrack-record-`);
 after(() => rmSync(scratch, { recursive: true }));
@@ -160,6 +161,9 @@ class Recording {
         .all()
         .map(({ sport }) => sport as number);
       gaps += file.prepare('SELECT * FROM gap').all().length;
+      const [meta] = file.prepare("SELECT value FROM meta WHERE name = 'disorder'").all();
+      const inOrder = file.prepare('SELECT start, dur FROM flow ORDER BY seq').all();
+      assert.ok(disorderOf(inOrder) <= (meta!['value'] as number), 'ends are in order, as the segment says');
       file.close();
     }
     return { rows, open, gaps };
