@@ -1,68 +1,76 @@
 // Metrics of a recorder, as a text file that node_exporter and its kin collect.
 
 import { renameSync, writeFileSync } from 'node:fs';
+import { type FamilyRow, readFamilies } from '../metrics/metric-family.js';
+import { writeMetrics } from '../metrics/write-metrics.js';
 import type { RecorderStatus } from './flow-recorder.js';
 
-/** A metric: its value, or one for each network namespace. */
-interface RecordMetric {
-  readonly name: string;
-  readonly type: 'counter' | 'gauge';
-  readonly help: string;
-  readonly value: (status: RecorderStatus) => number | undefined | readonly (readonly [netns: string, value: number])[];
-}
-
-export const RECORD_METRICS: readonly RecordMetric[] = [
-  { name: 'flows_total', type: 'counter', help: 'Records of this run.', value: ({ recorded }) => recorded },
+const RECORD_FAMILIES: readonly FamilyRow<RecorderStatus>[] = [
   {
-    name: 'events_lost_total',
+    name: 'conntrack_record_flows',
+    type: 'counter',
+    help: 'Records of this run.',
+    labels: [],
+    read: ({ recorded }, add) => add(recorded),
+  },
+  {
+    name: 'conntrack_record_events_lost',
     type: 'counter',
     help: 'Events that the kernel dropped.',
-    value: ({ netns }) => netns.map(({ name, lost }) => [name, lost]),
+    labels: ['netns'],
+    read: ({ netns }, add) => {
+      for (const { name, lost } of netns) add(lost, name);
+    },
   },
-  { name: 'gaps_total', type: 'counter', help: 'Gaps of this run.', value: ({ gaps }) => gaps },
+  { name: 'conntrack_record_gaps', type: 'counter', help: 'Gaps of this run.', labels: [], read: ({ gaps }, add) => add(gaps) },
   {
-    name: 'open_flows',
+    name: 'conntrack_record_open_flows',
     type: 'gauge',
     help: 'Flows that live.',
-    value: ({ netns }) => netns.map(({ name, open }) => [name, open]),
+    labels: ['netns'],
+    read: ({ netns }, add) => {
+      for (const { name, open } of netns) add(open, name);
+    },
   },
-  { name: 'rows_waiting', type: 'gauge', help: 'Rows that wait for the disk.', value: ({ waiting }) => waiting },
   {
-    name: 'trouble',
+    name: 'conntrack_record_rows_waiting',
+    type: 'gauge',
+    help: 'Rows that wait for the disk.',
+    labels: [],
+    read: ({ waiting }, add) => add(waiting),
+  },
+  {
+    name: 'conntrack_record_trouble',
     type: 'gauge',
     help: '1 while the disk is full, or locked.',
-    value: ({ trouble }) => (trouble === undefined ? 0 : 1),
+    labels: [],
+    read: ({ trouble }, add) => add(trouble === undefined ? 0 : 1),
   },
-  { name: 'commits_total', type: 'counter', help: 'Commits of this run.', value: ({ commits }) => commits.count },
-  { name: 'commit_seconds_total', type: 'counter', help: 'Time that they took.', value: ({ commits }) => commits.seconds },
   {
-    name: 'alive_timestamp_seconds',
+    name: 'conntrack_record_commits',
+    type: 'counter',
+    help: 'Commits of this run.',
+    labels: [],
+    read: ({ commits }, add) => add(commits.count),
+  },
+  {
+    name: 'conntrack_record_commit_seconds',
+    type: 'counter',
+    help: 'Time that they took.',
+    labels: [],
+    read: ({ commits }, add) => add(commits.seconds),
+  },
+  {
+    name: 'conntrack_record_alive_timestamp_seconds',
     type: 'gauge',
     help: 'Everything up to then is in the record, but for gaps.',
-    value: ({ alive }) => (alive === undefined ? undefined : alive / 1e6),
+    labels: [],
+    read: ({ alive }, add) => add(alive === undefined ? undefined : alive / 1e6),
   },
 ];
 
-/** The text of all metrics. */
-export function recordMetrics(status: RecorderStatus): string {
-  const lines: string[] = [];
-  for (const { name, type, help, value } of RECORD_METRICS) {
-    const found = value(status);
-    if (found === undefined) continue;
-    const full = `conntrack_record_${name}`;
-    lines.push(`# HELP ${full} ${help}`, `# TYPE ${full} ${type}`);
-    if (typeof found === 'number') lines.push(`${full} ${found}`);
-    else for (const [netns, each] of found) lines.push(`${full}{netns="${escaped(netns)}"} ${each}`);
-  }
-  return `${lines.join('\n')}\n`;
-}
-
-/** Writes them in place of the file's contents, which are whole at any time. */
+/** Writes the metrics in place of the file's contents, which are whole at any time. */
 export function writeRecordMetrics(path: string, status: RecorderStatus): void {
-  writeFileSync(`${path}.new`, recordMetrics(status), { mode: 0o644 });
+  writeFileSync(`${path}.new`, writeMetrics(readFamilies(RECORD_FAMILIES, status), 'text'), { mode: 0o644 });
   renameSync(`${path}.new`, path);
-}
-
-function escaped(text: string): string {
-  return text.replace(/[\\"\n]/g, (c) => (c === '\n' ? '\\n' : `\\${c}`));
 }

@@ -103,6 +103,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'errors',
     'safe-text',
     'library/index',
+    'metrics/metric-family',
+    'metrics/write-metrics',
     'format/',
     'ctnetlink/',
     'wire/bytes',
