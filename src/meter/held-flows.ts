@@ -10,6 +10,8 @@ const MOST = 256;
 const AT_ONCE = 32;
 /** Milliseconds for which what a list has just said is as good. */
 const FRESH = 900;
+/** Milliseconds of a turn: where the kernel is busy, each answer takes a while. */
+const LONGEST_TURN = 5;
 
 export class HeldFlows {
   readonly #store: FlowStore;
@@ -36,7 +38,8 @@ export class HeldFlows {
   measure(namespaces: readonly MeteredNamespace[]): void {
     const { columns, now } = this.#store;
     const view = this.#view;
-    for (let n = 0; n < Math.min(AT_ONCE, this.#held.length); n++) {
+    const end = performance.now() + LONGEST_TURN;
+    for (let n = 0; n < Math.min(AT_ONCE, this.#held.length) && performance.now() < end; n++) {
       const { number, slot } = this.#held[this.#turn++ % this.#held.length]!;
       if (columns.serial[slot] !== number || (now - columns.seen[slot]!) >>> 0 < FRESH) continue;
       if (!this.#store.read(slot, view)) continue;

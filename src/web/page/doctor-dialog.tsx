@@ -4,7 +4,7 @@ import { signal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import { count } from '../../units.js';
 import { ask } from './api.js';
-import { copyText } from './clipboard-text.js';
+import { CopyLine } from './copy-line.js';
 import { PageDialog } from './page-dialog.js';
 import { oneAtATime, overlay, refused, sample, status } from './page-state.js';
 import type { PageDiagnosis, PageFinding } from './shapes.js';
@@ -122,12 +122,7 @@ export function Findings({ findings }: { readonly findings: readonly PageFinding
             <p key={line}>{line}</p>
           ))}
           {fix.map((line) => (
-            <span key={line} class="remedy">
-              <code>{line}</code>
-              <button type="button" class="small" onClick={() => void copyText(line)}>
-                Copy
-              </button>
-            </span>
+            <CopyLine key={line} text={line} />
           ))}
         </li>
       ))}

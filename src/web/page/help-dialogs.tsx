@@ -3,7 +3,7 @@
 import { useSignal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import { ask } from './api.js';
-import { copyText } from './clipboard-text.js';
+import { CopyLine } from './copy-line.js';
 import { PageDialog } from './page-dialog.js';
 import { PAGE_KEYS } from './page-keys.js';
 import { overlay, refused, status } from './page-state.js';
@@ -75,10 +75,7 @@ export function CommandsDialog({ filter }: { readonly filter: string }) {
         {canonical.value !== undefined &&
           commandsFor(canonical.value).map((line) => (
             <li key={line}>
-              <code>{line}</code>
-              <button type="button" class="small" onClick={() => void copyText(line)}>
-                Copy
-              </button>
+              <CopyLine text={line} />
             </li>
           ))}
       </ul>

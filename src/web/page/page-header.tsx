@@ -1,7 +1,7 @@
 // The upper lines: what this is, whether it is live, what it costs; how full the table is; what one should know of the numbers.
 
 import { age, count, percent } from '../../units.js';
-import { copyText } from './clipboard-text.js';
+import { CopyLine } from './copy-line.js';
 import { DoctorBell } from './doctor-dialog.js';
 import { clock, link, overlay, pausedAt, sample, sampledAt, shownTable, status, theme } from './page-state.js';
 import { look, view } from './page-view.js';
@@ -157,14 +157,7 @@ export function Notices() {
             {netns === undefined ? '' : `${netns}: `}
             {text}
           </span>
-          {remedy !== undefined && (
-            <span class="remedy">
-              <code>{remedy}</code>
-              <button type="button" class="small" onClick={() => copyText(remedy)}>
-                Copy
-              </button>
-            </span>
-          )}
+          {remedy !== undefined && <CopyLine text={remedy} />}
         </div>
       ))}
     </div>
