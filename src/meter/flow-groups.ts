@@ -67,7 +67,7 @@ export function rankGroups(
   const shown = order.slice(offset, offset + limit);
   const isOther = new Uint8Array(sums.flows.length).fill(1);
   for (const group of shown) isOther[group] = 0;
-  const other = amounts(sums, (column) => column.reduce((total, value, group) => total + value * isOther[group]!, 0));
+  const other = amounts(sums, (column) => sumWhere(column, isOther));
   return {
     offset,
     groups: shown.map((group) => groupAt(store, sums, keys, table, group)),
@@ -136,7 +136,19 @@ function groupAt(
 
 /** All flows of sums together. */
 export function totalsOf(sums: GroupSums): Omit<OtherGroups, 'groups'> {
-  return amounts(sums, (column) => column.reduce((total, value) => total + value, 0));
+  return amounts(sums, sumOf);
+}
+
+function sumOf(column: Float64Array): number {
+  let total = 0;
+  for (let group = 0; group < column.length; group++) total += column[group]!;
+  return total;
+}
+
+function sumWhere(column: Float64Array, isIn: Uint8Array): number {
+  let total = 0;
+  for (let group = 0; group < column.length; group++) if (isIn[group] === 1) total += column[group]!;
+  return total;
 }
 
 /** What the groups of a choice have together: `sum` adds them up. */
