@@ -1,20 +1,36 @@
 // `npm run build:exe`: the command with all its words as one file that needs no Node.js, dist-exe/conntrack. The same sources, with Bun's
-// foreign function interface in place of koffi (src/wire/ffi-bun.ts), compiled by Bun, which is fetched into build/ if it is missing.
+// foreign function interface in place of koffi (src/wire/ffi-bun.ts), compiled by Bun, which is fetched into build/ if it is missing. The
+// same sources give the same bytes.
+//
+//   node scripts/build-exe.mjs [--arch x64|arm64] [--out FILE]
+//
+// FILE.json says what is in it: { bun: VERSION, packages: [NAME, ...] } of npm.
 
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 import { build } from 'esbuild';
 import { libraryFace } from './library-face.mjs';
+import { packagesIn, pageAssets, withPage } from './page.mjs';
 
 const BUN_VERSION = '1.4.5';
+const BUN_PACKAGES = { x64: '@oven/bun-linux-x64-baseline', arm64: '@oven/bun-linux-aarch64' };
 const root = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/, '');
-const work = `${root}/build/exe`;
-const bundle = `${work}/conntrack.mjs`;
-const outfile = `${root}/dist-exe/conntrack`;
+const { values: options } = parseArgs({
+  options: { arch: { type: 'string', default: process.arch }, out: { type: 'string', default: `${root}/dist-exe/conntrack` } },
+});
+const { arch, out } = options;
+if (!(arch in BUN_PACKAGES)) {
+  console.error(`no executable can be made for ${arch}: one of ${Object.keys(BUN_PACKAGES).join(', ')}`);
+  process.exit(2);
+}
+mkdirSync(`${root}/build`, { recursive: true });
+const work = mkdtempSync(`${root}/build/exe-`);
+process.on('exit', () => rmSync(work, { recursive: true, force: true }));
+const packages = new Set();
 
-mkdirSync(work, { recursive: true });
-const writer = `${work}/writer-thread.mjs`;
 const common = {
   bundle: true,
   platform: 'node',
@@ -22,9 +38,11 @@ const common = {
   target: 'es2022',
   external: ['bun:ffi'],
   minifySyntax: true,
+  metafile: true,
   logLevel: 'warning',
   plugins: [
     libraryFace(root),
+    withPage(await pageAssets(root, packages)),
     {
       name: 'bun-ffi',
       setup({ onResolve }) {
@@ -45,18 +63,35 @@ const common = {
     },
   ],
 };
-await build({ ...common, stdin: { contents: await entry(), resolveDir: `${root}/src` }, outfile: bundle });
-await build({ ...common, entryPoints: [`${root}/src/history/writer-thread.ts`], outfile: writer });
-const bun = findBun();
-rmSync(`${root}/dist-exe`, { recursive: true, force: true });
+await bundle({
+  stdin: { contents: await entry(), resolveDir: `${root}/src` },
+  // What a command does not need stays apart, and is not read.
+  splitting: true,
+  outdir: work,
+  entryNames: 'conntrack',
+  outExtension: { '.js': '.mjs' },
+});
+await bundle({ entryPoints: [`${root}/src/history/writer-thread.ts`], outfile: `${work}/writer-thread.mjs` });
+const bun = findBun(process.arch);
+const target = arch === process.arch ? [] : [`--target=bun-linux-${arch}`, `--compile-executable-path=${findBun(arch)}`];
+mkdirSync(dirname(out), { recursive: true });
+rmSync(out, { force: true });
 // Otherwise Bun obeys files in root's current folder: bunfig.toml can name code to run first.
 const nothingFromHere = ['--no-compile-autoload-dotenv', '--no-compile-autoload-bunfig'];
-execFileSync(
-  bun,
-  ['build', '--compile', ...nothingFromHere, '--minify', '--bytecode', '--format=cjs', bundle, writer, '--outfile', outfile],
-  { stdio: ['ignore', 'ignore', 'inherit'] },
-);
-console.log(`${outfile}: ${(statSync(outfile).size / 2 ** 20).toFixed(1)} MiB`);
+// Most runs end before it pays to compile code for the machine: what runs four times as long as by default is compiled.
+const forShortRuns = '--compile-jit-policy=4';
+const how = ['--minify', '--bytecode', '--splitting', '--format=esm', forShortRuns, ...nothingFromHere, ...target];
+execFileSync(bun, ['build', '--compile', ...how, 'conntrack.mjs', 'writer-thread.mjs', '--outfile', out], {
+  cwd: work,
+  stdio: ['ignore', 'ignore', 'inherit'],
+});
+writeFileSync(`${out}.json`, `${JSON.stringify({ bun: BUN_VERSION, packages: [...packages].sort() }, undefined, 2)}\n`);
+console.log(`${relative(process.cwd(), out)}: ${(statSync(out).size / 2 ** 20).toFixed(1)} MiB`);
+
+async function bundle(wanted) {
+  const { metafile } = await build({ ...common, ...wanted });
+  for (const name of packagesIn(metafile)) packages.add(name);
+}
 
 /** What bin/conntrack does: a word runs its own file, everything else is the command of letters. Only what runs is evaluated. */
 async function entry() {
@@ -70,17 +105,20 @@ async function entry() {
   return `switch (process.argv[2]) { ${cases.join('\n')} default: import('./cli/main.ts'); }`;
 }
 
-/** The compiler: BUN in the environment, one of the right version on the PATH, or fetched. */
-function findBun() {
-  if (process.env.BUN) return process.env.BUN;
-  if (spawnSync('bun', ['--version'], { encoding: 'utf8' }).stdout?.trim() === BUN_VERSION) return 'bun';
-  const name = process.arch === 'arm64' ? '@oven/bun-linux-aarch64' : '@oven/bun-linux-x64-baseline';
-  const prefix = `${root}/build/bun`;
+/** The compiler: BUN in the environment, one of the right version on the PATH, or fetched. Of another architecture: what it puts in front. */
+function findBun(architecture) {
+  if (architecture === process.arch) {
+    if (process.env.BUN) return process.env.BUN;
+    if (spawnSync('bun', ['--version'], { encoding: 'utf8' }).stdout?.trim() === BUN_VERSION) return 'bun';
+  }
+  const name = BUN_PACKAGES[architecture];
+  const prefix = `${root}/build/bun-${architecture}`;
   const binary = `${prefix}/node_modules/${name}/bin/bun`;
   if (!existsSync(binary)) {
-    const wanted = `${name}@${BUN_VERSION}`;
+    // --force: for another architecture.
+    const wanted = ['--force', `${name}@${BUN_VERSION}`];
     mkdirSync(prefix, { recursive: true });
-    execFileSync('npm', ['install', '--no-save', '--no-audit', '--no-fund', '--prefix', prefix, wanted], { stdio: 'inherit' });
+    execFileSync('npm', ['install', '--no-save', '--no-audit', '--no-fund', '--prefix', prefix, ...wanted], { stdio: 'inherit' });
   }
   return binary;
 }

@@ -5,19 +5,24 @@ import { readFileSync } from 'node:fs';
 import { brotliCompressSync, gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
 
-/** Files of the page by name, for src/web/page-assets.ts. */
-export async function pageAssets(root) {
+/**
+ * Files of the page by name, for src/web/page-assets.ts.
+ * @param packages takes the names of the npm packages that are in it
+ */
+export async function pageAssets(root, packages = new Set()) {
   const folder = `${root}/src/web/page`;
   const bundle = async (file) => {
-    const { outputFiles } = await build({
+    const { outputFiles, metafile } = await build({
       entryPoints: [`${folder}/${file}`],
       bundle: true,
       minify: true,
       write: false,
+      metafile: true,
       format: 'esm',
       target: ['chrome110', 'firefox115', 'safari16.4'],
       logLevel: 'warning',
     });
+    for (const name of packagesIn(metafile)) packages.add(name);
     return Buffer.from(outputFiles[0].contents);
   };
   const [script, style] = [await bundle('page.tsx'), await bundle('page.css')];
@@ -29,6 +34,14 @@ export async function pageAssets(root) {
     [scriptName]: asset(script, 'text/javascript; charset=utf-8'),
     [styleName]: asset(style, 'text/css; charset=utf-8'),
   };
+}
+
+/** Names of the npm packages of which something is in what esbuild wrote. */
+export function packagesIn({ outputs }) {
+  const inputs = Object.values(outputs).flatMap(({ inputs }) =>
+    Object.entries(inputs).flatMap(([path, { bytesInOutput }]) => (bytesInOutput > 0 ? path : [])),
+  );
+  return new Set(inputs.flatMap((path) => /.*\bnode_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(path)?.[1] ?? []));
 }
 
 /** For esbuild: the built page in place of the empty src/web/page-assets.ts. */

@@ -80,10 +80,17 @@ function cannotRun(cause: Error): PrivilegeError {
 
 /**
  * Runs the same command with fewer rights, hands it `secrets` and the socket of a service manager, and passes signals on.
+ * @param launcher program and first arguments that run this command
  * @returns its exit status @throws PrivilegeError
  */
-export function runDemoted(rights: Rights, host: NodeJS.Process, secrets: object, passed: number | undefined): Promise<number> {
-  const [program, ...words] = demoted(rights, [host.execPath, ...host.execArgv, ...host.argv.slice(1)]);
+export function runDemoted(
+  rights: Rights,
+  host: NodeJS.Process,
+  launcher: readonly string[],
+  secrets: object,
+  passed: number | undefined,
+): Promise<number> {
+  const [program, ...words] = demoted(rights, [...launcher, ...host.argv.slice(2)]);
   return new Promise((resolve, reject) => {
     const child: ChildProcess = spawn(program!, words, {
       stdio: ['ignore', 'inherit', 'inherit', 'pipe', ...(passed === undefined ? [] : [passed])],

@@ -18,6 +18,7 @@ import type { LookAgain } from '../meter/index.js';
 import { safeJson } from '../safe-text.js';
 import { handedSecrets, isDemoted, runDemoted } from '../web/privileges.js';
 import { notifyManager } from '../wire/service-manager.js';
+import { launcherOf } from './launcher.js';
 import type { Word, WordContext } from './run-word.js';
 import { expressionOf } from './word-filter.js';
 import type { WordLine } from './word-line.js';
@@ -89,7 +90,7 @@ export const word: Word = async (line, context) => {
   else if (user !== undefined) {
     if (host.getuid!() !== 0) throw new UsageError('--user needs root');
     makeFor(user, dir);
-    return runDemoted({ user, namespaces: netns !== undefined }, host, {}, undefined);
+    return runDemoted({ user, namespaces: netns !== undefined }, host, launcherOf(host), {}, undefined);
   }
   const { conntracks, complete, lookAgain } = await openNamespaces(netns);
   const [only] = conntracks.values();
@@ -273,12 +274,6 @@ function makeFor(user: string, dir: string): void {
   if (existsSync(dir)) return;
   const { status, stderr } = spawnSync('install', ['-d', '-m', '0750', '-o', user, '--', dir], { encoding: 'utf8' });
   if (status !== 0) throw new UsageError(`cannot make ${dir} for ${user}: ${stderr?.trim() || 'install(1) is missing'}`);
-}
-
-/** Program and first arguments that run this command; the standalone executable needs none. */
-function launcherOf({ execPath, argv }: NodeJS.Process): readonly string[] {
-  const script = argv[1];
-  return script === undefined || script.startsWith('/$bunfs/') ? [execPath] : [execPath, script];
 }
 
 /** The words of the command line, as a unit has them. */

@@ -23,6 +23,7 @@ import {
   type Secrets,
 } from '../web/server-options.js';
 import type { LogEntry } from '../web/web-options.js';
+import { launcherOf } from './launcher.js';
 import { packageVersion } from './package-version.js';
 import type { Word, WordContext } from './run-word.js';
 import { expressionOf } from './word-filter.js';
@@ -64,7 +65,7 @@ export const word: Word = async (line, context) => {
     if (isGiven(line, 'check')) checkDemotion(rights);
     else {
       if (netns !== undefined) err('conntrack: serve: warning: --netns needs CAP_SYS_ADMIN, which is kept');
-      return runDemoted(rights, host, secrets, passed?.fd);
+      return runDemoted(rights, host, launcherOf(host), secrets, passed?.fd);
     }
   }
   const { conntracks, complete, lookAgain } = await openNamespaces(netns);

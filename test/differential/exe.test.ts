@@ -3,6 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { everyWord } from '../../src/words/words.js';
 import { manyFlows } from '../support/many.js';
 import { Namespace } from '../support/namespace.js';
 import { AS_NOBODY, EXECUTABLE, requirePrerequisites, UNDER_TEST } from '../support/project.js';
@@ -91,4 +92,23 @@ test('without privilege it is said what is needed', async () => {
     assert.equal(status, 1);
     assert.match(stderr.toString(), /CAP_NET_ADMIN/);
   }
+});
+
+test('every word is in it', async () => {
+  await using namespace = await Namespace.create('words');
+  for (const { name } of everyWord()) {
+    const { status, stdout, stderr } = await namespace.run([UNDER_TEST, name, '--help']);
+    assert.equal(status, 0, `${name}: ${stderr}`);
+    assert.match(stdout.toString(), new RegExp(`Usage: conntrack ${name}\\b`));
+  }
+});
+
+test('the page of serve is in it', async () => {
+  await using namespace = await Namespace.create('page');
+  const answer = await shell(
+    namespace,
+    'mkfifo said; "$1" serve --no-auth --listen 127.0.0.1:8466 2>said & read -r first <said; curl -s --retry 9 --retry-connrefused --retry-delay 1 http://127.0.0.1:8466/; kill $!; wait; rm said',
+  );
+  const [, script] = /src="(assets\/[^"]+\.js)"/.exec(answer.stdout) ?? [];
+  assert.ok(script, `${answer.stdout}${answer.stderr}`);
 });
