@@ -21,7 +21,7 @@ import { ensureBuilt, root } from '../fresh.mjs';
 import { requireCommands } from '../tools.mjs';
 import { measureChanging } from './changing.mjs';
 import { measureBurst, measureEvents } from './events.mjs';
-import { compare } from './pairs.mjs';
+import { buildExecutable, measureExecutable } from './executable.mjs';
 import { measureList, measureReading, measureReadingMemory } from './reading.mjs';
 import { measureShapes } from './shapes.mjs';
 import { load, REFERENCE, waitForQuietTable, writeFlows } from './table.mjs';
@@ -34,7 +34,6 @@ const TABLE_PARTS = ['reading', 'changing', 'events'];
 const PARTS = [...TABLE_PARTS, 'exe', 'shapes', 'growth', 'library', 'counts'];
 /** How much more than in proportion a list may take from the first size to the second. */
 const GROWTH = { from: 100_000, to: MILLION, limit: 1.1 };
-const EXE_START_LIMIT = 0.7;
 /** Changing a large table takes long, and so does watching at a fixed rate. */
 const FEWER_PAIRS = 5;
 
@@ -92,7 +91,7 @@ async function outside() {
       const large = await runInside(work, ['--flows', `${MILLION}`, '--measure', 'memory']);
       result.memory.push(...large.memory);
     }
-    if (parts.includes('exe') && !interrupted) result.cases.push(measureExecutable());
+    if (parts.includes('exe') && !interrupted) result.cases.push(...(await measureExecutableTable(work)));
     // Behind `exe`, which builds the executable.
     if (parts.includes('shapes') && !interrupted) result.cases.push(...(await measureShapeTables(work)));
     if (parts.includes('growth') && !interrupted) result.growth = [await measureGrowth(work)];
@@ -124,23 +123,9 @@ async function measureTable(work) {
   return parts.some((part) => TABLE_PARTS.includes(part)) ? runInside(work, ['--flows', `${flows}`]) : {};
 }
 
-/** The start of the standalone executable, which is built for it. */
-function measureExecutable() {
-  console.error('building the executable');
-  const build = spawnSync(process.execPath, [`${root}/scripts/build-exe.mjs`], { encoding: 'utf8' });
-  if (build.status !== 0) throw new Error(`the executable cannot be built: ${build.stderr}`);
-  const exe = build.stdout.trim().split('\n').at(-1);
-  const user = process.getuid() === 0 ? [] : ['--user', '--map-root-user'];
-  // A count needs a table that may be read, and both start through the same unshare(1).
-  const within = (command, args) => ['unshare', [...user, '--net', command, ...args]];
-  return compare({
-    name: 'executable -C against node -e 0',
-    limit: EXE_START_LIMIT,
-    count: Number(options['start-pairs']),
-    patience: (Number(options.patience) * 1000) / parts.length,
-    reference: { argv: within(process.execPath, ['-e', '0']) },
-    ours: { argv: within(exe, ['-C']) },
-  });
+async function measureExecutableTable(work) {
+  buildExecutable();
+  return (await runInside(work, ['--flows', `${flows}`, '--measure', 'executable'])).cases;
 }
 
 async function measureShapeTables(work) {
@@ -316,10 +301,10 @@ async function measure(work, file) {
     return { memory: measureReadingMemory(work, flows) };
   }
   if (options.measure === 'list') return { list: measureList(file) };
+  const startPairs = Number(options['start-pairs']);
+  if (options.measure === 'executable') return { cases: measureExecutable({ file, pairs, startPairs, patience }) };
   const few = Math.min(pairs, FEWER_PAIRS);
-  const reading = parts.includes('reading')
-    ? measureReading({ work, file, flows, pairs, startPairs: Number(options['start-pairs']), patience })
-    : undefined;
+  const reading = parts.includes('reading') ? measureReading({ work, file, flows, pairs, startPairs, patience }) : undefined;
   const changing = parts.includes('changing') ? measureChanging({ work, file, flows, pairs: few, patience }) : undefined;
   const events = parts.includes('events') ? await measureEvents({ pairs: few }).catch(tell) : undefined;
   const burst = parts.includes('events') ? await measureBurst().catch(tell) : undefined;
