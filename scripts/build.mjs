@@ -9,6 +9,7 @@ import { build } from 'esbuild';
 import { dashboard } from './dashboard.mjs';
 import { libraryFace } from './library-face.mjs';
 import { pageAssets, withPage } from './page.mjs';
+import { sourceDate } from './source-date.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const dist = `${root}/dist`;
@@ -42,7 +43,8 @@ for (const { name } of everyWord()) {
 }
 await bundlePublic('web');
 await bundleModule('history/parquet-file');
-execFileSync(process.execPath, [`${root}/scripts/code-cache.cjs`, out], { stdio: 'pipe', encoding: 'utf8' });
+// Otherwise V8 writes other bytes each time.
+execFileSync(process.execPath, ['--predictable', `${root}/scripts/code-cache.cjs`, out], { stdio: 'pipe', encoding: 'utf8' });
 await writeGenerated();
 // Units of systemd, and alerts, as they are.
 cpSync(`${root}/deploy`, out, { recursive: true, filter: (path) => !path.endsWith('.test.yml') });
@@ -133,7 +135,7 @@ function bundleModule(name) {
 async function writeGenerated() {
   const { generatedFiles } = await import(`${out}/cli/docs/index.js`);
   const { version } = JSON.parse(readFileSync(`${root}/package.json`, 'utf8'));
-  const made = process.env.SOURCE_DATE_EPOCH ? new Date(Number(process.env.SOURCE_DATE_EPOCH) * 1000) : new Date();
+  const made = new Date(sourceDate() * 1000);
   for (const [path, text] of Object.entries(generatedFiles({ version, date: made.toISOString().slice(0, 10) }))) {
     mkdirSync(dirname(`${out}/${path}`), { recursive: true });
     writeFileSync(`${out}/${path}`, text);
