@@ -1,6 +1,6 @@
 // `npm test`: installs what the tests need, builds, checks and runs them, and ends with one line of totals.
 //
-//   node scripts/test.mjs [all|unit|package|diff|browser|fuzz|sessions|kernels]
+//   node scripts/test.mjs [all|unit|package|packages|diff|browser|fuzz|sessions|executable|kernels]
 //
 // Everything runs from build/, which tsc makes from src/ and test/; the command under test is the bundle in dist/.
 
@@ -16,12 +16,20 @@ delete process.env.NODE_EXTRA_CA_CERTS;
 delete process.env.NODE_TEST_CONTEXT;
 
 const SUITES = {
-  unit: { title: 'unit', take: (path) => !/^test\/(fuzz|differential|kernels|package|browser)\//.test(path) },
+  unit: { title: 'unit', take: (path) => !/^test\/(fuzz|differential|kernels|packages?|browser)\//.test(path) },
   package: { title: 'package', take: (path) => path.startsWith('test/package/') },
   fuzz: { title: 'fuzz', take: (path) => path.startsWith('test/fuzz/') },
   diff: { title: 'differential', take: (path) => path.startsWith('test/differential/') && !isSessions(path), privileged: true },
   sessions: { title: 'sessions', take: isSessions, privileged: true },
   browser: { title: 'browser', take: (path) => path.startsWith('test/browser/'), privileged: true },
+  /** Debian's package, and that the same sources give the same bytes. `npm run test:packages` does more. */
+  packages: {
+    title: 'packages',
+    take: (path) => /^test\/packages\/(?!long)/.test(path),
+    privileged: true,
+    // It is Debian's own files that are installed over.
+    packager: 'dpkg-deb',
+  },
   /** A part of the differential tests with the standalone executable as the command. `npm run test:exe` runs all of them. */
   executable: { title: 'executable', command: ['scripts/test-exe.mjs', '--short'], privileged: true },
   /** An older kernel, with protocols that later ones have dropped. `npm run test:kernels` runs more, on all of them. */
@@ -134,7 +142,7 @@ function step(title, command, args) {
 
 /** What a suite needs and this machine lacks; `undefined` if it can be run. */
 function lackOf({ privileged, architecture = process.arch, packager }) {
-  if (privileged && process.getuid() !== 0) return 'root';
+  if (privileged && process.getuid() !== 0) return 'root, to make namespaces and run the reference in them';
   if (architecture !== process.arch) return `a machine of ${architecture}`;
   return packager === undefined || hasCommand(packager) ? undefined : packager;
 }
@@ -153,11 +161,13 @@ function runCommand(suite) {
   reports.push({ title, passed: Number(status === 0), failed: Number(status !== 0), skipped: 0 });
 }
 
-function run({ title, take, privileged }) {
+function run(suite) {
+  const { title, take } = suite;
   const report = { title, passed: 0, failed: 0, skipped: 0 };
   const files = listTests(`${root}/build`).filter(take).sort();
-  if (privileged && process.getuid() !== 0) {
-    console.log(`${title}: skipped, ${files.length} files: needs root, to make network namespaces and run the reference in them`);
+  const lack = lackOf(suite);
+  if (lack !== undefined) {
+    console.log(`${title}: skipped, ${files.length} files: needs ${lack}`);
     report.skipped = files.length;
   } else if (files.length > 0) {
     console.log(`\n${title}: ${files.length} files`);

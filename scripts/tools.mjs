@@ -35,6 +35,12 @@ const PACKAGES = {
   'nats-server': 'nats-server',
   // Other kernels.
   'qemu-system-x86_64': 'qemu-system-x86',
+  // Packages.
+  'dpkg-deb': 'dpkg',
+  debootstrap: 'debootstrap',
+  lintian: 'lintian',
+  buildah: 'buildah',
+  'qemu-aarch64-static': 'qemu-user-static',
   // Looks at the page of `conntrack serve`.
   chromium: 'chromium',
 };
@@ -59,7 +65,10 @@ export function hasCommand(name) {
 /** An emulator is large, and only the tests of other kernels need it; so is a browser. */
 export const EMULATOR = 'qemu-system-x86_64';
 export const BROWSER = 'chromium';
-export const TEST_COMMANDS = Object.keys(PACKAGES).filter((command) => command !== EMULATOR && command !== BROWSER);
+/** Of `npm run test:packages` alone. */
+export const PACKAGE_COMMANDS = ['debootstrap', 'lintian', 'buildah', 'qemu-aarch64-static'];
+const SPECIAL = [EMULATOR, BROWSER, ...PACKAGE_COMMANDS];
+export const TEST_COMMANDS = Object.keys(PACKAGES).filter((command) => !SPECIAL.includes(command));
 
 /** Those of the commands that are missing, and the packages that bring them. */
 export function findMissing(commands) {
