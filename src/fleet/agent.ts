@@ -7,7 +7,7 @@ import type { Bus } from './bus.js';
 import { RevisionError } from './bus.js';
 import { FleetError } from './fleet-error.js';
 import { type AgentState, ALIVE, encodeHostValue, HEARTBEAT, type HostValue, REMEMBERED, readHostValue } from './inventory.js';
-import { type AgentTables, OPERATIONS, QueryAgent, type QueryCounts } from './query-agent.js';
+import { type AgentTables, operationsOf, QueryAgent, type QueryCounts } from './query-agent.js';
 import { checkName, HOSTS_BUCKET } from './subjects.js';
 
 /** How an agent runs. */
@@ -260,7 +260,7 @@ export class FleetAgent implements AsyncDisposable {
       machine: this.#machine,
       pid,
       agent: version,
-      features: [...OPERATIONS, 'nl1'],
+      features: [...operationsOf(tables), 'nl1'],
       kernel: release(),
       netns: tables.several ? [...tables.conntracks.keys()].slice(0, MOST_NAMESPACES) : [],
       entries,

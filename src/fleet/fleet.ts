@@ -57,7 +57,16 @@ export class Fleet {
     const { on, sites, wait = WAIT, deadline, order, signal } = options;
     const { hosts } = await this.inventory();
     const chosen = chooseHosts(hosts, { on, sites });
-    const expected = chosen.filter(isExpected);
+    const alive = chosen.filter(isExpected);
+    // Whoever does not know how is not asked.
+    const expected = alive.filter(({ features }) => features.includes(op));
+    const unable = alive
+      .filter(({ features }) => !features.includes(op))
+      .map(({ host, agent, age }): MissingHost => {
+        const message =
+          op === 'whohad' ? 'it keeps no record: conntrack agent --history DIR' : `its agent ${agent} does not know ${op}`;
+        return { host, why: 'version', rows: 0, age, error: { code: 'VERSION', message } };
+      });
     const all = on === undefined;
     const asked = sites ?? this.#allowed;
     const byName = !all && expected.length <= MOST_BY_NAME;
@@ -84,7 +93,7 @@ export class Fleet {
     const answered = new Set(result.answered.map(({ host }) => host));
     const gone = chosen.filter(({ host, state }) => state !== 'up' && state !== 'stopped' && !answered.has(host));
     const silent = gone.map(({ host, age }): MissingHost => ({ host, why: 'silent', rows: 0, age }));
-    const missing = [...result.missing, ...silent].sort((a, b) => (a.host < b.host ? -1 : 1));
+    const missing = [...result.missing, ...silent, ...unable].sort((a, b) => (a.host < b.host ? -1 : 1));
     return {
       ...result,
       missing,

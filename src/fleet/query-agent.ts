@@ -10,6 +10,7 @@ import type { Bus, BusMessage, BusSubscription } from './bus.js';
 import { DumpBudget } from './dump-budget.js';
 import { FleetError } from './fleet-error.js';
 import { Nl1Writer } from './nl1.js';
+import { type PastAnswer, type PastQuestion, readPastQuestion } from './past-question.js';
 import { QueryEnd, RunningQuery } from './running-query.js';
 import { EVERY, PROTOCOL_VERSION, readReply, subjects } from './subjects.js';
 
@@ -24,7 +25,7 @@ const MOST_ASKED = 65_536;
 const MOST_DEADLINE = 86_400_000;
 
 /** The operations that this version knows. */
-export const OPERATIONS = ['ping', 'count', 'list', 'top', 'stats'] as const;
+export const OPERATIONS = ['ping', 'count', 'list', 'top', 'stats', 'whohad'] as const;
 export type Operation = (typeof OPERATIONS)[number];
 
 /** What is asked, whatever the operation. */
@@ -36,6 +37,8 @@ export interface QueryBody {
   readonly limit?: number | undefined;
   readonly by?: string | undefined;
   readonly sort?: string | undefined;
+  /** Of `whohad`. */
+  readonly past?: PastQuestion | undefined;
 }
 
 /** The tables of this host. */
@@ -44,6 +47,13 @@ export interface AgentTables {
   readonly conntracks: ReadonlyMap<string, Conntrack>;
   /** Whether there may be several: then answers name the namespace. */
   readonly several: boolean;
+  /** Asks the record of this host, if it keeps one. */
+  readonly whoHad?: ((question: PastQuestion) => Promise<PastAnswer>) | undefined;
+}
+
+/** The operations that a host can do. */
+export function operationsOf({ whoHad }: Pick<AgentTables, 'whoHad'>): readonly Operation[] {
+  return OPERATIONS.filter((op) => op !== 'whohad' || whoHad !== undefined);
 }
 
 /** Who answers. */
@@ -154,8 +164,9 @@ export class QueryAgent {
     });
     this.#running.set(asker.qid, query);
     try {
-      const body = readQuestion(op, message);
-      const dumps = op === 'list' || op === 'top' || (op === 'count' && (body.filter ?? body.by) !== undefined);
+      const body = readQuestion(op, message, operationsOf(this.#tables));
+      const dumps =
+        op === 'list' || op === 'top' || op === 'whohad' || (op === 'count' && (body.filter ?? body.by) !== undefined);
       if (this.#waiting.length >= MOST_WAITING)
         throw new FleetError('OVERLOADED', `${MOST_WAITING} queries wait already`, { hint: 'ask again in some seconds' });
       this.#waiting.push({ query, body, dumps });
@@ -244,6 +255,8 @@ export class QueryAgent {
         return query.json(await this.#groups(query, body, tables));
       case 'stats':
         return query.json(await this.#statistics(tables));
+      case 'whohad':
+        return query.json(await this.#tables.whoHad!(readPastQuestion(body.past)));
       case 'list':
         return await this.#list(query, body, tables);
     }
@@ -415,21 +428,21 @@ class Parts {
 class EnoughError extends Error {}
 
 /** @throws FleetError */
-function readQuestion(op: string, message: BusMessage): QueryBody {
+function readQuestion(op: string, message: BusMessage, known: readonly string[]): QueryBody {
   const version = message.header(H.version);
-  if (version !== PROTOCOL_VERSION || !(OPERATIONS as readonly string[]).includes(op))
+  if (version !== PROTOCOL_VERSION || !known.includes(op))
     throw new FleetError(
       'VERSION',
       `this agent does not know ${JSON.stringify(op)} of version ${JSON.stringify(version ?? '')}`,
       {
-        hint: `it supports ${OPERATIONS.join(', ')} of version ${PROTOCOL_VERSION}`,
+        hint: `it supports ${known.join(', ')} of version ${PROTOCOL_VERSION}`,
       },
     );
   if (message.data.length > MOST_ASKED) throw new FleetError('REQUEST', `a question of ${message.data.length} bytes`);
   const told = unpackJson(message);
   if (typeof told !== 'object' || told === null || Array.isArray(told))
     throw new FleetError('REQUEST', 'the question is no object');
-  const { filter, netns, limit, by, sort } = told as Readonly<Record<keyof QueryBody, unknown>>;
+  const { filter, netns, limit, by, sort, past } = told as Readonly<Record<keyof QueryBody, unknown>>;
   const isText = (value: unknown) => value === undefined || typeof value === 'string';
   const fine =
     isText(filter) &&
@@ -438,5 +451,5 @@ function readQuestion(op: string, message: BusMessage): QueryBody {
     (netns === undefined || (Array.isArray(netns) && netns.length <= 1000 && netns.every((name) => typeof name === 'string'))) &&
     (limit === undefined || (typeof limit === 'number' && Number.isSafeInteger(limit) && limit >= 0));
   if (!fine) throw new FleetError('REQUEST', 'the question has members of other types');
-  return { filter, netns, limit, by, sort } as QueryBody;
+  return { filter, netns, limit, by, sort, past } as QueryBody;
 }

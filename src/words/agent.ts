@@ -5,7 +5,9 @@ import { quoted, UsageError } from '../cli/usage-error.js';
 import { FleetAgent } from '../fleet/agent.js';
 import { FleetError } from '../fleet/fleet-error.js';
 import { connectBus } from '../fleet/nats.js';
+import { askRecord } from '../fleet/past-question.js';
 import { checkName, hostNameOf } from '../fleet/subjects.js';
+import { openHistory } from '../history/open-history.js';
 import { asUsage, serversOf } from './fleet-servers.js';
 import { packageVersion } from './package-version.js';
 import type { Word } from './run-word.js';
@@ -22,6 +24,8 @@ export const word: Word = async (line, { host, err }) => {
   const servers = serversOf(line, { host });
   const tell = (text: string) => err(`conntrack: agent: ${text}`);
   const netns = textOf(line, 'netns');
+  const history = textOf(line, 'history');
+  if (history !== undefined) await openHistory(history); // it is there, and can be read
   // The right to the table is looked for first: without it there is nothing to answer.
   const { conntracks, complete, lookAgain } = await openNamespaces(netns);
   if (!complete) tell('some network namespaces cannot be read, and are left out');
@@ -34,11 +38,17 @@ export const word: Word = async (line, { host, err }) => {
   const bus = await Promise.race([connected, over]).finally(() => clearTimeout(waiting));
   if (!bus) return 0;
   try {
+    const clockOf = () => running?.status.clock ?? null;
+    let running: FleetAgent | undefined;
     const starting = FleetAgent.start({
       bus,
       host: name,
       site,
-      tables: { conntracks, several: netns === 'all' },
+      tables: {
+        conntracks,
+        several: netns === 'all',
+        ...(history === undefined ? {} : { whoHad: (question) => askRecord(history, question, clockOf()) }),
+      },
       version: packageVersion() ?? 'unknown',
       pid: host.pid,
       takeOver: isGiven(line, 'take-over'),
@@ -48,6 +58,7 @@ export const word: Word = async (line, { host, err }) => {
     const started = await Promise.race([starting, over]);
     if (!started) return 0;
     await using agent = started;
+    running = agent;
     tell(`${name} answers at ${bus.server}${site === 'default' ? '' : `, site ${site}`}`);
     const following = lookAgain ? setInterval(() => void look(), LOOK_AGAIN) : undefined;
     const look = async () => {

@@ -10,6 +10,7 @@ import { safeText } from '../safe-text.js';
 import { age } from '../units.js';
 import type { FleetVerb } from './fleet-call.js';
 import { getFlow, hasFlows, listFlows } from './fleet-flows.js';
+import { whoHad } from './fleet-past.js';
 import { asUsage, serversOf, usageError, userOf } from './fleet-servers.js';
 import { manageUsers, setUp } from './fleet-setup.js';
 import { countFlows, listHosts, printStatistics, topGroups } from './fleet-sums.js';
@@ -24,6 +25,7 @@ const VERBS: Readonly<Record<string, FleetVerb>> = {
   get: getFlow,
   top: topGroups,
   stats: printStatistics,
+  whohad: whoHad,
 };
 
 const NAMES = [...Object.keys(VERBS), 'setup', 'auth'];

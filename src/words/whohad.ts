@@ -1,81 +1,25 @@
 // `conntrack whohad`: who used an address and port at a time.
 
-import { quoted, UsageError } from '../cli/usage-error.js';
-import { parseProtocol } from '../cli/values.js';
-import { parseAddress } from '../ctnetlink/address.js';
 import { openHistory } from '../history/open-history.js';
-import type { AddressAndPort } from '../history/who-had.js';
 import { answerJson, answerText } from '../history/who-had-text.js';
-import { safeText } from '../safe-text.js';
 import { directoriesOf, readingValues, writeAccess } from './past-values.js';
 import type { Word } from './run-word.js';
-import { readProtocols } from './word-filter.js';
-import { isGiven, numberOf, textOf } from './word-values.js';
+import { whoHadQuestion } from './who-had-question.js';
+import { textOf } from './word-values.js';
 
 /** Exit statuses besides 0: found. */
 const NONE = 1;
 const INCOMPLETE = 3;
 
 export const word: Word = async (line, { out, err, host }) => {
-  const [asked, port] = line.operands;
-  const at = textOf(line, 'at');
-  if (asked === undefined)
-    throw new UsageError('whohad: an address is needed', { hint: 'such as 203.0.113.50:32768, or [2001:db8::1]:443' });
-  if (at === undefined)
-    throw new UsageError('whohad: --at is needed: the time', {
-      hint: 'with its offset from UTC, such as 2026-03-01T14:32:15Z or 2026-03-01T15:32:15+01:00',
-    });
-  const protocol = textOf(line, 'protocol');
-  const to = textOf(line, 'to');
-  const end = endWithPort(asked, port);
-  for (const text of [...(port === undefined ? [asked] : []), ...(to === undefined ? [] : [to])]) warnOfPort(text, err);
+  const question = whoHadQuestion(line, line.operands, err);
   const answer = await readingValues(async () => {
-    const question = {
-      ...end,
-      at,
-      within: textOf(line, 'within'),
-      protocol: protocol === undefined ? undefined : parseProtocol(protocol, '--protocol', readProtocols).number,
-      to: to === undefined ? undefined : parseEnd(to),
-      zone: numberOf(line, 'zone', 0, 65_535, true),
-      netns: textOf(line, 'netns'),
-      follow: !isGiven(line, 'no-follow'),
-    };
     writeAccess(directoriesOf(line), host);
     const history = await openHistory(directoriesOf(line));
-    return history.whoHad(question);
+    return history.whoHad({ ...question, netns: textOf(line, 'netns') });
   });
   out.text(textOf(line, 'output') === 'json' ? answerJson(answer) : answerText(answer));
-  if (answer.ambiguous && to === undefined) err('conntrack: whohad: several had it at once: ask with --to, the other side');
+  if (answer.ambiguous && question.to === undefined)
+    err('conntrack: whohad: several had it at once: ask with --to, the other side');
   return !answer.complete ? INCOMPLETE : answer.matches.length === 0 ? NONE : 0;
 };
-
-/** As `parseEnd`, with a port as a word of its own. @throws UsageError */
-function endWithPort(text: string, port: string | undefined): AddressAndPort {
-  if (port === undefined) return parseEnd(text);
-  if (!/^\d{1,5}$/.test(port))
-    throw new UsageError(`whohad: ${quoted(port)} is one word too many`, {
-      hint: 'one address, and its port: 203.0.113.50:32768',
-    });
-  const { address, port: known } = parseEnd(text);
-  if (known !== undefined) throw new UsageError(`whohad: ${quoted(text)} has a port already`);
-  return parseEnd(`[${address}]:${port}`);
-}
-
-/** `2001:db8::5:443` is an address, and looks like one with a port. */
-function warnOfPort(text: string, err: (line: string) => void): void {
-  const parts = /^([^[\]]*:[^[\]]*):(\d{1,5})$/.exec(text);
-  if (parts && parseAddress(text) && parseAddress(parts[1]!))
-    err(
-      `conntrack: whohad: ${safeText(text)} is an address without a port; with port ${parts[2]} it is [${parts[1]}]:${parts[2]}`,
-    );
-}
-
-/** ADDRESS, ADDRESS:PORT, [IPV6]:PORT, NETWORK/LENGTH. @throws UsageError */
-function parseEnd(text: string): AddressAndPort {
-  const full = /^((?:[^:[\]]*:){7}[^:[\]]*):(\d{1,5})$/.exec(text);
-  const parts = /^(?:\[([^\]]*)\]|([^:[\]]*)):(\d{1,5})$/.exec(full ? `[${full[1]}]:${full[2]}` : text);
-  if (!parts) return { address: text.replace(/^\[(.*)\]$/, '$1') };
-  const port = Number(parts[3]);
-  if (port > 65_535) throw new UsageError(`whohad: ${quoted(text)} has no port that exists: they go up to 65535`);
-  return { address: parts[1] ?? parts[2]!, port };
-}

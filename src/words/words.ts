@@ -59,6 +59,15 @@ const RECORD = {
 
 const NETNS = { value: 'WHERE', help: 'The table of this network namespace, or all of them.' } as const satisfies WordOptionRow;
 
+const PAST_QUESTION = {
+  at: { value: 'TIME', help: 'When.' },
+  protocol: { value: 'NAME', help: 'Only this protocol, by name or number.' },
+  to: { value: 'ADDRESS[:PORT]', help: 'Only with this other side: who had the port towards it.' },
+  within: { value: 'TIME', help: 'Look so long before and after as well: 2s, 500ms.' },
+  zone: { value: 'NUMBER', help: 'Only in this zone.' },
+  'no-follow': { help: 'Do not follow further translations on the same host.' },
+} as const satisfies WordRow['options'];
+
 const SERVERS = {
   nats: { value: 'URL,...', repeated: true, help: 'Servers: nats://HOST:PORT, tls://HOST:PORT; default nats://127.0.0.1.' },
   seed: { value: 'FILE', help: 'The seed of the key; nobody else may read the file.' },
@@ -256,13 +265,8 @@ export function everyWord(): readonly WordRow[] {
           'found or not; 4: there is no record that can be read.',
       ],
       options: {
-        at: { value: 'TIME', help: 'When.' },
-        protocol: { value: 'NAME', help: 'Only this protocol, by name or number.' },
-        to: { value: 'ADDRESS[:PORT]', help: 'Only with this other side: who had the port towards it.' },
-        within: { value: 'TIME', help: 'Look so long before and after as well: 2s, 500ms.' },
-        zone: { value: 'NUMBER', help: 'Only in this zone.' },
+        ...PAST_QUESTION,
         netns: { value: 'NAME', help: 'Only in this network namespace of the record.' },
-        'no-follow': { help: 'Do not follow further translations on the same host.' },
         ...RECORD,
         output: { short: 'o', value: 'FORMAT', choices: ['text', 'json'], help: 'Print text or json.' },
       },
@@ -378,6 +382,7 @@ export function everyWord(): readonly WordRow[] {
         name: { value: 'HOST', help: 'The name of this host in the fleet; default: its host name, up to the first dot.' },
         site: { value: 'SITE', help: 'Where it is; default default.' },
         netns: NETNS,
+        history: { value: 'DIR', help: 'Answer whohad from the record in this directory.' },
         'take-over': { help: 'Take the name from an agent that seems to be alive elsewhere.' },
       },
       failureStatus: 1,
@@ -392,7 +397,8 @@ export function everyWord(): readonly WordRow[] {
       help: 'Ask all hosts at once: who has a flow, how many, who is there.',
       about: [
         'Verbs: hosts lists the hosts; list the flows that match; count how many there are, on which host; has says which hosts have an ' +
-          'address, port or flow; get prints one flow; top sums up by --by; stats prints counters of each processor.',
+          'address, port or flow; get prints one flow; top sums up by --by; stats prints counters of each processor; whohad says who had an ' +
+          'address and port at a time, from the records of the hosts.',
         'setup prepares servers once. auth agent NAME, auth viewer NAME and auth admin NAME make a key, auth remove NAME takes it away, auth ' +
           'render prints the configuration of the servers with all of them.',
         'Hosts that do not answer are named, and the exit status says that the answer is not complete.',
@@ -409,6 +415,8 @@ export function everyWord(): readonly WordRow[] {
         by: { value: 'KEY', help: 'Groups of top, as those of conntrack usage; default src.' },
         limit: { value: 'NUMBER', help: 'Print so many at most.' },
         strict: { help: 'Print nothing unless every host has answered.' },
+        ...PAST_QUESTION,
+        at: { value: 'TIME', help: 'Of whohad: when.' },
         user: {
           value: 'NAME',
           help: 'Whose key --seed is, as fleet auth named it; default: the name of the file, without .seed.',
@@ -429,6 +437,7 @@ export function everyWord(): readonly WordRow[] {
         ["fleet list 'tcp and dst port 22'", 'SSH, on all hosts'],
         ['fleet count unreplied', 'how many, on which host'],
         ['fleet has 203.0.113.9:40001', 'which host has it'],
+        ['fleet whohad 203.0.113.50:32768 --at 2026-03-01T14:32:15Z', 'who had that port, on all hosts'],
         ['fleet auth agent fw1 --site ams', 'a key for a host'],
         ["fleet list --on 'ams-*' --sort host -o ndjson", 'for programs'],
       ],

@@ -1,6 +1,9 @@
 // `conntrack agent` and `conntrack fleet` over real servers, in private namespaces.
 
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { RunningAgent } from '../support/fleet-agent.js';
 import { Namespace } from '../support/namespace.js';
@@ -232,6 +235,64 @@ suite('fleet', { skip: SELF_TEST ? 'the reference has no fleets' : false, timeou
       assert.deepEqual([complete, missing[0].host, missing[0].why, Object.keys(hosts)], [false, 'fw2', 'silent', ['fw1']]);
       const strict = await fleet('count', '--wait', '0.5s', '--strict');
       assert.deepEqual([strict.status, strict.out], [3, '']);
+    });
+
+    test('whohad asks the records of the hosts, and says who keeps none', async () => {
+      await using other = await Namespace.create('fleet3');
+      const folder = mkdtempSync(join(tmpdir(), 'conntrack-fleet-record-'));
+      try {
+        const recorder = await one.start([UNDER_TEST, 'record', '--keep', '1d', '--dir', folder, '--netns', `${other.pid}`], {
+          timeLimit: 120_000,
+        });
+        await until(
+          'the recorder runs',
+          async () => (await one.run([UNDER_TEST, 'record', 'status', '--dir', folder])).status === 0,
+          30_000,
+        );
+        const known = newFlow(flow(3));
+        await other.netlink([known]);
+        const { original } = flow(3);
+        const end = `${original.src}:${original.sport}`;
+        const words = [end, '--at', 'now'];
+        await until(
+          'it is recorded',
+          async () => (await one.run([UNDER_TEST, 'whohad', ...words, '--dir', folder])).status !== 1,
+          30_000,
+        );
+        await using _third = await RunningAgent.start(one, [
+          '--nats',
+          NATS,
+          '--name',
+          'fw3',
+          '--netns',
+          `${other.pid}`,
+          '--history',
+          folder,
+        ]);
+        const at = new Date().toISOString();
+        const local = JSON.parse(
+          (await one.run([UNDER_TEST, 'whohad', end, '--at', at, '--dir', folder, '-o', 'json'])).stdout.toString(),
+        );
+        assert.equal(local.matches.length, 1);
+        const remote = await fleet('whohad', end, '--at', at, '-o', 'json');
+        const told = JSON.parse(remote.out);
+        assert.deepEqual(told.hosts.fw3.matches, local.matches);
+        assert.equal(told.hosts.fw3.complete, local.complete);
+        // fw1 keeps no record, so that nobody can say that the answer is complete.
+        assert.equal(remote.status, 3);
+        assert.match(remote.err, /^conntrack: fw1: it keeps no record: conntrack agent --history DIR$/m);
+        const text = await fleet('whohad', end, '--at', at, '--on', 'fw3');
+        assert.equal(text.status, local.complete ? 0 : 3, text.err);
+        assert.match(text.out, new RegExp(`^${end} at .*\\nfw3:\\n {2}certain {3}${end} to `));
+        const nobody = await fleet('whohad', '203.0.113.99:1', '--at', at, '--on', 'fw3');
+        assert.equal(nobody.status, local.complete ? 1 : 3);
+        assert.equal((await fleet('whohad', end)).status, 2);
+        assert.match((await fleet('whohad', end, '--at', '2026-03-01T14:32:15')).err, /offset/);
+        await one.ask('signal', recorder, 'SIGTERM');
+        await one.ask('finish', recorder);
+      } finally {
+        rmSync(folder, { recursive: true, force: true });
+      }
     });
 
     test('a reader that goes away ends everything', async () => {

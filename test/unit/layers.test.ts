@@ -119,6 +119,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'nearest',
     'meter/index',
     'meter/processor-time',
+    'history/index',
+    'history/who-had-text',
     'library/index',
     'ctnetlink/',
     'wire/bytes',
