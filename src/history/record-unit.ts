@@ -27,7 +27,7 @@ WatchdogSec=30
 # Without ProtectClock=, which forbids even to ask how well the clock is kept.
 # Times and counters that only the kernel knows; they hold for flows that begin from then on.
 ExecStartPre=+/sbin/sysctl -q -w net.netfilter.nf_conntrack_timestamp=1 net.netfilter.nf_conntrack_acct=1
-ExecStart=${[program, 'record', ...words].map(quoted).join(' ')}
+ExecStart=${[program, 'record', ...words].map(unitWord).join(' ')}
 ExecReload=/bin/kill -HUP $MAINPID
 Restart=on-failure
 RestartSec=2
@@ -70,7 +70,7 @@ WantedBy=multi-user.target
 }
 
 /** A word for ExecStart=. */
-function quoted(word: string): string {
+export function unitWord(word: string): string {
   const escaped = word.replace(/[\\"$%]/g, (c) => (c === '$' || c === '%' ? c + c : `\\${c}`));
   return /^[\w./:=+,@%$-]+$/.test(word) ? escaped : `"${escaped}"`;
 }

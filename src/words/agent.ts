@@ -3,11 +3,13 @@
 import { hostname } from 'node:os';
 import { quoted, UsageError } from '../cli/usage-error.js';
 import { FleetAgent } from '../fleet/agent.js';
+import { agentUnit } from '../fleet/agent-unit.js';
 import { FleetError } from '../fleet/fleet-error.js';
 import { connectBus } from '../fleet/nats.js';
 import { askRecord } from '../fleet/past-question.js';
 import { checkName, hostNameOf } from '../fleet/subjects.js';
 import { openHistory } from '../history/open-history.js';
+import { unitWord } from '../history/record-unit.js';
 import { asUsage, serversOf } from './fleet-servers.js';
 import { packageVersion } from './package-version.js';
 import type { Word } from './run-word.js';
@@ -18,7 +20,11 @@ import { isGiven, textOf } from './word-values.js';
 /** Another agent has the name. */
 const NAME_TAKEN = 4;
 
-export const word: Word = async (line, { host, err }) => {
+export const word: Word = async (line, { host, err, out }) => {
+  if (isGiven(line, 'print-unit')) {
+    out.text(unitOf(line, host));
+    return 0;
+  }
   const name = nameOf(line);
   const site = asUsage(() => checkName('the site', textOf(line, 'site') ?? 'default'));
   const servers = serversOf(line, { host });
@@ -81,6 +87,20 @@ export const word: Word = async (line, { host, err }) => {
   }
   return 0;
 };
+
+/** The seed is handed over by the service manager, so that only root can read its file. */
+function unitOf(line: WordLine, { argv }: NodeJS.Process): string {
+  const seed = textOf(line, 'seed');
+  const given = argv.slice(3).filter((each) => each !== '--print-unit');
+  const at = given.indexOf('--seed');
+  const words = at < 0 ? given.filter((each) => !each.startsWith('--seed=')) : given.toSpliced(at, 2);
+  return agentUnit({
+    words: ['/usr/bin/conntrack', 'agent', ...words].map(unitWord),
+    seed,
+    namespaces: textOf(line, 'netns') !== undefined,
+    history: textOf(line, 'history'),
+  });
+}
 
 /** Pause between looks at which network namespaces there are. */
 const LOOK_AGAIN = 10_000;

@@ -383,6 +383,7 @@ export function everyWord(): readonly WordRow[] {
         site: { value: 'SITE', help: 'Where it is; default default.' },
         netns: NETNS,
         history: { value: 'DIR', help: 'Answer whohad from the record in this directory.' },
+        'print-unit': { help: 'Print a unit for systemd with these options, and end.' },
         'take-over': { help: 'Take the name from an agent that seems to be alive elsewhere.' },
       },
       failureStatus: 1,

@@ -34,8 +34,51 @@ suite('what is shipped', { skip: SELF_TEST ? 'the reference has none of it' : fa
     assert.ok(dashboard.panels.length > 15);
   });
 
+  test('a container of the standalone executable that runs the agent', () => {
+    const lines = readFileSync(join(DEPLOY, 'container/Dockerfile'), 'utf8')
+      .split('\n')
+      .filter((line) => line !== '' && !line.startsWith('#'));
+    const steps = lines.map((line) => /^([A-Z]+) (.+)$/.exec(line)?.slice(1) ?? assert.fail(line));
+    assert.deepEqual(
+      steps.map(([what]) => what),
+      ['FROM', 'COPY', 'ENTRYPOINT'],
+    );
+    const [from, to] = steps[1]![1]!.split(' ');
+    assert.ok(readFileSync(join(PROJECT, 'scripts/build-exe.mjs'), 'utf8').includes(from!));
+    assert.deepEqual(JSON.parse(steps[2]![1]!), [to, 'agent']);
+    assert.deepEqual(readFileSync(join(PROJECT, 'dist/container/Dockerfile'), 'utf8').split('\n').length > 5, true);
+  });
+
   const without = spawnSync('systemd-analyze', ['--version']).status !== 0;
   suite('units', { skip: without ? 'systemd-analyze is not installed' : false }, () => {
+    test('of an agent, made by itself, that systemd takes', () => {
+      const folder = mkdtempSync(join(tmpdir(), 'conntrack-units-'));
+      try {
+        const words = [
+          '--nats',
+          'tls://n1.example.net',
+          '--seed',
+          '/etc/conntrack/fw 1.seed',
+          '--name',
+          'fw1',
+          '--history',
+          '/var/lib/conntrack',
+        ];
+        const unit = must(UNDER_TEST, ['agent', ...words, '--print-unit']);
+        assert.match(
+          unit,
+          /^ExecStart=\/usr\/bin\/conntrack agent --nats tls:\/\/n1.example.net --name fw1 --history \/var\/lib\/conntrack$/m,
+        );
+        assert.match(unit, /^LoadCredential=seed:\/etc\/conntrack\/fw 1.seed$/m);
+        const service = join(folder, 'conntrack-agent.service');
+        writeFileSync(service, unit.replaceAll('/usr/bin/conntrack', UNDER_TEST));
+        assert.equal(must('systemd-analyze', ['verify', '--man=no', service]), '');
+        must('systemd-analyze', ['security', '--offline=true', '--threshold=30', '--no-pager', service]);
+      } finally {
+        rmSync(folder, { recursive: true });
+      }
+    });
+
     for (const dropIn of [undefined, 'conntrack-exporter.conf', 'conntrack-netns.conf'])
       test(`that systemd takes, ${dropIn === undefined ? 'with little exposed' : `with ${dropIn}`}`, () => {
         const folder = mkdtempSync(join(tmpdir(), 'conntrack-units-'));
