@@ -1,5 +1,6 @@
 // Who had an address and port at a time: the question to a host that keeps a record, and its answer.
 
+import { closeSync, constants, openSync, statSync, writeSync } from 'node:fs';
 import { openHistory, type WhoHadOptions } from '../history/index.js';
 import { answerJson, answerText } from '../history/who-had-text.js';
 import { FleetError } from './fleet-error.js';
@@ -30,7 +31,12 @@ const CLOCK_TELLS = 100_000;
  * Asks the record of this host. By so much as its clock is off, it looks further: what only that finds is graded `near`.
  * @throws ValueError, HistoryError, PlatformError
  */
-export async function askRecord(directory: string, question: PastQuestion, clock: HostValue['clock']): Promise<PastAnswer> {
+export async function askRecord(
+  directory: string,
+  question: PastQuestion,
+  { clock, user }: { readonly clock: HostValue['clock']; readonly user: string },
+): Promise<PastAnswer> {
+  writeAsked(directory, question, user);
   const history = await openHistory(directory);
   const off = clock ? (Math.abs(clock.offset) + clock.error) * 1000 : 0;
   const within = (question.within ?? 0) + (off > CLOCK_TELLS ? off : 0);
@@ -45,6 +51,26 @@ export async function askRecord(directory: string, question: PastQuestion, clock
     lines,
     answer: JSON.parse(answerJson(answer)),
   };
+}
+
+/**
+ * Whoever reads a record is written down beside it, if the file for that exists (docs/history.md): here the user of the fleet, whose name
+ * the servers vouch for. @throws FleetError `REQUEST` if that cannot be written: then nothing is answered
+ */
+function writeAsked(directory: string, question: PastQuestion, user: string): void {
+  const path = `${directory}/access.ndjson`;
+  if (!statSync(path, { throwIfNoEntry: false })) return;
+  const entry = { at: new Date().toISOString(), user: `fleet ${user}`, asked: ['whohad', question] };
+  try {
+    const fd = openSync(path, constants.O_WRONLY | constants.O_APPEND | constants.O_NOFOLLOW);
+    try {
+      writeSync(fd, `${JSON.stringify(entry)}\n`);
+    } finally {
+      closeSync(fd);
+    }
+  } catch (error) {
+    throw new FleetError('REQUEST', `the question cannot be written down: ${(error as Error).message}`, { cause: error });
+  }
 }
 
 /** @throws FleetError `REQUEST` for what is no question */

@@ -48,7 +48,7 @@ export interface AgentTables {
   /** Whether there may be several: then answers name the namespace. */
   readonly several: boolean;
   /** Asks the record of this host, if it keeps one. */
-  readonly whoHad?: ((question: PastQuestion) => Promise<PastAnswer>) | undefined;
+  readonly whoHad?: ((question: PastQuestion, user: string) => Promise<PastAnswer>) | undefined;
 }
 
 /** The operations that a host can do. */
@@ -152,6 +152,7 @@ export class QueryAgent {
     this.#asked++;
     const query = new RunningQuery(this.#bus, {
       qid: asker.qid,
+      user: asker.user,
       op,
       subject: subjects.answer(message.reply!, host),
       instance,
@@ -256,7 +257,7 @@ export class QueryAgent {
       case 'stats':
         return query.json(await this.#statistics(tables));
       case 'whohad':
-        return query.json(await this.#tables.whoHad!(readPastQuestion(body.past)));
+        return query.json(await this.#tables.whoHad!(readPastQuestion(body.past), query.user));
       case 'list':
         return await this.#list(query, body, tables);
     }

@@ -43,6 +43,8 @@ const SIGN_OF_LIFE = 500;
 
 export class RunningQuery {
   readonly qid: string;
+  /** Who asks. */
+  readonly user: string;
   readonly op: string;
   readonly #bus: Bus;
   readonly #subject: string;
@@ -68,6 +70,7 @@ export class RunningQuery {
     bus: Bus,
     options: {
       readonly qid: string;
+      readonly user: string;
       readonly op: string;
       readonly subject: string;
       readonly instance: string;
@@ -78,6 +81,7 @@ export class RunningQuery {
   ) {
     this.#bus = bus;
     this.qid = options.qid;
+    this.user = options.user;
     this.op = options.op;
     this.#subject = options.subject;
     this.#terms = options.terms;

@@ -53,7 +53,9 @@ export const word: Word = async (line, { host, err, out }) => {
       tables: {
         conntracks,
         several: netns === 'all',
-        ...(history === undefined ? {} : { whoHad: (question) => askRecord(history, question, clockOf()) }),
+        ...(history === undefined
+          ? {}
+          : { whoHad: (question, user) => askRecord(history, question, { clock: clockOf(), user }) }),
       },
       version: packageVersion() ?? 'unknown',
       pid: host.pid,

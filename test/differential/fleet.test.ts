@@ -1,7 +1,7 @@
 // `conntrack agent` and `conntrack fleet` over real servers, in private namespaces.
 
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
@@ -274,7 +274,10 @@ suite('fleet', { skip: SELF_TEST ? 'the reference has no fleets' : false, timeou
           (await one.run([UNDER_TEST, 'whohad', end, '--at', at, '--dir', folder, '-o', 'json'])).stdout.toString(),
         );
         assert.equal(local.matches.length, 1);
+        writeFileSync(join(folder, 'access.ndjson'), '');
         const remote = await fleet('whohad', end, '--at', at, '-o', 'json');
+        const [asked] = readFileSync(join(folder, 'access.ndjson'), 'utf8').trim().split('\n');
+        assert.deepEqual([JSON.parse(asked!).user, JSON.parse(asked!).asked[1].address], ['fleet local', original.src]);
         const told = JSON.parse(remote.out);
         assert.deepEqual(told.hosts.fw3.matches, local.matches);
         assert.equal(told.hosts.fw3.complete, local.complete);
