@@ -48,7 +48,7 @@ RestrictRealtime=yes
 RestrictSUIDSGID=yes
 LockPersonality=yes
 RemoveIPC=yes
-SystemCallArchitectures=native
+${namespaces ? '' : 'RestrictNamespaces=yes\nSystemCallFilter=@system-service\nSystemCallErrorNumber=EPERM\n'}SystemCallArchitectures=native
 MemoryMax=512M
 TimeoutStopSec=15
 
