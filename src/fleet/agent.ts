@@ -5,7 +5,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { release } from 'node:os';
 import type { Bus } from './bus.js';
 import { RevisionError } from './bus.js';
-import { FleetError } from './fleet-error.js';
+import { FleetError, OTHER_KEY } from './fleet-error.js';
 import { type AgentState, ALIVE, encodeHostValue, HEARTBEAT, type HostValue, REMEMBERED, readHostValue } from './inventory.js';
 import { type AgentTables, operationsOf, QueryAgent, type QueryCounts } from './query-agent.js';
 import { checkName, HOSTS_BUCKET } from './subjects.js';
@@ -89,7 +89,8 @@ export class FleetAgent implements AsyncDisposable {
         if (tries === 0) options.tell(`${error.message}; it goes on trying${error.hint === undefined ? '' : ` (${error.hint})`}`);
         await new Promise((resolve) => setTimeout(resolve, RETRY));
       }
-    agent.#queries.start();
+    // A host that cannot hear questions must not seem to be there.
+    agent.#queries.start((reason) => agent.#fail(new FleetError('UNAUTHORISED', reason, { hint: OTHER_KEY })));
     await options.bus.flush();
     agent.#schedule(HEARTBEAT * (0.5 + Math.random() / 2));
     options.bus.onConnection((what) => {

@@ -53,7 +53,8 @@ export interface Bus {
   /** Whether there is a connection at the moment. */
   readonly connected: boolean;
   publish(subject: string, data: Uint8Array, options?: PublishOptions): void;
-  subscribe(subject: string, take: (message: BusMessage) => void): BusSubscription;
+  /** `refused` is told why the server does not allow it; without it, the log is. */
+  subscribe(subject: string, take: (message: BusMessage) => void, refused?: (reason: string) => void): BusSubscription;
   /** Settles when the server has everything that was published. */
   flush(): Promise<void>;
   /** Whether the server can keep buckets and has this one. @throws FleetError `NOT_SET_UP` if it keeps none at all */

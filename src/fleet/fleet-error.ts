@@ -27,3 +27,6 @@ export class FleetError extends ConntrackError {
     this.code = code;
   }
 }
+
+/** What to do where a key does not allow what was asked for. */
+export const OTHER_KEY = 'a key is good for the name, role and site that conntrack fleet auth made it for';

@@ -15,7 +15,7 @@ import { headers, type Msg, type MsgHdrs, type NatsConnection, nanos, nkeyAuthen
 import { connect } from '@nats-io/transport-node';
 import type { BucketConfig, BucketContents, BucketEntry, Bus, BusMessage, BusSubscription, PublishOptions } from './bus.js';
 import { RevisionError } from './bus.js';
-import { FleetError } from './fleet-error.js';
+import { FleetError, OTHER_KEY } from './fleet-error.js';
 import type { KeyPair } from './user-file.js';
 
 /** How servers are reached. */
@@ -173,10 +173,14 @@ class NatsBus implements Bus {
     });
   }
 
-  subscribe(subject: string, take: (message: BusMessage) => void): BusSubscription {
+  subscribe(
+    subject: string,
+    take: (message: BusMessage) => void,
+    refused = (reason: string) => this.#tell(reason),
+  ): BusSubscription {
     const subscription = this.#connection.subscribe(subject, {
       callback: (error, message) => {
-        if (error) this.#tell(`${subject}: ${error.message}`);
+        if (error) refused(`${subject}: ${error.message}`);
         else take(new Message(message));
       },
     });
@@ -379,6 +383,7 @@ function explained(error: unknown): Error {
       cause: error,
       hint: 'a server of its own is started as nats-server -js',
     });
-  if (/permission|authorization/i.test(message)) return new FleetError('UNAUTHORISED', message, { cause: error });
+  if (/permission|authorization/i.test(message))
+    return new FleetError('UNAUTHORISED', message, { cause: error, hint: OTHER_KEY });
   return new FleetError('UNAVAILABLE', `the servers gave no answer about the inventory: ${message}`, { cause: error });
 }

@@ -109,15 +109,15 @@ export class QueryAgent {
     return { asked: this.#asked, failed: this.#failed, rows: this.#rows, running: this.#running.size };
   }
 
-  /** Begins to listen. */
-  start(): void {
+  /** Begins to listen. `refused` is told if the servers do not allow it. */
+  start(refused: (reason: string) => void): void {
     const { host, site } = this.#identity;
     const take = (message: BusMessage) => this.#take(message);
     this.#subscriptions = [
       ...[subjects.query(EVERY, EVERY, '*'), subjects.query(site, EVERY, '*'), subjects.query(site, host, '*')].map((subject) =>
-        this.#bus.subscribe(subject, take),
+        this.#bus.subscribe(subject, take, refused),
       ),
-      this.#bus.subscribe(subjects.flow(host, '*'), (message) => this.#hear(message)),
+      this.#bus.subscribe(subjects.flow(host, '*'), (message) => this.#hear(message), refused),
     ];
     this.#timer = setInterval(() => {
       for (const query of this.#running.values()) query.look();

@@ -218,6 +218,21 @@ suite('a fleet with keys', { skip: SELF_TEST ? 'the reference has no fleets' : f
     assert.match(without.err, /no answer from fw1/);
   });
 
+  test('a key is good for one name and site', async () => {
+    for (const [name, site] of [
+      ['fw2', 'ams'],
+      ['fw9', 'lon'],
+    ] as const) {
+      const words = ['--nats', 'tls://localhost', '--ca', ca, '--seed', seedOf('fw2'), '--name', name, '--site', site];
+      const { status, stderr } = await space.run([UNDER_TEST, 'agent', ...words, '--take-over'], { timeLimit: 60_000 });
+      assert.equal(status, 1, name);
+      assert.match(stderr.toString(), /Permissions Violation for .*\n {2}hint: a key is good for the name, role and site/);
+    }
+    const other = await as('alice', 'count', '--user', 'bob');
+    assert.equal(other.status, 1);
+    assert.match(other.err, /hint: a key is good for the name/);
+  });
+
   test('without a key, with one of nobody, with a file that others can read, and without the authority nobody connects', async () => {
     const without = await run('hosts', '--nats', 'tls://localhost', '--ca', ca);
     assert.equal(without.status, 1);
