@@ -134,10 +134,18 @@ suite('doctor on a machine of its own', {
     withSettings({ buckets: 512 }, async () => {
       await conntrack.createMany(flows(0, 2100));
       const diagnosis = await find(['few-buckets']);
-      assert.match(one(diagnosis).title, /^2,1\d\d entries in 512 buckets: 4\.\d in each on average$/);
-      assert.match(one(diagnosis).fix[0]!, /^sysctl -w net\.netfilter\.nf_conntrack_buckets=4096 /);
+      // Those of namespaces that have just ended count as well: the kernel frees them a little later.
+      const told = /^([\d,]+) entries in 512 buckets: ([\d.]+) in each on average$/.exec(one(diagnosis).title);
+      const entries = Number(told?.[1]?.replaceAll(',', ''));
+      assert.ok(entries >= 2100, one(diagnosis).title);
+      assert.equal(told?.[2], (entries / 512).toFixed(1));
+      const wanted = 2 ** Math.ceil(Math.log2(entries));
+      assert.ok(
+        one(diagnosis).fix[0]!.startsWith(`sysctl -w net.netfilter.nf_conntrack_buckets=${wanted} `),
+        one(diagnosis).fix[0],
+      );
       mend(diagnosis);
-      assert.equal(read(`${NETFILTER}buckets`), '4096');
+      assert.equal(read(`${NETFILTER}buckets`), `${wanted}`);
       assert.deepEqual((await find(['few-buckets'])).fine, ['few-buckets']);
     }));
 
