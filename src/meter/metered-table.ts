@@ -318,7 +318,8 @@ export class MeteredTable implements EntryFollower {
       counts.bytesReply += moreBytesReply;
       counts.packetsOriginal += morePacketsOriginal;
       counts.packetsReply += morePacketsReply;
-      if (morePacketsOriginal !== 0 || morePacketsReply !== 0)
+      // Somebody may have set packets to 0, and not bytes.
+      if (moreBytesOriginal !== 0 || moreBytesReply !== 0 || morePacketsOriginal !== 0 || morePacketsReply !== 0)
         for (const group of this.#groups)
           group?.count(slot, moreBytesOriginal, moreBytesReply, morePacketsOriginal, morePacketsReply);
     }
