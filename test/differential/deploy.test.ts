@@ -34,21 +34,6 @@ suite('what is shipped', { skip: SELF_TEST ? 'the reference has none of it' : fa
     assert.ok(dashboard.panels.length > 15);
   });
 
-  test('a container of the standalone executable that runs the agent', () => {
-    const lines = readFileSync(join(DEPLOY, 'container/Dockerfile'), 'utf8')
-      .split('\n')
-      .filter((line) => line !== '' && !line.startsWith('#'));
-    const steps = lines.map((line) => /^([A-Z]+) (.+)$/.exec(line)?.slice(1) ?? assert.fail(line));
-    assert.deepEqual(
-      steps.map(([what]) => what),
-      ['FROM', 'COPY', 'ENTRYPOINT'],
-    );
-    const [from, to] = steps[1]![1]!.split(' ');
-    assert.ok(readFileSync(join(PROJECT, 'scripts/build-exe.mjs'), 'utf8').includes(from!));
-    assert.deepEqual(JSON.parse(steps[2]![1]!), [to, 'agent']);
-    assert.deepEqual(readFileSync(join(PROJECT, 'dist/container/Dockerfile'), 'utf8').split('\n').length > 5, true);
-  });
-
   const without = spawnSync('systemd-analyze', ['--version']).status !== 0;
   suite('units', { skip: without ? 'systemd-analyze is not installed' : false }, () => {
     test('of an agent, made by itself, that systemd takes', () => {
