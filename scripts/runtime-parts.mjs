@@ -3,6 +3,8 @@
 
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/, '');
@@ -84,6 +86,25 @@ const PARTS = {
     const { status, stdout } = spawnSync(process.execPath, ['-e', ENDING_WORKER], { encoding: 'utf8', timeout: TIME_LIMIT });
     return status === 0 && stdout === 'ended\n';
   },
+  // With the package with SQLite that the runtime has.
+  'a record of flows, and questions to it': async ({ conntrack, openRecorder, openHistory }) => {
+    const dir = mkdtempSync(`${tmpdir()}/conntrack-runtime-`);
+    try {
+      const recorder = await openRecorder(conntrack, { dir, keep: Number.POSITIVE_INFINITY });
+      await conntrack.createMany([flow(4), flow(5), flow(6)]);
+      await conntrack.delete({ original: { sport: 4 } });
+      await conntrack.delete({ original: { sport: 5 } });
+      await recorder.flush();
+      const history = await openHistory(dir);
+      const { matches, complete } = await history.whoHad({ address: '192.0.2.1', port: 6, at: 'now' });
+      let past = 0;
+      for await (const { flow, end } of history.flows('udp')) past += flow.original.sport < 6 && end !== undefined ? 1 : 0;
+      await recorder.close();
+      return past === 2 && complete && matches[0]?.grade === 'certain' && matches.length === 1;
+    } finally {
+      rmSync(dir, { recursive: true });
+    }
+  },
   'the command': () => {
     const { status, stdout } = spawnSync(process.execPath, [`${root}/bin/conntrack`, '-C'], { encoding: 'utf8' });
     return status === 0 && /^\d+\n$/.test(stdout);
@@ -93,7 +114,16 @@ const PARTS = {
 const outcome = {};
 const modules = {};
 try {
-  for (const path of ['index', 'meter/index', 'doctor/index', 'metrics/index', 'web/index', 'wire/index', 'testing/index'])
+  for (const path of [
+    'index',
+    'meter/index',
+    'doctor/index',
+    'metrics/index',
+    'web/index',
+    'history/index',
+    'wire/index',
+    'testing/index',
+  ])
     Object.assign(modules, await import(`${root}/dist/${path}.js`));
   modules.conntrack = await modules.Conntrack.open();
 } catch (error) {
