@@ -8,6 +8,7 @@ import { parseOutput } from '../cli/values.js';
 import type { Flow } from '../ctnetlink/flow.js';
 import { FlowReader, fieldSet } from '../ctnetlink/flow.js';
 import { createFlowView } from '../ctnetlink/view.js';
+import { counted } from '../doctor/figures.js';
 import type { Asked, AskOptions } from '../fleet/fleet.js';
 import { Nl1Reader } from '../fleet/nl1.js';
 import { ByteWriter } from '../format/byte-writer.js';
@@ -47,7 +48,9 @@ function closing(call: FleetCall, asked: Asked, rows: number, otherwise: number)
   const hosts = asked.answered.filter((host) => host.rows > 0).length;
   const all = asked.answered.length + asked.missing.length;
   if (!isJson(outputOf(call.line, call.context)))
-    call.context.err(`conntrack: ${rows} flows on ${hosts} of ${all} hosts have been shown.`);
+    call.context.err(
+      `conntrack: ${counted(rows, 'flow')} on ${hosts} of ${counted(all, 'host')} ${rows === 1 ? 'has' : 'have'} been shown.`,
+    );
   return status;
 }
 

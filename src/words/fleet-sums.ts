@@ -2,6 +2,7 @@
 
 import { quoted, UsageError } from '../cli/usage-error.js';
 import { CPU_STATISTICS, statisticMember } from '../ctnetlink/statistics.js';
+import { counted } from '../doctor/figures.js';
 import { CLOCK_OFF } from '../fleet/agent.js';
 import { chooseHosts } from '../fleet/fleet.js';
 import type { HostInfo } from '../fleet/inventory.js';
@@ -70,7 +71,7 @@ function summaryOf(hosts: readonly HostInfo[]): string {
     if (!clock || Math.abs(clock.offset) <= CLOCK_OFF) return [];
     return [`The clock of ${host} is ${(Math.abs(clock.offset) / 1000).toFixed(1)} s ${clock.offset < 0 ? 'behind' : 'ahead'}.`];
   });
-  return [`${hosts.length === 1 ? '1 host' : `${hosts.length} hosts`}: ${parts}.`, ...clocks.slice(0, 5)].join(' ');
+  return [`${counted(hosts.length, 'host')}: ${parts}.`, ...clocks.slice(0, 5)].join(' ');
 }
 
 /** A whole number of an answer; 0 if it is none. */
@@ -108,9 +109,7 @@ export const countFlows: FleetVerb = async (call) => {
           (column) => column === 1,
         );
       const having = rows.filter(([, { matched }]) => matched > 0).length;
-      out.text(
-        `${count(total)} ${total === 1 ? 'flow' : 'flows'} on ${having} of ${rows.length + asked.missing.length} hosts.\n`,
-      );
+      out.text(`${counted(total, 'flow')} on ${having} of ${counted(rows.length + asked.missing.length, 'host')}.\n`);
     }
   }
   return call.conclude(asked);
@@ -171,7 +170,7 @@ export const topGroups: FleetVerb = async (call) => {
           [[by.toUpperCase(), 'FLOWS', 'UNREPLIED', 'BYTES', 'HOSTS', 'MOST ON'], ...shown.map(cells)],
           (n) => n > 0 && n < 5,
         );
-      out.text(`${count(groups.length)} ${groups.length === 1 ? 'group' : 'groups'} on ${asked.answered.length} hosts.\n`);
+      out.text(`${counted(groups.length, 'group')} on ${counted(asked.answered.length, 'host')}.\n`);
     }
     if (cut) err(`conntrack: note: some hosts have more than ${MOST_GROUPS} groups: numbers are at least so high`);
   }

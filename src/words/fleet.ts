@@ -1,6 +1,7 @@
 // `conntrack fleet`: asks all hosts at once.
 
 import { quoted, UsageError } from '../cli/usage-error.js';
+import { counted } from '../doctor/figures.js';
 import { type Asked, Fleet } from '../fleet/fleet.js';
 import { checkSites } from '../fleet/fleet-config.js';
 import { connectBus } from '../fleet/nats.js';
@@ -100,7 +101,7 @@ function tellMissing({ missing, stopped }: Asked, { out, err }: WordContext): vo
 const LONG_AGO = 45_000;
 
 function reasonOf({ host, why, rows, age: ago, error }: MissingHost): string {
-  const some = rows > 0 ? ` after ${rows} flows` : '';
+  const some = rows > 0 ? ` after ${counted(rows, 'flow')}` : '';
   switch (why) {
     case 'silent':
       return `no answer from ${host}${ago !== undefined && ago >= LONG_AGO ? ` (silent for ${age(ago / 1000)})` : ''}`;
