@@ -50,8 +50,11 @@ for (const driver of loadDrivers()) {
         reply_packets: null,
         reply_bytes: null,
         end_reason: 'closed',
+        status: null,
         netns: null,
         how: 0,
+        start_slack: null,
+        end_slack: null,
       },
     );
     for (const statement of SEALING_STATEMENTS) file.exec(statement);

@@ -94,7 +94,7 @@ const VALUE: Omit<HostValue, 'host'> = {
   machine: '',
   pid: 1,
   agent: '0.1.0',
-  features: [],
+  features: ['list', 'count'],
   kernel: '',
   netns: [],
   entries: 0,
