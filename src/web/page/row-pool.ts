@@ -68,7 +68,7 @@ export class RowPool {
     return Math.min(Math.max(position, 0), total - rows);
   }
 
-  /** Other columns, or another size. */
+  /** Other columns, or another size. Until they are drawn, rows are what they show: somebody may click on one. */
   build(columns: readonly PageColumnRow[], rowHeight: number, height: number): void {
     const count = Math.ceil(height / rowHeight) + 1;
     if (columns !== this.#columns || rowHeight !== this.#rowHeight) this.#rows = [];
@@ -81,7 +81,6 @@ export class RowPool {
       this.#rows = Array.from({ length: count }, (_, n) => this.#rows[n] ?? this.#make(n));
       this.#layer.replaceChildren(...this.#rows.map(({ element }) => element));
     }
-    for (const row of this.#rows) row.index = -1;
   }
 
   /** Writes what has changed. */
