@@ -11,7 +11,7 @@ import { libraryFace } from './library-face.mjs';
 import { pageAssets, withPage } from './page.mjs';
 import { sourceDate } from './source-date.mjs';
 
-const root = fileURLToPath(new URL('..', import.meta.url));
+const root = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/, '');
 const dist = `${root}/dist`;
 // The build happens in another folder and moves into place at the end, so that a failed build leaves the last good one.
 const out = `${root}/dist.new`;
@@ -83,33 +83,20 @@ function bundle(entry, path, head = '') {
  * Conntrack is the same class everywhere.
  */
 async function bundlePublic(name) {
-  const folder = `${root}/src/${name}`;
-  await build({
-    entryPoints: [`${folder}/index.ts`],
-    outfile: `${out}/${name}/index.js`,
-    allowOverwrite: true,
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    target: 'node20',
-    plugins: [
-      withPage(page),
-      {
-        name: 'other folders',
-        setup: ({ onResolve }) =>
-          onResolve({ filter: /^\.\.\// }, ({ path, importer }) =>
-            dirname(importer).endsWith(`/src/${name}`) ? { path, external: true } : undefined,
-          ),
-      },
-    ],
-    logLevel: 'warning',
-  });
+  await bundleWithPackages(`${name}/index`, /^\.\.\//, (importer) => dirname(importer).endsWith(`/src/${name}`), [
+    withPage(page),
+  ]);
   for (const file of readdirSync(`${out}/${name}`))
     if (file.endsWith('.js') && file !== 'index.js') rmSync(`${out}/${name}/${file}`);
 }
 
 /** A module with the packages that it needs in its own file; its other imports stay. */
 function bundleModule(name) {
+  return bundleWithPackages(name, /^\.\.?\//, (importer) => importer.startsWith(`${root}/src/`));
+}
+
+/** src/NAME.ts as one ES module, but for imports that match `elsewhere` in files that are `ours`. */
+function bundleWithPackages(name, elsewhere, ours, plugins = []) {
   return build({
     entryPoints: [`${root}/src/${name}.ts`],
     outfile: `${out}/${name}.js`,
@@ -119,12 +106,11 @@ function bundleModule(name) {
     format: 'esm',
     target: 'node20',
     plugins: [
+      ...plugins,
       {
-        name: 'other modules',
+        name: 'elsewhere',
         setup: ({ onResolve }) =>
-          onResolve({ filter: /^\.\.?\// }, ({ path, importer }) =>
-            importer.startsWith(`${root}/src/`) || importer.startsWith(`${root}src/`) ? { path, external: true } : undefined,
-          ),
+          onResolve({ filter: elsewhere }, ({ path, importer }) => (ours(importer) ? { path, external: true } : undefined)),
       },
     ],
     logLevel: 'warning',
