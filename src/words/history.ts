@@ -13,7 +13,7 @@ import { gapJson } from '../history/record-directory.js';
 import { safeJson, safeText } from '../safe-text.js';
 import { directoriesOf, readingValues, spanOf, writeAccess } from './past-values.js';
 import type { Word, WordContext } from './run-word.js';
-import { printTable } from './text-table.js';
+import { counted, printTable } from './text-table.js';
 import { expressionOf } from './word-filter.js';
 import type { WordLine } from './word-line.js';
 import { choiceOf, isGiven, numberOf, sortOf, textOf } from './word-values.js';
@@ -191,10 +191,6 @@ async function forget(line: WordLine, [address, ...more]: readonly string[], { o
     if (living > 0) out.text(`  ${counted(living, 'flow')} of it still open: recorded at the end, and to be forgotten then\n`);
   }
   return 0;
-}
-
-function counted(count: number, what: string): string {
-  return `${count} ${what}${count === 1 ? '' : 's'}`;
 }
 
 function refuseMore(operands: readonly string[]): void {

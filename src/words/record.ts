@@ -20,6 +20,7 @@ import { handedSecrets, isDemoted, runDemoted } from '../web/privileges.js';
 import { notifyManager } from '../wire/service-manager.js';
 import { launcherOf } from './launcher.js';
 import type { Word, WordContext } from './run-word.js';
+import { counted } from './text-table.js';
 import { expressionOf } from './word-filter.js';
 import type { WordLine } from './word-line.js';
 import { openNamespaces } from './word-namespaces.js';
@@ -197,10 +198,6 @@ function textOfEvent(event: RecorderEvent): string | undefined {
 function textOfGap({ from, to, reason, events, note }: Gap): string {
   const lost = events === undefined ? '' : `, ${events} events lost`;
   return `gap (${reason}) from ${timeText(from)} to ${timeText(to)}${lost}${note === undefined ? '' : `: ${note}`}`;
-}
-
-function counted(count: number, what: string): string {
-  return `${count} ${what}${count === 1 ? '' : 's'}`;
 }
 
 function timeText(microseconds: number): string {

@@ -1,4 +1,4 @@
-// Tables of text: columns that are aligned, whatever stands in them.
+// Tables of text, whose columns are aligned whatever stands in them, and counts in lines beside them.
 
 import type { ByteWriter } from '../format/byte-writer.js';
 import { safeText } from '../safe-text.js';
@@ -11,4 +11,9 @@ export function printTable(out: ByteWriter, rows: readonly (readonly string[])[]
     const cells = row.map((cell, n) => (right(n) ? cell.padStart(widths[n]!) : cell.padEnd(widths[n]!)));
     out.text(`${cells.join('  ').trimEnd()}\n`);
   }
+}
+
+/** `1 flow`, `2000 flows`: without separators, for those who read it with programs. */
+export function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
 }
