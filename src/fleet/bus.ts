@@ -43,6 +43,28 @@ export interface BucketConfig {
   readonly ttl: number;
 }
 
+/** How a stream is made: messages that the servers keep, each confirmed by them. Nobody may take single ones out of it. */
+export interface StreamConfig {
+  readonly name: string;
+  readonly subjects: readonly string[];
+  /** Milliseconds that a message is kept; absent: for ever. */
+  readonly maxAge?: number | undefined;
+  readonly maxBytes: number;
+  /** Bytes of one message. */
+  readonly maxMessage: number;
+  /** When it is full: `refuse` what comes, or `drop` the oldest. */
+  readonly full: 'refuse' | 'drop';
+}
+
+/** A message of a stream. */
+export interface StreamMessage {
+  readonly subject: string;
+  readonly data: Uint8Array;
+  readonly sequence: number;
+  /** When the server took it: milliseconds since the epoch, by its clock. */
+  readonly at: number;
+}
+
 /** Somebody else has written the value meanwhile. */
 export class RevisionError extends Error {}
 
@@ -65,6 +87,20 @@ export interface Bus {
   readKey(bucket: string, key: string): Promise<BucketEntry | undefined>;
   /** Writes a value if it has this revision; 0: if there is none. @returns the new revision. @throws RevisionError */
   writeKey(bucket: string, key: string, value: Uint8Array, revision: number): Promise<number>;
+  /** @throws FleetError `NOT_SET_UP` if the server keeps nothing at all */
+  hasStream(name: string): Promise<boolean>;
+  /** What there is already stays as it is. @throws FleetError */
+  makeStream(config: StreamConfig, replicas: number): Promise<void>;
+  /**
+   * Publishes to the stream that keeps this subject, and settles when the servers keep it; `id`: a copy within two minutes is not kept
+   * again. @returns its sequence number @throws FleetError `UNAVAILABLE` without an answer in `timeout` milliseconds, or if it is refused
+   */
+  append(subject: string, data: Uint8Array, options: { readonly id?: string; readonly timeout: number }): Promise<number>;
+  /** What a stream has of a subject at the moment, from a time on (milliseconds since the epoch). @throws FleetError */
+  readStream(
+    name: string,
+    options: { readonly subject: string; readonly from?: number | undefined },
+  ): AsyncIterable<StreamMessage>;
   /** Calls back with `lost` when the connection is lost, and with `back` when it is there again. @returns what ends that */
   onConnection(callback: (what: 'lost' | 'back') => void): () => void;
   /** Leaves this server for another one. */

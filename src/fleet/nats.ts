@@ -5,6 +5,7 @@ import {
   DeliverPolicy,
   DiscardPolicy,
   type JetStreamClient,
+  type StreamConfig as JetStreamConfig,
   type JetStreamManager,
   jetstream,
   jetstreamManager,
@@ -13,7 +14,17 @@ import {
 } from '@nats-io/jetstream';
 import { headers, type Msg, type MsgHdrs, type NatsConnection, nanos, nkeyAuthenticator, nkeys, nuid } from '@nats-io/nats-core';
 import { connect } from '@nats-io/transport-node';
-import type { BucketConfig, BucketContents, BucketEntry, Bus, BusMessage, BusSubscription, PublishOptions } from './bus.js';
+import type {
+  BucketConfig,
+  BucketContents,
+  BucketEntry,
+  Bus,
+  BusMessage,
+  BusSubscription,
+  PublishOptions,
+  StreamConfig,
+  StreamMessage,
+} from './bus.js';
 import { RevisionError } from './bus.js';
 import { FleetError, OTHER_KEY } from './fleet-error.js';
 import type { KeyPair } from './user-file.js';
@@ -191,9 +202,27 @@ class NatsBus implements Bus {
     await this.#connection.flush();
   }
 
-  async hasBucket(bucket: string): Promise<boolean> {
+  hasBucket(bucket: string): Promise<boolean> {
+    return this.hasStream(streamOf(bucket));
+  }
+
+  makeBucket(bucket: string, { replicas, ttl }: BucketConfig): Promise<void> {
+    return this.#addStream(replicas, {
+      name: streamOf(bucket),
+      subjects: [`$KV.${bucket}.>`],
+      discard: DiscardPolicy.New,
+      max_msgs_per_subject: 1,
+      max_msg_size: 16 << 10,
+      max_age: nanos(ttl),
+      allow_direct: true,
+      allow_rollup_hdrs: true,
+      deny_delete: true,
+    });
+  }
+
+  async hasStream(name: string): Promise<boolean> {
     try {
-      await (await this.#api()).streams.info(streamOf(bucket));
+      await (await this.#api()).streams.info(name);
       return true;
     } catch (error) {
       if (codeOf(error) === STREAM_NOT_FOUND) return false;
@@ -201,22 +230,27 @@ class NatsBus implements Bus {
     }
   }
 
-  async makeBucket(bucket: string, { replicas, ttl }: BucketConfig): Promise<void> {
+  makeStream({ name, subjects, maxAge, maxBytes, maxMessage, full }: StreamConfig, replicas: number): Promise<void> {
+    return this.#addStream(replicas, {
+      name,
+      subjects: [...subjects],
+      discard: full === 'refuse' ? DiscardPolicy.New : DiscardPolicy.Old,
+      max_bytes: maxBytes,
+      max_msg_size: maxMessage,
+      ...(maxAge === undefined ? {} : { max_age: nanos(maxAge) }),
+      deny_delete: true,
+      deny_purge: true,
+    });
+  }
+
+  async #addStream(replicas: number, config: Partial<JetStreamConfig> & Pick<JetStreamConfig, 'name'>): Promise<void> {
     try {
       await (await this.#api()).streams.add({
-        name: streamOf(bucket),
-        subjects: [`$KV.${bucket}.>`],
         retention: RetentionPolicy.Limits,
         storage: StorageType.File,
-        discard: DiscardPolicy.New,
-        max_msgs_per_subject: 1,
-        max_msg_size: 16 << 10,
-        max_age: nanos(ttl),
-        duplicate_window: nanos(120_000),
+        duplicate_window: nanos(DUPLICATES),
         num_replicas: replicas,
-        allow_direct: true,
-        allow_rollup_hdrs: true,
-        deny_delete: true,
+        ...config,
       });
     } catch (error) {
       if (codeOf(error) === STREAM_EXISTS) return;
@@ -253,13 +287,10 @@ class NatsBus implements Bus {
     const { consumers } = await this.#api();
     // A consumer, not a watch: the server says when it was made, which is what time it is there.
     const info = await consumers.add(stream, {
+      ...PASSING_CONSUMER,
       name: nuid.next(),
-      ack_policy: AckPolicy.None,
       deliver_policy: DeliverPolicy.LastPerSubject,
       filter_subject: `$KV.${bucket}.>`,
-      mem_storage: true,
-      num_replicas: 1,
-      inactive_threshold: nanos(30_000),
     });
     try {
       const consumer = await this.#jetstream.consumers.get(stream, info.name);
@@ -301,6 +332,62 @@ class NatsBus implements Bus {
       return seq;
     } catch (error) {
       if (WRONG_LAST_SEQUENCE.includes(codeOf(error) ?? 0)) throw new RevisionError(key, { cause: error });
+      throw explained(error);
+    }
+  }
+
+  async append(
+    subject: string,
+    data: Uint8Array,
+    { id, timeout }: { readonly id?: string; readonly timeout: number },
+  ): Promise<number> {
+    try {
+      const { seq } = await this.#jetstream.publish(subject, data, { timeout, ...(id === undefined ? {} : { msgID: id }) });
+      return seq;
+    } catch (error) {
+      const { message } = error as Error;
+      const nobody = /no responders|503/i.test(message);
+      throw new FleetError(
+        'UNAVAILABLE',
+        nobody ? `nothing keeps ${subject}: no stream, or no leader` : `${subject}: ${message}`,
+        {
+          cause: error,
+        },
+      );
+    }
+  }
+
+  async *readStream(
+    name: string,
+    { subject, from }: { readonly subject: string; readonly from?: number | undefined },
+  ): AsyncGenerator<StreamMessage> {
+    try {
+      const { consumers } = await this.#api();
+      const info = await consumers.add(name, {
+        ...PASSING_CONSUMER,
+        name: nuid.next(),
+        filter_subject: subject,
+        ...(from === undefined
+          ? { deliver_policy: DeliverPolicy.All }
+          : { deliver_policy: DeliverPolicy.StartTime, opt_start_time: new Date(from).toISOString() }),
+      });
+      try {
+        const consumer = await this.#jetstream.consumers.get(name, info.name);
+        for (let left = info.num_pending; left > 0; ) {
+          const before = left;
+          for await (const { subject: told, data, info: place } of await consumer.fetch({
+            max_messages: Math.min(left, MOST_FETCHED),
+            expires: 5000,
+          })) {
+            left--;
+            yield { subject: told, data, sequence: place.streamSequence, at: place.timestampNanos / 1e6 };
+          }
+          if (left === before) throw new FleetError('UNAVAILABLE', `${left} messages of ${name} did not come`);
+        }
+      } finally {
+        void consumers.delete(name, info.name).catch(() => {}); // it ends by itself
+      }
+    } catch (error) {
       throw explained(error);
     }
   }
@@ -349,6 +436,15 @@ class NatsBus implements Bus {
   }
 }
 
+/** A consumer that reads once, and of which the servers keep nothing. */
+const PASSING_CONSUMER = {
+  ack_policy: AckPolicy.None,
+  mem_storage: true,
+  num_replicas: 1,
+  inactive_threshold: nanos(30_000),
+} as const;
+/** Milliseconds in which a second copy of a message is known by its id. */
+const DUPLICATES = 120_000;
 /** Messages in one fetch. */
 const MOST_FETCHED = 4096;
 /** Readings of a bucket until every key was seen. */

@@ -1,9 +1,9 @@
 // Who may do what: a row for each role, from which the servers' configuration is made. The tests try every cell.
 
-import { EVERY, HOSTS_BUCKET, PREFIX, subjects } from './subjects.js';
+import { AUDIT_STREAM, EVERY, HOSTS_BUCKET, PREFIX, subjects } from './subjects.js';
 
 /** What somebody may be. */
-export const ROLES = ['agent', 'viewer', 'admin'] as const;
+export const ROLES = ['agent', 'viewer', 'operator', 'admin'] as const;
 export type FleetRole = (typeof ROLES)[number];
 
 /** Somebody with a key. */
@@ -13,7 +13,7 @@ export interface FleetUser {
   readonly name: string;
   /** Of an agent. */
   readonly site?: string | undefined;
-  /** Of a viewer: the only sites to ask. */
+  /** Of a viewer or an operator: the only sites to ask. */
   readonly sites?: readonly string[] | undefined;
   /** The public key. */
   readonly nkey: string;
@@ -36,6 +36,7 @@ export function permissionsOf({ role, name, site = DEFAULT_SITE, sites }: Omit<F
         publish: [
           // Answers under its own name only: nobody can forge those of others.
           subjects.answer(subjects.reply('*', '*'), name),
+          subjects.audit(site, name),
           `$KV.${HOSTS_BUCKET}.${name}`,
           `$JS.API.DIRECT.GET.${STREAM}.$KV.${HOSTS_BUCKET}.${name}`,
         ],
@@ -43,23 +44,43 @@ export function permissionsOf({ role, name, site = DEFAULT_SITE, sites }: Omit<F
           subjects.query(EVERY, EVERY, '*'),
           subjects.query(site, EVERY, '*'),
           subjects.query(site, name, '*'),
+          subjects.change(site, name, '*'),
           subjects.flow(name, '*'),
           inbox,
         ],
       };
     case 'viewer':
       return {
+        publish: [...toSites('q', sites), subjects.flow('*', '*'), ...readingOf(STREAM)],
+        subscribe: [subjects.reply(name, '>'), inbox],
+      };
+    case 'operator':
+      return {
         publish: [
-          ...(sites ? sites.map((one) => `${PREFIX}.q.${one}.>`) : [`${PREFIX}.q.>`]),
+          ...toSites('q', sites),
+          ...toSites('c', sites),
           subjects.flow('*', '*'),
-          `$JS.API.STREAM.INFO.${STREAM}`,
-          ...['CREATE', 'INFO', 'DELETE', 'MSG.NEXT'].map((what) => `$JS.API.CONSUMER.${what}.${STREAM}.>`),
+          ...readingOf(STREAM),
+          ...readingOf(AUDIT_STREAM),
         ],
         subscribe: [subjects.reply(name, '>'), inbox],
       };
     case 'admin':
       return { publish: ['>'], subscribe: ['>'] };
   }
+}
+
+/** Subjects of one kind, of every site or of these. */
+function toSites(kind: 'q' | 'c', sites: readonly string[] | undefined): readonly string[] {
+  return sites ? sites.map((site) => `${PREFIX}.${kind}.${site}.>`) : [`${PREFIX}.${kind}.>`];
+}
+
+/** What reading a stream or a bucket takes. */
+function readingOf(stream: string): readonly string[] {
+  return [
+    `$JS.API.STREAM.INFO.${stream}`,
+    ...['CREATE', 'INFO', 'DELETE', 'MSG.NEXT'].map((what) => `$JS.API.CONSUMER.${what}.${stream}.>`),
+  ];
 }
 
 /** The servers' configuration: every user with a key, and what each may do. */

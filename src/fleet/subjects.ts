@@ -57,6 +57,9 @@ export const subjects = {
 /** The bucket with what each host says of itself. */
 export const HOSTS_BUCKET = 'ct_hosts';
 
+/** The stream with every change that was asked for, and what became of it. */
+export const AUDIT_STREAM = 'CT_AUDIT';
+
 /** Parts of records, so that several collectors can share them. */
 export const SHARDS = 64;
 

@@ -1,10 +1,9 @@
 // `conntrack fleet setup` and `fleet auth`: what servers keep of a fleet, and who may do what.
 
 import { UsageError } from '../cli/usage-error.js';
-import { REMEMBERED } from '../fleet/inventory.js';
 import { connectBus, makeKeyPair } from '../fleet/nats.js';
 import { type FleetRole, ROLES, renderUsers } from '../fleet/roles.js';
-import { HOSTS_BUCKET } from '../fleet/subjects.js';
+import { prepareServers } from '../fleet/streams.js';
 import { addUser, readUsers, removeUser } from '../fleet/user-file.js';
 import { asUsage, serversOf, userOf } from './fleet-servers.js';
 import type { WordContext } from './run-word.js';
@@ -18,11 +17,9 @@ export async function setUp(line: WordLine, operands: readonly string[], context
   const servers = serversOf(line, context);
   const bus = await connectBus({ ...servers, name: userOf(servers.config), patient: false });
   try {
-    if (await bus.hasBucket(HOSTS_BUCKET)) context.out.text(`The inventory is there.\n`);
-    else {
-      await bus.makeBucket(HOSTS_BUCKET, { replicas, ttl: REMEMBERED });
-      context.out.text(`The inventory is made, ${replicas === 1 ? 'on one server' : `on ${replicas} servers`}.\n`);
-    }
+    const made = await prepareServers(bus, replicas);
+    const where = replicas === 1 ? 'on one server' : `on ${replicas} servers`;
+    context.out.text(made.length > 0 ? `Made ${where}: ${made.join(', ')}.\n` : 'Everything is there.\n');
   } finally {
     await bus.close();
   }
@@ -39,7 +36,7 @@ export async function manageUsers(
 ): Promise<number> {
   const folder = textOf(line, 'keys') ?? KEYS;
   if (rest.length > 0 || verb === undefined || (verb === 'render') !== (name === undefined))
-    throw new UsageError('fleet auth takes agent NAME, viewer NAME, admin NAME, remove NAME, or render');
+    throw new UsageError(`fleet auth takes ${ROLES.join(', ')} or remove with a NAME, or render`);
   return asUsage(() => {
     if (verb === 'render') {
       out.text(renderUsers(readUsers(folder)));

@@ -400,7 +400,7 @@ export function everyWord(): readonly WordRow[] {
         'Verbs: hosts lists the hosts; list the flows that match; count how many there are, on which host; has says which hosts have an ' +
           'address, port or flow; get prints one flow; top sums up by --by; stats prints counters of each processor; whohad says who had an ' +
           'address and port at a time, from the records of the hosts.',
-        'setup prepares servers once. auth agent NAME, auth viewer NAME and auth admin NAME make a key, auth remove NAME takes it away, auth ' +
+        'setup prepares servers once. auth agent, viewer, operator or admin NAME makes a key, auth remove NAME takes it away, auth ' +
           'render prints the configuration of the servers with all of them.',
         'Hosts that do not answer are named, and the exit status says that the answer is not complete.',
         'Exit status: 0: complete; 1: a failure, and nothing found by has and get; 2: a wrong command line; 3: not complete.',

@@ -18,43 +18,63 @@ import { until } from '../support/watchers.js';
 const PROBE = fileURLToPath(new URL('../support/permission-probe.js', import.meta.url));
 const QID = '0123456789abcdefABCDEF';
 const KV = 'KV_ct_hosts';
+const AUDIT = 'CT_AUDIT';
 
 /** Who may publish, and who may listen; everybody else is refused. */
 const CELLS: readonly (readonly [subject: string, publish: string, subscribe: string])[] = [
   // Queries.
-  ['ct.v1.q._._.list', 'alice', 'fw1 fw2'],
-  ['ct.v1.q.ams._.list', 'alice bob', 'fw1'],
-  ['ct.v1.q.ams.fw1.list', 'alice bob', 'fw1'],
-  ['ct.v1.q.ams.fw3.list', 'alice bob', ''],
-  ['ct.v1.q.lon._.list', 'alice', 'fw2'],
-  ['ct.v1.q.lon.fw2.count', 'alice', 'fw2'],
+  ['ct.v1.q._._.list', 'alice carol', 'fw1 fw2'],
+  ['ct.v1.q.ams._.list', 'alice bob carol dave', 'fw1'],
+  ['ct.v1.q.ams.fw1.list', 'alice bob carol dave', 'fw1'],
+  ['ct.v1.q.ams.fw3.list', 'alice bob carol dave', ''],
+  ['ct.v1.q.lon._.list', 'alice carol', 'fw2'],
+  ['ct.v1.q.lon.fw2.count', 'alice carol', 'fw2'],
   ['ct.v1.q.>', '', ''],
   // Answers: under one's own name, to their own askers.
   [`ct.v1.r.alice.${QID}.fw1`, 'fw1', 'alice'],
   [`ct.v1.r.alice.${QID}.fw2`, 'fw2', 'alice'],
   [`ct.v1.r.bob.${QID}.fw1`, 'fw1', 'bob'],
   [`ct.v1.r.bob.${QID}`, '', 'bob'],
+  [`ct.v1.r.carol.${QID}.fw1`, 'fw1', 'carol'],
   ['ct.v1.r.>', '', ''],
   // Credits.
-  [`ct.v1.f.fw1.${QID}`, 'alice bob', 'fw1'],
-  [`ct.v1.f.fw2.${QID}`, 'alice bob', 'fw2'],
+  [`ct.v1.f.fw1.${QID}`, 'alice bob carol dave', 'fw1'],
+  [`ct.v1.f.fw2.${QID}`, 'alice bob carol dave', 'fw2'],
   ['ct.v1.f.>', '', ''],
-  // What is not there yet: changes, records, audit.
-  ['ct.v1.c.ams.fw1.plan', '', ''],
+  // Changes: of operators, to one host.
+  ['ct.v1.c.ams.fw1.plan', 'carol dave', 'fw1'],
+  ['ct.v1.c.ams.fw2.apply', 'carol dave', ''],
+  ['ct.v1.c.lon.fw2.apply', 'carol', 'fw2'],
+  ['ct.v1.c.ams._.apply', 'carol dave', ''],
+  ['ct.v1.c.>', '', ''],
+  // What became of them, which no host writes for another, and no viewer reads.
+  ['ct.v1.audit.ams.fw1', 'fw1', ''],
+  ['ct.v1.audit.lon.fw2', 'fw2', ''],
+  ['ct.v1.audit.ams.fw2', '', ''],
+  [`$JS.API.STREAM.INFO.${AUDIT}`, 'carol dave', ''],
+  [`$JS.API.CONSUMER.CREATE.${AUDIT}.x`, 'carol dave', ''],
+  [`$JS.API.CONSUMER.INFO.${AUDIT}.x`, 'carol dave', ''],
+  [`$JS.API.CONSUMER.DELETE.${AUDIT}.x`, 'carol dave', ''],
+  [`$JS.API.CONSUMER.MSG.NEXT.${AUDIT}.x`, 'carol dave', ''],
+  [`$JS.API.STREAM.UPDATE.${AUDIT}`, '', ''],
+  [`$JS.API.STREAM.DELETE.${AUDIT}`, '', ''],
+  [`$JS.API.STREAM.PURGE.${AUDIT}`, '', ''],
+  [`$JS.API.STREAM.MSG.DELETE.${AUDIT}`, '', ''],
+  [`$JS.API.STREAM.MSG.GET.${AUDIT}`, '', ''],
+  // What is not there yet: records.
   ['ct.v1.rec.00.ams.fw1', '', ''],
-  ['ct.v1.audit.ams.fw1', '', ''],
   // The inventory.
   ['$KV.ct_hosts.fw1', 'fw1', ''],
   ['$KV.ct_hosts.fw2', 'fw2', ''],
   [`$JS.API.DIRECT.GET.${KV}.$KV.ct_hosts.fw1`, 'fw1', ''],
   [`$JS.API.DIRECT.GET.${KV}.$KV.ct_hosts.fw2`, 'fw2', ''],
   [`$JS.API.CONSUMER.CREATE.${KV}.x.$KV.ct_hosts.>`, '', ''],
-  [`$JS.API.CONSUMER.CREATE.${KV}.x`, 'alice bob', ''],
-  [`$JS.API.CONSUMER.INFO.${KV}.x`, 'alice bob', ''],
-  [`$JS.API.CONSUMER.DELETE.${KV}.x`, 'alice bob', ''],
-  [`$JS.API.CONSUMER.MSG.NEXT.${KV}.x`, 'alice bob', ''],
+  [`$JS.API.CONSUMER.CREATE.${KV}.x`, 'alice bob carol dave', ''],
+  [`$JS.API.CONSUMER.INFO.${KV}.x`, 'alice bob carol dave', ''],
+  [`$JS.API.CONSUMER.DELETE.${KV}.x`, 'alice bob carol dave', ''],
+  [`$JS.API.CONSUMER.MSG.NEXT.${KV}.x`, 'alice bob carol dave', ''],
   [`$JS.API.CONSUMER.CREATE.OTHER.x`, '', ''],
-  [`$JS.API.STREAM.INFO.${KV}`, 'alice bob', ''],
+  [`$JS.API.STREAM.INFO.${KV}`, 'alice bob carol dave', ''],
   [`$JS.API.STREAM.CREATE.${KV}`, '', ''],
   [`$JS.API.STREAM.DELETE.${KV}`, '', ''],
   [`$JS.API.STREAM.PURGE.${KV}`, '', ''],
@@ -67,10 +87,11 @@ const CELLS: readonly (readonly [subject: string, publish: string, subscribe: st
   ['_INBOX_fw2.x', '', 'fw2'],
   ['_INBOX_alice.x', '', 'alice'],
   ['_INBOX_bob.x', '', 'bob'],
+  ['_INBOX_carol.x', '', 'carol'],
   ['_INBOX.x', '', ''],
   ['>', '', ''],
 ];
-const USERS = ['fw1', 'fw2', 'alice', 'bob'];
+const USERS = ['fw1', 'fw2', 'alice', 'bob', 'carol', 'dave'];
 
 before(requirePrerequisites);
 suite('a fleet with keys', { skip: SELF_TEST ? 'the reference has no fleets' : false, timeout: 300_000 * SLOWNESS }, () => {
@@ -127,6 +148,8 @@ suite('a fleet with keys', { skip: SELF_TEST ? 'the reference has no fleets' : f
       ['agent', 'fw2', '--site', 'lon'],
       ['viewer', 'alice'],
       ['viewer', 'bob', '--site', 'ams'],
+      ['operator', 'carol'],
+      ['operator', 'dave', '--site', 'ams'],
     ])
       assert.equal((await auth(...words)).status, 0, words.join(' '));
     server = await NatsServer.start(space, { config: await config() });
@@ -154,10 +177,10 @@ suite('a fleet with keys', { skip: SELF_TEST ? 'the reference has no fleets' : f
     assert.match(three.err, /cannot keep 3 replicas: .*\n {2}hint: .*--replicas 1/);
     assert.deepEqual(await as('root', 'setup', '--replicas', '1'), {
       status: 0,
-      out: 'The inventory is made, on one server.\n',
+      out: 'Made on one server: ct_hosts, CT_AUDIT.\n',
       err: '',
     });
-    assert.equal((await as('root', 'setup', '--replicas', '1')).out, 'The inventory is there.\n');
+    assert.equal((await as('root', 'setup', '--replicas', '1')).out, 'Everything is there.\n');
   });
 
   test('every cell of the table of permissions is as it is rendered, allowed and refused', async () => {

@@ -8,6 +8,8 @@ import {
   type BusSubscription,
   type PublishOptions,
   RevisionError,
+  type StreamConfig,
+  type StreamMessage,
 } from '../../src/fleet/bus.js';
 import { FleetError } from '../../src/fleet/fleet-error.js';
 
@@ -20,6 +22,8 @@ interface Listener {
 export class MemoryServers {
   readonly listeners = new Set<Listener>();
   readonly buckets = new Map<string, Map<string, BucketEntry>>();
+  /** By name; each has the pattern of its subjects. */
+  readonly streams = new Map<string, { readonly parts: readonly string[]; readonly messages: StreamMessage[] }>();
   /** Messages that were published. */
   published = 0;
   revision = 0;
@@ -102,6 +106,27 @@ export class MemoryBus implements Bus {
     const entry = { key, value, revision: ++this.#servers.revision, at: Date.now() };
     entries.set(key, entry);
     return entry.revision;
+  }
+
+  async hasStream(name: string): Promise<boolean> {
+    return this.#servers.streams.has(name);
+  }
+
+  async makeStream({ name, subjects }: StreamConfig): Promise<void> {
+    this.#servers.streams.set(name, { parts: subjects[0]!.split('.'), messages: [] });
+  }
+
+  async append(subject: string, data: Uint8Array): Promise<number> {
+    const found = [...this.#servers.streams.values()].find(({ parts }) => matches(parts, subject.split('.')));
+    if (!found || this.#servers.loses(subject)) throw new FleetError('UNAVAILABLE', `nothing keeps ${subject}`);
+    const sequence = found.messages.length + 1;
+    found.messages.push({ subject, data: data.slice(), sequence, at: Date.now() });
+    return sequence;
+  }
+
+  async *readStream(name: string, { subject, from = 0 }: { readonly subject: string; readonly from?: number | undefined }) {
+    for (const message of this.#servers.streams.get(name)?.messages ?? [])
+      if (message.at >= from && matches(subject.split('.'), message.subject.split('.'))) yield message;
   }
 
   onConnection(callback: (what: 'lost' | 'back') => void): () => void {
