@@ -29,7 +29,7 @@ export const H = {
 } as const;
 
 /** Values of `Ct-Enc`. */
-export const ENCODINGS = ['nl1', 'json'] as const;
+export const ENCODINGS = ['nl1', 'jc1', 'json'] as const;
 export type Encoding = (typeof ENCODINGS)[number];
 
 /** Bytes of a compressed body. */
@@ -40,7 +40,11 @@ const WORTH_ZIPPING = 512;
  * Level 1: others cost more than they save. Messages side by side are runs of the same byte, which Z_RLE finds in half the time, for a tenth
  * more bytes; `npm run bench:fleet` on its table.
  */
-const GZIP: Readonly<Record<Encoding, ZlibOptions>> = { nl1: { level: 1, strategy: constants.Z_RLE }, json: { level: 1 } };
+const GZIP: Readonly<Record<Encoding, ZlibOptions>> = {
+  nl1: { level: 1, strategy: constants.Z_RLE },
+  jc1: { level: 1 },
+  json: { level: 1 },
+};
 
 /** A body as it is sent. */
 export interface PackedBody {

@@ -56,6 +56,14 @@ export interface StreamConfig {
   readonly full: 'refuse' | 'drop';
 }
 
+/** How a message is added to a stream. */
+export interface AppendOptions {
+  readonly id?: string | undefined;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+  /** Milliseconds. */
+  readonly timeout: number;
+}
+
 /** A message of a stream. */
 export interface StreamMessage {
   readonly subject: string;
@@ -63,6 +71,23 @@ export interface StreamMessage {
   readonly sequence: number;
   /** When the server took it: milliseconds since the epoch, by its clock. */
   readonly at: number;
+}
+
+/** A message of a stream that is read as it grows. */
+export interface FollowedMessage extends StreamMessage {
+  /** Messages behind it that are there already. */
+  readonly pending: number;
+  header(name: string): string | undefined;
+}
+
+/** What the servers say of a stream. */
+export interface StreamState {
+  /** When it was made: another time is another stream of the same name. */
+  readonly created: string;
+  /** Numbers of its first and last message; the first is above the last if there is none. */
+  readonly first: number;
+  readonly last: number;
+  readonly bytes: number;
 }
 
 /** Somebody else has written the value meanwhile. */
@@ -95,12 +120,22 @@ export interface Bus {
    * Publishes to the stream that keeps this subject, and settles when the servers keep it; `id`: a copy within two minutes is not kept
    * again. @returns its sequence number @throws FleetError `UNAVAILABLE` without an answer in `timeout` milliseconds, or if it is refused
    */
-  append(subject: string, data: Uint8Array, options: { readonly id?: string; readonly timeout: number }): Promise<number>;
+  append(subject: string, data: Uint8Array, options: AppendOptions): Promise<number>;
   /** What a stream has of a subject at the moment, from a time on (milliseconds since the epoch). @throws FleetError */
   readStream(
     name: string,
     options: { readonly subject: string; readonly from?: number | undefined },
   ): AsyncIterable<StreamMessage>;
+  /** `undefined`: there is no such stream. @throws FleetError */
+  streamState(name: string): Promise<StreamState | undefined>;
+  /**
+   * Messages of a stream from a number on, in their order and none twice, those that come as well. It ends with the signal, and when nothing
+   * is heard of the servers any more: whoever follows begins anew behind the last message. @throws FleetError
+   */
+  followStream(
+    name: string,
+    options: { readonly subject: string; readonly from: number; readonly signal: AbortSignal },
+  ): AsyncIterable<FollowedMessage>;
   /** Calls back with `lost` when the connection is lost, and with `back` when it is there again. @returns what ends that */
   onConnection(callback: (what: 'lost' | 'back') => void): () => void;
   /** Leaves this server for another one. */

@@ -7,6 +7,7 @@ import {
   type JetStreamClient,
   type StreamConfig as JetStreamConfig,
   type JetStreamManager,
+  type JsMsg,
   jetstream,
   jetstreamManager,
   RetentionPolicy,
@@ -15,15 +16,18 @@ import {
 import { headers, type Msg, type MsgHdrs, type NatsConnection, nanos, nkeyAuthenticator, nkeys, nuid } from '@nats-io/nats-core';
 import { connect } from '@nats-io/transport-node';
 import type {
+  AppendOptions,
   BucketConfig,
   BucketContents,
   BucketEntry,
   Bus,
   BusMessage,
   BusSubscription,
+  FollowedMessage,
   PublishOptions,
   StreamConfig,
   StreamMessage,
+  StreamState,
 } from './bus.js';
 import { RevisionError } from './bus.js';
 import { FleetError, OTHER_KEY } from './fleet-error.js';
@@ -145,6 +149,30 @@ class Message implements BusMessage {
 
   get status(): number {
     return this.#message.headers?.code ?? 0;
+  }
+
+  header(name: string): string | undefined {
+    const { headers } = this.#message;
+    return headers?.has(name) ? headers.get(name) : undefined;
+  }
+}
+
+class KeptMessage implements FollowedMessage {
+  readonly #message: JsMsg;
+  readonly subject: string;
+  readonly data: Uint8Array;
+  readonly sequence: number;
+  readonly at: number;
+  readonly pending: number;
+
+  constructor(message: JsMsg) {
+    const { streamSequence, timestampNanos, pending } = message.info;
+    this.#message = message;
+    this.subject = message.subject;
+    this.data = message.data;
+    this.sequence = streamSequence;
+    this.at = timestampNanos / 1e6;
+    this.pending = pending;
   }
 
   header(name: string): string | undefined {
@@ -336,13 +364,13 @@ class NatsBus implements Bus {
     }
   }
 
-  async append(
-    subject: string,
-    data: Uint8Array,
-    { id, timeout }: { readonly id?: string; readonly timeout: number },
-  ): Promise<number> {
+  async append(subject: string, data: Uint8Array, { id, headers: told, timeout }: AppendOptions): Promise<number> {
     try {
-      const { seq } = await this.#jetstream.publish(subject, data, { timeout, ...(id === undefined ? {} : { msgID: id }) });
+      const { seq } = await this.#jetstream.publish(subject, data, {
+        timeout,
+        ...(id === undefined ? {} : { msgID: id }),
+        ...(told ? { headers: toHeaders(told) } : {}),
+      });
       return seq;
     } catch (error) {
       const { message } = error as Error;
@@ -386,6 +414,46 @@ class NatsBus implements Bus {
         }
       } finally {
         void consumers.delete(name, info.name).catch(() => {}); // it ends by itself
+      }
+    } catch (error) {
+      throw explained(error);
+    }
+  }
+
+  async streamState(name: string): Promise<StreamState | undefined> {
+    try {
+      const { created, state } = await (await this.#api()).streams.info(name);
+      return { created, first: state.first_seq, last: state.last_seq, bytes: state.bytes };
+    } catch (error) {
+      if (codeOf(error) === STREAM_NOT_FOUND) return undefined;
+      throw explained(error);
+    }
+  }
+
+  async *followStream(
+    name: string,
+    { subject, from, signal }: { readonly subject: string; readonly from: number; readonly signal: AbortSignal },
+  ): AsyncGenerator<FollowedMessage, void, undefined> {
+    if (signal.aborted) return;
+    try {
+      // The client looks whether each message follows from the one before; of what was read the servers keep nothing.
+      const consumer = await this.#jetstream.consumers.get(name, {
+        filter_subjects: subject,
+        deliver_policy: DeliverPolicy.StartSequence,
+        opt_start_seq: from,
+      });
+      const messages = await consumer.consume({ ...FOLLOWING, abort_on_missing_resource: true });
+      const stop = () => void messages.close();
+      signal.addEventListener('abort', stop, { once: true });
+      void endWithoutSigns(messages.status(), stop);
+      try {
+        for await (const message of messages) {
+          if (signal.aborted) return;
+          yield new KeptMessage(message);
+        }
+      } finally {
+        signal.removeEventListener('abort', stop);
+        stop();
       }
     } catch (error) {
       throw explained(error);
@@ -436,6 +504,8 @@ class NatsBus implements Bus {
   }
 }
 
+/** Of a consumer that goes on: bytes that are under way, milliseconds of a request, and between signs of life. */
+const FOLLOWING = { max_bytes: 4 << 20, expires: 5000, idle_heartbeat: 1000 } as const;
 /** A consumer that reads once, and of which the servers keep nothing. */
 const PASSING_CONSUMER = {
   ack_policy: AckPolicy.None,
@@ -449,6 +519,12 @@ const DUPLICATES = 120_000;
 const MOST_FETCHED = 4096;
 /** Readings of a bucket until every key was seen. */
 const MOST_PASSES = 10;
+
+/** A consumer that gets no signs of life may wait for a server that is gone. */
+async function endWithoutSigns(statuses: AsyncIterable<{ readonly type: string }>, stop: () => void): Promise<void> {
+  for await (const { type } of statuses)
+    if (type === 'heartbeats_missed' || type === 'stream_not_found' || type === 'consumer_deleted') stop();
+}
 
 function streamOf(bucket: string): string {
   return `KV_${bucket}`;

@@ -1,6 +1,6 @@
 // Who may do what: a row for each role, from which the servers' configuration is made. The tests try every cell.
 
-import { AUDIT_STREAM, EVERY, HOSTS_BUCKET, PREFIX, subjects } from './subjects.js';
+import { AUDIT_STREAM, EVERY, HOSTS_BUCKET, PREFIX, shardOf, subjects } from './subjects.js';
 
 /** What somebody may be. */
 export const ROLES = ['agent', 'viewer', 'operator', 'admin'] as const;
@@ -37,6 +37,7 @@ export function permissionsOf({ role, name, site = DEFAULT_SITE, sites }: Omit<F
           // Answers under its own name only: nobody can forge those of others.
           subjects.answer(subjects.reply('*', '*'), name),
           subjects.audit(site, name),
+          subjects.record(shardOf(name), site, name),
           `$KV.${HOSTS_BUCKET}.${name}`,
           `$JS.API.DIRECT.GET.${STREAM}.$KV.${HOSTS_BUCKET}.${name}`,
         ],

@@ -2,7 +2,7 @@
 
 import type { Bus, StreamConfig } from './bus.js';
 import { REMEMBERED } from './inventory.js';
-import { AUDIT_STREAM, HOSTS_BUCKET, subjects } from './subjects.js';
+import { AUDIT_STREAM, COLLECTORS_BUCKET, HOSTS_BUCKET, RECORD_STREAM, subjects } from './subjects.js';
 
 /** Every stream that `conntrack fleet setup` makes. */
 export const STREAMS: readonly StreamConfig[] = [
@@ -14,18 +14,35 @@ export const STREAMS: readonly StreamConfig[] = [
     // What cannot be written down is not done.
     full: 'refuse',
   },
+  {
+    name: RECORD_STREAM,
+    subjects: [subjects.record('*', '*', '*')],
+    maxAge: 72 * 3_600_000,
+    // 10^8 records, unless somebody asks for more.
+    maxBytes: 4 * 2 ** 30,
+    maxMessage: 384 << 10,
+    // No host waits because nobody collects; what a collector misses, it tells.
+    full: 'drop',
+  },
 ];
 
-/** Makes what is missing. @returns the names of what was made @throws FleetError */
-export async function prepareServers(bus: Bus, replicas: number): Promise<readonly string[]> {
+const BUCKETS = [HOSTS_BUCKET, COLLECTORS_BUCKET];
+
+/**
+ * Makes what is missing. `records`: bytes for the stream of records.
+ * @returns the names of what was made @throws FleetError
+ */
+export async function prepareServers(bus: Bus, replicas: number, records?: number): Promise<readonly string[]> {
   const made: string[] = [];
-  if (!(await bus.hasBucket(HOSTS_BUCKET))) {
-    await bus.makeBucket(HOSTS_BUCKET, { replicas, ttl: REMEMBERED });
-    made.push(HOSTS_BUCKET);
-  }
+  for (const bucket of BUCKETS)
+    if (!(await bus.hasBucket(bucket))) {
+      await bus.makeBucket(bucket, { replicas, ttl: REMEMBERED });
+      made.push(bucket);
+    }
   for (const stream of STREAMS)
     if (!(await bus.hasStream(stream.name))) {
-      await bus.makeStream(stream, replicas);
+      const maxBytes = stream.name === RECORD_STREAM ? (records ?? stream.maxBytes) : stream.maxBytes;
+      await bus.makeStream({ ...stream, maxBytes }, replicas);
       made.push(stream.name);
     }
   return made;

@@ -60,6 +60,12 @@ export const HOSTS_BUCKET = 'ct_hosts';
 /** The stream with every change that was asked for, and what became of it. */
 export const AUDIT_STREAM = 'CT_AUDIT';
 
+/** The stream with what hosts record. */
+export const RECORD_STREAM = 'CT_REC';
+
+/** The bucket with what each collector says of itself. */
+export const COLLECTORS_BUCKET = 'ct_collectors';
+
 /** Parts of records, so that several collectors can share them. */
 export const SHARDS = 64;
 

@@ -41,7 +41,7 @@ export function historySchema(): SchemaAddition {
         {
           from: moment('When it begins.'),
           to: moment('When it ends; absent: it has not.'),
-          reason: { enum: [...Object.keys(GAP_REASONS), 'missing', 'damaged'] },
+          reason: { enum: Object.keys(GAP_REASONS) },
           incomplete: described(flag, 'Whether flows may be missing: not while the machine slept.'),
           events: described(count, 'Events that the kernel dropped, or records that could not be kept.'),
           netns: described(text, 'The network namespace that it concerns; absent: all.'),

@@ -31,7 +31,7 @@ export {
   type GapReason,
   type StartKind,
 } from './record-columns.js';
-export type { IncompletenessReason, RecordGap } from './record-directory.js';
+export type { RecordGap } from './record-directory.js';
 export type { Gap } from './recorded-namespace.js';
 export { type HistoryCode, HistoryError } from './segment-meta.js';
 export type {

@@ -143,6 +143,10 @@ export const GAP_REASONS = {
   namespace: { incomplete: true, doc: 'A network namespace was found; what it had before is not known.' },
   filter: { incomplete: true, doc: 'The filter of the recorder was changed; before, it left out other flows.' },
   forgotten: { incomplete: true, doc: 'Records of somebody were taken out.' },
+  unshipped: { incomplete: true, doc: 'Records had to make room before the servers of the fleet took them.' },
+  'rolled-back': { incomplete: true, doc: 'The disk was put back to an older state: what was recorded since then is elsewhere.' },
+  missing: { incomplete: true, doc: 'Records that a collector did not get: the servers no longer had them.' },
+  damaged: { incomplete: true, doc: 'Records that cannot be read: the file or the message is damaged.' },
   suspended: { incomplete: false, doc: 'The machine slept: nothing passed.' },
 } as const satisfies Readonly<Record<string, { readonly incomplete: boolean; readonly doc: string }>>;
 /** Why the record may lack something. */

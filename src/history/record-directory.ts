@@ -36,15 +36,12 @@ export interface UnreadableSegment {
   readonly reason: string;
 }
 
-/** Why an answer may lack something: what a recorder wrote down, or what became of its files. */
-export type IncompletenessReason = GapReason | 'missing' | 'damaged';
-
 /** A span in which the record may lack flows. */
 export interface RecordGap {
   /** Microseconds since the epoch; `to` may be Infinity. */
   readonly from: number;
   readonly to: number;
-  readonly reason: IncompletenessReason;
+  readonly reason: GapReason;
   /** Whether flows may be missing: not while the machine slept. */
   readonly incomplete: boolean;
   /** Events that the kernel dropped, or records that could not be kept, if that is known. */

@@ -8,16 +8,17 @@ import { addUser, readUsers, removeUser } from '../fleet/user-file.js';
 import { asUsage, serversOf, userOf } from './fleet-servers.js';
 import type { WordContext } from './run-word.js';
 import type { WordLine } from './word-line.js';
-import { listOf, numberOf, textOf } from './word-values.js';
+import { listOf, numberOf, sizeOf, textOf } from './word-values.js';
 
 /** Makes what is missing, and says what there is. */
 export async function setUp(line: WordLine, operands: readonly string[], context: WordContext): Promise<number> {
   if (operands.length > 0) throw new UsageError('fleet setup takes options only');
   const replicas = numberOf(line, 'replicas', 1, 5, true) ?? 3;
+  const records = sizeOf(line, 'records-size');
   const servers = serversOf(line, context);
   const bus = await connectBus({ ...servers, name: userOf(servers.config), patient: false });
   try {
-    const made = await prepareServers(bus, replicas);
+    const made = await prepareServers(bus, replicas, records);
     const where = replicas === 1 ? 'on one server' : `on ${replicas} servers`;
     context.out.text(made.length > 0 ? `Made ${where}: ${made.join(', ')}.\n` : 'Everything is there.\n');
   } finally {

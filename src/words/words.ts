@@ -423,7 +423,8 @@ export function everyWord(): readonly WordRow[] {
           help: 'Whose key --seed is, as fleet auth named it; default: the name of the file, without .seed.',
         },
         keys: { value: 'DIR', help: 'Where auth keeps users and seeds; default /etc/conntrack/fleet.' },
-        replicas: { value: 'NUMBER', help: 'On how many servers setup keeps the inventory; default 3.' },
+        replicas: { value: 'NUMBER', help: 'On how many servers setup keeps the inventory and the records; default 3.' },
+        'records-size': { value: 'SIZE', help: 'What the stream of records may take on each server, such as 35G; default 4G.' },
         labelmap: LABELS,
         output: {
           short: 'o',

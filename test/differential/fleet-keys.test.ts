@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { shardOf, subjects } from '../../src/fleet/subjects.js';
 import { RunningAgent } from '../support/fleet-agent.js';
 import { Namespace } from '../support/namespace.js';
 import { NATS_PORT, NatsServer } from '../support/nats-server.js';
@@ -61,8 +62,15 @@ const CELLS: readonly (readonly [subject: string, publish: string, subscribe: st
   [`$JS.API.STREAM.PURGE.${AUDIT}`, '', ''],
   [`$JS.API.STREAM.MSG.DELETE.${AUDIT}`, '', ''],
   [`$JS.API.STREAM.MSG.GET.${AUDIT}`, '', ''],
-  // What is not there yet: records.
-  ['ct.v1.rec.00.ams.fw1', '', ''],
+  // Records: those of oneself.
+  [subjects.record(shardOf('fw1'), 'ams', 'fw1'), 'fw1', ''],
+  [subjects.record(shardOf('fw2'), 'lon', 'fw2'), 'fw2', ''],
+  [subjects.record(shardOf('fw1'), 'lon', 'fw1'), '', ''],
+  [subjects.record(shardOf('fw2'), 'ams', 'fw1'), '', ''],
+  ['ct.v1.rec.>', '', ''],
+  ['$JS.API.STREAM.CREATE.CT_REC', '', ''],
+  ['$JS.API.STREAM.DELETE.CT_REC', '', ''],
+  ['$JS.API.STREAM.PURGE.CT_REC', '', ''],
   // The inventory.
   ['$KV.ct_hosts.fw1', 'fw1', ''],
   ['$KV.ct_hosts.fw2', 'fw2', ''],
@@ -177,16 +185,16 @@ suite('a fleet with keys', { skip: SELF_TEST ? 'the reference has no fleets' : f
     assert.match(three.err, /cannot keep 3 replicas: .*\n {2}hint: .*--replicas 1/);
     assert.deepEqual(await as('root', 'setup', '--replicas', '1'), {
       status: 0,
-      out: 'Made on one server: ct_hosts, CT_AUDIT.\n',
+      out: 'Made on one server: ct_hosts, ct_collectors, CT_AUDIT, CT_REC.\n',
       err: '',
     });
     assert.equal((await as('root', 'setup', '--replicas', '1')).out, 'Everything is there.\n');
   });
 
   test('every cell of the table of permissions is as it is rendered, allowed and refused', async () => {
-    const subjects = CELLS.map(([subject]) => subject);
+    const all = CELLS.map(([subject]) => subject);
     for (const name of USERS) {
-      const request: ProbeRequest = { server: 'tls://localhost:4222', ca, seed: seedOf(name), name, subjects };
+      const request: ProbeRequest = { server: 'tls://localhost:4222', ca, seed: seedOf(name), name, subjects: all };
       const { publish, subscribe } = JSON.parse(
         await space.must([process.execPath, PROBE, JSON.stringify(request)]),
       ) as ProbeResult;

@@ -1,15 +1,18 @@
 // A bus within this process: what the servers of a fleet do, as far as questions and answers need it, and without permissions.
 
 import {
+  type AppendOptions,
   type BucketContents,
   type BucketEntry,
   type Bus,
   type BusMessage,
   type BusSubscription,
+  type FollowedMessage,
   type PublishOptions,
   RevisionError,
   type StreamConfig,
   type StreamMessage,
+  type StreamState,
 } from '../../src/fleet/bus.js';
 import { FleetError } from '../../src/fleet/fleet-error.js';
 
@@ -18,12 +21,22 @@ interface Listener {
   readonly take: (message: BusMessage) => void;
 }
 
+interface MemoryStream {
+  readonly parts: readonly string[];
+  readonly created: string;
+  /** The oldest may have been taken away. */
+  readonly messages: (StreamMessage & { readonly id: string | undefined; header(name: string): string | undefined })[];
+  last: number;
+}
+
 /** Servers: each bus of them is a connection. */
 export class MemoryServers {
   readonly listeners = new Set<Listener>();
   readonly buckets = new Map<string, Map<string, BucketEntry>>();
   /** By name; each has the pattern of its subjects. */
-  readonly streams = new Map<string, { readonly parts: readonly string[]; readonly messages: StreamMessage[] }>();
+  readonly streams = new Map<string, MemoryStream>();
+  /** What becomes of a message for a stream: it is refused, or kept without a word. */
+  appends: (subject: string) => 'kept' | 'refused' | 'unanswered' = () => 'kept';
   /** Messages that were published. */
   published = 0;
   revision = 0;
@@ -113,20 +126,58 @@ export class MemoryBus implements Bus {
   }
 
   async makeStream({ name, subjects }: StreamConfig): Promise<void> {
-    this.#servers.streams.set(name, { parts: subjects[0]!.split('.'), messages: [] });
+    this.#servers.streams.set(name, {
+      parts: subjects[0]!.split('.'),
+      created: `${++this.#servers.revision}`,
+      messages: [],
+      last: 0,
+    });
   }
 
-  async append(subject: string, data: Uint8Array): Promise<number> {
-    const found = [...this.#servers.streams.values()].find(({ parts }) => matches(parts, subject.split('.')));
-    if (!found || this.#servers.loses(subject)) throw new FleetError('UNAVAILABLE', `nothing keeps ${subject}`);
-    const sequence = found.messages.length + 1;
-    found.messages.push({ subject, data: data.slice(), sequence, at: Date.now() });
-    return sequence;
+  async append(subject: string, data: Uint8Array, { id, headers }: Partial<AppendOptions> = {}): Promise<number> {
+    await new Promise((resolve) => setImmediate(resolve));
+    const stream = [...this.#servers.streams.values()].find(({ parts }) => matches(parts, subject.split('.')));
+    const fate = this.#servers.appends(subject);
+    if (!stream || !this.connected || fate === 'refused' || this.#servers.loses(subject))
+      throw new FleetError('UNAVAILABLE', `nothing keeps ${subject}`);
+    let kept = id === undefined ? undefined : stream.messages.find((message) => message.id === id);
+    if (!kept) {
+      const header = (name: string) => headers?.[name];
+      kept = { subject, data: data.slice(), sequence: ++stream.last, at: Date.now(), id, header };
+      stream.messages.push(kept);
+    }
+    if (fate === 'unanswered') throw new FleetError('UNAVAILABLE', 'no answer');
+    return kept.sequence;
   }
 
   async *readStream(name: string, { subject, from = 0 }: { readonly subject: string; readonly from?: number | undefined }) {
     for (const message of this.#servers.streams.get(name)?.messages ?? [])
       if (message.at >= from && matches(subject.split('.'), message.subject.split('.'))) yield message;
+  }
+
+  async streamState(name: string): Promise<StreamState | undefined> {
+    const stream = this.#servers.streams.get(name);
+    if (!stream) return undefined;
+    const { created, messages, last } = stream;
+    return { created, last, first: messages[0]?.sequence ?? last + 1, bytes: 0 };
+  }
+
+  async *followStream(
+    name: string,
+    { subject, from, signal }: { readonly subject: string; readonly from: number; readonly signal: AbortSignal },
+  ): AsyncGenerator<FollowedMessage, void, undefined> {
+    const pattern = subject.split('.');
+    for (let next = from; !signal.aborted; ) {
+      const stream = this.#servers.streams.get(name);
+      if (!stream || !this.connected) throw new FleetError('UNAVAILABLE', 'there is no such stream');
+      const found = stream.messages.find((message) => message.sequence >= next && matches(pattern, message.subject.split('.')));
+      if (!found) {
+        await new Promise((resolve) => setTimeout(resolve, 5));
+        continue;
+      }
+      next = found.sequence + 1;
+      yield { ...found, pending: stream.last - found.sequence };
+    }
   }
 
   onConnection(callback: (what: 'lost' | 'back') => void): () => void {

@@ -1,0 +1,274 @@
+// jc1: records as they travel from a host to collectors: columns in JSON, which any language reads. A body says whose records these are,
+// where they stand in the order of that recorder, what it knows to lack, and up to when it knows everything.
+
+import type { SqliteRow, SqliteValue } from '../history/driver/sqlite.js';
+import { type ColumnRow, RECORD_COLUMNS } from '../history/record-columns.js';
+import { FleetError } from './fleet-error.js';
+import { MAX_BODY } from './nl1.js';
+
+/** Records in one message. */
+export const MOST_RECORDS = 4000;
+/** Gaps, clock readings and names of network namespaces in one message. */
+export const MOST_ASIDES = 1000;
+const MOST_TEXT = 500;
+
+/** A gap, with its number: they grow in the order of the record. Times are microseconds since the epoch. */
+export interface ShippedGap {
+  readonly id: number;
+  readonly ns: number | null;
+  readonly from: number;
+  readonly to: number;
+  /** Number of the first record behind it. */
+  readonly first: number;
+  /** Numbers of records that are lacking: the first and the last. */
+  readonly lost?: readonly [number, number] | undefined;
+  readonly reason: string;
+  readonly events: number | null;
+  readonly note: string | null;
+}
+
+/** How well the clock was kept from a moment on, as the table `clock` has it. */
+export interface ShippedClock {
+  readonly at: number;
+  readonly before: number | null;
+  readonly after: number | null;
+  readonly delta: number | null;
+  readonly class: string | null;
+}
+
+/** What a message says besides records. Times are microseconds since the epoch. */
+export interface ShippedHead {
+  /** UUID of the recorder; with `.2` and so on if its disk was put back. */
+  readonly recorder: string;
+  /** Number of the first record, or of the next if there is none. */
+  readonly first: number;
+  /** What ended before is in messages before this one, or lacks. */
+  readonly since: number;
+  /** What ended before then is in messages up to this one, but for gaps. */
+  readonly alive: number;
+  /** Flows that live still began at this time or later, if that is known. */
+  readonly openFrom?: number | undefined;
+  readonly noDestination?: boolean | undefined;
+  /** Which flows are recorded, as a filter; absent: all. */
+  readonly filter?: string | undefined;
+  /** Names of network namespaces, by the number in the column `ns`. */
+  readonly netns: readonly (readonly [number: number, name: string])[];
+  readonly gaps: readonly ShippedGap[];
+  readonly clock: readonly ShippedClock[];
+  /** Milliseconds by which the clock of the host is ahead, and how far off that may be. */
+  readonly offset?: readonly [offset: number, error: number] | undefined;
+}
+
+/** A message, read. */
+export interface ShippedRecords extends ShippedHead {
+  readonly count: number;
+  /** Values by the places of RECORD_COLUMNS, a column after the other; absent: all are NULL. */
+  readonly columns: readonly (readonly SqliteValue[] | undefined)[];
+  /** Columns that a newer version has: they were left out. */
+  readonly unknown: number;
+}
+
+const COLUMNS: readonly ColumnRow[] = RECORD_COLUMNS;
+const [START, DUR] = ['start', 'dur'].map((name) => COLUMNS.findIndex((column) => column.name === name)) as [number, number];
+/** Instead of `start`: the first end as it is, then differences, which are small. */
+const END = 'end';
+
+/** A body of records as SQLite has them. */
+export function encodeRecords(head: ShippedHead, rows: readonly SqliteRow[]): Uint8Array {
+  const cols: Record<string, unknown> = {};
+  const ends = rows.map((row) => (row['start'] as number) + (row['dur'] as number));
+  const byEnds = rows.every(({ start, dur }, n) => isWhole(start) && isWhole(dur) && isWhole(ends[n]));
+  for (const [place, { name }] of COLUMNS.entries()) {
+    if (place === START && byEnds) {
+      cols[END] = ends.map((end, n) => (n === 0 ? end : end - ends[n - 1]!));
+      continue;
+    }
+    const column = columnOf(rows, name);
+    if (column !== undefined) cols[name] = column;
+  }
+  const { gaps, clock, netns, ...rest } = head;
+  return new TextEncoder().encode(
+    JSON.stringify({
+      v: 1,
+      ...rest,
+      n: rows.length,
+      ...(netns.length > 0 ? { netns } : {}),
+      ...(gaps.length > 0 ? { gaps } : {}),
+      ...(clock.length > 0 ? { clock } : {}),
+      cols,
+    }),
+  );
+}
+
+/** All values, or one that all are equal to; `undefined`: all are NULL. */
+function columnOf(rows: readonly SqliteRow[], name: string): unknown {
+  const values = rows.map((row) => jsonValue(row[name] ?? null));
+  const [first] = values;
+  if (!values.every((value) => value === first)) return values;
+  return first ?? undefined;
+}
+
+function jsonValue(value: SqliteValue): number | string | null {
+  if (typeof value === 'bigint') return isWhole(Number(value)) ? Number(value) : String(value);
+  if (value instanceof Uint8Array) return Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64');
+  return value;
+}
+
+/** @throws FleetError `ENCODING` for what is no such body */
+export function decodeRecords(body: Uint8Array): ShippedRecords {
+  if (body.length > MAX_BODY) throw wrong(`${body.length} bytes`);
+  let told: Readonly<Record<string, unknown>>;
+  try {
+    told = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body)) as typeof told;
+  } catch (error) {
+    throw wrong('no JSON', error);
+  }
+  if (typeof told !== 'object' || told === null || Array.isArray(told)) throw wrong('no object');
+  if (told['v'] !== 1) throw wrong(`version ${String(told['v']).slice(0, 20)}`);
+  const { recorder, n, cols, openFrom, filter, offset } = told;
+  if (typeof recorder !== 'string' || !isRecorder(recorder)) throw wrong('no recorder');
+  const count = wholeIn(n, 'n', 0, MOST_RECORDS);
+  const first = wholeIn(told['first'], 'first', 1);
+  if (!Number.isSafeInteger(first + count)) throw wrong('numbers without an end');
+  if (typeof cols !== 'object' || cols === null || Array.isArray(cols)) throw wrong('no columns');
+  if (filter !== undefined && (typeof filter !== 'string' || filter.length > 65_536)) throw wrong('filter');
+  return {
+    recorder,
+    first,
+    count,
+    since: wholeIn(told['since'], 'since'),
+    alive: wholeIn(told['alive'], 'alive'),
+    ...(openFrom === undefined ? {} : { openFrom: wholeIn(openFrom, 'openFrom') }),
+    ...(told['noDestination'] === true ? { noDestination: true } : {}),
+    ...(filter === undefined ? {} : { filter }),
+    ...(offset === undefined ? {} : { offset: offsetIn(offset) }),
+    netns: listIn(told['netns'], 'netns').map((each): [number, string] => {
+      const [number, name, ...more] = Array.isArray(each) ? (each as unknown[]) : [];
+      if (more.length > 0) throw wrong('netns');
+      return [wholeIn(number, 'netns', 0, 2 ** 31), textIn(name, 'netns')];
+    }),
+    gaps: gapsIn(told['gaps']),
+    clock: listIn(told['clock'], 'clock').map((each) => {
+      const { at, before, after, delta, class: kind } = objectIn(each, 'clock');
+      return {
+        at: wholeIn(at, 'clock'),
+        before: wholeOrNull(before, 'clock'),
+        after: wholeOrNull(after, 'clock'),
+        delta: wholeOrNull(delta, 'clock', Number.MIN_SAFE_INTEGER),
+        class: textOrNull(kind, 'clock'),
+      };
+    }),
+    ...columnsIn(cols as Readonly<Record<string, unknown>>, count),
+  };
+}
+
+/** The recorder of a message, and the start behind which its disk was put back. */
+export function isRecorder(text: string): boolean {
+  return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(\.\d{1,6})?$/.test(text);
+}
+
+function columnsIn(cols: Readonly<Record<string, unknown>>, count: number): Pick<ShippedRecords, 'columns' | 'unknown'> {
+  const columns = COLUMNS.map((column): SqliteValue[] | undefined => {
+    const { name } = column;
+    const told = Object.hasOwn(cols, name) ? cols[name] : undefined;
+    return told === undefined || told === null ? undefined : valuesIn(told, column, count);
+  });
+  if (Object.hasOwn(cols, END) && count > 0) {
+    const [ends, durs] = [cols[END], columns[DUR]];
+    if (!Array.isArray(ends) || ends.length !== count || !durs) throw wrong(END);
+    let end = 0;
+    columns[START] = ends.map((step: unknown, n): number => {
+      end += wholeIn(step, END, Number.MIN_SAFE_INTEGER);
+      const start = end - (durs[n] as number);
+      if (!isWhole(durs[n]) || !Number.isSafeInteger(end) || !Number.isSafeInteger(start)) throw wrong(END);
+      return start;
+    });
+  }
+  const known = new Set([END, ...COLUMNS.map(({ name }) => name)]);
+  const unknown = Object.keys(cols).filter((name) => !known.has(name)).length;
+  return { columns, unknown };
+}
+
+/** A column: an array, or one value for all records. */
+function valuesIn(told: unknown, column: ColumnRow, count: number): SqliteValue[] {
+  if (!Array.isArray(told)) return new Array<SqliteValue>(count).fill(valueIn(told, column));
+  if (told.length !== count) throw wrong(`${told.length} values of ${column.name} for ${count} records`);
+  return told.map((value) => valueIn(value, column));
+}
+
+const BASE64_OF_16 = /^[A-Za-z0-9+/]{22}==$/;
+const INTEGER = /^-?\d{1,19}$/;
+
+function valueIn(value: unknown, { name, kind }: ColumnRow): SqliteValue {
+  if (value === null) return null;
+  if (typeof value === 'number' && Number.isSafeInteger(value)) return value;
+  if (typeof value === 'string') {
+    if (kind === 'address' && BASE64_OF_16.test(value)) return Uint8Array.from(Buffer.from(value, 'base64'));
+    // SQLite has signed numbers of 64 bits.
+    if (kind === 'counter' && INTEGER.test(value) && BigInt.asIntN(64, BigInt(value)) === BigInt(value)) return BigInt(value);
+  }
+  throw wrong(`a value of ${name}`);
+}
+
+function gapsIn(told: unknown): ShippedGap[] {
+  return listIn(told, 'gaps').map((each) => {
+    const { id, ns, from, to, first, lost, reason, events, note } = objectIn(each, 'gap');
+    const [lostFirst, lostLast, ...more] = Array.isArray(lost) ? (lost as unknown[]) : [];
+    if (lost !== undefined && (more.length > 0 || wholeIn(lostFirst, 'gap', 1) > wholeIn(lostLast, 'gap', 1))) throw wrong('gap');
+    return {
+      id: wholeIn(id, 'gap'),
+      ns: wholeOrNull(ns, 'gap'),
+      from: wholeIn(from, 'gap'),
+      to: wholeIn(to, 'gap'),
+      first: wholeIn(first, 'gap', 1),
+      ...(lost === undefined ? {} : { lost: [lostFirst as number, lostLast as number] as const }),
+      reason: textIn(reason, 'gap'),
+      events: wholeOrNull(events, 'gap'),
+      note: textOrNull(note, 'gap'),
+    };
+  });
+}
+
+function offsetIn(told: unknown): [number, number] {
+  const [offset, error, ...more] = Array.isArray(told) ? (told as unknown[]) : [];
+  const fine = Number.isFinite(offset) && Number.isFinite(error) && more.length === 0;
+  if (!fine) throw wrong('offset');
+  return [offset as number, Math.abs(error as number)];
+}
+
+function listIn(told: unknown, name: string): readonly unknown[] {
+  if (told === undefined) return [];
+  if (!Array.isArray(told) || told.length > MOST_ASIDES) throw wrong(name);
+  return told;
+}
+
+function objectIn(told: unknown, name: string): Readonly<Record<string, unknown>> {
+  if (typeof told !== 'object' || told === null) throw wrong(name);
+  return told as Readonly<Record<string, unknown>>;
+}
+
+function wholeIn(told: unknown, name: string, least = 0, most = Number.MAX_SAFE_INTEGER): number {
+  if (typeof told === 'number' && Number.isSafeInteger(told) && told >= least && told <= most) return told;
+  throw wrong(name);
+}
+
+function wholeOrNull(told: unknown, name: string, least = 0): number | null {
+  return told === null || told === undefined ? null : wholeIn(told, name, least);
+}
+
+function textIn(told: unknown, name: string): string {
+  if (typeof told === 'string' && told.length <= MOST_TEXT) return told;
+  throw wrong(name);
+}
+
+function textOrNull(told: unknown, name: string): string | null {
+  return told === null || told === undefined ? null : textIn(told, name);
+}
+
+function isWhole(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value);
+}
+
+function wrong(what: string, cause?: unknown): FleetError {
+  return new FleetError('ENCODING', `that is no body of records: ${what}`, cause === undefined ? {} : { cause });
+}
