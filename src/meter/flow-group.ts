@@ -18,8 +18,16 @@ export interface FlowGroup {
   readonly rate?: BothWays;
   readonly average?: BothWays;
   readonly packetRate?: number;
-  /** Since the grouping is kept: flows that began, and traffic, with that of flows that have ended. Of all flows, whatever the filter. */
-  readonly counted?: { readonly begun: number; readonly bytes: BothWays; readonly packets: BothWays };
+  /** Since the grouping is kept. Of all flows, whatever the filter. */
+  readonly counted?: {
+    readonly begun: number;
+    readonly ended: number;
+    /** Flows that have ended without a packet back; where no event told of the end, as far as was known before. */
+    readonly endedUnreplied: number;
+    /** Traffic, with that of flows that have ended. */
+    readonly bytes: BothWays;
+    readonly packets: BothWays;
+  };
   /** Bytes per second at each sample of the last minute, for the largest groups. Of all flows, whatever the filter. */
   readonly history?: readonly number[];
 }

@@ -17,7 +17,8 @@ type Value = (sums: GroupSums, group: number, table: GroupTable | undefined) => 
 const SORTS = {
   flows: (s, g) => s.flows[g]!,
   unreplied: (s, g) => s.unreplied[g]!,
-  begun: (_, g, table) => table?.begun[g] ?? 0,
+  begun: (_, g, table) => table?.counted.begun[g] ?? 0,
+  endedUnreplied: (_, g, table) => table?.counted.endedUnreplied[g] ?? 0,
   average: (s, g) => s.averageOriginal[g]! + s.averageReply[g]!,
   averageOriginal: (s, g) => s.averageOriginal[g]!,
   averageReply: (s, g) => s.averageReply[g]!,
@@ -31,7 +32,7 @@ const SORTS = {
   packets: (s, g) => s.packetsOriginal[g]! + s.packetsReply[g]!,
 } as const satisfies Record<Exclude<GroupSort, 'key'>, Value>;
 
-/** Where the groups of a table have their keys; `begun` only if they are kept. */
+/** Where the groups of a table have their keys. */
 export interface GroupKeys {
   readonly grouping: GroupTable['grouping'];
   keyOf(group: number): Int32Array;
@@ -113,7 +114,7 @@ function sorted(groups: readonly number[], words: readonly Uint32Array[], down: 
 }
 
 /** What groups are sorted by without having counters. */
-const ALWAYS_KNOWN: readonly GroupSort[] = ['flows', 'unreplied', 'begun', 'key'];
+const ALWAYS_KNOWN: readonly GroupSort[] = ['flows', 'unreplied', 'begun', 'endedUnreplied', 'key'];
 
 /** A group as an object. */
 function groupAt(
@@ -171,9 +172,11 @@ function amounts(sums: GroupSums, sum: (column: Float64Array) => number): Omit<O
 }
 
 function countedOf(table: GroupTable, group: number): NonNullable<FlowGroup['counted']> {
-  const { begun, bytesOriginal, bytesReply, packetsOriginal, packetsReply } = table.counted;
+  const { begun, ended, endedUnreplied, bytesOriginal, bytesReply, packetsOriginal, packetsReply } = table.counted;
   return {
     begun: begun[group]!,
+    ended: ended[group]!,
+    endedUnreplied: endedUnreplied[group]!,
     bytes: { original: bytesOriginal[group]!, reply: bytesReply[group]! },
     packets: { original: packetsOriginal[group]!, reply: packetsReply[group]! },
   };

@@ -181,6 +181,7 @@ suite('orders', () => {
     flows: ({ flows }) => one(flows),
     unreplied: ({ unreplied }) => one(unreplied),
     begun: ({ counted }) => one(counted?.begun),
+    endedUnreplied: ({ counted }) => one(counted?.endedUnreplied),
     average: ({ average }) => sum(average),
     averageOriginal: ({ average }) => one(average?.original),
     averageReply: ({ average }) => one(average?.reply),

@@ -24,6 +24,7 @@ function sources(hosts: number): { columns: FlowColumns; table: GroupTable; slot
     const slot = columns.allocate(1 + host, 0);
     table.join(slot, listed(host), 0);
     table.began(slot);
+    table.ended(slot, host % 2 === 0);
     table.count(slot, host, 1, 2, 3);
     return slot;
   });
@@ -63,6 +64,8 @@ test('groups without flows are forgotten, and the rest has what was counted for 
   assert.equal(table.counted.bytesOriginal[0], forgotten);
   assert.equal(total(table.counted.bytesOriginal), (HOSTS * (HOSTS - 1)) / 2);
   assert.equal(total(table.counted.begun), HOSTS);
+  assert.equal(total(table.counted.ended), HOSTS);
+  assert.equal(total(table.counted.endedUnreplied), HOSTS / 2);
   assert.equal(total(table.counted.bytesReply), HOSTS);
   assert.equal(total(table.counted.packetsOriginal), 2 * HOSTS);
   assert.equal(total(table.counted.packetsReply), 3 * HOSTS);

@@ -10,6 +10,8 @@ import { type Grouping, KEY_WORDS } from './group-keys.js';
 /** Traffic of a group since it was first seen, with that of flows that have ended. */
 interface Counted {
   begun: Float64Array;
+  ended: Float64Array;
+  endedUnreplied: Float64Array;
   bytesOriginal: Float64Array;
   bytesReply: Float64Array;
   packetsOriginal: Float64Array;
@@ -42,10 +44,6 @@ export class GroupTable {
     return this.#index.end;
   }
 
-  get begun(): Float64Array {
-    return this.#counted.begun;
-  }
-
   get counted(): Counted {
     return this.#counted;
   }
@@ -74,6 +72,13 @@ export class GroupTable {
 
   began(slot: number): void {
     this.#counted.begun[this.column[slot]!]!++;
+  }
+
+  /** A flow ends; `unreplied`: without a packet back. */
+  ended(slot: number, unreplied: boolean): void {
+    const group = this.column[slot]!;
+    this.#counted.ended[group]!++;
+    if (unreplied) this.#counted.endedUnreplied[group]!++;
   }
 
   /** Traffic of a flow. */
@@ -125,11 +130,21 @@ export class GroupTable {
 /** With fewer groups, none is forgotten. */
 const MANY_GROUPS = 8192;
 
-const COUNTED = ['begun', 'bytesOriginal', 'bytesReply', 'packetsOriginal', 'packetsReply'] as const;
+const COUNTED = [
+  'begun',
+  'ended',
+  'endedUnreplied',
+  'bytesOriginal',
+  'bytesReply',
+  'packetsOriginal',
+  'packetsReply',
+] as const satisfies readonly (keyof Counted)[];
 
 function newCounted(capacity: number): Counted {
   return {
     begun: new Float64Array(capacity),
+    ended: new Float64Array(capacity),
+    endedUnreplied: new Float64Array(capacity),
     bytesOriginal: new Float64Array(capacity),
     bytesReply: new Float64Array(capacity),
     packetsOriginal: new Float64Array(capacity),

@@ -36,6 +36,7 @@ export const GROUP_SORTS = [
   'flows',
   'unreplied',
   'begun',
+  'endedUnreplied',
   'average',
   'averageOriginal',
   'averageReply',

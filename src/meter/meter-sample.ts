@@ -78,6 +78,8 @@ export interface MeterSample {
   readonly counted: {
     readonly begun: number;
     readonly ended: number;
+    /** Flows that have ended without a packet back; where no event told of the end, as far as was known before. */
+    readonly endedUnreplied: number;
     readonly bytes: BothWays;
     readonly packets: BothWays;
     /** Ends that no event told of, so that the last bytes are not known. */

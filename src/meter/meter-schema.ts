@@ -7,6 +7,7 @@ import { SERIES } from './series.js';
 
 const count: Schema = { type: 'integer', minimum: 0 };
 const amount: Schema = { type: 'number', minimum: 0 };
+const endedUnreplied: Schema = described(count, 'Flows that have ended without a packet back, as far as is known.');
 const text: Schema = { type: 'string' };
 const both = (description: string): Schema => ref('bothWays', description);
 
@@ -39,8 +40,8 @@ const group: SchemaMembers = {
   ...sums,
   counted: object(
     'Since the grouping is kept, with flows that have ended.',
-    { begun: count, bytes: ref('bothWays'), packets: ref('bothWays') },
-    ['begun', 'bytes', 'packets'],
+    { begun: count, ended: count, endedUnreplied, bytes: ref('bothWays'), packets: ref('bothWays') },
+    ['begun', 'ended', 'endedUnreplied', 'bytes', 'packets'],
   ),
   history: array(amount, 'Bytes per second at each sample of the last minute.'),
 };
@@ -67,8 +68,16 @@ const sample: SchemaMembers = {
   packetRate: amount,
   counted: object(
     'Since the meter was opened.',
-    { begun: count, ended: count, bytes: ref('bothWays'), packets: ref('bothWays'), unseen: count, resets: count },
-    ['begun', 'ended', 'bytes', 'packets', 'unseen', 'resets'],
+    {
+      begun: count,
+      ended: count,
+      endedUnreplied,
+      bytes: ref('bothWays'),
+      packets: ref('bothWays'),
+      unseen: count,
+      resets: count,
+    },
+    ['begun', 'ended', 'endedUnreplied', 'bytes', 'packets', 'unseen', 'resets'],
   ),
   cost: described(amount, 'Processor time of the process since the sample before, as a share of one processor.'),
   namespaces: array(

@@ -44,6 +44,8 @@ const STATUS_FLAGS = UNREPLIED | ASSURED | OFFLOADED | SOURCE_NAT | DESTINATION_
 export interface Counts {
   begun: number;
   ended: number;
+  /** Flows that have ended without a packet back, as far as is known. */
+  endedUnreplied: number;
   /** Ends of which no event told, so that the last bytes are not known. */
   unseen: number;
   /** Counters that somebody set to 0. */
@@ -58,6 +60,7 @@ export function noCounts(): Counts {
   return {
     begun: 0,
     ended: 0,
+    endedUnreplied: 0,
     unseen: 0,
     resets: 0,
     bytesOriginal: 0,
@@ -174,9 +177,15 @@ export class MeteredTable implements EntryFollower {
     if (slot === 0) return;
     const columns = this.#columns;
     const counts = this.#countsOf(slot);
-    counts.ended++;
     if (!last) counts.unseen++;
-    else if (last.has(S.bytesOriginal)) this.#count(slot, last);
+    else {
+      this.#setStatus(slot, last);
+      if (last.has(S.bytesOriginal)) this.#count(slot, last);
+    }
+    const unreplied = (columns.flags[slot]! & UNREPLIED) !== 0;
+    counts.ended++;
+    if (unreplied) counts.endedUnreplied++;
+    for (const group of this.#groups) group?.ended(slot, unreplied);
     columns.release(slot);
     tracker.setSlot(record, 0);
   }

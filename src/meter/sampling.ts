@@ -31,6 +31,7 @@ export function countedBy(all: readonly Counts[]): MeterSample['counted'] {
   return {
     begun: sum('begun'),
     ended: sum('ended'),
+    endedUnreplied: sum('endedUnreplied'),
     bytes: { original: sum('bytesOriginal'), reply: sum('bytesReply') },
     packets: { original: sum('packetsOriginal'), reply: sum('packetsReply') },
     unseen: sum('unseen'),

@@ -58,6 +58,16 @@ export function groupColumns(title: string): readonly GroupColumn[] {
       text: ({ group: { counted } }) => shortCount(counted?.begun ?? null),
     },
     {
+      name: 'ended-unreplied',
+      title: () => 'ENDED!',
+      least: 7,
+      right: true,
+      priority: 10,
+      sort: 'endedUnreplied',
+      key: 'd',
+      text: ({ group: { counted } }) => shortCount(counted?.endedUnreplied ?? null),
+    },
+    {
       name: 'unreplied',
       title: () => 'UNREPL',
       least: 6,

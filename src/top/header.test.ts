@@ -40,6 +40,7 @@ const SAMPLE: MeterSample = {
   counted: {
     begun: 3824,
     ended: 3000,
+    endedUnreplied: 20,
     bytes: { original: 1, reply: 1 },
     packets: { original: 1, reply: 1 },
     unseen: 0,

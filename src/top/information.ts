@@ -17,7 +17,7 @@ export function informationLines({ sample, status, interval, ascii }: PictureFac
     `a list every ${(interval / 1000).toFixed(1)} s   ${(100 * sample.cost).toFixed(1)} % of a processor   ${count(sample.flows)} flows metered`,
     '',
     'since top was started',
-    `  flows begun ${count(counted.begun)}   ended ${count(counted.ended)}   ended unseen ${count(counted.unseen)}   counters reset ${count(counted.resets)}`,
+    `  flows begun ${count(counted.begun)}   ended ${count(counted.ended)}, unreplied ${count(counted.endedUnreplied)}, unseen ${count(counted.unseen)}   counters reset ${count(counted.resets)}`,
     `  bytes ${sum(counted.bytes)}`,
     `  packets ${sum(counted.packets)}`,
     ...sample.namespaces.flatMap(namespaceLines),

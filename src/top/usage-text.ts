@@ -24,7 +24,12 @@ export function usageText(usage: Usage, by: string, limits: UsageLimits, ascii: 
   const fill = ({ entries, maxEntries }: Usage['namespaces'][number]) => (maxEntries ? entries / maxEntries : 0);
   const namespaces = [...usage.namespaces].sort((a, b) => fill(b) - fill(a));
   const rated = groups.some(({ rate }) => rate !== undefined);
-  const left = new Set(['history', 'begun', ...(rated ? [] : ['rate-original', 'rate-reply', 'packets'])]);
+  const kept = groups.some(({ counted }) => counted !== undefined);
+  const left = new Set([
+    'history',
+    ...(kept ? [] : ['begun', 'ended-unreplied']),
+    ...(rated ? [] : ['rate-original', 'rate-reply', 'packets']),
+  ]);
   const lines = namespaces.map(({ name, entries, maxEntries }) => {
     const where = namespaces.length > 1 ? `${safeText(name)}: ` : '';
     return `${where}${count(entries)}${maxEntries === undefined ? '' : ` of ${count(maxEntries)}`} entries in use${maxEntries ? ` (${percent(entries, maxEntries)})` : ''}`;

@@ -11,7 +11,7 @@ import { openNamespaces } from './word-namespaces.js';
 import { groupingOf, isGiven, isUtf8, millisecondsOf, numberOf, sortOf, textOf } from './word-values.js';
 
 /** Orders that one list says nothing about. */
-const NEEDS_TIME = /^(average|rate|packetRate|begun)/;
+const NEEDS_TIME = /^(average|rate|packetRate|begun|ended)/;
 
 export const word: Word = async (line, context) => {
   const { out, err, host } = context;

@@ -103,6 +103,30 @@ suite('meter', { skip: SELF_TEST ? 'the reference has no library' : false }, () 
       const { groups } = await meter.groups({ by: 'dst/24', filter: `dst ${SERVER}` });
       assert.deepEqual(groups[0]!.counted!.bytes, { original: expected, reply: expected });
       assert.equal(groups[0]!.counted!.begun, FLOWS);
+      assert.deepEqual([groups[0]!.counted!.ended, groups[0]!.counted!.endedUnreplied], [FLOWS, 0]);
+    });
+
+    test('flows that end without an answer are counted for their group', async () => {
+      await using meter = await quietMeter(conntrack);
+      await meter.groups({ by: 'service' });
+      const FLOWS = 5;
+      const [ECHO, NOBODY] = [7002, 7009];
+      const begin = async (n: number) => {
+        for (const port of [ECHO, NOBODY])
+          await scene.client.ask('udpSend', [CLIENT, 42_500 + n], [SERVER, port], { count: 1, size: n, answers: port === ECHO });
+      };
+      for (let n = 0; n < FLOWS; n++) await begin(n);
+      const { deleted } = await conntrack.delete(`udp and dst port {${ECHO}, ${NOBODY}}`);
+      assert.equal(deleted, 2 * FLOWS);
+      // Groups are shown as long as they have flows.
+      await begin(FLOWS);
+      await listUntil(meter, ({ counted }) => counted.begun === 2 * FLOWS + 2 && counted.ended === 2 * FLOWS);
+      const { groups } = await meter.groups({ by: 'service', filter: 'udp', sort: 'endedUnreplied', limit: 1000 });
+      assert.equal(groups[0]!.key, `udp ${NOBODY}`);
+      for (const port of [ECHO, NOBODY]) {
+        const { begun, ended, endedUnreplied } = groups.find(({ key }) => key === `udp ${port}`)!.counted!;
+        assert.deepEqual([begun, ended, endedUnreplied], [FLOWS + 1, FLOWS, port === ECHO ? 0 : FLOWS]);
+      }
     });
 
     test('groups agree with a list, and their filters with groups', async () => {

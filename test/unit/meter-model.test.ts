@@ -75,6 +75,7 @@ interface Living {
 /** A flow that the meter knows, with the counters that it has read. */
 interface Known {
   readonly id: number;
+  readonly unreplied: boolean;
   last: Counters | undefined;
 }
 
@@ -98,6 +99,7 @@ class World {
   readonly counts = {
     begun: 0,
     ended: 0,
+    endedUnreplied: 0,
     unseen: 0,
     resets: 0,
     bytes: { original: 0, reply: 0 },
@@ -265,13 +267,14 @@ class World {
   }
 
   #meet(n: number, id: number): Known {
-    const known = { id, last: undefined };
+    const known = { id, unreplied: this.#isUnreplied(n), last: undefined };
     this.known.set(n, known);
     this.counts.begun++;
     return known;
   }
 
   #forget(n: number): void {
+    if (this.known.get(n)!.unreplied) this.counts.endedUnreplied++;
     this.known.delete(n);
     this.counts.ended++;
   }
@@ -291,7 +294,12 @@ class World {
   baseline(): void {
     this.heard = true;
     for (const [n, living] of this.living)
-      if (this.#wanted(n)) this.known.set(n, { id: living.id, last: living.hasCounters ? this.countersOf(n) : undefined });
+      if (this.#wanted(n))
+        this.known.set(n, {
+          id: living.id,
+          unreplied: this.#isUnreplied(n),
+          last: living.hasCounters ? this.countersOf(n) : undefined,
+        });
     for (const living of this.living.values()) living.reset = false;
   }
 
@@ -324,6 +332,10 @@ class World {
     return this.flow(n)!;
   }
 
+  #isUnreplied(n: number): boolean {
+    return !isReplied(this.flow(n)!);
+  }
+
   flow(n: number): Flow | undefined {
     return this.table.flows.find(({ id }) => id === this.living.get(n)?.id);
   }
@@ -348,6 +360,8 @@ class World {
     });
   }
 }
+
+const isReplied = ({ status }: Flow) => status?.includes('SEEN_REPLY') === true;
 
 /** What can be compared of a flow that an event has told of last. */
 function gist({ id, protocol, original, reply, mark, status, helper, labels, zone, ...rest }: Flow): string {
@@ -434,10 +448,11 @@ class Model {
 
   get #counted() {
     const all = this.worlds.map(({ counts }) => counts);
-    const sum = (name: 'begun' | 'ended' | 'unseen' | 'resets') => all.reduce((total, counts) => total + counts[name], 0);
+    const sum = (name: 'begun' | 'ended' | 'endedUnreplied' | 'unseen' | 'resets') => all.reduce((total, counts) => total + counts[name], 0);
     return {
       begun: sum('begun'),
       ended: sum('ended'),
+      endedUnreplied: sum('endedUnreplied'),
       bytes: sumOf(all.map(({ bytes }) => bytes)),
       packets: sumOf(all.map(({ packets }) => packets)),
       unseen: sum('unseen'),
@@ -486,7 +501,7 @@ class Model {
     const all = await meter.groups({ by, limit: 1000 });
     const totals = {
       flows: flows.length,
-      unreplied: flows.filter(({ status }) => !status?.includes('SEEN_REPLY')).length,
+      unreplied: flows.filter((flow) => !isReplied(flow)).length,
       bytes: sumOf(
         flows.map(({ original, reply }) => ({ original: Number(original.bytes ?? 0), reply: Number(reply.bytes ?? 0) })),
       ),
@@ -521,12 +536,16 @@ class Model {
     const now = this.#counted;
     const since = {
       begun: now.begun - before.begun,
+      ended: now.ended - before.ended,
+      endedUnreplied: now.endedUnreplied - before.endedUnreplied,
       bytes: { original: now.bytes.original - before.bytes.original, reply: now.bytes.reply - before.bytes.reply },
       packets: { original: now.packets.original - before.packets.original, reply: now.packets.reply - before.packets.reply },
     };
     assert.deepEqual(
       {
         begun: sum(counted.begun),
+        ended: sum(counted.ended),
+        endedUnreplied: sum(counted.endedUnreplied),
         bytes: { original: sum(counted.bytesOriginal), reply: sum(counted.bytesReply) },
         packets: { original: sum(counted.packetsOriginal), reply: sum(counted.packetsReply) },
       },
@@ -579,7 +598,7 @@ const step = fc.record({
 });
 
 test('the meter knows and counts what a model does, in any order of events', async () => {
-  const seen = { lost: 0, resets: 0, unseen: 0, begun: 0, meanwhile: 0 };
+  const seen = { lost: 0, resets: 0, unseen: 0, begun: 0, endedUnreplied: 0, meanwhile: 0 };
   await fc.assert(
     fc.asyncProperty(
       fc.array(fc.tuple(fc.nat(1), act), { maxLength: 12 }),
@@ -621,6 +640,7 @@ test('the meter knows and counts what a model does, in any order of events', asy
           seen.resets += counted.resets;
           seen.unseen += counted.unseen;
           seen.begun += counted.begun;
+          seen.endedUnreplied += counted.endedUnreplied;
         } finally {
           model.meter.close();
           for (const conntrack of conntracks) await conntrack.close();
