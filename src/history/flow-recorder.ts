@@ -491,6 +491,8 @@ export class FlowRecorder {
   /** Everything up to then has been read, but for gaps. */
   #aliveNow(): number | undefined {
     if (!this.#ready) return undefined;
+    // A namespace that comes again has a gap of its own.
+    if (this.#namespaces.length === 0) return microsecondsNow();
     return Math.min(...this.#namespaces.map(({ completeTo }) => completeTo ?? this.#since));
   }
 

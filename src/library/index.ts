@@ -7,7 +7,7 @@
 export type { Filter, FilterInput } from '../ctnetlink/filter/object-input.js';
 export type { LabelMap } from '../ctnetlink/label.js';
 export { returnFreedMemory } from '../wire/memory.js';
-export { enteringCommand, NetworkNamespace, readIn } from '../wire/netns.js';
+export { canComeAgain, enteringCommand, NetworkNamespace, readIn } from '../wire/netns.js';
 export { listNamespaces, type NamespaceList } from '../wire/netns-list.js';
 export { type Program, ProgramNames, programOfSocket } from '../wire/program-names.js';
 export { asksKernel } from '../wire/socket.js';

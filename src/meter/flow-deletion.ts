@@ -102,7 +102,7 @@ export class FlowDeletion {
     }
     let back = 0;
     for (const { flow, netns } of target.flows.slice(0, MOST_RETURNING)) {
-      const conntrack = netns === undefined ? [...this.#conntracks.values()][0]! : this.#conntracks.get(netns);
+      const conntrack = netns === undefined ? [...this.#conntracks.values()][0] : this.#conntracks.get(netns);
       const { id: _, ...key } = flow;
       if (await conntrack?.get(key)) back++;
     }

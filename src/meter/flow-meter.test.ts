@@ -89,6 +89,26 @@ suite('namespaces of a meter', () => {
     meter.remove('late');
     for await (const { flows } of meter) if (flows === 0) break;
     assert.equal(meter.failure, undefined);
+    assert.deepEqual(
+      meter.status.notices.map(({ code }) => code),
+      ['NO_NAMESPACE'],
+    );
+    // It goes on at its pace.
+    const began = performance.now();
+    const { number } = meter.sample;
+    for await (const next of meter) if (next.number >= number + 2) break;
+    assert.ok(performance.now() - began > 400);
+  });
+
+  test('a namespace that comes again under its name is the same to whoever asks', async () => {
+    await using scene = await MemoryMeter.over([table(1)]);
+    const { meter } = scene;
+    meter.remove('0');
+    await using conntrack = await over(table(7, 8));
+    await meter.add('0', conntrack);
+    await scene.list();
+    const { flows } = await meter.flows({ netns: '0' });
+    assert.deepEqual(flows.map(({ netns, flow }) => [netns, flow.original.sport]).sort(), [[undefined, 7], [undefined, 8]]); // biome-ignore format: short
   });
 
   test('a namespace that comes takes neither the name nor the counts of one that went', async () => {

@@ -30,7 +30,7 @@ import { MeteredNamespace } from './metered-namespace.js';
 import { addCounts, noCounts } from './metered-table.js';
 import { type MinuteGroups, Minutes } from './minutes.js';
 import { type NamespaceTotals, namespaceTotals } from './namespace-totals.js';
-import { accountingOf, type Notice } from './notices.js';
+import { accountingOf, NO_NAMESPACE, type Notice } from './notices.js';
 import { processorTime } from './processor-time.js';
 import { countedBy, countFlows, fillOf, namespaceSample, ratesOf, seriesValues } from './sampling.js';
 import { Selections } from './selection.js';
@@ -401,7 +401,8 @@ export class FlowMeter implements AsyncIterable<MeterSample>, AsyncDisposable, D
   /** Waits until the pace allows a list; the pace may change meanwhile. */
   async #untilNextSweep(): Promise<void> {
     const left = () => {
-      const last = Math.max(0, ...this.#namespaces.map(({ sweptAt }) => sweptAt));
+      const last =
+        this.#namespaces.length === 0 ? this.#sampledAt : Math.max(0, ...this.#namespaces.map(({ sweptAt }) => sweptAt));
       // Several namespaces take turns: each is listed as often as one alone would be, if that can be afforded.
       const turn =
         this.#pace.affordable > this.#pace.interval
@@ -459,7 +460,8 @@ export class FlowMeter implements AsyncIterable<MeterSample>, AsyncDisposable, D
       skipped: 0,
     };
     this.#series.add(sample.at / 1000, seriesValues(sample));
-    this.#notices = this.#namespaces.flatMap((namespace) => namespace.notices(this.#pace.interval, this.#pace.now));
+    if (this.#namespaces.length === 0) this.#notices = [NO_NAMESPACE];
+    else this.#notices = this.#namespaces.flatMap((namespace) => namespace.notices(this.#pace.interval, this.#pace.now));
     await this.#prepare(number);
     this.#sample = sample;
     this.#selections.retire(number);

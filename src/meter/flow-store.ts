@@ -31,8 +31,9 @@ export class TooManyGroupingsError extends ValueError {}
 
 export class FlowStore {
   readonly columns = new FlowColumns();
-  /** By index, which is not given again: namespaces that went away leave a hole. */
+  /** By index, which is given again only to the same name: namespaces that went away leave a hole. */
   readonly tables: (MeteredTable | undefined)[] = [];
+  readonly #indexes = new Map<string, number>();
   /** By their place in the columns. */
   readonly groups: (GroupTable | undefined)[] = [];
   readonly #open = new Map<string, OpenGrouping>();
@@ -51,6 +52,15 @@ export class FlowStore {
 
   get now(): number {
     return this.#now();
+  }
+
+  /** The index of the table of a name. */
+  indexOf(name: string): number {
+    const known = this.#indexes.get(name);
+    if (known !== undefined) return known;
+    const index = this.tables.push(undefined) - 1;
+    this.#indexes.set(name, index);
+    return index;
   }
 
   /** Looks at the message of a flow. @returns false if the slot has none */

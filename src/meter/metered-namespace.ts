@@ -59,7 +59,7 @@ export class MeteredNamespace {
   constructor(name: string, session: Session, store: FlowStore, filter: FlowFilter, signal: Signal | undefined) {
     this.#session = session;
     this.#store = store;
-    const index = store.tables.length;
+    const index = store.indexOf(name);
     this.table = new MeteredTable(name, index, store.columns, store.groups, () => this.#watch.known);
     this.#watch = session.watch(
       { signal },

@@ -12,7 +12,8 @@ export type NoticeCode =
   | 'TABLE_FULL'
   | 'OFFLOAD_WITHOUT_COUNTERS'
   | 'SLOW'
-  | 'NOTHING_TRACKED';
+  | 'NOTHING_TRACKED'
+  | 'NO_NAMESPACE';
 
 /** Something that one should know about the numbers. */
 export interface Notice {
@@ -51,6 +52,12 @@ export interface Circumstances {
   /** What begins a command line that runs something in the network namespace, as `ip netns exec blue`; empty in one's own. */
   readonly enter: string;
 }
+
+/** All network namespaces of a meter have gone. */
+export const NO_NAMESPACE: Notice = {
+  code: 'NO_NAMESPACE',
+  text: 'the network namespace is gone: nothing is metered until there is one of that name again',
+};
 
 const NEARLY_FULL = 0.8;
 /** A sweep may come so many times later than asked before that is worth a notice. */

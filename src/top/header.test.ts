@@ -128,6 +128,11 @@ suite('the table', () => {
     assert.equal(row(1, { namespaces: [{ ...NAMESPACE, maxEntries: undefined as never }] }), ' Table 131,204 entries');
   });
 
+  test('of no namespace says so', () => {
+    assert.match(row(1, { namespaces: [] }), /^ Table none: the network namespace is gone/);
+    assert.match(row(0, { namespaces: [] }, {}, { columns: 140 }), /list 0\.00 s/);
+  });
+
   test('of several namespaces is that of the fullest, with its name', () => {
     const blue = { ...NAMESPACE, name: 'blue', entries: 200_000 };
     assert.match(row(1, { namespaces: [NAMESPACE, blue] }), /^ Table blue .* 200,000 of 262,144 {2}76 %/);

@@ -67,7 +67,7 @@ function drawTitle(
   const where = namespacesText(sample, wide);
   const late = isLate(sample, interval, now);
   const state = paused === undefined ? `${dot} ${late ? 'late' : 'live'}` : `PAUSED ${age(paused)}`;
-  const sweep = Math.max(...sample.namespaces.map(({ sweepTime }) => sweepTime));
+  const sweep = Math.max(0, ...sample.namespaces.map(({ sweepTime }) => sweepTime));
   const parts = [
     state,
     `${paceText(sample, interval, now)}${wide ? ` (list ${sweep.toFixed(2)} s)` : ''}`,
@@ -111,7 +111,12 @@ function lossText({ namespaces }: MeterSample): string {
 }
 
 function drawTable(screen: Screen, y: number, { sample }: HeaderFacts, { ascii }: CellContext): void {
-  const fullest = sample.namespaces.reduce((most, next) => (fillOf(next) > fillOf(most) ? next : most));
+  const [first, ...others] = sample.namespaces;
+  if (first === undefined) {
+    screen.put(screen.put(1, y, 'Table ', DIM), y, 'none: the network namespace is gone', COLORS.yellow);
+    return;
+  }
+  const fullest = others.reduce((most, next) => (fillOf(next) > fillOf(most) ? next : most), first);
   const fill = fillOf(fullest);
   const name = sample.namespaces.length > 1 ? ` ${fullest.name}` : '';
   const width = Math.max(10, Math.floor((screen.columns - 32) / 2));

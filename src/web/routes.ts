@@ -281,6 +281,7 @@ function readiness({ attention, meter }: RouteContext): Response {
   const limit = (3 * now.interval) / 1000 + LATE;
   const reasons = [
     ...(failure === undefined ? [] : ['the meter has ended']),
+    ...(sample.namespaces.length === 0 ? ['the network namespace is gone'] : []),
     // Where lists were rare because nobody looked, the next one is on its way.
     ...(Math.min(Date.now() - sample.at, attention.watchedFor) / 1000 > limit ? ['the last list is too old'] : []),
   ];

@@ -91,6 +91,12 @@ export class NetworkNamespace implements Disposable {
   }
 }
 
+/** Whether a name that is gone can lead to a namespace again: not that of a process, whose id may be another one's then. */
+export function canComeAgain(name: string): boolean {
+  const [path, isPid] = find(name);
+  return !isPid && !path.startsWith('/proc/');
+}
+
 /** A file below /proc as a network namespace sees it; `undefined` if it cannot be read: the caller has a better error. */
 export function readIn(namespace: NetworkNamespace | undefined, path: string): string | undefined {
   const text = () => readFileSync(path, 'utf8');

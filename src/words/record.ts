@@ -106,7 +106,8 @@ export const word: Word = async (line, context) => {
     const text = textOfEvent(event);
     if (text !== undefined) say(text);
   };
-  const tables = netns === 'all' ? conntracks : only!;
+  const isAll = netns === 'all';
+  const tables = isAll ? conntracks : only!;
   let recorder: FlowRecorder;
   try {
     recorder = await FlowRecorder.open(tables, { ...options, onEvent, launcher: launcherOf(host) });
@@ -131,7 +132,7 @@ export const word: Word = async (line, context) => {
     if (seconds !== undefined) setTimeout(resolve, seconds * 1000);
   });
   host.on('SIGHUP', () => recorder.rotate());
-  const following = lookAgain && setInterval(() => void follow(recorder, lookAgain, say), NAMESPACES_EVERY);
+  const following = lookAgain && setInterval(() => void follow(recorder, lookAgain, isAll, say), NAMESPACES_EVERY);
   await Promise.race([ended, recorder.ended]);
   clearInterval(timer);
   clearInterval(following);
@@ -157,17 +158,21 @@ function managerOf({ env, pid }: NodeJS.Process): { readonly tell: (text: string
   };
 }
 
-/** Records namespaces that have come, and no longer those that have gone. */
-async function follow(recorder: FlowRecorder, lookAgain: LookAgain, say: (text: string) => void): Promise<void> {
+/** Records namespaces that have come, and no longer those that have gone. The only one has no name in the record. */
+async function follow(recorder: FlowRecorder, lookAgain: LookAgain, isAll: boolean, say: (text: string) => void): Promise<void> {
+  const nameOf = (name: string) => (isAll ? name : 'own');
   const since = (Date.now() - NAMESPACES_EVERY) * 1000;
   try {
     const { came, gone, failures } = await lookAgain();
     for (const { name, close } of gone) {
-      recorder.remove(name);
+      recorder.remove(nameOf(name));
       await close();
       say(`the network namespace ${name} has gone`);
     }
-    for (const [name, conntrack] of came) await recorder.add(name, conntrack, since);
+    for (const [name, conntrack] of came) {
+      await recorder.add(nameOf(name), conntrack, since);
+      if (!isAll) say(`the network namespace ${name} is there again`);
+    }
     for (const { name, error } of failures) say(`${name}: ${error.message}`);
   } catch (error) {
     say(`cannot follow network namespaces: ${(error as Error).message}`);

@@ -2,8 +2,8 @@
 
 import { explain } from '../cli/messages.js';
 import { tell } from '../cli/report.js';
-import { ConntrackError } from '../errors.js';
-import { Conntrack, listNamespaces, type NetworkNamespace } from '../library/index.js';
+import { ConntrackError, NamespaceError } from '../errors.js';
+import { Conntrack, canComeAgain, listNamespaces, type NamespaceList, NetworkNamespace } from '../library/index.js';
 import type { LookAgain, NamespaceNews } from '../meter/index.js';
 
 /** What was found. */
@@ -11,39 +11,58 @@ export interface OpenNamespaces {
   readonly conntracks: ReadonlyMap<string, Conntrack>;
   /** Whether none of them failed. */
   readonly complete: boolean;
-  /** Looks again; only of all namespaces. `conntracks` has what there is then. */
+  /** Looks again, where namespaces can come and go: all of them, or one of a name. `conntracks` has what there is then. */
   readonly lookAgain?: LookAgain;
 }
 
-/** The tables of all network namespaces. */
+/** Every namespace that can be found. */
 const ALL = 'all';
 
 /** @throws ConntrackError where there is none to work with */
 export async function openNamespaces(netns: string | undefined): Promise<OpenNamespaces> {
-  if (netns !== ALL) {
-    const conntrack = await Conntrack.open({ netns });
-    return { conntracks: new Map([[netns ?? 'own', conntrack]]), complete: true };
-  }
-  const all = new AllNamespaces();
-  const { failures } = await all.look();
+  if (netns === undefined) return { conntracks: new Map([['own', await Conntrack.open()]]), complete: true };
+  const isAll = netns === ALL;
+  const followed = new FollowedNamespaces(isAll ? listNamespaces : () => ofName(netns));
+  const { failures } = await followed.look();
+  if (!isAll && failures[0]) throw failures[0].error;
   for (const { name, error } of failures) {
     const { message, hint } = explain(error, { command: 'L', table: 'conntrack' });
     tell(error.code, { message: `${name}: ${message}`, hint }, false);
   }
-  if (all.conntracks.size === 0) throw new NoNamespaceError();
-  return { conntracks: all.conntracks, complete: failures.length === 0, lookAgain: () => all.look() };
+  // What is not there cannot be opened, and the error says why.
+  if (!isAll && followed.conntracks.size === 0) NetworkNamespace.open(netns).close();
+  if (followed.conntracks.size === 0) throw new NoNamespaceError();
+  const lookAgain = isAll || canComeAgain(netns) ? () => followed.look() : undefined;
+  return { conntracks: followed.conntracks, complete: failures.length === 0, ...(lookAgain ? { lookAgain } : {}) };
 }
 
-/** The tables of all network namespaces, as of the last look. */
-class AllNamespaces {
+/** The namespace that a name leads to now, if any. @throws NamespaceError */
+function ofName(name: string): Found {
+  try {
+    return { namespaces: [NetworkNamespace.open(name)], failures: [] };
+  } catch (error) {
+    if (!(error instanceof NamespaceError) || error.code !== 'ENOENT') throw error;
+    return { namespaces: [], failures: [] };
+  }
+}
+
+type Found = Pick<NamespaceList, 'namespaces' | 'failures'>;
+
+/** The tables of namespaces, as of the last look. */
+class FollowedNamespaces {
   readonly conntracks = new Map<string, Conntrack>();
+  readonly #find: () => Found;
   /** By inode. A namespace that is open cannot lose its inode to another one. */
   readonly #open = new Map<number, NetworkNamespace>();
   /** Those that cannot be read are told once. */
   readonly #failed = new Set<string>();
 
+  constructor(find: () => Found) {
+    this.#find = find;
+  }
+
   async look(): Promise<NamespaceNews> {
-    const { namespaces, failures } = listNamespaces();
+    const { namespaces, failures } = this.#find();
     const found = new Set(namespaces.map(({ inode }) => inode));
     const gone = [...this.#open.values()].filter(({ inode }) => !found.has(inode)).map((namespace) => this.#leave(namespace));
     const came: [string, Conntrack][] = [];

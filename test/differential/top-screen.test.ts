@@ -276,22 +276,39 @@ suite('network namespaces', () => {
     await using namespace = await Namespace.create('come');
     const text = await alone(
       namespace,
-      `red=$(stat -L -c %i /run/netns/red)
-"$c" top --batch --netns all --every 1 -o ndjson > /run/out & top=$!
-until grep -q '"name":"red"' /run/out; do sleep 0.2; done
-find -L /proc/$top/fd -inum $red 2>/dev/null | grep -c .
+      `watch() { exec "$c" top --batch --netns "$1" --every 1 -o ndjson > /run/out-$1; }
+sample() { tail -n 200 /run/out-$1 | grep '"type":"sample"' | tail -n 1; }
+held() { find -L /proc/$1/fd -inum $2 2>/dev/null | grep -c . || true; }
+red=$(stat -L -c %i /run/netns/red); blue=$(stat -L -c %i /run/netns/blue)
+watch all & all=$!
+watch blue & one=$!
+watch red & none=$!
+for name in all blue red; do until grep -q '"type":"sample"' /run/out-$name; do sleep 0.2; done; done
+held $all $red; held $one $blue; held $none $red
 ip netns delete red; ip netns add late
-until grep -q '"name":"late"' /run/out; do sleep 0.5; done
-sleep 3
-tail -n 200 /run/out | grep '"type":"sample"' | tail -n 1
-find -L /proc/$top/fd -inum $red 2>/dev/null | grep -c . || true
-kill $top`,
+ip netns delete blue; ip netns add blue
+ip netns exec blue "$c" -I -s 192.0.2.9 -d 192.0.2.8 -p udp --sport 1 --dport 2 -t 999 2>/dev/null
+until grep -q '"name":"late"' /run/out-all; do sleep 0.5; done
+until grep -qF 192.0.2.9 /run/out-blue; do sleep 0.5; done
+until grep -qF '"namespaces":[]' /run/out-red; do sleep 0.5; done
+until [ "$(held $all $red)$(held $one $blue)$(held $none $red)" = 000 ]; do sleep 0.2; done
+sleep 2
+sample all; sample blue; sample red
+grep -F 192.0.2.9 /run/out-blue | tail -n 1
+kill $all $one $none`,
     );
-    const [held, sample, left] = text.trim().split('\n');
-    assert.ok(Number(held) > 0);
-    const names = JSON.parse(sample!).namespaces.map(({ name }: { name: string }) => name);
-    assert.ok(names.includes('blue') && names.includes('late') && !names.includes('red'), names.join());
-    assert.equal(left, '0');
+    const lines = text.trim().split('\n');
+    assert.ok(
+      lines.slice(0, 3).every((held) => Number(held) > 0),
+      text,
+    );
+    const [all, blue, red, flow] = lines.slice(3).map((line) => JSON.parse(line));
+    const names = (sample: { readonly namespaces: readonly { readonly name: string }[] }) =>
+      sample.namespaces.map(({ name }) => name);
+    assert.ok(names(all).includes('blue') && names(all).includes('late') && !names(all).includes('red'), names(all).join());
+    // One that was deleted and made again is the same name with another table; one that was not made again has none.
+    assert.deepEqual([names(blue), blue.flows, flow.netns], [['blue'], 1, undefined]);
+    assert.deepEqual([names(red), red.flows], [[], 0]);
   });
 
   test('have names in the title, and in remedies the way into them', async () => {

@@ -448,7 +448,8 @@ class Model {
 
   get #counted() {
     const all = this.worlds.map(({ counts }) => counts);
-    const sum = (name: 'begun' | 'ended' | 'endedUnreplied' | 'unseen' | 'resets') => all.reduce((total, counts) => total + counts[name], 0);
+    const sum = (name: 'begun' | 'ended' | 'endedUnreplied' | 'unseen' | 'resets') =>
+      all.reduce((total, counts) => total + counts[name], 0);
     return {
       begun: sum('begun'),
       ended: sum('ended'),

@@ -495,6 +495,15 @@ suite('answers', () => {
     } finally {
       Date.now = realNow;
     }
+    tester.memory.meter.remove('0');
+    await tester.memory.list();
+    assert.deepEqual(await tester.ask('/readyz').then(({ status, text }) => [status, text]), [
+      503,
+      'the network namespace is gone\n',
+    ]);
+    assert.deepEqual((await tester.get(`${API}/status`, 'webStatus')).namespaces, []);
+    assert.equal((await tester.get(`${API}/flows`, 'flowsAnswer')).total, 0);
+    assert.equal((await tester.ask('/metrics')).status, 200);
   });
 
   test('by numbers are those of the flows that live', async () => {
