@@ -5,9 +5,11 @@ import { existsSync, readFileSync } from 'node:fs';
 import { release } from 'node:os';
 import type { Bus } from './bus.js';
 import { RevisionError } from './bus.js';
+import { ChangeAgent, type ChangeCounts, type HostChanges } from './change-agent.js';
 import { FleetError, OTHER_KEY } from './fleet-error.js';
-import { type AgentState, ALIVE, encodeHostValue, HEARTBEAT, type HostValue, REMEMBERED, readHostValue } from './inventory.js';
+import { type AgentState, ALIVE, encodeHostValue, HEARTBEAT, type HostValue, readHostValue } from './inventory.js';
 import { type AgentTables, operationsOf, QueryAgent, type QueryCounts } from './query-agent.js';
+import { prepareServers } from './streams.js';
 import { checkName, HOSTS_BUCKET } from './subjects.js';
 
 /** How an agent runs. */
@@ -22,7 +24,9 @@ export interface FleetAgentOptions {
   readonly pid: number;
   /** Take the name even if another machine's agent seems to be alive. */
   readonly takeOver?: boolean | undefined;
-  /** Make the bucket if there is none: only where servers need no keys. */
+  /** What may be changed, and by whom. Default: nothing. */
+  readonly changes?: HostChanges | undefined;
+  /** Make what the servers lack: only where they need no keys. */
   readonly makeBucket?: boolean | undefined;
   readonly tell: (line: string) => void;
 }
@@ -33,6 +37,7 @@ export interface FleetAgentStatus extends QueryCounts {
   /** Milliseconds since the servers confirmed that it is there; `undefined`: never. */
   readonly heartbeat: number | undefined;
   readonly clock: HostValue['clock'];
+  readonly changes: ChangeCounts;
 }
 
 /** Milliseconds that queries have to end. */
@@ -51,6 +56,7 @@ export class FleetAgent implements AsyncDisposable {
   readonly #instance = randomBytes(8).toString('hex');
   readonly #machine = machineHash();
   readonly #queries: QueryAgent;
+  readonly #changes: ChangeAgent | undefined;
   #fail!: (error: unknown) => void;
   #state: AgentState = 'up';
   #revision = 0;
@@ -64,8 +70,10 @@ export class FleetAgent implements AsyncDisposable {
 
   private constructor(options: FleetAgentOptions) {
     this.#options = options;
-    const { bus, host, site, tables, tell } = options;
-    this.#queries = new QueryAgent(bus, { host, site, instance: this.#instance }, tables, () => this.#lastValue, tell);
+    const { bus, host, site, tables, changes, tell } = options;
+    const identity = { host, site, instance: this.#instance };
+    this.#queries = new QueryAgent(bus, identity, tables, () => this.#lastValue, tell);
+    this.#changes = changes && new ChangeAgent(bus, identity, tables, changes, tell);
     this.failed = new Promise((_, reject) => {
       this.#fail = reject;
     });
@@ -90,7 +98,9 @@ export class FleetAgent implements AsyncDisposable {
         await new Promise((resolve) => setTimeout(resolve, RETRY));
       }
     // A host that cannot hear questions must not seem to be there.
-    agent.#queries.start((reason) => agent.#fail(new FleetError('UNAUTHORISED', reason, { hint: OTHER_KEY })));
+    const refused = (reason: string) => agent.#fail(new FleetError('UNAUTHORISED', reason, { hint: OTHER_KEY }));
+    agent.#queries.start(refused);
+    agent.#changes?.start(refused);
     await options.bus.flush();
     agent.#schedule(HEARTBEAT * (0.5 + Math.random() / 2));
     options.bus.onConnection((what) => {
@@ -105,6 +115,7 @@ export class FleetAgent implements AsyncDisposable {
       state: this.#state,
       heartbeat: this.#beaten === undefined ? undefined : performance.now() - this.#beaten,
       clock: this.#clock,
+      changes: this.#changes?.counts ?? new Map(),
     };
   }
 
@@ -122,6 +133,7 @@ export class FleetAgent implements AsyncDisposable {
     clearTimeout(this.#timer);
     await this.#beating;
     if (this.#state === 'up') await this.#say('draining');
+    await this.#changes?.stop();
     await this.#queries.stop(DRAINING);
     if (this.#state === 'draining') await this.#say('stopped');
   }
@@ -139,7 +151,7 @@ export class FleetAgent implements AsyncDisposable {
 
   async #claim(): Promise<void> {
     const { bus, host, makeBucket, takeOver = false } = this.#options;
-    if (makeBucket && !(await bus.hasBucket(HOSTS_BUCKET))) await bus.makeBucket(HOSTS_BUCKET, { replicas: 1, ttl: REMEMBERED });
+    if (makeBucket) await prepareServers(bus, 1);
     for (let tries = 0; ; tries++) {
       const entry = await bus.readKey(HOSTS_BUCKET, host);
       const before = entry && readHostValue(entry);
@@ -266,7 +278,7 @@ export class FleetAgent implements AsyncDisposable {
       netns: tables.several ? [...tables.conntracks.keys()].slice(0, MOST_NAMESPACES) : [],
       entries,
       maxEntries,
-      allow: [],
+      allow: this.#options.changes?.allow ?? [],
       clock: this.#clock,
     };
   }

@@ -26,6 +26,9 @@ export const H = {
   kind: 'Ct-K',
   netns: 'Ct-Netns',
   end: 'Ct-End',
+  /** Of changes: the public key of who signed, and the signature. */
+  key: 'Ct-Key',
+  signature: 'Ct-Sig',
 } as const;
 
 /** Values of `Ct-Enc`. */

@@ -16,7 +16,13 @@ export type FleetCode =
   | 'NOT_SET_UP'
   | 'UNAVAILABLE'
   | 'REQUEST'
-  | 'INCOMPLETE';
+  | 'INCOMPLETE'
+  | 'TOO_MANY'
+  | 'TOKEN'
+  | 'CLOCK'
+  | 'REPLAY'
+  | 'EXPIRED'
+  | 'AUDIT';
 
 /** An error between the machines of a fleet. */
 export class FleetError extends ConntrackError {

@@ -1,12 +1,13 @@
 // Fleet: what an operator asks all hosts: who they are, and what is in their tables.
 
 import { didYouMean } from '../nearest.js';
+import { type AuditLine, type LogOptions, readLog } from './audit.js';
 import type { Bus } from './bus.js';
 import { FleetError } from './fleet-error.js';
 import { type HostInfo, type Inventory, isExpected, readInventory } from './inventory.js';
 import type { Operation, QueryBody } from './query-agent.js';
-import { FleetQuery, type FleetResult, type FleetVisitor, type MissingHost } from './query-client.js';
-import { EVERY } from './subjects.js';
+import { FleetQuery, type FleetQuestion, type FleetResult, type FleetVisitor, type MissingHost } from './query-client.js';
+import { EVERY, namePattern } from './subjects.js';
 
 /** Which hosts, and how long to wait for them. */
 export interface AskOptions {
@@ -33,13 +34,14 @@ const WAIT = 2000;
 
 export class Fleet {
   readonly #bus: Bus;
-  readonly #user: string;
+  /** Who asks. */
+  readonly user: string;
   /** The only sites that this user may ask; absent: all. */
   readonly #allowed: readonly string[] | undefined;
 
   constructor(bus: Bus, user: string, sites?: readonly string[]) {
     this.#bus = bus;
-    this.#user = user;
+    this.user = user;
     this.#allowed = sites;
   }
 
@@ -74,7 +76,7 @@ export class Fleet {
     const known = new Set(hosts.map(({ host }) => host));
     const query = new FleetQuery(
       this.#bus,
-      this.#user,
+      this.user,
       {
         op,
         body,
@@ -100,6 +102,36 @@ export class Fleet {
       complete: missing.length === 0,
       stopped: chosen.filter(({ host, state }) => state === 'stopped' && !answered.has(host)),
     };
+  }
+
+  /** The hosts that are meant: those that should answer, and what is known of the others. @throws FleetError */
+  async chosen({ on, sites }: Pick<AskOptions, 'on' | 'sites'>): Promise<{
+    readonly expected: readonly HostInfo[];
+    readonly others: Pick<Asked, 'missing' | 'stopped'>;
+  }> {
+    const chosen = chooseHosts((await this.inventory()).hosts, { on, sites });
+    const gone = chosen.filter((host) => !isExpected(host) && host.state !== 'stopped');
+    return {
+      expected: chosen.filter(isExpected),
+      others: {
+        missing: gone.map(({ host, age }): MissingHost => ({ host, why: 'silent', rows: 0, age })),
+        stopped: chosen.filter(({ state }) => state === 'stopped'),
+      },
+    };
+  }
+
+  /** Asks each of these hosts something of its own, once. @throws FleetError; what `request` throws */
+  askEach(
+    { op, hosts, request }: Pick<Required<FleetQuestion>, 'op' | 'hosts' | 'request'>,
+    visitor: FleetVisitor,
+    { wait = WAIT, deadline, signal }: Pick<AskOptions, 'wait' | 'deadline' | 'signal'>,
+  ): Promise<FleetResult> {
+    return new FleetQuery(this.#bus, this.user, { op, body: {}, request, hosts, wait, deadline, signal }, visitor).run();
+  }
+
+  /** Lines of the audit, the oldest first. @returns how many could not be read @throws FleetError */
+  log(options: LogOptions, each: (line: AuditLine) => void): Promise<number> {
+    return readLog(this.#bus, options, each);
   }
 
   close(): Promise<void> {
@@ -131,7 +163,7 @@ export function chooseHosts(hosts: readonly HostInfo[], { on, sites }: Pick<AskO
   if (!on) return inSites;
   const chosen = new Set<HostInfo>();
   for (const pattern of on) {
-    const matches = matcher(pattern);
+    const matches = namePattern(pattern);
     const found = inSites.filter(({ host }) => matches(host));
     if (found.length === 0)
       throw unknown(
@@ -148,23 +180,4 @@ function unknown(what: 'host' | 'site', text: string, names: Iterable<string>): 
   return new FleetError('CONFIG', `there is no ${what} ${JSON.stringify(text)} in this fleet${didYouMean(text, names)}`, {
     hint: 'conntrack fleet hosts lists them',
   });
-}
-
-/** `*` stands for any letters. */
-function matcher(pattern: string): (host: string) => boolean {
-  const parts = pattern.split('*');
-  if (parts.length === 1) return (host) => host === pattern;
-  const [first, last] = [parts[0]!, parts.at(-1)!];
-  const middle = parts.slice(1, -1);
-  return (host) => {
-    if (!host.startsWith(first) || !host.endsWith(last) || host.length < first.length + last.length) return false;
-    let at = first.length;
-    const end = host.length - last.length;
-    for (const part of middle) {
-      const found = host.indexOf(part, at);
-      if (found < 0 || found + part.length > end) return false;
-      at = found + part.length;
-    }
-    return true;
-  };
 }

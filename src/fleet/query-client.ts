@@ -3,8 +3,9 @@
 
 import { randomBytes } from 'node:crypto';
 import { ConntrackError } from '../errors.js';
-import { H, numberHeader, packJson, unpackBody, unpackJson } from './bodies.js';
+import { H, numberHeader, type PackedBody, packJson, unpackBody, unpackJson } from './bodies.js';
 import type { Bus, BusMessage, BusSubscription } from './bus.js';
+import type { ChangeOperation } from './change-request.js';
 import { FleetError } from './fleet-error.js';
 import type { HostInfo } from './inventory.js';
 import type { Operation, QueryBody } from './query-agent.js';
@@ -58,8 +59,10 @@ export interface RowsTaken {
 
 /** What is asked, and whom. */
 export interface FleetQuestion {
-  readonly op: Operation;
+  readonly op: Operation | ChangeOperation;
   readonly body: QueryBody;
+  /** Of changes: what each host is asked. Then nobody is asked twice. */
+  readonly request?: ((host: string) => PackedBody) | undefined;
   /** Hosts that should answer. */
   readonly hosts: readonly HostInfo[];
   /** Every host of these sites is asked at once; `_`: of all. Absent: each of `hosts` by itself. */
@@ -146,7 +149,7 @@ export class FleetQuery {
 
   /** Asks, and settles when every host has answered or is given up. @throws what the visitor throws */
   async run(): Promise<FleetResult> {
-    const { hosts, sites, signal, op } = this.#question;
+    const { hosts, sites, signal, op, request } = this.#question;
     for (const info of hosts) this.#answers.set(info.host, this.#newAnswer(info.host, info));
     const done = new Promise<void>((resolve, reject) => {
       this.#over = (error) => {
@@ -157,8 +160,12 @@ export class FleetQuery {
     });
     done.catch(() => {}); // awaited below
     this.#listen(this.#qid);
-    if (sites) for (const site of sites) this.#publish(subjects.query(site, EVERY, op), this.#qid);
-    else for (const { host, site } of hosts) this.#publish(subjects.query(site, host, op), this.#qid);
+    if (request) for (const { host, site } of hosts) this.#publish(subjects.change(site, host, op), this.#qid, request(host));
+    else {
+      const body = packJson(this.#question.body);
+      if (sites) for (const site of sites) this.#publish(subjects.query(site, EVERY, op), this.#qid, body);
+      else for (const { host, site } of hosts) this.#publish(subjects.query(site, host, op), this.#qid, body);
+    }
     const tick = setInterval(() => this.#tick(), TICK);
     const keepAlive = setInterval(() => this.#keepAlive(), KEEP_ALIVE);
     const back = this.#bus.onConnection((what) => {
@@ -211,9 +218,8 @@ export class FleetQuery {
     );
   }
 
-  #publish(subject: string, qid: string): void {
-    const { body, deadline } = this.#question;
-    const { data, headers } = packJson(body);
+  #publish(subject: string, qid: string, { data, headers }: PackedBody): void {
+    const { deadline } = this.#question;
     this.#bus.publish(subject, data, {
       reply: subjects.reply(this.#user, qid),
       headers: {
@@ -403,7 +409,8 @@ export class FleetQuery {
       return;
     }
     const { info } = answer;
-    if (!info) {
+    const { request, op, body } = this.#question;
+    if (!info || request) {
       this.#fail(answer, 'hole');
       return;
     }
@@ -411,7 +418,7 @@ export class FleetQuery {
     Object.assign(answer, { ...this.#newAnswer(answer.host, info), qid, retried: true, instance: answer.instance });
     this.#listen(qid);
     // Asked by itself it gets the credits of all others, or those of an only one.
-    this.#publish(subjects.query(info.site, info.host, this.#question.op), qid);
+    this.#publish(subjects.query(info.site, info.host, op), qid, packJson(body));
   }
 
   #afterReconnect(): void {

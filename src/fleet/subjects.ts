@@ -83,3 +83,22 @@ export function readReply(reply: string | undefined): { readonly user: string; r
   if (parts.length !== 5 || reply !== subjects.reply(user!, qid!) || !isName(user) || !isQueryId(qid!)) return undefined;
   return { user, qid: qid! };
 }
+
+/** Whether a name is meant by a pattern, in which `*` stands for any letters. */
+export function namePattern(pattern: string): (host: string) => boolean {
+  const parts = pattern.split('*');
+  if (parts.length === 1) return (host) => host === pattern;
+  const [first, last] = [parts[0]!, parts.at(-1)!];
+  const middle = parts.slice(1, -1);
+  return (host) => {
+    if (!host.startsWith(first) || !host.endsWith(last) || host.length < first.length + last.length) return false;
+    let at = first.length;
+    const end = host.length - last.length;
+    for (const part of middle) {
+      const found = host.indexOf(part, at);
+      if (found < 0 || found + part.length > end) return false;
+      at = found + part.length;
+    }
+    return true;
+  };
+}

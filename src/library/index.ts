@@ -45,6 +45,7 @@ export { FlowLoader } from './load/flow-loader.js';
 export { matches } from './matches.js';
 export { traced } from './netlink-trace.js';
 export { onAbort } from './on-abort.js';
+export { PendingFlows } from './pending-flows.js';
 export type { RequestRow } from './requests.js';
 export type { CreateResult, DeleteResult, UpdateResult } from './results.js';
 export type { Ending, Listing, Session } from './session.js';

@@ -1,9 +1,16 @@
 // `conntrack agent`: answers questions of a fleet about the table of this host.
 
 import { hostname } from 'node:os';
+import { notThisSsh } from '../cli/ssh.js';
 import { quoted, UsageError } from '../cli/usage-error.js';
+import { formatFlowFilter } from '../ctnetlink/filter/format.js';
 import { FleetAgent } from '../fleet/agent.js';
 import { agentUnit } from '../fleet/agent-unit.js';
+import { LOCAL_AUDIT, streamAudit } from '../fleet/audit.js';
+import type { Bus } from '../fleet/bus.js';
+import type { HostChanges } from '../fleet/change-agent.js';
+import { CHANGES, type ChangeKind } from '../fleet/change-request.js';
+import { ChangersFile } from '../fleet/changers.js';
 import { FleetError } from '../fleet/fleet-error.js';
 import { connectBus } from '../fleet/nats.js';
 import { askRecord } from '../fleet/past-question.js';
@@ -15,7 +22,7 @@ import { packageVersion } from './package-version.js';
 import type { Word } from './run-word.js';
 import type { WordLine } from './word-line.js';
 import { openNamespaces } from './word-namespaces.js';
-import { isGiven, textOf } from './word-values.js';
+import { isGiven, listOf, textOf } from './word-values.js';
 
 /** Another agent has the name. */
 const NAME_TAKEN = 4;
@@ -31,6 +38,7 @@ export const word: Word = async (line, { host, err, out }) => {
   const tell = (text: string) => err(`conntrack: agent: ${text}`);
   const netns = textOf(line, 'netns');
   const history = textOf(line, 'history');
+  const changes = changesOf(line, name, site, tell);
   if (history !== undefined) await openHistory(history); // it is there, and can be read
   // The right to the table is looked for first: without it there is nothing to answer.
   const { conntracks, complete, lookAgain } = await openNamespaces(netns);
@@ -59,6 +67,7 @@ export const word: Word = async (line, { host, err, out }) => {
       },
       version: packageVersion() ?? 'unknown',
       pid: host.pid,
+      ...(changes ? { changes: changes(bus) } : {}),
       takeOver: isGiven(line, 'take-over'),
       makeBucket: servers.open,
       tell,
@@ -89,6 +98,42 @@ export const word: Word = async (line, { host, err, out }) => {
   }
   return 0;
 };
+
+/** What may be changed here, and by whom. @throws UsageError */
+function changesOf(
+  line: WordLine,
+  name: string,
+  site: string,
+  tell: (text: string) => void,
+): ((bus: Bus) => HostChanges) | undefined {
+  const allow = listOf(line, 'allow');
+  const path = textOf(line, 'changers');
+  const audit = textOf(line, 'audit');
+  if (!allow) {
+    const alone = ['changers', 'audit', 'protect-ssh'].find((option) => option in line.values);
+    if (alone !== undefined) throw new UsageError(`--${alone} goes with --allow`, { hint: `--allow ${CHANGES.join(',')}` });
+    return undefined;
+  }
+  const isChange = (text: string): text is ChangeKind => (CHANGES as readonly string[]).includes(text);
+  const wrong = allow.find((text) => !isChange(text));
+  if (wrong !== undefined || allow.length === 0)
+    throw new UsageError(`--allow cannot be ${quoted(wrong ?? '')}`, { hint: `${CHANGES.join(', ')}, or both with a comma` });
+  if (path === undefined)
+    throw new UsageError('--allow needs --changers FILE: whose keys may change something', {
+      hint: 'conntrack fleet auth changers prints its lines',
+    });
+  const file = new ChangersFile(path);
+  const changers = asUsage(() => file.all);
+  for (const changer of changers)
+    tell(`${changer.name} may ${changer.allow.join(' and ')}${changer.filter === undefined ? '' : `: ${changer.filter}`}`);
+  const keep = isGiven(line, 'protect-ssh') ? formatFlowFilter(notThisSsh()) : undefined;
+  return (bus) => ({
+    allow: allow.filter(isChange),
+    changers: () => file.all,
+    audit: audit === 'local' ? LOCAL_AUDIT : streamAudit(bus, site, name),
+    keep,
+  });
+}
 
 /** The seed is handed over by the service manager, so that only root can read its file. */
 function unitOf(line: WordLine, { argv }: NodeJS.Process): string {

@@ -1,6 +1,7 @@
 // What a verb of `conntrack fleet` has to work with.
 
 import type { Asked, AskOptions, Fleet } from '../fleet/fleet.js';
+import type { Signer } from '../fleet/nkey.js';
 import type { WordContext } from './run-word.js';
 import type { WordLine } from './word-line.js';
 
@@ -13,6 +14,8 @@ export interface FleetCall {
   readonly context: WordContext;
   /** Whom to ask, with this deadline (milliseconds) unless another one was given. */
   ask(deadline: number): AskOptions;
+  /** Signs changes. @throws UsageError without a key */
+  signer(): Signer;
   /** Says which hosts are missing. @returns the exit status: `otherwise` if none is */
   conclude(asked: Asked, otherwise?: number): number;
 }

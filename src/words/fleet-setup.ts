@@ -1,6 +1,7 @@
 // `conntrack fleet setup` and `fleet auth`: what servers keep of a fleet, and who may do what.
 
 import { UsageError } from '../cli/usage-error.js';
+import { CHANGES } from '../fleet/change-request.js';
 import { connectBus, makeKeyPair } from '../fleet/nats.js';
 import { type FleetRole, ROLES, renderUsers } from '../fleet/roles.js';
 import { prepareServers } from '../fleet/streams.js';
@@ -27,8 +28,11 @@ export async function setUp(line: WordLine, operands: readonly string[], context
   return 0;
 }
 
+/** What prints something about all users. */
+const PRINTS = ['render', 'changers'];
+
 /** Folder of users and seeds. */
-const KEYS = '/etc/conntrack/fleet';
+export const KEYS = '/etc/conntrack/fleet';
 
 export async function manageUsers(
   line: WordLine,
@@ -36,11 +40,16 @@ export async function manageUsers(
   { out }: WordContext,
 ): Promise<number> {
   const folder = textOf(line, 'keys') ?? KEYS;
-  if (rest.length > 0 || verb === undefined || (verb === 'render') !== (name === undefined))
-    throw new UsageError(`fleet auth takes ${ROLES.join(', ')} or remove with a NAME, or render`);
+  if (rest.length > 0 || verb === undefined || PRINTS.includes(verb) !== (name === undefined))
+    throw new UsageError(`fleet auth takes ${ROLES.join(', ')} or remove with a NAME; or ${PRINTS.join(', ')}`);
   return asUsage(() => {
     if (verb === 'render') {
       out.text(renderUsers(readUsers(folder)));
+      return 0;
+    }
+    if (verb === 'changers') {
+      for (const { role, name: who, nkey } of readUsers(folder))
+        if (role === 'operator') out.text(`${who} ${nkey} ${CHANGES.join(',')}\n`);
       return 0;
     }
     if (verb === 'remove') {
@@ -49,7 +58,9 @@ export async function manageUsers(
       return 0;
     }
     if (!(ROLES as readonly string[]).includes(verb))
-      throw new UsageError(`fleet auth: there is no role ${verb}`, { hint: `one of ${ROLES.join(', ')}; or remove, render` });
+      throw new UsageError(`fleet auth: there is no role ${verb}`, {
+        hint: `one of ${ROLES.join(', ')}; or remove, ${PRINTS.join(', ')}`,
+      });
     const role = verb as FleetRole;
     const sites = listOf(line, 'site');
     if (role === 'agent' && (sites?.length ?? 0) > 1) throw new UsageError('an agent is at one site');

@@ -16,7 +16,7 @@ import { choiceOf, groupingOf, isGiven, listOf, numberOf } from './word-values.j
 const COUNT_DEADLINE = 5000;
 
 /** The only `-o`, of those that are allowed; the first is the default. @throws UsageError */
-function formatOf<F extends string>({ line }: FleetCall, allowed: readonly F[]): F {
+export function formatOf<F extends string>({ line }: FleetCall, allowed: readonly F[]): F {
   const given = (line.values['output'] as readonly string[] | undefined)?.at(-1) ?? allowed[0]!;
   if (!(allowed as readonly string[]).includes(given))
     throw new UsageError(`-o ${given} cannot be had here`, { hint: `one of ${allowed.join(', ')}` });

@@ -5,12 +5,15 @@ import { counted } from '../doctor/figures.js';
 import { type Asked, Fleet } from '../fleet/fleet.js';
 import { checkSites } from '../fleet/fleet-config.js';
 import { connectBus } from '../fleet/nats.js';
+import { Signer } from '../fleet/nkey.js';
 import type { MissingHost } from '../fleet/query-client.js';
 import { didYouMean } from '../nearest.js';
 import { safeText } from '../safe-text.js';
 import { age } from '../units.js';
 import type { FleetVerb } from './fleet-call.js';
+import { deleteFlows, updateFlows } from './fleet-changes.js';
 import { getFlow, hasFlows, listFlows } from './fleet-flows.js';
+import { showLog } from './fleet-log.js';
 import { whoHad } from './fleet-past.js';
 import { asUsage, serversOf, usageError, userOf } from './fleet-servers.js';
 import { manageUsers, setUp } from './fleet-setup.js';
@@ -27,6 +30,9 @@ const VERBS: Readonly<Record<string, FleetVerb>> = {
   top: topGroups,
   stats: printStatistics,
   whohad: whoHad,
+  delete: deleteFlows,
+  update: updateFlows,
+  log: showLog,
 };
 
 const NAMES = [...Object.keys(VERBS), 'setup', 'auth'];
@@ -69,6 +75,12 @@ export const word: Word = async (line, context) => {
         deadline: deadline === undefined ? usual : deadline * 1000,
         signal: abort.signal,
       }),
+      signer: () => {
+        const { seed } = servers;
+        if (seed === undefined)
+          throw new UsageError('changes are signed with a key', { hint: '--seed FILE; conntrack fleet auth operator makes it' });
+        return asUsage(() => new Signer(seed));
+      },
       conclude: (asked, otherwise = 0) => {
         tellMissing(asked, context);
         return asked.complete ? otherwise : INCOMPLETE;

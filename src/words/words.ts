@@ -373,7 +373,7 @@ export function everyWord(): readonly WordRow[] {
       synopsis: '[OPTIONS]',
       help: 'Answer questions about the table of this host, for conntrack fleet.',
       about: [
-        'It connects to NATS servers, says every 15 seconds that it is there, and answers until a signal ends it. It changes nothing. On a server ' +
+        'It connects to NATS servers, says every 15 seconds that it is there, and answers until a signal ends it. It changes nothing without --allow. On a server ' +
           'of this machine that needs no keys, nothing else has to be prepared; elsewhere TLS and a key are needed: docs/fleet.md.',
         'Exit status: 0 after a signal; 1 after a failure; 2 for a wrong command line; 4 when another agent has the name.',
       ],
@@ -383,6 +383,14 @@ export function everyWord(): readonly WordRow[] {
         site: { value: 'SITE', help: 'Where it is; default default.' },
         netns: NETNS,
         history: { value: 'DIR', help: 'Answer whohad from the record in this directory.' },
+        allow: { value: 'WHAT,...', repeated: true, help: 'Let flows be changed: delete, update. Each request is signed.' },
+        changers: { value: 'FILE', help: 'Whose keys may change something: a line NAME KEY delete,update [FILTER] for each.' },
+        audit: {
+          value: 'WHERE',
+          choices: ['stream', 'local'],
+          help: 'Write changes down in the stream of the servers, or only in the log (local).',
+        },
+        'protect-ssh': { help: 'Never change the flow of the SSH session in which it was started.' },
         'print-unit': { help: 'Print a unit for systemd with these options, and end.' },
         'take-over': { help: 'Take the name from an agent that seems to be alive elsewhere.' },
       },
@@ -400,8 +408,10 @@ export function everyWord(): readonly WordRow[] {
         'Verbs: hosts lists the hosts; list the flows that match; count how many there are, on which host; has says which hosts have an ' +
           'address, port or flow; get prints one flow; top sums up by --by; stats prints counters of each processor; whohad says who had an ' +
           'address and port at a time, from the records of the hosts.',
+        'delete and update change the flows that match, on hosts that allow it: they say how many there are, ask for that number, and never ' +
+          'change more. log says who changed what.',
         'setup prepares servers once. auth agent, viewer, operator or admin NAME makes a key, auth remove NAME takes it away, auth ' +
-          'render prints the configuration of the servers with all of them.',
+          'render prints the configuration of the servers with all of them, auth changers the lines of operators for conntrack agent --changers.',
         'Hosts that do not answer are named, and the exit status says that the answer is not complete.',
         'Exit status: 0: complete; 1: a failure, and nothing found by has and get; 2: a wrong command line; 3: not complete.',
       ],
@@ -413,9 +423,20 @@ export function everyWord(): readonly WordRow[] {
         wait: { value: 'TIME', help: 'Hosts that say nothing for so long are silent; default 2s.' },
         deadline: { value: 'TIME', help: 'How long hosts may work; default 5s, of list 30s.' },
         sort: { value: 'KEY', help: 'Of list: host, one host after the other. Of top: flows, bytes, packets, unreplied.' },
-        by: { value: 'KEY', help: 'Groups of top, as those of conntrack usage; default src.' },
+        by: { value: 'KEY', help: 'Groups of top, as those of conntrack usage; default src. Of log: who.' },
         limit: { value: 'NUMBER', help: 'Print so many at most.' },
         strict: { help: 'Print nothing unless every host has answered.' },
+        set: {
+          value: 'VALUE,...',
+          repeated: true,
+          help: 'Of update: timeout=60, mark=1/0xff, label=+NAME, label=-NAME, status=ASSURED.',
+        },
+        max: { value: 'NUMBER', help: 'Of delete and update: how many flows may be changed, on all hosts together.' },
+        yes: { help: 'Of delete and update: do not ask; needs --max.' },
+        'dry-run': { help: 'Of delete and update: only say what would be changed.' },
+        partial: { help: 'Of delete and update: go on though some hosts do not answer.' },
+        'protect-ssh': { help: 'Of delete and update: never change the flow of this SSH session, on any host.' },
+        from: { value: 'TIME', help: 'Of log: since when.' },
         ...PAST_QUESTION,
         at: { value: 'TIME', help: 'Of whohad: when.' },
         user: {
@@ -440,6 +461,7 @@ export function everyWord(): readonly WordRow[] {
         ['fleet count unreplied', 'how many, on which host'],
         ['fleet has 203.0.113.9:40001', 'which host has it'],
         ['fleet whohad 203.0.113.50:32768 --at 2026-03-01T14:32:15Z', 'who had that port, on all hosts'],
+        ["fleet delete 'udp and dst port 5060' --site ams", 'delete flows, once their number has been typed'],
         ['fleet auth agent fw1 --site ams', 'a key for a host'],
         ["fleet list --on 'ams-*' --sort host -o ndjson", 'for programs'],
       ],

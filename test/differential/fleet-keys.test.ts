@@ -249,6 +249,28 @@ suite('a fleet with keys', { skip: SELF_TEST ? 'the reference has no fleets' : f
     assert.match(without.err, /no answer from fw1/);
   });
 
+  test('operators change what hosts let them, and read what became of it; viewers do neither', async () => {
+    const changers = join(folder, 'changers');
+    const lines = (await auth('changers')).out;
+    assert.match(lines, /^carol U[A-Z2-7]{55} delete,update\ndave U/);
+    await space.ask('write', changers, lines);
+    const words = ['--nats', 'tls://localhost', '--ca', ca, '--seed', seedOf('fw2'), '--name', 'fw2', '--site', 'lon'];
+    await using _agent = await RunningAgent.start(space, [...words, '--allow', 'delete', '--changers', changers]);
+    const deletion = ['delete', 'udp and dst port 53', '--yes', '--max', '5', '--on', 'fw2'];
+    const viewer = await as('alice', ...deletion, '--wait', '1s');
+    assert.equal(viewer.status, 3);
+    assert.match(viewer.err, /Permissions Violation for Publish to "ct\.v1\.c\.lon\.fw2\.plan"[\s\S]*no answer from fw2/);
+    assert.equal((await as('dave', ...deletion, '--wait', '1s')).status, 3); // not at his site
+    const operator = await as('carol', ...deletion);
+    assert.deepEqual([operator.status, operator.err], [0, '']);
+    assert.match(operator.out, /\nfw2 {2}1 deleted\n$/);
+    const update = await as('carol', 'update', 'udp', '--set', 'mark=1', '--yes', '--max', '5', '--on', 'fw2');
+    assert.equal(update.status, 3); // the host does not allow that
+    const log = await as('carol', 'log', '--keys', keys);
+    assert.match(log.out, /fw2 {2}carol: delete 'udp and dst port 53', at most 5: 1 deleted \(signed\)\n$/);
+    assert.equal((await as('alice', 'log', '--keys', keys)).status, 1);
+  });
+
   test('a key is good for one name and site', async () => {
     for (const [name, site] of [
       ['fw2', 'ams'],

@@ -41,7 +41,7 @@ export class MemoryServers {
   published = 0;
   revision = 0;
   /** Whether a message is to be lost. */
-  loses: (subject: string) => boolean = () => false;
+  loses: (subject: string, data: Uint8Array, options: PublishOptions) => boolean = () => false;
 
   connect(): MemoryBus {
     return new MemoryBus(this);
@@ -75,7 +75,7 @@ export class MemoryBus implements Bus {
 
   publish(subject: string, data: Uint8Array, options: PublishOptions = {}): void {
     this.#servers.published++;
-    if (!this.connected || this.#servers.loses(subject)) return;
+    if (!this.connected || this.#servers.loses(subject, data, options)) return;
     const heard = this.#servers.deliver(subject, data, options);
     if (!heard && options.reply !== undefined) this.#servers.deliver(options.reply, new Uint8Array(0), {}, 503);
   }
@@ -138,7 +138,7 @@ export class MemoryBus implements Bus {
     await new Promise((resolve) => setImmediate(resolve));
     const stream = [...this.#servers.streams.values()].find(({ parts }) => matches(parts, subject.split('.')));
     const fate = this.#servers.appends(subject);
-    if (!stream || !this.connected || fate === 'refused' || this.#servers.loses(subject))
+    if (!stream || !this.connected || fate === 'refused' || this.#servers.loses(subject, data, {}))
       throw new FleetError('UNAVAILABLE', `nothing keeps ${subject}`);
     let kept = id === undefined ? undefined : stream.messages.find((message) => message.id === id);
     if (!kept) {
