@@ -7,8 +7,17 @@ import type { Bus } from './bus.js';
 import { RevisionError } from './bus.js';
 import { ChangeAgent, type ChangeCounts, type HostChanges } from './change-agent.js';
 import { FleetError, OTHER_KEY } from './fleet-error.js';
-import { type AgentState, ALIVE, encodeHostValue, HEARTBEAT, type HostValue, readHostValue } from './inventory.js';
+import {
+  type AgentState,
+  ALIVE,
+  encodeHostValue,
+  HEARTBEAT,
+  type HostValue,
+  readHostValue,
+  type ShippedTo,
+} from './inventory.js';
 import { type AgentTables, operationsOf, QueryAgent, type QueryCounts } from './query-agent.js';
+import type { Shipper, ShipperStatus } from './shipper.js';
 import { prepareServers } from './streams.js';
 import { checkName, HOSTS_BUCKET } from './subjects.js';
 
@@ -28,6 +37,8 @@ export interface FleetAgentOptions {
   readonly changes?: HostChanges | undefined;
   /** Make what the servers lack: only where they need no keys. */
   readonly makeBucket?: boolean | undefined;
+  /** Ships the record of this host: called once the name is claimed, with what the inventory knew of it. */
+  readonly ship?: ((known: ShippedTo | undefined, clock: () => HostValue['clock']) => Shipper) | undefined;
   readonly tell: (line: string) => void;
 }
 
@@ -38,8 +49,13 @@ export interface FleetAgentStatus extends QueryCounts {
   readonly heartbeat: number | undefined;
   readonly clock: HostValue['clock'];
   readonly changes: ChangeCounts;
+  readonly shipped?: ShipperStatus | undefined;
 }
 
+/** Bytes for records on a server of this machine that was not set up. */
+const TRIAL_RECORDS = 2 ** 30;
+/** Milliseconds that records have to be shipped when it ends. */
+const SHIPPING = 10_000;
 /** Milliseconds that queries have to end. */
 const DRAINING = 5000;
 /** Measurements of the clock that are kept, and the pause between them. */
@@ -67,6 +83,9 @@ export class FleetAgent implements AsyncDisposable {
   #clocks: { offset: number; error: number }[] = [];
   #silenceTold = false;
   #stopped: Promise<void> | undefined;
+  /** What the inventory knew of its record when it started. */
+  #known: ShippedTo | undefined;
+  #shipper: Shipper | undefined;
 
   private constructor(options: FleetAgentOptions) {
     this.#options = options;
@@ -97,6 +116,8 @@ export class FleetAgent implements AsyncDisposable {
         if (tries === 0) options.tell(`${error.message}; it goes on trying${error.hint === undefined ? '' : ` (${error.hint})`}`);
         await new Promise((resolve) => setTimeout(resolve, RETRY));
       }
+    agent.#shipper = options.ship?.(agent.#known, () => agent.#clock);
+    agent.#shipper?.start();
     // A host that cannot hear questions must not seem to be there.
     const refused = (reason: string) => agent.#fail(new FleetError('UNAUTHORISED', reason, { hint: OTHER_KEY }));
     agent.#queries.start(refused);
@@ -116,6 +137,7 @@ export class FleetAgent implements AsyncDisposable {
       heartbeat: this.#beaten === undefined ? undefined : performance.now() - this.#beaten,
       clock: this.#clock,
       changes: this.#changes?.counts ?? new Map(),
+      ...(this.#shipper ? { shipped: this.#shipper.status } : {}),
     };
   }
 
@@ -134,7 +156,7 @@ export class FleetAgent implements AsyncDisposable {
     await this.#beating;
     if (this.#state === 'up') await this.#say('draining');
     await this.#changes?.stop();
-    await this.#queries.stop(DRAINING);
+    await Promise.all([this.#queries.stop(DRAINING), this.#shipper?.stop(SHIPPING)]);
     if (this.#state === 'draining') await this.#say('stopped');
   }
 
@@ -151,11 +173,12 @@ export class FleetAgent implements AsyncDisposable {
 
   async #claim(): Promise<void> {
     const { bus, host, makeBucket, takeOver = false } = this.#options;
-    if (makeBucket) await prepareServers(bus, 1);
+    if (makeBucket) await prepareServers(bus, 1, TRIAL_RECORDS);
     for (let tries = 0; ; tries++) {
       const entry = await bus.readKey(HOSTS_BUCKET, host);
       const before = entry && readHostValue(entry);
       if (before && entry && !takeOver) this.#checkFree(before, Date.now() - entry.at);
+      this.#known ??= before?.record ?? undefined;
       this.#revision = entry?.revision ?? 0;
       try {
         await this.#write();
@@ -256,6 +279,13 @@ export class FleetAgent implements AsyncDisposable {
     return best ? { offset: Math.round(best.offset), error: Math.ceil(best.error) } : null;
   }
 
+  /** Before it ships, it says what it found: that must not be forgotten. */
+  #shippedTo(): ShippedTo | null {
+    if (!this.#shipper) return this.#options.ship ? (this.#known ?? null) : null;
+    const { recorder, acked, mark, alive, behind } = this.#shipper.status;
+    return { recorder, acked, mark, alive, behind };
+  }
+
   async #value(): Promise<HostValue> {
     const { host, site, tables, version, pid } = this.#options;
     let [entries, maxEntries] = [0, 0];
@@ -279,6 +309,7 @@ export class FleetAgent implements AsyncDisposable {
       entries,
       maxEntries,
       allow: this.#options.changes?.allow ?? [],
+      record: this.#shippedTo(),
       clock: this.#clock,
     };
   }

@@ -29,6 +29,10 @@ export const H = {
   /** Of changes: the public key of who signed, and the signature. */
   key: 'Ct-Key',
   signature: 'Ct-Sig',
+  /** Of records: whose they are, the number of the first, and when they were sent (milliseconds since the epoch). */
+  recorder: 'Ct-R',
+  first: 'Ct-First',
+  sent: 'Ct-Sent',
 } as const;
 
 /** Values of `Ct-Enc`. */

@@ -1,6 +1,7 @@
 // The inventory: what each agent says of itself in the bucket of hosts, and what follows from its age.
 
 import type { BucketContents, BucketEntry, Bus } from './bus.js';
+import { isRecorder } from './jc1.js';
 import { HOSTS_BUCKET, isName } from './subjects.js';
 
 /** Pause between heartbeats, in milliseconds. */
@@ -13,6 +14,19 @@ export const REMEMBERED = 7 * 86_400_000;
 /** What an agent says of its state; the last one stays until it starts again. */
 export const AGENT_STATES = ['up', 'draining', 'stopped'] as const;
 export type AgentState = (typeof AGENT_STATES)[number];
+
+/** How far a record is shipped. Times are microseconds since the epoch. */
+export interface ShippedTo {
+  /** What collectors call the record. */
+  readonly recorder: string;
+  /** Number of the last record that the servers confirmed, and when that flow ended. */
+  readonly acked: number;
+  readonly mark: number;
+  /** What ended before then is shipped, but for gaps. */
+  readonly alive: number;
+  /** Records that wait. */
+  readonly behind: number;
+}
 
 /** What an agent says of itself: the value in the bucket. */
 export interface HostValue {
@@ -37,6 +51,8 @@ export interface HostValue {
   readonly maxEntries: number;
   /** Changes that it may make. */
   readonly allow: readonly string[];
+  /** How far its record is shipped; `null`: it ships none. */
+  readonly record: ShippedTo | null;
   /** Milliseconds by which its clock is ahead of the servers', and how far off that may be; `null`: not known yet. */
   readonly clock: { readonly offset: number; readonly error: number } | null;
 }
@@ -117,8 +133,17 @@ export function readHostValue({ key, value }: Pick<BucketEntry, 'key' | 'value'>
     entries: number('entries'),
     maxEntries: number('maxEntries'),
     allow: texts('allow') as string[],
+    record: recordOf(told.record),
     clock: clockOf(told.clock),
   };
+}
+
+function recordOf(told: unknown): ShippedTo | null {
+  const { recorder, acked, mark, alive, behind } = (told ?? {}) as Readonly<Record<keyof ShippedTo, unknown>>;
+  const isWhole = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
+  if (typeof recorder !== 'string' || !isRecorder(recorder)) return null;
+  if (!isWhole(acked) || !isWhole(mark) || !isWhole(alive) || !isWhole(behind)) return null;
+  return { recorder, acked, mark, alive, behind };
 }
 
 function clockOf(told: unknown): HostValue['clock'] {

@@ -5,11 +5,12 @@ import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import type { SqliteRow, SqliteValue } from '../history/driver/sqlite.js';
 import { type ColumnRow, RECORD_COLUMNS } from '../history/record-columns.js';
+import type { PartHead } from '../history/record-parts.js';
 import { FleetError } from './fleet-error.js';
-import { decodeRecords, encodeRecords, type ShippedHead, type ShippedRecords } from './jc1.js';
+import { decodeRecords, encodeRecords, type ShippedRecords } from './jc1.js';
 
 const COLUMNS: readonly ColumnRow[] = RECORD_COLUMNS;
-const HEAD: ShippedHead = {
+const HEAD: PartHead = {
   recorder: '4d5a5a5e-0000-4000-8000-000000000001',
   first: 1,
   since: 0,
@@ -36,7 +37,7 @@ const VALUES: Readonly<Record<ColumnRow['kind'], fc.Arbitrary<SqliteValue>>> = {
 const row: fc.Arbitrary<SqliteRow> = fc.record(
   Object.fromEntries(COLUMNS.map(({ name, kind }) => [name, name === 'start' || name === 'dur' ? time : VALUES[kind]] as const)),
 );
-const head: fc.Arbitrary<ShippedHead> = fc.record(
+const head: fc.Arbitrary<PartHead> = fc.record(
   {
     recorder: fc.constantFrom(HEAD.recorder, `${HEAD.recorder}.2`),
     first: fc.integer({ min: 1, max: 2 ** 50 }),

@@ -3,6 +3,7 @@
 
 import type { SqliteRow, SqliteValue } from '../history/driver/sqlite.js';
 import { type ColumnRow, RECORD_COLUMNS } from '../history/record-columns.js';
+import type { PartGap, PartHead, RecordPart } from '../history/record-parts.js';
 import { FleetError } from './fleet-error.js';
 import { MAX_BODY } from './nl1.js';
 
@@ -12,58 +13,8 @@ export const MOST_RECORDS = 4000;
 export const MOST_ASIDES = 1000;
 const MOST_TEXT = 500;
 
-/** A gap, with its number: they grow in the order of the record. Times are microseconds since the epoch. */
-export interface ShippedGap {
-  readonly id: number;
-  readonly ns: number | null;
-  readonly from: number;
-  readonly to: number;
-  /** Number of the first record behind it. */
-  readonly first: number;
-  /** Numbers of records that are lacking: the first and the last. */
-  readonly lost?: readonly [number, number] | undefined;
-  readonly reason: string;
-  readonly events: number | null;
-  readonly note: string | null;
-}
-
-/** How well the clock was kept from a moment on, as the table `clock` has it. */
-export interface ShippedClock {
-  readonly at: number;
-  readonly before: number | null;
-  readonly after: number | null;
-  readonly delta: number | null;
-  readonly class: string | null;
-}
-
-/** What a message says besides records. Times are microseconds since the epoch. */
-export interface ShippedHead {
-  /** UUID of the recorder; with `.2` and so on if its disk was put back. */
-  readonly recorder: string;
-  /** Number of the first record, or of the next if there is none. */
-  readonly first: number;
-  /** What ended before is in messages before this one, or lacks. */
-  readonly since: number;
-  /** What ended before then is in messages up to this one, but for gaps. */
-  readonly alive: number;
-  /** Flows that live still began at this time or later, if that is known. */
-  readonly openFrom?: number | undefined;
-  readonly noDestination?: boolean | undefined;
-  /** Which flows are recorded, as a filter; absent: all. */
-  readonly filter?: string | undefined;
-  /** Names of network namespaces, by the number in the column `ns`. */
-  readonly netns: readonly (readonly [number: number, name: string])[];
-  readonly gaps: readonly ShippedGap[];
-  readonly clock: readonly ShippedClock[];
-  /** Milliseconds by which the clock of the host is ahead, and how far off that may be. */
-  readonly offset?: readonly [offset: number, error: number] | undefined;
-}
-
 /** A message, read. */
-export interface ShippedRecords extends ShippedHead {
-  readonly count: number;
-  /** Values by the places of RECORD_COLUMNS, a column after the other; absent: all are NULL. */
-  readonly columns: readonly (readonly SqliteValue[] | undefined)[];
+export interface ShippedRecords extends RecordPart {
   /** Columns that a newer version has: they were left out. */
   readonly unknown: number;
 }
@@ -74,7 +25,7 @@ const [START, DUR] = ['start', 'dur'].map((name) => COLUMNS.findIndex((column) =
 const END = 'end';
 
 /** A body of records as SQLite has them. */
-export function encodeRecords(head: ShippedHead, rows: readonly SqliteRow[]): Uint8Array {
+export function encodeRecords(head: PartHead, rows: readonly SqliteRow[]): Uint8Array {
   const cols: Record<string, unknown> = {};
   const ends = rows.map((row) => (row['start'] as number) + (row['dur'] as number));
   const byEnds = rows.every(({ start, dur }, n) => isWhole(start) && isWhole(dur) && isWhole(ends[n]));
@@ -210,7 +161,7 @@ function valueIn(value: unknown, { name, kind }: ColumnRow): SqliteValue {
   throw wrong(`a value of ${name}`);
 }
 
-function gapsIn(told: unknown): ShippedGap[] {
+function gapsIn(told: unknown): PartGap[] {
   return listIn(told, 'gaps').map((each) => {
     const { id, ns, from, to, first, lost, reason, events, note } = objectIn(each, 'gap');
     const [lostFirst, lostLast, ...more] = Array.isArray(lost) ? (lost as unknown[]) : [];

@@ -1,9 +1,9 @@
 // Who may do what: a row for each role, from which the servers' configuration is made. The tests try every cell.
 
-import { AUDIT_STREAM, EVERY, HOSTS_BUCKET, PREFIX, shardOf, subjects } from './subjects.js';
+import { AUDIT_STREAM, COLLECTORS_BUCKET, EVERY, HOSTS_BUCKET, PREFIX, RECORD_STREAM, shardOf, subjects } from './subjects.js';
 
 /** What somebody may be. */
-export const ROLES = ['agent', 'viewer', 'operator', 'admin'] as const;
+export const ROLES = ['agent', 'viewer', 'operator', 'collector', 'admin'] as const;
 export type FleetRole = (typeof ROLES)[number];
 
 /** Somebody with a key. */
@@ -52,7 +52,7 @@ export function permissionsOf({ role, name, site = DEFAULT_SITE, sites }: Omit<F
       };
     case 'viewer':
       return {
-        publish: [...toSites('q', sites), subjects.flow('*', '*'), ...readingOf(STREAM)],
+        publish: [...toSites('q', sites), ...toCollectors(sites), subjects.flow('*', '*'), ...readingOf(STREAM)],
         subscribe: [subjects.reply(name, '>'), inbox],
       };
     case 'operator':
@@ -60,11 +60,22 @@ export function permissionsOf({ role, name, site = DEFAULT_SITE, sites }: Omit<F
         publish: [
           ...toSites('q', sites),
           ...toSites('c', sites),
+          ...toCollectors(sites),
           subjects.flow('*', '*'),
           ...readingOf(STREAM),
           ...readingOf(AUDIT_STREAM),
         ],
         subscribe: [subjects.reply(name, '>'), inbox],
+      };
+    case 'collector':
+      return {
+        publish: [
+          subjects.answer(subjects.reply('*', '*'), name),
+          `$KV.${COLLECTORS_BUCKET}.${name}`,
+          `$JS.API.DIRECT.GET.KV_${COLLECTORS_BUCKET}.$KV.${COLLECTORS_BUCKET}.${name}`,
+          ...readingOf(RECORD_STREAM),
+        ],
+        subscribe: [subjects.history(name, '*'), subjects.flow(name, '*'), inbox],
       };
     case 'admin':
       return { publish: ['>'], subscribe: ['>'] };
@@ -74,6 +85,11 @@ export function permissionsOf({ role, name, site = DEFAULT_SITE, sites }: Omit<F
 /** Subjects of one kind, of every site or of these. */
 function toSites(kind: 'q' | 'c', sites: readonly string[] | undefined): readonly string[] {
   return sites ? sites.map((site) => `${PREFIX}.${kind}.${site}.>`) : [`${PREFIX}.${kind}.>`];
+}
+
+/** Collectors answer for all sites: whoever may ask some only asks their hosts. */
+function toCollectors(sites: readonly string[] | undefined): readonly string[] {
+  return sites ? [] : [subjects.history('*', '*'), ...readingOf(`KV_${COLLECTORS_BUCKET}`)];
 }
 
 /** What reading a stream or a bucket takes. */

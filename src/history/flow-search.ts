@@ -58,7 +58,8 @@ const columnList = (columns: readonly ColumnRow[]) =>
       kind === 'counter' ? `CASE WHEN abs(${name}) > ${GREATEST} THEN CAST(${name} AS TEXT) ELSE ${name} END AS ${name}` : name,
     )
     .join(', ');
-const FLOW_ROW = `seq, ${columnList(RECORD_COLUMNS)}`;
+/** Every column of `flow`, for SELECT. */
+export const FLOW_ROW = `seq, ${columnList(RECORD_COLUMNS)}`;
 const OPEN_ROW = `key, seen, ${OPEN_COLUMNS.join(', ')}`;
 
 /**

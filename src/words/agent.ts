@@ -14,6 +14,7 @@ import { ChangersFile } from '../fleet/changers.js';
 import { FleetError } from '../fleet/fleet-error.js';
 import { connectBus } from '../fleet/nats.js';
 import { askRecord } from '../fleet/past-question.js';
+import { Shipper } from '../fleet/shipper.js';
 import { checkName, hostNameOf } from '../fleet/subjects.js';
 import { openHistory } from '../history/open-history.js';
 import { unitWord } from '../history/record-unit.js';
@@ -22,7 +23,7 @@ import { packageVersion } from './package-version.js';
 import type { Word } from './run-word.js';
 import type { WordLine } from './word-line.js';
 import { openNamespaces } from './word-namespaces.js';
-import { isGiven, listOf, textOf } from './word-values.js';
+import { isGiven, listOf, secondsOf, textOf } from './word-values.js';
 
 /** Another agent has the name. */
 const NAME_TAKEN = 4;
@@ -39,6 +40,12 @@ export const word: Word = async (line, { host, err, out }) => {
   const netns = textOf(line, 'netns');
   const history = textOf(line, 'history');
   const changes = changesOf(line, name, site, tell);
+  const seconds = secondsOf(line, 'flush', 0.1, 3600);
+  const flush = seconds === undefined ? undefined : seconds * 1000;
+  if (isGiven(line, 'ship') && history === undefined)
+    throw new UsageError('agent: --ship needs --history DIR', {
+      hint: 'the record that conntrack record keeps there is what it ships',
+    });
   if (history !== undefined) await openHistory(history); // it is there, and can be read
   // The right to the table is looked for first: without it there is nothing to answer.
   const { conntracks, complete, lookAgain } = await openNamespaces(netns);
@@ -70,13 +77,18 @@ export const word: Word = async (line, { host, err, out }) => {
       ...(changes ? { changes: changes(bus) } : {}),
       takeOver: isGiven(line, 'take-over'),
       makeBucket: servers.open,
+      ship: isGiven(line, 'ship')
+        ? (known, clock) => Shipper.open({ bus, host: name, site, directory: history!, flush, clock, tell }, known)
+        : undefined,
       tell,
     });
     const started = await Promise.race([starting, over]);
     if (!started) return 0;
     await using agent = started;
     running = agent;
-    tell(`${name} answers at ${bus.server}${site === 'default' ? '' : `, site ${site}`}`);
+    tell(
+      `${name} answers at ${bus.server}${site === 'default' ? '' : `, site ${site}`}${isGiven(line, 'ship') ? `, and ships ${history}` : ''}`,
+    );
     const following = lookAgain ? setInterval(() => void look(), LOOK_AGAIN) : undefined;
     const look = async () => {
       const { gone } = await lookAgain!();

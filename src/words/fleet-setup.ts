@@ -64,7 +64,7 @@ export async function manageUsers(
     const role = verb as FleetRole;
     const sites = listOf(line, 'site');
     if (role === 'agent' && (sites?.length ?? 0) > 1) throw new UsageError('an agent is at one site');
-    if (role === 'admin' && sites) throw new UsageError('an admin is not bound to sites');
+    if ((role === 'admin' || role === 'collector') && sites) throw new UsageError(`${role} is not bound to sites`);
     const places = role === 'agent' ? { site: sites?.[0] ?? 'default' } : sites ? { sites } : {};
     const path = addUser(folder, { role, name: name!, ...places }, makeKeyPair());
     const where = role === 'agent' ? `host ${name}` : `${name}`;

@@ -45,11 +45,28 @@ export const listHosts: FleetVerb = async (call) => {
   return unreadable > 0 || chosen.some(({ state }) => state === 'silent') ? 3 : 0;
 };
 
-const HOST_HEADS = ['HOST', 'SITE', 'STATE', 'SEEN', 'ENTRIES', 'CLOCK', 'AGENT', 'ALLOWS'];
+const HOST_HEADS = ['HOST', 'SITE', 'STATE', 'SEEN', 'ENTRIES', 'RECORD', 'CLOCK', 'AGENT', 'ALLOWS'];
 
-function hostCells({ host, site, state, age: ago, entries, maxEntries, clock, agent, allow }: HostInfo): string[] {
+function hostCells({ host, site, state, age: ago, entries, maxEntries, record, clock, agent, allow }: HostInfo): string[] {
   const size = state === 'up' ? `${count(entries)}${maxEntries > 0 ? ` of ${count(maxEntries)}` : ''}` : '-';
-  return [host, site, state, age(ago / 1000), size, clockCell(clock), agent, allow.length > 0 ? allow.join(',') : '-'];
+  return [
+    host,
+    site,
+    state,
+    age(ago / 1000),
+    size,
+    recordCell(record),
+    clockCell(clock),
+    agent,
+    allow.length > 0 ? allow.join(',') : '-',
+  ];
+}
+
+/** Up to when the record is shipped. */
+function recordCell(record: HostInfo['record']): string {
+  if (!record) return '-';
+  const until = record.alive === 0 ? 'nothing shipped' : `until ${new Date(record.alive / 1000).toISOString().slice(0, 19)}Z`;
+  return record.behind > 500 ? `${until}, ${count(record.behind)} behind` : until;
 }
 
 function clockCell(clock: HostInfo['clock']): string {

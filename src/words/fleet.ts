@@ -18,6 +18,7 @@ import { whoHad } from './fleet-past.js';
 import { asUsage, serversOf, usageError, userOf } from './fleet-servers.js';
 import { manageUsers, setUp } from './fleet-setup.js';
 import { countFlows, listHosts, printStatistics, topGroups } from './fleet-sums.js';
+import { tailRecords } from './fleet-tail.js';
 import type { Word, WordContext } from './run-word.js';
 import { listOf, secondsOf } from './word-values.js';
 
@@ -35,7 +36,7 @@ const VERBS: Readonly<Record<string, FleetVerb>> = {
   log: showLog,
 };
 
-const NAMES = [...Object.keys(VERBS), 'setup', 'auth'];
+const NAMES = [...Object.keys(VERBS), 'tail', 'setup', 'auth'];
 
 /** The answer is not complete. */
 const INCOMPLETE = 3;
@@ -44,6 +45,7 @@ export const word: Word = async (line, context) => {
   const { host } = context;
   const [name, ...operands] = line.operands;
   const verb = name !== undefined && Object.hasOwn(VERBS, name) ? VERBS[name] : undefined;
+  if (name === 'tail') return tailRecords(line, operands, context);
   if (name === 'setup') return setUp(line, operands, context);
   if (name === 'auth') return manageUsers(line, operands, context);
   if (!verb)

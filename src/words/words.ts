@@ -391,6 +391,8 @@ export function everyWord(): readonly WordRow[] {
           help: 'Write changes down in the stream of the servers, or only in the log (local).',
         },
         'protect-ssh': { help: 'Never change the flow of the SSH session in which it was started.' },
+        ship: { help: 'Ship the record of --history to the servers, for conntrack collector.' },
+        flush: { value: 'TIME', help: 'How long a record may wait for others before it is shipped; default 15s.' },
         'print-unit': { help: 'Print a unit for systemd with these options, and end.' },
         'take-over': { help: 'Take the name from an agent that seems to be alive elsewhere.' },
       },
@@ -407,10 +409,10 @@ export function everyWord(): readonly WordRow[] {
       about: [
         'Verbs: hosts lists the hosts; list the flows that match; count how many there are, on which host; has says which hosts have an ' +
           'address, port or flow; get prints one flow; top sums up by --by; stats prints counters of each processor; whohad says who had an ' +
-          'address and port at a time, from the records of the hosts.',
+          'address and port at a time, from the records of the hosts; tail prints records as they are shipped, for programs.',
         'delete and update change the flows that match, on hosts that allow it: they say how many there are, ask for that number, and never ' +
           'change more. log says who changed what.',
-        'setup prepares servers once. auth agent, viewer, operator or admin NAME makes a key, auth remove NAME takes it away, auth ' +
+        'setup prepares servers once. auth agent, viewer, operator, collector or admin NAME makes a key, auth remove NAME takes it away, auth ' +
           'render prints the configuration of the servers with all of them, auth changers the lines of operators for conntrack agent --changers.',
         'Hosts that do not answer are named, and the exit status says that the answer is not complete.',
         'Exit status: 0: complete; 1: a failure, and nothing found by has and get; 2: a wrong command line; 3: not complete.',
@@ -439,6 +441,7 @@ export function everyWord(): readonly WordRow[] {
         from: { value: 'TIME', help: 'Of log: since when.' },
         ...PAST_QUESTION,
         at: { value: 'TIME', help: 'Of whohad: when.' },
+        state: { value: 'FILE', help: 'Of tail: go on where it was, which this file says.' },
         user: {
           value: 'NAME',
           help: 'Whose key --seed is, as fleet auth named it; default: the name of the file, without .seed.',
@@ -462,6 +465,7 @@ export function everyWord(): readonly WordRow[] {
         ['fleet has 203.0.113.9:40001', 'which host has it'],
         ['fleet whohad 203.0.113.50:32768 --at 2026-03-01T14:32:15Z', 'who had that port, on all hosts'],
         ["fleet delete 'udp and dst port 5060' --site ams", 'delete flows, once their number has been typed'],
+        ['fleet tail --state /var/lib/vector/fleet.json', 'every record, as it comes'],
         ['fleet auth agent fw1 --site ams', 'a key for a host'],
         ["fleet list --on 'ams-*' --sort host -o ndjson", 'for programs'],
       ],

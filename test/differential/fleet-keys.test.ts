@@ -20,6 +20,8 @@ const PROBE = fileURLToPath(new URL('../support/permission-probe.js', import.met
 const QID = '0123456789abcdefABCDEF';
 const KV = 'KV_ct_hosts';
 const AUDIT = 'CT_AUDIT';
+const RECORDS = 'CT_REC';
+const COLLECTORS = 'KV_ct_collectors';
 
 /** Who may publish, and who may listen; everybody else is refused. */
 const CELLS: readonly (readonly [subject: string, publish: string, subscribe: string])[] = [
@@ -68,6 +70,20 @@ const CELLS: readonly (readonly [subject: string, publish: string, subscribe: st
   [subjects.record(shardOf('fw1'), 'lon', 'fw1'), '', ''],
   [subjects.record(shardOf('fw2'), 'ams', 'fw1'), '', ''],
   ['ct.v1.rec.>', '', ''],
+  ...['STREAM.INFO', 'CONSUMER.INFO', 'CONSUMER.DELETE', 'CONSUMER.MSG.NEXT'].map(
+    (what) => [`$JS.API.${what}.${RECORDS}${what === 'STREAM.INFO' ? '' : '.x'}`, 'c1', ''] as const,
+  ),
+  [`$JS.API.CONSUMER.CREATE.${RECORDS}.x`, 'c1', ''],
+  // Collectors: asked by who may ask all sites, and answering under their own names.
+  ['ct.v1.h.c1.whohad', 'alice carol', 'c1'],
+  ['ct.v1.h.c2.whohad', 'alice carol', ''],
+  ['ct.v1.h.>', '', ''],
+  [`ct.v1.r.alice.${QID}.c1`, 'c1', 'alice'],
+  [`ct.v1.f.c1.${QID}`, 'alice bob carol dave', 'c1'],
+  ['$KV.ct_collectors.c1', 'c1', ''],
+  ['$KV.ct_collectors.c2', '', ''],
+  [`$JS.API.DIRECT.GET.${COLLECTORS}.$KV.ct_collectors.c1`, 'c1', ''],
+  [`$JS.API.CONSUMER.CREATE.${COLLECTORS}.x`, 'alice carol', ''],
   ['$JS.API.STREAM.CREATE.CT_REC', '', ''],
   ['$JS.API.STREAM.DELETE.CT_REC', '', ''],
   ['$JS.API.STREAM.PURGE.CT_REC', '', ''],
@@ -96,10 +112,11 @@ const CELLS: readonly (readonly [subject: string, publish: string, subscribe: st
   ['_INBOX_alice.x', '', 'alice'],
   ['_INBOX_bob.x', '', 'bob'],
   ['_INBOX_carol.x', '', 'carol'],
+  ['_INBOX_c1.x', '', 'c1'],
   ['_INBOX.x', '', ''],
   ['>', '', ''],
 ];
-const USERS = ['fw1', 'fw2', 'alice', 'bob', 'carol', 'dave'];
+const USERS = ['fw1', 'fw2', 'alice', 'bob', 'carol', 'dave', 'c1'];
 
 before(requirePrerequisites);
 suite('a fleet with keys', { skip: SELF_TEST ? 'the reference has no fleets' : false, timeout: 300_000 * SLOWNESS }, () => {
@@ -158,6 +175,7 @@ suite('a fleet with keys', { skip: SELF_TEST ? 'the reference has no fleets' : f
       ['viewer', 'bob', '--site', 'ams'],
       ['operator', 'carol'],
       ['operator', 'dave', '--site', 'ams'],
+      ['collector', 'c1'],
     ])
       assert.equal((await auth(...words)).status, 0, words.join(' '));
     server = await NatsServer.start(space, { config: await config() });

@@ -131,7 +131,7 @@ suite('fleet', { skip: SELF_TEST ? 'the reference has no fleets' : false, timeou
       assert.equal(text.status, 0);
       assert.match(
         text.out,
-        /^HOST +SITE +STATE +SEEN +ENTRIES +CLOCK +AGENT +ALLOWS\nfw1 +default +up +\d+s +[\d,]+ of [\d,]+ .*\n1 host: 1 up\.\n$/,
+        /^HOST +SITE +STATE +SEEN +ENTRIES +RECORD +CLOCK +AGENT +ALLOWS\nfw1 +default +up +\d+s +[\d,]+ of [\d,]+ .*\n1 host: 1 up\.\n$/,
       );
       const [host] = JSON.parse((await fleet('hosts', '-o', 'json')).out);
       assert.equal(host.host, 'fw1');

@@ -100,6 +100,7 @@ const VALUE: Omit<HostValue, 'host'> = {
   entries: 0,
   maxEntries: 0,
   allow: [],
+  record: null,
   clock: null,
 };
 
