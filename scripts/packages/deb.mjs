@@ -35,7 +35,7 @@ const ARCHITECTURES = { amd64: 'x64', arm64: 'arm64' };
 /** The oldest C library that has what the executable calls. */
 const C_LIBRARY = '2.17';
 const COMMAND = '/usr/sbin/conntrack';
-const SERVICES = ['serve', 'record'];
+const SERVICES = ['serve', 'record', 'agent'];
 
 delete process.env.NODE_OPTIONS;
 const native = Object.keys(ARCHITECTURES).find((one) => ARCHITECTURES[one] === process.arch) ?? 'amd64';
@@ -99,7 +99,8 @@ function fill(executable, sbom) {
   copy(`${root}/dist/completions/conntrack.fish`, '/usr/share/fish/vendor_completions.d/conntrack.fish');
   put('/usr/lib/systemd/system/conntrack-serve.service', serveUnit());
   copy(`${root}/deploy/systemd/conntrack-serve.socket`, '/usr/lib/systemd/system/conntrack-serve.socket');
-  put('/usr/lib/systemd/system/conntrack-record.service', recordUnit());
+  put('/usr/lib/systemd/system/conntrack-record.service', printedUnit('record', ['--keep', 'forever']));
+  put('/usr/lib/systemd/system/conntrack-agent.service', printedUnit('agent', ['--seed', '/etc/conntrack/agent.seed']));
   copy(`${root}/deploy/systemd/conntrack-sysusers.conf`, `/usr/lib/sysusers.d/${NAME}.conf`);
   for (const service of SERVICES)
     copy(`${root}/packaging/debian/conntrack-${service}.default`, `/etc/default/conntrack-${service}`);
@@ -154,12 +155,10 @@ function serveUnit() {
   return withOptions(withCommand(`${root}/deploy/systemd/conntrack-serve.service`), 'serve');
 }
 
-/** The unit that `conntrack record --print-unit` prints, with its options in /etc/default. */
-function recordUnit() {
-  const printed = execFileSync(process.execPath, [`${root}/bin/conntrack`, 'record', '--keep', 'forever', '--print-unit'], {
-    encoding: 'utf8',
-  });
-  return withOptions(printed.replace(/^ExecStart=.*$/m, `ExecStart=${COMMAND} record`), 'record');
+/** The unit that `conntrack WORD --print-unit` prints, with its options in /etc/default. */
+function printedUnit(word, words) {
+  const printed = execFileSync(process.execPath, [`${root}/bin/conntrack`, word, ...words, '--print-unit'], { encoding: 'utf8' });
+  return withOptions(printed.replace(/^ExecStart=.*$/m, `ExecStart=${COMMAND} ${word}`), word);
 }
 
 function withOptions(unit, service) {
@@ -184,7 +183,8 @@ Description: list, watch and change the connection tracking table
  A drop-in conntrack(8): the same commands, options and output, with faults
  mended, and what no other tool has: a filter language, a live view in the
  terminal (conntrack top) and in the browser (conntrack serve), a record of all
- flows (conntrack record, conntrack whohad), and a doctor.
+ flows (conntrack record, conntrack whohad), a doctor, and many hosts at once
+ (conntrack agent, conntrack fleet).
  .
  It is one executable that needs no Node.js. The conntrack of the package
  conntrack, if that is installed, moves aside as conntrack.distrib.

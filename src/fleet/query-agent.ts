@@ -69,6 +69,10 @@ export interface QueryCounts {
   readonly failed: number;
   readonly rows: number;
   readonly running: number;
+  /** Those that ended, by `OPERATION RESULT`; a result is `ok`, why it ended early, or the code of an error. */
+  readonly queries: ReadonlyMap<string, number>;
+  /** What those took, together, from receipt to end. */
+  readonly milliseconds: number;
 }
 
 interface WaitingQuery {
@@ -89,6 +93,8 @@ export class QueryAgent {
   #started = 0;
   #dumps = 0;
   #asked = 0;
+  readonly #ended = new Map<string, number>();
+  #milliseconds = 0;
   #failed = 0;
   #rows = 0;
   #entries = 0;
@@ -106,7 +112,14 @@ export class QueryAgent {
   }
 
   get counts(): QueryCounts {
-    return { asked: this.#asked, failed: this.#failed, rows: this.#rows, running: this.#running.size };
+    return {
+      asked: this.#asked,
+      failed: this.#failed,
+      rows: this.#rows,
+      running: this.#running.size,
+      queries: this.#ended,
+      milliseconds: this.#milliseconds,
+    };
   }
 
   /** Begins to listen. `refused` is told if the servers do not allow it. */
@@ -129,7 +142,7 @@ export class QueryAgent {
   async stop(patience: number): Promise<void> {
     const [flow, ...queries] = [...this.#subscriptions].reverse();
     for (const subscription of queries) subscription.unsubscribe();
-    for (const { query } of this.#waiting.splice(0)) this.#over(query, () => query.endEarly('cancelled'));
+    for (const { query } of this.#waiting.splice(0)) this.#over(query, () => query.endEarly('cancelled'), 'cancelled');
     const until = performance.now() + patience;
     while (this.#running.size > 0 && performance.now() < until) await new Promise((resolve) => setTimeout(resolve, 20));
     for (const query of this.#running.values()) query.stop('cancelled');
@@ -220,7 +233,7 @@ export class QueryAgent {
       await this.#answer(query, body);
       this.#over(query);
     } catch (error) {
-      if (error instanceof QueryEnd) this.#over(query, () => query.endEarly(error.reason));
+      if (error instanceof QueryEnd) this.#over(query, () => query.endEarly(error.reason), error.reason);
       else this.#fail(query, error);
     } finally {
       this.#started--;
@@ -232,8 +245,11 @@ export class QueryAgent {
     }
   }
 
-  #over(query: RunningQuery, last = () => {}): void {
+  #over(query: RunningQuery, last = () => {}, result = 'ok'): void {
     last();
+    const name = `${(OPERATIONS as readonly string[]).includes(query.op) ? query.op : 'other'} ${result}`;
+    this.#ended.set(name, (this.#ended.get(name) ?? 0) + 1);
+    this.#milliseconds += query.age;
     query.close();
     this.#running.delete(query.qid);
   }
@@ -242,7 +258,8 @@ export class QueryAgent {
     this.#failed++;
     const known = error instanceof ConntrackError;
     if (!known) this.#tell(`${query.op}: ${(error as Error).stack ?? error}`);
-    this.#over(query, () => query.error(known ? error.toJSON() : { code: 'INTERNAL', message: (error as Error).message }));
+    const told = known ? error.toJSON() : { code: 'INTERNAL', message: (error as Error).message };
+    this.#over(query, () => query.error(told), told.code);
   }
 
   async #answer(query: RunningQuery, body: QueryBody): Promise<void> {

@@ -99,6 +99,11 @@ export class RunningQuery {
     return left;
   }
 
+  /** Milliseconds since it came. */
+  get age(): number {
+    return performance.now() - this.#received;
+  }
+
   get begun(): boolean {
     return this.#number > 0;
   }

@@ -9,7 +9,6 @@ import { getSystemErrorMap } from 'node:util';
 import { getRequestListener } from '@hono/node-server';
 import { hostOfAddress } from './auth.js';
 import { Connections } from './connections.js';
-import type { WebHandler } from './handler.js';
 import { ServeError } from './serve-error.js';
 import type { Peer } from './web-options.js';
 
@@ -36,6 +35,9 @@ const PATIENCE = 1000;
 /** Nobody but the owner and the group may connect to a socket in the file system. */
 const SOCKET_UMASK = 0o117;
 
+/** What answers. */
+export type RequestHandler = (request: Request, peer: Peer | undefined) => Promise<Response>;
+
 /** An open place. */
 export interface Listener {
   /** As it is told: `http://127.0.0.1:8466/`. */
@@ -47,7 +49,7 @@ export interface Listener {
 }
 
 /** Listens at a place. @throws ServeError with what listen(2) refuses */
-export async function listenAt(place: ListenPlace, handler: WebHandler, { umask, tls }: ListenOptions): Promise<Listener> {
+export async function listenAt(place: ListenPlace, handler: RequestHandler, { umask, tls }: ListenOptions): Promise<Listener> {
   const answer = getRequestListener(
     (request, env) => handler(request, peerOf((env as { readonly incoming?: http.IncomingMessage }).incoming?.socket)),
     // All others are the handler's.

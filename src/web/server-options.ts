@@ -25,7 +25,7 @@ const DEFAULT_PORT = 8466;
 const LEAST_TOKEN = 22;
 
 /** `127.0.0.1:8466`, `[::1]:8466`, `unix:/run/x.sock`. @throws ServeError */
-export function parsePlace(text: string): ListenPlace {
+export function parsePlace(text: string, port: number = DEFAULT_PORT): ListenPlace {
   if (text.startsWith('unix:')) {
     const path = text.slice('unix:'.length);
     if (!path.startsWith('/') || path.length > 107)
@@ -33,13 +33,13 @@ export function parsePlace(text: string): ListenPlace {
     return { kind: 'unix', path };
   }
   const parts = /^(?:\[([0-9a-f:.%a-z]+)\]|([^:[\]]*))(?::(\d{1,5}))?$/i.exec(text);
-  const port = Number(parts?.[3] ?? DEFAULT_PORT);
+  const at = Number(parts?.[3] ?? port);
   const host = parts?.[1] ?? parts?.[2] ?? '';
-  if (!parts || port > 65535 || host === '')
+  if (!parts || at > 65535 || host === '')
     throw new ServeError(`--listen cannot be '${text}'`, {
-      hint: 'ADDRESS:PORT such as 127.0.0.1:8466 or [::1]:8466, or unix:PATH',
+      hint: `ADDRESS:PORT such as 127.0.0.1:${port} or [::1]:${port}, or unix:PATH`,
     });
-  return { kind: 'tcp', host, port };
+  return { kind: 'tcp', host, port: at };
 }
 
 /** `src=20`: the 20 largest groups of sources. @throws ServeError */

@@ -5,12 +5,15 @@ import { notThisSsh } from '../cli/ssh.js';
 import { quoted, UsageError } from '../cli/usage-error.js';
 import { formatFlowFilter } from '../ctnetlink/filter/format.js';
 import { FleetAgent } from '../fleet/agent.js';
+import { agentDaemonSet } from '../fleet/agent-daemonset.js';
+import { AgentPages } from '../fleet/agent-metrics.js';
 import { agentUnit } from '../fleet/agent-unit.js';
 import { LOCAL_AUDIT, streamAudit } from '../fleet/audit.js';
 import type { Bus } from '../fleet/bus.js';
 import type { HostChanges } from '../fleet/change-agent.js';
 import { CHANGES, type ChangeKind } from '../fleet/change-request.js';
 import { ChangersFile } from '../fleet/changers.js';
+import { parseServer } from '../fleet/fleet-config.js';
 import { FleetError } from '../fleet/fleet-error.js';
 import { connectBus } from '../fleet/nats.js';
 import { askRecord } from '../fleet/past-question.js';
@@ -18,6 +21,7 @@ import { Shipper } from '../fleet/shipper.js';
 import { checkName, hostNameOf } from '../fleet/subjects.js';
 import { openHistory } from '../history/open-history.js';
 import { unitWord } from '../history/record-unit.js';
+import type { Listener } from '../web/listeners.js';
 import { asUsage, serversOf } from './fleet-servers.js';
 import { packageVersion } from './package-version.js';
 import type { Word } from './run-word.js';
@@ -25,12 +29,18 @@ import type { WordLine } from './word-line.js';
 import { openNamespaces } from './word-namespaces.js';
 import { isGiven, listOf, secondsOf, textOf } from './word-values.js';
 
+/** Where metrics are, unless a port is told. */
+const METRICS_PORT = 9467;
 /** Another agent has the name. */
 const NAME_TAKEN = 4;
 
 export const word: Word = async (line, { host, err, out }) => {
   if (isGiven(line, 'print-unit')) {
     out.text(unitOf(line, host));
+    return 0;
+  }
+  if (isGiven(line, 'print-daemonset')) {
+    out.text(daemonSetOf(line));
     return 0;
   }
   const name = nameOf(line);
@@ -54,13 +64,22 @@ export const word: Word = async (line, { host, err, out }) => {
   const over = new Promise<void>((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) host.on(signal, () => resolve());
   });
+  let bus: Bus | undefined;
+  let running: FleetAgent | undefined;
+  let reconnects = 0;
+  const version = packageVersion() ?? 'unknown';
+  const pages = new AgentPages(() => ({ version, connected: bus?.connected ?? false, reconnects, status: running?.status }));
+  const listener = await listenerOf(line, pages, host);
+  if (listener) tell(`it listens at ${listener.url}`);
   const waiting = setTimeout(() => tell(`no connection to ${servers.servers.join(', ')} yet; it goes on trying`), 3000);
   const connected = connectBus({ ...servers, name, patient: true, tell });
-  const bus = await Promise.race([connected, over]).finally(() => clearTimeout(waiting));
+  bus = (await Promise.race([connected, over]).finally(() => clearTimeout(waiting))) ?? undefined;
   if (!bus) return 0;
+  bus.onConnection((what) => {
+    if (what === 'back') reconnects++;
+  });
   try {
     const clockOf = () => running?.status.clock ?? null;
-    let running: FleetAgent | undefined;
     const starting = FleetAgent.start({
       bus,
       host: name,
@@ -72,7 +91,7 @@ export const word: Word = async (line, { host, err, out }) => {
           ? {}
           : { whoHad: (question, user) => askRecord(history, question, { clock: clockOf(), user }) }),
       },
-      version: packageVersion() ?? 'unknown',
+      version,
       pid: host.pid,
       ...(changes ? { changes: changes(bus) } : {}),
       takeOver: isGiven(line, 'take-over'),
@@ -105,11 +124,23 @@ export const word: Word = async (line, { host, err, out }) => {
     if (error.hint !== undefined) err(`  hint: ${error.hint}`);
     return NAME_TAKEN;
   } finally {
+    await listener?.close();
+    pages.close();
     await bus.close();
     for (const conntrack of conntracks.values()) await conntrack.close();
   }
   return 0;
 };
+
+/** @throws UsageError */
+function allowOf(line: WordLine): readonly ChangeKind[] | undefined {
+  const allow = listOf(line, 'allow');
+  const isChange = (text: string): text is ChangeKind => (CHANGES as readonly string[]).includes(text);
+  const wrong = allow?.find((text) => !isChange(text));
+  if (wrong !== undefined || allow?.length === 0)
+    throw new UsageError(`--allow cannot be ${quoted(wrong ?? '')}`, { hint: `${CHANGES.join(', ')}, or both with a comma` });
+  return allow?.filter(isChange);
+}
 
 /** What may be changed here, and by whom. @throws UsageError */
 function changesOf(
@@ -118,7 +149,7 @@ function changesOf(
   site: string,
   tell: (text: string) => void,
 ): ((bus: Bus) => HostChanges) | undefined {
-  const allow = listOf(line, 'allow');
+  const allow = allowOf(line);
   const path = textOf(line, 'changers');
   const audit = textOf(line, 'audit');
   if (!allow) {
@@ -126,10 +157,6 @@ function changesOf(
     if (alone !== undefined) throw new UsageError(`--${alone} goes with --allow`, { hint: `--allow ${CHANGES.join(',')}` });
     return undefined;
   }
-  const isChange = (text: string): text is ChangeKind => (CHANGES as readonly string[]).includes(text);
-  const wrong = allow.find((text) => !isChange(text));
-  if (wrong !== undefined || allow.length === 0)
-    throw new UsageError(`--allow cannot be ${quoted(wrong ?? '')}`, { hint: `${CHANGES.join(', ')}, or both with a comma` });
   if (path === undefined)
     throw new UsageError('--allow needs --changers FILE: whose keys may change something', {
       hint: 'conntrack fleet auth changers prints its lines',
@@ -140,11 +167,43 @@ function changesOf(
     tell(`${changer.name} may ${changer.allow.join(' and ')}${changer.filter === undefined ? '' : `: ${changer.filter}`}`);
   const keep = isGiven(line, 'protect-ssh') ? formatFlowFilter(notThisSsh()) : undefined;
   return (bus) => ({
-    allow: allow.filter(isChange),
+    allow,
     changers: () => file.all,
     audit: audit === 'local' ? LOCAL_AUDIT : streamAudit(bus, site, name),
     keep,
   });
+}
+
+/** Where it is asked for its health and metrics. @throws UsageError, ServeError */
+async function listenerOf(line: WordLine, pages: AgentPages, host: NodeJS.Process): Promise<Listener | undefined> {
+  const where = textOf(line, 'listen');
+  if (where === undefined) return undefined;
+  const { listenAt } = await import('../web/listeners.js');
+  const { parsePlace } = await import('../web/server-options.js');
+  return listenAt(parsePlace(where, METRICS_PORT), pages.handle, { umask: (mask) => host.umask(mask) });
+}
+
+/** @throws UsageError */
+function daemonSetOf(line: WordLine): string {
+  const servers = listOf(line, 'nats');
+  if (!servers)
+    throw new UsageError('--print-daemonset needs --nats: the servers, as pods reach them', {
+      hint: 'such as --nats tls://n1.example.net',
+    });
+  const allow = allowOf(line) ?? [];
+  const site = textOf(line, 'site') ?? 'default';
+  return asUsage(() =>
+    agentDaemonSet({
+      version: packageVersion() ?? 'latest',
+      servers: servers.map((server) => parseServer(server).url),
+      site: checkName('the site', site),
+      netns: textOf(line, 'netns'),
+      history: textOf(line, 'history'),
+      ca: textOf(line, 'ca') !== undefined,
+      insecure: isGiven(line, 'insecure'),
+      allow,
+    }),
+  );
 }
 
 /** The seed is handed over by the service manager, so that only root can read its file. */

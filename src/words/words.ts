@@ -394,6 +394,11 @@ export function everyWord(): readonly WordRow[] {
         ship: { help: 'Ship the record of --history to the servers, for conntrack collector.' },
         flush: { value: 'TIME', help: 'How long a record may wait for others before it is shipped; default 15s.' },
         'print-unit': { help: 'Print a unit for systemd with these options, and end.' },
+        'print-daemonset': { help: 'Print a manifest for Kubernetes with these options, and end.' },
+        listen: {
+          value: 'WHERE',
+          help: 'Answer /healthz, /readyz and /metrics at ADDRESS:PORT or unix:PATH, such as 127.0.0.1:9467.',
+        },
         'take-over': { help: 'Take the name from an agent that seems to be alive elsewhere.' },
       },
       failureStatus: 1,

@@ -8,14 +8,17 @@ import { after, before, suite, test } from 'node:test';
 import { RunningAgent } from '../support/fleet-agent.js';
 import { Namespace } from '../support/namespace.js';
 import { NatsServer } from '../support/nats-server.js';
+import { connectIn } from '../support/net-sockets.js';
 import { type NewFlow, newFlow } from '../support/netlink.js';
 import { populate } from '../support/population.js';
 import { requirePrerequisites, SELF_TEST, SLOWNESS, UNDER_TEST } from '../support/project.js';
 import { until } from '../support/watchers.js';
 
 const NATS = 'nats://127.0.0.1';
+/** Where the agent answers for its health. */
+const LISTEN = 9467;
 /** Not those of the tests' own connections. */
-const OTHERS = 'not port 4222';
+const OTHERS = 'not port 4222 and not port 9467';
 
 const flow = (n: number): NewFlow => ({
   proto: 17,
@@ -85,7 +88,7 @@ suite('fleet', { skip: SELF_TEST ? 'the reference has no fleets' : false, timeou
   suite('with an agent', () => {
     let agent: RunningAgent;
     before(async () => {
-      agent = await RunningAgent.start(one, ['--nats', NATS, '--name', 'fw1']);
+      agent = await RunningAgent.start(one, ['--nats', NATS, '--name', 'fw1', '--listen', `127.0.0.1:${LISTEN}`]);
     });
     after(async () => {
       await agent?.[Symbol.asyncDispose]();
@@ -163,6 +166,24 @@ suite('fleet', { skip: SELF_TEST ? 'the reference has no fleets' : false, timeou
       const flows = (groups: readonly { key: string; flows: number }[]) =>
         Object.fromEntries(groups.map((g) => [g.key, g.flows]));
       assert.deepEqual(flows(top.groups), flows(usage.groups));
+    });
+
+    test('an agent says that it is ready, and counts', async () => {
+      const ask = (path: string) =>
+        new Promise<string>((resolve, reject) => {
+          const socket = connectIn(one, '127.0.0.1', LISTEN);
+          let text = '';
+          socket.on('data', (data) => {
+            text += data;
+          });
+          socket.once('end', () => resolve(text));
+          socket.once('error', reject);
+          socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`);
+        });
+      assert.match(await ask('/readyz'), /^HTTP\/1\.1 200 /);
+      const metrics = await ask('/metrics');
+      assert.match(metrics, /^conntrack_agent_queries_total\{op="list",result="ok"\} [1-9]/m);
+      assert.match(metrics, /^conntrack_agent_connected 1$/m);
     });
 
     test('names and sites that nobody has are wrong command lines', async () => {

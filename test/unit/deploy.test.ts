@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { suite, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
+import { AGENT_FAMILIES } from '../../src/fleet/agent-metrics.js';
 import { CUT_FAMILIES } from '../../src/metrics/collect-metrics.js';
 import { GROUP_FAMILIES, METER_FAMILIES } from '../../src/metrics/meter-families.js';
 import { PROCESS_FAMILIES } from '../../src/metrics/process-metrics.js';
@@ -13,7 +14,7 @@ import { wordByName } from '../../src/words/words.js';
 import { PROJECT, readProjectFile } from '../support/project.js';
 
 const LABELS = new Map<string, readonly string[]>(
-  [...METER_FAMILIES, ...PROCESS_FAMILIES, ...WEB_FAMILIES, ...GROUP_FAMILIES, ...CUT_FAMILIES].map((row) => [
+  [...METER_FAMILIES, ...PROCESS_FAMILIES, ...WEB_FAMILIES, ...GROUP_FAMILIES, ...CUT_FAMILIES, ...AGENT_FAMILIES].map((row) => [
     sampleName(row),
     [...row.labels, 'instance', 'job'],
   ]),
@@ -103,6 +104,14 @@ suite('the alerts', () => {
       assert.ok(docs.includes(`\`${name}\``), name);
     }
   });
+});
+
+test('docs/metrics.md has every metric of agents, with its labels', () => {
+  const docs = readProjectFile('docs/metrics.md');
+  for (const row of AGENT_FAMILIES) {
+    const labels = row.labels.map((label) => `\`${label}\``).join(', ');
+    assert.ok(docs.includes(`| \`${sampleName(row)}\` | ${row.type} | ${labels}${labels === '' ? '' : ' '}|`), row.name);
+  }
 });
 
 test('every metric that docs/metrics.md names is there', () => {

@@ -121,6 +121,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'meter/processor-time',
     'history/',
     'library/index',
+    'metrics/index',
     'ctnetlink/',
     'wire/bytes',
     'node:',

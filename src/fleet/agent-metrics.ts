@@ -1,0 +1,149 @@
+// What an agent answers at --listen: whether it lives, whether it is ready, and its metrics. Nothing of the table is in it.
+
+import { chooseFormat, type FamilyRow, METRICS_TYPES, ProcessMetrics, readFamilies, writeMetrics } from '../metrics/index.js';
+import type { FleetAgentStatus } from './agent.js';
+import { ALIVE } from './inventory.js';
+
+/** An agent, as seen from outside. */
+export interface AgentReading {
+  readonly version: string;
+  /** Whether there is a connection to a server. */
+  readonly connected: boolean;
+  readonly reconnects: number;
+  /** Absent until the name was claimed. */
+  readonly status?: FleetAgentStatus | undefined;
+}
+
+export const AGENT_FAMILIES: readonly FamilyRow<AgentReading>[] = [
+  {
+    name: 'conntrack_agent',
+    type: 'info',
+    help: 'The version of the agent.',
+    labels: ['version'],
+    read: ({ version }, add) => add(1, version),
+  },
+  {
+    name: 'conntrack_agent_connected',
+    type: 'gauge',
+    help: '1 while there is a connection to a server.',
+    labels: [],
+    read: ({ connected }, add) => add(connected ? 1 : 0),
+  },
+  {
+    name: 'conntrack_agent_reconnects',
+    type: 'counter',
+    help: 'Connections after the first one.',
+    labels: [],
+    read: ({ reconnects }, add) => add(reconnects),
+  },
+  {
+    name: 'conntrack_agent_heartbeat_age_seconds',
+    type: 'gauge',
+    unit: 'seconds',
+    help: 'Since the servers confirmed that this host is there; after 45 seconds it counts as silent.',
+    labels: [],
+    read: ({ status }, add) => add(status?.heartbeat === undefined ? undefined : status.heartbeat / 1000),
+  },
+  {
+    name: 'conntrack_agent_clock_offset_seconds',
+    type: 'gauge',
+    unit: 'seconds',
+    help: 'By how much the clock is ahead of that of the servers.',
+    labels: [],
+    read: ({ status }, add) => add(status?.clock ? status.clock.offset / 1000 : undefined),
+  },
+  {
+    name: 'conntrack_agent_queries',
+    type: 'counter',
+    help: 'Questions that ended, by how: ok, why it ended early, or the code of an error.',
+    labels: ['op', 'result'],
+    read: ({ status }, add) => {
+      for (const [name, count] of status?.queries ?? []) add(count, ...name.split(' '));
+    },
+  },
+  {
+    name: 'conntrack_agent_queries_running',
+    type: 'gauge',
+    help: 'Questions that run or wait.',
+    labels: [],
+    read: ({ status }, add) => add(status?.running),
+  },
+  {
+    name: 'conntrack_agent_query_seconds',
+    type: 'counter',
+    unit: 'seconds',
+    help: 'What questions took, from their receipt to their end.',
+    labels: [],
+    read: ({ status }, add) => add(status && status.milliseconds / 1000),
+  },
+  {
+    name: 'conntrack_agent_query_rows',
+    type: 'counter',
+    help: 'Flows that were sent.',
+    labels: [],
+    read: ({ status }, add) => add(status?.rows),
+  },
+  {
+    name: 'conntrack_agent_changes',
+    type: 'counter',
+    help: 'Requests for changes, by how they ended: ok, or the code of an error.',
+    labels: ['op', 'result'],
+    read: ({ status }, add) => {
+      for (const [name, count] of status?.changes ?? []) add(count, ...name.split(' '));
+    },
+  },
+];
+
+/** Why an agent is not ready; `undefined`: it is. */
+export function notReady({ connected, status }: AgentReading): string | undefined {
+  if (!status) return connected ? 'its name is not claimed yet' : 'it has no connection to a server yet';
+  if (status.state !== 'up') return `it is ${status.state}`;
+  if (!connected) return 'the connection to the servers is lost';
+  if (status.heartbeat === undefined || status.heartbeat > ALIVE) return 'the servers take no heartbeats';
+  return undefined;
+}
+
+/** Answers requests: `/healthz`, `/readyz`, `/metrics`. */
+export class AgentPages {
+  readonly #read: () => AgentReading;
+  readonly #own = new ProcessMetrics();
+
+  constructor(read: () => AgentReading) {
+    this.#read = read;
+  }
+
+  readonly handle = async (request: Request): Promise<Response> => {
+    if (request.method !== 'GET' && request.method !== 'HEAD') return text('only GET is answered\n', 405, { allow: 'GET, HEAD' });
+    switch (new URL(request.url).pathname) {
+      case '/healthz':
+        return text('ok\n', 200);
+      case '/readyz': {
+        const why = notReady(this.#read());
+        return why === undefined ? text('ok\n', 200) : text(`not ready: ${why}\n`, 503);
+      }
+      case '/metrics': {
+        const format = chooseFormat(request.headers.get('accept'));
+        const families = [...readFamilies(AGENT_FAMILIES, this.#read()), ...this.#own.read()];
+        return text(writeMetrics(families, format), 200, { 'content-type': METRICS_TYPES[format] });
+      }
+      default:
+        return text('there are /healthz, /readyz and /metrics\n', 404);
+    }
+  };
+
+  close(): void {
+    this.#own.close();
+  }
+}
+
+function text(body: string, status: number, headers: Readonly<Record<string, string>> = {}): Response {
+  return new Response(body, {
+    status,
+    headers: {
+      'content-type': 'text/plain; charset=utf-8',
+      'cache-control': 'no-store',
+      'x-content-type-options': 'nosniff',
+      ...headers,
+    },
+  });
+}
