@@ -18,6 +18,9 @@ import { processorTime } from './processor-time.js';
 /** Milliseconds between two looks at sysctls and rules. */
 const CIRCUMSTANCES_KEPT = 30_000;
 
+/** Milliseconds of events that are applied before a flow is measured. */
+const AT_ONCE = 2;
+
 const STATISTICS = CPU_STATISTICS.map(statisticMember);
 /** Where the kernel has what is counted. */
 const COUNT_SLOTS = KERNEL_COUNTS.map((name) => STATISTICS.indexOf(name));
@@ -135,8 +138,8 @@ export class MeteredNamespace {
     const number = columns.serial[slot];
     this.#session.table.get(key, MATCH_ALL, (now) => {
       if (id !== undefined && now.be32(S.id) !== id) return;
-      // It may be another flow with the same tuple and id; then an event has told that this one ended.
-      this.#watch.drain();
+      // It may be another flow with the same tuple and id; then an event has told that this one ended. In a flood of events, this can wait.
+      if (!this.#watch.drainFor(AT_ONCE)) return;
       if (columns.record[slot] === 0 || columns.serial[slot] !== number) return;
       this.table.arrived(this.#store.now);
       this.table.measure(slot, now);

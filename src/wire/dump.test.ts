@@ -169,12 +169,17 @@ suite('dump', () => {
     assert.deepEqual([buffers.take()!.slots, buffers.take()!.slots], [4, 8]);
   });
 
-  test('parts stay small where few may wait', async () => {
+  test('parts stay small where few may wait, and the next list has their buffers', async () => {
     const script = new Script(1000);
-    await dump(script, new ReceiveBuffers(script), { ...request, ahead: 1 }, { message: () => {} });
+    const buffers = new ReceiveBuffers(script);
+    await dump(script, buffers, { ...request, ahead: 1 }, { message: () => {} });
     assert.ok(Math.max(...script.made) <= 32, `${script.made}`);
-    // Each of them is used again and again.
-    assert.ok(script.made.length <= 7, `${script.made}`);
+    const made = script.made.splice(0);
+    await dump(new Script(1000), buffers, { ...request, ahead: 1 }, { message: () => {} });
+    assert.deepEqual([made, script.made], [[4, 8, 16, 32, 32], []]);
+    // Another list may be large.
+    await dump(new Script(4000), buffers, request, { message: () => {} });
+    assert.ok(script.made.includes(128), `${script.made}`);
   });
 
   test('goes on receiving while a part is visited', async () => {

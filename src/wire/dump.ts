@@ -139,7 +139,8 @@ class ReadAhead {
     await this.#receiving;
     this.#buffers.give(part.buffer);
     for (const part of this.#arrived.splice(0)) this.#buffers.give(part.buffer);
-    this.#buffers.release();
+    // A list that comes again and again would leave its buffers to the collector each time.
+    this.#buffers.release(this.#request.ahead === undefined ? 0 : this.#request.ahead + 1);
   }
 
   #receive(): void {

@@ -23,7 +23,7 @@ const AHEAD_SLOTS = 3 * MOST_SLOTS;
 export class ReceiveBuffers {
   readonly first: Datagrams;
   readonly #transport: Pick<Transport, 'createDatagrams'>;
-  /** Large buffers of the largest size. */
+  /** Large buffers of the largest size, as the dump that made them had it. */
   readonly #free: Datagrams[] = [];
   #made = 0;
   #latest = FIRST_SLOTS;
@@ -37,9 +37,9 @@ export class ReceiveBuffers {
 
   /** A large buffer of at most this many slots, or `undefined` while too many are in use. */
   take(most = MOST_SLOTS): Datagrams | undefined {
+    this.#most = Math.min(most, MOST_SLOTS);
     const free = this.#free.pop();
     if (free) return free;
-    this.#most = Math.min(most, MOST_SLOTS);
     const slots = Math.min(this.#most, 2 * this.#latest);
     if (this.#made + slots > AHEAD_SLOTS) return undefined;
     this.#made += slots;
@@ -54,9 +54,9 @@ export class ReceiveBuffers {
     else this.#made -= buffer.slots;
   }
 
-  /** Releases the large buffers at the end of a dump: the next may be small. */
-  release(): void {
-    for (const buffer of this.#free.splice(0)) this.#made -= buffer.slots;
+  /** Releases the large buffers at the end of a dump, as the next may be small, but for so many. */
+  release(kept: number): void {
+    for (const buffer of this.#free.splice(kept)) this.#made -= buffer.slots;
     this.#latest = FIRST_SLOTS;
   }
 }

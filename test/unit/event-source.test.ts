@@ -144,6 +144,41 @@ test('a flood does not keep the caller: what a buffer can hold is read, and no m
   source.close();
 });
 
+test('a flood leaves turns to others: when something waits, before a list, and with a limit', async () => {
+  const busy = (milliseconds: number) => {
+    for (const end = performance.now() + milliseconds; performance.now() < end; );
+  };
+  const { transport, source, log } = open({
+    message: () => {
+      log.push('event');
+      if (log.length % 64 === 0) busy(5);
+    },
+  });
+  const flood = () => {
+    log.length = 0;
+    transport.queue.splice(0, transport.queue.length, ...Array.from({ length: 640 }, (_, n) => event(n)));
+  };
+  flood();
+  transport.ready(0);
+  assert.ok(log.length < 640, `${log.length} in one turn`);
+  assert.ok(transport.running, 'what is left calls again');
+  flood();
+  assert.equal(source.drainFor(4), false);
+  assert.ok(log.length < 640, `${log.length} in one turn`);
+  assert.equal(source.drainFor(60_000), true);
+  assert.equal(log.filter((line) => line === 'event').length, 640);
+  flood();
+  let turns = 0;
+  const other = setInterval(() => turns++, 0);
+  await source.drainInTurns();
+  clearInterval(other);
+  assert.equal(log.filter((line) => line === 'event').length, 640);
+  assert.ok(turns > 0, 'others had none');
+  source.close();
+  assert.equal(source.drainFor(4), false);
+  await source.drainInTurns();
+});
+
 test('a failure ends the source once, and is told', () => {
   for (const [arrival, kind] of [
     [EINVAL, SystemError],

@@ -28,8 +28,8 @@ const DEFAULT_BUFFER = 16 * 1024 * 1024;
 /** Every event is a datagram of its own, far smaller than this unless a security context is very long. */
 const SLOT_SIZE = 8192;
 const SLOTS = 64;
-/** Batches in a row before timers and signals get their turn; what is left calls again at once. */
-const BATCHES_PER_TURN = 64;
+/** Milliseconds of events before others get their turn; what is left calls again at once. */
+const TURN = 4;
 /** The least that a waiting event takes in the receive buffer: the kernel's own structure and the smallest allocation. */
 const LEAST_CHARGE = 512;
 
@@ -89,6 +89,8 @@ export class EventSource {
   #woke = 0;
   #overrun = false;
   #drops = 0;
+  /** How often something was received. */
+  #received = 0;
 
   private constructor(socket: Transport, rest: number) {
     this.#socket = socket;
@@ -145,14 +147,14 @@ export class EventSource {
     const now = performance.now();
     const busy = now - this.#woke < this.#pause;
     this.#woke = now;
-    const empty = this.#guardedDrain(BATCHES_PER_TURN);
+    const empty = this.#guardedDrain(TURN);
     if (!this.#visitor || this.#paused) return;
     if (busy && empty) {
       // Waking up for each event costs more than the event.
       this.#watch?.stop();
       this.#rest = setTimeout(() => {
         this.#rest = undefined;
-        this.#guardedDrain(BATCHES_PER_TURN);
+        this.#guardedDrain(TURN);
         if (this.#visitor && !this.#paused) this.#watch?.start();
       }, this.#pause);
       if (!this.#keeps) this.#rest.unref();
@@ -172,7 +174,7 @@ export class EventSource {
     this.#paused = false;
     this.#watch?.start();
     // The watch calls when something waits. A loss is told when nothing does: the pause may have come between.
-    if (this.#overrun) setImmediate(() => this.#guardedDrain(BATCHES_PER_TURN));
+    if (this.#overrun) setImmediate(() => this.#guardedDrain(TURN));
   }
 
   /**
@@ -181,13 +183,33 @@ export class EventSource {
    * @returns false when paused or closed: then something may be left
    */
   drain(): boolean {
-    if (this.#visitor) this.#guardedDrain(Math.ceil(Math.max(this.receiveBuffer, DEFAULT_BUFFER) / LEAST_CHARGE / SLOTS));
+    if (this.#visitor) this.#guardedDrain(Number.POSITIVE_INFINITY, this.#allSentByNow);
     return this.#visitor !== undefined && !this.#paused;
   }
 
-  #guardedDrain(batches: number): boolean {
+  /** The same, but no longer than so many milliseconds. @returns whether nothing is left of what was sent before the call */
+  drainFor(milliseconds: number): boolean {
+    return this.#visitor !== undefined && this.#guardedDrain(milliseconds, this.#allSentByNow);
+  }
+
+  /** The same in turns of the event loop, in which others are answered. Settles early when paused or closed. */
+  async drainInTurns(): Promise<void> {
+    const end = this.#allSentByNow;
+    while (this.#visitor && !this.#paused && !this.#guardedDrain(TURN, end))
+      await new Promise<void>((resolve) => {
+        setImmediate(resolve);
+      });
+  }
+
+  /** When so often something was received, nothing is left of what was sent by now. */
+  get #allSentByNow(): number {
+    return this.#received + Math.ceil(Math.max(this.receiveBuffer, DEFAULT_BUFFER) / LEAST_CHARGE / SLOTS);
+  }
+
+  /** @returns whether nothing is left, or so often something was received */
+  #guardedDrain(milliseconds: number, end = Number.POSITIVE_INFINITY): boolean {
     try {
-      return this.#drain(batches);
+      return this.#drain(milliseconds, end);
     } catch (error) {
       const visitor = this.#visitor;
       this.close();
@@ -204,12 +226,14 @@ export class EventSource {
     this.#socket.close();
   }
 
-  #drain(batches: number): boolean {
+  #drain(milliseconds: number, end: number): boolean {
     const datagrams = this.#datagrams;
-    for (let turn = 0; turn < batches; turn++) {
+    const until = performance.now() + milliseconds;
+    while (this.#received < end) {
       const visitor = this.#visitor;
       if (!visitor || this.#paused) return false;
       const count = this.#socket.receive(datagrams);
+      this.#received++;
       if (count === -EAGAIN) {
         if (this.#overrun) this.#reportLoss(visitor);
         visitor.idle?.();
@@ -229,8 +253,9 @@ export class EventSource {
         walk(datagrams.bytes, start, start + datagrams.length(i), visitor);
         if (this.#visitor !== visitor) return false; // closed from within
       }
+      if (performance.now() >= until) return false;
     }
-    return false;
+    return true;
   }
 
   /** Reports losses not reported yet, without waiting for the queue to be empty. For the end of a watch. */

@@ -53,6 +53,9 @@ export interface EventWatchOptions {
   readonly follower?: EntryFollower;
 }
 
+/** Milliseconds of events that are applied at once before a part of a list. */
+const AT_ONCE = 4;
+
 /** How often `finish` tries to repair losses that continue. */
 const LAST_REPAIRS = 5;
 
@@ -179,6 +182,13 @@ export class EventWatch {
     this.#source.drain();
   }
 
+  /** The same, but no longer than so many milliseconds. @returns whether all were applied */
+  drainFor(milliseconds: number): boolean {
+    if (this.#closed || this.#paused) return false;
+    this.#visitor.beginBatch?.();
+    return this.#source.drainFor(milliseconds);
+  }
+
   /** Reads no more until `resume`. */
   pause(): void {
     if (this.#paused || this.#closed) return;
@@ -302,12 +312,21 @@ export class EventWatch {
     }
   }
 
-  /** Applies all events sent by now; waits while the watch is paused. */
+  /** Applies all events sent by now; waits while the watch is paused. In a flood of events, others are answered meanwhile. */
   #catchUp(): void | Promise<void> {
     if (this.#closed) throw new WatchClosed();
-    this.drain();
-    const paused = this.#pause();
-    return paused ? paused.promise.then(() => this.#catchUp()) : undefined;
+    if (this.drainFor(AT_ONCE) && !this.#paused) return undefined;
+    return this.#catchUpInTurns();
+  }
+
+  async #catchUpInTurns(): Promise<void> {
+    await this.#source.drainInTurns();
+    // What was sent before a pause was told before it, or is still to come.
+    for (let paused = this.#pause(); paused; paused = this.#pause()) {
+      await paused.promise;
+      await this.#source.drainInTurns();
+    }
+    if (this.#closed) throw new WatchClosed();
   }
 
   /** Waits while the watch is paused, and lets others have the event loop. */

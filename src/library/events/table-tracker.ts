@@ -279,14 +279,15 @@ export class TableTracker {
         this.#follower.listed(found, view, false);
       return;
     }
-    const replaced = found !== 0 && this.#isReplacedByListed(view, found);
+    const before = found !== 0 ? this.#look(found) : undefined;
+    const replaced = before !== undefined && this.#isReplacedByListed(view, found, before);
     if (replaced) this.#endMissed(found);
     const record = replaced ? 0 : found;
     if (this.#wanted && !this.#wanted(view)) {
       if (record !== 0) this.#mark(record, LISTED); // it was told of, and it is there
       return;
     }
-    const differ = record !== 0 && this.#table.differ(this.#look(record), view);
+    const differ = record !== 0 && this.#table.differ(before!, view);
     const kept = this.#keep(view, record);
     this.#mark(kept, LISTED);
     this.#follower?.listed(kept, view, true);
@@ -332,11 +333,11 @@ export class TableTracker {
   }
 
   /** The same for an entry of a list, which is newer than all that is known of it. */
-  #isReplacedByListed(view: View, record: number): boolean {
+  #isReplacedByListed(view: View, record: number, before: View): boolean {
     if (this.#store.id(record) !== view.be32(this.#table.id)) return true;
     // Not so for events: of two that two processors send at the same time, the older one may come last.
     if ((this.#store.note(record, LASTING) & ~this.#table.lasting(view)) !== 0) return true;
-    return this.#isProven(view, record);
+    return this.#isProven(view, record, before);
   }
 
   /** Whether a NEW event may be of the listed entry, and late. */
@@ -345,8 +346,8 @@ export class TableTracker {
     return this.#list !== undefined || this.#now() - this.#listedAt < LATE_EVENTS;
   }
 
-  /** Whether a view of the same id is certainly of another entry than a record. */
-  #isProven(view: View, record: number): boolean {
+  /** Whether a view of the same id is certainly of another entry than a record; `before`: a view of the record, if there is one. */
+  #isProven(view: View, record: number, before?: View): boolean {
     const store = this.#store;
     const { times } = this.#table;
     if (times && view.has(times.start)) {
@@ -356,7 +357,7 @@ export class TableTracker {
       if (known && (store.note(record, START_HIGH) !== high || store.note(record, START_LOW) !== low)) return true;
       if (store.note(record, NEW_AT) !== 0 && billions(high, low) > store.note(record, NEW_AT) + SOON) return true;
     }
-    return this.#table.areTwo(this.#look(record), view);
+    return this.#table.areTwo(before ?? this.#look(record), view);
   }
 
   /** The watcher was told of an entry whose end was missed. */
