@@ -20,8 +20,9 @@ const { values: options } = parseArgs({
 });
 const { loadDriver } = await import(`${root}/dist/history/driver/load-driver.js`);
 const { RECORD_COLUMNS } = await import(`${root}/dist/history/record-columns.js`);
-const { SEALING_STATEMENTS, SEGMENT_TABLES } = await import(`${root}/dist/history/record-schema.js`);
+const { BLOCK_TABLE, SEALING_STATEMENTS, SEGMENT_TABLES } = await import(`${root}/dist/history/record-schema.js`);
 const { segmentName } = await import(`${root}/dist/history/segment-files.js`);
+const { BLOCK_ROWS, BlockFilter, hashOfNumber } = await import(`${root}/dist/history/block-filter.js`);
 const { writeMeta } = await import(`${root}/dist/history/segment-meta.js`);
 const { openHistory } = await import(`${root}/dist/history/index.js`);
 
@@ -81,11 +82,16 @@ function make(dir, rows) {
     file.exec('PRAGMA synchronous = OFF');
     file.exec('PRAGMA cache_size = -500000');
     const insert = file.prepare(`INSERT INTO flow VALUES (${new Array(names.length + 1).fill('?').join(', ')})`);
+    file.exec(BLOCK_TABLE);
+    const block = file.prepare('INSERT INTO block VALUES (?, ?, ?)');
+    let filter = new BlockFilter();
     let minStart = Number.POSITIVE_INFINITY;
     for (let n = first; n < first + count; n++) {
       if ((n - first) % BATCH === 0) file.exec(n === first ? 'BEGIN' : 'COMMIT; BEGIN');
       const { start, dur, src, sport, dst, dport, ext, eport, proto, bytes } = rowOf(n);
       if (start < minStart) minStart = start;
+      filter.add(hashOfNumber(0, ext, eport));
+      filter.add(hashOfNumber(1, src, 0));
       const state = proto === 6 ? 7 : null;
       insert.run(
         n + 1,
@@ -115,6 +121,10 @@ function make(dir, rows) {
         0,
         null,
       );
+      if ((n - first + 1) % BLOCK_ROWS === 0) {
+        block.run(n + 2 - BLOCK_ROWS, n + 1, filter.bits);
+        filter = new BlockFilter();
+      }
     }
     const closed = BEGIN + (first + count) * STEP;
     const base = {

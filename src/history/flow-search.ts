@@ -6,7 +6,8 @@ import { type FlowFilter, MATCH_ALL } from '../ctnetlink/filter/condition.js';
 import type { View } from '../ctnetlink/view.js';
 import { ValueError } from '../errors.js';
 import { TimeSlice } from '../library/index.js';
-import type { SqliteFile, SqliteRow } from './driver/sqlite.js';
+import { BlockFilter, hashOfLookup, INDEXES } from './block-filter.js';
+import type { SqliteFile, SqliteRow, SqliteStatement } from './driver/sqlite.js';
 import type { Span } from './moments.js';
 import { type ColumnRow, RECORD_COLUMNS } from './record-columns.js';
 import { type DirectoryState, type ReadableSegment, type RecordDirectory, reading } from './record-directory.js';
@@ -50,6 +51,11 @@ const MOST_AT_ONCE = 256;
 /** An index is used if it finds no more rows than this: reading all of them in order is faster then. */
 const MOST_BY_INDEX = 20_000;
 const GREATEST = Number.MAX_SAFE_INTEGER;
+/** Filters of blocks that are read between two looks at the clock. */
+const BLOCKS_AT_ONCE = 64;
+
+/** From a number to another, both in. */
+type NumberRange = readonly [number, number];
 
 /** Columns as they are read: counters above 2^53, which are no safe numbers, as text. */
 const columnList = (columns: readonly ColumnRow[]) =>
@@ -224,18 +230,50 @@ class Search<T> {
     const statement = file.prepare(
       `SELECT ${FLOW_ROW} FROM flow NOT INDEXED${where(range)} ORDER BY seq${newestFirst ? ' DESC' : ''} LIMIT ${MOST_AT_ONCE}`,
     );
-    let from = span ? firstToLookAt(segment, file, { least, greatest, end: span.from }) : least;
-    let to = greatest;
-    while (from <= to) {
-      const window: readonly [number, number] = newestFirst
-        ? [Math.max(from, to - WINDOW + 1), to]
-        : [from, Math.min(to, from + WINDOW - 1)];
-      const rows = reading(segment.file, () => statement.all(...window, ...(condition?.values ?? [])));
-      const lastRead = rows.length < MOST_AT_ONCE ? undefined : (rows.at(-1)!['seq'] as number);
-      if (newestFirst) to = (lastRead ?? window[0]) - 1;
-      else from = (lastRead ?? window[1]) + 1;
-      yield rows;
+    const first = span ? firstToLookAt(segment, file, { least, greatest, end: span.from }) : least;
+    const ranges: NumberRange[] = [];
+    for (const found of this.#ranges(segment, file, first, greatest)) {
+      ranges.push(...found);
+      yield [];
     }
+    if (newestFirst) ranges.reverse();
+    for (let [from, to] of ranges)
+      while (from <= to) {
+        const window: readonly [number, number] = newestFirst
+          ? [Math.max(from, to - WINDOW + 1), to]
+          : [from, Math.min(to, from + WINDOW - 1)];
+        const rows = reading(segment.file, () => statement.all(...window, ...(condition?.values ?? [])));
+        const lastRead = rows.length < MOST_AT_ONCE ? undefined : (rows.at(-1)!['seq'] as number);
+        if (newestFirst) to = (lastRead ?? window[0]) - 1;
+        else from = (lastRead ?? window[1]) + 1;
+        yield rows;
+      }
+  }
+
+  /** The numbers from one to another, without the blocks of rows that have nothing of the question; in parts, in order. */
+  *#ranges(segment: ReadableSegment, file: SqliteFile, from: number, to: number): Generator<readonly NumberRange[]> {
+    const hashes = segment.blocks ? hashesOf(this.#plan) : undefined;
+    let next = from;
+    while (hashes && next <= to) {
+      const blocks = reading(segment.file, () => this.#blocks(file).all(next, BLOCKS_AT_ONCE));
+      if (blocks.length === 0) break;
+      const found: NumberRange[] = [];
+      for (const { first, last, filter } of blocks) {
+        const blockFirst = Math.max(next, numberIn(first) ?? next);
+        const blockLast = numberIn(last) ?? next;
+        if (next < blockFirst) found.push([next, Math.min(to, blockFirst - 1)]);
+        const known = filter instanceof Uint8Array ? new BlockFilter(filter) : undefined;
+        if (blockFirst <= to && (!known || hashes.some((hash) => known.mayHave(hash))))
+          found.push([blockFirst, Math.min(to, blockLast)]);
+        next = Math.max(next, blockLast + 1);
+      }
+      yield found;
+    }
+    if (next <= to) yield [[next, to]];
+  }
+
+  #blocks(file: SqliteFile): SqliteStatement {
+    return file.prepare('SELECT first, last, filter FROM block WHERE last >= ? ORDER BY first LIMIT ?');
   }
 
   /** Those that the predicate wants. */
@@ -301,6 +339,15 @@ export function firstToLookAt(
     }
     return from;
   });
+}
+
+/** The look-ups of a plan; `undefined` if it has others, which filters of blocks do not know. */
+function hashesOf({ indexes }: SqlPlan): readonly number[] | undefined {
+  const hashes = indexes?.map(({ index, only }) => {
+    const place = INDEXES.findIndex(({ name }) => name === index);
+    return only && place >= 0 ? hashOfLookup(place, only[0]!, numberIn(only[1]) ?? 0) : undefined;
+  });
+  return hashes?.every((hash) => hash !== undefined) ? (hashes as readonly number[]) : undefined;
 }
 
 /** The network namespace of a row; `undefined` for that of the recorder. */

@@ -21,7 +21,7 @@ import type { SqliteDriver, SqliteFile } from './driver/sqlite.js';
 import { addToManifest, type ManifestEntry, readManifest } from './manifest.js';
 import { readSpan, type TimeSpan } from './moments.js';
 import { formatNetwork, parseNetwork, spansOf, within } from './networks.js';
-import { TALKER_TABLE } from './record-schema.js';
+import { DROP_BLOCKS, TALKER_TABLE } from './record-schema.js';
 import { numberIn } from './row-messages.js';
 import { hashOf } from './seal-segment.js';
 import { type SegmentFile, segmentsIn, sync } from './segment-files.js';
@@ -226,6 +226,7 @@ class Forgetter {
     const last = numberIn(file.prepare('SELECT max(seq) AS seq FROM flow').all()[0]?.['seq']) ?? 0;
     file.prepare(`DELETE FROM flow WHERE ${sql}`).run(...values);
     file.prepare(`DELETE FROM open WHERE ${this.#question.living.sql}`).run(...this.#question.living.values);
+    file.exec(DROP_BLOCKS);
     if (meta.sealed !== undefined) {
       file.exec('DROP TABLE talker');
       file.exec(TALKER_TABLE);

@@ -8,6 +8,7 @@ import { icmp } from '../ctnetlink/protocols/icmp.js';
 import { icmpv6 } from '../ctnetlink/protocols/icmpv6.js';
 import { AF_INET6 } from '../ctnetlink/uapi/in.js';
 import type { View } from '../ctnetlink/view.js';
+import { type BlockFilter, hashOfBytes, hashOfNumber, INDEXES, type IndexRow } from './block-filter.js';
 import type { SqliteValue } from './driver/sqlite.js';
 import { ABSENT, COLUMN, type ColumnRow, RECORD_COLUMNS } from './record-columns.js';
 
@@ -43,8 +44,8 @@ const HALF = 4294967296;
 /** Numbers and bytes of a batch, as they go to another thread. */
 export interface BatchContents {
   readonly count: number;
-  readonly numbers: Float64Array;
-  readonly addresses: Uint8Array;
+  readonly numbers: Float64Array<ArrayBuffer>;
+  readonly addresses: Uint8Array<ArrayBuffer>;
 }
 
 /** Rows between two hand-overs. */
@@ -202,29 +203,78 @@ export function rowOpen({ numbers }: BatchContents, row: number): readonly [Sqli
   return [orNull(numbers[row * WIDTH + SEEN]!), orNull(numbers[row * WIDTH + ID]!)];
 }
 
-/** The columns of a row, as SQLite has them. */
+/** All columns of a row, as SQLite has them. */
 export function rowValues(batch: RecordBatch | BatchContents, row: number): SqliteValue[] {
   const values = new Array<SqliteValue>(COLUMNS);
-  putRowValues(batch instanceof RecordBatch ? batch.contents : batch, row, values, 0);
+  putRowValues(batch instanceof RecordBatch ? batch.contents : batch, row, ALL_COLUMNS, values, 0);
   return values;
 }
 
-/** As `rowValues`, into an array, from a place in it on. */
-export function putRowValues({ numbers, addresses }: BatchContents, row: number, values: SqliteValue[], to: number): void {
+const ALL_COLUMNS = RECORD_COLUMNS.map((_, column) => column);
+
+/** The columns that some row of a batch has, as bits by their places. */
+export function columnsInUse({ count, numbers }: BatchContents): number {
+  let used = 0;
+  for (let row = 0; row < count; row++) {
+    const at = row * WIDTH;
+    for (let column = 0; column < COLUMNS; column++) if (!Number.isNaN(numbers[at + column]!)) used |= 1 << column;
+  }
+  return used;
+}
+
+/** Some columns of a row, into an array, from a place in it on. */
+export function putRowValues(
+  { numbers, addresses }: BatchContents,
+  row: number,
+  columns: readonly number[],
+  values: SqliteValue[],
+  to: number,
+): void {
   const at = row * WIDTH;
-  for (let column = 0; column < COLUMNS; column++) {
+  for (let n = 0; n < columns.length; n++) {
+    const column = columns[n]!;
     const value = numbers[at + column]!;
     if (value === IN_BYTES) {
       const from = (row * ADDRESSES.length + ADDRESS_OF[column]!) * ADDRESS_SIZE;
-      values[to + column] = addresses.subarray(from, from + ADDRESS_SIZE);
-    } else values[to + column] = orNull(value);
+      values[to + n] = addresses.subarray(from, from + ADDRESS_SIZE);
+      continue;
+    }
+    const high =
+      column >= FIRST_COUNTER && column < FIRST_COUNTER + COUNTERS.length ? numbers[at + HIGH + column - FIRST_COUNTER]! : 0;
+    values[to + n] = high > 0 ? wide(high, value) : orNull(value);
   }
-  for (let n = 0; n < COUNTERS.length; n++) {
-    const high = numbers[at + HIGH + n]!;
-    if (!(high > 0)) continue;
-    const low = numbers[at + FIRST_COUNTER + n]!;
-    values[to + FIRST_COUNTER + n] = high < 0x200000 ? high * HALF + low : BigInt.asIntN(64, (BigInt(high) << 32n) | BigInt(low));
+}
+
+/** A counter of 64 bits; above 2^63 as SQLite has it, with a sign. */
+function wide(high: number, low: number): number | bigint {
+  return high < 0x200000 ? high * HALF + low : BigInt.asIntN(64, (BigInt(high) << 32n) | BigInt(low));
+}
+
+/** Where the look-ups of a row are: places of columns, -1 for none. */
+const LOOKUPS = INDEXES.map(({ address, port, only }: IndexRow) => ({
+  address: COLUMN[address],
+  port: port === undefined ? -1 : COLUMN[port],
+  only: COLUMN[only ?? address],
+}));
+
+/** Tells a filter by which look-ups a row is found. */
+export function addLookups({ numbers, addresses }: BatchContents, row: number, filter: BlockFilter): void {
+  const at = row * WIDTH;
+  for (let index = 0; index < LOOKUPS.length; index++) {
+    const { address, port, only } = LOOKUPS[index]!;
+    const value = numbers[at + address]!;
+    const portValue = port < 0 ? 0 : numbers[at + port]!;
+    if (Number.isNaN(numbers[at + only]!) || Number.isNaN(value) || Number.isNaN(portValue)) continue;
+    const from = (row * ADDRESSES.length + ADDRESS_OF[address]!) * ADDRESS_SIZE;
+    filter.add(
+      value === IN_BYTES ? hashOfBytes(index, addresses, from, ADDRESS_SIZE, portValue) : hashOfNumber(index, value, portValue),
+    );
   }
+}
+
+/** A column of a row, as a number: none of those that may be absent, an address or beyond 32 bits. */
+export function numberInRow({ numbers }: BatchContents, row: number, column: number): number {
+  return numbers[row * WIDTH + column]!;
 }
 
 /** What tells flows of the same time apart. */

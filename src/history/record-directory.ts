@@ -25,6 +25,8 @@ export interface ReadableSegment {
   readonly ended: boolean;
   /** Whether flows have the kernel's identifier. */
   readonly ids: boolean;
+  /** Whether it has filters of blocks of rows. */
+  readonly blocks: boolean;
   /** Whether some of the last flows have a zone. */
   readonly zones: boolean;
 }
@@ -165,13 +167,14 @@ export class RecordDirectory {
 function openSegment(driver: SqliteDriver, file: SegmentFile): SqliteFile {
   // Neither a link to elsewhere nor a pipe, which would wait for ever.
   if (!lstatSync(file.path).isFile()) throw new HistoryError('NOT_A_HISTORY', `${file.name} is no ordinary file`);
-  const open = driver.open(file.path, { readOnly: true });
+  let open: SqliteFile | undefined;
   try {
+    open = driver.open(file.path, { readOnly: true });
     // What a file that somebody else made says is data: none of it is run.
     open.exec('PRAGMA trusted_schema = OFF');
     open.exec('PRAGMA cell_size_check = ON');
   } catch (error) {
-    open.close();
+    open?.close();
     throw isSqliteError(error, 'SQLITE_NOTADB', 'SQLITE_CORRUPT') ? damaged(file, error) : error;
   }
   return open;
@@ -216,7 +219,7 @@ const TABLES = ['flow', 'open', 'gap', 'clock', 'session', 'netns', 'meta'];
 function describe(file: SegmentFile, open: SqliteFile): ReadableSegment {
   return reading(file, () => {
     const meta = readMeta(open, file.name);
-    const objects = open.prepare('SELECT name, type FROM sqlite_master').all();
+    const objects = open.prepare(`SELECT name, type FROM ${open.schema}.sqlite_master`).all();
     const of = (type: string) => new Set(objects.filter((row) => row['type'] === type).map(({ name }) => String(name)));
     const tables = of('table');
     if (!TABLES.every((name) => tables.has(name)) || typeof meta.recorder !== 'string' || typeof meta.opened !== 'number')
@@ -238,7 +241,8 @@ function describe(file: SegmentFile, open: SqliteFile): ReadableSegment {
     const clock = open.prepare('SELECT at, delta, class FROM clock ORDER BY at LIMIT 100000').all().map(toClock);
     const session = open.prepare('SELECT "to" FROM session ORDER BY id DESC LIMIT 1').all()[0];
     const ended = typeof session?.['to'] === 'number';
-    return { file, meta, indexes: of('index'), namespaces, gaps, clock, ended, ids: typeof first?.['ctid'] === 'number', zones };
+    const ids = typeof first?.['ctid'] === 'number';
+    return { file, meta, indexes: of('index'), namespaces, gaps, clock, ended, ids, blocks: tables.has('block'), zones };
   });
 }
 

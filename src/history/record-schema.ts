@@ -2,6 +2,7 @@
 
 import { TRACKERS } from '../ctnetlink/filter/compile.js';
 import { PROTOCOLS } from '../ctnetlink/protocols/index.js';
+import { INDEXES, type IndexRow } from './block-filter.js';
 import { type ColumnRow, END_REASONS, RECORD_COLUMNS } from './record-columns.js';
 
 /** PRAGMA application_id: CTHF. */
@@ -64,16 +65,21 @@ export const SEGMENT_TABLES: readonly string[] = [
   FLOWS_VIEW,
 ];
 
+/** Filters of blocks of rows, by the numbers of their first and last one, while there are no indexes. */
+export const BLOCK_TABLE = 'CREATE TABLE IF NOT EXISTS block (first INTEGER PRIMARY KEY, last INTEGER, filter BLOB)';
+export const DROP_BLOCKS = 'DROP TABLE IF EXISTS block';
+
 /** Sums of each source. */
 export const TALKER_TABLE =
   'CREATE TABLE talker AS SELECT src, count(*) AS flows, sum(opk) AS opk, sum(ob) AS ob, sum(rpk) AS rpk, sum(rb) AS rb FROM flow GROUP BY src';
 
 /** Statements that make a segment fast to search, when it is sealed. */
 export const SEALING_STATEMENTS: readonly string[] = [
-  'CREATE INDEX flow_ext ON flow (ext, eport)',
-  'CREATE INDEX flow_src ON flow (src)',
-  'CREATE INDEX flow_dnat ON flow (dst, dport) WHERE rsrc IS NOT NULL',
-  'CREATE INDEX flow_in ON flow (rsrc) WHERE rsrc IS NOT NULL',
+  DROP_BLOCKS,
+  ...INDEXES.map(
+    ({ name, address, port, only }: IndexRow) =>
+      `CREATE INDEX ${name} ON flow (${port === undefined ? address : `${address}, ${port}`})${only === undefined ? '' : ` WHERE ${only} IS NOT NULL`}`,
+  ),
   TALKER_TABLE,
   'DELETE FROM open',
 ];

@@ -4,11 +4,24 @@
 import { randomUUID } from 'node:crypto';
 import { chmodSync, existsSync, renameSync, rmSync } from 'node:fs';
 import { hostname, release } from 'node:os';
+import { BLOCK_ROWS, BlockFilter } from './block-filter.js';
 import type { SqliteDriver, SqliteFile, SqliteRow, SqliteStatement, SqliteValue } from './driver/sqlite.js';
 import { isSqliteError } from './driver/sqlite-errors.js';
-import { type BatchContents, DROPPED, ENDED, keyOfRow, kindOfRow, putRowValues, rowOpen, rowValues } from './record-batch.js';
+import {
+  addLookups,
+  type BatchContents,
+  columnsInUse,
+  DROPPED,
+  ENDED,
+  keyOfRow,
+  kindOfRow,
+  numberInRow,
+  putRowValues,
+  rowOpen,
+  rowValues,
+} from './record-batch.js';
 import { COLUMN, END_KINDS, END_SHIFT, type GapReason, numberOfReason, RECORD_COLUMNS } from './record-columns.js';
-import { OPEN_COLUMNS, SEGMENT_TABLES } from './record-schema.js';
+import { BLOCK_TABLE, OPEN_COLUMNS, SEGMENT_TABLES } from './record-schema.js';
 import type { Gap } from './recorded-namespace.js';
 import { beginningOf, type SegmentFile, segmentFiles, segmentName, sync } from './segment-files.js';
 import { HistoryError, readMeta, type SegmentMeta, writeMeta } from './segment-meta.js';
@@ -102,13 +115,28 @@ const DAY = 86_400_000_000;
 /** Pages in the write-ahead log before they go into the file: 4 MiB. */
 const WAL_PAGES = 1000;
 
-/** Values of a row with its number. */
-const ROW_VALUES = RECORD_COLUMNS.length + 1;
 /** Rows of a statement: a call costs as much as several rows. */
 const ROWS_AT_ONCE = 16;
+/** Combinations of columns for which statements are kept. */
+const MOST_INSERTS = 16;
 
-const columnNames = RECORD_COLUMNS.map(({ name }) => name).join(', ');
 const places = (count: number) => new Array<string>(count).fill('?').join(', ');
+const insertSql = (columns: readonly number[], rows: number) =>
+  `INSERT INTO flow (${['seq', ...columns.map((column) => RECORD_COLUMNS[column]!.name)].join(', ')}) ` +
+  `VALUES ${new Array(rows).fill(`(${places(columns.length + 1)})`).join(', ')}`;
+
+/** Rows from a number on, and by which look-ups they are found. */
+interface Block {
+  readonly first: number;
+  readonly filter: BlockFilter;
+}
+
+/** Statements for rows that have certain columns, and no others. */
+interface RowInserts {
+  readonly columns: readonly number[];
+  readonly one: () => SqliteStatement;
+  readonly many: () => SqliteStatement;
+}
 
 export class RecordWriter {
   readonly #driver: SqliteDriver;
@@ -125,8 +153,11 @@ export class RecordWriter {
   /** Up to when the run before this one knew everything. */
   #resumedAt = 0;
   #insert!: SqliteStatement;
-  #insertMany!: SqliteStatement;
-  readonly #values = new Array<SqliteValue>(ROWS_AT_ONCE * ROW_VALUES).fill(null);
+  /** The block of rows that is being filled; rows from before the recorder was started are in none. */
+  #block: Block = { first: 1, filter: new BlockFilter() };
+  /** By the columns that rows have: what is always NULL is left out, since each value costs more than writing it does. */
+  readonly #inserts = new Map<number, RowInserts>();
+  #putBlock!: SqliteStatement;
   #open!: SqliteStatement;
   #unopen!: SqliteStatement;
   #gap!: SqliteStatement;
@@ -173,12 +204,16 @@ export class RecordWriter {
   /** Writes a delivery in one transaction, and begins a new segment if it is time. @throws errors of the driver; then nothing is written */
   write(delivery: Delivery): Written {
     const { batch, now } = delivery;
-    const values = this.#values;
+    const inserts = this.#insertsOf(columnsInUse(batch));
+    const { columns } = inserts;
+    const width = columns.length + 1;
+    const values = new Array<SqliteValue>(ROWS_AT_ONCE * width).fill(null);
     let rows = 0;
     let { sequence } = this;
     let minStart = this.#minStart;
     let maxEnd = this.#maxEnd;
     let disorder = this.#disorder;
+    let block = this.#block;
     const note = (end: number) => {
       if (maxEnd === undefined || end > maxEnd) maxEnd = end;
       else if (disorder !== undefined && maxEnd - end > disorder) disorder = maxEnd - end;
@@ -199,6 +234,7 @@ export class RecordWriter {
           note(this.#writeVanished(row, ++sequence, this.#resumedAt, at, 'unseen'));
           rows++;
         }
+        block = { first: sequence + 1, filter: new BlockFilter() };
       }
       let pending = 0;
       for (let row = 0; row < batch.count; row++) {
@@ -211,20 +247,24 @@ export class RecordWriter {
         }
         if (!Number.isNaN(key)) this.#unopen.run(key);
         if (kind === DROPPED) continue;
-        const at = pending * ROW_VALUES;
-        values[at] = ++sequence;
-        putRowValues(batch, row, values, at + 1);
+        values[pending * width] = ++sequence;
+        putRowValues(batch, row, columns, values, pending * width + 1);
         rows++;
-        const start = values[at + 1 + COLUMN.start] as number;
-        const earliest = start - (values[at + 1 + COLUMN.sslack] as number);
-        const end = start + (values[at + 1 + COLUMN.dur] as number);
+        // After a failure it is told once more, which is no harm.
+        addLookups(batch, row, block.filter);
+        if (sequence - block.first === BLOCK_ROWS - 1) {
+          this.#putBlock.run(block.first, sequence, block.filter.bits);
+          block = { first: sequence + 1, filter: new BlockFilter() };
+        }
+        const start = numberInRow(batch, row, COLUMN.start);
+        const earliest = start - numberInRow(batch, row, COLUMN.sslack);
         if (minStart === undefined || earliest < minStart) minStart = earliest;
-        note(end);
+        note(start + numberInRow(batch, row, COLUMN.dur));
         if (++pending < ROWS_AT_ONCE) continue;
-        this.#insertMany.runMany(values);
+        inserts.many().runMany(values);
         pending = 0;
       }
-      for (let n = 0; n < pending; n++) this.#insert.runMany(values.slice(n * ROW_VALUES, (n + 1) * ROW_VALUES));
+      for (let n = 0; n < pending; n++) inserts.one().runMany(values.slice(n * width, (n + 1) * width));
       if (delivery.alive !== undefined) this.#put.run('alive', delivery.alive);
       if (delivery.openTo !== undefined) this.#put.run('openTo', delivery.openTo);
       if (disorder !== undefined && disorder !== this.#disorder) this.#put.run('disorder', disorder);
@@ -237,6 +277,7 @@ export class RecordWriter {
     this.#minStart = minStart;
     this.#maxEnd = maxEnd;
     this.#disorder = disorder;
+    this.#block = block;
     const { alive = this.#meta.alive, openTo = this.#meta.openTo, seenTo = this.#meta.seenTo } = delivery;
     this.#meta = { ...this.#meta, alive, openTo, seenTo };
     const due = !delivery.last && this.#isDue(now);
@@ -333,6 +374,7 @@ export class RecordWriter {
       this.#sequence = sequence;
     });
     this.#rows += open.length;
+    this.#block = { first: this.#sequence + 1, filter: new BlockFilter() };
   }
 
   /** A crash between the making of a segment and the end of the one before it. */
@@ -435,14 +477,38 @@ export class RecordWriter {
     this.#minStart = (sums!['a'] as number | null) ?? undefined;
     this.#maxEnd = (sums!['b'] as number | null) ?? undefined;
     this.#disorder = this.#meta.disorder;
-    const insert = (rows: number) =>
-      file.prepare(`INSERT INTO flow (seq, ${columnNames}) VALUES ${new Array(rows).fill(`(${places(ROW_VALUES)})`).join(', ')}`);
-    this.#insert = insert(1);
-    this.#insertMany = insert(ROWS_AT_ONCE);
+    this.#inserts.clear();
+    this.#insert = file.prepare(
+      insertSql(
+        RECORD_COLUMNS.map((_, column) => column),
+        1,
+      ),
+    );
+    file.exec(BLOCK_TABLE);
+    this.#block = { first: this.#sequence + 1, filter: new BlockFilter() };
+    this.#putBlock = file.prepare('INSERT OR REPLACE INTO block VALUES (?, ?, ?)');
     this.#open = file.prepare(`INSERT OR REPLACE INTO open VALUES (${places(OPEN_COLUMNS.length + 3)})`);
     this.#unopen = file.prepare('DELETE FROM open WHERE key = ?');
     this.#gap = file.prepare('INSERT INTO gap (ns, "from", "to", first, reason, events, note) VALUES (?, ?, ?, ?, ?, ?, ?)');
     this.#put = file.prepare('INSERT OR REPLACE INTO meta VALUES (?, ?)');
+  }
+
+  /** @param used bits by the places of columns */
+  #insertsOf(used: number): RowInserts {
+    const known = this.#inserts.get(used);
+    if (known) return known;
+    const columns = RECORD_COLUMNS.flatMap((_, column) => ((used >> column) & 1 ? [column] : []));
+    const file = this.#file;
+    let one: SqliteStatement | undefined;
+    let many: SqliteStatement | undefined;
+    const inserts: RowInserts = {
+      columns,
+      one: () => (one ??= file.prepare(insertSql(columns, 1))),
+      many: () => (many ??= file.prepare(insertSql(columns, ROWS_AT_ONCE))),
+    };
+    if (this.#inserts.size === MOST_INSERTS) this.#inserts.clear();
+    this.#inserts.set(used, inserts);
+    return inserts;
   }
 
   #beginSession(): void {

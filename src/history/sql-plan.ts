@@ -25,6 +25,8 @@ export interface SqlCondition {
 /** A condition that an index answers. */
 export interface IndexUse extends SqlCondition {
   readonly index: string;
+  /** The one value of each column of the index that it asks for; absent if it asks for ranges, or not for all. */
+  readonly only?: readonly SqliteValue[] | undefined;
 }
 
 /** What SQLite does for a filter. */
@@ -342,10 +344,23 @@ function usesOfAll(parts: readonly NormalFilter[]): readonly IndexUse[] | undefi
         other.kind === 'port' && other.ends.length === 1 && other.ends[0]!.side === side && other.ends[0]!.end === end,
     );
     const narrower = ports && ports.ranges.length === 2 ? inRanges(row.port, ports.ranges, true) : undefined;
-    return [addresses.map((use) => ({ ...(both(use, narrower) as SqlCondition), index: row.index }))];
+    return [
+      addresses.map((use) => ({
+        ...(both(use, narrower) as SqlCondition),
+        index: row.index,
+        only:
+          use.values.length === 1 && narrower?.values.length === 1 && isOne(ports!.ranges)
+            ? [...use.values, ...narrower.values]
+            : undefined,
+      })),
+    ];
   });
   const [best] = [...paired, ...candidates].sort((a, b) => a.length - b.length);
   return best;
+}
+
+function isOne([from, to]: Ranges): boolean {
+  return from === to;
 }
 
 /** Indexes that begin with an address, whose port follows. A partial one needs what it is limited to. */
@@ -355,7 +370,12 @@ const PAIRED = [
 ] as const;
 
 function usesOfLeaf(c: FlowCondition): readonly IndexUse[] | undefined {
-  const use = (index: string, column: string, set: AddressSet) => lookups(column, set)?.map((each) => ({ ...each, index }));
+  const use = (index: string, column: string, set: AddressSet) =>
+    lookups(column, set)?.map((each) => ({
+      ...each,
+      index,
+      only: index !== 'flow_ext' && each.values.length === 1 ? each.values : undefined,
+    }));
   switch (c.kind) {
     case 'address': {
       if (c.ends.length !== 1) return undefined;

@@ -293,9 +293,11 @@ function planOf({ address, prefix, port, protocol, remote, zone }: WhoHadQuestio
     all([source, ...(remote ? [any([to('dst', 'dport'), to('rsrc', 'rsport')])] : []), ...common]),
     all([destination, ...(remote ? [to('src', 'sport')] : []), ...common]),
   ]);
+  const own = within('ext', asked).values;
+  const only = own.length === 1 && port !== undefined ? [...own, port] : undefined;
   const indexes: IndexUse[] = [
-    { index: 'flow_ext', ...source },
-    { index: 'flow_dnat', ...destination },
+    { index: 'flow_ext', ...source, only },
+    { index: 'flow_dnat', ...destination, only },
   ];
   return { flow: sql, open: sql, indexes };
 }
@@ -449,7 +451,7 @@ async function follow(
       all([within('ext', spansOf({ address: addresses[n]! })), equals('eport', at[hop]!.inside.port!)]),
     );
     const sql = any(conditions);
-    const indexes = conditions.map((condition) => ({ index: 'flow_ext', ...condition }));
+    const indexes = conditions.map((condition) => ({ index: 'flow_ext', ...condition, only: condition.values }));
     const rows = searchFlows(
       directory,
       { plan: { flow: sql, open: sql, indexes }, span, everBefore: true },

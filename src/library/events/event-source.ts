@@ -152,13 +152,23 @@ export class EventSource {
     if (busy && empty) {
       // Waking up for each event costs more than the event.
       this.#watch?.stop();
-      this.#rest = setTimeout(() => {
-        this.#rest = undefined;
-        this.#guardedDrain(TURN);
-        if (this.#visitor && !this.#paused) this.#watch?.start();
-      }, this.#pause);
+      this.#rest = setTimeout(() => this.#look(), this.#pause);
       if (!this.#keeps) this.#rest.unref();
     } else if (status < 0) this.#watch?.start(); // an error pending has stopped it
+  }
+
+  /** Reads what has arrived while the watch was stopped, and goes on like this until nothing has. */
+  #look(): void {
+    const before = this.#received;
+    const empty = this.#guardedDrain(TURN);
+    if (!this.#visitor || this.#paused) return;
+    // The last of several receives found nothing.
+    if (empty && this.#received > before + 1) {
+      this.#rest?.refresh();
+      return;
+    }
+    this.#rest = undefined;
+    this.#watch?.start();
   }
 
   /** Reads no more until `resume`: the kernel keeps what arrives as long as there is room. */
