@@ -3,36 +3,63 @@ import { test } from 'node:test';
 import { clockError } from '../wire/clock-error.js';
 import { ClockWatch } from './clock-watch.js';
 
-test('a clock that is set is noticed, one that is slewed is not', () => {
+test('a clock that is set is noticed, one that is slewed is not; sleep is no step', () => {
   let wall = 1e15;
-  let steady = 5e9;
-  const watch = new ClockWatch(
-    () => wall,
-    () => steady,
-    () => undefined,
-  );
-  const second = (set: number) => {
-    steady += 1_000_000;
-    wall += 1_000_000 + set;
+  let awake = 5e9;
+  let booted = 9e9;
+  let stalls = 0;
+  const pass = (microseconds: number) => {
+    awake += microseconds;
+    booted += microseconds;
+    wall += microseconds;
+  };
+  const watch = new ClockWatch({
+    wall: () => wall,
+    // Others have the processor meanwhile, so often.
+    awake: () => {
+      if (stalls > 0) pass(50_000);
+      stalls--;
+      return awake;
+    },
+    booted: () => Math.floor(booted / 10_000) * 10_000,
+    error: () => undefined,
+  });
+  const second = (set: number, slept = 0) => {
+    pass(1_000_123);
+    booted += slept;
+    wall += slept + set;
     return watch.look();
   };
-  assert.equal(second(0), undefined);
-  assert.equal(second(500), undefined);
-  assert.equal(second(-100_000), undefined);
-  for (const set of [3_600_000_000, -2_000_000, 100_001, -1e15]) {
-    const step = second(set);
-    assert.deepEqual(step, { at: wall, before: wall - set, after: wall, delta: set });
-    assert.equal(second(0), undefined);
+  assert.deepEqual(second(0), {});
+  assert.deepEqual(second(500), {});
+  assert.deepEqual(second(-80_000), {});
+  for (const set of [3_600_000_000, -2_000_000, 120_001, -1e15]) {
+    const { step, sleep } = second(set);
+    assert.ok(Math.abs(step!.delta - set) <= 10_000);
+    assert.deepEqual([step!.at, step!.after, step!.before, sleep], [wall, wall, wall - step!.delta, undefined]);
+    assert.deepEqual(second(0), {});
   }
+  const { step, sleep } = second(0, 7_200_000_000);
+  assert.equal(step, undefined);
+  assert.equal(sleep!.to, wall);
+  assert.ok(Math.abs(sleep!.from - (wall - 7_201_000_123)) <= 10_000);
+  stalls = 4;
+  assert.deepEqual(second(0), {});
+  stalls = 1000;
+  assert.deepEqual(second(5_000_000), {}, 'it is looked at again later');
+  stalls = 0;
+  assert.ok(Math.abs(second(0).step!.delta - 5_000_000) <= 10_000);
+  assert.deepEqual(second(0), {});
+});
+
+test('the clocks of the system are read together, and say nothing of themselves', () => {
+  const watch = new ClockWatch();
+  assert.equal(watch.look().sleep, undefined);
 });
 
 test('how well a clock is kept: its class, and when that changes', () => {
   let error: ReturnType<typeof clockError>;
-  const watch = new ClockWatch(
-    () => 0,
-    () => 0,
-    () => error,
-  );
+  const watch = new ClockWatch({ wall: () => 0, awake: () => 0, booted: () => 0, error: () => error });
   assert.deepEqual([watch.check(), watch.class], [false, undefined]);
   for (const [synchronised, most, changed, name] of [
     [true, 0, true, 'synchronised within 10 ms'],

@@ -394,8 +394,12 @@ export class FlowRecorder {
     this.#previous = undefined;
     if (keys.length > 0) this.#vanished = { keys, at: now };
     const { gap } = this.#resumption;
-    if (gap) this.#gaps.unshift({ everywhere: true, from: gap.from, to: now, reason: gap.reason });
-    this.#gapCount += gap ? 1 : 0;
+    if (gap) {
+      const before: Gap = { everywhere: true, from: gap.from, to: now, reason: gap.reason };
+      this.#gaps.unshift(before);
+      this.#gapCount++;
+      this.#tell({ type: 'gap', gap: before });
+    }
     this.#ready = true;
     this.#deliver();
     const { sync = DEFAULTS.sync, checkpoint = DEFAULTS.checkpoint, reconcile = DEFAULTS.reconcile } = this.#options;
@@ -440,7 +444,8 @@ export class FlowRecorder {
   }
 
   #lookAtClock(): void {
-    const step = this.#clock.look();
+    const { step, sleep } = this.#clock.look();
+    if (sleep) this.#addGap({ everywhere: true, ...sleep, reason: 'suspended' });
     if (!step) return;
     this.#clockRows.push({ ...step, class: this.#clock.class });
     this.#tell({ type: 'clock', at: step.at, delta: step.delta });
@@ -481,7 +486,8 @@ export class FlowRecorder {
     this.#newNamespaces = [];
     this.#vanished = undefined;
     this.#waiting += delivery.batch.count;
-    this.#ask({ what: 'deliver', delivery });
+    const { numbers, addresses } = delivery.batch;
+    this.#worker.postMessage({ what: 'deliver', delivery } satisfies WriterRequest, [numbers.buffer, addresses.buffer]);
     if (this.#waiting > MOST_WAITING && !this.#paused) {
       this.#paused = true;
       for (const namespace of this.#namespaces) namespace.pause();

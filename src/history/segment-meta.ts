@@ -62,7 +62,7 @@ export class HistoryError extends ConntrackError {
 
 /** @throws HistoryError if that is not a segment, or cannot be read */
 export function readMeta(file: SqliteFile, name: string): SegmentMeta {
-  const number = (pragma: string) => Number(Object.values(file.prepare(`PRAGMA ${pragma}`).all()[0] ?? {})[0]);
+  const number = (pragma: string) => Number(Object.values(file.prepare(`PRAGMA ${file.schema}.${pragma}`).all()[0] ?? {})[0]);
   try {
     if (number('application_id') !== APPLICATION_ID)
       throw new HistoryError('NOT_A_HISTORY', `${name} is not a segment of a record`);

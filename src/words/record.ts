@@ -7,6 +7,7 @@ import { UsageError } from '../cli/usage-error.js';
 import { askRecorder } from '../history/control-socket.js';
 import { FlowRecorder, type RecorderEvent, type RecorderStatus } from '../history/flow-recorder.js';
 import { readManifest } from '../history/manifest.js';
+import { GAP_REASONS, type GapReason } from '../history/record-columns.js';
 import { writeRecordMetrics } from '../history/record-metrics.js';
 import { recordUnit } from '../history/record-unit.js';
 import type { Gap } from '../history/recorded-namespace.js';
@@ -25,6 +26,9 @@ import { expressionOf } from './word-filter.js';
 import type { WordLine } from './word-line.js';
 import { openNamespaces } from './word-namespaces.js';
 import { isGiven, numberOf, secondsOf, shareOf, sizeOf, textOf } from './word-values.js';
+
+/** Gaps between the last run and this one. */
+const EARLIER: ReadonlySet<GapReason> = new Set(['stopped', 'crash', 'reboot']);
 
 const DIRECTORY = '/var/lib/conntrack';
 /** Bounds of all times, in seconds: a tenth, and thousand years. */
@@ -102,7 +106,8 @@ export const word: Word = async (line, context) => {
       say(`${lacking} (sysctl -w net.netfilter.nf_conntrack_${name}=1 changes that for flows that begin afterwards)`);
   let gaps = 0;
   const onEvent = (event: RecorderEvent) => {
-    if (event.type === 'gap') gaps++;
+    // What lies before this run is told, and is not its failure; neither is it that the machine slept.
+    if (event.type === 'gap' && !EARLIER.has(event.gap.reason) && GAP_REASONS[event.gap.reason].incomplete) gaps++;
     const text = textOfEvent(event);
     if (text !== undefined) say(text);
   };

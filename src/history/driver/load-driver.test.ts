@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { test } from 'node:test';
 import { loadDrivers } from './load-driver.js';
@@ -60,6 +60,37 @@ for (const driver of loadDrivers()) {
     assert.deepEqual(reader.prepare('SELECT * FROM t').all(), []);
     reader.close();
     file.close();
+  });
+
+  inFolder('a file that was read is let go of at once', (folder) => {
+    const path = `${folder}/it's 100%.db`;
+    const writer = driver.open(path);
+    writer.exec('CREATE TABLE t (a); INSERT INTO t VALUES (1)');
+    writer.exec('PRAGMA journal_mode = WAL');
+    writer.exec('INSERT INTO t VALUES (2)');
+    const reader = driver.open(path, { readOnly: true });
+    reader.exec('BEGIN');
+    const statement = reader.prepare('SELECT a FROM t');
+    assert.equal(statement.all().length, 2);
+    assert.deepEqual(
+      reader
+        .prepare(`SELECT name FROM ${reader.schema}.sqlite_master`)
+        .all()
+        .map(({ name }) => name),
+      ['t'],
+    );
+    assert.throws(() => reader.exec('INSERT INTO t VALUES (3)'));
+    writer.exec('PRAGMA busy_timeout = 1');
+    assert.throws(
+      () => writer.exec('PRAGMA journal_mode = DELETE'),
+      (error) => isSqliteError(error, 'SQLITE_BUSY'),
+    );
+    reader.close();
+    writer.exec('PRAGMA journal_mode = DELETE');
+    writer.close();
+    assert.equal(statement === undefined, false); // it is not what lets go of the file
+    assert.throws(() => driver.open(`${folder}/none.db`, { readOnly: true }).prepare('SELECT 1').all());
+    assert.deepEqual(readdirSync(folder), ["it's 100%.db"]);
   });
 
   inFolder('errors are told apart', (folder) => {

@@ -1,6 +1,7 @@
 // Finds a package with SQLite: that of Node.js, that of Bun, or one that was installed beside this.
 
 import { createRequire } from 'node:module';
+import { pathToFileURL } from 'node:url';
 import { PlatformError } from '../../errors.js';
 import type { SqliteDriver, SqliteFile, SqliteRow, SqliteStatement, SqliteValue } from './sqlite.js';
 
@@ -33,13 +34,15 @@ interface Flavour {
   readonly wideByFile?: true;
   /** Blobs come as an ArrayBuffer, and values go as an array: a blob alone would be taken for named values, and end the process. */
   readonly buffers?: true;
+  /** Closing waits for the garbage collector: so a file that is read is attached to an empty database, which can let go of it at once. */
+  readonly closesLate?: true;
 }
 
 const FLAVOURS: readonly Flavour[] = [
   { name: 'node:sqlite', load: loadNodeSqlite, readOnly: { readOnly: true } },
   { name: 'bun:sqlite', load: () => load<BunSqlite>('bun:sqlite').Database, readOnly: { readonly: true }, wideByFile: true },
   { name: 'better-sqlite3', load: () => load('better-sqlite3'), readOnly: { readonly: true } },
-  { name: 'libsql', load: () => load('libsql'), readOnly: { readonly: true }, buffers: true },
+  { name: 'libsql', load: () => load('libsql'), readOnly: { readonly: true }, buffers: true, closesLate: true },
 ];
 
 interface BunSqlite {
@@ -85,24 +88,56 @@ function isMissing(error: unknown): boolean {
   );
 }
 
-function toDriver({ name, readOnly: readOnlyOptions, wideByFile, buffers }: Flavour, Database: DatabaseClass): SqliteDriver {
+function toDriver(flavour: Flavour, Database: DatabaseClass): SqliteDriver {
+  const { name, readOnly: readOnlyOptions, wideByFile, closesLate } = flavour;
   return {
     name,
     open: (path, { readOnly = false } = {}) => {
-      const options = { ...(readOnly ? readOnlyOptions : {}), ...(wideByFile ? { safeIntegers: true } : {}) };
-      const file = new Database(path, options);
+      const wide = wideByFile ? { safeIntegers: true } : {};
+      if (readOnly && closesLate) return attached(Database, path, wide, flavour);
+      const file = new Database(path, { ...(readOnly ? readOnlyOptions : {}), ...wide });
       file.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT}`);
       // Not every package keeps what its option promises.
       if (readOnly) file.exec('PRAGMA query_only = ON');
-      return toFile(file, { narrow: wideByFile === true, buffers: buffers === true });
+      return toFile(file, flavour, 'main', () => file.close());
     },
   };
 }
 
-function toFile(file: Database, { narrow, buffers }: { readonly narrow: boolean; readonly buffers: boolean }): SqliteFile {
+/** A file that is let go of when it is closed. */
+function attached(
+  Database: DatabaseClass,
+  path: string,
+  options: Readonly<Record<string, unknown>>,
+  flavour: Flavour,
+): SqliteFile {
+  const base = new Database(':memory:', options);
+  base.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT}`);
+  const { pathname } = pathToFileURL(path);
+  base.exec(`ATTACH 'file:${pathname.replaceAll("'", "''")}?mode=ro' AS ${ATTACHED}`);
+  base.exec('PRAGMA query_only = ON');
+  let open = true;
+  return toFile(base, flavour, ATTACHED, () => {
+    if (!open) return;
+    open = false;
+    try {
+      base.exec('ROLLBACK');
+    } catch {
+      // No transaction was begun.
+    }
+    base.exec(`DETACH ${ATTACHED}`);
+    base.close();
+  });
+}
+
+const ATTACHED = 'segment';
+
+function toFile(file: Database, { wideByFile, buffers }: Flavour, schema: string, close: () => void): SqliteFile {
+  const narrow = wideByFile === true;
   return {
+    schema,
     exec: (sql) => void file.exec(sql),
-    close: () => file.close(),
+    close,
     prepare: (sql, { wide = false } = {}) => {
       const statement = file.prepare(sql);
       if (wide) (statement.setReadBigInts ?? statement.safeIntegers)?.call(statement, true);

@@ -16,10 +16,13 @@ export interface SqliteStatement {
 
 /** An open file. */
 export interface SqliteFile {
+  /** The name of the file in statements that are about files: `PRAGMA main.user_version`. */
+  readonly schema: string;
   /** Statements without values. */
   exec(sql: string): void;
   /** `wide`: integers of its rows are bigints, for columns that may exceed 2^53. */
   prepare(sql: string, options?: { readonly wide?: boolean }): SqliteStatement;
+  /** Nothing of the file is held afterwards, if it was opened for reading. */
   close(): void;
 }
 
