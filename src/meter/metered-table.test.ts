@@ -150,6 +150,20 @@ suite('rates', () => {
     assert.equal(scene.meter.meter.sample.counted.bytes.original, 2500);
   });
 
+  test('bytes count for groups also where the packets stand still: after somebody has set counters to 0', async () => {
+    await using scene = await Scene.of([counting(5000)]);
+    const { meter } = scene.meter;
+    await meter.groups({ by: 'src' });
+    // 20 bytes since, as the kernel has it, and no whole packet.
+    await scene.read(2000, 20);
+    const { groups } = await meter.groups({ by: 'src' });
+    assert.deepEqual(groups[0]!.counted!.bytes, { original: 20, reply: 0 });
+    assert.deepEqual(groups[0]!.counted!.packets, { original: 0, reply: 0 });
+    assert.deepEqual(meter.sample.counted.bytes, { original: 20, reply: 0 });
+    await scene.read(2000, 90);
+    assert.deepEqual((await meter.groups({ by: 'src' })).groups[0]!.counted!.bytes, { original: 90, reply: 0 });
+  });
+
   test('a flow whose counters stand still is idle, and its average fades', async () => {
     await using scene = await Scene.of([counting(0)]);
     await scene.read(2000, 4000);

@@ -684,6 +684,70 @@ suite('serve', { skip: SELF_TEST ? 'the reference has no server' : false, timeou
       assert.equal((await events.next())!.event, 'DESTROY');
       await events.cancel();
     });
+
+    test('and all others are told apart: what is read, heard and deleted is of the one that was meant', async () => {
+      // Where /proc and /run/netns show only what is made here. Both have the same flow.
+      const setUp = `set -e; mount -t tmpfs none /run
+for name in blue red; do
+  ip netns add $name
+  ip netns exec $name sysctl -qw net.netfilter.nf_conntrack_events=1
+  for port in 1 2; do ip netns exec $name "$1" -I -s 192.0.2.9 -d 192.0.2.8 -p udp --sport $port --dport 53 -t 9999 2>/dev/null; done
+done
+ip netns exec red "$1" -I -s 192.0.2.7 -d 192.0.2.8 -p udp --sport 3 --dport 53 -t 9999 2>/dev/null
+exec "$@"`;
+      const before = ['unshare', '--pid', '--fork', '--kill-child', '--mount-proc', '--mount', 'sh', '-c', setUp, 'sh'];
+      await using served = await serve(['--netns', 'all', '--allow-changes'], { before });
+      const command = (...words: string[]) =>
+        execFileSync('nsenter', ['-t', `${served.pids.at(-2)}`, '-n', '-m', '-p', '--', UNDER_TEST, ...words], {
+          encoding: 'utf8',
+          stdio: ['ignore', 'pipe', 'ignore'],
+        });
+      const get = async (path: string) => (await served.ask(`${API}/${path}`, { token: read })).json;
+      interface Row {
+        readonly key: string;
+        readonly netns: string;
+        readonly flow: { readonly id: number };
+      }
+      const rows = (flows: readonly Row[]) => flows.map(({ netns, flow: { id } }) => `${netns} ${id}`).sort();
+      const listed = (...words: string[]) =>
+        command('-L', '-p', 'udp', '--netns', 'all', '-o', 'ndjson', ...words)
+          .split('\n')
+          .filter((line) => line !== '')
+          .map((line) => JSON.parse(line))
+          .map(({ netns, id }) => `${netns} ${id}`)
+          .sort();
+
+      const { namespaces } = await get('status');
+      assert.deepEqual(namespaces.map(({ name }: { name: string }) => name).slice(1), ['blue', 'red']);
+      const all = await get('flows?filter=udp&limit=100');
+      assert.equal(all.matched, 5);
+      assert.deepEqual(rows(all.flows), listed());
+      const groups = (await get('groups?by=netns&filter=udp&sort=key')).groups;
+      assert.deepEqual(
+        groups.map(({ key, flows }: { key: string; flows: number }) => [key, flows]),
+        [['blue', 2], ['red', 3]], // biome-ignore format: a table
+      );
+      const red = await get('flows?filter=udp&netns=red');
+      assert.deepEqual(rows(red.flows), listed().filter((row) => row.startsWith('red '))); // biome-ignore format: one line
+      const metrics = (await served.ask('/metrics', { token: read })).text;
+      assert.match(metrics, /^conntrack_entries\{netns="red"\} 3$/m);
+
+      // One flow by its key, though the other namespace has its twin; then all that match in one of them.
+      const heard = await served.stream(`${API}/events?netns=red`, { token: read });
+      const twin = red.flows.find(({ flow: { original } }: { flow: { original: { sport: number } } }) => original.sport === 1);
+      assert.equal((await get(`flows/${twin.key}`)).netns, 'red');
+      assert.equal(await served.outcome(`${API}/flows/${twin.key}`, { token: change, method: 'DELETE' }), '200');
+      assert.equal((await heard.next('DESTROY'))!.data.flow.id, twin.flow.id);
+      assert.deepEqual(listed('--sport', '1').map((row) => row.split(' ')[0]), ['blue']); // biome-ignore format: one line
+      const { json } = await served.ask(`${API}/deletions`, {
+        token: change,
+        json: { filter: 'src 192.0.2.9', netns: 'blue', max: 10 },
+      });
+      assert.deepEqual([json.deleted, json.failed], [2, 0]);
+      assert.deepEqual(listed().map((row) => row.split(' ')[0]), ['red', 'red']); // biome-ignore format: one line
+      await heard.cancel();
+      assert.equal(await served.outcome(`${API}/flows?netns=green`, { token: read }), '404 NOT_FOUND');
+    });
   });
 
   suite('what one client can cost', () => {
