@@ -1,6 +1,6 @@
 // ConntrackTable: the connection tracking table of one network namespace, as borrowed views. The command and the public API use it.
 
-import { type FlowKey, putFlowKey, putTuple, type TupleSpec } from '../ctnetlink/encode.js';
+import { type FlowKey, putFlowKey, putKeyOf, putTuple, type TupleSpec } from '../ctnetlink/encode.js';
 import { type ExpectationSpec, putExpectation } from '../ctnetlink/expectation-spec.js';
 import { S } from '../ctnetlink/fields.js';
 import { compileFilter } from '../ctnetlink/filter/compile.js';
@@ -117,6 +117,22 @@ export class ConntrackTable {
       if (wanted && !wanted(view)) return;
       found = true;
       visit(view);
+    });
+    return found;
+  }
+
+  /**
+   * Reads an entry again, of which a message is known; `now` looks at the answer. The kernel may have another one with this tuple by now.
+   * @returns whether there is one
+   * @throws as `get`
+   */
+  getAgain(known: View, now: View, visit: (view: View) => void): boolean {
+    let found = false;
+    const build = (message: MessageWriter) => putKeyOf(message, known);
+    this.#sockets.transact(CT_GET, known.family, build, (bytes, at, end) => {
+      now.decode(bytes, at, end);
+      found = true;
+      visit(now);
     });
     return found;
   }

@@ -1,11 +1,9 @@
 // MeteredNamespace: one network namespace of a meter: its events and lists, and what the kernel says of the table as a whole.
 
 import { S } from '../ctnetlink/fields.js';
-import { type FlowFilter, MATCH_ALL } from '../ctnetlink/filter/condition.js';
-import { FlowReader } from '../ctnetlink/flow.js';
-import { toFlowKey } from '../ctnetlink/new-flow.js';
+import type { FlowFilter } from '../ctnetlink/filter/condition.js';
 import { CPU_STATISTICS, statisticMember } from '../ctnetlink/statistics.js';
-import type { View } from '../ctnetlink/view.js';
+import { createFlowView, type View } from '../ctnetlink/view.js';
 import { asksKernel, type EventWatch, enteringCommand, isTracking, readIn, type Session, type Signal } from '../library/index.js';
 import { BLIND, READ, SEEN } from './flow-columns.js';
 import type { FlowStore } from './flow-store.js';
@@ -57,7 +55,7 @@ export class MeteredNamespace {
   readonly #session: Session;
   readonly #store: FlowStore;
   readonly #watch: EventWatch;
-  readonly #reader = new FlowReader();
+  readonly #answer = createFlowView();
 
   constructor(name: string, session: Session, store: FlowStore, filter: FlowFilter, signal: Signal | undefined) {
     this.#session = session;
@@ -133,11 +131,11 @@ export class MeteredNamespace {
 
   /** Asks the kernel for the counters of one flow, whose message `view` has. @throws KernelError, ENOENT when it has ended */
   measure(slot: number, view: View): void {
-    const { id, ...key } = toFlowKey(this.#reader.read(view));
+    const id = view.be32(S.id);
     const { columns } = this.#store;
     const number = columns.serial[slot];
-    this.#session.table.get(key, MATCH_ALL, (now) => {
-      if (id !== undefined && now.be32(S.id) !== id) return;
+    this.#session.table.getAgain(view, this.#answer, (now) => {
+      if (now.be32(S.id) !== id) return;
       // It may be another flow with the same tuple and id; then an event has told that this one ended. In a flood of events, this can wait.
       if (!this.#watch.drainFor(AT_ONCE)) return;
       if (columns.record[slot] === 0 || columns.serial[slot] !== number) return;
