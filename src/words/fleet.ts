@@ -21,8 +21,14 @@ import { countFlows, listHosts, printStatistics, topGroups } from './fleet-sums.
 import { tailRecords } from './fleet-tail.js';
 import type { Word, WordContext } from './run-word.js';
 import { listOf, secondsOf } from './word-values.js';
+import { FLEET_VERBS } from './words.js';
 
-const VERBS: Readonly<Record<string, FleetVerb>> = {
+/** Those that connect as they need it, or not at all. */
+const OTHERS = ['tail', 'setup', 'auth'] as const;
+type FleetVerbName = (typeof FLEET_VERBS)[number];
+
+/** Those that ask over a connection. */
+const VERBS: Readonly<Partial<Record<string, FleetVerb>>> & Record<Exclude<FleetVerbName, (typeof OTHERS)[number]>, FleetVerb> = {
   hosts: listHosts,
   list: listFlows,
   count: countFlows,
@@ -36,8 +42,6 @@ const VERBS: Readonly<Record<string, FleetVerb>> = {
   log: showLog,
 };
 
-const NAMES = [...Object.keys(VERBS), 'tail', 'setup', 'auth'];
-
 /** The answer is not complete. */
 const INCOMPLETE = 3;
 
@@ -50,8 +54,8 @@ export const word: Word = async (line, context) => {
   if (name === 'auth') return manageUsers(line, operands, context);
   if (!verb)
     throw new UsageError(
-      name === undefined ? 'fleet needs a verb' : `fleet: there is no verb ${quoted(name)}${didYouMean(name, NAMES)}`,
-      { hint: `one of ${NAMES.join(', ')}` },
+      name === undefined ? 'fleet needs a verb' : `fleet: there is no verb ${quoted(name)}${didYouMean(name, FLEET_VERBS)}`,
+      { hint: `one of ${FLEET_VERBS.join(', ')}` },
     );
   const servers = serversOf(line, context);
   const { config } = servers;

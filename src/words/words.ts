@@ -34,6 +34,8 @@ export interface WordRow {
   readonly options: Readonly<Record<string, WordOptionRow>>;
   /** What may follow the options; if absent, nothing. Without `most` there may be any number. */
   readonly operands?: { readonly kind: OperandKind; readonly most?: number };
+  /** What the first operand must be; the expression follows it. */
+  readonly verbs?: readonly string[];
   /** Exit status when it fails, if not 1. */
   readonly failureStatus?: number;
   /** For programs: neither help, manual page nor completions list it. */
@@ -75,6 +77,24 @@ const SERVERS = {
   insecure: { help: 'Connect to other machines without TLS or a key.' },
   config: { value: 'FILE', help: 'Read this instead of /etc/conntrack/fleet.json and ~/.config/conntrack/fleet.json.' },
 } as const satisfies WordRow['options'];
+
+/** What `conntrack fleet` can do, in the order of its help. */
+export const FLEET_VERBS = [
+  'hosts',
+  'list',
+  'count',
+  'has',
+  'get',
+  'top',
+  'stats',
+  'whohad',
+  'delete',
+  'update',
+  'log',
+  'tail',
+  'setup',
+  'auth',
+] as const;
 
 /** The words that a user may want, in the order of the help. */
 export function words(): readonly WordRow[] {
@@ -463,6 +483,7 @@ export function everyWord(): readonly WordRow[] {
         },
       },
       operands: { kind: 'expression' },
+      verbs: FLEET_VERBS,
       examples: [
         ['fleet hosts', 'who is there'],
         ["fleet list 'tcp and dst port 22'", 'SSH, on all hosts'],

@@ -109,6 +109,11 @@ const CASES: readonly (readonly [typed: string, becomes: string])[] = [
   ["conntrack sift --only 'tcp and ds", "conntrack sift --only 'tcp and dst "],
   ["conntrack sift --only='tcp and ds", "conntrack sift --only='tcp and dst "],
   ['conntrack sift tcp --js', 'conntrack sift tcp --json '],
+  ['conntrack fleet who', 'conntrack fleet whohad '],
+  ['conntrack fleet --nats nats://n1 hos', 'conntrack fleet --nats nats://n1 hosts '],
+  ['conntrack fleet list tcp and ds', 'conntrack fleet list tcp and dst '],
+  ["conntrack fleet --wait 1s delete 'tcp and ds", "conntrack fleet --wait 1s delete 'tcp and dst "],
+  ['conntrack fleet count assu', 'conntrack fleet count assured '],
 ];
 
 for (const shell of Object.keys(SHELLS)) {

@@ -118,6 +118,11 @@ _conntrack_word() {
       operands+=("$word")
     fi
   done
+  if [[ $3 && \${#operands[@]} == 0 ]]; then
+    _conntrack_offer $3
+    return
+  fi
+  [[ $3 ]] && operands=("\${operands[@]:1}")
   _conntrack_expression "\${operands[@]}" "$whole"
 }
 

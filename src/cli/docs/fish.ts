@@ -129,15 +129,23 @@ function wordLines({ name, help, options, operands }: ShellWord): string[] {
   const within = quote(`__conntrack_word ${name}`);
   return [
     `complete -c conntrack -n __conntrack_word -a ${name} -d ${quote(help)}`,
-    ...(operands.kind === 'expression' ? [`complete -c conntrack -n ${within} -a ${quote(expressionOf(options))}`] : []),
-    ...(operands.words.length > 0 ? [`complete -c conntrack -n ${within} -a ${quote(operands.words.join(' '))}`] : []),
+    ...operandLines(within, operands, options),
     ...options.map((option) => `complete -c conntrack -n ${within} ${spec(option)}`),
   ];
 }
 
-function expressionOf(options: ShellWord['options']): string {
+/** What may follow a word: one of some words, an expression, or an expression behind one of some words. */
+function operandLines(within: string, { kind, words }: ShellWord['operands'], options: ShellWord['options']): string[] {
+  const offered = words.join(' ');
+  if (kind !== 'expression') return words.length > 0 ? [`complete -c conntrack -n ${within} -a ${quote(offered)}`] : [];
   const valued = options.filter(({ arg }) => arg !== 'none').flatMap(({ names }) => names);
-  return `(__conntrack_expression (__conntrack_operands ${valued.join(' ')}))`;
+  const before = `(__conntrack_operands ${valued.join(' ')})`;
+  if (words.length === 0) return [`complete -c conntrack -n ${within} -a ${quote(`(__conntrack_expression ${before})`)}`];
+  const first = `count ${before} >/dev/null`;
+  return [
+    `complete -c conntrack -n ${within} -n ${quote(`not ${first}`)} -a ${quote(offered)}`,
+    `complete -c conntrack -n ${within} -n ${quote(first)} -a ${quote(`(__conntrack_expression ${before}[2..])`)}`,
+  ];
 }
 
 function line(option: ShellOption): string {

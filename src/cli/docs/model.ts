@@ -94,7 +94,7 @@ export interface ShellWord {
   /** First sentence of the help. */
   readonly help: string;
   readonly options: readonly Pick<ShellOption, 'names' | 'arg' | 'value' | 'kind' | 'words' | 'help'>[];
-  /** What may follow it, besides options: one of the words, or all words of an expression. */
+  /** What may follow it, besides options: one of the words, or all words of an expression, behind one of the words if there are any. */
   readonly operands: { readonly kind: 'words' | 'expression'; readonly words: readonly string[] };
 }
 
@@ -108,7 +108,7 @@ export function shellWords(rows: readonly WordRow[]): ShellWord[] {
     ],
     operands: {
       kind: row.operands?.kind === 'expression' ? 'expression' : 'words',
-      words: row.operands?.kind === 'topic' ? helpTopics() : [],
+      words: row.operands?.kind === 'topic' ? helpTopics() : (row.verbs ?? []),
     },
   }));
 }

@@ -47,10 +47,10 @@ _conntrack_expression() {
   fi
 }
 
-# The same where the operands of a word are the expression.
+# The same where the operands of a word are the expression, from operand $1 on.
 _conntrack_operands() {
   local -i last=\${line[(Ie)$words[CURRENT]]}
-  _conntrack_expression "\${(@)line[1,last-1]}"
+  _conntrack_expression "\${(@)line[$1,last-1]}"
 }
 
 _conntrack() {
@@ -118,8 +118,13 @@ _conntrack "$@"
 
 function wordSection(word: ShellWord): string {
   const { kind, words } = word.operands;
+  const offered = words.length > 0 ? `(${words.join(' ')})` : '';
   const operands =
-    kind === 'expression' ? [quote('*: : _conntrack_operands')] : words.length > 0 ? [quote(`*: :(${words.join(' ')})`)] : [];
+    kind !== 'expression'
+      ? [...(words.length > 0 ? [quote(`*: :${offered}`)] : [])]
+      : words.length > 0
+        ? [quote(`1: :${offered}`), quote('*: : _conntrack_operands 2')]
+        : [quote('*: : _conntrack_operands 1')];
   return [
     `      (${word.name})`,
     '        shift words',
