@@ -2,7 +2,7 @@
 // dist/words/. Completions and the manual page are made from the rows. One CommonJS file each, because that starts fastest: an ES module
 // graph costs several milliseconds per start.
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, cpSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -42,6 +42,11 @@ for (const { name } of everyWord()) {
   await bundle({ stdin: { contents, resolveDir: `${root}/src/words` } }, `words/${name}.cjs`);
 }
 await bundlePublic('web');
+// The client of NATS is CommonJS, and asks for what is Node.js's own.
+const requires = "import { createRequire as requireIn } from 'node:module'; const require = requireIn(import.meta.url);";
+await bundlePublic('fleet', requires);
+// What is bundled there is under a licence that goes with it.
+copyFileSync(`${root}/node_modules/@nats-io/nats-core/LICENSE`, `${out}/fleet/LICENSE.nats.txt`);
 await bundleModule('history/parquet-file');
 // Otherwise V8 writes other bytes each time.
 execFileSync(process.execPath, ['--predictable', `${root}/scripts/code-cache.cjs`, out], { stdio: 'pipe', encoding: 'utf8' });
@@ -82,10 +87,14 @@ function bundle(entry, path, head = '') {
  * A public entry whose dependencies are in its own file: dist/NAME/index.js. What other folders have is imported from them, so that a
  * Conntrack is the same class everywhere.
  */
-async function bundlePublic(name) {
-  await bundleWithPackages(`${name}/index`, /^\.\.\//, (importer) => dirname(importer).endsWith(`/src/${name}`), [
-    withPage(page),
-  ]);
+async function bundlePublic(name, banner = '') {
+  await bundleWithPackages(
+    `${name}/index`,
+    /^\.\.\//,
+    (importer) => dirname(importer).endsWith(`/src/${name}`),
+    [withPage(page)],
+    banner,
+  );
   for (const file of readdirSync(`${out}/${name}`))
     if (file.endsWith('.js') && file !== 'index.js') rmSync(`${out}/${name}/${file}`);
 }
@@ -96,7 +105,7 @@ function bundleModule(name) {
 }
 
 /** src/NAME.ts as one ES module, but for imports that match `elsewhere` in files that are `ours`. */
-function bundleWithPackages(name, elsewhere, ours, plugins = []) {
+function bundleWithPackages(name, elsewhere, ours, plugins = [], banner = '') {
   return build({
     entryPoints: [`${root}/src/${name}.ts`],
     outfile: `${out}/${name}.js`,
@@ -105,6 +114,7 @@ function bundleWithPackages(name, elsewhere, ours, plugins = []) {
     platform: 'node',
     format: 'esm',
     target: 'node20',
+    banner: { js: banner },
     plugins: [
       ...plugins,
       {

@@ -9,6 +9,7 @@ import { AUDIT_STREAM, namePattern, subjects } from './subjects.js';
 
 /** What is told: `begin` before an `apply`, `end` after it, `refused` for what was not even begun. */
 export const AUDIT_PHASES = ['begin', 'end', 'refused'] as const;
+/** A phase of a change, in the audit. */
 export type AuditPhase = (typeof AUDIT_PHASES)[number];
 
 /** A line of the audit. */

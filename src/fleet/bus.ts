@@ -1,5 +1,7 @@
 // What a fleet needs of the servers between its machines. nats.ts has it from the NATS client; tests may have it from elsewhere.
 
+import type { Signal } from '../library/index.js';
+
 /** A message that came. */
 export interface BusMessage {
   readonly subject: string;
@@ -134,7 +136,7 @@ export interface Bus {
    */
   followStream(
     name: string,
-    options: { readonly subject: string; readonly from: number; readonly signal: AbortSignal },
+    options: { readonly subject: string; readonly from: number; readonly signal: Signal },
   ): AsyncIterable<FollowedMessage>;
   /** Calls back with `lost` when the connection is lost, and with `back` when it is there again. @returns what ends that */
   onConnection(callback: (what: 'lost' | 'back') => void): () => void;

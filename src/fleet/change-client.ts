@@ -1,5 +1,6 @@
 // Changes as an operator makes them: a plan on every host that is meant, and, once its number is confirmed, that change and no more.
 
+import type { Signal } from '../library/index.js';
 import { type ChangeOutcome, readOutcome } from './audit.js';
 import { type ChangeOrder, type ChangeRequest, signRequest } from './change-request.js';
 import type { Asked, AskOptions, Fleet } from './fleet.js';
@@ -102,7 +103,7 @@ export class ChangePlan {
    * Does it, at most `max` times in all; hosts where nothing matched are not asked. Whoever does not answer is asked for the result.
    * @throws RangeError if `max` is less than what was planned
    */
-  async apply(max: number, signal?: AbortSignal): Promise<readonly ChangedHost[]> {
+  async apply(max: number, signal?: Signal): Promise<readonly ChangedHost[]> {
     if (max < this.matched) throw new RangeError(`${this.matched} flows match, and ${max} may be changed`);
     const planned = this.#planned.filter(({ matched }) => matched > 0);
     const limits = shareLimits(

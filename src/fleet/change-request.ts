@@ -9,6 +9,7 @@ import { isName, isQueryId, PROTOCOL_VERSION } from './subjects.js';
 
 /** What may be done to flows. */
 export const CHANGES = ['delete', 'update'] as const;
+/** One of `delete` and `update`. */
 export type ChangeKind = (typeof CHANGES)[number];
 
 /** `plan` counts; `apply` does it; `result` says what an `apply` did. */

@@ -1,5 +1,6 @@
 // Fleet: what an operator asks all hosts: who they are, and what is in their tables.
 
+import type { Signal } from '../library/index.js';
 import { didYouMean } from '../nearest.js';
 import { type AuditLine, type LogOptions, readLog } from './audit.js';
 import type { Bus } from './bus.js';
@@ -19,7 +20,7 @@ export interface AskOptions {
   /** Milliseconds that hosts may work. */
   readonly deadline: number;
   readonly order?: 'arrival' | 'host' | undefined;
-  readonly signal?: AbortSignal | undefined;
+  readonly signal?: Signal | undefined;
 }
 
 /** How a question ended. */

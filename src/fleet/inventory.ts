@@ -13,6 +13,7 @@ export const REMEMBERED = 7 * 86_400_000;
 
 /** What an agent says of its state; the last one stays until it starts again. */
 export const AGENT_STATES = ['up', 'draining', 'stopped'] as const;
+/** What an agent says of its state. */
 export type AgentState = (typeof AGENT_STATES)[number];
 
 /** How far a record is shipped. Times are microseconds since the epoch. */

@@ -15,6 +15,7 @@ import {
 } from '@nats-io/jetstream';
 import { headers, type Msg, type MsgHdrs, type NatsConnection, nanos, nkeyAuthenticator, nkeys, nuid } from '@nats-io/nats-core';
 import { connect } from '@nats-io/transport-node';
+import type { Signal } from '../library/index.js';
 import type {
   AppendOptions,
   BucketConfig,
@@ -432,7 +433,7 @@ class NatsBus implements Bus {
 
   async *followStream(
     name: string,
-    { subject, from, signal }: { readonly subject: string; readonly from: number; readonly signal: AbortSignal },
+    { subject, from, signal }: { readonly subject: string; readonly from: number; readonly signal: Signal },
   ): AsyncGenerator<FollowedMessage, void, undefined> {
     if (signal.aborted) return;
     try {

@@ -3,6 +3,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { ConntrackError } from '../errors.js';
+import type { Signal } from '../library/index.js';
 import { H, numberHeader, type PackedBody, packJson, unpackBody, unpackJson } from './bodies.js';
 import type { Bus, BusMessage, BusSubscription } from './bus.js';
 import type { ChangeOperation } from './change-request.js';
@@ -75,7 +76,7 @@ export interface FleetQuestion {
   readonly deadline: number;
   /** Rows in the order in which they come, or one host after the other, by name. Default `arrival`. */
   readonly order?: 'arrival' | 'host' | undefined;
-  readonly signal?: AbortSignal | undefined;
+  readonly signal?: Signal | undefined;
 }
 
 /** Chunks that may be under way: of all hosts, of one of several, of the only one. */
@@ -513,7 +514,8 @@ export class FleetQuery {
   }
 
   #cancelAll(): void {
-    for (const answer of this.#answers.values()) if (!answer.finished && !answer.ended && answer.next > 0) this.#cancel(answer);
+    // Those, too, that have said nothing yet: they would begin, and wait for somebody who has gone.
+    for (const answer of this.#answers.values()) if (!answer.finished && !answer.ended) this.#cancel(answer);
   }
 
   #cancel(answer: Answer): void {

@@ -5,16 +5,18 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { RunningAgent } from '../support/fleet-agent.js';
 import { Namespace } from '../support/namespace.js';
 import { NATS_PORT, NatsServer } from '../support/nats-server.js';
 import { connectIn } from '../support/net-sockets.js';
 import { type NewFlow, newFlow } from '../support/netlink.js';
-import { requirePrerequisites, SELF_TEST, SLOWNESS, UNDER_TEST } from '../support/project.js';
+import { PROJECT, requirePrerequisites, SELF_TEST, SLOWNESS, UNDER_TEST } from '../support/project.js';
 import { PseudoTerminal } from '../support/pseudo-terminal.js';
 import { until } from '../support/watchers.js';
 
 const NATS = 'nats://127.0.0.1';
+const PROGRAM = fileURLToPath(new URL('../support/fleet-program.js', import.meta.url));
 const SIP = 'udp and dst port 5060';
 
 const flow = (n: number, dport = 5060): NewFlow => ({
@@ -223,6 +225,16 @@ suite('changes to a fleet', { skip: SELF_TEST ? 'the reference has no fleets' : 
     assert.equal((await sizes())[1], 3);
     assert.equal((await fleet('setup', '--replicas', '1')).out, 'Made on one server: CT_AUDIT.\n');
     assert.equal((await fleet('delete', SIP, '--yes', '--max', '9', '--on', 'fw2')).status, 0);
+  });
+
+  test('a program does the same through conntrack/fleet', async () => {
+    await using space = await Namespace.create('changes3');
+    await using _server = await NatsServer.start(space);
+    await space.netlink(flows(0, 7));
+    const words = [process.execPath, PROGRAM, join(PROJECT, 'dist'), join(folder, 'alice.seed'), join(folder, 'changers')];
+    const { status, stdout, stderr } = await space.run(words, { timeLimit: 60_000 });
+    assert.equal(status, 0, stderr.toString());
+    assert.deepEqual(JSON.parse(stdout.toString()), { total: 7, told: true });
   });
 
   test('a host that does not answer is waited for, unless --partial is given', async () => {

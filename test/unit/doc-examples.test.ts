@@ -8,6 +8,7 @@ import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { transform } from 'esbuild';
 import * as doctor from '../../src/doctor/index.js';
+import * as fleet from '../../src/fleet/index.js';
 import * as history from '../../src/history/index.js';
 import * as library from '../../src/index.js';
 import * as meter from '../../src/meter/index.js';
@@ -30,6 +31,7 @@ const ENTRIES: Readonly<Record<string, string>> = {
   '/doctor': '../src/doctor/index.js',
   '/web': '../src/web/index.js',
   '/history': '../src/history/index.js',
+  '/fleet': '../src/fleet/index.js',
   '/testing': '../src/testing/index.js',
   '/netlink': '../src/wire/index.js',
 };
@@ -63,6 +65,7 @@ function moduleOf({ text }: Example): string {
     ['conntrack/doctor', Object.keys(doctor)],
     ['conntrack/web', Object.keys(web)],
     ['conntrack/history', Object.keys(history)],
+    ['conntrack/fleet', Object.keys(fleet)],
     ['conntrack/testing', Object.keys(testing)],
     ['conntrack/netlink', Object.keys(netlink).filter((name) => !(name in library))],
   ] as const)
@@ -90,6 +93,7 @@ function compile(all: readonly Example[]): string {
     'conntrack/doctor': ['../../src/doctor/index.ts'],
     'conntrack/web': ['../../src/web/index.ts'],
     'conntrack/history': ['../../src/history/index.ts'],
+    'conntrack/fleet': ['../../src/fleet/index.ts'],
     'conntrack/testing': ['../../src/testing/index.ts'],
     'conntrack/netlink': ['../../src/wire/index.ts'],
   };

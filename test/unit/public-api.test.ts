@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import * as doctor from '../../src/doctor/index.js';
+import * as fleet from '../../src/fleet/index.js';
 import * as history from '../../src/history/index.js';
 import * as api from '../../src/index.js';
 import { Conntrack, EventStream, LiveFlows } from '../../src/index.js';
@@ -58,6 +59,14 @@ const DOCTOR_TYPES = 'DiagnoseOptions Diagnosis ExplainFlowOptions Fact Finding 
 const WEB_VALUES = 'createHandler';
 const WEB_TYPES = 'FetchRequest FetchResponse HandlerOptions LogEntry Peer Role WebHandler';
 
+/** As VALUES and TYPES, of `conntrack/fleet`. */
+const FLEET_VALUES = 'FleetClient FleetError FleetList connectFleet startAgent';
+const FLEET_TYPES = `
+  AgentOptions AgentState AnsweredHost AuditLine AuditPhase AuditRecord AuditTrust ChangeKind ChangeOrder ChangeOutcome ChangePlan ChangeSet ChangedHost
+  FleetAskOptions FleetCode FleetCount FleetFlow FleetListOptions FleetOptions FleetResult FleetStatistics HostInfo LogOptions MissingHost MissingReason
+  PlannedHost RunningAgent
+`;
+
 /** As VALUES and TYPES, of `conntrack/history`. */
 const HISTORY_VALUES =
   'END_REASONS FlowHistory GAP_REASONS PAST_GROUPINGS PAST_GROUP_SORTS HistoryError exportParquet forgetFlows formatMoment openHistory openRecorder parseMoment';
@@ -85,6 +94,8 @@ const METHODS: readonly (readonly [string, object, string])[] = [
   ['TopGroups', metrics.TopGroups.prototype, 'read'],
   ['ProcessMetrics', metrics.ProcessMetrics.prototype, 'close read'],
   ['FlowHistory', history.FlowHistory.prototype, 'close coverage flows gaps read segments span top whoHad'],
+  ['FleetClient', fleet.FleetClient.prototype, 'close count hosts list log planDelete planUpdate statistics'],
+  ['FleetList', fleet.FleetList.prototype, 'result toArray'],
   ['MemoryTable', testing.MemoryTable.prototype, 'add advance change delivered expire flows loseEvents now'],
 ];
 
@@ -104,6 +115,7 @@ const ENTRIES = [
     VALUES: HISTORY_VALUES,
     TYPES: HISTORY_TYPES,
   },
+  { name: 'conntrack/fleet', path: 'fleet/index.ts', values: fleet, VALUES: FLEET_VALUES, TYPES: FLEET_TYPES },
   { name: 'conntrack/testing', path: 'testing/index.ts', values: testing, VALUES: TESTING_VALUES, TYPES: TESTING_TYPES },
 ];
 

@@ -1,0 +1,183 @@
+// connectFleet: a fleet for programs: its hosts, their flows, and changes, over a connection that closes by itself.
+
+import { basename } from 'node:path';
+import { type CpuStatistics, type FilterInput, formatFilter } from '../library/index.js';
+import type { AuditLine, LogOptions } from './audit.js';
+import { type ChangePlan, planChange } from './change-client.js';
+import type { ChangeOrder, ChangeSet } from './change-request.js';
+import { type Asked, Fleet } from './fleet.js';
+import { askOptions, bodyOf, checkComplete, type FleetAskOptions, netnsOf } from './fleet-asking.js';
+import { configPlaces, connecting, type FleetConfig, readConfig } from './fleet-config.js';
+import { FleetError } from './fleet-error.js';
+import { FleetList, type FleetListOptions } from './fleet-list.js';
+import type { HostInfo } from './inventory.js';
+import { connectBus } from './nats.js';
+import { Signer } from './nkey.js';
+import type { FleetResult } from './query-client.js';
+import { checkName } from './subjects.js';
+
+/** How a fleet is reached. What is absent is as in the configuration file, if one is named. */
+export interface FleetOptions {
+  /** `nats://HOST:PORT`, `tls://HOST:PORT`. Default: `nats://127.0.0.1`. */
+  readonly servers?: readonly string[] | undefined;
+  /** Whose key it is. Default: the name of the file of the seed, without `.seed`. */
+  readonly user?: string | undefined;
+  /** Path of the seed of a key; nobody else may read the file. */
+  readonly seed?: string | undefined;
+  /** Path of certificates of authorities in PEM. Default: those of the system. */
+  readonly ca?: string | undefined;
+  /** The only sites that this user may ask. */
+  readonly sites?: readonly string[] | undefined;
+  /** Path of a configuration file, or `default`: those that `conntrack fleet` reads. */
+  readonly config?: string | undefined;
+  /** Connect to other machines without TLS or a key. Default false. */
+  readonly insecure?: boolean | undefined;
+  /** What happens to the connection, for a log. */
+  readonly tell?: ((line: string) => void) | undefined;
+}
+
+/** How many flows match. */
+export interface FleetCount extends FleetResult {
+  readonly total: number;
+  /** By host: flows that match, entries of the table, and how many there may be (0: not known). */
+  readonly hosts: ReadonlyMap<string, { readonly matched: number; readonly entries: number; readonly maxEntries: number }>;
+}
+
+/** Counters of each processor, by host. */
+export interface FleetStatistics extends FleetResult {
+  readonly hosts: ReadonlyMap<string, readonly CpuStatistics[]>;
+}
+
+const COUNT_DEADLINE = 5000;
+
+/**
+ * Connects to the servers of a fleet.
+ * @throws FleetError `CONFIG` for options or files that are wrong, `CONNECT`, `UNAUTHORISED`
+ */
+export async function connectFleet(options: FleetOptions = {}): Promise<FleetClient> {
+  const { insecure = false, tell } = options;
+  const config = fleetConfig(options);
+  const servers = connecting(config, { insecure });
+  const user = checkName('the user', config.user ?? (config.seed === undefined ? 'local' : basename(config.seed, '.seed')));
+  const sites = config.sites?.map((site) => checkName('the site', site));
+  const bus = await connectBus({ ...servers, name: user, patient: false, tell });
+  return new FleetClient(new Fleet(bus, user, sites), servers.seed);
+}
+
+/** What the options say, over what the file says. @throws FleetError `CONFIG` */
+export function fleetConfig(
+  { config, servers, user, seed, ca, sites }: Omit<FleetOptions, 'insecure' | 'tell'>,
+  home?: string,
+): FleetConfig {
+  const files = config === undefined ? [] : config === 'default' ? configPlaces(home) : [config];
+  const read = files.map((path) => readConfig(path, config !== 'default'));
+  const given = Object.entries({ servers, user, seed, ca, sites }).filter(([, value]) => value !== undefined);
+  return Object.assign({}, ...read, Object.fromEntries(given));
+}
+
+/** A fleet: what an operator asks all hosts. */
+export class FleetClient {
+  readonly #fleet: Fleet;
+  readonly #seed: Uint8Array | undefined;
+
+  /** For `connectFleet`. */
+  constructor(fleet: Fleet, seed: Uint8Array | undefined) {
+    this.#fleet = fleet;
+    this.#seed = seed;
+  }
+
+  /** Every host that is known, in the order of names. @throws FleetError */
+  async hosts(): Promise<readonly HostInfo[]> {
+    return (await this.#fleet.inventory()).hosts;
+  }
+
+  /**
+   * The flows of all hosts that match. Hosts send as fast as they are read; leaving the loop ends the question everywhere. `result` of what
+   * is returned says in the end who did not answer, and why.
+   * @throws ValueError, FilterError for a filter that is wrong; FleetError while iterating
+   */
+  list(filter: FilterInput = {}, options: FleetListOptions & FleetAskOptions = {}): FleetList {
+    return new FleetList(this.#fleet, textOf(filter), options);
+  }
+
+  /** How many flows match, on which host. @throws ValueError, FilterError, FleetError */
+  async count(filter: FilterInput = {}, options: FleetAskOptions = {}): Promise<FleetCount> {
+    const hosts = new Map<string, { matched: number; entries: number; maxEntries: number }>();
+    const value = (host: string, told: unknown) => {
+      const { matched, entries, maxEntries } = (told ?? {}) as Readonly<Record<string, unknown>>;
+      hosts.set(host, { matched: countOf(matched), entries: countOf(entries), maxEntries: countOf(maxEntries) });
+    };
+    const asked = await this.#ask('count', { ...bodyOf(textOf(filter), options) }, value, options);
+    const total = [...hosts.values()].reduce((sum, { matched }) => sum + matched, 0);
+    return { ...asked, total, hosts };
+  }
+
+  /** Counters of each processor, as the kernel keeps them. @throws FleetError */
+  async statistics(options: FleetAskOptions = {}): Promise<FleetStatistics> {
+    const hosts = new Map<string, readonly CpuStatistics[]>();
+    const value = (host: string, told: unknown) => {
+      if (Array.isArray(told)) hosts.set(host, told as readonly CpuStatistics[]);
+    };
+    const asked = await this.#ask('stats', bodyOf(undefined, options), value, options);
+    return { ...asked, hosts };
+  }
+
+  /**
+   * Counts what would be deleted on every chosen host that lets flows be deleted. Nothing is changed until `apply` of what is returned is
+   * called, and never more than the number that it is given. Needs the seed of an operator.
+   * @throws ValueError, FilterError, FleetError
+   */
+  planDelete(filter: FilterInput, options: Omit<FleetAskOptions, 'deadline' | 'strict'> = {}): Promise<ChangePlan> {
+    return this.#plan({ do: 'delete', filter: textOf(filter) ?? 'all', ...netnsOf(options) }, options);
+  }
+
+  /** As `planDelete`, for new values. @throws ValueError, FilterError, FleetError */
+  planUpdate(
+    filter: FilterInput,
+    set: ChangeSet,
+    options: Omit<FleetAskOptions, 'deadline' | 'strict'> = {},
+  ): Promise<ChangePlan> {
+    return this.#plan({ do: 'update', set, filter: textOf(filter) ?? 'all', ...netnsOf(options) }, options);
+  }
+
+  /** The changes that were asked for, the oldest first, and whether who is named has signed them. @throws FleetError */
+  async log(options: LogOptions = {}): Promise<readonly AuditLine[]> {
+    const lines: AuditLine[] = [];
+    await this.#fleet.log(options, (line) => lines.push(line));
+    return lines;
+  }
+
+  /** Ends the connection. Idempotent. */
+  close(): Promise<void> {
+    return this.#fleet.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #ask(
+    op: 'count' | 'stats',
+    body: object,
+    value: (host: string, told: unknown) => void,
+    options: FleetAskOptions,
+  ): Promise<Asked> {
+    return checkComplete(await this.#fleet.ask(op, body, { value }, askOptions(options, COUNT_DEADLINE)), options);
+  }
+
+  async #plan(order: ChangeOrder, { on, sites, wait, signal }: FleetAskOptions): Promise<ChangePlan> {
+    if (!this.#seed) throw new FleetError('CONFIG', 'changes are signed with a key', { hint: 'give the path of a seed' });
+    const signer = new Signer(this.#seed);
+    return planChange({ fleet: this.#fleet, signer, order }, { on, sites, ...(wait === undefined ? {} : { wait }), signal });
+  }
+}
+
+/** A filter in canonical text; `undefined`: everything. @throws ValueError, FilterError */
+function textOf(filter: FilterInput): string | undefined {
+  const text = formatFilter(filter);
+  return text === 'all' || text === '' ? undefined : text;
+}
+
+function countOf(value: unknown): number {
+  return typeof value === 'number' && Number.isFinite(value) && value >= 0 ? value : 0;
+}

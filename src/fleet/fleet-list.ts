@@ -1,0 +1,140 @@
+// FleetList: the flows of many hosts, as they come, at the pace of their reader.
+
+import { type Flow, FlowReader, fieldSet } from '../ctnetlink/flow.js';
+import { createFlowView } from '../ctnetlink/view.js';
+import { onAbort } from '../library/index.js';
+import type { Fleet } from './fleet.js';
+import { askOptions, bodyOf, checkComplete, type FleetAskOptions } from './fleet-asking.js';
+import { Nl1Reader } from './nl1.js';
+import type { FleetResult, FleetVisitor } from './query-client.js';
+
+/** How flows of a fleet are listed. */
+export interface FleetListOptions {
+  /** At most so many flows. Default: all. */
+  readonly limit?: number | undefined;
+  /** As they come, or one host after the other, by name. Default `arrival`. */
+  readonly order?: 'arrival' | 'host' | undefined;
+}
+
+/** A flow of a fleet. */
+export interface FleetFlow {
+  readonly host: string;
+  /** The network namespace, if the agent looks into several. */
+  readonly netns?: string | undefined;
+  readonly flow: Flow;
+}
+
+const LIST_DEADLINE = 30_000;
+
+/** The flows of a fleet. Each iteration asks the hosts anew. */
+export class FleetList {
+  readonly #fleet: Fleet;
+  readonly #filter: string | undefined;
+  readonly #options: FleetListOptions & FleetAskOptions;
+  #result: FleetResult | undefined;
+
+  /** For `FleetClient.list`. */
+  constructor(fleet: Fleet, filter: string | undefined, options: FleetListOptions & FleetAskOptions) {
+    this.#fleet = fleet;
+    this.#filter = filter;
+    this.#options = options;
+  }
+
+  /** How it ended: who answered, and who did not. `undefined` until the last flow was read. */
+  get result(): FleetResult | undefined {
+    return this.#result;
+  }
+
+  /** All of them in one array. @throws FleetError */
+  async toArray(): Promise<FleetFlow[]> {
+    const all: FleetFlow[] = [];
+    for await (const one of this) all.push(one);
+    return all;
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<FleetFlow, void, undefined> {
+    const { limit, order, signal } = this.#options;
+    const abort = new AbortController();
+    signal?.throwIfAborted();
+    const heeding = onAbort(signal, () => abort.abort());
+    const hand = new HandOver<readonly FleetFlow[]>();
+    const decode = flowDecoder();
+    let left = limit ?? Number.POSITIVE_INFINITY;
+    const visitor: FleetVisitor = {
+      rows: async (host, netns, body) => {
+        const rows = decode(host, netns, body);
+        const wanted = rows.slice(0, left);
+        left -= wanted.length;
+        await hand.give(wanted);
+        return { rows: rows.length, enough: left <= 0 };
+      },
+    };
+    const body = { ...bodyOf(this.#filter, this.#options), ...(limit === undefined ? {} : { limit }) };
+    const asking = this.#fleet
+      .ask('list', body, visitor, { ...askOptions(this.#options, LIST_DEADLINE), order, signal: abort.signal })
+      .finally(() => hand.end());
+    asking.catch(() => {}); // awaited below
+    try {
+      for (let rows = await hand.take(); rows; rows = await hand.take()) yield* rows;
+      const asked = await asking;
+      this.#result = asked;
+      signal?.throwIfAborted();
+      checkComplete(asked, this.#options);
+    } finally {
+      heeding();
+      abort.abort();
+      hand.end();
+    }
+  }
+}
+
+/** Reads a body into flows that stay. */
+function flowDecoder() {
+  const view = createFlowView();
+  const reader = new Nl1Reader();
+  const flows = new FlowReader();
+  const fields = fieldSet(undefined);
+  return (host: string, netns: string | undefined, body: Uint8Array): FleetFlow[] => {
+    const rows: FleetFlow[] = [];
+    reader.read(body, (bytes, start, end) => {
+      view.decode(bytes, start, end);
+      rows.push({ host, ...(netns === undefined ? {} : { netns }), flow: flows.read(view, fields) as Flow });
+    });
+    return rows;
+  };
+}
+
+/** Hands values from one who has them to one who takes them: `give` settles when its value was taken and the next is asked for. */
+class HandOver<T> {
+  #value: T | undefined;
+  #ended = false;
+  #taken = () => {};
+  #came = () => {};
+
+  give(value: T): Promise<void> {
+    if (this.#ended) return Promise.resolve();
+    this.#value = value;
+    this.#came();
+    return new Promise((resolve) => {
+      this.#taken = resolve;
+    });
+  }
+
+  /** The next value; `undefined`: there is none any more. */
+  async take(): Promise<T | undefined> {
+    this.#taken();
+    while (this.#value === undefined && !this.#ended)
+      await new Promise<void>((resolve) => {
+        this.#came = resolve;
+      });
+    const value = this.#value;
+    this.#value = undefined;
+    return value;
+  }
+
+  end(): void {
+    this.#ended = true;
+    this.#came();
+    this.#taken();
+  }
+}

@@ -1,0 +1,18 @@
+// conntrack/fleet: the public API of fleets.
+
+export type { AuditLine, AuditPhase, AuditRecord, AuditTrust, ChangeOutcome, LogOptions } from './audit.js';
+export type { ChangedHost, ChangePlan, PlannedHost } from './change-client.js';
+export type { ChangeKind, ChangeOrder, ChangeSet } from './change-request.js';
+export {
+  connectFleet,
+  FleetClient,
+  type FleetCount,
+  type FleetOptions,
+  type FleetStatistics,
+} from './connect-fleet.js';
+export type { FleetAskOptions } from './fleet-asking.js';
+export { type FleetCode, FleetError } from './fleet-error.js';
+export { type FleetFlow, FleetList, type FleetListOptions } from './fleet-list.js';
+export type { AgentState, HostInfo } from './inventory.js';
+export type { AnsweredHost, FleetResult, MissingHost, MissingReason } from './query-client.js';
+export { type AgentOptions, type RunningAgent, startAgent } from './start-agent.js';
