@@ -20,13 +20,14 @@ for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.e
 /**
  * Boots, runs, and waits for the end.
  * @param kernel what `provideKernel` gives
- * @param job folder and words of the command, its environment, what to do with its output, seconds until it is stopped
+ * @param job folder and words of the command, its environment, what to do with its output, seconds until it is stopped; a `disk`: the image
+ * that is the guest's /dev/vda, and where what is written to it goes as well, in order (the form of Linux's dm-log-writes)
  * @returns the command's exit status
  * @throws Error when the guest fails or the time is up, with the kernel's last words
  */
 export async function runInGuest(
   kernel,
-  { folder, argv, environment = {}, seconds, memory = 3072, cpus = 2, accel = 'tcg', onOutput, onError },
+  { folder, argv, environment = {}, seconds, memory = 3072, cpus = 2, accel = 'tcg', disk, onOutput, onError },
 ) {
   const work = mkdtempSync(join(tmpdir(), 'conntrack-kernel-'));
   const file = (name) => join(work, name);
@@ -47,6 +48,7 @@ export async function runInGuest(
       ...port('out', 1),
       ...port('err', 2),
       ...port('status', 3),
+      ...(disk ? diskOf(disk) : []),
       ...['-virtfs', 'local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap'],
     ],
     { stdio: ['ignore', 'inherit', 'inherit'] },
@@ -82,6 +84,16 @@ export async function runInGuest(
     for (const relay of relays) relay.close();
     rmSync(work, { recursive: true, force: true });
   }
+}
+
+/** A disk with a cache that loses what was not flushed when power fails. */
+function diskOf({ image, log }) {
+  return [
+    ...['-blockdev', `driver=file,node-name=image,filename=${image}`],
+    ...['-blockdev', `driver=file,node-name=log,filename=${log}`],
+    ...['-blockdev', 'driver=blklogwrites,node-name=disk,file=image,log=log'],
+    ...['-device', 'virtio-blk-pci,drive=disk,write-cache=on'],
+  ];
 }
 
 /** Hands on what is appended to a file. */

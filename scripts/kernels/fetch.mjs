@@ -29,7 +29,11 @@ const BACKPORTS = ['trixie', 'trixie-backports'];
 const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
 
 /** What the tests need of the kernel's modules, and what brings up the guest. */
-const TEST_MODULES = ['net', 'lib', 'crypto', 'arch/x86/crypto', 'drivers/net/veth.ko', 'drivers/net/dummy.ko'];
+const TEST_MODULES = [
+  ...['net', 'lib', 'crypto', 'arch/x86/crypto', 'drivers/net/veth.ko', 'drivers/net/dummy.ko'],
+  // A disk with a file system.
+  ...['drivers/block/virtio_blk.ko', 'fs/ext4', 'fs/jbd2', 'fs/mbcache.ko'],
+];
 const BOOT_MODULES = [
   'fs/9p',
   'fs/netfs',

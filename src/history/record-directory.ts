@@ -157,7 +157,8 @@ export class RecordDirectory {
       if (error instanceof HistoryError) return { file, code: error.code, reason: error.message };
       if (isGone(file)) return undefined;
       if (!isSqliteError(error, 'SQLITE_CANTOPEN', 'SQLITE_BUSY') && !isDatabaseError(error)) throw error;
-      return lastTry ? { file, code: 'LOCKED', reason: `${file.name}: ${(error as Error).message}` } : undefined;
+      const reason = isInterrupted(file) ? 'its sealing was interrupted; conntrack record mends it' : (error as Error).message;
+      return lastTry ? { file, code: 'LOCKED', reason: `${file.name}: ${reason}` } : undefined;
     } finally {
       open?.close();
     }
@@ -201,6 +202,10 @@ function isOutOfRange(error: unknown): boolean {
 
 function isDatabaseError(error: unknown): boolean {
   return /sqlite/i.test(`${(error as NodeJS.ErrnoException).code} ${(error as Error).name}`);
+}
+
+function isInterrupted({ path }: SegmentFile): boolean {
+  return lstatSync(`${path}-journal`, { throwIfNoEntry: false }) !== undefined;
 }
 
 function isGone({ path }: SegmentFile): boolean {

@@ -23,6 +23,7 @@ import {
 import { COLUMN, END_KINDS, END_SHIFT, type GapReason, numberOfReason, RECORD_COLUMNS } from './record-columns.js';
 import { BLOCK_TABLE, OPEN_COLUMNS, SEGMENT_TABLES } from './record-schema.js';
 import type { Gap } from './recorded-namespace.js';
+import { undoSealing } from './seal-segment.js';
 import { beginningOf, type SegmentFile, segmentFiles, segmentName, sync } from './segment-files.js';
 import { HistoryError, readMeta, type SegmentMeta, writeMeta } from './segment-meta.js';
 
@@ -317,6 +318,7 @@ export class RecordWriter {
     const { directory, session } = this.#options;
     this.#dropUnfinished();
     const files = segmentFiles(directory);
+    for (const { path } of files) undoSealing(this.#driver, path);
     let last = files.at(-1);
     if (last && this.#isEmptyBeside(last, files.at(-2))) {
       rmSync(last.path);

@@ -2,7 +2,7 @@
 // much as some minutes of recording, so a process of its own does it; killed at any step, it is begun anew.
 
 import { createHash } from 'node:crypto';
-import { chmodSync, createReadStream } from 'node:fs';
+import { chmodSync, createReadStream, existsSync } from 'node:fs';
 import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SqliteDriver, SqliteFile } from './driver/sqlite.js';
@@ -49,6 +49,22 @@ export async function sealSegment(driver: SqliteDriver, path: string, now: numbe
   chmodSync(path, SEALED_MODE);
   sync(path);
   return { rows, sha256: await hashOf(path) };
+}
+
+/**
+ * Sealing that was interrupted leaves a journal beside its segment, and who only reads cannot undo what had been done.
+ * @throws errors of the driver
+ */
+export function undoSealing(driver: SqliteDriver, path: string): void {
+  if (!existsSync(`${path}-journal`)) return;
+  const file = driver.open(path);
+  try {
+    file.prepare('SELECT count(*) FROM sqlite_master').all();
+  } catch (error) {
+    if (!isSqliteError(error, 'SQLITE_CORRUPT', 'SQLITE_NOTADB')) throw error; // told where it is read
+  } finally {
+    file.close();
+  }
 }
 
 /** Readers that are there keep the write-ahead log; they are waited for. */

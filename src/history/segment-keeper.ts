@@ -6,7 +6,7 @@ import { statfsSync, statSync, unlinkSync } from 'node:fs';
 import type { SqliteDriver } from './driver/sqlite.js';
 import { replaceSegment } from './forget-flows.js';
 import { addToManifest, type ManifestEntry, readManifest } from './manifest.js';
-import type { Seal } from './seal-segment.js';
+import { type Seal, undoSealing } from './seal-segment.js';
 import { type SegmentFile, segmentFiles, sync } from './segment-files.js';
 import { readMeta } from './segment-meta.js';
 
@@ -140,7 +140,8 @@ export class SegmentKeeper {
         this.#listener.sealed(segment, seal);
         this.#hand(segment);
       } catch (error) {
-        if (!this.#closed) this.#listener.failed(`cannot seal ${segment.name}: ${(error as Error).message}`);
+        if (this.#closed) undoSealing(this.#driver, segment.path);
+        else this.#listener.failed(`cannot seal ${segment.name}: ${(error as Error).message}`);
       }
       this.#due.shift();
     }
