@@ -71,7 +71,9 @@ await bundle({
   entryNames: 'conntrack',
   outExtension: { '.js': '.mjs' },
 });
-await bundle({ entryPoints: [`${root}/src/history/writer-thread.ts`], outfile: `${work}/writer-thread.mjs` });
+const threads = { 'writer-thread.mjs': 'history/writer-thread.ts', 'call-thread.mjs': 'wire/call-thread-bun.ts' };
+for (const [name, source] of Object.entries(threads))
+  await bundle({ entryPoints: [`${root}/src/${source}`], outfile: `${work}/${name}` });
 const bun = findBun(process.arch);
 const target = arch === process.arch ? [] : [`--target=bun-linux-${arch}`, `--compile-executable-path=${findBun(arch)}`];
 mkdirSync(dirname(out), { recursive: true });
@@ -81,7 +83,7 @@ const nothingFromHere = ['--no-compile-autoload-dotenv', '--no-compile-autoload-
 // Most runs end before it pays to compile code for the machine: what runs four times as long as by default is compiled.
 const forShortRuns = '--compile-jit-policy=4';
 const how = ['--minify', '--bytecode', '--splitting', '--format=esm', forShortRuns, ...nothingFromHere, ...target];
-execFileSync(bun, ['build', '--compile', ...how, 'conntrack.mjs', 'writer-thread.mjs', '--outfile', out], {
+execFileSync(bun, ['build', '--compile', ...how, 'conntrack.mjs', ...Object.keys(threads), '--outfile', out], {
   cwd: work,
   stdio: ['ignore', 'ignore', 'inherit'],
 });

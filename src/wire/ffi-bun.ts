@@ -1,7 +1,8 @@
 // libc through Bun's own foreign function interface, in place of ffi.ts in the standalone executable (scripts/build-exe.mjs). It offers
-// neither calls on other threads nor a way to watch descriptors: calls run at once, and descriptors are polled.
+// neither calls on other threads, which call-threads-bun.ts makes up for, nor a way to watch descriptors, which are polled.
 
 import { dlopen, ptr, read } from 'bun:ffi';
+import type { ThreadCall } from './call-threads-bun.js';
 import type { Libc } from './libc.js';
 import { watchByLooking } from './watch-by-looking.js';
 
@@ -22,9 +23,6 @@ const SYMBOLS = {
   __errno_location: { args: [], returns: 'ptr' },
 } as const;
 
-/** As in ffi.ts. */
-export const CALLS_ON_THREADS: boolean = false;
-
 let loaded: Libc | undefined;
 
 /** libc; loaded at the first call. */
@@ -37,7 +35,7 @@ function declare(): Libc {
   const c = dlopen('libc.so.6', SYMBOLS).symbols;
   const result = (value: number) => (value < 0 ? -read.i32(c.__errno_location(), 0) : value);
   const pollNow = (request: Uint8Array) => result(c.poll(request, 1, 0));
-  const own: Omit<Libc, 'sendAsync' | 'recvmmsgAsync'> = {
+  return {
     socket: (domain, type, protocol) => result(c.socket(domain, type, protocol)),
     bind: (fd, address, length) => result(c.bind(fd, address, length)),
     connect: (fd, address, length) => result(c.connect(fd, address, length)),
@@ -45,7 +43,11 @@ function declare(): Libc {
     setsockopt: (fd, level, name, value, length) => result(c.setsockopt(fd, level, name, value, length)),
     getsockopt: (fd, level, name, value, length) => result(c.getsockopt(fd, level, name, value, length)),
     send: (fd, bytes, length, flags) => result(Number(c.send(fd, bytes, length, flags))),
+    sendAsync: (fd, bytes, length, flags, done) =>
+      onThread({ name: 'send', fd, address: ptr(bytes), count: length, flags }, done),
     recvmmsg: (fd, headers, count, flags) => result(c.recvmmsg(fd, headers, count, flags, null)),
+    recvmmsgAsync: (fd, headers, count, flags, done) =>
+      onThread({ name: 'recvmmsg', fd, address: ptr(headers), count, flags }, done),
     close: (fd) => result(c.close(fd)),
     pollNow,
     watch: (fd, direction, ready) => watchByLooking(pollNow, fd, direction, ready),
@@ -55,9 +57,9 @@ function declare(): Libc {
     address: (bytes) => BigInt(ptr(bytes)),
     pointerSize: 8,
   };
-  return {
-    ...own,
-    sendAsync: (fd, bytes, length, flags, done) => void setImmediate(() => done(own.send(fd, bytes, length, flags))),
-    recvmmsgAsync: (fd, headers, count, flags, done) => void setImmediate(() => done(own.recvmmsg(fd, headers, count, flags))),
-  };
+}
+
+/** Short commands need no thread, and do not load what makes one. */
+function onThread(call: ThreadCall, done: (result: number) => void): void {
+  import('./call-threads-bun.js').then(({ callOnThread }) => callOnThread(call, done));
 }

@@ -27,9 +27,6 @@ interface KoffiPoll {
   close(): void;
 }
 
-/** `sendAsync` and `recvmmsgAsync` do not block the caller's thread. */
-export const CALLS_ON_THREADS = true;
-
 let loaded: Libc | undefined;
 
 /** libc; loaded at the first call, so that a usage error or `--help` never pays for it. @throws PlatformError */
