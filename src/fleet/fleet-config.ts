@@ -3,6 +3,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { isIPv4, isIPv6 } from 'node:net';
 import { join } from 'node:path';
+import { isLoopback } from '../loopback.js';
 import { FleetError } from './fleet-error.js';
 import type { BusOptions } from './nats.js';
 import { checkName } from './subjects.js';
@@ -71,9 +72,8 @@ export function parseServer(text: string): { readonly url: string; readonly tls:
   // The client compares certificates with names only.
   if (tls && (bracketed !== undefined || isIPv4(host)))
     throw new FleetError('CONFIG', `${text}: TLS needs the name of the server, as its certificate has it, not an address`);
-  const local = host.toLowerCase() === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'));
   const url = `${scheme.toLowerCase()}://${bracketed === undefined ? host : `[${host}]`}:${port ?? DEFAULT_PORT}`;
-  return { url, tls, local };
+  return { url, tls, local: isLoopback(host) };
 }
 
 /** How to connect; `open`: the servers are on this machine and nobody needs a key. */

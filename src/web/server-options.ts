@@ -5,6 +5,7 @@ import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { createSecureContext } from 'node:tls';
 import { ConntrackError } from '../errors.js';
+import { isLoopback } from '../loopback.js';
 import { type TopGrouping, TopGroups } from '../metrics/index.js';
 import type { ListenPlace } from './listeners.js';
 import { ServeError } from './serve-error.js';
@@ -73,10 +74,6 @@ export function parseProxies(names: readonly string[]): readonly string[] {
 /** Whether only this machine reaches a place. */
 export function isLocal(place: ListenPlace): boolean {
   return place.kind !== 'tcp' || isLoopback(place.host);
-}
-
-export function isLoopback(host: string): boolean {
-  return /^(localhost|127\.\d+\.\d+\.\d+|::1|::ffff:127\.\d+\.\d+\.\d+)$/.test(host);
 }
 
 /** Reads a token. `trusted`: the service manager sees to it that nobody else reads it. @throws ServeError if others can read the file, or the token is short */

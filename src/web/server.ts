@@ -1,13 +1,14 @@
 // The server of `conntrack serve`: a meter, a handler, and the places where it listens, until a signal ends it.
 
 import type { Conntrack } from '../library/index.js';
+import { isLoopback } from '../loopback.js';
 import { type FlowMeter, type LookAgain, openMeter } from '../meter/index.js';
 import { askerOf, hostOfAddress, Tokens } from './auth.js';
 import { createHandler } from './handler.js';
 import { type KeepUpOptions, keepUp } from './keep-up.js';
 import { type Listener, type ListenPlace, listenAt } from './listeners.js';
 import { ServeError } from './serve-error.js';
-import { isLoopback, type Secrets } from './server-options.js';
+import type { Secrets } from './server-options.js';
 import type { HandlerOptions, LogEntry } from './web-options.js';
 
 export interface ServerOptions

@@ -14,6 +14,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'safe-text': [],
   errors: ['safe-text'],
   nearest: [],
+  loopback: [],
   units: [],
   'wrap-words': [],
   wire: ['errors', 'safe-text', 'node:', 'bun:'],
@@ -88,6 +89,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   ],
   web: [
     'errors',
+    'loopback',
     'meter/index',
     'history/index',
     'metrics/',
@@ -116,6 +118,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   ],
   fleet: [
     'errors',
+    'loopback',
     'nearest',
     'meter/index',
     'meter/processor-time',
