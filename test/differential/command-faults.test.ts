@@ -11,7 +11,7 @@ import { NetlinkSocket } from '../../src/wire/index.js';
 import { Namespace } from '../support/namespace.js';
 import { deleteFlow, IPS_SEEN_REPLY, type NewFlow, newFlow } from '../support/netlink.js';
 import { closingLines, type Outcome, toOutcome } from '../support/outcome.js';
-import { EXECUTABLE, PROJECT, requirePrerequisites, SELF_TEST, UNDER_TEST } from '../support/project.js';
+import { EXECUTABLE, ON_NODE, PROJECT, requirePrerequisites, SELF_TEST, UNDER_TEST } from '../support/project.js';
 import { Random, seedFromEnvironment } from '../support/random.js';
 import { Table } from '../support/table.js';
 import { listeners, until, Watchers } from '../support/watchers.js';
@@ -213,7 +213,7 @@ suite('faults of the command', { skip: SELF_TEST ? 'the words of messages are ou
         assert.equal((await run([command, '-L', '-o', 'json'])).stderr.includes('"code":"PLATFORM"'), true);
       });
 
-    test('it is forbidden', async () => {
+    test('it is forbidden', ON_NODE, async () => {
       for (const argv of [
         ['env', 'NODE_OPTIONS=--no-addons', UNDER_TEST],
         [process.execPath, '--no-addons', UNDER_TEST],
