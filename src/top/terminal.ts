@@ -241,12 +241,13 @@ export class Terminal {
 
   #write(text: string, taken?: () => void): void {
     this.#pending++;
+    // First, because Bun may tell at once that the terminal has taken it.
+    this.#pace.busy();
     this.#streams.output.write(text, () => {
       this.#pending--;
       if (this.#pending === 0 && this.#state === 'open') this.#pace.taken();
       taken?.();
     });
-    this.#pace.busy();
   }
 
   #writeFrame(): void {

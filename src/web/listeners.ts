@@ -4,7 +4,7 @@
 import { lstatSync, unlinkSync } from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
-import { type AddressInfo, connect, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { getSystemErrorMap } from 'node:util';
 import { getRequestListener } from '@hono/node-server';
 import { hostOfAddress } from './auth.js';
@@ -60,6 +60,9 @@ export async function listenAt(place: ListenPlace, handler: RequestHandler, { um
     const connection = rawSocket(request.socket);
     if (connection.destroyed || !connections.begin(connection)) return;
     response.once('close', () => connections.end(connection));
+    // Node.js refuses it by itself, Bun does not: nobody knows where such a body ends.
+    if ((request.headers['transfer-encoding'] ?? 'chunked').toLowerCase() !== 'chunked')
+      return void response.writeHead(400, { connection: 'close' }).end(() => connection.destroy());
     void answer(request, response);
   };
   const limits: http.ServerOptions = {
@@ -73,34 +76,40 @@ export async function listenAt(place: ListenPlace, handler: RequestHandler, { um
     : http.createServer(limits, answerOne);
   server.on('connection', (socket: Socket) => connections.add(socket));
   server.setTimeout(UNREAD_FOR);
+  // Bun's server of HTTP takes no descriptor, and would listen at any port instead.
+  const door: Server =
+    place.kind === 'descriptor' && 'bun' in process.versions
+      ? createServer((socket) => void server.emit('connection', socket))
+      : server;
   if (place.kind === 'unix') await removeStale(place.path);
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => reject(cannotListen(place, error)));
+    door.once('error', (error: NodeJS.ErrnoException) => reject(cannotListen(place, error)));
     const ready = () => {
-      server.removeAllListeners('error');
+      door.removeAllListeners('error');
       resolve();
     };
-    if (place.kind === 'tcp') server.listen(place.port, place.host, ready);
-    else if (place.kind === 'descriptor') server.listen({ fd: place.fd }, ready);
+    if (place.kind === 'tcp') door.listen(place.port, place.host, ready);
+    else if (place.kind === 'descriptor') door.listen({ fd: place.fd }, ready);
     else {
       const mask = umask(SOCKET_UMASK); // the socket is made at once, and never there with other rights
-      server.listen(place.path, ready);
+      door.listen(place.path, ready);
       umask(mask);
     }
   });
-  server.on('error', () => {}); // a connection that could not be accepted is no reason to end
-  const bound = server.address();
+  door.on('error', () => {}); // a connection that could not be accepted is no reason to end
+  const bound = door.address();
   return {
     url: urlOf(place, bound, tls !== undefined),
     address: typeof bound === 'object' && bound !== null ? bound.address : undefined,
-    close: () => closeServer(server),
+    close: () => closeServer(door, server),
   };
 }
 
-function cannotListen(place: ListenPlace, { errno = 0, message }: NodeJS.ErrnoException): ServeError {
+function cannotListen(place: ListenPlace, { code, message }: NodeJS.ErrnoException): ServeError {
   const where =
     place.kind === 'tcp' ? `${hostOfAddress(place.host)}:${place.port}` : place.kind === 'unix' ? place.path : 'the socket';
-  return new ServeError(`cannot listen at ${where}: ${getSystemErrorMap().get(errno)?.[1] ?? message}`);
+  const [, reason = message] = [...getSystemErrorMap().values()].find(([name]) => name === code) ?? [];
+  return new ServeError(`cannot listen at ${where}: ${reason}`);
 }
 
 /** The connection below that of TLS. */
@@ -137,8 +146,8 @@ function urlOf(place: ListenPlace, address: string | AddressInfo | null, secure:
   return `${scheme}://${hostOfAddress(address.address)}:${address.port}/`;
 }
 
-async function closeServer(server: http.Server): Promise<void> {
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+async function closeServer(door: Server, server: http.Server): Promise<void> {
+  const closed = new Promise<void>((resolve) => door.close(() => resolve()));
   server.closeIdleConnections();
   const timer = setTimeout(() => server.closeAllConnections(), PATIENCE);
   await closed;

@@ -101,8 +101,9 @@ export function runDemoted(
     for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) host.on(signal, pass);
     child.on('error', (cause) => reject(cannotRun(cause)));
     child.on('exit', (status, signal) => resolve(signal ? 1 : (status ?? 1)));
-    const pipe = child.stdio[HANDED_FD] as NodeJS.WritableStream;
-    pipe.on('error', () => {}); // its exit says more
-    pipe.end(JSON.stringify(secrets));
+    // Without one it cannot be run, which its error says.
+    const pipe = child.stdio[HANDED_FD] as NodeJS.WritableStream | null | undefined;
+    pipe?.on('error', () => {}); // its exit says more
+    pipe?.end(JSON.stringify(secrets));
   });
 }
