@@ -5,6 +5,7 @@ import { createRequire } from 'node:module';
 import { type ConntrackError, NamespaceError } from '../errors.js';
 import type { ByteWriter } from '../format/byte-writer.js';
 import { safeJson } from '../safe-text.js';
+import { endProcess } from '../wire/end-process.js';
 import type { OpenTransport } from '../wire/transport.js';
 import { WritableDescriptor } from '../wire/writable.js';
 import { parseCommandLine } from './command-line.js';
@@ -216,4 +217,4 @@ function readProtocols(): string {
   }
 }
 
-main(process.argv.slice(2)).then((status) => process.exit(status));
+main(process.argv.slice(2)).then(endProcess);

@@ -1,7 +1,7 @@
 // What a `Terminal` needs of the system: the streams of the process, its signals, the size of the terminal.
 
-import type { Readable, Writable } from 'node:stream';
-import { ReadStream } from 'node:tty';
+import { closeSync, constants, openSync, writeSync } from 'node:fs';
+import { type Readable, Writable } from 'node:stream';
 
 /** The signals that end a program; all others are not ours to catch. SIGINT comes only from elsewhere: Ctrl-C is a key. */
 export const ENDING_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
@@ -33,11 +33,49 @@ export function terminalStreams(host: NodeJS.Process): TerminalStreams {
   };
 }
 
+/** Milliseconds after which a terminal that takes nothing is asked again. */
+const ASK_AGAIN = 10;
+
 /**
  * Node.js makes standard output block on terminals: one that takes nothing, as after Ctrl-S, would stop the whole program, also for
- * signals. A terminal that is opened for reading can be written to and does not block.
+ * signals. The same terminal, opened anew, does not block. Where it cannot be opened, standard output must do.
  */
 function nonBlocking(stdout: Writable & { readonly fd: number }): Writable {
-  const stream: Writable = new ReadStream(stdout.fd);
-  return typeof stream.write === 'function' ? stream : stdout;
+  let fd: number;
+  try {
+    fd = openSync(`/proc/self/fd/${stdout.fd}`, constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+  } catch {
+    return stdout;
+  }
+  const write = (bytes: Buffer, done: (error?: Error | null) => void): void => {
+    try {
+      let at = 0;
+      while (at < bytes.length) {
+        const taken = tryWrite(fd, bytes.subarray(at));
+        if (taken === 0) return void setTimeout(write, ASK_AGAIN, bytes.subarray(at), done).unref();
+        at += taken;
+      }
+      done();
+    } catch (error) {
+      done(error as Error);
+    }
+  };
+  return new Writable({
+    write: (bytes: Buffer, _, done) => write(bytes, done),
+    destroy: (error, done) => {
+      closeSync(fd);
+      done(error);
+    },
+  });
+}
+
+/** @returns how many bytes it has taken */
+function tryWrite(fd: number, bytes: Buffer): number {
+  try {
+    return writeSync(fd, bytes);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EAGAIN' || code === 'EINTR') return 0;
+    throw error;
+  }
 }

@@ -191,6 +191,8 @@ export class Terminal {
   readonly #gone = (): void => {
     if (this.#state === 'ended') return;
     this.#close();
+    // The signal may come after it is noticed in other ways, and the end is the caller's.
+    this.#streams.host.on('SIGHUP', () => {});
     this.#release(GONE);
   };
 

@@ -78,7 +78,7 @@ export async function listenAt(place: ListenPlace, handler: RequestHandler, { um
   server.setTimeout(UNREAD_FOR);
   // Bun's server of HTTP takes no descriptor, and would listen at any port instead.
   const door: Server =
-    place.kind === 'descriptor' && 'bun' in process.versions
+    place.kind === 'descriptor' && 'Bun' in globalThis
       ? createServer((socket) => void server.emit('connection', socket))
       : server;
   if (place.kind === 'unix') await removeStale(place.path);

@@ -5,6 +5,7 @@ import { explain } from '../cli/messages.js';
 import { err, report } from '../cli/report.js';
 import { UsageError } from '../cli/usage-error.js';
 import type { ByteWriter } from '../format/byte-writer.js';
+import { endProcess } from '../wire/end-process.js';
 import { wordHelp } from './word-help.js';
 import { parseWordLine, type WordLine } from './word-line.js';
 import type { WordRow } from './words.js';
@@ -28,7 +29,7 @@ const LIST = { command: 'L', table: 'conntrack' } as const;
 
 /** Runs a word with the rest of the command line, and ends the process. */
 export async function runWord(row: WordRow, word: Word): Promise<void> {
-  process.exit(await statusOf(row, word, process.argv.slice(3)));
+  endProcess(await statusOf(row, word, process.argv.slice(3)));
 }
 
 async function statusOf(row: WordRow, word: Word, argv: readonly string[]): Promise<number> {

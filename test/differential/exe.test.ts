@@ -2,12 +2,16 @@
 // input. Every command under test must behave the same, so these tests also run with bin/conntrack.
 
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { everyWord } from '../../src/words/words.js';
 import { manyFlows } from '../support/many.js';
 import { Namespace } from '../support/namespace.js';
 import { AS_NOBODY, requirePrerequisites, UNDER_TEST } from '../support/project.js';
+import { PseudoTerminal } from '../support/pseudo-terminal.js';
+import { until } from '../support/watchers.js';
 
 requirePrerequisites();
 
@@ -106,6 +110,26 @@ test('every word is in it', async () => {
     assert.equal(status, 0, `${name}: ${stderr}`);
     assert.match(stdout.toString(), new RegExp(`Usage: conntrack ${name}\\b`));
   }
+});
+
+test('top draws on a terminal, and ends though nobody reads', async () => {
+  await using namespace = await filled('top');
+  const started = () => PseudoTerminal.start([UNDER_TEST, 'top'], { columns: 140, rows: 40, namespace });
+  await using terminal = started();
+  await terminal.waitForText('198.51.100.1');
+  await using stopped = started();
+  await stopped.waitForText('198.51.100.1');
+  stopped.stopReading();
+  // More pictures than a terminal keeps.
+  for (let n = 0; n < 60; n++) {
+    stopped.send('j');
+    await delay(20);
+  }
+  terminal.send('q');
+  stopped.signal('SIGTERM');
+  assert.equal((await terminal.exited).status, 0);
+  // Whoever does not read is not told that it has ended.
+  await until('the end of top', () => !existsSync(`/proc/${stopped.pid}`));
 });
 
 test('the page of serve is in it', async () => {

@@ -3,13 +3,13 @@
 
 import assert from 'node:assert/strict';
 import { existsSync, mkdtempSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, suite, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Namespace } from '../support/namespace.js';
-import { SLOWNESS } from '../support/project.js';
+import { SLOWNESS, UNDER_TEST } from '../support/project.js';
 import { PseudoTerminal, type PseudoTerminalOptions } from '../support/pseudo-terminal.js';
 
 const DRIVER = fileURLToPath(new URL('../support/top-driver.js', import.meta.url));
@@ -37,8 +37,9 @@ async function started(
 }
 
 async function closingOf(log: string): Promise<Closing> {
-  for (const until = Date.now() + 5000 * SLOWNESS; !existsSync(log) && Date.now() < until; ) await delay(10);
-  return JSON.parse(readFileSync(log, 'utf8'));
+  const line = () => (existsSync(log) ? readFileSync(log, 'utf8') : '');
+  for (const until = Date.now() + 5000 * SLOWNESS; !line().endsWith('\n') && Date.now() < until; ) await delay(10);
+  return JSON.parse(line());
 }
 
 /** All that a program can have changed, and that it was given back once. */
@@ -326,4 +327,18 @@ suite('frames', () => {
     assert.deepEqual(await terminal.exited, { status: 3, signal: 0 });
     await assertRestored(terminal);
   });
+});
+
+test('no command aborts when its terminal is gone', async () => {
+  await using namespace = await Namespace.create('gone');
+  await namespace.must([UNDER_TEST, '-I', ...'-t 600 -p udp -s 10.0.0.1 -d 10.0.0.2 --sport 1 --dport 2'.split(' ')]);
+  for (const words of [['-E', '--initial'], ['top']]) {
+    await using terminal = PseudoTerminal.start([UNDER_TEST, ...words], { namespace });
+    await terminal.waitForText('10.0.0.1');
+    await delay(600); // what ends at once looks for nothing
+    terminal.hangUp();
+    // The hang-up may be told twice, and the second time end it.
+    const { signal } = await terminal.exited;
+    assert.ok(signal === 0 || signal === constants.signals.SIGHUP, `${words}: signal ${signal}`);
+  }
 });

@@ -31,6 +31,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'library/index',
     'format/',
     'ctnetlink/',
+    'wire/end-process',
     'wire/errno',
     'wire/transport',
     'wire/writable',
@@ -53,6 +54,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'library/index',
     'format/',
     'ctnetlink/',
+    'wire/end-process',
     'wire/service-manager',
     'node:',
   ],
@@ -257,7 +259,15 @@ test('only cli/main and words/run-word touch the process', () => {
   // meter/processor-time and metrics/process-metrics read process.cpuUsage and memoryUsage.
   // history/driver/load-driver keeps a warning of Node.js to itself, history/flow-recorder reads process.execPath.
   const own = ['meter/processor-time', 'metrics/process-metrics', 'history/flow-recorder'];
-  const users = [...own, 'history/driver/load-driver', 'cli/main', 'words/run-word', 'wire/ffi', 'wire/platform'];
+  const users = [
+    ...own,
+    'history/driver/load-driver',
+    'cli/main',
+    'words/run-word',
+    'wire/end-process',
+    'wire/ffi',
+    'wire/platform',
+  ];
   assert.deepEqual(usersOf(/\bprocess\s*[.[]|\bconsole\s*[.[]/, users), []);
 });
 
