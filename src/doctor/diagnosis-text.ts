@@ -16,8 +16,14 @@ const COLUMNS = 80;
 const INDENT = ' '.repeat(SEVERITY_WIDTH + 2);
 const FIX = 'fix: ';
 
-/** What `conntrack doctor` prints, in lines of so many columns where they can be broken: commands stay whole. */
-export function diagnosisText({ findings, fine, unchecked }: Diagnosis, columns = COLUMNS): string {
+/**
+ * What `conntrack doctor` prints, in lines of so many columns where they can be broken: commands stay whole. `all`: who names all checks.
+ */
+export function diagnosisText(
+  { findings, fine, unchecked }: Diagnosis,
+  columns = COLUMNS,
+  all = 'conntrack doctor --list names all',
+): string {
   const width = Math.max(LEAST_ID_WIDTH, ...findings.map(({ id }) => id.length));
   const row = (kind: string, id: string, text: string) => {
     const head = ` ${kind.padEnd(SEVERITY_WIDTH)} ${id.padEnd(width)} `;
@@ -28,7 +34,7 @@ export function diagnosisText({ findings, fine, unchecked }: Diagnosis, columns 
     ...finding.detail.flatMap((text) => wrapWords(safeText(text), columns, INDENT, `${INDENT}  `)),
     ...fixLines(finding.fix, columns),
   ]);
-  lines.push(...wrapWords(summaryOf(fine), columns, ` ${'fine'.padEnd(SEVERITY_WIDTH)} `, INDENT));
+  lines.push(...wrapWords(summaryOf(fine, all), columns, ` ${'fine'.padEnd(SEVERITY_WIDTH)} `, INDENT));
   for (const finding of unchecked)
     lines.push(...row('unknown', finding.id, `${where(finding)}could not check: ${finding.reason}`));
   return `${lines.join('\n')}\n`;
@@ -45,9 +51,9 @@ function fixLines(fix: readonly string[], columns: number): string[] {
 }
 
 /** Checks are called by what they look for: so not as what is fine, but as what was not found. */
-function summaryOf(fine: readonly string[]): string {
+function summaryOf(fine: readonly string[], all: string): string {
   if (fine.length === 0) return 'nothing else was checked';
-  const names = fine.length <= MOST_NAMED ? several(fine, MOST_NAMED) : 'conntrack doctor --list names all';
+  const names = fine.length <= MOST_NAMED ? several(fine, MOST_NAMED) : all;
   return `${counted(fine.length, 'check')} found nothing (${names})`;
 }
 

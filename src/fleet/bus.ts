@@ -92,6 +92,33 @@ export interface StreamState {
   readonly bytes: number;
 }
 
+/** How a stream is kept, or what keeps a bucket. */
+export interface StreamHealth {
+  readonly subjects: readonly string[];
+  readonly replicas: number;
+  /** Below 0: as much as there is room for. */
+  readonly maxBytes: number;
+  /** Milliseconds; absent: for ever. */
+  readonly maxAge: number | undefined;
+  /** Bytes of one message; below 0: any. */
+  readonly maxMessage: number;
+  readonly full: StreamConfig['full'];
+  /** Nobody may take single messages out of it. */
+  readonly isProtected: boolean;
+  readonly onDisk: boolean;
+  readonly bytes: number;
+  /** The server that leads; absent if none does at the moment, or if it is alone. */
+  readonly leader: string | undefined;
+  readonly followers: readonly {
+    readonly name: string;
+    /** It has everything. */
+    readonly current: boolean;
+    readonly offline: boolean;
+    /** Messages that it lacks. */
+    readonly lag: number;
+  }[];
+}
+
 /** Somebody else has written the value meanwhile. */
 export class RevisionError extends Error {}
 
@@ -99,6 +126,8 @@ export class RevisionError extends Error {}
 export interface Bus {
   /** The server that it is connected to, as host:port. */
   readonly server: string;
+  /** Its version. */
+  readonly serverVersion: string;
   /** Whether there is a connection at the moment. */
   readonly connected: boolean;
   publish(subject: string, data: Uint8Array, options?: PublishOptions): void;
@@ -116,6 +145,10 @@ export interface Bus {
   writeKey(bucket: string, key: string, value: Uint8Array, revision: number): Promise<number>;
   /** @throws FleetError `NOT_SET_UP` if the server keeps nothing at all */
   hasStream(name: string): Promise<boolean>;
+  /** How a stream is kept; `undefined` if there is none. @throws FleetError */
+  streamHealth(name: string): Promise<StreamHealth | undefined>;
+  /** As `streamHealth`, of a bucket. */
+  bucketHealth(bucket: string): Promise<StreamHealth | undefined>;
   /** What there is already stays as it is. @throws FleetError */
   makeStream(config: StreamConfig, replicas: number): Promise<void>;
   /**

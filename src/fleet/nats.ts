@@ -12,6 +12,7 @@ import {
   jetstreamManager,
   RetentionPolicy,
   StorageType,
+  type StreamInfo,
 } from '@nats-io/jetstream';
 import { headers, type Msg, type MsgHdrs, type NatsConnection, nanos, nkeyAuthenticator, nkeys, nuid } from '@nats-io/nats-core';
 import { connect } from '@nats-io/transport-node';
@@ -27,6 +28,7 @@ import type {
   FollowedMessage,
   PublishOptions,
   StreamConfig,
+  StreamHealth,
   StreamMessage,
   StreamState,
 } from './bus.js';
@@ -201,6 +203,10 @@ class NatsBus implements Bus {
     return this.#connection.getServer();
   }
 
+  get serverVersion(): string {
+    return this.#connection.info?.version ?? 'unknown';
+  }
+
   get connected(): boolean {
     return this.#connected && !this.#connection.isClosed();
   }
@@ -257,6 +263,39 @@ class NatsBus implements Bus {
       if (codeOf(error) === STREAM_NOT_FOUND) return false;
       throw explained(error);
     }
+  }
+
+  bucketHealth(bucket: string): Promise<StreamHealth | undefined> {
+    return this.streamHealth(streamOf(bucket));
+  }
+
+  async streamHealth(name: string): Promise<StreamHealth | undefined> {
+    let info: StreamInfo;
+    try {
+      info = await (await this.#api()).streams.info(name);
+    } catch (error) {
+      if (codeOf(error) === STREAM_NOT_FOUND) return undefined;
+      throw explained(error);
+    }
+    const { config, state, cluster } = info;
+    return {
+      subjects: config.subjects ?? [],
+      replicas: config.num_replicas,
+      maxBytes: config.max_bytes,
+      maxAge: config.max_age > 0 ? config.max_age / 1e6 : undefined,
+      maxMessage: config.max_msg_size ?? -1,
+      full: config.discard === DiscardPolicy.New ? 'refuse' : 'drop',
+      isProtected: config.deny_delete === true,
+      onDisk: config.storage === StorageType.File,
+      bytes: state.bytes,
+      leader: cluster?.leader,
+      followers: (cluster?.replicas ?? []).map(({ name: follower, current, offline = false, lag = 0 }) => ({
+        name: follower,
+        current,
+        offline,
+        lag,
+      })),
+    };
   }
 
   makeStream({ name, subjects, maxAge, maxBytes, maxMessage, full }: StreamConfig, replicas: number): Promise<void> {

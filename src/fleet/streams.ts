@@ -1,6 +1,8 @@
 // What the servers keep for a fleet besides the inventory: a row for each stream.
 
-import type { Bus, StreamConfig } from './bus.js';
+import { ConntrackError } from '../errors.js';
+import type { Bus, StreamConfig, StreamHealth } from './bus.js';
+import type { FleetStream } from './fleet-checks.js';
 import { REMEMBERED } from './inventory.js';
 import { AUDIT_STREAM, COLLECTORS_BUCKET, HOSTS_BUCKET, RECORD_STREAM, subjects } from './subjects.js';
 
@@ -46,4 +48,20 @@ export async function prepareServers(bus: Bus, replicas: number, records?: numbe
       made.push(stream.name);
     }
   return made;
+}
+
+/** How everything is that should be there. What cannot be read says why. */
+export async function readStreams(bus: Bus): Promise<readonly FleetStream[]> {
+  const read = async (name: string, wanted: StreamConfig | undefined, ask: () => Promise<StreamHealth | undefined>) => {
+    try {
+      return { name, wanted, state: (await ask()) ?? ('missing' as const) };
+    } catch (error) {
+      if (!(error instanceof ConntrackError)) throw error;
+      return { name, wanted, state: { unknown: error.message } };
+    }
+  };
+  return Promise.all([
+    ...BUCKETS.map((bucket) => read(bucket, undefined, () => bus.bucketHealth(bucket))),
+    ...STREAMS.map((stream) => read(stream.name, stream, () => bus.streamHealth(stream.name))),
+  ]);
 }

@@ -12,6 +12,7 @@ import { safeText } from '../safe-text.js';
 import { age } from '../units.js';
 import type { FleetVerb } from './fleet-call.js';
 import { deleteFlows, updateFlows } from './fleet-changes.js';
+import { examineFleet } from './fleet-doctor.js';
 import { getFlow, hasFlows, listFlows } from './fleet-flows.js';
 import { showLog } from './fleet-log.js';
 import { whoHad } from './fleet-past.js';
@@ -24,7 +25,7 @@ import { listOf, secondsOf } from './word-values.js';
 import { FLEET_VERBS } from './words.js';
 
 /** Those that connect as they need it, or not at all. */
-const OTHERS = ['tail', 'setup', 'auth'] as const;
+const OTHERS = ['tail', 'doctor', 'setup', 'auth'] as const;
 type FleetVerbName = (typeof FLEET_VERBS)[number];
 
 /** Those that ask over a connection. */
@@ -50,6 +51,7 @@ export const word: Word = async (line, context) => {
   const [name, ...operands] = line.operands;
   const verb = name !== undefined && Object.hasOwn(VERBS, name) ? VERBS[name] : undefined;
   if (name === 'tail') return tailRecords(line, operands, context);
+  if (name === 'doctor') return examineFleet(line, operands, context);
   if (name === 'setup') return setUp(line, operands, context);
   if (name === 'auth') return manageUsers(line, operands, context);
   if (!verb)

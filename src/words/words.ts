@@ -92,6 +92,7 @@ export const FLEET_VERBS = [
   'update',
   'log',
   'tail',
+  'doctor',
   'setup',
   'auth',
 ] as const;
@@ -436,11 +437,11 @@ export function everyWord(): readonly WordRow[] {
           'address, port or flow; get prints one flow; top sums up by --by; stats prints counters of each processor; whohad says who had an ' +
           'address and port at a time, from the records of the hosts; tail prints records as they are shipped, for programs.',
         'delete and update change the flows that match, on hosts that allow it: they say how many there are, ask for that number, and never ' +
-          'change more. log says who changed what.',
+          'change more. log says who changed what. doctor says what is wrong with servers, streams and hosts.',
         'setup prepares servers once. auth agent, viewer, operator, collector or admin NAME makes a key, auth remove NAME takes it away, auth ' +
           'render prints the configuration of the servers with all of them, auth changers the lines of operators for conntrack agent --changers.',
         'Hosts that do not answer are named, and the exit status says that the answer is not complete.',
-        'Exit status: 0: complete; 1: a failure, and nothing found by has and get; 2: a wrong command line; 3: not complete.',
+        'Exit status: 0: complete; 1: a failure, and nothing found by has and get, something wrong found by doctor; 2: a wrong command line; 3: not complete.',
       ],
       options: {
         ...SERVERS,

@@ -227,6 +227,29 @@ suite('changes to a fleet', { skip: SELF_TEST ? 'the reference has no fleets' : 
     assert.equal((await fleet('delete', SIP, '--yes', '--max', '9', '--on', 'fw2')).status, 0);
   });
 
+  test('the doctor finds what is wrong, and nothing else', async () => {
+    const well = await fleet('doctor', '--keys', join(folder, 'none'));
+    assert.deepEqual([well.status, well.err], [0, ''], well.out);
+    assert.match(well.out, /^ fine +13 checks found nothing \(docs\/fleet\.md names all\)\n$/);
+    const ill = await fleet('doctor', '--keys', folder, '--nats', `${NATS},nats://127.0.0.1:4999`, '-o', 'json');
+    assert.equal(ill.status, 1);
+    const { findings } = JSON.parse(ill.out) as { findings: { id: string; severity: string }[] };
+    assert.deepEqual(
+      findings.map(({ id, severity }) => [id, severity]),
+      [
+        ['server-unreachable', 'warning'],
+        ['stream-alone', 'warning'],
+        ['stream-alone', 'warning'],
+        ['stream-alone', 'warning'],
+        ['stream-alone', 'warning'],
+        ['keys-and-hosts', 'info'],
+      ],
+    );
+    const nobody = await fleet('doctor', '--nats', 'nats://127.0.0.1:4999');
+    assert.equal(nobody.status, 1);
+    assert.match(nobody.err, /cannot connect to nats:\/\/127\.0\.0\.1:4999/);
+  });
+
   test('a program does the same through conntrack/fleet', async () => {
     await using space = await Namespace.create('changes3');
     await using _server = await NatsServer.start(space);

@@ -64,6 +64,7 @@ function matches(pattern: readonly string[], parts: readonly string[]): boolean 
 
 export class MemoryBus implements Bus {
   readonly server = 'memory:0';
+  readonly serverVersion = '2.9.10';
   connected = true;
   readonly #servers: MemoryServers;
   readonly #own = new Set<Listener>();
@@ -124,6 +125,10 @@ export class MemoryBus implements Bus {
   async hasStream(name: string): Promise<boolean> {
     return this.#servers.streams.has(name);
   }
+
+  async streamHealth(): Promise<undefined> {}
+
+  async bucketHealth(): Promise<undefined> {}
 
   async makeStream({ name, subjects }: StreamConfig): Promise<void> {
     this.#servers.streams.set(name, {
