@@ -4,11 +4,14 @@ import type { Signal } from '../library/index.js';
 import { didYouMean } from '../nearest.js';
 import { type AuditLine, type LogOptions, readLog } from './audit.js';
 import type { Bus } from './bus.js';
+import { type CollectedAnswer, type CollectedRecord, parseShards, readCollectedAnswer } from './collected.js';
+import { type CollectorValue, readCollectorValue } from './collector-value.js';
 import { FleetError } from './fleet-error.js';
-import { type HostInfo, type Inventory, isExpected, readInventory } from './inventory.js';
+import { type HostInfo, type Inventory, isExpected, REMEMBERED, readInventory } from './inventory.js';
+import type { PastQuestion } from './past-question.js';
 import type { Operation, QueryBody } from './query-agent.js';
 import { FleetQuery, type FleetQuestion, type FleetResult, type FleetVisitor, type MissingHost } from './query-client.js';
-import { EVERY, namePattern } from './subjects.js';
+import { COLLECTORS_BUCKET, EVERY, namePattern, SHARDS } from './subjects.js';
 
 /** Which hosts, and how long to wait for them. */
 export interface AskOptions {
@@ -21,6 +24,14 @@ export interface AskOptions {
   readonly deadline: number;
   readonly order?: 'arrival' | 'host' | undefined;
   readonly signal?: Signal | undefined;
+}
+
+/** What collectors answered. */
+export interface CollectedAnswers extends CollectedAnswer {
+  /** Shards of which no collector answered. */
+  readonly lacking: readonly number[];
+  /** Why some did not. */
+  readonly problems: readonly string[];
 }
 
 /** How a question ended. */
@@ -130,6 +141,91 @@ export class Fleet {
     return new FleetQuery(this.#bus, this.user, { op, body: {}, request, hosts, wait, deadline, signal }, visitor).run();
   }
 
+  /**
+   * Asks the collectors of all shards who had something. Of two that hold a shard, the one that knows most is asked, and then the other.
+   * @returns `undefined` if there are none, or this user may not ask them
+   */
+  async askCollectors(
+    past: PastQuestion,
+    { wait = WAIT, deadline, signal }: Pick<AskOptions, 'wait' | 'deadline' | 'signal'>,
+  ): Promise<CollectedAnswers | undefined> {
+    let collectors: Awaited<ReturnType<Fleet['collectors']>>;
+    try {
+      collectors = this.#allowed ? [] : await this.collectors();
+    } catch (error) {
+      if (!(error instanceof FleetError) || error.code !== 'UNAUTHORISED') throw error;
+      return { records: [], lacking: [], problems: [`collectors are not asked: ${error.message}`] };
+    }
+    if (collectors.length === 0) return undefined;
+    const left = new Set(Array.from({ length: SHARDS }, (_, n) => n));
+    const records: CollectedRecord[] = [];
+    const problems: string[] = [];
+    const untried = new Set(collectors.filter(({ state }) => state === 'up'));
+    while (left.size > 0 && untried.size > 0) {
+      const asked: Promise<void>[] = [];
+      const spoken = new Set<number>();
+      for (const collector of [...untried].sort((a, b) => b.until - a.until)) {
+        const shards = collector.holds.filter((shard) => left.has(shard) && !spoken.has(shard));
+        if (shards.length === 0) continue;
+        for (const shard of shards) spoken.add(shard);
+        untried.delete(collector);
+        asked.push(
+          this.#askCollector(collector, { past, shards }, { wait, deadline, signal }).then((answer) => {
+            if (typeof answer === 'string') {
+              problems.push(`${collector.name}: ${answer}`);
+              return;
+            }
+            records.push(...answer.records);
+            for (const shard of shards) left.delete(shard);
+          }),
+        );
+      }
+      if (asked.length === 0) break;
+      await Promise.all(asked);
+    }
+    return { records, lacking: [...left].sort((a, b) => a - b), problems };
+  }
+
+  /** Every collector that is known. @throws FleetError */
+  async collectors(): Promise<readonly (CollectorValue & { readonly holds: readonly number[] })[]> {
+    try {
+      const { entries, now } = await patiently(() => this.#bus.readBucket(COLLECTORS_BUCKET));
+      return entries.flatMap((entry) => {
+        const value = readCollectorValue(entry);
+        if (!value || now - entry.at > REMEMBERED) return [];
+        try {
+          return [{ ...value, holds: parseShards(value.shards) }];
+        } catch {
+          return []; // of a newer version
+        }
+      });
+    } catch (error) {
+      // Servers that were set up before there were collectors.
+      if (error instanceof FleetError && error.code === 'NOT_SET_UP') return [];
+      throw error;
+    }
+  }
+
+  /** @returns why there is no answer */
+  async #askCollector(
+    { name, instance, agent, features }: CollectorValue,
+    body: QueryBody,
+    { wait = WAIT, deadline, signal }: Pick<AskOptions, 'wait' | 'deadline' | 'signal'>,
+  ): Promise<CollectedAnswer | string> {
+    let answer: CollectedAnswer | undefined;
+    const info: HostInfo = { ...NOBODY, host: name, instance, agent, features };
+    const question: FleetQuestion = { op: 'whohad', body, hosts: [info], collectors: true, wait, deadline, signal };
+    const visitor: FleetVisitor = {
+      value: (_name, value) => {
+        answer = readCollectedAnswer(value);
+      },
+    };
+    const { missing } = await new FleetQuery(this.#bus, this.user, question, visitor).run();
+    const [problem] = missing;
+    if (problem) return problem.error?.message ?? `no answer (${problem.why})`;
+    return answer ?? 'its answer cannot be read';
+  }
+
   /** Lines of the audit, the oldest first. @returns how many could not be read @throws FleetError */
   log(options: LogOptions, each: (line: AuditLine) => void): Promise<number> {
     return readLog(this.#bus, options, each);
@@ -139,6 +235,26 @@ export class Fleet {
     return this.#bus.close();
   }
 }
+
+/** A collector, where a host is meant. */
+const NOBODY: HostInfo = {
+  host: '',
+  site: '',
+  state: 'up',
+  instance: '',
+  machine: '',
+  pid: 0,
+  agent: '',
+  features: [],
+  kernel: '',
+  netns: [],
+  entries: 0,
+  maxEntries: 0,
+  allow: [],
+  record: null,
+  clock: null,
+  age: 0,
+};
 
 /** Milliseconds that servers may be without a leader, and the pause between looks. */
 const LEADERLESS = 10_000;

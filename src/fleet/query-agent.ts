@@ -10,9 +10,9 @@ import type { Bus, BusMessage, BusSubscription } from './bus.js';
 import { DumpBudget } from './dump-budget.js';
 import { FleetError } from './fleet-error.js';
 import { Nl1Writer } from './nl1.js';
-import { type PastAnswer, type PastQuestion, readPastQuestion } from './past-question.js';
+import { type PastQuestion, readPastQuestion } from './past-question.js';
 import { QueryEnd, RunningQuery } from './running-query.js';
-import { EVERY, PROTOCOL_VERSION, readReply, subjects } from './subjects.js';
+import { EVERY, PROTOCOL_VERSION, readReply, SHARDS, subjects } from './subjects.js';
 
 /** Queries that may run, those of them that read a table, and queries that may wait. */
 const MOST_RUNNING = 16;
@@ -27,6 +27,8 @@ const MOST_DEADLINE = 86_400_000;
 /** The operations that this version knows. */
 export const OPERATIONS = ['ping', 'count', 'list', 'top', 'stats', 'whohad'] as const;
 export type Operation = (typeof OPERATIONS)[number];
+/** Those that collectors know. */
+export const COLLECTOR_OPERATIONS = ['ping', 'whohad'] as const satisfies readonly Operation[];
 
 /** What is asked, whatever the operation. */
 export interface QueryBody {
@@ -39,6 +41,8 @@ export interface QueryBody {
   readonly sort?: string | undefined;
   /** Of `whohad`. */
   readonly past?: PastQuestion | undefined;
+  /** Of `whohad`, to collectors: numbers of shards. */
+  readonly shards?: readonly number[] | undefined;
 }
 
 /** The tables of this host. */
@@ -48,7 +52,7 @@ export interface AgentTables {
   /** Whether there may be several: then answers name the namespace. */
   readonly several: boolean;
   /** Asks the record of this host, if it keeps one. */
-  readonly whoHad?: ((question: PastQuestion, user: string) => Promise<PastAnswer>) | undefined;
+  readonly whoHad?: ((question: PastQuestion, user: string, shards?: readonly number[]) => Promise<object>) | undefined;
 }
 
 /** The operations that a host can do. */
@@ -61,6 +65,8 @@ export interface AgentIdentity {
   readonly host: string;
   readonly site: string;
   readonly instance: string;
+  /** It has no table: it answers for the records of others. */
+  readonly collector?: boolean | undefined;
 }
 
 /** What was asked so far. */
@@ -124,12 +130,13 @@ export class QueryAgent {
 
   /** Begins to listen. `refused` is told if the servers do not allow it. */
   start(refused: (reason: string) => void): void {
-    const { host, site } = this.#identity;
+    const { host, site, collector } = this.#identity;
     const take = (message: BusMessage) => this.#take(message);
+    const heard = collector
+      ? [subjects.history(host, '*')]
+      : [subjects.query(EVERY, EVERY, '*'), subjects.query(site, EVERY, '*'), subjects.query(site, host, '*')];
     this.#subscriptions = [
-      ...[subjects.query(EVERY, EVERY, '*'), subjects.query(site, EVERY, '*'), subjects.query(site, host, '*')].map((subject) =>
-        this.#bus.subscribe(subject, take, refused),
-      ),
+      ...heard.map((subject) => this.#bus.subscribe(subject, take, refused)),
       this.#bus.subscribe(subjects.flow(host, '*'), (message) => this.#hear(message), refused),
     ];
     this.#timer = setInterval(() => {
@@ -178,9 +185,10 @@ export class QueryAgent {
     });
     this.#running.set(asker.qid, query);
     try {
-      const body = readQuestion(op, message, operationsOf(this.#tables));
+      const body = readQuestion(op, message, this.#identity.collector ? COLLECTOR_OPERATIONS : operationsOf(this.#tables));
       const dumps =
-        op === 'list' || op === 'top' || op === 'whohad' || (op === 'count' && (body.filter ?? body.by) !== undefined);
+        !this.#identity.collector &&
+        (op === 'list' || op === 'top' || op === 'whohad' || (op === 'count' && (body.filter ?? body.by) !== undefined));
       if (this.#waiting.length >= MOST_WAITING)
         throw new FleetError('OVERLOADED', `${MOST_WAITING} queries wait already`, { hint: 'ask again in some seconds' });
       this.#waiting.push({ query, body, dumps });
@@ -274,7 +282,7 @@ export class QueryAgent {
       case 'stats':
         return query.json(await this.#statistics(tables));
       case 'whohad':
-        return query.json(await this.#tables.whoHad!(readPastQuestion(body.past), query.user));
+        return query.json(await this.#tables.whoHad!(readPastQuestion(body.past), query.user, body.shards));
       case 'list':
         return await this.#list(query, body, tables);
     }
@@ -460,14 +468,15 @@ function readQuestion(op: string, message: BusMessage, known: readonly string[])
   const told = unpackJson(message);
   if (typeof told !== 'object' || told === null || Array.isArray(told))
     throw new FleetError('REQUEST', 'the question is no object');
-  const { filter, netns, limit, by, sort, past } = told as Readonly<Record<keyof QueryBody, unknown>>;
+  const { filter, netns, limit, by, sort, past, shards } = told as Readonly<Record<keyof QueryBody, unknown>>;
   const isText = (value: unknown) => value === undefined || typeof value === 'string';
   const fine =
     isText(filter) &&
     isText(by) &&
     isText(sort) &&
     (netns === undefined || (Array.isArray(netns) && netns.length <= 1000 && netns.every((name) => typeof name === 'string'))) &&
+    (shards === undefined || (Array.isArray(shards) && shards.length <= SHARDS && shards.every((n) => Number.isInteger(n)))) &&
     (limit === undefined || (typeof limit === 'number' && Number.isSafeInteger(limit) && limit >= 0));
   if (!fine) throw new FleetError('REQUEST', 'the question has members of other types');
-  return { filter, netns, limit, by, sort, past } as QueryBody;
+  return { filter, netns, limit, by, sort, past, shards } as QueryBody;
 }

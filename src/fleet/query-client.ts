@@ -64,8 +64,9 @@ export interface FleetQuestion {
   readonly body: QueryBody;
   /** Of changes: what each host is asked. Then nobody is asked twice. */
   readonly request?: ((host: string) => PackedBody) | undefined;
-  /** Hosts that should answer. */
+  /** Hosts that should answer, or collectors. */
   readonly hosts: readonly HostInfo[];
+  readonly collectors?: boolean | undefined;
   /** Every host of these sites is asked at once; `_`: of all. Absent: each of `hosts` by itself. */
   readonly sites?: readonly string[] | undefined;
   /** With `sites`: whether the answer of a host that is not among `hosts` is wanted. */
@@ -165,7 +166,7 @@ export class FleetQuery {
     else {
       const body = packJson(this.#question.body);
       if (sites) for (const site of sites) this.#publish(subjects.query(site, EVERY, op), this.#qid, body);
-      else for (const { host, site } of hosts) this.#publish(subjects.query(site, host, op), this.#qid, body);
+      else for (const info of hosts) this.#publish(this.#subjectOf(info), this.#qid, body);
     }
     const tick = setInterval(() => this.#tick(), TICK);
     const keepAlive = setInterval(() => this.#keepAlive(), KEEP_ALIVE);
@@ -410,7 +411,7 @@ export class FleetQuery {
       return;
     }
     const { info } = answer;
-    const { request, op, body } = this.#question;
+    const { request, body } = this.#question;
     if (!info || request) {
       this.#fail(answer, 'hole');
       return;
@@ -419,7 +420,12 @@ export class FleetQuery {
     Object.assign(answer, { ...this.#newAnswer(answer.host, info), qid, retried: true, instance: answer.instance });
     this.#listen(qid);
     // Asked by itself it gets the credits of all others, or those of an only one.
-    this.#publish(subjects.query(info.site, info.host, op), qid, packJson(body));
+    this.#publish(this.#subjectOf(info), qid, packJson(body));
+  }
+
+  #subjectOf({ site, host }: HostInfo): string {
+    const { collectors, op } = this.#question;
+    return collectors ? subjects.history(host, op) : subjects.query(site, host, op);
   }
 
   #afterReconnect(): void {

@@ -1,7 +1,7 @@
 // FlowRecorder: records every flow of one network namespace or several, a row for each life, in a directory. The thread that calls it reads
 // events and never waits for the disk; a second one writes.
 
-import { mkdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { divideByConstancy } from '../ctnetlink/filter/compile.js';
@@ -25,7 +25,7 @@ import { BATCH_ROWS, nameOfRow, RecordBatch } from './record-batch.js';
 import type { GapReason } from './record-columns.js';
 import type { ClockRow, Delivery, NamespaceRow, Resumption, SessionRow } from './record-writer.js';
 import { type AdoptedFlow, type Gap, type NamespaceOwner, RecordedNamespace } from './recorded-namespace.js';
-import { HistoryError } from './segment-meta.js';
+import { makeDirectory } from './segment-files.js';
 import { WRITER_THREAD } from './writer-location.js';
 import type { WriterData, WriterNews, WriterRequest } from './writer-thread.js';
 
@@ -667,20 +667,6 @@ function sessionsOf(tables: RecordedTables): readonly (readonly [string, Session
   const named = tables instanceof Conntrack ? [[OWN, tables] as const] : [...tables];
   if (named.length === 0) throw new ValueError('there is no table to record');
   return named.map(([name, conntrack]) => [name, sessionOf(conntrack)] as const);
-}
-
-/** @throws HistoryError when something else has that name; the system's error */
-function makeDirectory(path: string): void {
-  try {
-    mkdirSync(path, { recursive: true, mode: 0o750 });
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code !== 'EEXIST' && code !== 'ENOTDIR') throw error;
-    throw new HistoryError('NOT_A_HISTORY', `${path} is not a directory`, {
-      hint: '--dir DIR says where the record is',
-      cause: error,
-    });
-  }
 }
 
 function check({ dir, keep, sync, checkpoint, reconcile, segmentRows, segmentAge, minFree, maxSize }: RecordOptions): void {

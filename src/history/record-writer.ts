@@ -2,11 +2,12 @@
 // a thread of its own runs it.
 
 import { randomUUID } from 'node:crypto';
-import { chmodSync, existsSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, renameSync, rmSync } from 'node:fs';
 import { hostname, release } from 'node:os';
 import { BLOCK_ROWS, BlockFilter } from './block-filter.js';
 import type { SqliteDriver, SqliteFile, SqliteRow, SqliteStatement, SqliteValue } from './driver/sqlite.js';
 import { isSqliteError } from './driver/sqlite-errors.js';
+import { dropUnfinished, makeSegment } from './make-segment.js';
 import {
   addLookups,
   type BatchContents,
@@ -21,10 +22,10 @@ import {
   rowValues,
 } from './record-batch.js';
 import { COLUMN, END_KINDS, END_SHIFT, type GapReason, numberOfReason, RECORD_COLUMNS } from './record-columns.js';
-import { BLOCK_TABLE, OPEN_COLUMNS, SEGMENT_TABLES } from './record-schema.js';
+import { BLOCK_TABLE, OPEN_COLUMNS } from './record-schema.js';
 import type { Gap } from './recorded-namespace.js';
 import { undoSealing } from './seal-segment.js';
-import { beginningOf, type SegmentFile, segmentFiles, segmentName, sync } from './segment-files.js';
+import { beginningOf, type SegmentFile, segmentFiles } from './segment-files.js';
 import { HistoryError, readMeta, type SegmentMeta, writeMeta } from './segment-meta.js';
 
 /** How a record is written. */
@@ -316,7 +317,7 @@ export class RecordWriter {
 
   #resume(): Resumption {
     const { directory, session } = this.#options;
-    this.#dropUnfinished();
+    dropUnfinished(directory);
     const files = segmentFiles(directory);
     for (const { path } of files) undoSealing(this.#driver, path);
     let last = files.at(-1);
@@ -355,12 +356,6 @@ export class RecordWriter {
       gap: { from: alive, reason },
       namespaces: this.#file.prepare('SELECT * FROM netns').all() as unknown as NamespaceRow[],
     };
-  }
-
-  /** What a crash left of a segment that had not begun. */
-  #dropUnfinished(): void {
-    const { directory } = this.#options;
-    for (const suffix of ['', '-wal', '-shm', '-journal']) rmSync(`${directory}/${UNFINISHED}${suffix}`, { force: true });
   }
 
   /** The machine was started again: whatever was open has ended. */
@@ -421,23 +416,18 @@ export class RecordWriter {
   /** Makes a segment, with what the one before it has of flows that live. */
   #create(now: number, number: number, recorder: string, from: SegmentFile | undefined, before?: SegmentMeta): SegmentFile {
     const { directory, session } = this.#options;
-    this.#dropUnfinished();
-    const unfinished = `${directory}/${UNFINISHED}`;
-    const file = this.#driver.open(unfinished);
-    try {
-      if (from) file.exec(`ATTACH ${quoted(from.path)} AS before`);
-      file.exec('BEGIN');
-      for (const statement of SEGMENT_TABLES) if (!statement.startsWith('PRAGMA')) file.exec(statement);
-      if (from) for (const table of ['open', 'netns']) file.exec(`INSERT INTO main.${table} SELECT * FROM before.${table}`);
-      if (from) file.exec('INSERT INTO main.session SELECT * FROM before.session ORDER BY id DESC LIMIT 1');
-      writeMeta(file, {
+    const firstSeq = from ? this.#sequence + 1 : before ? (before.lastSeq ?? before.firstSeq + (before.rows ?? 0) - 1) + 1 : 1;
+    return makeSegment(this.#driver, directory, {
+      now,
+      from,
+      meta: {
         recorder,
         number,
         host: hostname(),
         boot: session.boot,
         version: session.version,
         kernel: release(),
-        firstSeq: from ? this.#sequence + 1 : before ? (before.lastSeq ?? before.firstSeq + (before.rows ?? 0) - 1) + 1 : 1,
+        firstSeq,
         opened: now,
         alive: from ? this.#meta.alive : now,
         openTo: from ? this.#meta.openTo : undefined,
@@ -445,20 +435,8 @@ export class RecordWriter {
         disorder: 0,
         noDestination: session.noDestination ? 1 : undefined,
         filter: session.filter,
-      });
-      file.exec('COMMIT');
-      if (from) file.exec('DETACH before');
-      for (const statement of SEGMENT_TABLES) if (statement.startsWith('PRAGMA')) file.exec(statement);
-    } finally {
-      file.close();
-    }
-    const name = segmentName(now, number);
-    const path = `${directory}/${name}`;
-    chmodSync(unfinished, HOT_MODE);
-    sync(unfinished);
-    renameSync(unfinished, path);
-    sync(directory);
-    return { name, path, number };
+      },
+    });
   }
 
   /** Writes into a segment from now on. */
@@ -568,12 +546,4 @@ export class RecordWriter {
   }
 }
 
-/** The group may read. */
-const HOT_MODE = 0o640;
-/** A segment that is being made. */
-const UNFINISHED = 'segment.new';
 const OPEN_PLACES = OPEN_COLUMNS.map((name) => COLUMN[name as keyof typeof COLUMN]);
-
-function quoted(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`;
-}

@@ -1,6 +1,6 @@
 // The files of a record: which segments a directory has, and in which order they were written.
 
-import { closeSync, fsyncSync, openSync, readdirSync } from 'node:fs';
+import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync } from 'node:fs';
 import { HistoryError } from './segment-meta.js';
 
 const MAKE_ONE = 'conntrack record writes one; --dir DIR says where it is';
@@ -52,6 +52,20 @@ export function segmentsIn(directory: string): SegmentFile[] {
     }
   }
   throw new HistoryError('NOT_A_HISTORY', `${directory}: no record is in it`, { hint: MAKE_ONE });
+}
+
+/** Makes the directory of a record. @throws HistoryError when something else has that name; the system's error */
+export function makeDirectory(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o750 });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== 'EEXIST' && code !== 'ENOTDIR') throw error;
+    throw new HistoryError('NOT_A_HISTORY', `${path} is not a directory`, {
+      hint: '--dir DIR says where the record is',
+      cause: error,
+    });
+  }
 }
 
 /** When a segment began, by its name: microseconds since the epoch. */

@@ -23,6 +23,8 @@ export interface KeeperOptions {
   readonly onSeal?: string | undefined;
   /** Runs `conntrack`: program and first arguments. */
   readonly launcher: readonly string[];
+  /** Of several keepers: runs their work one after the other. */
+  readonly inTurn?: (<T>(work: () => Promise<T>) => Promise<T>) | undefined;
 }
 
 /** What the keeper tells. */
@@ -124,8 +126,11 @@ export class SegmentKeeper {
   async #work(): Promise<void> {
     for (let segment = this.#due[0]; segment && !this.#closed; segment = this.#due[0]) {
       try {
-        const seal = await this.#sealByChild(segment);
+        const { inTurn = (work) => work() } = this.#options;
+        const due = segment;
+        const seal = await inTurn(() => this.#sealByChild(due));
         const { directory } = this.#options;
+        if (this.#closed) return;
         const known = readManifest(directory).lines.some(
           ({ what, segment: name }) => what === 'sealed' && name === segment!.name,
         );

@@ -42,6 +42,9 @@ export interface SegmentMeta {
   /** Of a closed segment: records, and when the last of their flows ended. */
   readonly rows?: number | undefined;
   readonly maxEnd?: number | undefined;
+  /** Of a copy (record-copy.ts): number of the last record that it has or knows to lack, and when the first flow that lived at `alive` began. */
+  readonly applied?: number | undefined;
+  readonly openFrom?: number | undefined;
   readonly noDestination?: number | undefined;
   /** Records of flows that did not match were left out. */
   readonly filter?: string | undefined;

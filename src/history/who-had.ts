@@ -206,8 +206,41 @@ export async function whoHadIn(
     matches: hops ? matches.map((match, n) => ({ ...match, hops: hops[n] ?? [] })) : matches,
     more: count - matches.length,
     ...(port === undefined ? { groups: sorted(groups) } : {}),
-    notes: notesOf(after),
+    notes: notesOf(after, span),
     coverage,
+  };
+}
+
+/**
+ * The answers of several records of the same flows in one, each flow once; of a flow that one record has seen end, that is what is known.
+ * `complete`: whether together they are.
+ */
+export function uniteAnswers(answers: readonly WhoHadAnswer[], complete: boolean, why: readonly string[]): WhoHadAnswer {
+  const found = new Map<string, WhoHadMatch>();
+  for (const match of answers.flatMap(({ matches }) => matches)) {
+    const { inside, outside, remote, protonum, start, zone, netns } = match;
+    const key = JSON.stringify([inside, outside, remote, protonum, start, zone, netns]);
+    const other = found.get(key);
+    if (!other || (other.open && !match.open)) found.set(key, match);
+  }
+  const matches = [...found.values()].sort((a, b) => GRADES.indexOf(a.grade) - GRADES.indexOf(b.grade)).slice(0, MOST_MATCHES);
+  const groups = new Map<string, InsideGroup>();
+  for (const match of matches) addToGroups(groups, groupOf(match));
+  const [first] = answers;
+  return {
+    ...first!,
+    complete,
+    why,
+    gaps: complete ? [] : answers.flatMap(({ gaps }) => gaps),
+    ambiguous: first!.question.port !== undefined && isAmbiguous(matches),
+    matches,
+    more: Math.max(...answers.map(({ more }) => more)),
+    ...(first!.question.port === undefined ? { groups: sorted(groups) } : {}),
+    notes: [...new Set(answers.flatMap(({ notes }) => notes))],
+    coverage: {
+      from: Math.min(...answers.map(({ coverage }) => coverage.from)),
+      to: Math.max(...answers.map(({ coverage }) => coverage.to)),
+    },
   };
 }
 
@@ -415,15 +448,21 @@ function reasons(gaps: readonly RecordGap[], coverage: WhoHadAnswer['coverage'],
   return found;
 }
 
-function notesOf({ segments }: DirectoryState): readonly string[] {
+function notesOf({ segments, last }: DirectoryState, span: Span): readonly string[] {
   const filters = new Set(segments.flatMap(({ meta }) => (typeof meta.filter === 'string' ? [meta.filter] : [])));
   return [
     ...[...filters].map((filter) => `only flows that match ${JSON.stringify(filter)} are recorded`),
     ...(segments.some(({ meta }) => meta.noDestination)
       ? ['destinations are not recorded: several users of one port at the same time cannot be told apart']
       : []),
+    ...(last?.meta.applied !== undefined && span.to > (last.meta.openFrom ?? 0)
+      ? [`${COPY_NOTE} ${formatMoment(last.meta.alive)} are not in it`]
+      : []),
   ];
 }
+
+/** How a note begins that says what a copy does not have. */
+export const COPY_NOTE = 'this is a copy: flows that still lived at';
 
 /** Whether flows may be translated several times on this host: it has namespaces or zones. */
 function isLayered({ segments, last }: DirectoryState, matches: readonly WhoHadMatch[]): boolean {

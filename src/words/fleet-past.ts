@@ -1,10 +1,14 @@
 // `conntrack fleet whohad`: who had an address and port at a time, from the records of all hosts.
 
 import { UsageError } from '../cli/usage-error.js';
+import type { CollectedRecord } from '../fleet/collected.js';
+import type { Asked } from '../fleet/fleet.js';
+import { type HostPast, mergePast } from '../fleet/past-merge.js';
 import { type PastAnswer, readPastAnswer } from '../fleet/past-question.js';
+import { namePattern } from '../fleet/subjects.js';
 import { formatMoment, parseMoment, parseSpan } from '../history/moments.js';
 import { safeJson, safeText } from '../safe-text.js';
-import type { FleetVerb } from './fleet-call.js';
+import type { FleetCall, FleetVerb } from './fleet-call.js';
 import { readingValues } from './past-values.js';
 import { whoHadQuestion } from './who-had-question.js';
 import { listOf } from './word-values.js';
@@ -23,8 +27,9 @@ export const whoHad: FleetVerb = async (call) => {
   const { at, within, ...question } = whoHadQuestion(line, operands, err);
   const netns = listOf(line, 'netns')?.[0];
   // Every host is asked for the same time, whatever the words for it.
+  const span = await readingValues(() => parseMoment(at, Date.now() * 1000));
   const past = await readingValues(() => {
-    const { from, to } = parseMoment(at, Date.now() * 1000);
+    const { from, to } = span;
     const moment = formatMoment(from);
     return {
       ...question,
@@ -42,8 +47,26 @@ export const whoHad: FleetVerb = async (call) => {
       else wrong.push(host);
     },
   };
-  const asked = await fleet.ask('whohad', { past }, visitor, call.ask(DEADLINE));
-  const all = [...answers].sort(([a], [b]) => (a < b ? -1 : 1));
+  const options = call.ask(DEADLINE);
+  const [own, collected] = await Promise.all([
+    fleet.ask('whohad', { past }, visitor, options),
+    fleet.askCollectors(past, options),
+  ]);
+  const copies = new Map<string, CollectedRecord[]>();
+  const wanted = await wantedHosts(call, own);
+  for (const record of collected?.records ?? [])
+    if (wanted(record.host)) copies.set(record.host, [...(copies.get(record.host) ?? []), record]);
+  const merged = new Map<string, HostPast>();
+  for (const host of new Set([...answers.keys(), ...copies.keys()])) {
+    const known = mergePast(answers.get(host), copies.get(host) ?? [], span);
+    if (known) merged.set(host, known);
+    else wrong.push(host);
+  }
+  // Of a host that does not answer, collectors may know all that it would say.
+  const missing = own.missing.filter(({ host }) => !merged.get(host)?.complete);
+  const asked = { ...own, missing, complete: missing.length === 0 };
+  for (const problem of collected?.problems ?? []) err(`conntrack: ${safeText(problem)}`);
+  const all = [...merged].sort(([a], [b]) => (a < b ? -1 : 1));
   const complete = asked.complete && wrong.length === 0 && all.every(([, answer]) => answer.complete);
   const found = all.filter(([, { matches }]) => matches > 0);
   if (format === 'json')
@@ -64,3 +87,17 @@ export const whoHad: FleetVerb = async (call) => {
   const status = call.conclude(asked, found.length === 0 ? NONE : 0);
   return complete ? status : INCOMPLETE;
 };
+
+/** Of collectors, who know all hosts, also those that are gone: which are meant. */
+async function wantedHosts(
+  { fleet, line }: FleetCall,
+  { answered, missing, stopped }: Asked,
+): Promise<(host: string) => boolean> {
+  const on = listOf(line, 'on')?.map(namePattern);
+  const sites = listOf(line, 'site');
+  if (!on && !sites) return () => true;
+  const { hosts } = await fleet.inventory();
+  const known = new Set([...answered, ...missing, ...stopped].map(({ host }) => host));
+  const gone = new Set(hosts.map(({ host }) => host));
+  return (host) => known.has(host) || (!sites && !gone.has(host) && on!.some((matches) => matches(host)));
+}

@@ -46,10 +46,13 @@ export async function tailRecords(line: WordLine, operands: readonly string[], c
     if (output.kept > 0) await output.taken();
   };
   let place = state === undefined ? undefined : readPlace(state);
+  let begun = false;
   try {
     for (let troubled = false; !abort.signal.aborted; )
       try {
         place = await beginning(bus, place, state !== undefined);
+        if (!begun || troubled) tell(`reads from message ${place.sequence + 1} on, at ${bus.server}`);
+        begun = true;
         troubled = false;
         const subject = subjects.record('*', '*', '*');
         for await (const message of bus.followStream(RECORD_STREAM, {

@@ -429,6 +429,36 @@ export function everyWord(): readonly WordRow[] {
       ],
     },
     {
+      name: 'collector',
+      synopsis: '--name NAME --keep TIME [OPTIONS]',
+      help: 'Keep copies of the records of all hosts of a fleet.',
+      about: [
+        'It reads what agents with --ship send to the NATS servers, and keeps a copy of the record of each host in DIR/HOST/RECORDER, which ' +
+          'whohad, history and record verify read as any other. It goes on until a signal ends it, and where it was when it starts again. It ' +
+          'answers conntrack fleet whohad, also for hosts that are gone.',
+        'Exit status: 0 after a signal; 1 after a failure; 2 for a wrong command line; 4 when another collector has the name or the directory.',
+      ],
+      options: {
+        ...SERVERS,
+        name: { value: 'NAME', help: 'Its name in the fleet.' },
+        dir: { value: 'DIR', help: 'Where copies are; default /var/lib/conntrack-collector.' },
+        keep: {
+          value: 'TIME',
+          help: 'Delete records so long after their flows ended, such as 180d, or forever. There is no default.',
+        },
+        shards: { value: 'NUMBERS', help: 'Only hosts of these shards, such as 0-31; default 0-63, which is all.' },
+        'max-size': { value: 'SIZE', help: 'Delete the oldest records of a host when its copy takes more, such as 10G.' },
+        'min-free': { value: 'SHARE', help: 'Delete the oldest records when less of the disk is free; default 5%.' },
+        'segment-rows': { value: 'NUMBER', help: 'Records in a file; default 2000000. A day ends a file as well.' },
+        'take-over': { help: 'Take the name from a collector that seems to be alive elsewhere.' },
+      },
+      failureStatus: 1,
+      examples: [
+        ['collector --nats nats://127.0.0.1 --name c1 --keep 180d --dir /tmp/copies', 'try it out'],
+        ['collector --nats tls://n1.example.net --seed /etc/conntrack/c1.seed --name c1 --keep 180d', 'of a fleet with keys'],
+      ],
+    },
+    {
       name: 'fleet',
       synopsis: 'VERB [EXPRESSION...] [OPTIONS]',
       help: 'Ask all hosts at once: who has a flow, how many, who is there.',

@@ -1,4 +1,4 @@
-// `conntrack agent` in a private namespace, as its users run it.
+// `conntrack agent` and `conntrack collector` in a private namespace, as its users run it.
 
 import type { Namespace } from './namespace.js';
 import { SLOWNESS, UNDER_TEST } from './project.js';
@@ -9,22 +9,15 @@ export interface AgentEnd {
   readonly err: string;
 }
 
-export class RunningAgent implements AsyncDisposable {
+/** A command that goes on until a signal ends it. */
+class RunningCommand implements AsyncDisposable {
   readonly #namespace: Namespace;
   readonly #handle: number;
   #ended: AgentEnd | undefined;
 
-  private constructor(namespace: Namespace, handle: number) {
+  protected constructor(namespace: Namespace, handle: number) {
     this.#namespace = namespace;
     this.#handle = handle;
-  }
-
-  /** Starts it, and waits until it answers. */
-  static async start(namespace: Namespace, words: readonly string[]): Promise<RunningAgent> {
-    const handle = await namespace.start([UNDER_TEST, 'agent', ...words], { timeLimit: 600_000 });
-    const agent = new RunningAgent(namespace, handle);
-    await agent.says(/ answers at /);
-    return agent;
   }
 
   /** What it has told so far. */
@@ -33,7 +26,7 @@ export class RunningAgent implements AsyncDisposable {
   }
 
   async says(what: RegExp): Promise<void> {
-    await until(`the agent says ${what}`, async () => what.test(await this.err()), 20_000 * SLOWNESS);
+    await until(`it says ${what}`, async () => what.test(await this.err()), 20_000 * SLOWNESS);
   }
 
   signal(name: NodeJS.Signals): Promise<void> {
@@ -53,5 +46,25 @@ export class RunningAgent implements AsyncDisposable {
     if (this.#ended) return;
     await this.signal('SIGTERM');
     await this.end();
+  }
+}
+
+export class RunningAgent extends RunningCommand {
+  /** Starts it, and waits until it answers. */
+  static async start(namespace: Namespace, words: readonly string[]): Promise<RunningAgent> {
+    const handle = await namespace.start([UNDER_TEST, 'agent', ...words], { timeLimit: 600_000 });
+    const agent = new RunningAgent(namespace, handle);
+    await agent.says(/ answers at /);
+    return agent;
+  }
+}
+
+export class RunningCollector extends RunningCommand {
+  /** Starts it, and waits until it collects. */
+  static async start(namespace: Namespace, words: readonly string[]): Promise<RunningCollector> {
+    const handle = await namespace.start([UNDER_TEST, 'collector', ...words], { timeLimit: 600_000 });
+    const collector = new RunningCollector(namespace, handle);
+    await collector.says(/ collects at /);
+    return collector;
   }
 }
