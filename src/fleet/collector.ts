@@ -26,6 +26,8 @@ export interface CollectorOptions {
   readonly store: CollectorStore;
   /** Where messages that cannot be read are kept. */
   readonly bad: string;
+  /** Makes what the servers lack: only where they need no keys. */
+  readonly prepare?: (() => Promise<unknown>) | undefined;
   readonly takeOver?: boolean | undefined;
   readonly version: string;
   readonly pid: number;
@@ -104,6 +106,7 @@ export class Collector implements AsyncDisposable {
     const collector = new Collector(options);
     for (let tries = 0; ; tries++)
       try {
+        await options.prepare?.();
         await collector.#claim();
         break;
       } catch (error) {

@@ -57,6 +57,8 @@ export interface BusOptions {
 const CONNECT_TIMEOUT = 5000;
 /** For an answer of JetStream. */
 const API_TIMEOUT = 2000;
+/** Before what was published is asked for again. */
+const FLUSH_PAUSE = 100;
 /** Errors of JetStream: https://github.com/nats-io/nats-server/blob/main/server/errors.json */
 const WRONG_LAST_SEQUENCE = [10071, 10164];
 const STREAM_NOT_FOUND = 10059;
@@ -234,7 +236,15 @@ class NatsBus implements Bus {
   }
 
   async flush(): Promise<void> {
-    await this.#connection.flush();
+    for (;;)
+      try {
+        await this.#connection.flush();
+        return;
+      } catch (error) {
+        // The connection was lost meanwhile: it will be there again.
+        if (this.#connection.isClosed()) throw explained(error);
+        await new Promise((resolve) => setTimeout(resolve, FLUSH_PAUSE));
+      }
   }
 
   hasBucket(bucket: string): Promise<boolean> {

@@ -53,7 +53,6 @@ export const word: Word = async (line, { host, err }) => {
   const bus = await Promise.race([connected, over]).finally(() => clearTimeout(waiting));
   if (!bus) return 0;
   try {
-    if (servers.open) await prepareServers(bus, 1, TRIAL_RECORDS);
     const store = new CollectorStore({
       directory,
       version: packageVersion() ?? 'unknown',
@@ -70,6 +69,7 @@ export const word: Word = async (line, { host, err }) => {
       shards,
       store,
       bad: `${directory}/bad`,
+      prepare: servers.open ? () => prepareServers(bus, 1, TRIAL_RECORDS) : undefined,
       takeOver: isGiven(line, 'take-over'),
       version: packageVersion() ?? 'unknown',
       pid: host.pid,

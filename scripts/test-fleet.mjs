@@ -1,0 +1,437 @@
+// `npm run test:fleet`: records on their way through three servers into the copies of two collectors, while everything is killed and cut.
+//
+//   npm run test:fleet [-- --rounds 30] [--rate 20000] [--only kills,partitions,spool,stream] [--seed N]
+//
+// In a network namespace of its own: servers, three hosts whose records grow by so many rows a second together, an agent for each, two
+// collectors. At the end every record of every host must be in both copies once, or in a gap that names its number. Exit status 1 if not.
+
+import './help.mjs';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, openSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { connect as connectSocket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { ensureBuilt, root } from './fresh.mjs';
+import { requireCommands } from './tools.mjs';
+
+const SELF = fileURLToPath(import.meta.url);
+const COMMAND = `${root}/bin/conntrack`;
+delete process.env.NODE_EXTRA_CA_CERTS;
+
+const { values } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '30' },
+    rate: { type: 'string', default: '20000' },
+    only: { type: 'string', default: 'kills,partitions,spool,stream' },
+    seed: { type: 'string', default: `${Date.now() % 1e6}` },
+    inside: { type: 'boolean', default: false },
+    record: { type: 'string' },
+  },
+});
+
+if (values.record) await record(JSON.parse(values.record));
+else if (!values.inside) {
+  requireCommands(['unshare', 'nats-server', 'nft']);
+  ensureBuilt();
+  const { status } = spawnSync('unshare', ['--net', process.execPath, SELF, '--inside', ...process.argv.slice(2)], {
+    stdio: 'inherit',
+  });
+  process.exit(status ?? 1);
+} else await inside();
+
+/** Stands in for a recorder: writes rows into a record until standard input ends. `keep`: segments that stay. */
+async function record({ directory, rate, segmentRows, keep }) {
+  const { RecordCopy } = await import(`${root}/dist/history/record-copy.js`);
+  const { RECORD_COLUMNS } = await import(`${root}/dist/history/record-columns.js`);
+  const { loadDriver } = await import(`${root}/dist/history/driver/load-driver.js`);
+  const now = () => Date.now() * 1000;
+  const copy = new RecordCopy(loadDriver(), { directory, host: 'test', version: '0', segmentRows, now });
+  const recorder = copy.meta?.recorder ?? crypto.randomUUID();
+  let [next, open] = [(copy.meta?.applied ?? 0) + 1, true];
+  process.stdin.on('end', () => (open = false)).resume();
+  const column = (name, values) => [RECORD_COLUMNS.findIndex((row) => row.name === name), values];
+  for (let due = 0, last = performance.now(); open; await sleep(100)) {
+    const at = performance.now();
+    due += ((at - last) * rate) / 1000;
+    last = at;
+    while (due >= 1) {
+      const count = Math.min(4000, Math.floor(due));
+      due -= count;
+      const of = (value) => Array.from({ length: count }, (_, n) => value(next + n));
+      const end = now();
+      const columns = RECORD_COLUMNS.map(() => undefined);
+      for (const [place, list] of [
+        column(
+          'start',
+          of((n) => end - 1000 - (n % 7)),
+        ),
+        column(
+          'dur',
+          of((n) => 1000 + (n % 7)),
+        ),
+        ...['sslack', 'eslack', 'how'].map((name) =>
+          column(
+            name,
+            of(() => 0),
+          ),
+        ),
+        ...['src', 'ext'].map((name) =>
+          column(
+            name,
+            of((n) => n | 0),
+          ),
+        ),
+        column(
+          'dst',
+          of(() => 42),
+        ),
+        column(
+          'proto',
+          of(() => 17),
+        ),
+        column(
+          'sport',
+          of((n) => n & 0xffff),
+        ),
+      ])
+        columns[place] = list;
+      copy.take({ recorder, first: next, count, since: end - 2000, alive: end, netns: [], gaps: [], clock: [], columns });
+      next += count;
+    }
+    if (keep !== undefined)
+      for (const name of readdirSync(directory)
+        .filter((name) => name.endsWith('.db'))
+        .sort((a, b) => a.slice(-9).localeCompare(b.slice(-9)))
+        .slice(0, -keep))
+        rmSync(`${directory}/${name}`);
+  }
+  process.stdout.write(`${next - 1}\n`);
+  copy.close();
+}
+
+async function inside() {
+  const work = mkdtempSync(`${tmpdir()}/conntrack-test-fleet-`);
+  const random = mulberry(Number(values.seed));
+  const pick = (list) => list[Math.floor(random() * list.length)];
+  const children = new Map();
+  const start = (name, command, args, stdin = 'ignore') => {
+    const log = openSync(`${work}/${name}.log`, 'a');
+    const child = spawn(command, args, { stdio: [stdin, stdin === 'pipe' ? 'pipe' : log, log] });
+    children.set(name, child);
+    return child;
+  };
+  const kill = async (name, signal = 'SIGKILL') => {
+    const child = children.get(name);
+    children.delete(name);
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    const ended = once(child, 'exit');
+    child.kill(signal);
+    await ended;
+  };
+  run('ip link set lo up');
+  const servers = [0, 1, 2];
+  const port = (n) => 4222 + 10 * n;
+  const nats = servers.map((n) => `nats://127.0.0.1:${port(n)}`).join(',');
+  const startServer = (n) => {
+    const routes = servers.filter((m) => m !== n).map((m) => `"nats://127.0.0.1:${port(m) + 2000}"`);
+    writeFileSync(
+      `${work}/n${n}.conf`,
+      `server_name: n${n}\nlisten: "127.0.0.1:${port(n)}"\njetstream { store_dir: "${work}/n${n}" }\n` +
+        `cluster { name: test, listen: "127.0.0.1:${port(n) + 2000}", routes: [${routes}] }\n`,
+    );
+    start(`n${n}`, 'nats-server', ['-c', `${work}/n${n}.conf`]);
+  };
+  const ask = (...words) => spawnSync(process.execPath, [COMMAND, 'fleet', ...words, '--nats', nats], { encoding: 'utf8' });
+  const hosts = ['h1', 'h2', 'h3'];
+  const startAgent = (name) =>
+    start(`agent-${name}`, process.execPath, [
+      COMMAND,
+      'agent',
+      '--nats',
+      nats,
+      '--name',
+      name,
+      '--take-over',
+      '--history',
+      `${work}/${name}`,
+      '--ship',
+      '--flush',
+      '1s',
+    ]);
+  const startCollector = (name) =>
+    start(name, process.execPath, [
+      COMMAND,
+      'collector',
+      '--nats',
+      nats,
+      '--name',
+      name,
+      '--take-over',
+      '--keep',
+      'forever',
+      '--dir',
+      `${work}/${name}`,
+      '--segment-rows',
+      '200000',
+    ]);
+  const startRecord = (name, more = {}) =>
+    start(
+      `record-${name}`,
+      process.execPath,
+      [
+        SELF,
+        '--record',
+        JSON.stringify({ directory: `${work}/${name}`, rate: Number(values.rate) / hosts.length, segmentRows: 100_000, ...more }),
+      ],
+      'pipe',
+    );
+  /** Ends what writes a record. @returns the number of its last row */
+  const endRecord = async (name) => {
+    const child = children.get(`record-${name}`);
+    let text = '';
+    child.stdout.on('data', (part) => (text += part));
+    const ended = once(child, 'close');
+    child.stdin.end();
+    await ended;
+    children.delete(`record-${name}`);
+    return Number(text);
+  };
+  let failed = 0;
+  try {
+    for (const n of servers) startServer(n);
+    for (const n of servers) await listens(port(n));
+    for (let tries = 0; ask('setup', '--records-size', '2G').status !== 0; tries++) {
+      if (tries > 60) throw new Error('the servers cannot be prepared');
+      await sleep(500);
+    }
+    for (const name of hosts) startRecord(name);
+    await sleep(1500);
+    for (const name of hosts) startAgent(name);
+    for (const name of ['c1', 'c2']) startCollector(name);
+    const only = values.only.split(',');
+    const rounds = Number(values.rounds);
+    const counts = {};
+    const did = (what) => (counts[what] = (counts[what] ?? 0) + 1);
+
+    const killing = {
+      'leader of the stream': async () => {
+        const n = await leader(nats);
+        await kill(`n${n}`);
+        await sleep(2000 + random() * 6000);
+        startServer(n);
+      },
+      'all servers': async () => {
+        await Promise.all(servers.map((n) => kill(`n${n}`)));
+        await sleep(1000 + random() * 4000);
+        for (const n of servers) startServer(n);
+      },
+      collector: async () => {
+        const name = pick(['c1', 'c2']);
+        await kill(name);
+        await sleep(random() * 2000);
+        startCollector(name);
+      },
+      agent: async () => {
+        const name = pick(hosts);
+        await kill(`agent-${name}`);
+        await sleep(random() * 2000);
+        startAgent(name);
+      },
+    };
+    const cuts = {
+      'clients of a server': (n) => [`tcp dport ${port(n)} drop`, `tcp sport ${port(n)} drop`],
+      'a server from the others': (n) => [`tcp dport ${port(n) + 2000} drop`, `tcp sport ${port(n) + 2000} drop`],
+      'one direction': (n) => [`tcp sport ${port(n)} drop`],
+    };
+    if (only.includes('kills'))
+      for (let round = 0; round < rounds; round++) {
+        const what = pick([
+          'leader of the stream',
+          'leader of the stream',
+          'collector',
+          'collector',
+          'collector',
+          'agent',
+          'agent',
+          ...(round % 6 === 5 ? ['all servers'] : []),
+        ]);
+        await killing[what]();
+        did(`kill -9: ${what}`);
+        await sleep(1500);
+      }
+    if (only.includes('partitions'))
+      for (let round = 0; round < Math.ceil(rounds / 3); round++) {
+        const what = pick(Object.keys(cuts));
+        run('nft', 'add table inet cut');
+        run('nft', 'add chain inet cut input { type filter hook input priority 0; }');
+        for (const rule of cuts[what](pick(servers))) run('nft', `add rule inet cut input ${rule}`);
+        await sleep(3000 + random() * 9000);
+        run('nft', 'delete table inet cut');
+        did(`cut off: ${what}`);
+        await sleep(2000);
+      }
+    if (only.includes('stream')) {
+      // What was not collected is gone with it; it must show.
+      await Promise.all(['c1', 'c2'].map((name) => kill(name)));
+      await sleep(3000);
+      await deleteStream(nats);
+      for (let tries = 0; ask('setup', '--records-size', '2G').status !== 0 && tries < 40; tries++) await sleep(500);
+      for (const name of ['c1', 'c2']) startCollector(name);
+      did('stream deleted and made anew');
+      await sleep(3000);
+    }
+    const truth = new Map();
+    for (const name of hosts) truth.set(name, await endRecord(name));
+    if (only.includes('spool')) {
+      // A record that keeps less than the servers are away.
+      startRecord('h4', { segmentRows: 5000, keep: 3, rate: 5000 });
+      await sleep(1500);
+      startAgent('h4');
+      await sleep(5000);
+      await Promise.all(servers.map((n) => kill(`n${n}`)));
+      await sleep(12_000);
+      for (const n of servers) startServer(n);
+      did('servers away for longer than a record is kept');
+      await sleep(25_000);
+      truth.set('h4', await endRecord('h4'));
+    }
+    const { results, waited } = await compare(work, truth);
+    console.log(
+      `seed ${values.seed}; ${[...truth].map(([name, last]) => `${name}: ${last} records`).join(', ')}; the last were there after ${waited} s`,
+    );
+    for (const [what, count] of Object.entries(counts)) console.log(`  ${count} x ${what}`);
+    for (const { copy, lost, doubled, gaps } of results) {
+      console.log(`${copy}: lost ${lost}, doubled ${doubled}, in gaps ${gaps}`);
+      const mayLack = (copy.endsWith('h4') && only.includes('spool')) || only.includes('stream');
+      if (lost + doubled > 0 || (!mayLack && gaps !== '0')) failed = 1;
+    }
+  } catch (error) {
+    console.error(error);
+    failed = 1;
+  } finally {
+    for (const child of children.values()) child.kill('SIGKILL');
+    if (failed) console.error(`what was said is in ${work}/*.log`);
+    else rmSync(work, { recursive: true, force: true });
+  }
+  process.exit(failed);
+}
+
+/** Waits until copies have all they can have, and counts what lacks and what is there twice. */
+async function compare(work, truth) {
+  const { loadDriver } = await import(`${root}/dist/history/driver/load-driver.js`);
+  const driver = loadDriver();
+  const began = performance.now();
+  const results = [];
+  for (const [name, last] of truth)
+    for (const collector of ['c1', 'c2']) {
+      const folder = `${work}/${collector}/${name}`;
+      let found;
+      for (let tries = 0; tries < 240; tries++) {
+        found = existsSync(folder) ? contents(driver, `${folder}/${readdirSync(folder)[0]}`) : undefined;
+        if (found && found.applied >= last) break;
+        await sleep(500);
+      }
+      const seen = new Uint8Array(last + 1);
+      let [doubled, lost, inGaps] = [0, 0, 0];
+      const reasons = new Set();
+      for (const seq of found?.numbers ?? []) if (seen[seq]++ > 0) doubled++;
+      for (const { first, last: to, reason } of found?.gaps ?? [])
+        for (let seq = first; seq <= to; seq++)
+          if (seq <= last && seen[seq] === 0) {
+            seen[seq] = 1;
+            inGaps++;
+            reasons.add(reason);
+          }
+      // A copy begins where the record began when it was shipped first.
+      for (let seq = found?.from ?? 1; seq <= last; seq++) if (seen[seq] === 0) lost++;
+      results.push({
+        copy: `${collector}/${name}`,
+        lost,
+        doubled,
+        gaps: inGaps === 0 ? '0' : `${inGaps} (${[...reasons].join(', ')})`,
+      });
+    }
+  return { results, waited: Math.round((performance.now() - began) / 1000) };
+}
+
+function contents(driver, directory) {
+  const numbers = [];
+  const gaps = [];
+  let [applied, from] = [0, undefined];
+  const names = readdirSync(directory)
+    .filter((name) => name.endsWith('.db'))
+    .sort((a, b) => a.slice(-9).localeCompare(b.slice(-9)));
+  for (const name of names) {
+    const file = driver.open(`${directory}/${name}`, { readOnly: true });
+    for (const { seq } of file.prepare('SELECT seq FROM flow').all()) numbers.push(seq);
+    gaps.push(...file.prepare('SELECT first, last, reason FROM gap WHERE last IS NOT NULL').all());
+    const meta = Object.fromEntries(
+      file
+        .prepare('SELECT name, value FROM meta')
+        .all()
+        .map(({ name, value }) => [name, value]),
+    );
+    applied = Math.max(applied, meta.applied);
+    from ??= meta.firstSeq;
+    file.close();
+  }
+  return { numbers, gaps, applied, from };
+}
+
+/** The client of the tests' own. */
+async function manager(nats) {
+  const require = createRequire(`${root}/package.json`);
+  const { connect } = require('@nats-io/transport-node');
+  const { jetstreamManager } = require('@nats-io/jetstream');
+  const connection = await connect({ servers: nats.split(','), waitOnFirstConnect: true, timeout: 5000 });
+  return { connection, streams: (await jetstreamManager(connection, { checkAPI: false })).streams };
+}
+
+/** Which server leads the stream; any, if nobody says so. */
+async function leader(nats) {
+  try {
+    const { connection, streams } = await manager(nats);
+    const { cluster } = await streams.info('CT_REC');
+    await connection.close();
+    return Number(cluster?.leader?.slice(1) ?? 0);
+  } catch {
+    return 0;
+  }
+}
+
+async function deleteStream(nats) {
+  const { connection, streams } = await manager(nats);
+  await streams.delete('CT_REC');
+  await connection.close();
+}
+
+function run(line, ...args) {
+  const [command, ...words] = line.split(' ');
+  const { status, stderr } = spawnSync(command, [...words, ...args], { encoding: 'utf8' });
+  if (status !== 0) throw new Error(`${line} ${args.join(' ')}: ${stderr}`);
+}
+
+async function listens(port) {
+  for (let tries = 0; tries < 200; tries++) {
+    const socket = connectSocket(port, '127.0.0.1');
+    const found = await new Promise((resolve) => socket.on('data', () => resolve(true)).on('error', () => resolve(false)));
+    socket.destroy();
+    if (found) return;
+    await sleep(50);
+  }
+  throw new Error(`nothing listens on ${port}`);
+}
+
+function mulberry(seed) {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = Math.imul(state ^ (state >>> 15), state | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  };
+}
