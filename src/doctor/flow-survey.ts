@@ -312,6 +312,8 @@ export class FlowSurveyor {
       if (this.#helped.has(name) || this.#helped.size < MOST_HELPERS) this.#helped.set(name, (this.#helped.get(name) ?? 0) + 1);
       return;
     }
+    // Who answers nobody needs no helper.
+    if ((view.be32(S.status) & IPS_SEEN_REPLY) === 0) return;
     const port = view.be16(ORIGINAL + T.dport);
     for (let i = 0; i < HELPER_MODULES.length; i++) {
       const row = HELPER_MODULES[i]!;

@@ -154,7 +154,7 @@ export const SETTING_CHECKS: readonly CheckRow[] = [
   check({
     id: 'helpers-unused',
     reads: ['modules', 'flows'],
-    finds: 'a helper is loaded, but flows at its port are not given to it',
+    finds: 'a helper is loaded, but answered flows at its port are not given to it',
     means:
       'Helpers read protocols that open further connections, such as FTP and SIP. Since Linux 4.7 they read only flows that a rule gives to them ' +
       '(ct helper set), and no longer all flows at their port. Without a helper, passive FTP or calls through NAT fail, though the first connection works.',

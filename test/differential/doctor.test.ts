@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { diagnose } from '../../src/doctor/diagnose.js';
@@ -385,6 +385,9 @@ suite('doctor', { skip: SELF_TEST ? 'what is tested is not in the reference' : f
       const ftp = () => client.ask('tcpConnect', [CLIENT, port++], [SERVER, 21]);
       await ftp();
       await ftp();
+      // Who is not answered misses no helper.
+      const silent = { src: '10.9.9.9', dst: '192.0.2.9', sport: 1000, dport: 21 };
+      await conntrack.create({ protocol: 'tcp', original: silent, state: 'SYN_SENT', timeout: 600 });
       const diagnosis = await find('helpers-unused');
       if (diagnosis.fine.length > 0) return t.skip('this kernel has no helper for FTP');
       assert.equal(one(diagnosis).title, 'nf_conntrack_ftp reads nothing: 2 flows to tcp port 21 and none with the helper ftp');
@@ -476,6 +479,30 @@ suite('doctor', { skip: SELF_TEST ? 'what is tested is not in the reference' : f
       assert.ok(some.more >= 3, `${some.more}`);
       const none = await explain('id 1 and mark 77');
       assert.deepEqual([none.status, none.explanations, none.stderr], [1, [], 'conntrack: explain: no flow matches\n']);
+    });
+
+    test('a slow start, and what --fixes says of it', async () => {
+      const look = '"$0" doctor --only slow-start --sample 500ms';
+      const script = `${look} --fixes >"$1"; cat "$1"; . "$1"; ${look}`;
+      const fixes = join(mkdtempSync(`${tmpdir()}/conntrack-fixes-`), 'fixes');
+      try {
+        const { status, stdout } = await router.run([
+          'env',
+          'NODE_EXTRA_CA_CERTS=/dev/null',
+          'sh',
+          '-c',
+          script,
+          UNDER_TEST,
+          fixes,
+        ]);
+        assert.equal(status, 0);
+        assert.match(
+          stdout.toString(),
+          /slow-start: NODE_EXTRA_CA_CERTS is set[^\n]*\nunset NODE_EXTRA_CA_CERTS [^\n]*\n fine +1 check found nothing/,
+        );
+      } finally {
+        rmSync(dirname(fixes), { recursive: true });
+      }
     });
 
     test('the command: text, exit statuses, --fixes, --list, mistakes', async () => {

@@ -224,6 +224,38 @@ suite('privileges', { skip: SELF_TEST ? 'what is tested is not in the reference'
           );
       });
 
+    test('of a record and questions: the record, settings, and what a package with SQLite looks at', async () => {
+      const directory = join(folder, 'record');
+      const PACKAGE =
+        /^(\/usr\/bin\/ldd|\/proc\/(cpuinfo|stat|meminfo|uptime|self\/(stat|cgroup))|\/sys\/(devices\/system\/cpu|fs\/cgroup)\/.*|\/(usr\/)?lib\/.*\.so[.\d]*|\/dev\/(null|urandom)|\/etc\/localtime)$/;
+      const SYSTEM =
+        /^\/usr\/(lib|share)\/(locale|zoneinfo)\/|gconv|^\/proc\/sys\/vm\/overcommit_memory$|locale-archive|^\/proc\/self\/maps$/;
+      for (const [words, allowed] of [
+        [`record --keep forever --dir ${directory} --for 0.5s`, [SETTING, /^\/proc\/sys\/kernel\/random\/boot_id$/]],
+        [`whohad 10.0.0.1:1 --at now --dir ${directory}`, []],
+        [`history top --dir ${directory}`, []],
+      ] as readonly (readonly [string, readonly RegExp[]])[]) {
+        const argv = [UNDER_TEST, ...words.split(' ')];
+        const files = await opened(argv);
+        const foreign = [...files].filter(
+          (path) => !own.has(path) && !path.startsWith(`${PROJECT}/`) && path !== process.execPath && !SYSTEM.test(path),
+        );
+        const unknown = foreign.filter(
+          (path) => !path.startsWith(directory) && !PACKAGE.test(path) && !allowed.some((each) => each.test(path)),
+        );
+        assert.deepEqual(unknown, [], words);
+        assert.ok(
+          foreign.some((path) => path.startsWith(directory)),
+          words,
+        );
+        for (const each of allowed)
+          assert.ok(
+            foreign.some((path) => each.test(path)),
+            `${words}: ${each}`,
+          );
+      }
+    });
+
     test('of the package: the bundle and one native file', async () => {
       const files = [...(await opened([UNDER_TEST, '-L']))].filter((path) => path.startsWith(`${PROJECT}/`));
       const names = files.map((path) => path.slice(PROJECT.length + 1)).sort();

@@ -8,7 +8,6 @@ import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } f
 import net from 'node:net';
 import { dirname } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { Worker } from 'node:worker_threads';
 import {
   AF_INET,
   AF_INET6,
@@ -24,12 +23,9 @@ import {
   SOL_NETLINK,
   SOL_SOCKET,
 } from './libc.js';
-import { dump, flood, netlinkAddress, openRequester, request, requestBy } from './netlink.js';
+import { dump, flood, netlinkAddress, openRequester, PACKET_QUEUE, request, requestBy, sendBy } from './netlink.js';
 import { SLOWNESS } from './project.js';
 import { isResident, runResident } from './resident.js';
-import type { UdpRace } from './udp-race.js';
-
-const RACER = new URL('./udp-race.js', import.meta.url);
 
 /** One run of a command. */
 export interface RunRequest {
@@ -265,14 +261,32 @@ export const operations = {
       socket.bind(from[1], from[0], next);
     }),
 
-  /** From each port, two datagrams of two threads at the same time: the kernel sees two first packets of one flow, if it has two processors. */
-  udpRace: (race: UdpRace): Promise<void> =>
-    new Promise((resolve, reject) => {
-      const shared = new Int32Array(new SharedArrayBuffer(8));
-      const threads = [0, 1].map((me) => new Worker(RACER, { workerData: { race, shared, me } }));
-      let left = threads.length;
-      for (const thread of threads) thread.on('error', reject).on('exit', () => --left === 0 && resolve());
-    }),
+  /**
+   * From each port, two datagrams that wait in queue 0 of the firewall and go on together: so the kernel has made two entries of one flow, of
+   * which the first is confirmed when the second is to be.
+   */
+  udpClash: async (from: [string, number], to: [string, number], count: number): Promise<void> => {
+    const fd = openRequester();
+    try {
+      const answers = requestBy(fd, PACKET_QUEUE.bind);
+      if (answers.some((errno) => errno !== 0)) throw new Error(`no queue of packets: errno ${answers.join()}`);
+      for (let n = 0; n < count; n++) {
+        const socket = dgram.createSocket('udp4');
+        socket.on('error', () => {});
+        await new Promise<void>((resolve) => {
+          socket.bind(from[1] + n, from[0], resolve);
+        });
+        for (let twice = 0; twice < 2; twice++)
+          await new Promise<void>((resolve) => {
+            socket.send('.', to[1], to[0], () => resolve());
+          });
+        sendBy(fd, PACKET_QUEUE.release);
+        socket.close();
+      }
+    } finally {
+      libc().close(fd);
+    }
+  },
 
   /** A TCP server: `echo`, or `ftp`, which knows just enough of RFC 959 and 2428 for the kernel's helper to have something to read. */
   tcpServe: (address: string, port: number, kind: 'echo' | 'ftp' = 'echo', passivePort = 0): Promise<void> =>

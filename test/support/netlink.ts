@@ -310,6 +310,24 @@ export function requestBy(fd: number, messages: readonly Buffer[]): number[] {
   });
 }
 
+/** Sends a message whose answer is of no interest. */
+export function sendBy(fd: number, bytes: Buffer): void {
+  libc().sendto(fd, bytes, bytes.length, 0, KERNEL, KERNEL.length);
+}
+
+/**
+ * Binds a socket to queue 0 of the firewall, and lets packets go on that wait there. Packets' numbers begin with 1, so that nothing has to be
+ * read. Source: linux/netfilter/nfnetlink_queue.h
+ */
+export const PACKET_QUEUE = {
+  bind: [
+    message(0x302, NLM_F_REQUEST | NLM_F_ACK, 0, attribute(1, Buffer.from([1, 0, 0, AF_INET]))),
+    // Nothing of a packet is copied, but that it waits.
+    message(0x302, NLM_F_REQUEST | NLM_F_ACK, 0, attribute(2, Buffer.from([0, 0, 0, 0, 1]))),
+  ],
+  release: message(0x303, NLM_F_REQUEST, 0, attribute(2, Buffer.from([0, 0, 0, 1, 0, 0, 255, 255]))),
+} as const;
+
 /** Sends requests without acknowledgement, many at a time, as fast as the kernel takes them. */
 export function flood(messages: readonly Buffer[]): void {
   const fd = openRequester();
