@@ -235,9 +235,10 @@ suite('library events', { skip: SELF_TEST ? 'the reference has no library' : fal
   });
 
   test('a view cannot know the end of a flow that began while nobody listened, unless the kernel tells', async () => {
+    // With 2 the kernel tells, too, if somebody listens in any namespace of this machine (docs/kernel.md 7.3).
     for (const [mode, left] of [
-      [2, 1],
-      [1, 0],
+      [2, [1, 0]],
+      [1, [0]],
     ] as const) {
       await using quiet = await Namespace.create('unheard');
       await quiet.sysctl({ 'net.netfilter.nf_conntrack_events': mode });
@@ -247,7 +248,7 @@ suite('library events', { skip: SELF_TEST ? 'the reference has no library' : fal
       await own.delete({});
       await own.create({ ...key(2), timeout: 100 }); // an event behind the end: when it is here, the end would be, too
       for (let n = 0; n < 100 && !view.get(key(2)); n++) await sleep(20);
-      assert.equal(view.size, left + 1, `nf_conntrack_events=${mode}`);
+      assert.ok(left.some((known) => view.size === known + 1), `nf_conntrack_events=${mode}: ${view.size}`); // biome-ignore format: one line
     }
   });
 
