@@ -47,7 +47,8 @@ const milliseconds = Number(values.minutes) * 60_000;
 const warm = Math.max(VIEWS.length * ACT_EVERY * 1200, Math.min(milliseconds / 4, 3_600_000));
 for (const name of ['acct', 'timestamp', 'events']) spawnSync('sysctl', ['-qw', `net.netfilter.nf_conntrack_${name}=1`]);
 const work = mkdtempSync(`${tmpdir()}/conntrack-soak-`);
-writeFlows(`${work}/flows`, Number(values.size));
+// Longer than all of this.
+writeFlows(`${work}/flows`, Number(values.size), 'mixed', 2 * 60 * Number(values.minutes) + 3600);
 load(`${work}/flows`);
 writeFileSync(`${work}/token`, TOKEN, { mode: 0o600 });
 const server = spawn(process.execPath, [OURS, 'serve', '--token-file', `${work}/token`], { stdio: ['ignore', 'ignore', 'pipe'] });

@@ -30,14 +30,17 @@ const SHAPES = {
   marked: (i) => ({ ...mixed(i), mark: i % 100 === 1 ? 2 : i % 10 === 0 ? 1 : 0 }),
 };
 
-/** Writes the lines of a table; most flows are established and assured. A mixed table has one flow of each address of its own. */
-export function writeFlows(path, count, shape = 'mixed') {
-  const own = shape === 'mixed' ? [flowLine(0, {}, ONE_V4), flowLine(2, { v6: true }, ONE_V6)] : [];
-  const lines = Array.from({ length: count - own.length }, (_, i) => flowLine(i, SHAPES[shape](i)));
+/**
+ * Writes the lines of a table; most flows are established and assured. A mixed table has one flow of each address of its own. They live
+ * for `timeout` seconds.
+ */
+export function writeFlows(path, count, shape = 'mixed', timeout = 3600) {
+  const own = shape === 'mixed' ? [flowLine(0, { timeout }, ONE_V4), flowLine(2, { timeout, v6: true }, ONE_V6)] : [];
+  const lines = Array.from({ length: count - own.length }, (_, i) => flowLine(i, { timeout, ...SHAPES[shape](i) }));
   writeFileSync(path, `${[...lines, ...own].join('\n')}\n`);
 }
 
-function flowLine(i, { v6 = false, udp = false, snat = 0, mark = 0 }, source) {
+function flowLine(i, { v6 = false, udp = false, snat = 0, mark = 0, timeout }, source) {
   // A client has 64 ports in use; servers are few, as they are behind a router.
   const client = i >> 6;
   const server = (i * 7919) % 1000;
@@ -58,7 +61,7 @@ function flowLine(i, { v6 = false, udp = false, snat = 0, mark = 0 }, source) {
   const translated = snat > 0 ? ` -n ${replyDst}` : '';
   const marked = mark === 0 ? '' : ` -m ${mark}`;
   const ports = `--sport ${sport} --dport ${dport} --reply-port-src ${dport} --reply-port-dst ${sport}`;
-  return `-I -t 3600${status}${marked} -s ${src} -d ${dst} -r ${dst} -q ${replyDst}${translated} ${protocol} ${ports}${state}`;
+  return `-I -t ${timeout}${status}${marked} -s ${src} -d ${dst} -r ${dst} -q ${replyDst}${translated} ${protocol} ${ports}${state}`;
 }
 
 /** Makes the table of this namespace what `path` says, through the reference's own -R: neither tool has made what both read. */
