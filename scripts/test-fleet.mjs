@@ -276,8 +276,11 @@ async function inside() {
       }
     if (only.includes('stream')) {
       // What was not collected is gone with it; it must show.
+      const copied = () => ['c1', 'c2'].every((name) => hosts.every((host) => existsSync(`${work}/${name}/${host}`)));
+      for (let tries = 0; !copied() && tries < 120; tries++) await sleep(500);
+      await sleep(2000);
       await Promise.all(['c1', 'c2'].map((name) => kill(name)));
-      await sleep(3000);
+      await sleep(5000);
       await deleteStream(nats);
       for (let tries = 0; ask('setup', '--records-size', '2G').status !== 0 && tries < 40; tries++) await sleep(500);
       for (const name of ['c1', 'c2']) startCollector(name);
@@ -367,6 +370,8 @@ function contents(driver, directory) {
     .sort((a, b) => a.slice(-9).localeCompare(b.slice(-9)));
   for (const name of names) {
     const file = driver.open(`${directory}/${name}`, { readOnly: true });
+    // What is written meanwhile is read the next time.
+    file.exec('BEGIN');
     for (const { seq } of file.prepare('SELECT seq FROM flow').all()) numbers.push(seq);
     gaps.push(...file.prepare('SELECT first, last, reason FROM gap WHERE last IS NOT NULL').all());
     const meta = Object.fromEntries(
@@ -377,6 +382,7 @@ function contents(driver, directory) {
     );
     applied = Math.max(applied, meta.applied);
     from ??= meta.firstSeq;
+    file.exec('COMMIT');
     file.close();
   }
   return { numbers, gaps, applied, from };

@@ -7,7 +7,7 @@ import type { Bus } from './bus.js';
 import { type CollectedAnswer, type CollectedRecord, parseShards, readCollectedAnswer } from './collected.js';
 import { type CollectorValue, readCollectorValue } from './collector-value.js';
 import { FleetError } from './fleet-error.js';
-import { type HostInfo, type Inventory, isExpected, REMEMBERED, readInventory } from './inventory.js';
+import { ALIVE, type HostInfo, type Inventory, isExpected, REMEMBERED, readInventory } from './inventory.js';
 import type { PastQuestion } from './past-question.js';
 import type { Operation, QueryBody } from './query-agent.js';
 import { FleetQuery, type FleetQuestion, type FleetResult, type FleetVisitor, type MissingHost } from './query-client.js';
@@ -24,6 +24,16 @@ export interface AskOptions {
   readonly deadline: number;
   readonly order?: 'arrival' | 'host' | undefined;
   readonly signal?: Signal | undefined;
+}
+
+/** A collector of the fleet. */
+export interface CollectorInfo extends Omit<CollectorValue, 'v' | 'state'> {
+  /** `silent`: it has not been heard of for 45 seconds, and did not say that it would stop. */
+  readonly state: CollectorValue['state'] | 'silent';
+  /** Milliseconds since it was heard of. */
+  readonly age: number;
+  /** Numbers of its shards. */
+  readonly holds: readonly number[];
 }
 
 /** What collectors answered. */
@@ -149,7 +159,7 @@ export class Fleet {
     past: PastQuestion,
     { wait = WAIT, deadline, signal }: Pick<AskOptions, 'wait' | 'deadline' | 'signal'>,
   ): Promise<CollectedAnswers | undefined> {
-    let collectors: Awaited<ReturnType<Fleet['collectors']>>;
+    let collectors: readonly CollectorInfo[];
     try {
       collectors = this.#allowed ? [] : await this.collectors();
     } catch (error) {
@@ -187,14 +197,16 @@ export class Fleet {
   }
 
   /** Every collector that is known. @throws FleetError */
-  async collectors(): Promise<readonly (CollectorValue & { readonly holds: readonly number[] })[]> {
+  async collectors(): Promise<readonly CollectorInfo[]> {
     try {
       const { entries, now } = await patiently(() => this.#bus.readBucket(COLLECTORS_BUCKET));
       return entries.flatMap((entry) => {
         const value = readCollectorValue(entry);
         if (!value || now - entry.at > REMEMBERED) return [];
         try {
-          return [{ ...value, holds: parseShards(value.shards) }];
+          const age = Math.max(0, now - entry.at);
+          const state = value.state === 'up' && age > ALIVE ? 'silent' : value.state;
+          return [{ ...value, state, age, holds: parseShards(value.shards) }];
         } catch {
           return []; // of a newer version
         }
@@ -208,7 +220,7 @@ export class Fleet {
 
   /** @returns why there is no answer */
   async #askCollector(
-    { name, instance, agent, features }: CollectorValue,
+    { name, instance, agent, features }: CollectorInfo,
     body: QueryBody,
     { wait = WAIT, deadline, signal }: Pick<AskOptions, 'wait' | 'deadline' | 'signal'>,
   ): Promise<CollectedAnswer | string> {

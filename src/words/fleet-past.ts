@@ -1,7 +1,7 @@
 // `conntrack fleet whohad`: who had an address and port at a time, from the records of all hosts.
 
 import { UsageError } from '../cli/usage-error.js';
-import type { CollectedRecord } from '../fleet/collected.js';
+import { type CollectedRecord, formatShards } from '../fleet/collected.js';
 import type { Asked } from '../fleet/fleet.js';
 import { type HostPast, mergePast } from '../fleet/past-merge.js';
 import { type PastAnswer, readPastAnswer } from '../fleet/past-question.js';
@@ -65,6 +65,8 @@ export const whoHad: FleetVerb = async (call) => {
   // Of a host that does not answer, collectors may know all that it would say.
   const missing = own.missing.filter(({ host }) => !merged.get(host)?.complete);
   const asked = { ...own, missing, complete: missing.length === 0 };
+  if (collected && collected.lacking.length > 0 && !asked.complete)
+    err(`conntrack: note: no collector answers for shards ${formatShards(collected.lacking)}`);
   for (const problem of collected?.problems ?? []) err(`conntrack: ${safeText(problem)}`);
   const all = [...merged].sort(([a], [b]) => (a < b ? -1 : 1));
   const complete = asked.complete && wrong.length === 0 && all.every(([, answer]) => answer.complete);

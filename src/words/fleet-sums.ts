@@ -4,7 +4,7 @@ import { quoted, UsageError } from '../cli/usage-error.js';
 import { CPU_STATISTICS, statisticMember } from '../ctnetlink/statistics.js';
 import { counted } from '../doctor/figures.js';
 import { CLOCK_OFF } from '../fleet/agent.js';
-import { chooseHosts } from '../fleet/fleet.js';
+import { type CollectorInfo, chooseHosts } from '../fleet/fleet.js';
 import type { HostInfo } from '../fleet/inventory.js';
 import { safeJson, safeText } from '../safe-text.js';
 import { age, bytes, count } from '../units.js';
@@ -45,6 +45,30 @@ export const listHosts: FleetVerb = async (call) => {
   return unreadable > 0 || chosen.some(({ state }) => state === 'silent') ? 3 : 0;
 };
 
+export const listCollectors: FleetVerb = async (call) => {
+  refuseMore(call);
+  const { context, fleet } = call;
+  const format = formatOf(call, ['text', 'json']);
+  const collectors = (await fleet.collectors()).toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  const { out, err } = context;
+  if (format === 'json') out.text(`${safeJson(collectors.map(({ holds: _, ...collector }) => collector))}\n`);
+  else if (collectors.length > 0) printTable(out, [COLLECTOR_HEADS, ...collectors.map(collectorCells)], (column) => column >= 4);
+  else out.text('No collector is known.\n');
+  if (collectors.length === 0) err('  hint: conntrack collector keeps the records that agents with --ship send');
+  return collectors.some(({ state }) => state === 'silent') ? 3 : 0;
+};
+
+const COLLECTOR_HEADS = ['COLLECTOR', 'STATE', 'SEEN', 'SHARDS', 'RECORDS', 'WAITING', 'UNTIL'];
+
+function collectorCells({ name, state, age: ago, shards, copies, lag, until }: CollectorInfo): string[] {
+  return [name, state, age(ago / 1000), shards, count(copies), count(lag), until === 0 ? '-' : momentText(until)];
+}
+
+/** A moment, in microseconds since the epoch, to the second. */
+function momentText(moment: number): string {
+  return `${new Date(moment / 1000).toISOString().slice(0, 19)}Z`;
+}
+
 const HOST_HEADS = ['HOST', 'SITE', 'STATE', 'SEEN', 'ENTRIES', 'RECORD', 'CLOCK', 'AGENT', 'ALLOWS'];
 
 function hostCells({ host, site, state, age: ago, entries, maxEntries, record, clock, agent, allow }: HostInfo): string[] {
@@ -65,7 +89,7 @@ function hostCells({ host, site, state, age: ago, entries, maxEntries, record, c
 /** Up to when the record is shipped. */
 function recordCell(record: HostInfo['record']): string {
   if (!record) return '-';
-  const until = record.alive === 0 ? 'nothing shipped' : `until ${new Date(record.alive / 1000).toISOString().slice(0, 19)}Z`;
+  const until = record.alive === 0 ? 'nothing shipped' : `until ${momentText(record.alive)}`;
   return record.behind > 500 ? `${until}, ${count(record.behind)} behind` : until;
 }
 

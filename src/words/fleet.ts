@@ -18,7 +18,7 @@ import { showLog } from './fleet-log.js';
 import { whoHad } from './fleet-past.js';
 import { asUsage, serversOf, usageError, userOf } from './fleet-servers.js';
 import { manageUsers, setUp } from './fleet-setup.js';
-import { countFlows, listHosts, printStatistics, topGroups } from './fleet-sums.js';
+import { countFlows, listCollectors, listHosts, printStatistics, topGroups } from './fleet-sums.js';
 import { tailRecords } from './fleet-tail.js';
 import type { Word, WordContext } from './run-word.js';
 import { listOf, secondsOf } from './word-values.js';
@@ -31,6 +31,7 @@ type FleetVerbName = (typeof FLEET_VERBS)[number];
 /** Those that ask over a connection. */
 const VERBS: Readonly<Partial<Record<string, FleetVerb>>> & Record<Exclude<FleetVerbName, (typeof OTHERS)[number]>, FleetVerb> = {
   hosts: listHosts,
+  collectors: listCollectors,
   list: listFlows,
   count: countFlows,
   has: hasFlows,

@@ -463,7 +463,7 @@ export function everyWord(): readonly WordRow[] {
       synopsis: 'VERB [EXPRESSION...] [OPTIONS]',
       help: 'Ask all hosts at once: who has a flow, how many, who is there.',
       about: [
-        'Verbs: hosts lists the hosts; list the flows that match; count how many there are, on which host; has says which hosts have an ' +
+        'Verbs: hosts lists the hosts, collectors those who keep their records; list the flows that match; count how many there are, on which host; has says which hosts have an ' +
           'address, port or flow; get prints one flow; top sums up by --by; stats prints counters of each processor; whohad says who had an ' +
           'address and port at a time, from the records of the hosts; tail prints records as they are shipped, for programs.',
         'delete and update change the flows that match, on hosts that allow it: they say how many there are, ask for that number, and never ' +

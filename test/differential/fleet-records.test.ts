@@ -169,6 +169,9 @@ suite('records of a fleet', { skip: SELF_TEST ? 'the reference has no fleets' : 
     assert.match(gone.err, /no answer from fw1/);
     const [match] = JSON.parse(gone.out).hosts.fw1.matches;
     assert.deepEqual([match.inside, match.evidence.sequence], [{ address: original.src, port: original.sport }, made]);
+    const [known] = JSON.parse((await run('fleet', 'collectors', '-o', 'json')).out);
+    assert.deepEqual([known.name, known.state, known.shards], ['c1', 'up', '0-63']);
+    assert.match((await run('fleet', 'collectors')).out, /^COLLECTOR +STATE .*\nc1 +up +\d+s +0-63 +\d+ +\d+ +20.*Z\n$/);
     await collector.signal('SIGTERM');
     const { status, err } = await collector.end();
     assert.equal(status, 0, err);
