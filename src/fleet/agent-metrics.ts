@@ -92,6 +92,49 @@ export const AGENT_FAMILIES: readonly FamilyRow<AgentReading>[] = [
       for (const [name, count] of status?.changes ?? []) add(count, ...name.split(' '));
     },
   },
+  {
+    name: 'conntrack_agent_ship_acked_seq',
+    type: 'gauge',
+    help: 'Number of the last record that the servers confirmed.',
+    labels: [],
+    read: ({ status }, add) => add(status?.shipped?.acked),
+  },
+  {
+    name: 'conntrack_agent_ship_behind_rows',
+    type: 'gauge',
+    help: 'Records that wait to be shipped.',
+    labels: [],
+    read: ({ status }, add) => add(status?.shipped?.behind),
+  },
+  {
+    name: 'conntrack_agent_ship_rows',
+    type: 'counter',
+    help: 'Records that were shipped in this run.',
+    labels: [],
+    read: ({ status }, add) => add(status?.shipped?.records),
+  },
+  {
+    name: 'conntrack_agent_ship_bytes',
+    type: 'counter',
+    unit: 'bytes',
+    help: 'Bytes of the messages with them.',
+    labels: [],
+    read: ({ status }, add) => add(status?.shipped?.bytes),
+  },
+  {
+    name: 'conntrack_agent_ship_retries',
+    type: 'counter',
+    help: 'Messages that had to be sent again.',
+    labels: [],
+    read: ({ status }, add) => add(status?.shipped?.retries),
+  },
+  {
+    name: 'conntrack_agent_ship_trouble',
+    type: 'gauge',
+    help: '1 while nothing is confirmed.',
+    labels: [],
+    read: ({ status }, add) => add(status?.shipped && (status.shipped.trouble === undefined ? 0 : 1)),
+  },
 ];
 
 /** Why an agent is not ready; `undefined`: it is. */

@@ -22,6 +22,18 @@ const STATUS: FleetAgentStatus = {
   ]),
   milliseconds: 2500,
   changes: new Map([['apply TOO_MANY', 4]]),
+  shipped: {
+    recorder: 'x',
+    acked: 70,
+    mark: 0,
+    alive: 0,
+    behind: 5,
+    messages: 2,
+    records: 60,
+    bytes: 900,
+    retries: 1,
+    trouble: 'no leader',
+  },
 };
 const READING: AgentReading = { version: '0.1.0', connected: true, reconnects: 2, status: STATUS };
 
@@ -69,6 +81,12 @@ suite('an agent', () => {
       'conntrack_agent_query_seconds_total 2.5',
       'conntrack_agent_query_rows_total 12',
       'conntrack_agent_changes_total{op="apply",result="TOO_MANY"} 4',
+      'conntrack_agent_ship_acked_seq 70',
+      'conntrack_agent_ship_behind_rows 5',
+      'conntrack_agent_ship_rows_total 60',
+      'conntrack_agent_ship_bytes_total 900',
+      'conntrack_agent_ship_retries_total 1',
+      'conntrack_agent_ship_trouble 1',
     ])
       assert.ok(text.includes(`${line}\n`), line);
     for (const row of AGENT_FAMILIES) assert.ok(text.includes(`# TYPE ${sampleName(row)} `), row.name);

@@ -106,14 +106,6 @@ suite('the alerts', () => {
   });
 });
 
-test('docs/metrics.md has every metric of agents, with its labels', () => {
-  const docs = readProjectFile('docs/metrics.md');
-  for (const row of AGENT_FAMILIES) {
-    const labels = row.labels.map((label) => `\`${label}\``).join(', ');
-    assert.ok(docs.includes(`| \`${sampleName(row)}\` | ${row.type} | ${labels}${labels === '' ? '' : ' '}|`), row.name);
-  }
-});
-
 test('every metric that docs/metrics.md names is there', () => {
   const names = Array.from(
     readProjectFile('docs/metrics.md').matchAll(/`((?:conntrack|process|nodejs)_[a-z_0-9]+)`/g),
