@@ -87,7 +87,10 @@ async function run() {
   execFileSync('mkfs.ext4', ['-q', '-F', '-b', '4096', file('image'), String(FILES / 4096)]);
   copyFileSync(file('image'), file('empty'));
   let said = '';
-  const status = await runInGuest(provideKernel(values.kernel), {
+  const kernel = provideKernel(values.kernel);
+  if (!existsSync(`${kernel.modules}/lib/modules/${kernel.version}/kernel/fs/ext4`))
+    throw new Error(`${kernel.folder} was made without modules for disks: delete it, and it is fetched anew`);
+  const status = await runInGuest(kernel, {
     folder: root,
     argv: [process.execPath, 'scripts/kernels/power-guest.mjs'],
     environment: {

@@ -91,6 +91,7 @@ async function clock() {
   const real = Date.now() / 1000 - performance.now() / 1000;
   const set = [3600, -7200, 3600, 20, -20, -1e10];
   const asked = [];
+  const first = flowOf(next).original;
   for (const seconds of set) {
     await traffic(2, async () => {});
     asked.push(Date.now() / 1000);
@@ -113,8 +114,8 @@ async function clock() {
   }
   const at = Math.floor(asked[0]);
   const answer = await history.whoHad({
-    address: '10.0.0.1',
-    port: 1,
+    address: first.src,
+    port: first.sport,
     at: new Date(at * 1000).toISOString().replace('.000', ''),
   });
   tell({ clock: { flows, backwards, lasted, near: answer.matches.map(({ quality }) => quality.clockStep ?? 0), said: said() } });
