@@ -198,7 +198,7 @@ export class CollectorStore {
     await this.sync();
     for (const { open, keeper } of this.#copies.values()) {
       keeper?.close();
-      open?.close();
+      open?.end();
     }
   }
 

@@ -135,6 +135,12 @@ export class RecordCopy {
     this.#file = undefined;
   }
 
+  /** Closes it, and leaves the directory as readers without any rights find it best: without a log beside the file. */
+  end(): void {
+    this.#dropLog();
+    this.close();
+  }
+
   #take(part: RecordPart): Taken {
     const { now, segmentRows } = this.#options;
     const at = now();
@@ -274,14 +280,18 @@ export class RecordCopy {
     const ended = this.#segment!;
     const { applied } = this.#meta!;
     this.#transaction((file) => writeMeta(file, { closed: now, lastSeq: applied }));
-    try {
-      this.#file!.exec('PRAGMA journal_mode = DELETE');
-    } catch (error) {
-      if (!isSqliteError(error, 'SQLITE_BUSY')) throw error; // a reader is there: whoever seals it waits
-    }
+    this.#dropLog();
     this.close();
     this.#use(ended);
     return ended;
+  }
+
+  #dropLog(): void {
+    try {
+      this.#file?.exec('PRAGMA journal_mode = DELETE');
+    } catch (error) {
+      if (!isSqliteError(error, 'SQLITE_BUSY')) throw error; // a reader is there: whoever seals it waits
+    }
   }
 
   #use(segment: SegmentFile): void {

@@ -282,6 +282,7 @@ test('what an agent ships is the record that it has, in files that every word re
       await read(() => collector.status.rows === 3000);
       await shipper.stop(1000);
       await collector.stop();
+      assert.ok(!readdirSync(join(copies, 'fw1', RECORDER)).some((name) => /-(wal|shm)$/.test(name)));
       const lines = async (path: string) => {
         const found: string[] = [];
         for await (const flow of (await openHistory(path)).flows()) {
