@@ -21,6 +21,7 @@ import { Shipper } from '../fleet/shipper.js';
 import { checkName, hostNameOf } from '../fleet/subjects.js';
 import { openHistory } from '../history/open-history.js';
 import { unitWord } from '../history/record-unit.js';
+import type { LookAgain } from '../meter/index.js';
 import type { Listener } from '../web/listeners.js';
 import { asUsage, serversOf } from './fleet-servers.js';
 import { packageVersion } from './package-version.js';
@@ -108,11 +109,14 @@ export const word: Word = async (line, { host, err, out }) => {
     tell(
       `${name} answers at ${bus.server}${site === 'default' ? '' : `, site ${site}`}${isGiven(line, 'ship') ? `, and ships ${history}` : ''}`,
     );
-    const following = lookAgain ? setInterval(() => void look(), LOOK_AGAIN) : undefined;
-    const look = async () => {
-      const { gone } = await lookAgain!();
-      for (const { close } of gone) await close();
+    const look = async (again: LookAgain) => {
+      try {
+        for (const { close } of (await again()).gone) await close();
+      } catch (error) {
+        tell(`network namespaces cannot be looked for: ${(error as Error).message}`);
+      }
     };
+    const following = lookAgain ? setInterval(() => void look(lookAgain), LOOK_AGAIN) : undefined;
     try {
       await Promise.race([over, agent.failed]);
     } finally {
