@@ -443,7 +443,7 @@ suite('watching', { skip: SELF_TEST ? 'what is tested is not in the reference' :
         await namespace.netlink(changes(2000));
         const before = more === '' ? listed(await namespace.must([UNDER_TEST, '-L', '-o', 'id'])) : undefined;
         const watchers = await watch(namespace, `-E -o id -b 30000 --resync ${more}`.trim());
-        await sleep(500);
+        await sleep(1500); // The table is read by then, also on a busy machine.
         for (const _ of range(3)) {
           await watchers.signal(0, 'SIGSTOP');
           await namespace.netlink(changes(1500));
@@ -475,7 +475,7 @@ suite('watching', { skip: SELF_TEST ? 'what is tested is not in the reference' :
         [UNDER_TEST, '-E', '-o', 'save', '--initial', '--resync', '-b', '30000'],
         [UNDER_TEST, '-E', '-o', 'xml', '--initial', '--resync', '-b', '30000'],
       ]);
-      await sleep(500);
+      await sleep(1500); // The table is read by then, also on a busy machine.
       for (const n of range(2)) await watchers.signal(n, 'SIGSTOP');
       await namespace.netlink(changes(350));
       for (const n of range(2)) await watchers.signal(n, 'SIGCONT');
