@@ -28,7 +28,7 @@ const DEFAULT_BUFFER = 16 * 1024 * 1024;
 /** Every event is a datagram of its own, far smaller than this unless a security context is very long. */
 const SLOT_SIZE = 8192;
 const SLOTS = 64;
-/** Milliseconds of events before others get their turn; what is left calls again at once. */
+/** Milliseconds of events before others get their turn. */
 const TURN = 4;
 /** The least that a waiting event takes in the receive buffer: the kernel's own structure and the smallest allocation. */
 const LEAST_CHARGE = 512;
@@ -82,6 +82,9 @@ export class EventSource {
   #watch: DescriptorWatch | undefined;
   #paused = false;
   #rest: NodeJS.Timeout | undefined;
+  /** A turn ended before the queue was found empty. */
+  #unfinished = false;
+  #goOn: NodeJS.Timeout | undefined;
   readonly #pause: number;
   /** Whether the process goes on as long as this runs. */
   #keeps = true;
@@ -134,6 +137,7 @@ export class EventSource {
     this.#keeps = false;
     this.#watch?.unref();
     this.#rest?.unref();
+    this.#goOn?.unref();
   }
 
   /** Undoes `unref`. */
@@ -141,6 +145,7 @@ export class EventSource {
     this.#keeps = true;
     this.#watch?.ref();
     this.#rest?.ref();
+    this.#goOn?.ref();
   }
 
   #wake(status: number): void {
@@ -152,9 +157,19 @@ export class EventSource {
     if (busy && empty) {
       // Waking up for each event costs more than the event.
       this.#watch?.stop();
+      clearTimeout(this.#rest);
       this.#rest = setTimeout(() => this.#look(), this.#pause);
       if (!this.#keeps) this.#rest.unref();
     } else if (status < 0) this.#watch?.start(); // an error pending has stopped it
+  }
+
+  /** What is left calls by the watch at once. If nothing is, somebody has yet to find that out, and to say so. */
+  #goOnSoon(): void {
+    clearTimeout(this.#goOn);
+    this.#goOn = setTimeout(() => {
+      if (this.#unfinished) this.#wake(0);
+    }, TURN);
+    if (!this.#keeps) this.#goOn.unref();
   }
 
   /** Reads what has arrived while the watch was stopped, and goes on like this until nothing has. */
@@ -183,8 +198,8 @@ export class EventSource {
     if (!this.#paused || !this.#visitor) return;
     this.#paused = false;
     this.#watch?.start();
-    // The watch calls when something waits. A loss is told when nothing does: the pause may have come between.
-    if (this.#overrun) setImmediate(() => this.#guardedDrain(TURN));
+    // The watch calls when something waits. What is told when nothing does may have been put off by the pause.
+    if (this.#overrun || this.#unfinished) setImmediate(() => this.#wake(0));
   }
 
   /**
@@ -233,6 +248,7 @@ export class EventSource {
     this.#visitor = undefined;
     this.#watch = undefined;
     clearTimeout(this.#rest);
+    clearTimeout(this.#goOn);
     this.#socket.close();
   }
 
@@ -245,6 +261,7 @@ export class EventSource {
       const count = this.#socket.receive(datagrams);
       this.#received++;
       if (count === -EAGAIN) {
+        this.#unfinished = false;
         if (this.#overrun) this.#reportLoss(visitor);
         visitor.idle?.();
         return true;
@@ -263,7 +280,11 @@ export class EventSource {
         walk(datagrams.bytes, start, start + datagrams.length(i), visitor);
         if (this.#visitor !== visitor) return false; // closed from within
       }
-      if (performance.now() >= until) return false;
+      if (performance.now() >= until) {
+        this.#unfinished = true;
+        this.#goOnSoon();
+        return false;
+      }
     }
     return true;
   }
