@@ -1,6 +1,7 @@
 // What newcomers meet first: workflows that run what we run, a lock file that does not change, a guide whose names exist.
 
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -40,6 +41,13 @@ test('the lock file lists the packages of every platform, so that npm install le
       .map((name) => `${name} of ${path}`),
   );
   assert.deepEqual(missing, []);
+});
+
+test('nothing that is made from the sources is among them', {
+  skip: existsSync(join(PROJECT, '.git')) ? false : 'no clone',
+}, () => {
+  const git = ['-c', 'safe.directory=*', 'ls-files', '--cached', '--ignored', '--exclude-standard'];
+  assert.equal(execFileSync('git', git, { cwd: PROJECT, encoding: 'utf8' }), '');
 });
 
 test('a bug report asks for what there is', () => {
