@@ -487,7 +487,9 @@ export class FlowRecorder {
     this.#vanished = undefined;
     this.#waiting += delivery.batch.count;
     const { numbers, addresses } = delivery.batch;
-    this.#worker.postMessage({ what: 'deliver', delivery } satisfies WriterRequest, [numbers.buffer, addresses.buffer]);
+    // The batch has made them: they are not shared.
+    const moved = [numbers.buffer as ArrayBuffer, addresses.buffer as ArrayBuffer];
+    this.#worker.postMessage({ what: 'deliver', delivery } satisfies WriterRequest, moved);
     if (this.#waiting > MOST_WAITING && !this.#paused) {
       this.#paused = true;
       for (const namespace of this.#namespaces) namespace.pause();

@@ -44,8 +44,8 @@ const HALF = 4294967296;
 /** Numbers and bytes of a batch, as they go to another thread. */
 export interface BatchContents {
   readonly count: number;
-  readonly numbers: Float64Array<ArrayBuffer>;
-  readonly addresses: Uint8Array<ArrayBuffer>;
+  readonly numbers: Float64Array;
+  readonly addresses: Uint8Array;
 }
 
 /** Rows between two hand-overs. */
