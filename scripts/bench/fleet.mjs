@@ -7,7 +7,7 @@
 // exceeded by half.
 
 import '../help.mjs';
-import { spawn, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
@@ -21,6 +21,8 @@ import { load, OURS, writeFlows } from './table.mjs';
 
 const SELF = fileURLToPath(import.meta.url);
 const SERVER = 'nats://127.0.0.1:4222';
+/** Every file of the sources for itself; dist/ has the public entry alone. */
+const BUILT = `${root}/build/src`;
 delete process.env.NODE_EXTRA_CA_CERTS;
 
 const { values } = parseArgs({
@@ -36,6 +38,7 @@ if (values.simulate) await simulate(values.simulate);
 else if (!values.inside) {
   requireCommands(['unshare', 'conntrack', 'nats-server']);
   ensureBuilt();
+  execFileSync(process.execPath, [`${root}/node_modules/typescript/bin/tsc`, '-p', `${root}/tsconfig.json`]);
   const { status } = spawnSync('unshare', ['--net', process.execPath, SELF, '--inside', ...process.argv.slice(2)], {
     stdio: 'inherit',
   });
@@ -44,10 +47,10 @@ else if (!values.inside) {
 
 /** Agents FROM-TO in this process, until standard input ends. */
 async function simulate(range) {
-  const { FleetAgent } = await import(`${root}/dist/fleet/agent.js`);
-  const { connectBus } = await import(`${root}/dist/fleet/nats.js`);
-  const { Conntrack } = await import(`${root}/dist/index.js`);
-  const { MemoryTable, makeFlow } = await import(`${root}/dist/testing/index.js`);
+  const { FleetAgent } = await import(`${BUILT}/fleet/agent.js`);
+  const { connectBus } = await import(`${BUILT}/fleet/nats.js`);
+  const { Conntrack } = await import(`${BUILT}/index.js`);
+  const { MemoryTable, makeFlow } = await import(`${BUILT}/testing/index.js`);
   const [from, to] = range.split('-').map(Number);
   const flows = Array.from({ length: 30 }, (_, n) =>
     makeFlow({
@@ -158,9 +161,9 @@ async function realAgent(work, children, report) {
 }
 
 async function manyAgents(children, report) {
-  const { connectBus } = await import(`${root}/dist/fleet/nats.js`);
-  const { Fleet } = await import(`${root}/dist/fleet/fleet.js`);
-  const { Nl1Reader } = await import(`${root}/dist/fleet/nl1.js`);
+  const { connectBus } = await import(`${BUILT}/fleet/nats.js`);
+  const { Fleet } = await import(`${BUILT}/fleet/fleet.js`);
+  const { Nl1Reader } = await import(`${BUILT}/fleet/nl1.js`);
   const agents = Number(values.agents);
   const half = agents >> 1;
   for (const range of [`0-${half}`, `${half}-${agents}`]) {
@@ -168,7 +171,7 @@ async function manyAgents(children, report) {
     children.push(child);
     await once(child.stdout, 'data');
   }
-  const { FleetQuery } = await import(`${root}/dist/fleet/query-client.js`);
+  const { FleetQuery } = await import(`${BUILT}/fleet/query-client.js`);
   const bus = await connectBus({ servers: [SERVER], name: 'bench', tls: false, patient: false });
   const fleet = new Fleet(bus, 'bench');
   const first = performance.now();
