@@ -14,8 +14,6 @@ import type { HostChanges } from '../fleet/change-agent.js';
 import { CHANGES, type ChangeKind } from '../fleet/change-request.js';
 import { ChangersFile } from '../fleet/changers.js';
 import { parseServer } from '../fleet/fleet-config.js';
-import { FleetError } from '../fleet/fleet-error.js';
-import { connectBus } from '../fleet/nats.js';
 import { askRecord } from '../fleet/past-question.js';
 import { Shipper } from '../fleet/shipper.js';
 import { checkName, hostNameOf } from '../fleet/subjects.js';
@@ -23,7 +21,8 @@ import { openHistory } from '../history/open-history.js';
 import { unitWord } from '../history/record-unit.js';
 import type { LookAgain } from '../meter/index.js';
 import type { Listener } from '../web/listeners.js';
-import { asUsage, serversOf } from './fleet-servers.js';
+import { endingSignal } from './ending-signals.js';
+import { asUsage, nameTaken, reachServers, serversOf } from './fleet-servers.js';
 import { packageVersion } from './package-version.js';
 import type { Word } from './run-word.js';
 import type { WordLine } from './word-line.js';
@@ -32,8 +31,6 @@ import { isGiven, listOf, secondsOf, textOf } from './word-values.js';
 
 /** Where metrics are, unless a port is told. */
 const METRICS_PORT = 9467;
-/** Another agent has the name. */
-const NAME_TAKEN = 4;
 
 export const word: Word = async (line, { host, err, out }) => {
   if (isGiven(line, 'print-unit')) {
@@ -62,9 +59,7 @@ export const word: Word = async (line, { host, err, out }) => {
   const { conntracks, complete, lookAgain } = await openNamespaces(netns);
   if (!complete) tell('some network namespaces cannot be read, and are left out');
   for (const conntrack of conntracks.values()) await conntrack.count();
-  const over = new Promise<void>((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) host.on(signal, () => resolve());
-  });
+  const over = endingSignal(host);
   let bus: Bus | undefined;
   let running: FleetAgent | undefined;
   let reconnects = 0;
@@ -72,9 +67,7 @@ export const word: Word = async (line, { host, err, out }) => {
   const pages = new AgentPages(() => ({ version, connected: bus?.connected ?? false, reconnects, status: running?.status }));
   const listener = await listenerOf(line, pages, host);
   if (listener) tell(`it listens at ${listener.url}`);
-  const waiting = setTimeout(() => tell(`no connection to ${servers.servers.join(', ')} yet; it goes on trying`), 3000);
-  const connected = connectBus({ ...servers, name, patient: true, tell });
-  bus = (await Promise.race([connected, over]).finally(() => clearTimeout(waiting))) ?? undefined;
+  bus = await reachServers({ ...servers, name, tell }, over);
   if (!bus) return 0;
   bus.onConnection((what) => {
     if (what === 'back') reconnects++;
@@ -123,10 +116,7 @@ export const word: Word = async (line, { host, err, out }) => {
       clearInterval(following);
     }
   } catch (error) {
-    if (!(error instanceof FleetError) || error.code !== 'NAME_TAKEN') throw error;
-    tell(error.message);
-    if (error.hint !== undefined) err(`  hint: ${error.hint}`);
-    return NAME_TAKEN;
+    return nameTaken(error, tell, err);
   } finally {
     await listener?.close();
     pages.close();

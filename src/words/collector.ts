@@ -5,34 +5,26 @@ import { UsageError } from '../cli/usage-error.js';
 import { parseShards } from '../fleet/collected.js';
 import { Collector } from '../fleet/collector.js';
 import { CollectorStore } from '../fleet/collector-store.js';
-import { FleetError } from '../fleet/fleet-error.js';
-import { connectBus } from '../fleet/nats.js';
 import { prepareServers } from '../fleet/streams.js';
 import { checkName } from '../fleet/subjects.js';
 import { ControlSocket } from '../history/control-socket.js';
 import { makeDirectory } from '../history/segment-files.js';
 import { HistoryError } from '../history/segment-meta.js';
-import { asUsage, serversOf } from './fleet-servers.js';
+import { endingSignal } from './ending-signals.js';
+import { asUsage, NAME_TAKEN, nameTaken, reachServers, serversOf } from './fleet-servers.js';
 import { launcherOf } from './launcher.js';
 import { packageVersion } from './package-version.js';
 import type { Word } from './run-word.js';
 import { counted } from './text-table.js';
-import { isGiven, numberOf, secondsOf, shareOf, sizeOf, textOf } from './word-values.js';
+import { isGiven, keepOf, numberOf, shareOf, sizeOf, textOf } from './word-values.js';
 
 const DIRECTORY = '/var/lib/conntrack-collector';
-const LEAST = 0.1;
-const MOST = 31_536_000_000;
-const TAKEN = 4;
 
 export const word: Word = async (line, { host, err }) => {
   if (line.operands.length > 0) throw new UsageError('collector takes options only');
   const name = asUsage(() => checkName('the collector', textOf(line, 'name') ?? ''));
   const shards = asUsage(() => parseShards(textOf(line, 'shards') ?? '0-63'));
-  const keep = textOf(line, 'keep') === 'forever' ? Number.POSITIVE_INFINITY : secondsOf(line, 'keep', LEAST, MOST);
-  if (keep === undefined)
-    throw new UsageError('collector needs to know how long records are kept', {
-      hint: '--keep 180d, or --keep forever; what a law allows is yours to know',
-    });
+  const keep = keepOf(line, 'collector');
   const directory = textOf(line, 'dir') ?? DIRECTORY;
   const servers = serversOf(line, { host });
   const tell = (text: string) => err(`conntrack: collector: ${text}`);
@@ -43,14 +35,10 @@ export const word: Word = async (line, { host, err }) => {
   } catch (error) {
     if (!(error instanceof HistoryError) || error.code !== 'LOCKED') throw error;
     report(error, false, (known) => known);
-    return TAKEN;
+    return NAME_TAKEN;
   }
-  const over = new Promise<void>((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) host.on(signal, () => resolve());
-  });
-  const waiting = setTimeout(() => tell(`no connection to ${servers.servers.join(', ')} yet; it goes on trying`), 3000);
-  const connected = connectBus({ ...servers, name, patient: true, tell });
-  const bus = await Promise.race([connected, over]).finally(() => clearTimeout(waiting));
+  const over = endingSignal(host);
+  const bus = await reachServers({ ...servers, name, tell }, over);
   if (!bus) return 0;
   try {
     const store = new CollectorStore({
@@ -86,10 +74,7 @@ export const word: Word = async (line, { host, err }) => {
       `${counted(rows, 'flow')} taken, ${known} came twice, ${missing} never came, ${counted(bad, 'message')} could not be read`,
     );
   } catch (error) {
-    if (!(error instanceof FleetError) || error.code !== 'NAME_TAKEN') throw error;
-    tell(error.message);
-    if (error.hint !== undefined) err(`  hint: ${error.hint}`);
-    return TAKEN;
+    return nameTaken(error, tell, err);
   } finally {
     await bus.close();
     await lock.close();

@@ -2,8 +2,10 @@
 
 import { basename } from 'node:path';
 import { UsageError } from '../cli/usage-error.js';
+import type { Bus } from '../fleet/bus.js';
 import { type Connecting, configPlaces, connecting, type FleetConfig, readConfig } from '../fleet/fleet-config.js';
 import { FleetError } from '../fleet/fleet-error.js';
+import { type BusOptions, connectBus } from '../fleet/nats.js';
 import { checkName } from '../fleet/subjects.js';
 import type { WordContext } from './run-word.js';
 import type { WordLine } from './word-line.js';
@@ -31,6 +33,31 @@ export function serversOf(line: WordLine, { host }: Pick<WordContext, 'host'>): 
     const credentials = folder === undefined ? undefined : `${folder}/seed`;
     return { ...connecting(all, { insecure: isGiven(line, 'insecure'), credentials }), config: all };
   });
+}
+
+/** Exit status: another agent or collector has the name. */
+export const NAME_TAKEN = 4;
+
+/** Milliseconds after which it is told that no server answers. */
+const TOLD_AFTER = 3000;
+
+/** Connects, however long it takes. @returns `undefined` if `over` comes first */
+export async function reachServers(
+  options: Omit<BusOptions, 'patient'> & { readonly tell: (line: string) => void },
+  over: Promise<void>,
+): Promise<Bus | undefined> {
+  const { servers, tell } = options;
+  const waiting = setTimeout(() => tell(`no connection to ${servers.join(', ')} yet; it goes on trying`), TOLD_AFTER);
+  const bus = await Promise.race([connectBus({ ...options, patient: true }), over]).finally(() => clearTimeout(waiting));
+  return bus ?? undefined;
+}
+
+/** Tells that the name is taken. @returns the exit status @throws every other error */
+export function nameTaken(error: unknown, tell: (line: string) => void, err: (line: string) => void): number {
+  if (!(error instanceof FleetError) || error.code !== 'NAME_TAKEN') throw error;
+  tell(error.message);
+  if (error.hint !== undefined) err(`  hint: ${error.hint}`);
+  return NAME_TAKEN;
 }
 
 /** Who asks: as it is told, or as the file of the seed is named. @throws UsageError */

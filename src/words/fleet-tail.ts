@@ -11,6 +11,7 @@ import { RECORD_STREAM, subjects } from '../fleet/subjects.js';
 import { ByteWriter } from '../format/byte-writer.js';
 import { flowsOfPart, jsonOfGap } from '../history/part-lines.js';
 import { safeJson, safeText } from '../safe-text.js';
+import { abortBySignal } from './ending-signals.js';
 import { serversOf, userOf } from './fleet-servers.js';
 import type { WordContext } from './run-word.js';
 import type { WordLine } from './word-line.js';
@@ -36,8 +37,7 @@ export async function tailRecords(line: WordLine, operands: readonly string[], c
   const servers = serversOf(line, context);
   const tell = (text: string) => err(`conntrack: fleet tail: ${safeText(text)}`);
   const bus = await connectBus({ ...servers, name: userOf(servers.config), patient: false, tell });
-  const abort = new AbortController();
-  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) host.on(signal, () => abort.abort());
+  const abort = abortBySignal(host);
   const output = new PacedOutput(STDOUT);
   const out = new ByteWriter((bytes, length) => output.write(bytes, length));
   const print = async (text: string) => {

@@ -10,6 +10,7 @@ import type { MissingHost } from '../fleet/query-client.js';
 import { didYouMean } from '../nearest.js';
 import { safeText } from '../safe-text.js';
 import { age } from '../units.js';
+import { abortBySignal } from './ending-signals.js';
 import type { FleetVerb } from './fleet-call.js';
 import { deleteFlows, updateFlows } from './fleet-changes.js';
 import { examineFleet } from './fleet-doctor.js';
@@ -67,8 +68,7 @@ export const word: Word = async (line, context) => {
   const tell = (text: string) => context.err(`conntrack: fleet: ${text}`);
   const bus = await connectBus({ ...servers, name: user, patient: false, tell });
   const fleet = new Fleet(bus, user, sites);
-  const abort = new AbortController();
-  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) host.on(signal, () => abort.abort());
+  const abort = abortBySignal(host);
   const wait = secondsOf(line, 'wait', 0.01, 3600);
   const deadline = secondsOf(line, 'deadline', 0.01, 86_400);
   try {

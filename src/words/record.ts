@@ -25,15 +25,12 @@ import { counted } from './text-table.js';
 import { expressionOf } from './word-filter.js';
 import type { WordLine } from './word-line.js';
 import { openNamespaces } from './word-namespaces.js';
-import { isGiven, numberOf, secondsOf, shareOf, sizeOf, textOf } from './word-values.js';
+import { isGiven, keepOf, LEAST_TIME, MOST_TIME, numberOf, secondsOf, shareOf, sizeOf, textOf } from './word-values.js';
 
 /** Gaps between the last run and this one. */
 const EARLIER: ReadonlySet<GapReason> = new Set(['stopped', 'crash', 'reboot']);
 
 const DIRECTORY = '/var/lib/conntrack';
-/** Bounds of all times, in seconds: a tenth, and thousand years. */
-const LEAST = 0.1;
-const MOST = 31_536_000_000;
 /** Milliseconds between two versions of the file of metrics. */
 const METRICS_EVERY = 15_000;
 /** Milliseconds between two looks for network namespaces. */
@@ -61,22 +58,18 @@ export const word: Word = async (line, context) => {
   const verb = first !== undefined && more.length === 0 && Object.hasOwn(VERBS, first) ? VERBS[first] : undefined;
   if (verb) return verb(dir, line, context);
   const filter = expressionOf(line.operands, context);
-  const keep = textOf(line, 'keep') === 'forever' ? Number.POSITIVE_INFINITY : secondsOf(line, 'keep', LEAST, MOST);
-  if (keep === undefined)
-    throw new UsageError('record needs to know how long records are kept', {
-      hint: '--keep 180d, or --keep forever; what a law allows is yours to know',
-    });
+  const keep = keepOf(line, 'record');
   const netns = textOf(line, 'netns');
-  const seconds = secondsOf(line, 'for', LEAST, MOST);
+  const seconds = secondsOf(line, 'for', LEAST_TIME, MOST_TIME);
   const options = {
     dir,
     keep,
     filter,
-    sync: textOf(line, 'sync') === 'none' ? ('none' as const) : secondsOf(line, 'sync', LEAST, MOST),
-    checkpoint: secondsOf(line, 'checkpoint', LEAST, MOST),
-    reconcile: secondsOf(line, 'reconcile', LEAST, MOST),
+    sync: textOf(line, 'sync') === 'none' ? ('none' as const) : secondsOf(line, 'sync', LEAST_TIME, MOST_TIME),
+    checkpoint: secondsOf(line, 'checkpoint', LEAST_TIME, MOST_TIME),
+    reconcile: secondsOf(line, 'reconcile', LEAST_TIME, MOST_TIME),
     segmentRows: numberOf(line, 'segment-rows', 1, 1e9, true),
-    segmentAge: secondsOf(line, 'segment-age', LEAST, MOST),
+    segmentAge: secondsOf(line, 'segment-age', LEAST_TIME, MOST_TIME),
     maxSize: sizeOf(line, 'max-size'),
     minFree: shareOf(line, 'min-free'),
     receiveBuffer: sizeOf(line, 'buffer-size'),

@@ -23,6 +23,7 @@ import {
   type Secrets,
 } from '../web/server-options.js';
 import type { LogEntry } from '../web/web-options.js';
+import { abortBySignal } from './ending-signals.js';
 import { launcherOf } from './launcher.js';
 import { packageVersion } from './package-version.js';
 import type { Word, WordContext } from './run-word.js';
@@ -72,8 +73,7 @@ export const word: Word = async (line, context) => {
   for (const conntrack of conntracks.values()) await conntrack.count();
   const history = await historyOf(textOf(line, 'history'));
   if (isGiven(line, 'check')) return complete ? 0 : 1;
-  const abort = new AbortController();
-  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) host.on(signal, () => abort.abort());
+  const abort = abortBySignal(host);
   const log = logger(textOf(line, 'log') === 'json', context);
   const listening = (urls: readonly string[]) => {
     for (const url of urls) err(`conntrack: ${withToken(url, secrets, options.allowChanges)}`);

@@ -107,6 +107,19 @@ export function groupingOf(line: WordLine): GroupingName | undefined {
   }
 }
 
+/** Bounds of times about records, in seconds: a tenth, and thousand years. */
+export const LEAST_TIME = 0.1;
+export const MOST_TIME = 31_536_000_000;
+
+/** `--keep`, which `word` must be given: seconds, or infinity. @throws UsageError */
+export function keepOf(line: WordLine, word: string): number {
+  const keep = textOf(line, 'keep') === 'forever' ? Number.POSITIVE_INFINITY : secondsOf(line, 'keep', LEAST_TIME, MOST_TIME);
+  if (keep !== undefined) return keep;
+  throw new UsageError(`${word} needs to know how long records are kept`, {
+    hint: '--keep 180d, or --keep forever; what a law allows is yours to know',
+  });
+}
+
 /** One of some names. @throws UsageError */
 export function choiceOf<S extends string>(line: WordLine, name: string, choices: readonly S[]): S | undefined {
   const text = textOf(line, name);
