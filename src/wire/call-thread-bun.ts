@@ -3,12 +3,10 @@
 import { dlopen, read } from 'bun:ffi';
 import { parentPort } from 'node:worker_threads';
 import type { ThreadCall } from './call-threads-bun.js';
+import { SYMBOLS } from './ffi-bun.js';
 
-const c = dlopen('libc.so.6', {
-  send: { args: ['i32', 'ptr', 'u64', 'i32'], returns: 'i64_fast' },
-  recvmmsg: { args: ['i32', 'ptr', 'u32', 'i32', 'ptr'], returns: 'i32' },
-  __errno_location: { args: [], returns: 'ptr' },
-}).symbols;
+const { send, recvmmsg, __errno_location } = SYMBOLS;
+const c = dlopen('libc.so.6', { send, recvmmsg, __errno_location }).symbols;
 
 parentPort!.on('message', ({ name, fd, address, count, flags }: ThreadCall) => {
   const value = name === 'send' ? Number(c.send(fd, address, count, flags)) : c.recvmmsg(fd, address, count, flags, null);

@@ -6,7 +6,8 @@ import type { ThreadCall } from './call-threads-bun.js';
 import type { Libc } from './libc.js';
 import { watchByLooking } from './watch-by-looking.js';
 
-const SYMBOLS = {
+/** Functions of libc, as Bun is told of them. */
+export const SYMBOLS = {
   socket: { args: ['i32', 'i32', 'i32'], returns: 'i32' },
   bind: { args: ['i32', 'ptr', 'u32'], returns: 'i32' },
   connect: { args: ['i32', 'ptr', 'u32'], returns: 'i32' },
