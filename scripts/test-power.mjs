@@ -30,6 +30,7 @@ import { parseArgs } from 'node:util';
 import { ensureBuilt, root } from './fresh.mjs';
 import { runInGuest } from './kernels/boot.mjs';
 import { provideKernel } from './kernels/fetch.mjs';
+import { randomOf } from './random.mjs';
 import { requireCommands } from './tools.mjs';
 
 const { values } = parseArgs({
@@ -264,15 +265,4 @@ function checkClock(found) {
   console.log(
     `clock: set by ${steps.join(', ')} s; ${found.flows} flows, none ended before it began, ${found.lasted} say that it was set`,
   );
-}
-
-/** The same numbers for a seed. */
-function randomOf(start) {
-  let state = start | 0 || 1;
-  return (limit) => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) % limit;
-  };
 }

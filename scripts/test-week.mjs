@@ -13,6 +13,7 @@ import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { parseArgs } from 'node:util';
 import { ensureBuilt, root } from './fresh.mjs';
+import { randomOf } from './random.mjs';
 
 const { values } = parseArgs({
   options: {
@@ -230,15 +231,4 @@ function textOf(address) {
 
 function check(holds, what) {
   if (!holds) throw new Error(what);
-}
-
-/** The same numbers for a seed. */
-function randomOf(start) {
-  let state = start | 0 || 1;
-  return (limit) => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) % limit;
-  };
 }

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { root } from '../fresh.mjs';
+import { randomOf } from '../random.mjs';
 
 const { values: options } = parseArgs({
   options: {
@@ -35,17 +36,6 @@ const STEP = 8640;
 const BEGIN = Date.UTC(2026, 2, 1) * 1000;
 const OUTSIDE = (203 << 24) | (113 << 8);
 const INSIDE = (100 << 24) | (64 << 16);
-
-/** The same numbers in every run. */
-function randomOf(seed) {
-  let state = seed | 0 || 1;
-  return (limit) => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) % limit;
-  };
-}
 
 /** Row n, from 0: the same for whoever asks. */
 function rowOf(n) {
