@@ -2,13 +2,12 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { FleetAgent } from '../../src/fleet/agent.js';
 import { Fleet } from '../../src/fleet/fleet.js';
 import { FleetClient, type FleetFlow } from '../../src/fleet/index.js';
 import { encodeHostValue } from '../../src/fleet/inventory.js';
 import { HOSTS_BUCKET } from '../../src/fleet/subjects.js';
-import { Conntrack } from '../../src/index.js';
 import { MemoryTable } from '../../src/testing/index.js';
+import { startMemoryAgent } from '../support/memory-agent.js';
 import { MemoryServers } from '../support/memory-bus.js';
 import { SLOWNESS } from '../support/project.js';
 import { until } from '../support/watchers.js';
@@ -17,8 +16,7 @@ const OPTIONS = { wait: 10_000 * SLOWNESS, deadline: 20_000 * SLOWNESS };
 
 async function fleetOf(...sizes: readonly number[]) {
   const servers = new MemoryServers();
-  const agents: FleetAgent[] = [];
-  const conntracks: Conntrack[] = [];
+  const started: Awaited<ReturnType<typeof startMemoryAgent>>[] = [];
   for (const [i, size] of sizes.entries()) {
     const table = new MemoryTable();
     for (let n = 0; n < size; n++)
@@ -27,28 +25,14 @@ async function fleetOf(...sizes: readonly number[]) {
         original: { src: `10.0.${n >> 8}.${n & 0xff}`, dst: '192.0.2.53', sport: 1024, dport: n % 2 ? 53 : 5060 },
         timeout: 1000,
       });
-    const conntrack = await Conntrack.open({ transport: table.open });
-    conntracks.push(conntrack);
-    agents.push(
-      await FleetAgent.start({
-        bus: servers.connect(),
-        host: `h${i}`,
-        site: 'default',
-        tables: { conntracks: new Map([['own', conntrack]]), several: false },
-        version: '0.1.0',
-        pid: process.pid,
-        makeBucket: true,
-        tell: (line) => assert.fail(line),
-      }),
-    );
+    started.push(await startMemoryAgent(servers, `h${i}`, table));
   }
   return {
     servers,
-    agents,
+    agents: started.map(({ agent }) => agent),
     client: new FleetClient(new Fleet(servers.connect(), 'alice'), undefined),
     async [Symbol.asyncDispose]() {
-      for (const agent of agents) await agent.stop();
-      for (const conntrack of conntracks) await conntrack.close();
+      for (const each of started) await each[Symbol.asyncDispose]();
     },
   };
 }

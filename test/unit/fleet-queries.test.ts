@@ -3,7 +3,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import { FleetAgent } from '../../src/fleet/agent.js';
 import { H, packJson } from '../../src/fleet/bodies.js';
 import type { BusMessage } from '../../src/fleet/bus.js';
 import { Fleet } from '../../src/fleet/fleet.js';
@@ -11,8 +10,8 @@ import { encodeHostValue, type HostValue } from '../../src/fleet/inventory.js';
 import { Nl1Reader, Nl1Writer } from '../../src/fleet/nl1.js';
 import type { FleetVisitor } from '../../src/fleet/query-client.js';
 import { HOSTS_BUCKET } from '../../src/fleet/subjects.js';
-import { Conntrack } from '../../src/index.js';
 import { MemoryTable } from '../../src/testing/index.js';
+import { startMemoryAgent } from '../support/memory-agent.js';
 import { type MemoryBus, MemoryServers } from '../support/memory-bus.js';
 import { SLOWNESS } from '../support/project.js';
 import { until } from '../support/watchers.js';
@@ -37,26 +36,8 @@ function tableOf(flows: number): MemoryTable {
 }
 
 /** A host with so many flows. */
-async function startAgent(servers: MemoryServers, host: string, flows: number, site = 'default') {
-  const table = tableOf(flows);
-  const conntrack = await Conntrack.open({ transport: table.open });
-  const agent = await FleetAgent.start({
-    bus: servers.connect(),
-    host,
-    site,
-    tables: { conntracks: new Map([['own', conntrack]]), several: false },
-    version: '0.1.0',
-    pid: process.pid,
-    makeBucket: true,
-    tell: (line) => assert.fail(line),
-  });
-  return {
-    agent,
-    async [Symbol.asyncDispose]() {
-      await agent.stop();
-      await conntrack.close();
-    },
-  };
+function startAgent(servers: MemoryServers, host: string, flows: number, site?: string) {
+  return startMemoryAgent(servers, host, tableOf(flows), site);
 }
 
 /** Several hosts, which end together. */

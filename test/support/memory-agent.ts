@@ -1,0 +1,29 @@
+// An agent of a fleet within this process: on a table and on servers in memory.
+
+import assert from 'node:assert/strict';
+import { FleetAgent } from '../../src/fleet/agent.js';
+import { Conntrack } from '../../src/index.js';
+import type { MemoryTable } from '../../src/testing/index.js';
+import type { MemoryServers } from './memory-bus.js';
+
+/** A host with this table; whatever its agent has to tell fails the test. */
+export async function startMemoryAgent(servers: MemoryServers, host: string, table: MemoryTable, site = 'default') {
+  const conntrack = await Conntrack.open({ transport: table.open });
+  const agent = await FleetAgent.start({
+    bus: servers.connect(),
+    host,
+    site,
+    tables: { conntracks: new Map([['own', conntrack]]), several: false },
+    version: '0.1.0',
+    pid: process.pid,
+    makeBucket: true,
+    tell: (line) => assert.fail(line),
+  });
+  return {
+    agent,
+    async [Symbol.asyncDispose]() {
+      await agent.stop();
+      await conntrack.close();
+    },
+  };
+}
