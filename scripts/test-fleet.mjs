@@ -33,6 +33,9 @@ const { values } = parseArgs({
   },
 });
 
+/** What is killed in --rounds 125, and how often. */
+const KILLS = { 'leader of the stream': 30, 'all servers': 5, collector: 60, agent: 30 };
+
 if (values.record) await record(JSON.parse(values.record));
 else if (!values.inside) {
   requireCommands(['unshare', 'nats-server', 'nft']);
@@ -117,6 +120,16 @@ async function inside() {
   const work = mkdtempSync(`${tmpdir()}/conntrack-test-fleet-`);
   const random = mulberry(Number(values.seed));
   const pick = (list) => list[Math.floor(random() * list.length)];
+  /** So many of these, each as often as its weight says, in any order. */
+  const shuffled = (weights, count) => {
+    const all = Object.values(weights).reduce((sum, weight) => sum + weight, 0);
+    const list = Object.entries(weights).flatMap(([name, weight]) => Array(Math.ceil((weight * count) / all)).fill(name));
+    for (let n = list.length - 1; n > 0; n--) {
+      const other = Math.floor(random() * (n + 1));
+      [list[n], list[other]] = [list[other], list[n]];
+    }
+    return list;
+  };
   const children = new Map();
   const start = (name, command, args, stdin = 'ignore') => {
     const log = openSync(`${work}/${name}.log`, 'a');
@@ -248,24 +261,13 @@ async function inside() {
       'one direction': (n) => [`tcp sport ${port(n)} drop`],
     };
     if (only.includes('kills'))
-      for (let round = 0; round < rounds; round++) {
-        const what = pick([
-          'leader of the stream',
-          'leader of the stream',
-          'collector',
-          'collector',
-          'collector',
-          'agent',
-          'agent',
-          ...(round % 6 === 5 ? ['all servers'] : []),
-        ]);
+      for (const what of shuffled(KILLS, rounds)) {
         await killing[what]();
         did(`kill -9: ${what}`);
         await sleep(1500);
       }
     if (only.includes('partitions'))
-      for (let round = 0; round < Math.ceil(rounds / 3); round++) {
-        const what = pick(Object.keys(cuts));
+      for (const what of shuffled(Object.fromEntries(Object.keys(cuts).map((name) => [name, 1])), Math.ceil(rounds / 3))) {
         run('nft', 'add table inet cut');
         run('nft', 'add chain inet cut input { type filter hook input priority 0; }');
         for (const rule of cuts[what](pick(servers))) run('nft', `add rule inet cut input ${rule}`);

@@ -35,7 +35,7 @@ const ARCHITECTURES = { amd64: 'x64', arm64: 'arm64' };
 /** The oldest C library that has what the executable calls. */
 const C_LIBRARY = '2.17';
 const COMMAND = '/usr/sbin/conntrack';
-const SERVICES = ['serve', 'record', 'agent'];
+const SERVICES = ['serve', 'record', 'agent', 'collector'];
 
 delete process.env.NODE_OPTIONS;
 const native = Object.keys(ARCHITECTURES).find((one) => ARCHITECTURES[one] === process.arch) ?? 'amd64';
@@ -101,6 +101,10 @@ function fill(executable, sbom) {
   copy(`${root}/deploy/systemd/conntrack-serve.socket`, '/usr/lib/systemd/system/conntrack-serve.socket');
   put('/usr/lib/systemd/system/conntrack-record.service', printedUnit('record', ['--keep', 'forever']));
   put('/usr/lib/systemd/system/conntrack-agent.service', printedUnit('agent', ['--seed', '/etc/conntrack/agent.seed']));
+  put(
+    '/usr/lib/systemd/system/conntrack-collector.service',
+    printedUnit('collector', ['--name', 'c1', '--keep', 'forever', '--seed', '/etc/conntrack/collector.seed']),
+  );
   copy(`${root}/deploy/systemd/conntrack-sysusers.conf`, `/usr/lib/sysusers.d/${NAME}.conf`);
   for (const service of SERVICES)
     copy(`${root}/packaging/debian/conntrack-${service}.default`, `/etc/default/conntrack-${service}`);

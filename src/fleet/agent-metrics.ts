@@ -1,6 +1,6 @@
-// What an agent answers at --listen: whether it lives, whether it is ready, and its metrics. Nothing of the table is in it.
+// The metrics of an agent, and what it takes to be ready.
 
-import { chooseFormat, type FamilyRow, METRICS_TYPES, ProcessMetrics, readFamilies, writeMetrics } from '../metrics/index.js';
+import type { FamilyRow } from '../metrics/index.js';
 import type { FleetAgentStatus } from './agent.js';
 import { ALIVE } from './inventory.js';
 
@@ -144,49 +144,4 @@ export function notReady({ connected, status }: AgentReading): string | undefine
   if (!connected) return 'the connection to the servers is lost';
   if (status.heartbeat === undefined || status.heartbeat > ALIVE) return 'the servers take no heartbeats';
   return undefined;
-}
-
-/** Answers requests: `/healthz`, `/readyz`, `/metrics`. */
-export class AgentPages {
-  readonly #read: () => AgentReading;
-  readonly #own = new ProcessMetrics();
-
-  constructor(read: () => AgentReading) {
-    this.#read = read;
-  }
-
-  readonly handle = async (request: Request): Promise<Response> => {
-    if (request.method !== 'GET' && request.method !== 'HEAD') return text('only GET is answered\n', 405, { allow: 'GET, HEAD' });
-    switch (new URL(request.url).pathname) {
-      case '/healthz':
-        return text('ok\n', 200);
-      case '/readyz': {
-        const why = notReady(this.#read());
-        return why === undefined ? text('ok\n', 200) : text(`not ready: ${why}\n`, 503);
-      }
-      case '/metrics': {
-        const format = chooseFormat(request.headers.get('accept'));
-        const families = [...readFamilies(AGENT_FAMILIES, this.#read()), ...this.#own.read()];
-        return text(writeMetrics(families, format), 200, { 'content-type': METRICS_TYPES[format] });
-      }
-      default:
-        return text('there are /healthz, /readyz and /metrics\n', 404);
-    }
-  };
-
-  close(): void {
-    this.#own.close();
-  }
-}
-
-function text(body: string, status: number, headers: Readonly<Record<string, string>> = {}): Response {
-  return new Response(body, {
-    status,
-    headers: {
-      'content-type': 'text/plain; charset=utf-8',
-      'cache-control': 'no-store',
-      'x-content-type-options': 'nosniff',
-      ...headers,
-    },
-  });
 }

@@ -164,6 +164,17 @@ export class CollectorStore {
     return least;
   }
 
+  /** As `until`, of each shard that has a record. */
+  untilByShard(): Map<string, number> {
+    const least = new Map<string, number>();
+    for (const { host, meta } of this.#copies.values()) {
+      if (!meta) continue;
+      const shard = shardOf(host);
+      least.set(shard, Math.min(meta.alive, least.get(shard) ?? Number.POSITIVE_INFINITY));
+    }
+    return least;
+  }
+
   /** Who had an address and port, by the copies of hosts of some shards. */
   async whoHad(question: PastQuestion, shards: ReadonlySet<number>): Promise<CollectedAnswer> {
     const records: CollectedRecord[] = [];

@@ -12,7 +12,9 @@ export interface CollectorValue {
   readonly agent: string;
   readonly features: readonly string[];
   readonly shards: string;
+  /** Messages that wait, and milliseconds for which the first of them has been on the servers. */
   readonly lag: number;
+  readonly late: number;
   readonly copies: number;
   readonly rows: number;
   /** Up to when the record of its slowest host is known: microseconds since the epoch; 0: nothing yet. */
@@ -48,6 +50,7 @@ export function readCollectorValue({
     features: Array.isArray(features) ? features.slice(0, 100).filter((one): one is string => typeof one === 'string') : [],
     shards: text('shards'),
     lag: number('lag'),
+    late: number('late'),
     copies: number('copies'),
     rows: number('rows'),
     until: number('until'),

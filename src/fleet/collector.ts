@@ -16,7 +16,7 @@ import { ALIVE, HEARTBEAT } from './inventory.js';
 import type { PastQuestion } from './past-question.js';
 import { COLLECTOR_OPERATIONS, QueryAgent } from './query-agent.js';
 import { readRecords, sourceOf } from './record-message.js';
-import { COLLECTORS_BUCKET, checkName, RECORD_STREAM, SHARDS, subjects } from './subjects.js';
+import { COLLECTORS_BUCKET, checkName, RECORD_STREAM, SHARDS, shardOf, subjects } from './subjects.js';
 
 /** How a collector runs. */
 export interface CollectorOptions {
@@ -47,8 +47,24 @@ export interface CollectorStatus {
   readonly unknownColumns: number;
   /** Messages that wait. */
   readonly lag: number;
+  /** What waits for each reader: a shard, or all of them. */
+  readonly lags: ReadonlyMap<string, ReaderLag>;
+  /** Records that were written, by shard. */
+  readonly applied: ReadonlyMap<string, number>;
+  /** Up to when the slowest record of each shard is known: microseconds since the epoch. */
+  readonly until: ReadonlyMap<string, number>;
   readonly copies: number;
+  /** Milliseconds since the servers confirmed that it is there; `undefined`: never. */
+  readonly heartbeat: number | undefined;
+  /** What keeps it from reading or writing at the moment. */
   readonly trouble?: string | undefined;
+}
+
+/** What a reader has before it. */
+export interface ReaderLag {
+  readonly messages: number;
+  /** For how long the first of them has been there; 0 if there is none. */
+  readonly milliseconds: number;
 }
 
 const PAUSE = 300;
@@ -61,6 +77,13 @@ const TIDY = 3_600_000;
 const TURN = 20;
 const MOST_BAD = 100;
 const DRAINING = 5000;
+/** Milliseconds after which a reader that has heard of nothing wrong reads. */
+const READS = 3000;
+/** The reader of all shards. */
+const ALL = 'all';
+
+/** What can be wrong; each is told once, and over by itself. */
+type Part = 'reading' | 'writing' | 'position' | 'disk' | 'heartbeat';
 
 export class Collector implements AsyncDisposable {
   /** Rejects when it cannot go on. */
@@ -75,8 +98,11 @@ export class Collector implements AsyncDisposable {
   #revision = 0;
   #state: CollectorValue['state'] = 'up';
   #counts = { messages: 0, rows: 0, known: 0, missing: 0, bad: 0, unknownColumns: 0 };
-  #lags = new Map<string, number>();
-  #trouble: string | undefined;
+  /** Of each reader: messages that wait, and when the servers took the first of them. */
+  #waiting = new Map<string, { messages: number; since: number }>();
+  #applied = new Map<string, number>();
+  #troubles = new Map<string, string>();
+  #beaten: number | undefined;
   #turn = performance.now();
   #moved = false;
   #syncing = false;
@@ -121,11 +147,20 @@ export class Collector implements AsyncDisposable {
   }
 
   get status(): CollectorStatus {
+    const { store } = this.#options;
+    const now = Date.now();
+    const lags = new Map<string, ReaderLag>();
+    for (const [shard, { messages, since }] of this.#waiting)
+      lags.set(shard, { messages, milliseconds: messages > 0 ? Math.max(0, now - since) : 0 });
     return {
       ...this.#counts,
-      lag: [...this.#lags.values()].reduce((sum, lag) => sum + lag, 0),
-      copies: this.#options.store.copies,
-      trouble: this.#trouble,
+      lag: [...lags.values()].reduce((sum, { messages }) => sum + messages, 0),
+      lags,
+      applied: this.#applied,
+      until: store.untilByShard(),
+      copies: store.copies,
+      heartbeat: this.#beaten === undefined ? undefined : performance.now() - this.#beaten,
+      trouble: this.#troubles.values().next().value,
     };
   }
 
@@ -167,9 +202,11 @@ export class Collector implements AsyncDisposable {
     this.#moved = false;
     try {
       this.#options.store.keepPosition();
+      this.#fine('position');
     } catch (error) {
       // It is older then: more is read again than had to be.
-      this.#say(`cannot write the position: ${(error as Error).message}`);
+      this.#moved = true;
+      this.#say('position', `cannot write the position: ${(error as Error).message}`);
     }
   }
 
@@ -178,8 +215,9 @@ export class Collector implements AsyncDisposable {
     this.#syncing = true;
     try {
       await this.#options.store.sync();
+      this.#fine('disk');
     } catch (error) {
-      this.#say(`cannot wait for the disk: ${(error as Error).message}`);
+      this.#say('disk', `cannot wait for the disk: ${(error as Error).message}`);
     } finally {
       this.#syncing = false;
     }
@@ -189,7 +227,8 @@ export class Collector implements AsyncDisposable {
   async #read(shards: readonly number[]): Promise<void> {
     const { bus, store } = this.#options;
     const { signal } = this.#abort;
-    const shard = shards.length === SHARDS ? '*' : `${shards[0]}`.padStart(2, '0');
+    const shard = shards.length === SHARDS ? ALL : `${shards[0]}`.padStart(2, '0');
+    const subject = subjects.record(shard === ALL ? '*' : shard, '*', '*');
     for (let pause = PAUSE; !signal.aborted; pause = Math.min(LONGEST_PAUSE, 2 * pause))
       try {
         const stream = await bus.streamState(RECORD_STREAM);
@@ -197,16 +236,21 @@ export class Collector implements AsyncDisposable {
         store.begin(stream.created);
         // Of what was deleted meanwhile nobody waits for more.
         const from = Math.max(store.from(stream.created, shards), Math.min(stream.first, stream.last + 1));
-        if (stream.last < from) this.#lags.set(shard, 0);
-        const subject = subjects.record(shard, '*', '*');
-        for await (const message of bus.followStream(RECORD_STREAM, { subject, from, signal })) {
-          await this.#take(message);
-          if (signal.aborted) return;
-          store.taken(shards, message.sequence);
-          this.#moved = true;
-          this.#lags.set(shard, message.pending);
-          pause = PAUSE;
-          await this.#giveTurn();
+        if (stream.last < from) this.#waiting.set(shard, { messages: 0, since: 0 });
+        const reads = setTimeout(() => this.#fine('reading', shard), READS);
+        try {
+          for await (const message of bus.followStream(RECORD_STREAM, { subject, from, signal })) {
+            this.#waiting.set(shard, { messages: message.pending + 1, since: message.at });
+            await this.#take(message);
+            if (signal.aborted) return;
+            store.taken(shards, message.sequence);
+            this.#moved = true;
+            this.#waiting.set(shard, { messages: message.pending, since: message.at });
+            pause = PAUSE;
+            await this.#giveTurn();
+          }
+        } finally {
+          clearTimeout(reads);
         }
         if (!signal.aborted) await sleep(pause, undefined, { signal }).catch(() => {});
       } catch (error) {
@@ -214,7 +258,7 @@ export class Collector implements AsyncDisposable {
           this.#fail(error);
           return;
         }
-        this.#say(error.message);
+        this.#say('reading', error.message, shard);
         await sleep(pause, undefined, { signal }).catch(() => {});
       }
   }
@@ -243,13 +287,14 @@ export class Collector implements AsyncDisposable {
     for (let pause = PAUSE; !this.#abort.signal.aborted; pause = Math.min(LONGEST_PAUSE, 2 * pause))
       try {
         const { rows, known, missing } = store.take(source.host, part);
+        this.#fine('writing');
+        const shard = shardOf(source.host);
+        this.#applied.set(shard, (this.#applied.get(shard) ?? 0) + rows);
         this.#counts.rows += rows;
         this.#counts.known += known;
         this.#counts.missing += missing;
         this.#counts.unknownColumns += part.unknown;
         if (missing > 0) this.#options.tell(`${source.host}: ${missing} records never came`);
-        if (this.#trouble !== undefined) this.#options.tell('goes on');
-        this.#trouble = undefined;
         return;
       } catch (error) {
         if (error instanceof FleetError) return this.#keepBad(message, error.message);
@@ -258,7 +303,7 @@ export class Collector implements AsyncDisposable {
           isSqliteError(error, 'SQLITE_FULL', 'SQLITE_BUSY', 'SQLITE_CANTOPEN') || code === 'ENOSPC' || code === 'EDQUOT';
         if (!waits) throw error;
         // The servers keep what is not taken.
-        this.#say(`cannot write: ${(error as Error).message}`);
+        this.#say('writing', `cannot write: ${(error as Error).message}`);
         await sleep(pause, undefined, { signal: this.#abort.signal }).catch(() => {});
       }
   }
@@ -279,14 +324,21 @@ export class Collector implements AsyncDisposable {
     }
   }
 
-  #say(trouble: string): void {
-    if (this.#trouble !== trouble) this.#options.tell(trouble);
-    this.#trouble = trouble;
+  /** Something is wrong: it is told when it begins. Of `shard`, if several read. */
+  #say(part: Part, trouble: string, shard = ''): void {
+    if (![...this.#troubles.values()].includes(trouble)) this.#options.tell(trouble);
+    this.#troubles.set(part + shard, trouble);
+  }
+
+  /** That is over. */
+  #fine(part: Part, shard = ''): void {
+    if (!this.#troubles.delete(part + shard)) return;
+    if (this.#troubles.size === 0) this.#options.tell('goes on');
   }
 
   #value(): CollectorValue {
     const { name, version, pid, shards, store } = this.#options;
-    const { lag, copies, rows } = this.status;
+    const { lag, lags, copies, rows } = this.status;
     return {
       v: 1,
       name,
@@ -297,6 +349,7 @@ export class Collector implements AsyncDisposable {
       features: [...COLLECTOR_OPERATIONS, 'jc1'],
       shards: formatShards(shards),
       lag,
+      late: [...lags.values()].reduce((most, { milliseconds }) => Math.max(most, Math.round(milliseconds)), 0),
       copies,
       rows,
       until: store.until() ?? 0,
@@ -320,6 +373,7 @@ export class Collector implements AsyncDisposable {
   async #beat(): Promise<void> {
     try {
       await this.#write();
+      this.#fine('heartbeat');
     } catch (error) {
       if (error instanceof RevisionError) {
         const entry = await this.#options.bus.readKey(COLLECTORS_BUCKET, this.#options.name).catch(() => undefined);
@@ -327,7 +381,7 @@ export class Collector implements AsyncDisposable {
         this.#revision = entry?.revision ?? 0;
         if (other && other.instance !== this.#instance)
           this.#fail(new FleetError('NAME_TAKEN', `another collector has taken the name ${this.#options.name}`));
-      } else if (error instanceof FleetError) this.#say(`no heartbeat: ${error.message}`);
+      } else if (error instanceof FleetError) this.#say('heartbeat', `no heartbeat: ${error.message}`);
       else throw error;
     }
   }
@@ -336,5 +390,6 @@ export class Collector implements AsyncDisposable {
     const { bus, name } = this.#options;
     const value = new TextEncoder().encode(JSON.stringify(this.#value()));
     this.#revision = await bus.writeKey(COLLECTORS_BUCKET, name, value, this.#revision);
+    this.#beaten = performance.now();
   }
 }

@@ -6,23 +6,23 @@ import { quoted, UsageError } from '../cli/usage-error.js';
 import { formatFlowFilter } from '../ctnetlink/filter/format.js';
 import { FleetAgent } from '../fleet/agent.js';
 import { agentDaemonSet } from '../fleet/agent-daemonset.js';
-import { AgentPages } from '../fleet/agent-metrics.js';
-import { agentUnit } from '../fleet/agent-unit.js';
+import { AGENT_FAMILIES, notReady } from '../fleet/agent-metrics.js';
 import { LOCAL_AUDIT, streamAudit } from '../fleet/audit.js';
 import type { Bus } from '../fleet/bus.js';
 import type { HostChanges } from '../fleet/change-agent.js';
 import { CHANGES, type ChangeKind } from '../fleet/change-request.js';
 import { ChangersFile } from '../fleet/changers.js';
 import { parseServer } from '../fleet/fleet-config.js';
+import { agentUnit } from '../fleet/fleet-units.js';
 import { askRecord } from '../fleet/past-question.js';
 import { Shipper } from '../fleet/shipper.js';
+import { StatusPages } from '../fleet/status-pages.js';
 import { checkName, hostNameOf } from '../fleet/subjects.js';
 import { openHistory } from '../history/open-history.js';
-import { unitWord } from '../history/record-unit.js';
 import type { LookAgain } from '../meter/index.js';
-import type { Listener } from '../web/listeners.js';
 import { endingSignal } from './ending-signals.js';
 import { asUsage, nameTaken, reachServers, serversOf } from './fleet-servers.js';
+import { listenerOf, unitWords } from './fleet-service.js';
 import { packageVersion } from './package-version.js';
 import type { Word } from './run-word.js';
 import type { WordLine } from './word-line.js';
@@ -64,8 +64,12 @@ export const word: Word = async (line, { host, err, out }) => {
   let running: FleetAgent | undefined;
   let reconnects = 0;
   const version = packageVersion() ?? 'unknown';
-  const pages = new AgentPages(() => ({ version, connected: bus?.connected ?? false, reconnects, status: running?.status }));
-  const listener = await listenerOf(line, pages, host);
+  const pages = new StatusPages({
+    read: () => ({ version, connected: bus?.connected ?? false, reconnects, status: running?.status }),
+    families: AGENT_FAMILIES,
+    notReady,
+  });
+  const listener = await listenerOf(line, METRICS_PORT, pages, host);
   if (listener) tell(`it listens at ${listener.url}`);
   bus = await reachServers({ ...servers, name, tell }, over);
   if (!bus) return 0;
@@ -168,15 +172,6 @@ function changesOf(
   });
 }
 
-/** Where it is asked for its health and metrics. @throws UsageError, ServeError */
-async function listenerOf(line: WordLine, pages: AgentPages, host: NodeJS.Process): Promise<Listener | undefined> {
-  const where = textOf(line, 'listen');
-  if (where === undefined) return undefined;
-  const { listenAt } = await import('../web/listeners.js');
-  const { parsePlace } = await import('../web/server-options.js');
-  return listenAt(parsePlace(where, METRICS_PORT), pages.handle, { umask: (mask) => host.umask(mask) });
-}
-
 /** @throws UsageError */
 function daemonSetOf(line: WordLine): string {
   const servers = listOf(line, 'nats');
@@ -200,15 +195,9 @@ function daemonSetOf(line: WordLine): string {
   );
 }
 
-/** The seed is handed over by the service manager, so that only root can read its file. */
-function unitOf(line: WordLine, { argv }: NodeJS.Process): string {
-  const seed = textOf(line, 'seed');
-  const given = argv.slice(3).filter((each) => each !== '--print-unit');
-  const at = given.indexOf('--seed');
-  const words = at < 0 ? given.filter((each) => !each.startsWith('--seed=')) : given.toSpliced(at, 2);
+function unitOf(line: WordLine, host: NodeJS.Process): string {
   return agentUnit({
-    words: ['/usr/bin/conntrack', 'agent', ...words].map(unitWord),
-    seed,
+    ...unitWords('agent', line, host),
     namespaces: textOf(line, 'netns') !== undefined,
     history: textOf(line, 'history'),
   });

@@ -2,16 +2,22 @@
 
 import { report } from '../cli/report.js';
 import { UsageError } from '../cli/usage-error.js';
+import type { Bus } from '../fleet/bus.js';
 import { parseShards } from '../fleet/collected.js';
 import { Collector } from '../fleet/collector.js';
+import { COLLECTOR_FAMILIES, collectorNotReady } from '../fleet/collector-metrics.js';
 import { CollectorStore } from '../fleet/collector-store.js';
+import { collectorUnit } from '../fleet/fleet-units.js';
+import { StatusPages } from '../fleet/status-pages.js';
 import { prepareServers } from '../fleet/streams.js';
 import { checkName } from '../fleet/subjects.js';
 import { ControlSocket } from '../history/control-socket.js';
 import { makeDirectory } from '../history/segment-files.js';
 import { HistoryError } from '../history/segment-meta.js';
+import type { Listener } from '../web/listeners.js';
 import { endingSignal } from './ending-signals.js';
 import { asUsage, NAME_TAKEN, nameTaken, reachServers, serversOf } from './fleet-servers.js';
+import { listenerOf, unitWords } from './fleet-service.js';
 import { launcherOf } from './launcher.js';
 import { packageVersion } from './package-version.js';
 import type { Word } from './run-word.js';
@@ -19,13 +25,19 @@ import { counted } from './text-table.js';
 import { isGiven, keepOf, numberOf, shareOf, sizeOf, textOf } from './word-values.js';
 
 const DIRECTORY = '/var/lib/conntrack-collector';
+/** Where metrics are, unless a port is told. */
+const METRICS_PORT = 9468;
 
-export const word: Word = async (line, { host, err }) => {
+export const word: Word = async (line, { host, err, out }) => {
   if (line.operands.length > 0) throw new UsageError('collector takes options only');
   const name = asUsage(() => checkName('the collector', textOf(line, 'name') ?? ''));
   const shards = asUsage(() => parseShards(textOf(line, 'shards') ?? '0-63'));
   const keep = keepOf(line, 'collector');
   const directory = textOf(line, 'dir') ?? DIRECTORY;
+  if (isGiven(line, 'print-unit')) {
+    out.text(collectorUnit({ ...unitWords('collector', line, host), directory }));
+    return 0;
+  }
   const servers = serversOf(line, { host });
   const tell = (text: string) => err(`conntrack: collector: ${text}`);
   let lock: ControlSocket;
@@ -38,12 +50,28 @@ export const word: Word = async (line, { host, err }) => {
     return NAME_TAKEN;
   }
   const over = endingSignal(host);
-  const bus = await reachServers({ ...servers, name, tell }, over);
-  if (!bus) return 0;
+  const version = packageVersion() ?? 'unknown';
+  let bus: Bus | undefined;
+  let running: Collector | undefined;
+  let reconnects = 0;
+  const pages = new StatusPages({
+    read: () => ({ version, connected: bus?.connected ?? false, reconnects, status: running?.status }),
+    families: COLLECTOR_FAMILIES,
+    notReady: collectorNotReady,
+  });
+  let listener: Listener | undefined;
   try {
+    listener = await listenerOf(line, METRICS_PORT, pages, host);
+    if (listener) tell(`it listens at ${listener.url}`);
+    const connection = await reachServers({ ...servers, name, tell }, over);
+    if (!connection) return 0;
+    bus = connection;
+    connection.onConnection((what) => {
+      if (what === 'back') reconnects++;
+    });
     const store = new CollectorStore({
       directory,
-      version: packageVersion() ?? 'unknown',
+      version,
       keep,
       maxSize: sizeOf(line, 'max-size'),
       minFree: shareOf(line, 'min-free') ?? 0.05,
@@ -52,21 +80,22 @@ export const word: Word = async (line, { host, err }) => {
       tell,
     });
     const starting = Collector.start({
-      bus,
+      bus: connection,
       name,
       shards,
       store,
       bad: `${directory}/bad`,
-      prepare: servers.open ? () => prepareServers(bus, 1, TRIAL_RECORDS) : undefined,
+      prepare: servers.open ? () => prepareServers(connection, 1, TRIAL_RECORDS) : undefined,
       takeOver: isGiven(line, 'take-over'),
-      version: packageVersion() ?? 'unknown',
+      version,
       pid: host.pid,
       tell,
     });
     const started = await Promise.race([starting, over]);
     if (!started) return 0;
     await using collector = started;
-    tell(`${name} collects at ${bus.server} into ${directory}: ${counted(store.copies, 'record')} there`);
+    running = collector;
+    tell(`${name} collects at ${connection.server} into ${directory}: ${counted(store.copies, 'record')} there`);
     await Promise.race([over, collector.failed]);
     await collector.stop();
     const { rows, known, missing, bad } = collector.status;
@@ -76,7 +105,9 @@ export const word: Word = async (line, { host, err }) => {
   } catch (error) {
     return nameTaken(error, tell, err);
   } finally {
-    await bus.close();
+    await listener?.close();
+    pages.close();
+    await bus?.close();
     await lock.close();
   }
   return 0;

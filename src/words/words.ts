@@ -78,9 +78,17 @@ const SERVERS = {
   config: { value: 'FILE', help: 'Read this instead of /etc/conntrack/fleet.json and ~/.config/conntrack/fleet.json.' },
 } as const satisfies WordRow['options'];
 
+const PRINT_UNIT = { help: 'Print a unit for systemd with these options, and end.' } as const satisfies WordOptionRow;
+
+const statusPages = (example: string): WordOptionRow => ({
+  value: 'WHERE',
+  help: `Answer /healthz, /readyz and /metrics at ADDRESS:PORT or unix:PATH, such as ${example}.`,
+});
+
 /** What `conntrack fleet` can do, in the order of its help. */
 export const FLEET_VERBS = [
   'hosts',
+  'collectors',
   'list',
   'count',
   'has',
@@ -254,7 +262,7 @@ export function everyWord(): readonly WordRow[] {
         'on-seal': { value: 'COMMAND', help: 'Run this with the path of each file that is complete.' },
         user: { value: 'NAME', help: 'Become this user, and keep only the rights that are needed.' },
         for: { value: 'TIME', help: 'End after this time.' },
-        'print-unit': { help: 'Print a unit for systemd with these options, and end.' },
+        'print-unit': PRINT_UNIT,
         output: { short: 'o', value: 'FORMAT', choices: ['text', 'json'], help: 'Of status: text or json.' },
       },
       operands: { kind: 'expression' },
@@ -414,12 +422,9 @@ export function everyWord(): readonly WordRow[] {
         'protect-ssh': { help: 'Never change the flow of the SSH session in which it was started.' },
         ship: { help: 'Ship the record of --history to the servers, for conntrack collector.' },
         flush: { value: 'TIME', help: 'How long a record may wait for others before it is shipped; default 15s.' },
-        'print-unit': { help: 'Print a unit for systemd with these options, and end.' },
+        'print-unit': PRINT_UNIT,
         'print-daemonset': { help: 'Print a manifest for Kubernetes with these options, and end.' },
-        listen: {
-          value: 'WHERE',
-          help: 'Answer /healthz, /readyz and /metrics at ADDRESS:PORT or unix:PATH, such as 127.0.0.1:9467.',
-        },
+        listen: statusPages('127.0.0.1:9467'),
         'take-over': { help: 'Take the name from an agent that seems to be alive elsewhere.' },
       },
       failureStatus: 1,
@@ -450,6 +455,8 @@ export function everyWord(): readonly WordRow[] {
         'max-size': { value: 'SIZE', help: 'Delete the oldest records of a host when its copy takes more, such as 10G.' },
         'min-free': { value: 'SHARE', help: 'Delete the oldest records when less of the disk is free; default 5%.' },
         'segment-rows': { value: 'NUMBER', help: 'Records in a file; default 2000000. A day ends a file as well.' },
+        listen: statusPages('127.0.0.1:9468'),
+        'print-unit': PRINT_UNIT,
         'take-over': { help: 'Take the name from a collector that seems to be alive elsewhere.' },
       },
       failureStatus: 1,

@@ -64,6 +64,26 @@ suite('what is shipped', { skip: SELF_TEST ? 'the reference has none of it' : fa
       }
     });
 
+    test('of a collector, made by itself, that systemd takes', () => {
+      const folder = mkdtempSync(join(tmpdir(), 'conntrack-units-'));
+      try {
+        const words = ['--nats', 'tls://n1.example.net', '--name', 'c1', '--keep', '180d', '--seed', '/etc/conntrack/c1.seed'];
+        const unit = must(UNDER_TEST, ['collector', ...words, '--print-unit']);
+        assert.match(unit, /^ExecStart=\/usr\/bin\/conntrack collector --nats tls:\/\/n1.example.net --name c1 --keep 180d$/m);
+        assert.match(unit, /^LoadCredential=seed:\/etc\/conntrack\/c1.seed$/m);
+        assert.match(unit, /^StateDirectory=conntrack-collector$/m);
+        assert.match(unit, /^CapabilityBoundingSet=$/m);
+        const elsewhere = must(UNDER_TEST, ['collector', ...words, '--dir', '/srv/copies', '--print-unit']);
+        assert.match(elsewhere, /^ReadWritePaths=\/srv\/copies$/m);
+        const service = join(folder, 'conntrack-collector.service');
+        writeFileSync(service, unit.replaceAll('/usr/bin/conntrack', UNDER_TEST));
+        assert.equal(must('systemd-analyze', ['verify', '--man=no', service]), '');
+        must('systemd-analyze', ['security', '--offline=true', '--threshold=25', '--no-pager', service]);
+      } finally {
+        rmSync(folder, { recursive: true });
+      }
+    });
+
     for (const dropIn of [undefined, 'conntrack-exporter.conf', 'conntrack-netns.conf'])
       test(`that systemd takes, ${dropIn === undefined ? 'with little exposed' : `with ${dropIn}`}`, () => {
         const folder = mkdtempSync(join(tmpdir(), 'conntrack-units-'));

@@ -10,11 +10,13 @@ import { segmentFiles } from '../../src/history/segment-files.js';
 import { RunningAgent, RunningCollector } from '../support/fleet-agent.js';
 import { Namespace } from '../support/namespace.js';
 import { NatsServer } from '../support/nats-server.js';
+import { getIn } from '../support/net-sockets.js';
 import { type NewFlow, newFlow } from '../support/netlink.js';
 import { requirePrerequisites, SELF_TEST, SLOWNESS, UNDER_TEST } from '../support/project.js';
 import { until } from '../support/watchers.js';
 
 const NATS = 'nats://127.0.0.1';
+const LISTEN = 9468;
 const driver = loadDrivers(1)[0]!;
 
 /** Numbers of all records of a directory. */
@@ -66,6 +68,8 @@ suite('records of a fleet', { skip: SELF_TEST ? 'the reference has no fleets' : 
       copies(),
       '--segment-rows',
       '400',
+      '--listen',
+      `127.0.0.1:${LISTEN}`,
     ]);
   const run = async (...words: string[]) => {
     const { status, stdout, stderr } = await space.run([UNDER_TEST, ...words], { timeLimit: 60_000 });
@@ -172,6 +176,11 @@ suite('records of a fleet', { skip: SELF_TEST ? 'the reference has no fleets' : 
     const [known] = JSON.parse((await run('fleet', 'collectors', '-o', 'json')).out);
     assert.deepEqual([known.name, known.state, known.shards], ['c1', 'up', '0-63']);
     assert.match((await run('fleet', 'collectors')).out, /^COLLECTOR +STATE .*\nc1 +up +\d+s +0-63 +\d+ +\d+ +20.*Z\n$/);
+    assert.match(await getIn(space, LISTEN, '/readyz'), /^HTTP\/1\.1 200 /);
+    const metrics = await getIn(space, LISTEN, '/metrics');
+    assert.match(metrics, /^conntrack_collector_lag_seconds\{shard="all"\} 0$/m);
+    assert.match(metrics, /^conntrack_collector_applied_rows_total\{shard="\d\d"\} [1-9]/m);
+    assert.match(metrics, /^conntrack_collector_missing_total 0$/m);
     await collector.signal('SIGTERM');
     const { status, err } = await collector.end();
     assert.equal(status, 0, err);

@@ -8,7 +8,7 @@ import { after, before, suite, test } from 'node:test';
 import { RunningAgent } from '../support/fleet-agent.js';
 import { Namespace } from '../support/namespace.js';
 import { NatsServer } from '../support/nats-server.js';
-import { connectIn } from '../support/net-sockets.js';
+import { getIn } from '../support/net-sockets.js';
 import { type NewFlow, newFlow } from '../support/netlink.js';
 import { populate } from '../support/population.js';
 import { requirePrerequisites, SELF_TEST, SLOWNESS, UNDER_TEST } from '../support/project.js';
@@ -169,17 +169,7 @@ suite('fleet', { skip: SELF_TEST ? 'the reference has no fleets' : false, timeou
     });
 
     test('an agent says that it is ready, and counts', async () => {
-      const ask = (path: string) =>
-        new Promise<string>((resolve, reject) => {
-          const socket = connectIn(one, '127.0.0.1', LISTEN);
-          let text = '';
-          socket.on('data', (data) => {
-            text += data;
-          });
-          socket.once('end', () => resolve(text));
-          socket.once('error', reject);
-          socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`);
-        });
+      const ask = (path: string) => getIn(one, LISTEN, path);
       assert.match(await ask('/readyz'), /^HTTP\/1\.1 200 /);
       const metrics = await ask('/metrics');
       assert.match(metrics, /^conntrack_agent_queries_total\{op="list",result="ok"\} [1-9]/m);

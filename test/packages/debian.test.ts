@@ -11,7 +11,7 @@ import { requirePrerequisites } from '../support/project.js';
 const NAME = 'conntrack-ts';
 /** Of 100, as `systemd-analyze security` counts. */
 const MOST_EXPOSED = 25;
-const UNITS = ['serve', 'record', 'agent'].map((service) => `/usr/lib/systemd/system/conntrack-${service}.service`);
+const UNITS = ['serve', 'record', 'agent', 'collector'].map((service) => `/usr/lib/systemd/system/conntrack-${service}.service`);
 
 suite('the Debian package', () => {
   let built: BuiltPackages;

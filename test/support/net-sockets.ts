@@ -89,3 +89,17 @@ function socketAddress(address: string, port: number): Buffer {
     ? Buffer.concat([head, bytes, Buffer.alloc(8)])
     : Buffer.concat([head, Buffer.alloc(4), bytes, Buffer.alloc(4)]);
 }
+
+/** The answer of an HTTP server on loopback of a namespace, with its head. */
+export function getIn(namespace: Namespace, port: number, path: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connectIn(namespace, '127.0.0.1', port);
+    let text = '';
+    socket.on('data', (data) => {
+      text += data;
+    });
+    socket.once('end', () => resolve(text));
+    socket.once('error', reject);
+    socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`);
+  });
+}

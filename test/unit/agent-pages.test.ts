@@ -1,10 +1,13 @@
-// What an agent answers at --listen, and the manifest for Kubernetes, which the schema of Kubernetes itself checks.
+// What an agent and a collector answer at --listen, and the manifest for Kubernetes, which the schema of Kubernetes itself checks.
 
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import type { FleetAgentStatus } from '../../src/fleet/agent.js';
 import { type AgentDaemonSet, agentDaemonSet } from '../../src/fleet/agent-daemonset.js';
-import { AGENT_FAMILIES, AgentPages, type AgentReading } from '../../src/fleet/agent-metrics.js';
+import { AGENT_FAMILIES, type AgentReading, notReady } from '../../src/fleet/agent-metrics.js';
+import type { CollectorStatus } from '../../src/fleet/collector.js';
+import { COLLECTOR_FAMILIES, type CollectorReading, collectorNotReady } from '../../src/fleet/collector-metrics.js';
+import { StatusPages, type StatusSource } from '../../src/fleet/status-pages.js';
 import { sampleName } from '../../src/metrics/write-metrics.js';
 import { wordByName } from '../../src/words/words.js';
 
@@ -37,16 +40,20 @@ const STATUS: FleetAgentStatus = {
 };
 const READING: AgentReading = { version: '0.1.0', connected: true, reconnects: 2, status: STATUS };
 
+/** One answer of somebody with this reading. */
+async function answerOf<Reading>(source: StatusSource<Reading>, path: string, init?: RequestInit) {
+  const pages = new StatusPages(source);
+  try {
+    const answer = await pages.handle(new Request(`http://127.0.0.1:9467${path}`, init));
+    return { status: answer.status, text: await answer.text(), type: answer.headers.get('content-type') };
+  } finally {
+    pages.close();
+  }
+}
+
 suite('an agent', () => {
-  const ask = async (reading: AgentReading, path: string, init?: RequestInit) => {
-    const pages = new AgentPages(() => reading);
-    try {
-      const answer = await pages.handle(new Request(`http://127.0.0.1:9467${path}`, init));
-      return { status: answer.status, text: await answer.text(), type: answer.headers.get('content-type') };
-    } finally {
-      pages.close();
-    }
-  };
+  const ask = (reading: AgentReading, path: string, init?: RequestInit) =>
+    answerOf({ read: () => reading, families: AGENT_FAMILIES, notReady }, path, init);
 
   test('lives, and says why it is not ready', async () => {
     for (const [reading, why] of [
@@ -97,6 +104,71 @@ suite('an agent', () => {
     assert.doesNotMatch(early.text, /heartbeat/);
     const open = await ask(READING, '/metrics', { headers: { accept: 'application/openmetrics-text; version=1.0.0' } });
     assert.match(open.text, /# EOF\n$/);
+  });
+});
+
+suite('a collector', () => {
+  const status: CollectorStatus = {
+    messages: 9,
+    rows: 70,
+    known: 3,
+    missing: 2,
+    bad: 1,
+    unknownColumns: 4,
+    lag: 12,
+    lags: new Map([['07', { messages: 12, milliseconds: 2500 }]]),
+    applied: new Map([
+      ['07', 60],
+      ['21', 10],
+    ]),
+    until: new Map([['07', 1_772_000_000_500_000]]),
+    copies: 5,
+    heartbeat: 1500,
+    trouble: undefined,
+  };
+  const READS: CollectorReading = { version: '0.1.0', connected: true, reconnects: 1, status };
+  const ask = (reading: CollectorReading, path: string) =>
+    answerOf({ read: () => reading, families: COLLECTOR_FAMILIES, notReady: collectorNotReady }, path);
+
+  test('lives, and says why it is not ready', async () => {
+    for (const [reading, why] of [
+      [READS, undefined],
+      [{ ...READS, connected: false, status: undefined }, 'it has no connection to a server yet'],
+      [{ ...READS, status: undefined }, 'its name is not claimed yet'],
+      [{ ...READS, connected: false }, 'the connection to the servers is lost'],
+      [{ ...READS, status: { ...status, trouble: 'cannot write: the disk is full' } }, 'cannot write: the disk is full'],
+      [{ ...READS, status: { ...status, heartbeat: 46_000 } }, 'the servers take no heartbeats'],
+    ] as const) {
+      assert.equal((await ask(reading, '/healthz')).status, 200);
+      const { status: code, text } = await ask(reading, '/readyz');
+      assert.deepEqual([code, text], why === undefined ? [200, 'ok\n'] : [503, `not ready: ${why}\n`]);
+    }
+  });
+
+  test('has metrics, each with what its row says', async () => {
+    const { text } = await ask(READS, '/metrics');
+    for (const line of [
+      'conntrack_collector_info{version="0.1.0"} 1',
+      'conntrack_collector_connected 1',
+      'conntrack_collector_reconnects_total 1',
+      'conntrack_collector_heartbeat_age_seconds 1.5',
+      'conntrack_collector_applied_rows_total{shard="07"} 60',
+      'conntrack_collector_applied_rows_total{shard="21"} 10',
+      'conntrack_collector_doubles_total 3',
+      'conntrack_collector_missing_total 2',
+      'conntrack_collector_bad_messages_total 1',
+      'conntrack_collector_unknown_columns_total 4',
+      'conntrack_collector_lag_messages{shard="07"} 12',
+      'conntrack_collector_lag_seconds{shard="07"} 2.5',
+      'conntrack_collector_until_seconds{shard="07"} 1772000000.5',
+      'conntrack_collector_copies 5',
+      'conntrack_collector_trouble 0',
+    ])
+      assert.ok(text.includes(`${line}\n`), line);
+    for (const row of COLLECTOR_FAMILIES) assert.ok(text.includes(`# TYPE ${sampleName(row)} `), row.name);
+    const early = await ask({ ...READS, connected: false, status: undefined }, '/metrics');
+    assert.match(early.text, /^conntrack_collector_connected 0$/m);
+    assert.doesNotMatch(early.text, /doubles_total \d/);
   });
 });
 

@@ -5,6 +5,7 @@ import { readdirSync } from 'node:fs';
 import { suite, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { AGENT_FAMILIES } from '../../src/fleet/agent-metrics.js';
+import { COLLECTOR_FAMILIES } from '../../src/fleet/collector-metrics.js';
 import { CUT_FAMILIES } from '../../src/metrics/collect-metrics.js';
 import { GROUP_FAMILIES, METER_FAMILIES } from '../../src/metrics/meter-families.js';
 import { PROCESS_FAMILIES } from '../../src/metrics/process-metrics.js';
@@ -14,10 +15,15 @@ import { wordByName } from '../../src/words/words.js';
 import { PROJECT, readProjectFile } from '../support/project.js';
 
 const LABELS = new Map<string, readonly string[]>(
-  [...METER_FAMILIES, ...PROCESS_FAMILIES, ...WEB_FAMILIES, ...GROUP_FAMILIES, ...CUT_FAMILIES, ...AGENT_FAMILIES].map((row) => [
-    sampleName(row),
-    [...row.labels, 'instance', 'job'],
-  ]),
+  [
+    ...METER_FAMILIES,
+    ...PROCESS_FAMILIES,
+    ...WEB_FAMILIES,
+    ...GROUP_FAMILIES,
+    ...CUT_FAMILIES,
+    ...AGENT_FAMILIES,
+    ...COLLECTOR_FAMILIES,
+  ].map((row) => [sampleName(row), [...row.labels, 'instance', 'job']]),
 );
 /** Of the rules themselves, and of the range that Grafana puts in. */
 const METRIC = /\b(?:conntrack|process|nodejs)_\w+/g;
