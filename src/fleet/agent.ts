@@ -16,7 +16,8 @@ import {
   readHostValue,
   type ShippedTo,
 } from './inventory.js';
-import { type AgentTables, operationsOf, QueryAgent, type QueryCounts } from './query-agent.js';
+import { operationsOf } from './operations.js';
+import { type AgentTables, QueryAgent, type QueryCounts } from './query-agent.js';
 import type { Shipper, ShipperStatus } from './shipper.js';
 import { prepareServers } from './streams.js';
 import { checkName, HOSTS_BUCKET } from './subjects.js';

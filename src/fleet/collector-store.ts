@@ -4,18 +4,15 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { loadDriver } from '../history/driver/load-driver.js';
 import type { SqliteDriver } from '../history/driver/sqlite.js';
-import { type FlowHistory, openHistory, type WhoHadAnswer } from '../history/index.js';
 import { type CopyMeta, RecordCopy, type Taken } from '../history/record-copy.js';
 import type { RecordPart } from '../history/record-parts.js';
 import { undoSealing } from '../history/seal-segment.js';
 import { segmentFiles, sync } from '../history/segment-files.js';
 import { SegmentKeeper } from '../history/segment-keeper.js';
 import { readMeta } from '../history/segment-meta.js';
-import { answerJson } from '../history/who-had-text.js';
-import type { CollectedAnswer, CollectedRecord } from './collected.js';
+import type { StoredCopy } from './collected-past.js';
 import { FleetError } from './fleet-error.js';
 import { isRecorder } from './jc1.js';
-import type { PastQuestion } from './past-question.js';
 import { isName, SHARDS, shardOf } from './subjects.js';
 
 /** How copies are kept. */
@@ -58,7 +55,6 @@ interface Copy {
   meta: CopyMeta | undefined;
   open: RecordCopy | undefined;
   keeper: SegmentKeeper | undefined;
-  history: FlowHistory | undefined;
 }
 
 export class CollectorStore {
@@ -175,34 +171,11 @@ export class CollectorStore {
     return least;
   }
 
-  /** Who had an address and port, by the copies of hosts of some shards. */
-  async whoHad(question: PastQuestion, shards: ReadonlySet<number>): Promise<CollectedAnswer> {
-    const records: CollectedRecord[] = [];
-    for (const copy of [...this.#copies.values()]) {
-      if (!copy.meta || !shards.has(Number(shardOf(copy.host)))) continue;
-      copy.history ??= await openHistory(copy.directory);
-      const { offset = 0, offsetError = 0, applied, alive, openFrom } = copy.meta;
-      const off = (Math.abs(offset) + offsetError) * 1000;
-      const within = (question.within ?? 0) + (off > CLOCK_TELLS ? off : 0);
-      const answer: WhoHadAnswer = await copy.history.whoHad({ ...question, within });
-      const silent = answer.complete && answer.matches.length === 0;
-      records.push({
-        host: copy.host,
-        recorder: copy.recorder,
-        applied,
-        from: answer.coverage.from,
-        alive,
-        openFrom: openFrom ?? null,
-        complete: answer.complete,
-        ...(silent ? {} : { answer: JSON.parse(answerJson(answer)) }),
-      });
-    }
-    return { records };
-  }
-
-  /** What each copy knows. */
-  records(): readonly { readonly host: string; readonly recorder: string; readonly meta: CopyMeta }[] {
-    return [...this.#copies.values()].flatMap(({ host, recorder, meta }) => (meta ? [{ host, recorder, meta }] : []));
+  /** Where each copy is, and what it knows. */
+  stored(): readonly StoredCopy[] {
+    return [...this.#copies.values()].flatMap(({ host, recorder, directory, meta }) =>
+      meta ? [{ host, recorder, directory, meta }] : [],
+    );
   }
 
   async close(): Promise<void> {
@@ -225,7 +198,7 @@ export class CollectorStore {
     const others = [...this.#copies.values()].filter((other) => other.host === host).length;
     if (others >= MOST_RECORDERS) throw new FleetError('ENCODING', `${host} has ${others} records already`);
     const directory = `${this.#options.directory}/${key}`;
-    copy = { host, recorder, directory, meta: undefined, open: undefined, keeper: undefined, history: undefined };
+    copy = { host, recorder, directory, meta: undefined, open: undefined, keeper: undefined };
     this.#copies.set(key, copy);
     return copy;
   }
@@ -315,6 +288,3 @@ export class CollectorStore {
     }
   }
 }
-
-/** Microseconds that a clock may be off without being told. */
-const CLOCK_TELLS = 100_000;

@@ -9,12 +9,13 @@ import { H } from './bodies.js';
 import type { Bus, FollowedMessage } from './bus.js';
 import { RevisionError } from './bus.js';
 import { formatShards } from './collected.js';
+import { CollectedPast } from './collected-past.js';
 import type { CollectorStore } from './collector-store.js';
 import { type CollectorValue, readCollectorValue } from './collector-value.js';
 import { FleetError, OTHER_KEY } from './fleet-error.js';
 import { ALIVE, HEARTBEAT } from './inventory.js';
-import type { PastQuestion } from './past-question.js';
-import { COLLECTOR_OPERATIONS, QueryAgent } from './query-agent.js';
+import { COLLECTOR_OPERATIONS } from './operations.js';
+import { QueryAgent } from './query-agent.js';
 import { readRecords, sourceOf } from './record-message.js';
 import { COLLECTORS_BUCKET, checkName, RECORD_STREAM, SHARDS, shardOf, subjects } from './subjects.js';
 
@@ -111,12 +112,10 @@ export class Collector implements AsyncDisposable {
   private constructor(options: CollectorOptions) {
     this.#options = options;
     const { bus, name, store, shards, tell } = options;
-    const whoHad = (question: PastQuestion, _user: string, asked: readonly number[] | undefined) =>
-      store.whoHad(question, new Set((asked ?? shards).filter((shard) => shards.includes(shard))));
     this.#queries = new QueryAgent(
       bus,
       { host: name, site: '', instance: this.#instance, collector: true },
-      { conntracks: new Map(), several: false, whoHad },
+      { conntracks: new Map(), several: false, past: new CollectedPast(() => store.stored(), shards) },
       () => this.#value(),
       tell,
     );

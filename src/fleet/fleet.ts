@@ -2,16 +2,16 @@
 
 import type { Signal } from '../library/index.js';
 import { didYouMean } from '../nearest.js';
+import { askCollectors, type CollectorAnswers, type CollectorInfo, type CollectorQuestion } from './ask-collectors.js';
 import { type AuditLine, type LogOptions, readLog } from './audit.js';
 import type { Bus } from './bus.js';
-import { type CollectedAnswer, type CollectedRecord, parseShards, readCollectedAnswer } from './collected.js';
-import { type CollectorValue, readCollectorValue } from './collector-value.js';
+import { parseShards } from './collected.js';
+import { readCollectorValue } from './collector-value.js';
 import { FleetError } from './fleet-error.js';
 import { ALIVE, type HostInfo, type Inventory, isExpected, REMEMBERED, readInventory } from './inventory.js';
-import type { PastQuestion } from './past-question.js';
-import type { Operation, QueryBody } from './query-agent.js';
+import type { Operation, QueryBody } from './operations.js';
 import { FleetQuery, type FleetQuestion, type FleetResult, type FleetVisitor, type MissingHost } from './query-client.js';
-import { COLLECTORS_BUCKET, EVERY, namePattern, SHARDS } from './subjects.js';
+import { COLLECTORS_BUCKET, EVERY, namePattern } from './subjects.js';
 
 /** Which hosts, and how long to wait for them. */
 export interface AskOptions {
@@ -26,24 +26,6 @@ export interface AskOptions {
   readonly signal?: Signal | undefined;
 }
 
-/** A collector of the fleet. */
-export interface CollectorInfo extends Omit<CollectorValue, 'v' | 'state'> {
-  /** `silent`: it has not been heard of for 45 seconds, and did not say that it would stop. */
-  readonly state: CollectorValue['state'] | 'silent';
-  /** Milliseconds since it was heard of. */
-  readonly age: number;
-  /** Numbers of its shards. */
-  readonly holds: readonly number[];
-}
-
-/** What collectors answered. */
-export interface CollectedAnswers extends CollectedAnswer {
-  /** Shards of which no collector answered. */
-  readonly lacking: readonly number[];
-  /** Why some did not. */
-  readonly problems: readonly string[];
-}
-
 /** How a question ended. */
 export interface Asked extends FleetResult {
   /** Hosts that said that they would stop: they are not asked. */
@@ -53,6 +35,8 @@ export interface Asked extends FleetResult {
 /** Asking so many by name is cheaper than asking all. */
 const MOST_BY_NAME = 16;
 const WAIT = 2000;
+/** Operations that need a record. */
+const PAST: ReadonlySet<Operation> = new Set<Operation>(['whohad', 'records', 'history']);
 
 export class Fleet {
   readonly #bus: Bus;
@@ -86,9 +70,11 @@ export class Fleet {
     const expected = alive.filter(({ features }) => features.includes(op));
     const unable = alive
       .filter(({ features }) => !features.includes(op))
-      .map(({ host, agent, age }): MissingHost => {
+      .map(({ host, agent, age, features }): MissingHost => {
         const message =
-          op === 'whohad' ? 'it keeps no record: conntrack agent --history DIR' : `its agent ${agent} does not know ${op}`;
+          PAST.has(op) && !features.includes('whohad')
+            ? 'it keeps no record: conntrack agent --history DIR'
+            : `its agent ${agent} does not know ${op}`;
         return { host, why: 'version', rows: 0, age, error: { code: 'VERSION', message } };
       });
     const all = on === undefined;
@@ -96,9 +82,7 @@ export class Fleet {
     const byName = !all && expected.length <= MOST_BY_NAME;
     const isChosen = new Set(expected.map(({ host }) => host));
     const known = new Set(hosts.map(({ host }) => host));
-    const query = new FleetQuery(
-      this.#bus,
-      this.user,
+    const query = this.query(
       {
         op,
         body,
@@ -148,52 +132,30 @@ export class Fleet {
     visitor: FleetVisitor,
     { wait = WAIT, deadline, signal }: Pick<AskOptions, 'wait' | 'deadline' | 'signal'>,
   ): Promise<FleetResult> {
-    return new FleetQuery(this.#bus, this.user, { op, body: {}, request, hosts, wait, deadline, signal }, visitor).run();
+    return this.query({ op, body: {}, request, hosts, wait, deadline, signal }, visitor).run();
   }
 
   /**
-   * Asks the collectors of all shards who had something. Of two that hold a shard, the one that knows most is asked, and then the other.
+   * Asks the collectors of all shards. Of two that hold a shard, the one that knows most is asked, and then the other.
    * @returns `undefined` if there are none, or this user may not ask them
    */
-  async askCollectors(
-    past: PastQuestion,
-    { wait = WAIT, deadline, signal }: Pick<AskOptions, 'wait' | 'deadline' | 'signal'>,
-  ): Promise<CollectedAnswers | undefined> {
-    let collectors: readonly CollectorInfo[];
+  async askCollectors<T>(
+    question: Omit<CollectorQuestion<T>, 'collectors'>,
+    options: Pick<AskOptions, 'wait' | 'deadline' | 'signal'>,
+  ): Promise<CollectorAnswers<T> | undefined> {
     try {
-      collectors = this.#allowed ? [] : await this.collectors();
+      const collectors = this.#allowed ? [] : await this.collectors();
+      return collectors.length === 0
+        ? undefined
+        : await askCollectors(
+            (each, visitor) => this.query(each, visitor).run(),
+            { ...question, collectors },
+            { ...options, wait: options.wait ?? WAIT },
+          );
     } catch (error) {
       if (!(error instanceof FleetError) || error.code !== 'UNAUTHORISED') throw error;
-      return { records: [], lacking: [], problems: [`collectors are not asked: ${error.message}`] };
+      return { answers: [], lacking: [], problems: [`collectors are not asked: ${error.message}`] };
     }
-    if (collectors.length === 0) return undefined;
-    const left = new Set(Array.from({ length: SHARDS }, (_, n) => n));
-    const records: CollectedRecord[] = [];
-    const problems: string[] = [];
-    const untried = new Set(collectors.filter(({ state }) => state === 'up'));
-    while (left.size > 0 && untried.size > 0) {
-      const asked: Promise<void>[] = [];
-      const spoken = new Set<number>();
-      for (const collector of [...untried].sort((a, b) => b.until - a.until)) {
-        const shards = collector.holds.filter((shard) => left.has(shard) && !spoken.has(shard));
-        if (shards.length === 0) continue;
-        for (const shard of shards) spoken.add(shard);
-        untried.delete(collector);
-        asked.push(
-          this.#askCollector(collector, { past, shards }, { wait, deadline, signal }).then((answer) => {
-            if (typeof answer === 'string') {
-              problems.push(`${collector.name}: ${answer}`);
-              return;
-            }
-            records.push(...answer.records);
-            for (const shard of shards) left.delete(shard);
-          }),
-        );
-      }
-      if (asked.length === 0) break;
-      await Promise.all(asked);
-    }
-    return { records, lacking: [...left].sort((a, b) => a - b), problems };
   }
 
   /** Every collector that is known. @throws FleetError */
@@ -218,24 +180,9 @@ export class Fleet {
     }
   }
 
-  /** @returns why there is no answer */
-  async #askCollector(
-    { name, instance, agent, features }: CollectorInfo,
-    body: QueryBody,
-    { wait = WAIT, deadline, signal }: Pick<AskOptions, 'wait' | 'deadline' | 'signal'>,
-  ): Promise<CollectedAnswer | string> {
-    let answer: CollectedAnswer | undefined;
-    const info: HostInfo = { ...NOBODY, host: name, instance, agent, features };
-    const question: FleetQuestion = { op: 'whohad', body, hosts: [info], collectors: true, wait, deadline, signal };
-    const visitor: FleetVisitor = {
-      value: (_name, value) => {
-        answer = readCollectedAnswer(value);
-      },
-    };
-    const { missing } = await new FleetQuery(this.#bus, this.user, question, visitor).run();
-    const [problem] = missing;
-    if (problem) return problem.error?.message ?? `no answer (${problem.why})`;
-    return answer ?? 'its answer cannot be read';
+  /** A question to some of them, to be run. */
+  query(question: FleetQuestion, visitor: FleetVisitor): FleetQuery {
+    return new FleetQuery(this.#bus, this.user, question, visitor);
   }
 
   /** Lines of the audit, the oldest first. @returns how many could not be read @throws FleetError */
@@ -247,26 +194,6 @@ export class Fleet {
     return this.#bus.close();
   }
 }
-
-/** A collector, where a host is meant. */
-const NOBODY: HostInfo = {
-  host: '',
-  site: '',
-  state: 'up',
-  instance: '',
-  machine: '',
-  pid: 0,
-  agent: '',
-  features: [],
-  kernel: '',
-  netns: [],
-  entries: 0,
-  maxEntries: 0,
-  allow: [],
-  record: null,
-  clock: null,
-  age: 0,
-};
 
 /** Milliseconds that servers may be without a leader, and the pause between looks. */
 const LEADERLESS = 10_000;

@@ -26,6 +26,22 @@ const END = 'end';
 
 /** A body of records as SQLite has them. */
 export function encodeRecords(head: PartHead, rows: readonly SqliteRow[]): Uint8Array {
+  const { gaps, clock, netns, ...rest } = head;
+  return new TextEncoder().encode(
+    JSON.stringify({
+      v: 1,
+      ...rest,
+      n: rows.length,
+      ...(netns.length > 0 ? { netns } : {}),
+      ...(gaps.length > 0 ? { gaps } : {}),
+      ...(clock.length > 0 ? { clock } : {}),
+      cols: encodeColumns(rows),
+    }),
+  );
+}
+
+/** The columns of rows: those of which all values are NULL are left out. */
+export function encodeColumns(rows: readonly SqliteRow[]): Record<string, unknown> {
   const cols: Record<string, unknown> = {};
   const ends = rows.map((row) => (row['start'] as number) + (row['dur'] as number));
   const byEnds = rows.every(({ start, dur }, n) => isWhole(start) && isWhole(dur) && isWhole(ends[n]));
@@ -37,18 +53,7 @@ export function encodeRecords(head: PartHead, rows: readonly SqliteRow[]): Uint8
     const column = columnOf(rows, name);
     if (column !== undefined) cols[name] = column;
   }
-  const { gaps, clock, netns, ...rest } = head;
-  return new TextEncoder().encode(
-    JSON.stringify({
-      v: 1,
-      ...rest,
-      n: rows.length,
-      ...(netns.length > 0 ? { netns } : {}),
-      ...(gaps.length > 0 ? { gaps } : {}),
-      ...(clock.length > 0 ? { clock } : {}),
-      cols,
-    }),
-  );
+  return cols;
 }
 
 /** All values, or one that all are equal to; `undefined`: all are NULL. */
@@ -109,7 +114,7 @@ export function decodeRecords(body: Uint8Array): ShippedRecords {
         class: textOrNull(kind, 'clock'),
       };
     }),
-    ...columnsIn(cols as Readonly<Record<string, unknown>>, count),
+    ...decodeColumns(cols as Readonly<Record<string, unknown>>, count),
   };
 }
 
@@ -118,7 +123,11 @@ export function isRecorder(text: string): boolean {
   return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(\.\d{1,6})?$/.test(text);
 }
 
-function columnsIn(cols: Readonly<Record<string, unknown>>, count: number): Pick<ShippedRecords, 'columns' | 'unknown'> {
+/** Values of columns by the places of RECORD_COLUMNS. @throws FleetError `ENCODING` */
+export function decodeColumns(
+  cols: Readonly<Record<string, unknown>>,
+  count: number,
+): Pick<ShippedRecords, 'columns' | 'unknown'> {
   const columns = COLUMNS.map((column): SqliteValue[] | undefined => {
     const { name } = column;
     const told = Object.hasOwn(cols, name) ? cols[name] : undefined;

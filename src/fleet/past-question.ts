@@ -36,7 +36,7 @@ export async function askRecord(
   question: PastQuestion,
   { clock, user }: { readonly clock: HostValue['clock']; readonly user: string },
 ): Promise<PastAnswer> {
-  writeAsked(directory, question, user);
+  writeAsked(directory, ['whohad', question], user);
   const history = await openHistory(directory);
   const off = clock ? (Math.abs(clock.offset) + clock.error) * 1000 : 0;
   const within = (question.within ?? 0) + (off > CLOCK_TELLS ? off : 0);
@@ -57,10 +57,10 @@ export async function askRecord(
  * Whoever reads a record is written down beside it, if the file for that exists (docs/history.md): here the user of the fleet, whose name
  * the servers vouch for. @throws FleetError `REQUEST` if that cannot be written: then nothing is answered
  */
-function writeAsked(directory: string, question: PastQuestion, user: string): void {
+export function writeAsked(directory: string, asked: readonly unknown[], user: string): void {
   const path = `${directory}/access.ndjson`;
   if (!statSync(path, { throwIfNoEntry: false })) return;
-  const entry = { at: new Date().toISOString(), user: `fleet ${user}`, asked: ['whohad', question] };
+  const entry = { at: new Date().toISOString(), user: `fleet ${user}`, asked };
   try {
     const fd = openSync(path, constants.O_WRONLY | constants.O_APPEND | constants.O_NOFOLLOW);
     try {

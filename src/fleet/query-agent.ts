@@ -5,45 +5,29 @@ import { ConntrackError } from '../errors.js';
 import { type Conntrack, readFilter, sessionOf, TimeSlice } from '../library/index.js';
 import { checkGrouping, GROUP_SORTS, type GroupSort, usage } from '../meter/index.js';
 import { processorTime } from '../meter/processor-time.js';
-import { H, numberHeader, unpackJson } from './bodies.js';
+import { H, MAX_ZIPPED, numberHeader, packBody, unpackJson } from './bodies.js';
 import type { Bus, BusMessage, BusSubscription } from './bus.js';
 import { DumpBudget } from './dump-budget.js';
 import { FleetError } from './fleet-error.js';
 import { Nl1Writer } from './nl1.js';
-import { type PastQuestion, readPastQuestion } from './past-question.js';
-import { QueryEnd, RunningQuery } from './running-query.js';
-import { EVERY, PROTOCOL_VERSION, readReply, SHARDS, subjects } from './subjects.js';
+import { COLLECTOR_OPERATIONS, OPERATIONS, type Operation, operationsOf, type QueryBody, readQuestion } from './operations.js';
+import { answerHistory, answerRecords } from './past-agent.js';
+import { readPastQuestion } from './past-question.js';
+import type { PastSource } from './past-source.js';
+import { type Piece, QueryEnd, RunningQuery } from './running-query.js';
+import { EVERY, readReply, subjects } from './subjects.js';
 
 /** Queries that may run, those of them that read a table, and queries that may wait. */
 const MOST_RUNNING = 16;
 const MOST_DUMPS = 2;
 const MOST_WAITING = 64;
+/** Operations that cost a host so much that few of them run at a time. */
+const DUMPS: ReadonlySet<string> = new Set<Operation>(['list', 'top', 'whohad', 'history']);
+/** Milliseconds that flows of the past wait for their turn to be taken: those of others may be older. */
+const PAST_PATIENCE = 3_600_000;
 /** Groups of one answer. */
 const MOST_GROUPS = 1000;
-/** Bytes of a question. */
-const MOST_ASKED = 65_536;
 const MOST_DEADLINE = 86_400_000;
-
-/** The operations that this version knows. */
-export const OPERATIONS = ['ping', 'count', 'list', 'top', 'stats', 'whohad'] as const;
-export type Operation = (typeof OPERATIONS)[number];
-/** Those that collectors know. */
-export const COLLECTOR_OPERATIONS = ['ping', 'whohad'] as const satisfies readonly Operation[];
-
-/** What is asked, whatever the operation. */
-export interface QueryBody {
-  /** A filter in text, with labels by number. */
-  readonly filter?: string | undefined;
-  /** Names of network namespaces. Default: all that the agent looks into. */
-  readonly netns?: readonly string[] | undefined;
-  readonly limit?: number | undefined;
-  readonly by?: string | undefined;
-  readonly sort?: string | undefined;
-  /** Of `whohad`. */
-  readonly past?: PastQuestion | undefined;
-  /** Of `whohad`, to collectors: numbers of shards. */
-  readonly shards?: readonly number[] | undefined;
-}
 
 /** The tables of this host. */
 export interface AgentTables {
@@ -52,12 +36,7 @@ export interface AgentTables {
   /** Whether there may be several: then answers name the namespace. */
   readonly several: boolean;
   /** Asks the record of this host, if it keeps one. */
-  readonly whoHad?: ((question: PastQuestion, user: string, shards?: readonly number[]) => Promise<object>) | undefined;
-}
-
-/** The operations that a host can do. */
-export function operationsOf({ whoHad }: Pick<AgentTables, 'whoHad'>): readonly Operation[] {
-  return OPERATIONS.filter((op) => op !== 'whohad' || whoHad !== undefined);
+  readonly past?: PastSource | undefined;
 }
 
 /** Who answers. */
@@ -178,6 +157,7 @@ export class QueryAgent {
       instance,
       terms,
       entries: () => this.#entries,
+      ...(op === 'history' ? { patience: PAST_PATIENCE } : {}),
       waits: (waiting) => {
         this.#dumps += waiting ? -1 : 1;
         this.#pump();
@@ -186,9 +166,7 @@ export class QueryAgent {
     this.#running.set(asker.qid, query);
     try {
       const body = readQuestion(op, message, this.#identity.collector ? COLLECTOR_OPERATIONS : operationsOf(this.#tables));
-      const dumps =
-        !this.#identity.collector &&
-        (op === 'list' || op === 'top' || op === 'whohad' || (op === 'count' && (body.filter ?? body.by) !== undefined));
+      const dumps = !this.#identity.collector && (DUMPS.has(op) || (op === 'count' && (body.filter ?? body.by) !== undefined));
       if (this.#waiting.length >= MOST_WAITING)
         throw new FleetError('OVERLOADED', `${MOST_WAITING} queries wait already`, { hint: 'ask again in some seconds' });
       this.#waiting.push({ query, body, dumps });
@@ -282,7 +260,13 @@ export class QueryAgent {
       case 'stats':
         return query.json(await this.#statistics(tables));
       case 'whohad':
-        return query.json(await this.#tables.whoHad!(readPastQuestion(body.past), query.user, body.shards));
+        return query.json(
+          await this.#tables.past!.whoHad(readPastQuestion(body.past), { user: query.user, shards: body.shards }),
+        );
+      case 'records':
+        return answerRecords(query, body, this.#tables.past!);
+      case 'history':
+        return answerHistory(query, body, this.#tables.past!);
       case 'list':
         return await this.#list(query, body, tables);
     }
@@ -361,7 +345,7 @@ export class QueryAgent {
       sending ??= parts
         .send(async (full) => {
           query.head(entries);
-          await query.part(full, netns);
+          for (const { body: packed, rows: some } of piecesOf(full)) await query.part(packed, some, netns);
           this.#rows += full.rows;
         })
         .finally(() => {
@@ -391,7 +375,7 @@ export class QueryAgent {
       if (visitor.done()) break;
     }
     this.#rows += parts.writing.rows;
-    await query.end(parts.writing, netns, visitor.done() ? { complete: true, reason: 'limit' } : { complete: true });
+    await query.end(piecesOf(parts.writing), visitor.done() ? { complete: true, reason: 'limit' } : { complete: true }, netns);
   }
 
   /** Visits the flows that match. @throws QueryEnd */
@@ -419,6 +403,14 @@ export class QueryAgent {
       if (!(error instanceof EnoughError)) throw error;
     }
   }
+}
+
+/** Rows as bodies that are small enough: nearly always one. */
+function piecesOf(writer: Nl1Writer, from = 0, to = writer.rows): Piece[] {
+  const body = packBody('nl1', writer.body(from, to));
+  if (body.data.length <= MAX_ZIPPED || to - from <= 1) return [{ body, rows: to - from }];
+  const middle = (from + to) >> 1;
+  return [...piecesOf(writer, from, middle), ...piecesOf(writer, middle, to)];
 }
 
 /** Two writers: one takes flows while the other is sent. */
@@ -452,31 +444,3 @@ class Parts {
 
 /** Ends a scan that has found enough. */
 class EnoughError extends Error {}
-
-/** @throws FleetError */
-function readQuestion(op: string, message: BusMessage, known: readonly string[]): QueryBody {
-  const version = message.header(H.version);
-  if (version !== PROTOCOL_VERSION || !known.includes(op))
-    throw new FleetError(
-      'VERSION',
-      `this agent does not know ${JSON.stringify(op)} of version ${JSON.stringify(version ?? '')}`,
-      {
-        hint: `it supports ${known.join(', ')} of version ${PROTOCOL_VERSION}`,
-      },
-    );
-  if (message.data.length > MOST_ASKED) throw new FleetError('REQUEST', `a question of ${message.data.length} bytes`);
-  const told = unpackJson(message);
-  if (typeof told !== 'object' || told === null || Array.isArray(told))
-    throw new FleetError('REQUEST', 'the question is no object');
-  const { filter, netns, limit, by, sort, past, shards } = told as Readonly<Record<keyof QueryBody, unknown>>;
-  const isText = (value: unknown) => value === undefined || typeof value === 'string';
-  const fine =
-    isText(filter) &&
-    isText(by) &&
-    isText(sort) &&
-    (netns === undefined || (Array.isArray(netns) && netns.length <= 1000 && netns.every((name) => typeof name === 'string'))) &&
-    (shards === undefined || (Array.isArray(shards) && shards.length <= SHARDS && shards.every((n) => Number.isInteger(n)))) &&
-    (limit === undefined || (typeof limit === 'number' && Number.isSafeInteger(limit) && limit >= 0));
-  if (!fine) throw new FleetError('REQUEST', 'the question has members of other types');
-  return { filter, netns, limit, by, sort, past, shards } as QueryBody;
-}

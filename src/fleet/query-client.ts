@@ -4,12 +4,12 @@
 import { randomBytes } from 'node:crypto';
 import { ConntrackError } from '../errors.js';
 import type { Signal } from '../library/index.js';
-import { H, numberHeader, type PackedBody, packJson, unpackBody, unpackJson } from './bodies.js';
+import { type Encoding, H, numberHeader, type PackedBody, packJson, unpackBody, unpackJson } from './bodies.js';
 import type { Bus, BusMessage, BusSubscription } from './bus.js';
 import type { ChangeOperation } from './change-request.js';
 import { FleetError } from './fleet-error.js';
 import type { HostInfo } from './inventory.js';
-import type { Operation, QueryBody } from './query-agent.js';
+import type { Operation, QueryBody } from './operations.js';
 import { type AnswerEnd, END_REASONS } from './running-query.js';
 import { EVERY, isName, subjects } from './subjects.js';
 
@@ -46,10 +46,14 @@ export interface FleetResult {
 
 /** Takes what comes. A promise makes the hosts wait. */
 export interface FleetVisitor {
-  /** Flows of a host, as a body for Nl1Reader, which is valid during the call. @returns `enough`: no more is wanted */
+  /** Flows of a host, as a body of the question's encoding, which is valid during the call. @returns `enough`: no more is wanted */
   rows?(host: string, netns: string | undefined, body: Uint8Array): RowsTaken | Promise<RowsTaken>;
   /** The answer of a host to a question that is answered by one value. */
   value?(host: string, value: unknown): void;
+  /** Whether more rows of a host are wanted now. Default: yes. When that changes, call `more` of the query. */
+  wants?(host: string): boolean;
+  /** No more comes of a host, whatever the reason. */
+  ended?(host: string): void | Promise<void>;
 }
 
 /** How many rows were taken, and whether no more are wanted. */
@@ -62,6 +66,12 @@ export interface RowsTaken {
 export interface FleetQuestion {
   readonly op: Operation | ChangeOperation;
   readonly body: QueryBody;
+  /** Instead: what each host is asked. */
+  readonly bodyOf?: ((host: string) => QueryBody) | undefined;
+  /** How rows come. Default `nl1`. */
+  readonly encoding?: Encoding | undefined;
+  /** Milliseconds after which a host that has said nothing more is given up: those that work for long give signs of life. */
+  readonly silence?: number | undefined;
   /** Of changes: what each host is asked. Then nobody is asked twice. */
   readonly request?: ((host: string) => PackedBody) | undefined;
   /** Hosts that should answer, or collectors. */
@@ -107,6 +117,10 @@ interface Answer {
   instance: string | undefined;
   /** Number of the next message. */
   next: number;
+  /** When something came. */
+  heard: number;
+  /** Nothing more comes of it, and the visitor knows. */
+  told: boolean;
   /** Chunks that it may still send. */
   credits: number;
   /** Chunks that have come and were not taken. */
@@ -164,9 +178,10 @@ export class FleetQuery {
     this.#listen(this.#qid);
     if (request) for (const { host, site } of hosts) this.#publish(subjects.change(site, host, op), this.#qid, request(host));
     else {
-      const body = packJson(this.#question.body);
-      if (sites) for (const site of sites) this.#publish(subjects.query(site, EVERY, op), this.#qid, body);
-      else for (const info of hosts) this.#publish(this.#subjectOf(info), this.#qid, body);
+      if (sites) {
+        const body = packJson(this.#question.body);
+        for (const site of sites) this.#publish(subjects.query(site, EVERY, op), this.#qid, body);
+      } else for (const info of hosts) this.#publish(this.#subjectOf(info), this.#qid, this.#bodyOf(info.host));
     }
     const tick = setInterval(() => this.#tick(), TICK);
     const keepAlive = setInterval(() => this.#keepAlive(), KEEP_ALIVE);
@@ -199,6 +214,8 @@ export class FleetQuery {
       qid: this.#qid,
       instance: undefined,
       next: 0,
+      heard: performance.now(),
+      told: false,
       credits: this.#window === WINDOW_OF_ONLY ? WINDOW_OF_ONLY : 0,
       queued: [],
       rows: 0,
@@ -258,12 +275,13 @@ export class FleetQuery {
       return;
     }
     // Late is better than never.
-    if (answer.missing?.why === 'silent' && answer.next === 0) {
+    if (answer.missing?.why === 'silent' && answer.next === 0 && !answer.told) {
       answer.missing = undefined;
       answer.finished = false;
     }
     if (answer.finished || answer.ended) return;
     this.#idle = 0;
+    answer.heard = performance.now();
     const number = numberHeader(message, H.number, -1, 0, Number.MAX_SAFE_INTEGER);
     if (number !== answer.next) {
       this.#hole(answer);
@@ -327,6 +345,7 @@ export class FleetQuery {
         const enough = await this.#visit(part);
         this.#idle = 0;
         if (part.end) this.#finish(host, part.end);
+        await this.#tellEnded();
         if (enough) {
           this.#cancelAll();
           this.#over();
@@ -334,12 +353,24 @@ export class FleetQuery {
         }
         this.#giveCredits();
       }
+      await this.#tellEnded();
     } catch (error) {
       this.#over(error);
     } finally {
       this.#taking = false;
     }
     this.#checkOver();
+  }
+
+  /** Of which hosts nothing more comes. */
+  async #tellEnded(): Promise<void> {
+    const { ended } = this.#visitor;
+    if (!ended) return;
+    for (const answer of this.#answers.values()) {
+      if (!answer.finished || answer.told) continue;
+      answer.told = true;
+      await ended(answer.host);
+    }
   }
 
   #nextPart(): Part | undefined {
@@ -368,7 +399,7 @@ export class FleetQuery {
         visitor.value?.(host.host, value);
         return false;
       }
-      body = unpackBody(message, 'nl1');
+      body = unpackBody(message, this.#question.encoding ?? 'nl1');
     } catch (error) {
       if (!(error instanceof ConntrackError)) throw error;
       this.#fail(host, 'error', error);
@@ -382,7 +413,7 @@ export class FleetQuery {
       return enough;
     } catch (error) {
       // Of the body: another's fault. Of the output: the end of everything.
-      if (!(error instanceof ConntrackError) || error.code !== 'DECODE') throw error;
+      if (!(error instanceof ConntrackError) || (error.code !== 'DECODE' && error.code !== 'ENCODING')) throw error;
       this.#fail(host, 'error', error);
       return false;
     }
@@ -411,7 +442,7 @@ export class FleetQuery {
       return;
     }
     const { info } = answer;
-    const { request, body } = this.#question;
+    const { request } = this.#question;
     if (!info || request) {
       this.#fail(answer, 'hole');
       return;
@@ -420,7 +451,12 @@ export class FleetQuery {
     Object.assign(answer, { ...this.#newAnswer(answer.host, info), qid, retried: true, instance: answer.instance });
     this.#listen(qid);
     // Asked by itself it gets the credits of all others, or those of an only one.
-    this.#publish(this.#subjectOf(info), qid, packJson(body));
+    this.#publish(this.#subjectOf(info), qid, this.#bodyOf(info.host));
+  }
+
+  #bodyOf(host: string): PackedBody {
+    const { body, bodyOf } = this.#question;
+    return packJson(bodyOf?.(host) ?? body);
   }
 
   #subjectOf({ site, host }: HostInfo): string {
@@ -468,7 +504,7 @@ export class FleetQuery {
       if (used >= WINDOW) return;
       if (answer.next > 0 && !answer.ended) {
         const credit = Math.min(this.#window - answer.credits - answer.queued.length, WINDOW - used);
-        if (credit > 0) {
+        if (credit > 0 && this.#wants(answer)) {
           answer.credits += credit;
           used += credit;
           this.#say(answer, { credit });
@@ -476,6 +512,15 @@ export class FleetQuery {
       }
       if (order) return; // the others wait for their turn
     }
+  }
+
+  #wants({ host }: Answer): boolean {
+    return this.#visitor.wants?.(host) ?? true;
+  }
+
+  /** Looks anew whether the visitor wants more. */
+  more(): void {
+    this.#giveCredits();
   }
 
   #inOrder(): Answer[] {
@@ -495,14 +540,24 @@ export class FleetQuery {
     if (!this.#taking) this.#idle += TICK;
     if (this.#idle > deadline + 1000)
       for (const answer of this.#answers.values())
-        if (!answer.finished && answer.queued.length === 0) this.#fail(answer, 'deadline');
+        if (!answer.finished && answer.queued.length === 0 && this.#wants(answer)) this.#fail(answer, 'deadline');
+    const { silence } = this.#question;
+    if (silence !== undefined && !this.#taking)
+      for (const answer of this.#answers.values()) {
+        const isBusy = answer.next > 0 && !answer.finished && !answer.ended && answer.credits > 0;
+        if (isBusy && performance.now() - answer.heard > silence) this.#fail(answer, 'silent');
+      }
     this.#checkOver();
   }
 
   #checkOver(): void {
     if (this.#isOver || this.#taking) return;
-    const open = [...this.#answers.values()].some(({ finished }) => !finished);
-    if (open) return;
+    const answers = [...this.#answers.values()];
+    if (this.#visitor.ended && answers.some(({ finished, told }) => finished && !told)) {
+      void this.#work();
+      return;
+    }
+    if (answers.some(({ finished }) => !finished)) return;
     // Whoever nobody is expected to be may still be there.
     const since = performance.now() - this.#begun;
     if (this.#answers.size === 0 && !this.#nobody && since < this.#question.wait) return;

@@ -1,8 +1,7 @@
 // A query at the host that answers it: its messages and their numbers, its credits, and how it ends.
 
-import { type Encoding, H, MAX_ZIPPED, type PackedBody, packBody, packJson } from './bodies.js';
+import { H, type PackedBody, packBody, packJson } from './bodies.js';
 import type { Bus } from './bus.js';
-import type { Nl1Writer } from './nl1.js';
 
 /** Why an answer is not complete. */
 export const END_REASONS = ['deadline', 'limit', 'cancelled', 'stalled', 'interrupted'] as const;
@@ -38,6 +37,8 @@ export interface QueryTerms {
 const SILENCE = 10_000;
 /** Milliseconds without a credit. */
 const PATIENCE = 300_000;
+/** Pause between signs of life of whoever works for long. */
+const SIGNS_OF_LIFE = 5000;
 /** Whoever has nothing to say yet says that it is there. */
 const SIGN_OF_LIFE = 500;
 
@@ -53,11 +54,13 @@ export class RunningQuery {
   readonly #received = performance.now();
   readonly #waits: (waiting: boolean) => void;
   readonly #sign: NodeJS.Timeout;
+  readonly #patience: number;
   readonly warnings: string[] = [];
   #number = 0;
   #credits: number;
   #rows = 0;
   #heard = performance.now();
+  #said = performance.now();
   /** When it began to wait for a credit. */
   #waitingSince: number | undefined;
   /** Milliseconds that it has waited for credits. */
@@ -77,6 +80,8 @@ export class RunningQuery {
       readonly terms: QueryTerms;
       readonly entries: () => number;
       readonly waits: (waiting: boolean) => void;
+      /** Milliseconds that it waits for a credit. Default five minutes. */
+      readonly patience?: number | undefined;
     },
   ) {
     this.#bus = bus;
@@ -88,6 +93,7 @@ export class RunningQuery {
     this.#instance = options.instance;
     this.#credits = options.terms.credit;
     this.#waits = options.waits;
+    this.#patience = options.patience ?? PATIENCE;
     this.#sign = setTimeout(() => this.head(options.entries()), SIGN_OF_LIFE);
   }
 
@@ -111,29 +117,30 @@ export class RunningQuery {
   /** The first message, if there was none: what comes has several parts, or takes its time. */
   head(entries: number): void {
     clearTimeout(this.#sign);
-    if (!this.begun) this.#send('head', packJson({ entries }), 0);
+    if (!this.begun) this.#sayHead(entries);
+  }
+
+  #sayHead(entries: number): void {
+    this.#send('head', packJson({ entries }), 0);
   }
 
   /** Rows, when there is a credit. @throws QueryEnd */
-  async part(writer: Nl1Writer, netns: string | undefined): Promise<void> {
-    for (const { body, rows } of pieces(writer, 0, writer.rows)) {
-      await this.#credit();
-      this.#send('part', body, rows, netnsHeader(netns));
-    }
+  async part(body: PackedBody, rows: number, netns?: string): Promise<void> {
+    await this.#credit();
+    this.#send('part', body, rows, netnsHeader(netns));
   }
 
-  /** The last message with the last rows. The whole answer, if there was none before and it is small enough. @throws QueryEnd */
-  async end(writer: Nl1Writer, netns: string | undefined, end: Pick<AnswerEnd, 'complete' | 'reason'>): Promise<void> {
-    const all = pieces(writer, 0, writer.rows);
-    const last = all.pop()!;
-    if (all.length === 0 && !this.begun && last.body.data.length <= this.#terms.inline) {
+  /**
+   * The last messages with the last rows: at least one, which may have none. The whole answer, if there was none before and it is small
+   * enough. @throws QueryEnd
+   */
+  async end(pieces: readonly Piece[], end: Pick<AnswerEnd, 'complete' | 'reason'>, netns?: string): Promise<void> {
+    const last = pieces.at(-1)!;
+    if (pieces.length === 1 && !this.begun && last.body.data.length <= this.#terms.inline) {
       this.#finish('all', last.body, last.rows, end, netns);
       return;
     }
-    for (const { body, rows } of all) {
-      await this.#credit();
-      this.#send('part', body, rows, netnsHeader(netns));
-    }
+    for (const { body, rows } of pieces.slice(0, -1)) await this.part(body, rows, netns);
     if (last.rows > 0) await this.#credit();
     this.#finish('end', last.body, last.rows, end, netns);
   }
@@ -165,9 +172,14 @@ export class RunningQuery {
 
   /** Looks whether the asker is still there. Call it every second. */
   look(): void {
-    if (this.#waitingSince === undefined) return;
     const now = performance.now();
-    if (now - Math.max(this.#heard, this.#waitingSince) > SILENCE || now - this.#waitingSince > PATIENCE) this.stop('stalled');
+    if (this.#waitingSince === undefined) {
+      // Whoever works for long says that it is there.
+      if (this.begun && now - this.#said > SIGNS_OF_LIFE) this.#sayHead(0);
+      return;
+    }
+    if (now - Math.max(this.#heard, this.#waitingSince) > SILENCE || now - this.#waitingSince > this.#patience)
+      this.stop('stalled');
   }
 
   /** Ends it as soon as it looks. */
@@ -221,6 +233,7 @@ export class RunningQuery {
 
   #send(kind: string, { data, headers }: PackedBody, rows: number, more: Readonly<Record<string, string>> = {}): void {
     this.#rows += rows;
+    this.#said = performance.now();
     this.#bus.publish(this.#subject, data, {
       headers: {
         ...headers,
@@ -241,16 +254,8 @@ function netnsHeader(netns: string | undefined): Record<string, string> {
   return netns === undefined ? {} : { [H.netns]: encodeURIComponent(netns) };
 }
 
-interface Piece {
+/** Rows as a body. */
+export interface Piece {
   readonly body: PackedBody;
   readonly rows: number;
-}
-
-/** Rows as bodies that are small enough: nearly always one. */
-function pieces(writer: Nl1Writer, from: number, to: number): Piece[] {
-  const encoding: Encoding = 'nl1';
-  const body = packBody(encoding, writer.body(from, to));
-  if (body.data.length <= MAX_ZIPPED || to - from <= 1) return [{ body, rows: to - from }];
-  const middle = (from + to) >> 1;
-  return [...pieces(writer, from, middle), ...pieces(writer, middle, to)];
 }

@@ -11,6 +11,7 @@ import type { SqliteFile, SqliteRow, SqliteStatement } from './driver/sqlite.js'
 import type { Span } from './moments.js';
 import { type ColumnRow, RECORD_COLUMNS } from './record-columns.js';
 import { type DirectoryState, type ReadableSegment, type RecordDirectory, reading } from './record-directory.js';
+import { isWithin, type RecordRange, without } from './record-ranges.js';
 import { OPEN_COLUMNS } from './record-schema.js';
 import { addressIn, numberIn, RowMessages } from './row-messages.js';
 import type { SegmentFile } from './segment-files.js';
@@ -32,6 +33,8 @@ export interface FlowQuestion {
   readonly newestFirst?: boolean | undefined;
   /** Without those that live. */
   readonly endedOnly?: boolean | undefined;
+  /** Without records of these numbers: somebody else has them. */
+  readonly except?: readonly RecordRange[] | undefined;
 }
 
 /** A row that was found. */
@@ -40,6 +43,9 @@ export interface FoundRow {
   readonly segment: ReadableSegment;
   /** It is in `open`. */
   readonly open: boolean;
+  /** Of a fleet: whose record it is of, and which. */
+  readonly host?: string;
+  readonly recorder?: string;
 }
 
 /** What a searcher makes of a row. The view is valid during the call. */
@@ -53,9 +59,6 @@ const MOST_BY_INDEX = 20_000;
 const GREATEST = Number.MAX_SAFE_INTEGER;
 /** Filters of blocks that are read between two looks at the clock. */
 const BLOCKS_AT_ONCE = 64;
-
-/** From a number to another, both in. */
-type NumberRange = readonly [number, number];
 
 /** Columns as they are read: counters above 2^53, which are no safe numbers, as text. */
 const columnList = (columns: readonly ColumnRow[]) =>
@@ -76,10 +79,13 @@ export async function* searchFlows<T>(
   directory: RecordDirectory,
   question: FlowQuestion,
   make: MakeOf<T>,
-  { now, problem }: SearchOptions,
+  { now, problem, atOnce, check }: SearchOptions,
 ): AsyncGenerator<readonly T[]> {
   const filter = question.filter ?? MATCH_ALL;
-  const search = new Search(directory, question, question.plan ?? sqlPlan(filter), make, compileFilter(filter, now));
+  const search = new Search(directory, question, question.plan ?? sqlPlan(filter), make, compileFilter(filter, now), {
+    atOnce,
+    check,
+  });
   let state = directory.state();
   let live = search.live(state);
   // A new segment was begun in between, and the one before it no longer has what lives.
@@ -109,6 +115,10 @@ export interface SearchOptions {
   readonly now: () => number;
   /** Told of segments that cannot be read; the others are. */
   readonly problem?: ((file: SegmentFile, reason: string) => void) | undefined;
+  /** Called every few milliseconds; what it throws ends the search. */
+  readonly check?: (() => void) | undefined;
+  /** Rows that are read at a time. Default 256. */
+  readonly atOnce?: number | undefined;
 }
 
 class Search<T> {
@@ -119,6 +129,8 @@ class Search<T> {
   readonly #predicate: ((view: View) => boolean) | undefined;
   readonly #messages = new RowMessages();
   readonly #slice = new TimeSlice();
+  readonly #atOnce: number;
+  readonly #check: SearchOptions['check'];
   /** Rows of the last segment that are looked at: what ends later is in `open`. */
   #lastSequence = GREATEST;
 
@@ -128,12 +140,15 @@ class Search<T> {
     plan: SqlPlan,
     make: MakeOf<T>,
     predicate: ((view: View) => boolean) | undefined,
+    { atOnce = MOST_AT_ONCE, check }: Pick<SearchOptions, 'atOnce' | 'check'>,
   ) {
     this.#directory = directory;
     this.#question = question;
     this.#plan = plan;
     this.#make = make;
     this.#predicate = predicate;
+    this.#atOnce = atOnce;
+    this.#check = check;
   }
 
   /** Whether a segment may have a flow of the question. */
@@ -176,6 +191,7 @@ class Search<T> {
         const made = this.#wanted(rows, segment, false);
         if (made.length > 0) yield made;
         await this.#slice.pause();
+        this.#check?.();
       }
     } finally {
       file.close();
@@ -192,12 +208,16 @@ class Search<T> {
         const rows = file
           .prepare(`SELECT seq FROM flow INDEXED BY ${index} WHERE ${sql} LIMIT ${MOST_BY_INDEX + 1}`)
           .all(...values);
-        for (const { seq } of rows) found.add(seq as number);
+        for (const { seq } of rows) if (!isWithin(seq as number, this.#except)) found.add(seq as number);
         if (found.size > MOST_BY_INDEX) return undefined;
       }
       const order = Float64Array.from(found).sort();
       return this.#question.newestFirst ? [...order].reverse() : [...order];
     });
+  }
+
+  get #except(): readonly RecordRange[] {
+    return this.#question.except ?? [];
   }
 
   *#slicesOf(
@@ -208,8 +228,8 @@ class Search<T> {
   ): Generator<readonly SqliteRow[]> {
     const statement = file.prepare(`SELECT ${FLOW_ROW} FROM flow${where(both({ sql: 'seq = ?', values: [] }, condition))}`);
     const values = condition?.values ?? [];
-    for (let at = 0; at < sequences.length; at += MOST_AT_ONCE) {
-      const some = sequences.slice(at, at + MOST_AT_ONCE);
+    for (let at = 0; at < sequences.length; at += this.#atOnce) {
+      const some = sequences.slice(at, at + this.#atOnce);
       yield reading(segment.file, () => some.flatMap((sequence) => statement.all(sequence, ...values)));
     }
   }
@@ -228,12 +248,12 @@ class Search<T> {
     const { newestFirst, span } = this.#question;
     const range = both({ sql: 'seq BETWEEN ? AND ?', values: [] }, condition);
     const statement = file.prepare(
-      `SELECT ${FLOW_ROW} FROM flow NOT INDEXED${where(range)} ORDER BY seq${newestFirst ? ' DESC' : ''} LIMIT ${MOST_AT_ONCE}`,
+      `SELECT ${FLOW_ROW} FROM flow NOT INDEXED${where(range)} ORDER BY seq${newestFirst ? ' DESC' : ''} LIMIT ${this.#atOnce}`,
     );
     const first = span ? firstToLookAt(segment, file, { least, greatest, end: span.from }) : least;
-    const ranges: NumberRange[] = [];
+    const ranges: RecordRange[] = [];
     for (const found of this.#ranges(segment, file, first, greatest)) {
-      ranges.push(...found);
+      for (const range of found) ranges.push(...without(range, this.#except));
       yield [];
     }
     if (newestFirst) ranges.reverse();
@@ -243,7 +263,7 @@ class Search<T> {
           ? [Math.max(from, to - WINDOW + 1), to]
           : [from, Math.min(to, from + WINDOW - 1)];
         const rows = reading(segment.file, () => statement.all(...window, ...(condition?.values ?? [])));
-        const lastRead = rows.length < MOST_AT_ONCE ? undefined : (rows.at(-1)!['seq'] as number);
+        const lastRead = rows.length < this.#atOnce ? undefined : (rows.at(-1)!['seq'] as number);
         if (newestFirst) to = (lastRead ?? window[0]) - 1;
         else from = (lastRead ?? window[1]) + 1;
         yield rows;
@@ -251,13 +271,13 @@ class Search<T> {
   }
 
   /** The numbers from one to another, without the blocks of rows that have nothing of the question; in parts, in order. */
-  *#ranges(segment: ReadableSegment, file: SqliteFile, from: number, to: number): Generator<readonly NumberRange[]> {
+  *#ranges(segment: ReadableSegment, file: SqliteFile, from: number, to: number): Generator<readonly RecordRange[]> {
     const hashes = segment.blocks ? hashesOf(this.#plan) : undefined;
     let next = from;
     while (hashes && next <= to) {
       const blocks = reading(segment.file, () => this.#blocks(file).all(next, BLOCKS_AT_ONCE));
       if (blocks.length === 0) break;
-      const found: NumberRange[] = [];
+      const found: RecordRange[] = [];
       for (const { first, last, filter } of blocks) {
         const blockFirst = Math.max(next, numberIn(first) ?? next);
         const blockLast = numberIn(last) ?? next;

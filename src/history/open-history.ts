@@ -16,7 +16,8 @@ import {
   type PastGroupSort,
   type PastGroupSums,
 } from './past-groups.js';
-import { RecordDirectory, type RecordGap } from './record-directory.js';
+import { type DirectoryState, RecordDirectory, type RecordGap } from './record-directory.js';
+import type { RecordRange } from './record-ranges.js';
 import { HistoryError } from './segment-meta.js';
 import { type AddressAndPort, joinAnswers, type WhoHadAnswer, type WhoHadQuestion, whoHadIn } from './who-had.js';
 
@@ -122,6 +123,14 @@ export class FlowHistory {
     this.#now = now;
   }
 
+  /** The directories of several as one. @internal */
+  static together(histories: readonly FlowHistory[], now: () => number = Date.now): FlowHistory {
+    return new FlowHistory(
+      histories.flatMap((history) => history.#directories),
+      now,
+    );
+  }
+
   /**
    * Who had an address and port, and whether the record is complete then. A recorder that runs is asked to write what it has if that
    * matters.
@@ -157,16 +166,17 @@ export class FlowHistory {
   /** As `flows`, in another form. @internal */
   async *read<T extends PastEnd>(
     filter: FilterInput | undefined,
-    options: PastFlowsOptions,
+    options: PastFlowsOptions & PartOptions,
     makeOf: () => MakeOf<T>,
   ): AsyncGenerator<T, void, undefined> {
-    const { limit = Number.POSITIVE_INFINITY, newestFirst = false, signal, onUnreadable } = options;
+    const { limit = Number.POSITIVE_INFINITY, newestFirst = false, signal, onUnreadable, except, check } = options;
     signal?.throwIfAborted();
     const question: FlowQuestion = {
       filter: filter === undefined ? undefined : readFilter(filter),
       span: this.span(options),
       newestFirst,
       netns: options.netns,
+      except,
     };
     let unreadable: string | undefined;
     const problem = (segment: string, reason: string) => {
@@ -176,7 +186,7 @@ export class FlowHistory {
     let left = limit;
     if (left <= 0) return;
     for (const directory of this.#directories) await this.#written(directory, question.span);
-    for await (const flow of this.#merged(question, problem, makeOf)) {
+    for await (const flow of this.#merged(question, { problem, check }, makeOf)) {
       signal?.throwIfAborted();
       yield flow;
       if (--left <= 0) return;
@@ -189,16 +199,47 @@ export class FlowHistory {
    * @throws ValueError, FilterError, HistoryError
    */
   async top(options: PastTopOptions = {}): Promise<readonly PastGroup[]> {
-    const { by = 'src', sort = 'bytes', reverse = false, limit = 10, filter, onUnreadable } = options;
-    const question = { filter: filter === undefined ? undefined : readFilter(filter), span: this.span(options) };
+    const { by = 'src', sort = 'bytes', reverse = false, limit = 10 } = options;
+    return largestGroups(await this.sums(by, options), by, { sort, reverse, limit });
+  }
+
+  /** All groups. @internal */
+  async sums(
+    by: PastGrouping,
+    {
+      filter,
+      onUnreadable,
+      ...options
+    }: Pick<PastTopOptions, 'filter' | 'onUnreadable' | keyof TimeSpan> & Pick<PastFlowsOptions, 'netns'> & PartOptions,
+  ): Promise<PastGroupSums> {
+    const question = {
+      filter: filter === undefined ? undefined : readFilter(filter),
+      span: this.span(options),
+      netns: options.netns,
+      except: options.except,
+    };
     const problem = ({ name }: { readonly name: string }, reason: string) => {
       if (!onUnreadable) throw new HistoryError('DAMAGED', reason);
       onUnreadable(name, reason);
     };
     const groups: PastGroupSums = new Map();
     for (const directory of this.#directories) await this.#written(directory, question.span);
-    for (const directory of this.#directories) await addPastGroups(groups, directory, by, question, { now: this.#now, problem });
-    return largestGroups(groups, by, { sort, reverse, limit });
+    for (const directory of this.#directories)
+      await addPastGroups(groups, directory, by, question, { now: this.#now, problem, check: options.check });
+    return groups;
+  }
+
+  /**
+   * What its directories have at the moment; a recorder that runs writes what it has before, if a span goes so far. `live`: it does run, and
+   * the record is complete up to now, but for gaps. @internal
+   */
+  async states(span: Span | undefined): Promise<readonly (DirectoryState & { readonly live: boolean })[]> {
+    const states: (DirectoryState & { readonly live: boolean })[] = [];
+    for (const directory of this.#directories) {
+      const completeTo = await this.#written(directory, span);
+      states.push({ ...directory.state(completeTo), live: completeTo !== undefined });
+    }
+    return states;
   }
 
   /** What the recorder says is lacking, and what became of its files. */
@@ -278,11 +319,13 @@ export class FlowHistory {
   /** The flows of all directories, in one order. */
   async *#merged<T extends PastEnd>(
     question: FlowQuestion,
-    problem: (segment: string, reason: string) => void,
+    { problem, check }: { readonly problem: (segment: string, reason: string) => void; readonly check: PartOptions['check'] },
     makeOf: () => MakeOf<T>,
   ): AsyncGenerator<T, void, undefined> {
     const options = {
       now: this.#now,
+      check,
+      atOnce: Math.max(LEAST_AT_ONCE, Math.min(MOST_AT_ONCE, Math.floor(MOST_HELD / this.#directories.length))),
       problem: ({ name }: { readonly name: string }, reason: string) => problem(name, reason),
     };
     const streams = this.#directories.map((directory) => flatten(searchFlows(directory, question, makeOf(), options)));
@@ -307,6 +350,19 @@ export class FlowHistory {
       for (const stream of streams) await stream.return();
     }
   }
+}
+
+/** Rows of each of many directories that are held while they are merged. */
+const MOST_HELD = 16_384;
+const MOST_AT_ONCE = 256;
+const LEAST_AT_ONCE = 16;
+
+/** Of who asks for a part, and may change their mind. */
+interface PartOptions {
+  /** Numbers of records that are not wanted: somebody else has them. */
+  readonly except?: readonly RecordRange[] | undefined;
+  /** Called every few milliseconds; what it throws ends the search. */
+  readonly check?: (() => void) | undefined;
 }
 
 /** What flows of several records are ordered by; absent: it lives. */

@@ -1,14 +1,14 @@
 // Sums over flows of the past: who had most. A flow counts where it ended.
 
 import { formatAddress } from '../ctnetlink/address.js';
-import type { FlowFilter } from '../ctnetlink/filter/condition.js';
 import { PROTOCOLS } from '../ctnetlink/protocols/index.js';
 import { TimeSlice } from '../library/index.js';
 import type { SqliteFile, SqliteRow, SqliteValue } from './driver/sqlite.js';
-import { firstToLookAt, type SearchOptions, searchFlows } from './flow-search.js';
+import { type FlowQuestion, firstToLookAt, type SearchOptions, searchFlows } from './flow-search.js';
 import type { Span } from './moments.js';
 import { EXPIRY_DELAY } from './record-columns.js';
 import { type ReadableSegment, type RecordDirectory, reading } from './record-directory.js';
+import { type RecordRange, without } from './record-ranges.js';
 import { addressIn, counterIn, numberIn } from './row-messages.js';
 
 /** What flows are grouped by. `snat`: the address as which the other side saw a translated source. */
@@ -91,7 +91,7 @@ export async function addPastGroups(
   groups: PastGroupSums,
   directory: RecordDirectory,
   by: PastGrouping,
-  question: { readonly filter?: FlowFilter | undefined; readonly span?: Span | undefined },
+  question: Pick<FlowQuestion, 'filter' | 'span' | 'netns' | 'except'>,
   options: SearchOptions,
 ): Promise<void> {
   const { columns, where, key: keyOf } = GROUPINGS[by];
@@ -99,15 +99,15 @@ export async function addPastGroups(
     const key = keyOf(row);
     if (key !== undefined) addTo(groups, key, row);
   };
-  const { filter, span } = question;
-  if (filter) {
+  const { filter, span, netns, except = [] } = question;
+  if (filter || netns !== undefined) {
     const isIn = (row: SqliteRow) => {
       if (by === 'snat' && row['src'] === row['ext'] && row['sport'] === row['eport']) return false;
       if (by === 'service' && (row['dport'] === null || row['proto'] === 1 || row['proto'] === 58)) return false;
       const end = (numberIn(row['start']) ?? 0) + (numberIn(row['dur']) ?? 0);
       return !span || (end >= span.from && end < span.to);
     };
-    const search = searchFlows(directory, { filter, span, endedOnly: true }, ({ row }) => isIn(row) && add(row), options);
+    const search = searchFlows(directory, { ...question, endedOnly: true }, ({ row }) => isIn(row) && add(row), options);
     for await (const _ of search);
     return;
   }
@@ -122,10 +122,13 @@ export async function addPastGroups(
     if (!file) continue;
     try {
       const whole = !span || (meta.opened - EXPIRY_DELAY >= span.from && (meta.maxEnd ?? Infinity) < span.to);
-      const useSums = by === 'src' && whole && segment.meta.sealed !== undefined;
-      for (const rows of useSums ? talkers(segment, file) : sums(segment, file, columns, where, whole ? undefined : span)) {
+      const useSums = by === 'src' && whole && segment.meta.sealed !== undefined && except.length === 0;
+      for (const rows of useSums
+        ? talkers(segment, file)
+        : sums(segment, file, columns, { where, span: whole ? undefined : span, except })) {
         for (const row of rows) add(row);
         await slice.pause();
+        options.check?.();
       }
     } finally {
       file.close();
@@ -172,8 +175,11 @@ function* sums(
   segment: ReadableSegment,
   file: SqliteFile,
   columns: readonly string[],
-  where: string | undefined,
-  span: Span | undefined,
+  {
+    where,
+    span,
+    except,
+  }: { readonly where: string | undefined; readonly span: Span | undefined; readonly except: readonly RecordRange[] },
 ): Generator<readonly SqliteRow[]> {
   const bound = (sql: string) => numberIn(reading(segment.file, () => file.prepare(sql).all()[0]?.['seq']));
   const least = bound('SELECT min(seq) AS seq FROM flow');
@@ -185,8 +191,11 @@ function* sums(
     `SELECT ${keys}, count(*) AS flows, ${sumList((name) => `sum(${name})`)} FROM flow NOT INDEXED ` +
       `WHERE seq BETWEEN ? AND ?${where ? ` AND ${where}` : ''}${span ? ' AND start + dur >= ? AND start + dur < ?' : ''} GROUP BY ${keys}`,
   );
-  for (let at = from; at <= greatest; at += WINDOW)
-    yield reading(segment.file, () => statement.all(at, at + WINDOW - 1, ...(span ? [span.from, span.to] : [])));
+  for (const [first, last] of without([from, greatest], except))
+    for (let at = first; at <= last; at += WINDOW)
+      yield reading(segment.file, () =>
+        statement.all(at, Math.min(last, at + WINDOW - 1), ...(span ? [span.from, span.to] : [])),
+      );
 }
 
 /** The largest groups. */

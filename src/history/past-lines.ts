@@ -31,9 +31,10 @@ const MAKERS: Readonly<Record<PastLineFormat, () => MakeOf<string | undefined>>>
   text: textMaker,
   ndjson: () => {
     const reader = new PastFlowReader();
-    return (found, view) => `${safeJson(reader.read(found, view))}\n`;
+    return (found, view) => `${safeJson({ ...placeOf(found), ...reader.read(found, view).toJSON() })}\n`;
   },
-  csv: () => (found) => `${PAST_COLUMNS.map((column) => textOf(column, found)).join(',')}\r\n`,
+  csv: () => (found) =>
+    `${found.host === undefined ? '' : `${found.host},`}${PAST_COLUMNS.map((column) => textOf(column, found)).join(',')}\r\n`,
   'nat-log': () => {
     const reader = new PastFlowReader();
     return (found, view) => {
@@ -48,7 +49,8 @@ const MAKERS: Readonly<Record<PastLineFormat, () => MakeOf<string | undefined>>>
         [reply.dst, reply.dport],
         [original.dst, original.dport],
       ].map(([address, port]) => `${address}:${port}`);
-      return `${formatMoment(start)} ${protocol} ${sides[0]} as ${sides[1]} to ${sides[2]} ${lasted} ${bytes}\n`;
+      const host = found.host === undefined ? '' : `host=${found.host} `;
+      return `${host}${formatMoment(start)} ${protocol} ${sides[0]} as ${sides[1]} to ${sides[2]} ${lasted} ${bytes}\n`;
     };
   },
 };
@@ -72,17 +74,27 @@ function textMaker(): MakeOf<string> {
   const out = new ByteWriter((bytes, length) => {
     text = decoder.decode(bytes.subarray(0, length));
   }, 4096);
-  return ({ row, segment, open }, view) => {
+  let labelled = '';
+  return ({ row, segment, open, host }, view) => {
     const at = open ? (numberIn(row['start']) ?? 0) : endOfRow(row);
     clock.set(Math.floor(at / 1000));
     clock.microseconds = at % 1_000_000;
     view.origin = open ? ORIGIN_OPEN : ORIGIN_PAST;
     const name = nameOf(segment, row);
-    if (name !== undefined) netns.set(name);
-    writeFlowText(out, view, name === undefined ? own : named, clock);
+    const isNamed = (name ?? host) !== undefined;
+    if (isNamed && labelled !== `${host} ${name}`) {
+      netns.set(name, host);
+      labelled = `${host} ${name}`;
+    }
+    writeFlowText(out, view, isNamed ? named : own, clock);
     out.flush();
     return text;
   };
+}
+
+/** Whose flow it is, if it is of a fleet. */
+function placeOf({ host, recorder }: FoundRow): object {
+  return host === undefined ? {} : { host, recorder };
 }
 
 /** The first line of CSV. */

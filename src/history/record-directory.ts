@@ -7,6 +7,7 @@ import type { SqliteDriver, SqliteFile, SqliteRow } from './driver/sqlite.js';
 import { isSqliteError } from './driver/sqlite-errors.js';
 import { formatMoment } from './moments.js';
 import { GAP_REASONS, type GapReason } from './record-columns.js';
+import { type RecordRange, unite, without } from './record-ranges.js';
 import { numberIn } from './row-messages.js';
 import { type SegmentFile, segmentsIn } from './segment-files.js';
 import { type HistoryCode, HistoryError, readMeta, type SegmentMeta } from './segment-meta.js';
@@ -51,6 +52,8 @@ export interface RecordGap {
   /** Of one network namespace; absent: of all. */
   readonly netns?: string | undefined;
   readonly note?: string | undefined;
+  /** Of a copy: numbers of the records that it lacks, the first and the last. */
+  readonly lost?: readonly [first: number, last: number] | undefined;
 }
 
 /** A gap as JSON has it. */
@@ -254,6 +257,7 @@ function describe(file: SegmentFile, open: SqliteFile): ReadableSegment {
 function toGap(row: SqliteRow, namespaces: ReadonlyMap<number, string>): RecordGap {
   const ns = numberIn(row['ns']);
   const reason = String(row['reason']);
+  const [first, last] = [numberIn(row['first']), numberIn(row['last'])];
   return {
     from: numberIn(row['from']) ?? 0,
     to: numberIn(row['to']) ?? Number.POSITIVE_INFINITY,
@@ -263,6 +267,7 @@ function toGap(row: SqliteRow, namespaces: ReadonlyMap<number, string>): RecordG
     events: numberIn(row['events']),
     netns: ns === undefined ? undefined : (namespaces.get(ns) ?? String(ns)),
     note: typeof row['note'] === 'string' ? row['note'] : undefined,
+    ...(first === undefined || last === undefined ? {} : { lost: [first, last] as const }),
   };
 }
 
@@ -301,6 +306,16 @@ function toState(
     last: whole ? last : undefined,
     recorder: recorder!,
   };
+}
+
+/** Numbers of the records that it has, as far as it knows: the last segment of a recorder may have more at any time. */
+export function numbersOf({ segments, gaps }: Pick<DirectoryState, 'segments' | 'gaps'>): RecordRange[] {
+  const lost = gaps.flatMap((gap) => (gap.lost ? [gap.lost] : []));
+  return unite(
+    segments.flatMap(({ meta: { firstSeq, lastSeq, applied } }) =>
+      without([firstSeq, lastSeq ?? applied ?? Number.MAX_SAFE_INTEGER], lost),
+    ),
+  );
 }
 
 /** Spans whose segments are not there, or cannot be read. */

@@ -14,7 +14,7 @@ import { CHANGES, type ChangeKind } from '../fleet/change-request.js';
 import { ChangersFile } from '../fleet/changers.js';
 import { parseServer } from '../fleet/fleet-config.js';
 import { agentUnit } from '../fleet/fleet-units.js';
-import { askRecord } from '../fleet/past-question.js';
+import { HostRecord } from '../fleet/past-source.js';
 import { Shipper } from '../fleet/shipper.js';
 import { StatusPages } from '../fleet/status-pages.js';
 import { checkName, hostNameOf } from '../fleet/subjects.js';
@@ -85,9 +85,7 @@ export const word: Word = async (line, { host, err, out }) => {
       tables: {
         conntracks,
         several: netns === 'all',
-        ...(history === undefined
-          ? {}
-          : { whoHad: (question, user) => askRecord(history, question, { clock: clockOf(), user }) }),
+        ...(history === undefined ? {} : { past: new HostRecord(history, name, clockOf) }),
       },
       version,
       pid: host.pid,

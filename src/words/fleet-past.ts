@@ -1,14 +1,13 @@
 // `conntrack fleet whohad`: who had an address and port at a time, from the records of all hosts.
 
 import { UsageError } from '../cli/usage-error.js';
-import { type CollectedRecord, formatShards } from '../fleet/collected.js';
-import type { Asked } from '../fleet/fleet.js';
+import { type CollectedRecord, formatShards, readCollectedAnswer } from '../fleet/collected.js';
+import { meantHosts } from '../fleet/past-client.js';
 import { type HostPast, mergePast } from '../fleet/past-merge.js';
 import { type PastAnswer, readPastAnswer } from '../fleet/past-question.js';
-import { namePattern } from '../fleet/subjects.js';
 import { formatMoment, parseMoment, parseSpan } from '../history/moments.js';
 import { safeJson, safeText } from '../safe-text.js';
-import type { FleetCall, FleetVerb } from './fleet-call.js';
+import type { FleetVerb } from './fleet-call.js';
 import { readingValues } from './past-values.js';
 import { whoHadQuestion } from './who-had-question.js';
 import { listOf } from './word-values.js';
@@ -50,11 +49,11 @@ export const whoHad: FleetVerb = async (call) => {
   const options = call.ask(DEADLINE);
   const [own, collected] = await Promise.all([
     fleet.ask('whohad', { past }, visitor, options),
-    fleet.askCollectors(past, options),
+    fleet.askCollectors({ op: 'whohad', body: { past }, read: readCollectedAnswer }, options),
   ]);
   const copies = new Map<string, CollectedRecord[]>();
-  const wanted = await wantedHosts(call, own);
-  for (const record of collected?.records ?? [])
+  const wanted = await meantHosts(fleet, options, own);
+  for (const record of collected?.answers.flatMap(({ value }) => value.records) ?? [])
     if (wanted(record.host)) copies.set(record.host, [...(copies.get(record.host) ?? []), record]);
   const merged = new Map<string, HostPast>();
   for (const host of new Set([...answers.keys(), ...copies.keys()])) {
@@ -89,17 +88,3 @@ export const whoHad: FleetVerb = async (call) => {
   const status = call.conclude(asked, found.length === 0 ? NONE : 0);
   return complete ? status : INCOMPLETE;
 };
-
-/** Of collectors, who know all hosts, also those that are gone: which are meant. */
-async function wantedHosts(
-  { fleet, line }: FleetCall,
-  { answered, missing, stopped }: Asked,
-): Promise<(host: string) => boolean> {
-  const on = listOf(line, 'on')?.map(namePattern);
-  const sites = listOf(line, 'site');
-  if (!on && !sites) return () => true;
-  const { hosts } = await fleet.inventory();
-  const known = new Set([...answered, ...missing, ...stopped].map(({ host }) => host));
-  const gone = new Set(hosts.map(({ host }) => host));
-  return (host) => known.has(host) || (!sites && !gone.has(host) && on!.some((matches) => matches(host)));
-}

@@ -15,6 +15,7 @@ import type { FleetVerb } from './fleet-call.js';
 import { deleteFlows, updateFlows } from './fleet-changes.js';
 import { examineFleet } from './fleet-doctor.js';
 import { getFlow, hasFlows, listFlows } from './fleet-flows.js';
+import { pastFlows } from './fleet-history.js';
 import { showLog } from './fleet-log.js';
 import { whoHad } from './fleet-past.js';
 import { asUsage, serversOf, usageError, userOf } from './fleet-servers.js';
@@ -40,6 +41,7 @@ const VERBS: Readonly<Partial<Record<string, FleetVerb>>> & Record<Exclude<Fleet
   top: topGroups,
   stats: printStatistics,
   whohad: whoHad,
+  history: pastFlows,
   delete: deleteFlows,
   update: updateFlows,
   log: showLog,
@@ -125,6 +127,7 @@ function reasonOf({ host, why, rows, age: ago, error }: MissingHost): string {
   const some = rows > 0 ? ` after ${counted(rows, 'flow')}` : '';
   switch (why) {
     case 'silent':
+      if (rows > 0) return `${host} fell silent${some}`;
       return `no answer from ${host}${ago !== undefined && ago >= LONG_AGO ? ` (silent for ${age(ago / 1000)})` : ''}`;
     case 'deadline':
       return `${host} did not end in time${some}; --deadline gives it more`;

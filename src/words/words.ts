@@ -96,6 +96,7 @@ export const FLEET_VERBS = [
   'top',
   'stats',
   'whohad',
+  'history',
   'delete',
   'update',
   'log',
@@ -411,7 +412,7 @@ export function everyWord(): readonly WordRow[] {
         name: { value: 'HOST', help: 'The name of this host in the fleet; default: its host name, up to the first dot.' },
         site: { value: 'SITE', help: 'Where it is; default default.' },
         netns: NETNS,
-        history: { value: 'DIR', help: 'Answer whohad from the record in this directory.' },
+        history: { value: 'DIR', help: 'Answer whohad and history from the record in this directory.' },
         allow: { value: 'WHAT,...', repeated: true, help: 'Let flows be changed: delete, update. Each request is signed.' },
         changers: { value: 'FILE', help: 'Whose keys may change something: a line NAME KEY delete,update [FILTER] for each.' },
         audit: {
@@ -472,7 +473,8 @@ export function everyWord(): readonly WordRow[] {
       about: [
         'Verbs: hosts lists the hosts, collectors those who keep their records; list the flows that match; count how many there are, on which host; has says which hosts have an ' +
           'address, port or flow; get prints one flow; top sums up by --by; stats prints counters of each processor; whohad says who had an ' +
-          'address and port at a time, from the records of the hosts; tail prints records as they are shipped, for programs.',
+          'address and port at a time, from the records of the hosts; history lists flows of the past, history top sums them up; tail prints ' +
+          'records as they are shipped, for programs.',
         'delete and update change the flows that match, on hosts that allow it: they say how many there are, ask for that number, and never ' +
           'change more. log says who changed what. doctor says what is wrong with servers, streams and hosts.',
         'setup prepares servers once. auth agent, viewer, operator, collector or admin NAME makes a key, auth remove NAME takes it away, auth ' +
@@ -487,8 +489,14 @@ export function everyWord(): readonly WordRow[] {
         netns: { value: 'NAME,...', repeated: true, help: 'Only these network namespaces, on agents with --netns all.' },
         wait: { value: 'TIME', help: 'Hosts that say nothing for so long are silent; default 2s.' },
         deadline: { value: 'TIME', help: 'How long hosts may work; default 5s, of list 30s.' },
-        sort: { value: 'KEY', help: 'Of list: host, one host after the other. Of top: flows, bytes, packets, unreplied.' },
-        by: { value: 'KEY', help: 'Groups of top, as those of conntrack usage; default src. Of log: who.' },
+        sort: {
+          value: 'KEY',
+          help: 'Of list: host, one host after the other. Of top: flows, bytes, packets, unreplied. Of history top: bytes, flows, packets.',
+        },
+        by: {
+          value: 'KEY',
+          help: 'Groups of top, as those of conntrack usage; default src. Of history top: src, dst, snat, service, protocol. Of log: who.',
+        },
         limit: { value: 'NUMBER', help: 'Print so many at most.' },
         strict: { help: 'Print nothing unless every host has answered.' },
         set: {
@@ -501,9 +509,14 @@ export function everyWord(): readonly WordRow[] {
         'dry-run': { help: 'Of delete and update: only say what would be changed.' },
         partial: { help: 'Of delete and update: go on though some hosts do not answer.' },
         'protect-ssh': { help: 'Of delete and update: never change the flow of this SSH session, on any host.' },
-        from: { value: 'TIME', help: 'Of log: since when.' },
+        from: { value: 'TIME', help: 'Of log: since when. Of history: what ended before is left out.' },
+        'newest-first': { help: 'Of history: those that live, then the last to end.' },
         ...PAST_QUESTION,
         at: { value: 'TIME', help: 'Of whohad: when.' },
+        to: {
+          value: 'WHAT',
+          help: 'Of whohad: ADDRESS[:PORT], the other side. Of history: a TIME; what began then or later is left out.',
+        },
         state: { value: 'FILE', help: 'Of tail: go on where it was, which this file says.' },
         user: {
           value: 'NAME',
@@ -517,7 +530,7 @@ export function everyWord(): readonly WordRow[] {
           short: 'o',
           value: 'FORMAT',
           repeated: true,
-          help: 'Print text, json or ndjson; list and get: what -o of -L takes.',
+          help: 'Print text, json or ndjson; history also csv and nat-log; list and get: what -o of -L takes.',
         },
       },
       operands: { kind: 'expression' },
@@ -528,6 +541,7 @@ export function everyWord(): readonly WordRow[] {
         ['fleet count unreplied', 'how many, on which host'],
         ['fleet has 203.0.113.9:40001', 'which host has it'],
         ['fleet whohad 203.0.113.50:32768 --at 2026-03-01T14:32:15Z', 'who had that port, on all hosts'],
+        ["fleet history 'dst port 25' --from 1h-ago", 'flows of the last hour, on all hosts'],
         ["fleet delete 'udp and dst port 5060' --site ams", 'delete flows, once their number has been typed'],
         ['fleet tail --state /var/lib/vector/fleet.json', 'every record, as it comes'],
         ['fleet auth agent fw1 --site ams', 'a key for a host'],

@@ -153,6 +153,13 @@ suite('records of a fleet', { skip: SELF_TEST ? 'the reference has no fleets' : 
     );
     assert.deepEqual(numbersIn(copyOfIt()), truth);
     assert.ok(segmentFiles(copyOfIt()).length > 1);
+    // Whoever has them, the fleet's flows of the past are those of the host, to the byte.
+    const past = await run('fleet', 'history');
+    assert.equal(past.status, 0, past.err);
+    const own = (await run('history', '--dir', record())).out;
+    assert.equal(past.out, own.replace(/^/gm, 'host=fw1 ').replace(/host=fw1 $/, ''));
+    const top = (words: readonly string[]) => run(...words, 'top', '--by', 'service', '-o', 'json');
+    assert.equal((await top(['fleet', 'history'])).out, (await top(['history', '--dir', record()])).out);
 
     // The host is gone: what it shipped is known, and that flows which lived on may be missing.
     await makeFlows(1);
@@ -168,7 +175,7 @@ suite('records of a fleet', { skip: SELF_TEST ? 'the reference has no fleets' : 
     );
     await agent.signal('SIGKILL');
     await agent.end();
-    const gone = await run('fleet', 'whohad', end, '--at', at, '--within', '1m', '--wait', '0.5s', '-o', 'json');
+    const gone = await run('fleet', 'whohad', end, '--at', at, '--within', '1m', '--wait', '3s', '-o', 'json');
     assert.equal(gone.status, 3, gone.err);
     assert.match(gone.err, /no answer from fw1/);
     const [match] = JSON.parse(gone.out).hosts.fw1.matches;

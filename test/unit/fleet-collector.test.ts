@@ -292,7 +292,7 @@ test('what an agent ships is the record that it has, in files that every word re
         return found;
       };
       assert.deepEqual(await lines(join(copies, 'fw1', RECORDER)), await lines(directory));
-      assert.equal(store.records()[0]!.meta.alive, T0 + 100 * SECOND);
+      assert.equal(store.stored()[0]!.meta.alive, T0 + 100 * SECOND);
     }),
   ));
 
@@ -304,7 +304,7 @@ test('a collector that is killed at any message goes on where its copies are', (
     for (let round = 0; round < 6; round++) {
       for (let n = 0; n < 4; n++, sent += 10) await publish(all, 'fw1', part(sent + 1, 10));
       const { collector, read, store } = await collect(all, copies);
-      await read(() => store.records()[0]?.meta.applied === sent);
+      await read(() => store.stored()[0]?.meta.applied === sent);
       await collector.stop();
       // As a kill leaves it: copies that are ahead of the position.
       const position = JSON.parse(readFileSync(path, 'utf8'));

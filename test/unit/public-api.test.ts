@@ -93,7 +93,7 @@ const METHODS: readonly (readonly [string, object, string])[] = [
   ],
   ['TopGroups', metrics.TopGroups.prototype, 'read'],
   ['ProcessMetrics', metrics.ProcessMetrics.prototype, 'close read'],
-  ['FlowHistory', history.FlowHistory.prototype, 'close coverage flows gaps read segments span top whoHad'],
+  ['FlowHistory', history.FlowHistory.prototype, 'close coverage flows gaps read segments span states sums top whoHad'],
   ['FleetClient', fleet.FleetClient.prototype, 'close count hosts list log planDelete planUpdate statistics'],
   ['FleetList', fleet.FleetList.prototype, 'result toArray'],
   ['MemoryTable', testing.MemoryTable.prototype, 'add advance change delivered expire flows loseEvents now'],
