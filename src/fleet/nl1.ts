@@ -10,6 +10,7 @@
 
 import { DecodeError } from '../errors.js';
 import { host16, host32, putHost16, putHost32 } from '../wire/bytes.js';
+import { writeColumns, writeRows } from './columns.js';
 
 const VERSION = 1;
 /** The order of rows is told; without it, that of groups is the order. */
@@ -17,6 +18,8 @@ const ORDERED = 1;
 const HEADER = 8;
 const GROUP = 6;
 const MAX_GROUPS = 255;
+/** One that no size has. */
+const NO_GROUP = 255;
 /** Rows in a body. */
 export const MAX_ROWS = 3000;
 /** nlmsghdr and nfgenmsg. */
@@ -32,11 +35,17 @@ const PORT_AT = 12;
 
 /** Collects messages, and makes a body of them. */
 export class Nl1Writer {
-  #bytes = new Uint8Array(1 << 16);
+  #data = new DataView(new ArrayBuffer(1 << 16));
   #length = 0;
   #rows = 0;
   readonly #starts = new Int32Array(MAX_ROWS + 1);
-  readonly #sizes = new Map<number, number>();
+  /** Of a body: the group of each size, that of each row, and where the rows of the groups begin, one group after the other. */
+  readonly #groupOf = new Uint8Array(MOST_SIZE + 1);
+  readonly #groups = new Uint8Array(MAX_ROWS);
+  readonly #grouped = new Int32Array(MAX_ROWS);
+  /** 1: a message has this size. */
+  readonly #isSize = new Uint8Array(MOST_SIZE + 1);
+  #sizes = 0;
   readonly #keepPort: boolean;
 
   /** `events`: the port id of a message says who caused it, and is kept. */
@@ -57,43 +66,53 @@ export class Nl1Writer {
    * Adds a copy of a message. @returns whether there was room: if not, take the body, reset, and add it again
    * @throws DecodeError if its size is impossible
    */
-  add(bytes: Uint8Array, start: number, size: number): boolean {
+  add(from: DataView, start: number, size: number): boolean {
     if (size < LEAST_SIZE || size > MOST_SIZE) throw new DecodeError(`a message of ${size} bytes cannot be sent`, start);
-    const group = this.#sizes.get(size);
-    if (this.#rows === MAX_ROWS || this.#length + size > FULL || (group === undefined && this.#sizes.size === MAX_GROUPS))
-      return false;
+    const isNew = this.#isSize[size] === 0;
+    if (this.#rows === MAX_ROWS || this.#length + size > FULL || (isNew && this.#sizes === MAX_GROUPS)) return false;
     const at = this.#length;
-    if (at + size > this.#bytes.length) {
-      const larger = new Uint8Array(this.#bytes.length * 2);
-      larger.set(this.#bytes);
-      this.#bytes = larger;
+    if (at + size > this.#data.byteLength) this.#grow();
+    const own = this.#data;
+    const words = size & ~3;
+    for (let i = 0; i < words; i = (i + 4) | 0) own.setInt32((at + i) | 0, from.getInt32((start + i) | 0, true), true);
+    for (let i = words; i < size; i++) own.setUint8(at + i, from.getUint8(start + i));
+    own.setUint32(at, size, true);
+    own.setUint16(at + FLAGS_AT, 0);
+    own.setUint32(at + SEQUENCE_AT, 0);
+    if (!this.#keepPort) own.setUint32(at + PORT_AT, 0);
+    if (isNew) {
+      this.#isSize[size] = 1;
+      this.#sizes++;
     }
-    const own = this.#bytes;
-    for (let i = 0; i < size; i++) own[at + i] = bytes[start + i]!;
-    putHost32(own, at, size);
-    putHost16(own, at + FLAGS_AT, 0);
-    putHost32(own, at + SEQUENCE_AT, 0);
-    if (!this.#keepPort) putHost32(own, at + PORT_AT, 0);
-    this.#sizes.set(size, (group ?? 0) + 1);
     this.#length += size;
     this.#starts[++this.#rows] = this.#length;
     return true;
+  }
+
+  #grow(): void {
+    const larger = new Uint8Array(this.#data.byteLength * 2);
+    larger.set(new Uint8Array(this.#data.buffer));
+    this.#data = new DataView(larger.buffer);
   }
 
   /** The rows from `from` to before `to` as a body. */
   body(from = 0, to = this.#rows): Uint8Array {
     const starts = this.#starts;
     const rows = to - from;
-    /** Size → group, in the order in which they come. */
-    const groups = new Map<number, number>();
+    /** In the order in which they come. */
+    const sizes: number[] = [];
     const counts: number[] = [];
-    for (let row = from; row < to; row++) {
-      const size = starts[row + 1]! - starts[row]!;
-      const group = groups.get(size);
-      if (group === undefined) {
-        groups.set(size, counts.length);
-        counts.push(1);
-      } else counts[group]!++;
+    const groupOf = this.#groupOf.fill(NO_GROUP);
+    for (let row = 0; row < rows; row++) {
+      const size = starts[from + row + 1]! - starts[from + row]!;
+      let group = groupOf[size]!;
+      if (group === NO_GROUP) {
+        group = sizes.push(size) - 1;
+        groupOf[size] = group;
+        counts.push(0);
+      }
+      this.#groups[row] = group;
+      counts[group]!++;
     }
     const ordered = counts.length > 1;
     const head = HEADER + GROUP * counts.length;
@@ -103,32 +122,25 @@ export class Nl1Writer {
     body[1] = ordered ? ORDERED : 0;
     putHost16(body, 2, counts.length);
     putHost32(body, 4, rows);
-    /** Where the next message of each group goes. */
+    if (ordered) body.set(this.#groups.subarray(0, rows), head);
+    /** Where the next row of each group goes. */
     const next: number[] = [];
-    let at = data;
-    for (const [size, group] of groups) {
-      putHost16(body, HEADER + GROUP * group, size);
-      putHost32(body, HEADER + GROUP * group + 2, counts[group]!);
-      next.push(at);
-      at += size * counts[group]!;
+    let first = 0;
+    for (const count of counts) {
+      next.push(first);
+      first += count;
     }
-    const own = this.#bytes;
-    let lastSize = -1;
-    let group = 0;
-    for (let row = from; row < to; row++) {
-      const start = starts[row]!;
-      const size = starts[row + 1]! - start;
-      if (size !== lastSize) {
-        group = groups.get(size)!;
-        lastSize = size;
-      }
-      if (ordered) body[head + row - from] = group;
+    for (let row = 0; row < rows; row++) this.#grouped[next[this.#groups[row]!]!++] = starts[from + row]!;
+    const columns = new DataView(body.buffer);
+    let at = data;
+    first = 0;
+    for (const [group, size] of sizes.entries()) {
       const count = counts[group]!;
-      let to = next[group]!++;
-      for (let i = 0; i < size; i++) {
-        body[to] = own[start + i]!;
-        to += count;
-      }
+      putHost16(body, HEADER + GROUP * group, size);
+      putHost32(body, HEADER + GROUP * group + 2, count);
+      writeColumns(this.#data, this.#grouped, first, count, size, columns, at);
+      first += count;
+      at += size * count;
     }
     return body;
   }
@@ -136,7 +148,8 @@ export class Nl1Writer {
   reset(): void {
     this.#length = 0;
     this.#rows = 0;
-    this.#sizes.clear();
+    this.#isSize.fill(0);
+    this.#sizes = 0;
   }
 }
 
@@ -146,6 +159,7 @@ export type VisitRow = (bytes: Uint8Array, start: number, end: number) => void;
 /** Reads bodies, in memory that it uses again. */
 export class Nl1Reader {
   #bytes = new Uint8Array(1 << 16);
+  #data = new DataView(this.#bytes.buffer);
 
   /** How many rows a body has. @throws DecodeError for anything that is no complete body */
   check(body: Uint8Array): number {
@@ -156,8 +170,12 @@ export class Nl1Reader {
   read(body: Uint8Array, visit: VisitRow): number {
     const { rows, sizes, counts, order, data } = readHeader(body);
     const need = body.length - data + 3 * sizes.length;
-    if (need > this.#bytes.length) this.#bytes = new Uint8Array(Math.max(need, 2 * this.#bytes.length));
+    if (need > this.#bytes.length) {
+      this.#bytes = new Uint8Array(Math.max(need, 2 * this.#bytes.length));
+      this.#data = new DataView(this.#bytes.buffer);
+    }
     const own = this.#bytes;
+    const columns = new DataView(body.buffer, body.byteOffset, body.length);
     const starts: number[] = [];
     let from = data;
     let to = 0;
@@ -165,15 +183,9 @@ export class Nl1Reader {
       const size = sizes[group]!;
       const count = counts[group]!;
       starts.push(to);
-      for (let row = 0; row < count; row++) {
-        const start = to + row * size;
-        let at = from + row;
-        for (let i = 0; i < size; i++) {
-          own[start + i] = body[at]!;
-          at += count;
-        }
-        if (host32(own, start) !== size) throw new DecodeError(`a message of ${size} bytes says that it has others`, at);
-      }
+      writeRows(columns, from, count, size, this.#data, to);
+      for (let row = 0, start = to; row < count; row++, start += size)
+        if (host32(own, start) !== size) throw new DecodeError(`a message of ${size} bytes says that it has others`, from + row);
       from += size * count;
       // Messages are decoded fastest where they are aligned.
       to = (to + size * count + 3) & ~3;

@@ -421,11 +421,11 @@ class Parts {
   #spare = new Nl1Writer();
 
   add(view: View): void {
-    if (this.writing.add(view.bytes, view.start, view.size)) return;
+    if (this.writing.add(view.data, view.start, view.size)) return;
     // A datagram has some hundred flows at most, and after each the visitor waits until `full` is sent.
     if (this.full) throw new Error('more flows came than two messages can have');
     this.turn();
-    this.writing.add(view.bytes, view.start, view.size);
+    this.writing.add(view.data, view.start, view.size);
   }
 
   turn(): void {

@@ -126,7 +126,7 @@ async function fake(
 
 function bodyOf(rows: number): Uint8Array {
   const writer = new Nl1Writer();
-  for (let n = 0; n < rows; n++) writer.add(new Uint8Array(40), 0, 40);
+  for (let n = 0; n < rows; n++) writer.add(new DataView(new ArrayBuffer(40)), 0, 40);
   return writer.body();
 }
 
