@@ -213,7 +213,7 @@ export class QueryAgent {
   async #run({ query, body, dumps }: WaitingQuery): Promise<void> {
     this.#started++;
     if (dumps) this.#dumps++;
-    const before = processorTime();
+    const before = dumps ? processorTime() : 0;
     try {
       query.check();
       await this.#answer(query, body);

@@ -287,7 +287,7 @@ test('what is printed as JSON, and what is said on standard error, goes through 
 test('only wire/bytes and the way of an entry read and write numbers of several bytes', () => {
   const methods =
     /\bDataView\b|\.(?:read|write)(?:Big)?U?Int(?:8|16|32|64|LE|BE)|\.(?:read|write)(?:Float|Double)|\.swap(?:16|32|64)\b/;
-  const way = ['ctnetlink/view', 'format/byte-writer', 'format/digits', 'format/plan'];
+  const way = ['ctnetlink/view', 'fleet/columns', 'fleet/nl1', 'format/byte-writer', 'format/digits', 'format/plan'];
   assert.deepEqual(usersOf(methods, ['wire/bytes', ...way]), []);
 });
 
