@@ -1,12 +1,19 @@
 // FlowStore: all flows of a meter, of one network namespace or several: their columns, the groupings in use, and flows as objects.
 
-import { S } from '../ctnetlink/fields.js';
 import { type Flow, FlowReader } from '../ctnetlink/flow.js';
-import { FlowViews } from '../ctnetlink/flow-message.js';
 import type { LabelMap } from '../ctnetlink/label.js';
+import {
+  CTA_COUNTERS_BYTES,
+  CTA_COUNTERS_ORIG,
+  CTA_COUNTERS_PACKETS,
+  CTA_COUNTERS_REPLY,
+  CTA_TIMESTAMP,
+  CTA_TIMESTAMP_START,
+} from '../ctnetlink/uapi/nfnetlink-conntrack.js';
 import { createFlowView, type View } from '../ctnetlink/view.js';
 import { ValueError } from '../errors.js';
 import type { TimeSlice } from '../library/index.js';
+import { MessageWriter } from '../wire/message.js';
 import { BLIND, BORN, FlowColumns, RATED, READ } from './flow-columns.js';
 import { type Grouping, type GroupNames, parseGrouping } from './group-keys.js';
 import { GroupTable } from './group-table.js';
@@ -19,6 +26,8 @@ export const MOST_GROUPINGS = 6;
 const GROUPING_KEPT = 60_000;
 /** Slots between two looks at the clock. */
 const AT_ONCE = 2048;
+/** Attributes of messages that are not kept with them: what they say is in the columns and in the notes of the tracker. */
+export const KEPT_APART: readonly number[] = [CTA_COUNTERS_ORIG, CTA_COUNTERS_REPLY, CTA_TIMESTAMP];
 
 interface OpenGrouping {
   readonly table: GroupTable;
@@ -40,8 +49,8 @@ export class FlowStore {
   readonly #now: () => number;
   readonly #reader = new FlowReader();
   readonly #view = createFlowView();
-  readonly #views = new FlowViews();
-
+  readonly #message = new MessageWriter();
+  readonly #completed = createFlowView();
   readonly #labels: LabelMap | undefined;
 
   /** `now`: milliseconds of the meter's clock. */
@@ -71,11 +80,24 @@ export class FlowStore {
     return table?.tracker.read(record, view) ?? false;
   }
 
-  /** The flow of a slot, whose message `view` has, with the counters and the start that messages of events lack. */
+  /** The message of a slot, which `view` has, with what is kept apart from it; valid until the next call. */
   completed(slot: number, view: View): View {
-    const counters = view.has(S.bytesOriginal) || (this.columns.flags[slot]! & READ) === 0;
-    const start = view.has(S.timestampStart) || this.#startOf(slot) === 0n;
-    return counters && start ? view : this.#views.of(this.#flowOf(slot, view));
+    const { columns } = this;
+    const message = this.#message;
+    message.reset();
+    message.append(view.bytes, view.start, view.start + view.size);
+    if (columns.flags[slot]! & READ) {
+      putCounters(message, CTA_COUNTERS_ORIG, columns.packetsOriginal[slot]!, columns.bytesOriginal[slot]!);
+      putCounters(message, CTA_COUNTERS_REPLY, columns.packetsReply[slot]!, columns.bytesReply[slot]!);
+    }
+    const start = this.#startOf(slot);
+    if (start !== 0n) {
+      const nest = message.nest(CTA_TIMESTAMP);
+      message.be64(CTA_TIMESTAMP_START, start);
+      message.endNest(nest);
+    }
+    this.#completed.decode(message.bytes, 0, message.length);
+    return this.#completed;
   }
 
   /** Calls `visit` with every slot that has a flow; others have their turn meanwhile. */
@@ -179,7 +201,14 @@ export class FlowStore {
   }
 }
 
-/** Not every message has counters and the start. */
+function putCounters(message: MessageWriter, type: number, packets: number, bytes: number): void {
+  const nest = message.nest(type);
+  message.amount64(CTA_COUNTERS_PACKETS, packets);
+  message.amount64(CTA_COUNTERS_BYTES, bytes);
+  message.endNest(nest);
+}
+
+/** Messages are kept without counters and the start. */
 function completeFlow(flow: Flow, columns: FlowColumns, slot: number, start: bigint): void {
   if (columns.flags[slot]! & READ) {
     const both = flow as { -readonly [K in 'original' | 'reply']: { bytes?: bigint; packets?: bigint } };
@@ -188,6 +217,5 @@ function completeFlow(flow: Flow, columns: FlowColumns, slot: number, start: big
     both.reply.bytes = BigInt(columns.bytesReply[slot]!);
     both.reply.packets = BigInt(columns.packetsReply[slot]!);
   }
-  if (start !== 0n && flow.timestamp?.start === undefined)
-    (flow as { timestamp?: Flow['timestamp'] }).timestamp = { ...flow.timestamp, start };
+  if (start !== 0n) (flow as { timestamp?: Flow['timestamp'] }).timestamp = { ...flow.timestamp, start };
 }

@@ -57,11 +57,11 @@ export class MessageWriter {
     this.length = at + NLMSG_HDRLEN + NFGENMSG_LEN;
   }
 
-  /** Appends a message that is complete. */
-  append(message: Uint8Array): void {
-    this.#reserve(message.length);
-    this.bytes.set(message, this.length);
-    this.length += message.length;
+  /** Appends a message that is complete, or the beginning of one: `bytes` from `at` to `end`. */
+  append(bytes: Uint8Array, at = 0, end: number = bytes.length): void {
+    this.#reserve(end - at);
+    this.bytes.set(at === 0 && end === bytes.length ? bytes : bytes.subarray(at, end), this.length);
+    this.length += end - at;
   }
 
   /** Adds flags to the message that `begin` opened last. */
@@ -105,6 +105,13 @@ export class MessageWriter {
     const at = this.#attribute(type, 8);
     putBe32(this.bytes, at, Number((value >> 32n) & 0xffffffffn));
     putBe32(this.bytes, at + 4, Number(value & 0xffffffffn));
+  }
+
+  /** A number up to 2^53, as `be64`. */
+  amount64(type: number, value: number): void {
+    const at = this.#attribute(type, 8);
+    putBe32(this.bytes, at, Math.floor(value / 4294967296));
+    putBe32(this.bytes, at + 4, value % 4294967296);
   }
 
   /** Raw bytes: addresses, label words. */

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { UsageError } from '../cli/usage-error.js';
 import { ConntrackError } from '../errors.js';
 import type { FlowHistory } from '../history/index.js';
+import { returnFreedMemory } from '../library/index.js';
 import { divideFilter } from '../meter/index.js';
 import { safeJson, safeText } from '../safe-text.js';
 import type { ListenPlace } from '../web/listeners.js';
@@ -73,6 +74,7 @@ export const word: Word = async (line, context) => {
   for (const conntrack of conntracks.values()) await conntrack.count();
   const history = await historyOf(textOf(line, 'history'));
   if (isGiven(line, 'check')) return complete ? 0 : 1;
+  returnFreedMemory();
   const abort = abortBySignal(host);
   const log = logger(textOf(line, 'log') === 'json', context);
   const listening = (urls: readonly string[]) => {

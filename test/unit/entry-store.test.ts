@@ -7,6 +7,7 @@ import { LONGEST_SEARCH } from '../../src/library/events/entry-index.js';
 import { EntryStore } from '../../src/library/events/entry-store.js';
 import { HashKey } from '../../src/library/events/hash-key.js';
 import { machineWords } from '../../src/wire/bytes.js';
+import { MessageWriter } from '../../src/wire/message.js';
 import { flowMessage } from './event-messages.js';
 
 interface Known {
@@ -115,6 +116,31 @@ test('does what a Map does', () => {
       );
     }),
     { numRuns: 100 },
+  );
+});
+
+test('what is left out is not kept, and all else is, in its order', () => {
+  const attribute = fc.record({ type: fc.integer({ min: 2, max: 9 }), words: fc.nat({ max: 6 }) });
+  fc.assert(
+    fc.property(fc.array(fc.array(attribute, { maxLength: 9 }), { maxLength: 20 }), (messages) => {
+      const store = new EntryStore({ leaveOut: [4, 5, 9] });
+      const made = (attributes: (typeof messages)[number]) => {
+        const out = new MessageWriter();
+        out.append(messageOf(7, 0));
+        for (const { type, words } of attributes) out.raw(type, new Uint8Array(4 * words).fill(type));
+        out.end();
+        return out.bytes.subarray(0, out.length);
+      };
+      for (const attributes of messages) {
+        const message = made(attributes);
+        const record = store.put(message, 0, message.length, 0, 1);
+        assert.deepEqual(
+          store.page(record).slice(store.start(record), store.end(record)),
+          made(attributes.filter(({ type }) => ![4, 5, 9].includes(type))).slice(),
+        );
+        assert.equal(store.find(message, 0, 0), record);
+      }
+    }),
   );
 });
 
@@ -241,7 +267,7 @@ suite('tuples that somebody chose', () => {
       const pairs = choose();
       assert.ok(pairs.length > 1000);
       for (const newKey of [undefined, () => new HashKey(1, 2), () => new HashKey(0x12345678, 0)]) {
-        const store = new EntryStore(newKey);
+        const store = new EntryStore(newKey ? { newKey } : {});
         put(store, pairs);
         assert.equal(store.size, pairs.length);
         assert.ok(Math.max(...store.searches()) <= LONGEST_SEARCH);
@@ -279,9 +305,11 @@ suite('tuples that somebody chose', () => {
   test('whoever knows the key gets a new one to know, and little else', () => {
     const pairs = CHOSEN['chosen for this hash with a key of zeros']!();
     const keys: HashKey[] = [];
-    const store = new EntryStore(() => {
-      keys.push(keys.length === 0 ? NO_KEY : new HashKey(keys.length, 3));
-      return keys.at(-1)!;
+    const store = new EntryStore({
+      newKey: () => {
+        keys.push(keys.length === 0 ? NO_KEY : new HashKey(keys.length, 3));
+        return keys.at(-1)!;
+      },
     });
     put(store, pairs.slice(0, LONGEST_SEARCH - 10));
     assert.equal(keys.length, 1);

@@ -1,18 +1,28 @@
 // EntryStore: the last message known of each entry, by a number of the owner's choice (a zone) and its first attribute: the original
 // tuple of a flow, the expected one of an expectation. Messages lie in large pages outside the collector's reach, as does the index
-// (entry-index.ts). An entry of 200 bytes takes about 270 bytes here.
+// (entry-index.ts). An entry of 200 bytes takes about 260 bytes here; attributes that the owner has elsewhere can be left out.
 
 import { host16, machineWords } from '../../wire/bytes.js';
+import { align4 } from '../../wire/message.js';
+import { NLA_HDRLEN, NLA_TYPE_MASK } from '../../wire/uapi/netlink.js';
 import { NFNL_ATTRS } from '../../wire/uapi/nfnetlink.js';
 import { EntryIndex, type RecordRef } from './entry-index.js';
 import type { HashKey } from './hash-key.js';
 
 /** Bytes in a page, and in the unit that records are allocated in. */
 const PAGE = 1 << 20;
-const UNIT_BITS = 5;
+const UNIT_BITS = 3;
 const UNIT = 1 << UNIT_BITS;
 const UNITS_PER_PAGE_BITS = 20 - UNIT_BITS;
-/** Record, in words: hash, size of the message in bytes, mark, the owner's number, the entry's id, notes; then the message. */
+/**
+ * Units that a record may have more than its message needs: a message of an event is a little shorter than that of a list, and takes turns
+ * with it.
+ */
+const SPARE = 4;
+/** In the word of the size: the bytes of the message, and above them the units to spare. */
+const SIZE_BITS = 24;
+const SIZE_MASK = (1 << SIZE_BITS) - 1;
+/** Record, in words: hash, size of the message, mark, the owner's number, the entry's id, notes; then the message. */
 const HASH = 0;
 const SIZE = 1;
 const MARK = 2;
@@ -34,14 +44,22 @@ export class EntryStore {
   readonly #words: Int32Array[] = [];
   /** Units used of the last page. */
   #used = 1 << UNITS_PER_PAGE_BITS;
+  /** Units of the record that was allocated last. */
+  #allocated = 0;
   /** Heads of the lists of free records, by size in units; the next one stands at HASH. */
   readonly #free: RecordRef[] = [];
+  /** By the number of an attribute 1 if it is not kept; empty if all are. */
+  readonly #leftOut: Uint8Array;
+  /** What is not kept of the message that is put: where each part begins and ends, in words of the given memory. */
+  readonly #holes: number[] = [];
   /** The memory that a message was given in last, as words. */
   #given: Uint8Array = new Uint8Array(0);
   #givenWords = machineWords(this.#given);
 
-  /** `newKey`: for tests. */
-  constructor(newKey?: () => HashKey) {
+  /** `leaveOut`: attributes that are not kept, by their numbers; not the first of a message. `newKey`: for tests. */
+  constructor({ leaveOut = [], newKey }: { readonly leaveOut?: readonly number[]; readonly newKey?: () => HashKey } = {}) {
+    this.#leftOut = new Uint8Array(leaveOut.length === 0 ? 0 : NLA_TYPE_MASK + 1);
+    for (const attribute of leaveOut) this.#leftOut[attribute] = 1;
     this.#index = new EntryIndex(
       {
         isNamed: (record, number, words, from, count) => {
@@ -82,7 +100,7 @@ export class EntryStore {
   }
 
   end(record: RecordRef): number {
-    return this.start(record) + this.#read(record, SIZE);
+    return this.start(record) + this.#size(record);
   }
 
   /** A number that the owner keeps with a message: 0 when another takes its place. */
@@ -126,19 +144,21 @@ export class EntryStore {
     id: number,
     before: RecordRef = this.find(bytes, at, number),
   ): RecordRef {
-    const size = end - at;
+    const size = end - at - this.#findHoles(bytes, at, end);
     const units = unitsFor(size);
-    const fits = before !== NONE && unitsFor(this.#read(before, SIZE)) === units;
+    const room = before === NONE ? 0 : this.#units(before);
+    const fits = room >= units && room <= units + SPARE;
     const record = fits ? before : this.#allocate(units);
+    const spare = (fits ? room : this.#allocated) - units;
     if (!fits) {
       for (let i = 0; i < NOTES; i++) this.setNote(record, i, before === NONE ? 0 : this.note(before, i));
       if (before !== NONE) this.remove(before);
     }
-    this.#write(record, SIZE, size);
+    this.#write(record, SIZE, size | (spare << SIZE_BITS));
     this.#write(record, MARK, 0);
     this.#write(record, NUMBER, number);
     this.#write(record, ID, id);
-    copyWords(this.#wordsOf(record), this.#at(record) + MESSAGE, this.#asWords(bytes), at >> 2, (size + 3) >> 2);
+    this.#copy(record, this.#asWords(bytes), at >> 2, (end + 3) >> 2);
     if (!fits) this.#index.add(record);
     return record;
   }
@@ -162,6 +182,14 @@ export class EntryStore {
   /** How many places are looked at until each record is found. For tests. */
   searches(): number[] {
     return this.#index.searches();
+  }
+
+  #size(record: RecordRef): number {
+    return this.#read(record, SIZE) & SIZE_MASK;
+  }
+
+  #units(record: RecordRef): number {
+    return unitsFor(this.#size(record)) + (this.#read(record, SIZE) >>> SIZE_BITS);
   }
 
   #wordsOf(record: RecordRef): Int32Array {
@@ -190,12 +218,50 @@ export class EntryStore {
     return this.#givenWords;
   }
 
+  /** Looks for the attributes that are not kept. @returns their bytes */
+  #findHoles(bytes: Uint8Array, at: number, end: number): number {
+    const holes = this.#holes;
+    holes.length = 0;
+    if (this.#leftOut.length === 0) return 0;
+    let found = 0;
+    let length = 0;
+    for (let from = at + NFNL_ATTRS; from + NLA_HDRLEN <= end; from += length) {
+      length = align4(host16(bytes, from));
+      if (length === 0 || from + length > end) break; // no message that was decoded has such attributes
+      if (this.#leftOut[host16(bytes, from + 2) & NLA_TYPE_MASK] === 0) continue;
+      found += length;
+      const word = from >> 2;
+      if (holes.length > 0 && holes[holes.length - 1] === word) holes[holes.length - 1] = word + (length >> 2);
+      else holes.push(word, word + (length >> 2));
+    }
+    return found;
+  }
+
+  /** Copies a message but for its holes. */
+  #copy(record: RecordRef, from: Int32Array, start: number, end: number): void {
+    const to = this.#wordsOf(record);
+    const holes = this.#holes;
+    let at = this.#at(record) + MESSAGE;
+    let next = start;
+    for (let i = 0; i < holes.length; i += 2) {
+      copyWords(to, at, from, next, holes[i]! - next);
+      at += holes[i]! - next;
+      next = holes[i + 1]!;
+    }
+    copyWords(to, at, from, next, end - next);
+    if (holes.length > 0) to[this.#at(record) + MESSAGE] = this.#size(record); // the length in its header
+  }
+
+  /** Takes a record of so many units, or a few more: `#allocated`. */
   #allocate(units: number): RecordRef {
-    const free = this.#free[units] ?? NONE;
-    if (free !== NONE) {
-      this.#free[units] = this.#read(free, HASH);
+    for (let more = units; more <= units + SPARE; more++) {
+      const free = this.#free[more] ?? NONE;
+      if (free === NONE) continue;
+      this.#free[more] = this.#read(free, HASH);
+      this.#allocated = more;
       return free;
     }
+    this.#allocated = units;
     if (this.#used + units > 1 << UNITS_PER_PAGE_BITS) {
       const page = new Uint8Array(PAGE);
       this.#pages.push(page);
@@ -208,7 +274,7 @@ export class EntryStore {
   }
 
   #release(record: RecordRef): void {
-    const units = unitsFor(this.#read(record, SIZE));
+    const units = this.#units(record);
     this.#write(record, HASH, this.#free[units] ?? NONE);
     this.#write(record, SIZE, 0);
     this.#free[units] = record;

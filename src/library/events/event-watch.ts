@@ -51,6 +51,8 @@ export interface EventWatchOptions {
   readonly onlyKnown?: boolean;
   /** Learns of every entry that is known. Useful with `initial`, `resync` and `onlyKnown`. */
   readonly follower?: EntryFollower;
+  /** Attributes that are not kept of what is known, as the follower keeps what they say. */
+  readonly leaveOut?: readonly number[];
 }
 
 /** Milliseconds of events that are applied at once before a part of a list. */
@@ -255,7 +257,7 @@ export class EventWatch {
   }
 
   #track(wanted: FlowPredicate | undefined): TableTracker {
-    const { table, filter = MATCH_ALL, onlyKnown, follower, background = false } = this.#options;
+    const { table, filter = MATCH_ALL, onlyKnown, follower, leaveOut, background = false } = this.#options;
     const tracked =
       table === 'expect'
         ? expectationTable(this.#conntrack, background)
@@ -264,7 +266,7 @@ export class EventWatch {
     const show = (view: View) => {
       if (!this.#closed && isOfType(view, this.#shown)) this.#visitor.event(view);
     };
-    return new TableTracker(tracked, wanted, show, { onlyKnown, follower });
+    return new TableTracker(tracked, wanted, show, { onlyKnown, follower, leaveOut });
   }
 
   #lost(loss: EventLoss): void {

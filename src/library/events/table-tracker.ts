@@ -70,6 +70,8 @@ export interface TrackerOptions {
    */
   readonly onlyKnown?: boolean | undefined;
   readonly follower?: EntryFollower | undefined;
+  /** Attributes of messages that are not kept, as the follower keeps what they say. */
+  readonly leaveOut?: readonly number[] | undefined;
   /** Milliseconds of a clock that nobody sets. */
   readonly now?: () => number;
 }
@@ -116,7 +118,7 @@ export class TableTracker {
   readonly #onlyKnown: boolean;
   readonly #follower: EntryFollower | undefined;
   readonly #now: () => number;
-  readonly #store = new EntryStore();
+  readonly #store: EntryStore;
   readonly #before: View;
   #list: ListReason | undefined;
   /** Entries of a list may still come. */
@@ -134,8 +136,9 @@ export class TableTracker {
     table: TrackedTable,
     wanted: FlowPredicate | undefined,
     show: (view: View) => void,
-    { onlyKnown = false, follower, now = () => performance.now() }: TrackerOptions = {},
+    { onlyKnown = false, follower, leaveOut = [], now = () => performance.now() }: TrackerOptions = {},
   ) {
+    this.#store = new EntryStore({ leaveOut });
     this.#onlyKnown = onlyKnown;
     this.#follower = follower;
     this.#now = now;
