@@ -151,6 +151,10 @@ let policy: Policy | undefined;
 
 /** The decode policy of flow messages. */
 export function flowPolicy(): Policy {
-  policy ??= compilePolicy([CTA_TUPLE_ORIG, CTA_TUPLE_REPLY, CTA_TUPLE_MASTER], flowFields);
+  policy ??= compilePolicy([CTA_TUPLE_ORIG, CTA_TUPLE_REPLY, CTA_TUPLE_MASTER], flowFields, [
+    CTA_COUNTERS_ORIG,
+    CTA_COUNTERS_REPLY,
+    CTA_TIMESTAMP,
+  ]);
   return policy;
 }

@@ -13,13 +13,16 @@ export interface Policy {
   /** 1 where an empty attribute is padding. */
   readonly emptyIsPadding: Uint8Array;
   readonly slotCount: number;
+  /** Top-level attributes that some keep apart from messages, by their numbers. */
+  readonly apart: readonly number[];
 }
 
 /**
  * @param tuples top-level attribute of each tuple, in the order of their bases: the first has base 0, the next TUPLE_SIZE, …
  * @param fields the other rows; the first gets the slot after the last tuple
+ * @param apart see `Policy`
  */
-export function compilePolicy(tuples: readonly number[], fields: Fields): Policy {
+export function compilePolicy(tuples: readonly number[], fields: Fields, apart: readonly number[] = []): Policy {
   const rows: Field[] = [];
   for (const tuple of tuples)
     for (const row of Object.values<Field>(tupleFields)) rows.push({ ...row, path: [tuple, ...row.path] });
@@ -44,6 +47,7 @@ export function compilePolicy(tuples: readonly number[], fields: Fields): Policy
     minSize: Uint8Array.from(rows, (row) => KIND_SIZE[row.kind]),
     emptyIsPadding: Uint8Array.from(rows, (row) => (row.emptyIsPadding ? 1 : 0)),
     slotCount: rows.length,
+    apart,
   };
 }
 

@@ -32,7 +32,7 @@ export type Origin =
   | typeof ORIGIN_OPEN;
 
 const EMPTY = new Uint8Array(0);
-const NO_HEADERS = new Int32Array(0);
+const NO_WORDS = new Int32Array(0);
 
 /** The result of a walk over a message. All positions count from the start of the message. */
 class Layout {
@@ -44,7 +44,8 @@ class Layout {
    * For each attribute header, its position in words of 4 bytes and the header itself: length and type. Padded to a multiple of four
    * headers.
    */
-  headers: Int32Array = NO_HEADERS;
+  headers: Int32Array = NO_WORDS;
+  apart: Int32Array = NO_WORDS;
 
   constructor(slotCount: number) {
     this.at = new Int32Array(slotCount);
@@ -145,6 +146,7 @@ export class View {
     this.#layout = layout;
     const headers: number[] = [];
     this.#walk(layout, headers, 0, at + this.#attributes, end);
+    if (this.#policy.apart.length > 0) layout.apart = this.#findApart(end);
     if (!aligned) return;
     // `fits` compares four at a time; repeating the first does no harm.
     while (headers.length & 7) headers.push(headers[0]!, headers[1]!);
@@ -174,6 +176,28 @@ export class View {
       } // 0: an attribute newer than this table; skipped on purpose
       at += align4(length);
     }
+  }
+
+  #findApart(end: number): Int32Array {
+    const parts: number[] = [];
+    const { bytes, start } = this;
+    for (let at = start + this.#attributes, size = 0; at + NLA_HDRLEN <= end; at += size) {
+      size = align4(host16(bytes, at));
+      if (!this.#policy.apart.includes(host16(bytes, at + 2) & NLA_TYPE_MASK)) continue;
+      const from = (at - start) >> 2;
+      if (parts.at(-1) === from) parts.pop();
+      else parts.push(from);
+      parts.push((at + size - start) >> 2);
+    }
+    return parts.length > 0 ? Int32Array.from(parts) : NO_WORDS;
+  }
+
+  /**
+   * Where the message has counters and the time an entry began at, which somebody may keep apart from it: the beginning and end of each
+   * part, in words of 4 bytes from the start of the message.
+   */
+  get apart(): Int32Array {
+    return this.#layout.apart;
   }
 
   /** The data that a reader keeps for messages with the same layout as this one. */

@@ -26,8 +26,6 @@ export const MOST_GROUPINGS = 6;
 const GROUPING_KEPT = 60_000;
 /** Slots between two looks at the clock. */
 const AT_ONCE = 2048;
-/** Attributes of messages that are not kept with them: what they say is in the columns and in the notes of the tracker. */
-export const KEPT_APART: readonly number[] = [CTA_COUNTERS_ORIG, CTA_COUNTERS_REPLY, CTA_TIMESTAMP];
 
 interface OpenGrouping {
   readonly table: GroupTable;
@@ -80,7 +78,7 @@ export class FlowStore {
     return table?.tracker.read(record, view) ?? false;
   }
 
-  /** The message of a slot, which `view` has, with what is kept apart from it; valid until the next call. */
+  /** The message of a slot, which `view` has, with counters and start, which are kept apart from it; valid until the next call. */
   completed(slot: number, view: View): View {
     const { columns } = this;
     const message = this.#message;

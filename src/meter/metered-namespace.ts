@@ -6,7 +6,7 @@ import { CPU_STATISTICS, statisticMember } from '../ctnetlink/statistics.js';
 import { createFlowView, type View } from '../ctnetlink/view.js';
 import { asksKernel, type EventWatch, enteringCommand, isTracking, readIn, type Session, type Signal } from '../library/index.js';
 import { BLIND, READ, SEEN } from './flow-columns.js';
-import { type FlowStore, KEPT_APART } from './flow-store.js';
+import type { FlowStore } from './flow-store.js';
 import { Forecast } from './forecast.js';
 import { KERNEL_COUNTS, type KernelCount, type TrackingSysctls } from './meter-sample.js';
 import { type Counts, MeteredTable } from './metered-table.js';
@@ -64,7 +64,7 @@ export class MeteredNamespace {
     this.table = new MeteredTable(name, index, store.columns, store.groups, () => this.#watch.known);
     this.#watch = session.watch(
       { signal },
-      { table: 'conntrack', filter, initial: true, resync: true, onlyKnown: true, follower: this.table, leaveOut: KEPT_APART },
+      { table: 'conntrack', filter, initial: true, resync: true, onlyKnown: true, follower: this.table, leavesApart: true },
     );
     store.tables[index] = this.table;
   }

@@ -13,7 +13,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Namespace } from '../support/namespace.js';
 import { connectIn, listenIn } from '../support/net-sockets.js';
 import { deleteFlow, type NewFlow, newFlow, TCP, updateFlow } from '../support/netlink.js';
-import { AS_NOBODY, requirePrerequisites, SELF_TEST, SLOWNESS, UNDER_TEST } from '../support/project.js';
+import { AS_NOBODY, PROJECT, requirePrerequisites, SELF_TEST, SLOWNESS, UNDER_TEST } from '../support/project.js';
 import { PseudoTerminal } from '../support/pseudo-terminal.js';
 import { HERE, PORT, Served, type ServedOptions, secured, WebClient, withChildren } from '../support/served.js';
 import { EventReader } from '../support/web-tester.js';
@@ -119,6 +119,59 @@ suite('serve', { skip: SELF_TEST ? 'the reference has no server' : false, timeou
       const { status, err } = await served.ended;
       assert.equal(status, 1);
       assert.ok(!/debugger/i.test(err), err);
+    });
+
+    test('opens no files but settings and what the doctor reads once it listens, and no connections', async () => {
+      const trace = file('');
+      // What it writes and starts would show, too. `-D`: what is traced is what was started, so that signals reach it.
+      const calls =
+        'trace=open,openat,openat2,creat,execve,connect,listen,mkdir,mkdirat,unlink,unlinkat,rename,renameat,renameat2';
+      const before = ['strace', '-D', '-f', '--seccomp-bpf', '-qq', '-s', '256', '-e', calls, '-e', 'signal=none', '-o', trace];
+      await using served = await serve(['--allow-changes'], { before });
+      await namespace.netlink([newFlow(flow(1))]);
+      const { flows } = (await served.ask(`${API}/flows?filter=dst+198.51.100.1&sort=bytes`, { token: change })).json;
+      const key = `${API}/flows/${flows[0].key}`;
+      const asset = /assets\/[\w.-]+\.js/.exec((await served.ask('/')).text)![0];
+      const paths = [
+        '/',
+        `/${asset}`,
+        '/metrics',
+        '/../../etc/passwd',
+        '/assets/..%2f..%2f..%2fetc%2fpasswd',
+        key,
+        `${key}/explanation`,
+      ];
+      const routes = [
+        'status',
+        'groups?by=src',
+        'series?seconds=60',
+        'doctor',
+        'statistics',
+        'expectations',
+        'filter?text=tcp',
+        'openapi.json',
+      ];
+      for (const path of [...paths, ...routes.map((route) => `${API}/${route}`)]) {
+        const { status } = await served.ask(path, { token: change });
+        assert.ok(status === 200 || (status === 404 && path.includes('etc')), `${path}: ${status}`);
+      }
+      assert.equal(await served.outcome(`${API}/deletions`, { token: change, json: { filter: 'udp', max: 10 } }), '200');
+      assert.equal((await served.stop()).status, 0);
+      const lines = readFileSync(trace, 'latin1').split('\n');
+      const started = lines.findIndex((line) => line.includes(' listen('));
+      assert.ok(started > 0);
+      // The first process loads the native file of the package when the second has ended.
+      const done = lines.slice(started + 1).filter((line) => !line.includes(`"${PROJECT}/`));
+      const OPENED = / openat\(AT_FDCWD, "([^"]*)", O_RDONLY(\|O_\w+)*/;
+      const READ =
+        /^(\/proc\/(self\/(stat|maps)|net\/(dev|netlink)|slabinfo|sys\/(net\/netfilter(\/nf_conntrack_\w+)?|vm\/overcommit_memory))|\/etc\/(localtime|services|xtables\/connlabel\.conf)|\/usr\/share\/zoneinfo\/.*)$/;
+      const others = done.filter((line) => line !== '' && !READ.test(OPENED.exec(line)?.[1] ?? ''));
+      assert.deepEqual(others, []);
+      for (const some of ['/proc/net/netlink', '/proc/sys/net/netfilter/nf_conntrack_acct'])
+        assert.ok(
+          done.some((line) => line.includes(some)),
+          some,
+        );
     });
 
     test('has no terminal of whoever started it to type into', async () => {

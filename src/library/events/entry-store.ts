@@ -1,10 +1,8 @@
 // EntryStore: the last message known of each entry, by a number of the owner's choice (a zone) and its first attribute: the original
 // tuple of a flow, the expected one of an expectation. Messages lie in large pages outside the collector's reach, as does the index
-// (entry-index.ts). An entry of 200 bytes takes about 260 bytes here; attributes that the owner has elsewhere can be left out.
+// (entry-index.ts). An entry of 200 bytes takes about 260 bytes here; parts that the owner has elsewhere can be left out.
 
 import { host16, machineWords } from '../../wire/bytes.js';
-import { align4 } from '../../wire/message.js';
-import { NLA_HDRLEN, NLA_TYPE_MASK } from '../../wire/uapi/netlink.js';
 import { NFNL_ATTRS } from '../../wire/uapi/nfnetlink.js';
 import { EntryIndex, type RecordRef } from './entry-index.js';
 import type { HashKey } from './hash-key.js';
@@ -36,6 +34,7 @@ const NAME = NFNL_ATTRS >> 2;
 
 /** A record is the number of its unit, plus 1. */
 const NONE: RecordRef = 0;
+const NO_HOLES = new Int32Array(0);
 
 export class EntryStore {
   readonly #index: EntryIndex;
@@ -48,18 +47,12 @@ export class EntryStore {
   #allocated = 0;
   /** Heads of the lists of free records, by size in units; the next one stands at HASH. */
   readonly #free: RecordRef[] = [];
-  /** By the number of an attribute 1 if it is not kept; empty if all are. */
-  readonly #leftOut: Uint8Array;
-  /** What is not kept of the message that is put: where each part begins and ends, in words of the given memory. */
-  readonly #holes: number[] = [];
   /** The memory that a message was given in last, as words. */
   #given: Uint8Array = new Uint8Array(0);
   #givenWords = machineWords(this.#given);
 
-  /** `leaveOut`: attributes that are not kept, by their numbers; not the first of a message. `newKey`: for tests. */
-  constructor({ leaveOut = [], newKey }: { readonly leaveOut?: readonly number[]; readonly newKey?: () => HashKey } = {}) {
-    this.#leftOut = new Uint8Array(leaveOut.length === 0 ? 0 : NLA_TYPE_MASK + 1);
-    for (const attribute of leaveOut) this.#leftOut[attribute] = 1;
+  /** `newKey`: for tests. */
+  constructor(newKey?: () => HashKey) {
     this.#index = new EntryIndex(
       {
         isNamed: (record, number, words, from, count) => {
@@ -133,7 +126,8 @@ export class EntryStore {
   }
 
   /**
-   * Keeps a copy of the message at `at` to `end`, in place of the one known under its name: `before`, which `find` has found.
+   * Keeps a copy of the message at `at` to `end`, in place of the one known under its name: `before`, which `find` has found. `holes` are
+   * left out: where each begins and ends, in words from the beginning of the message; behind its first attribute.
    * @returns the record, with mark 0
    */
   put(
@@ -143,8 +137,10 @@ export class EntryStore {
     number: number,
     id: number,
     before: RecordRef = this.find(bytes, at, number),
+    holes: Int32Array = NO_HOLES,
   ): RecordRef {
-    const size = end - at - this.#findHoles(bytes, at, end);
+    let size = end - at;
+    for (let i = 0; i < holes.length; i += 2) size -= (holes[i + 1]! - holes[i]!) << 2;
     const units = unitsFor(size);
     const room = before === NONE ? 0 : this.#units(before);
     const fits = room >= units && room <= units + SPARE;
@@ -158,7 +154,7 @@ export class EntryStore {
     this.#write(record, MARK, 0);
     this.#write(record, NUMBER, number);
     this.#write(record, ID, id);
-    this.#copy(record, this.#asWords(bytes), at >> 2, (end + 3) >> 2);
+    this.#copy(record, this.#asWords(bytes), at >> 2, (end + 3) >> 2, holes);
     if (!fits) this.#index.add(record);
     return record;
   }
@@ -218,35 +214,16 @@ export class EntryStore {
     return this.#givenWords;
   }
 
-  /** Looks for the attributes that are not kept. @returns their bytes */
-  #findHoles(bytes: Uint8Array, at: number, end: number): number {
-    const holes = this.#holes;
-    holes.length = 0;
-    if (this.#leftOut.length === 0) return 0;
-    let found = 0;
-    let length = 0;
-    for (let from = at + NFNL_ATTRS; from + NLA_HDRLEN <= end; from += length) {
-      length = align4(host16(bytes, from));
-      if (length === 0 || from + length > end) break; // no message that was decoded has such attributes
-      if (this.#leftOut[host16(bytes, from + 2) & NLA_TYPE_MASK] === 0) continue;
-      found += length;
-      const word = from >> 2;
-      if (holes.length > 0 && holes[holes.length - 1] === word) holes[holes.length - 1] = word + (length >> 2);
-      else holes.push(word, word + (length >> 2));
-    }
-    return found;
-  }
-
   /** Copies a message but for its holes. */
-  #copy(record: RecordRef, from: Int32Array, start: number, end: number): void {
+  #copy(record: RecordRef, from: Int32Array, start: number, end: number, holes: Int32Array): void {
     const to = this.#wordsOf(record);
-    const holes = this.#holes;
     let at = this.#at(record) + MESSAGE;
     let next = start;
     for (let i = 0; i < holes.length; i += 2) {
-      copyWords(to, at, from, next, holes[i]! - next);
-      at += holes[i]! - next;
-      next = holes[i + 1]!;
+      const hole = start + holes[i]!;
+      copyWords(to, at, from, next, hole - next);
+      at += hole - next;
+      next = start + holes[i + 1]!;
     }
     copyWords(to, at, from, next, end - next);
     if (holes.length > 0) to[this.#at(record) + MESSAGE] = this.#size(record); // the length in its header

@@ -51,8 +51,8 @@ export interface EventWatchOptions {
   readonly onlyKnown?: boolean;
   /** Learns of every entry that is known. Useful with `initial`, `resync` and `onlyKnown`. */
   readonly follower?: EntryFollower;
-  /** Attributes that are not kept of what is known, as the follower keeps what they say. */
-  readonly leaveOut?: readonly number[];
+  /** What is known is without `View.apart`: the follower keeps what that says. */
+  readonly leavesApart?: boolean;
 }
 
 /** Milliseconds of events that are applied at once before a part of a list. */
@@ -257,7 +257,7 @@ export class EventWatch {
   }
 
   #track(wanted: FlowPredicate | undefined): TableTracker {
-    const { table, filter = MATCH_ALL, onlyKnown, follower, leaveOut, background = false } = this.#options;
+    const { table, filter = MATCH_ALL, onlyKnown, follower, leavesApart, background = false } = this.#options;
     const tracked =
       table === 'expect'
         ? expectationTable(this.#conntrack, background)
@@ -266,7 +266,7 @@ export class EventWatch {
     const show = (view: View) => {
       if (!this.#closed && isOfType(view, this.#shown)) this.#visitor.event(view);
     };
-    return new TableTracker(tracked, wanted, show, { onlyKnown, follower, leaveOut });
+    return new TableTracker(tracked, wanted, show, { onlyKnown, follower, leavesApart });
   }
 
   #lost(loss: EventLoss): void {

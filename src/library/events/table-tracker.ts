@@ -70,8 +70,8 @@ export interface TrackerOptions {
    */
   readonly onlyKnown?: boolean | undefined;
   readonly follower?: EntryFollower | undefined;
-  /** Attributes of messages that are not kept, as the follower keeps what they say. */
-  readonly leaveOut?: readonly number[] | undefined;
+  /** Messages are kept without what `View.apart` has: the follower keeps what that says. */
+  readonly leavesApart?: boolean | undefined;
   /** Milliseconds of a clock that nobody sets. */
   readonly now?: () => number;
 }
@@ -118,7 +118,8 @@ export class TableTracker {
   readonly #onlyKnown: boolean;
   readonly #follower: EntryFollower | undefined;
   readonly #now: () => number;
-  readonly #store: EntryStore;
+  readonly #leavesApart: boolean;
+  readonly #store = new EntryStore();
   readonly #before: View;
   #list: ListReason | undefined;
   /** Entries of a list may still come. */
@@ -136,9 +137,9 @@ export class TableTracker {
     table: TrackedTable,
     wanted: FlowPredicate | undefined,
     show: (view: View) => void,
-    { onlyKnown = false, follower, leaveOut = [], now = () => performance.now() }: TrackerOptions = {},
+    { onlyKnown = false, follower, leavesApart = false, now = () => performance.now() }: TrackerOptions = {},
   ) {
-    this.#store = new EntryStore({ leaveOut });
+    this.#leavesApart = leavesApart;
     this.#onlyKnown = onlyKnown;
     this.#follower = follower;
     this.#now = now;
@@ -394,7 +395,17 @@ export class TableTracker {
   #keep(view: View, before: number): number {
     const store = this.#store;
     const { start, size } = view;
-    const record = store.put(view.bytes, start, start + size, this.#table.key(view), view.be32(this.#table.id), before);
+    const { bytes } = view;
+    const id = view.be32(this.#table.id);
+    const record = store.put(
+      bytes,
+      start,
+      start + size,
+      this.#table.key(view),
+      id,
+      before,
+      this.#leavesApart ? view.apart : undefined,
+    );
     const { times } = this.#table;
     store.setNote(record, LASTING, store.note(record, LASTING) | this.#table.lasting(view));
     if (times && view.has(times.start)) {
