@@ -247,3 +247,37 @@ export class FlowViews {
     return this.#view;
   }
 }
+
+/** Gives messages back what is kept apart from them (`View.apart`), one after another in the same memory. */
+export class WholeViews {
+  readonly #message = new MessageWriter();
+  readonly #view = createFlowView();
+
+  /**
+   * The message of a view with counters (packets and bytes of the original direction, of the reply) and the time when the flow began, in
+   * nanoseconds since the epoch; 0: not known. Valid until the next call.
+   */
+  of(view: View, counters: Float64Array | undefined, start: bigint): View {
+    const message = this.#message;
+    message.reset();
+    message.append(view.bytes, view.start, view.start + view.size);
+    if (counters) {
+      putAmounts(message, CTA_COUNTERS_ORIG, counters[0]!, counters[1]!);
+      putAmounts(message, CTA_COUNTERS_REPLY, counters[2]!, counters[3]!);
+    }
+    if (start !== 0n) {
+      const nest = message.nest(CTA_TIMESTAMP);
+      message.be64(CTA_TIMESTAMP_START, start);
+      message.endNest(nest);
+    }
+    this.#view.decode(message.bytes, 0, message.length);
+    return this.#view;
+  }
+}
+
+function putAmounts(message: MessageWriter, type: number, packets: number, bytes: number): void {
+  const nest = message.nest(type);
+  message.amount64(CTA_COUNTERS_PACKETS, packets);
+  message.amount64(CTA_COUNTERS_BYTES, bytes);
+  message.endNest(nest);
+}

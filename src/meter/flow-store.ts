@@ -1,19 +1,11 @@
 // FlowStore: all flows of a meter, of one network namespace or several: their columns, the groupings in use, and flows as objects.
 
 import { type Flow, FlowReader } from '../ctnetlink/flow.js';
+import { WholeViews } from '../ctnetlink/flow-message.js';
 import type { LabelMap } from '../ctnetlink/label.js';
-import {
-  CTA_COUNTERS_BYTES,
-  CTA_COUNTERS_ORIG,
-  CTA_COUNTERS_PACKETS,
-  CTA_COUNTERS_REPLY,
-  CTA_TIMESTAMP,
-  CTA_TIMESTAMP_START,
-} from '../ctnetlink/uapi/nfnetlink-conntrack.js';
 import { createFlowView, type View } from '../ctnetlink/view.js';
 import { ValueError } from '../errors.js';
 import type { TimeSlice } from '../library/index.js';
-import { MessageWriter } from '../wire/message.js';
 import { BLIND, BORN, FlowColumns, RATED, READ } from './flow-columns.js';
 import { type Grouping, type GroupNames, parseGrouping } from './group-keys.js';
 import { GroupTable } from './group-table.js';
@@ -47,8 +39,8 @@ export class FlowStore {
   readonly #now: () => number;
   readonly #reader = new FlowReader();
   readonly #view = createFlowView();
-  readonly #message = new MessageWriter();
-  readonly #completed = createFlowView();
+  readonly #whole = new WholeViews();
+  readonly #counters = new Float64Array(4);
   readonly #labels: LabelMap | undefined;
 
   /** `now`: milliseconds of the meter's clock. */
@@ -81,21 +73,15 @@ export class FlowStore {
   /** The message of a slot, which `view` has, with counters and start, which are kept apart from it; valid until the next call. */
   completed(slot: number, view: View): View {
     const { columns } = this;
-    const message = this.#message;
-    message.reset();
-    message.append(view.bytes, view.start, view.start + view.size);
-    if (columns.flags[slot]! & READ) {
-      putCounters(message, CTA_COUNTERS_ORIG, columns.packetsOriginal[slot]!, columns.bytesOriginal[slot]!);
-      putCounters(message, CTA_COUNTERS_REPLY, columns.packetsReply[slot]!, columns.bytesReply[slot]!);
+    const known = (columns.flags[slot]! & READ) !== 0;
+    if (known) {
+      const counters = this.#counters;
+      counters[0] = columns.packetsOriginal[slot]!;
+      counters[1] = columns.bytesOriginal[slot]!;
+      counters[2] = columns.packetsReply[slot]!;
+      counters[3] = columns.bytesReply[slot]!;
     }
-    const start = this.#startOf(slot);
-    if (start !== 0n) {
-      const nest = message.nest(CTA_TIMESTAMP);
-      message.be64(CTA_TIMESTAMP_START, start);
-      message.endNest(nest);
-    }
-    this.#completed.decode(message.bytes, 0, message.length);
-    return this.#completed;
+    return this.#whole.of(view, known ? this.#counters : undefined, this.#startOf(slot));
   }
 
   /** Calls `visit` with every slot that has a flow; others have their turn meanwhile. */
@@ -197,13 +183,6 @@ export class FlowStore {
     this.#open.set(grouping.name, open);
     return open;
   }
-}
-
-function putCounters(message: MessageWriter, type: number, packets: number, bytes: number): void {
-  const nest = message.nest(type);
-  message.amount64(CTA_COUNTERS_PACKETS, packets);
-  message.amount64(CTA_COUNTERS_BYTES, bytes);
-  message.endNest(nest);
 }
 
 /** Messages are kept without counters and the start. */
