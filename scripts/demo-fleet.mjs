@@ -1,7 +1,8 @@
 // `npm run demo:fleet`: a fleet at work, without touching this machine. Three servers that replicate what they keep, and four routers, each
-// with a table of its own in a network namespace; an operator asks, a server is killed, an agent is killed.
+// with a table of its own in a network namespace; an operator asks, a server is killed, an agent is killed, and a router that records its
+// flows is gone for good: a collector on the hub has the copy.
 //
-//   hub 10.9.0.1-3 (servers, operator) ── bridge ── fw1 10.9.0.11 … fw4 10.9.0.14
+//   hub 10.9.0.1-3 (servers, operator, collector) ── bridge ── fw1 10.9.0.11 … fw4 10.9.0.14
 //
 // The process that is started re-executes itself as the hub in private namespaces; everything it starts ends with its standard input.
 
@@ -22,6 +23,9 @@ delete process.env.NODE_EXTRA_CA_CERTS;
 const SERVERS = ['10.9.0.1', '10.9.0.2', '10.9.0.3'];
 const NATS = SERVERS.map((address) => `nats://${address}`).join(',');
 const ROUTERS = ['fw1', 'fw2', 'fw3', 'fw4'];
+/** The router that records its flows, and the address that its clients share. */
+const RECORDS = 'fw4';
+const SHARED = '203.0.113.4';
 
 /** Starts the hub in private namespaces, including a user namespace if this is not root. */
 async function outside() {
@@ -74,6 +78,8 @@ async function hub() {
     await patiently('prepare the servers', () => ask('setup').status === 0);
 
     for (const [n, name] of ROUTERS.entries()) await startRouter(start, work, n, name);
+    const copies = ['collector', '--nats', NATS, '--insecure', '--name', 'c1', '--keep', '1d', '--dir', `${work}/copies`];
+    start('collector', process.execPath, [COMMAND, ...copies], logged(`${work}/c1.log`));
     await patiently('meet the routers', () => JSON.parse(ask('hosts -o json').stdout || '[]').length === ROUTERS.length);
 
     console.log(
@@ -96,6 +102,21 @@ async function hub() {
     children.get('agent fw3').kill('SIGKILL');
     await once(children.get('agent fw3'), 'exit');
     show('which router has it now', `has ${source}:40000 --wait 1s`, true);
+    console.log(
+      `\n${RECORDS} records its flows, and ships the record; a collector keeps the copy. A connection of a client ends:`,
+    );
+    const client = `${inside(children)} ${process.execPath} ${COMMAND}`;
+    const at = new Date();
+    const ended = run(`${client} -D -p tcp -s 192.0.2.40 --sport 40000 --dport 22`);
+    process.stdout.write(`$ conntrack -D -p tcp -s 192.0.2.40 --sport 40000 --dport 22\n${ended}`);
+    const then = Date.now();
+    const isCollected = () => JSON.parse(ask('collectors -o json').stdout || '[]')[0]?.until > then * 1000;
+    await patiently('collect the record', isCollected);
+    show('who keeps records', 'collectors');
+    console.log(`\n${RECORDS} burns down: the machine, its table and its record are gone.`);
+    for (const name of ['agent', 'recorder', 'namespace']) children.get(`${name} ${RECORDS}`).kill('SIGKILL');
+    rmSync(`${work}/record`, { recursive: true, force: true });
+    show('who had that port then', `whohad ${SHARED}:40000 --at ${at.toISOString()} --within 1m --wait 1s`, true);
     console.log('\nNone of this touched your machine: the namespaces end with this program.');
     stop(0);
   } catch (error) {
@@ -113,8 +134,18 @@ function startServer(start, work, n, address) {
     `cluster { name: demo, listen: "${address}:6222", routes: [${routes.map((route) => JSON.stringify(route)).join(', ')}] }`,
   ];
   writeFileSync(`${work}/n${n + 1}.conf`, config.join('\n'));
-  const log = openSync(`${work}/n${n + 1}.log`, 'w');
-  start(`server ${n}`, 'nats-server', ['-c', `${work}/n${n + 1}.conf`], ['ignore', log, log]);
+  start(`server ${n}`, 'nats-server', ['-c', `${work}/n${n + 1}.conf`], logged(`${work}/n${n + 1}.log`));
+}
+
+/** What a child has for its standard streams. */
+function logged(path) {
+  const log = openSync(path, 'w');
+  return ['ignore', log, log];
+}
+
+/** What runs a command in the namespace of the router that records. */
+function inside(children) {
+  return `nsenter -t ${children.get(`namespace ${RECORDS}`).pid} -n`;
 }
 
 async function greeted(address) {
@@ -132,17 +163,25 @@ async function greeted(address) {
 async function startRouter(start, work, n, name) {
   const keeper = start(`namespace ${name}`, 'unshare', ['--net', 'sh', '-c', 'echo; cat'], ['pipe', 'pipe', 'ignore']);
   await once(keeper.stdout, 'data');
-  const inside = `nsenter -t ${keeper.pid} -n`;
+  const enter = ['-t', `${keeper.pid}`, '-n'];
+  const there = `nsenter ${enter.join(' ')}`;
   run(`ip link add ${name} type veth peer name eth0 netns ${keeper.pid}`);
   run(`ip link set ${name} master fleet up`);
-  run(`${inside} ip link set lo up`);
-  run(`${inside} ip addr add 10.9.0.${11 + n}/24 dev eth0`);
-  run(`${inside} ip link set eth0 up`);
+  run(`${there} ip link set lo up`);
+  run(`${there} ip addr add 10.9.0.${11 + n}/24 dev eth0`);
+  run(`${there} ip link set eth0 up`);
   const flows = Array.from({ length: 40 + 25 * n }, (_, i) => flowLine(n, i));
-  run(`${inside} ${process.execPath} ${COMMAND} -R -`, { input: `${flows.join('\n')}\n`, stdio: ['pipe', 'pipe', 'pipe'] });
-  const log = openSync(`${work}/${name}.log`, 'w');
-  const agent = ['-t', `${keeper.pid}`, '-n', process.execPath, COMMAND, 'agent', '--nats', NATS, '--name', name, '--insecure'];
-  start(`agent ${name}`, 'nsenter', [...agent, '--site', n < 2 ? 'ams' : 'lon'], ['ignore', log, log]);
+  run(`${there} ${process.execPath} ${COMMAND} -R -`, { input: `${flows.join('\n')}\n`, stdio: ['pipe', 'pipe', 'pipe'] });
+  const service = (what, words) =>
+    start(`${what} ${name}`, 'nsenter', [...enter, process.execPath, COMMAND, ...words], logged(`${work}/${what}-${name}.log`));
+  const agent = ['agent', '--nats', NATS, '--name', name, '--insecure', '--site', n < 2 ? 'ams' : 'lon'];
+  if (name === RECORDS) {
+    service('recorder', ['record', '--keep', '1d', '--sync', '0.2s', '--dir', `${work}/record`]);
+    const isThere = () => spawnSync(process.execPath, [COMMAND, 'record', 'status', '--dir', `${work}/record`]).status === 0;
+    await patiently('begin the record', isThere);
+    agent.push('--history', `${work}/record`, '--ship', '--flush', '1s');
+  }
+  service('agent', agent);
 }
 
 function flowLine(n, i) {
@@ -150,11 +189,14 @@ function flowLine(n, i) {
   const src = `192.0.2.${10 * (n + 1) + (i % 7)}`;
   const status = i % 5 === 4 ? '' : ' -u SEEN_REPLY,ASSURED';
   const state = i % 5 === 4 ? 'SYN_SENT' : 'ESTABLISHED';
-  return `-A -p tcp -s ${src} -d 198.51.100.7 --sport ${40_000 + i} --dport ${dport} --state ${state} -t 3600${status}`;
+  const translated = ROUTERS[n] === RECORDS ? ` -n ${SHARED}` : '';
+  return `-A -p tcp -s ${src} -d 198.51.100.7 --sport ${40_000 + i} --dport ${dport} --state ${state} -t 3600${status}${translated}`;
 }
 
+/** With more patience than an operator needs: this machine runs everything. */
 function ask(words) {
-  const args = [COMMAND, 'fleet', ...wordsOf(words), '--nats', NATS, '--insecure'];
+  const patience = words.includes('--wait') ? [] : ['--wait', '8s'];
+  const args = [COMMAND, 'fleet', ...wordsOf(words), '--nats', NATS, '--insecure', ...patience];
   return spawnSync(process.execPath, args, { encoding: 'utf8' });
 }
 
