@@ -36,6 +36,9 @@ const { values } = parseArgs({
 /** What is killed in --rounds 125, and how often. */
 const KILLS = { 'leader of the stream': 30, 'all servers': 5, collector: 60, agent: 30 };
 
+/** A cut in which an agent is killed. */
+const LATE = 'everybody, and an agent is killed: its last message comes late';
+
 if (values.record) await record(JSON.parse(values.record));
 else if (!values.inside) {
   requireCommands(['unshare', 'nats-server', 'nft']);
@@ -222,7 +225,7 @@ async function inside() {
       await sleep(500);
     }
     for (const name of hosts) startRecord(name);
-    await sleep(1500);
+    for (const name of hosts) await isBegun(`${work}/${name}`);
     for (const name of hosts) startAgent(name);
     for (const name of ['c1', 'c2']) startCollector(name);
     const only = values.only.split(',');
@@ -259,6 +262,7 @@ async function inside() {
       'clients of a server': (n) => [`tcp dport ${port(n)} drop`, `tcp sport ${port(n)} drop`],
       'a server from the others': (n) => [`tcp dport ${port(n) + 2000} drop`, `tcp sport ${port(n) + 2000} drop`],
       'one direction': (n) => [`tcp sport ${port(n)} drop`],
+      [LATE]: () => servers.map((n) => `tcp dport ${port(n)} drop`),
     };
     if (only.includes('kills'))
       for (const what of shuffled(KILLS, rounds)) {
@@ -271,6 +275,13 @@ async function inside() {
         run('nft', 'add table inet cut');
         run('nft', 'add chain inet cut input { type filter hook input priority 0; }');
         for (const rule of cuts[what](pick(servers))) run('nft', `add rule inet cut input ${rule}`);
+        if (what === LATE) {
+          // What it had under way its kernel sends when the line is there again, beside what the next agent sends.
+          const name = pick(hosts);
+          await sleep(1500);
+          await kill(`agent-${name}`);
+          startAgent(name);
+        }
         await sleep(3000 + random() * 9000);
         run('nft', 'delete table inet cut');
         did(`cut off: ${what}`);
@@ -294,7 +305,7 @@ async function inside() {
     if (only.includes('spool')) {
       // A record that keeps less than the servers are away.
       startRecord('h4', { segmentRows: 5000, keep: 3, rate: 5000 });
-      await sleep(1500);
+      await isBegun(`${work}/h4`);
       startAgent('h4');
       await sleep(5000);
       await Promise.all(servers.map((n) => kill(`n${n}`)));
@@ -323,6 +334,15 @@ async function inside() {
     else rmSync(work, { recursive: true, force: true });
   }
   process.exit(failed);
+}
+
+/** Settles when a record has its first file. */
+async function isBegun(directory) {
+  for (let tries = 0; tries < 600; tries++) {
+    if (existsSync(directory) && readdirSync(directory).some((name) => name.endsWith('.db'))) return;
+    await sleep(100);
+  }
+  throw new Error(`no record begins in ${directory}`);
 }
 
 /** Waits until copies have all they can have, and counts what lacks and what is there twice. */
