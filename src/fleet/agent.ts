@@ -3,6 +3,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { release } from 'node:os';
+import { asksKernel, type Conntrack, readIn, sessionOf } from '../library/index.js';
 import type { Bus } from './bus.js';
 import { RevisionError } from './bus.js';
 import { ChangeAgent, type ChangeCounts, type HostChanges } from './change-agent.js';
@@ -290,10 +291,12 @@ export class FleetAgent implements AsyncDisposable {
   async #value(): Promise<HostValue> {
     const { host, site, tables, version, pid } = this.#options;
     let [entries, maxEntries] = [0, 0];
+    const off = new Set<string>();
     for (const conntrack of tables.conntracks.values()) {
       const count = await conntrack.count();
       entries += count.entries;
       maxEntries += count.maxEntries ?? 0;
+      for (const name of SETTINGS) if (isOff(conntrack, name)) off.add(name);
     }
     return {
       v: 1,
@@ -310,6 +313,7 @@ export class FleetAgent implements AsyncDisposable {
       entries,
       maxEntries,
       allow: this.#options.changes?.allow ?? [],
+      off: [...off],
       record: this.#shippedTo(),
       clock: this.#clock,
     };
@@ -317,6 +321,13 @@ export class FleetAgent implements AsyncDisposable {
 }
 
 const MOST_NAMESPACES = 64;
+/** Sysctls without which a record lacks something. */
+const SETTINGS = ['acct', 'timestamp', 'events'] as const;
+
+function isOff(conntrack: Conntrack, name: (typeof SETTINGS)[number]): boolean {
+  const { namespace, transport } = sessionOf(conntrack).table.place;
+  return asksKernel(transport) && readIn(namespace, `/proc/sys/net/netfilter/nf_conntrack_${name}`)?.trim() === '0';
+}
 
 /** What tells this machine from others, without telling its id. */
 function machineHash(): string {

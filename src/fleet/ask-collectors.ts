@@ -107,6 +107,7 @@ export function asHost({ name, instance, agent, features }: CollectorInfo): Host
     entries: 0,
     maxEntries: 0,
     allow: [],
+    off: [],
     record: null,
     clock: null,
     age: 0,

@@ -107,6 +107,10 @@ export interface StreamHealth {
   readonly isProtected: boolean;
   readonly onDisk: boolean;
   readonly bytes: number;
+  /** Streams of sites that it takes in: how many messages wait there, and milliseconds since it heard of them, if it has. */
+  readonly sites: readonly { readonly site: string; readonly lag: number; readonly silent: number | undefined }[];
+  /** When the servers took its first message: milliseconds since the epoch; absent if there is none. */
+  readonly since: number | undefined;
   /** The server that leads; absent if none does at the moment, or if it is alone. */
   readonly leader: string | undefined;
   readonly followers: readonly {
@@ -149,8 +153,10 @@ export interface Bus {
   streamHealth(name: string): Promise<StreamHealth | undefined>;
   /** As `streamHealth`, of a bucket. */
   bucketHealth(bucket: string): Promise<StreamHealth | undefined>;
-  /** What there is already stays as it is. @throws FleetError */
-  makeStream(config: StreamConfig, replicas: number): Promise<void>;
+  /** What there is already stays as it is. `site`: on the servers of a site, a JetStream domain. @throws FleetError */
+  makeStream(config: StreamConfig, replicas: number, site?: string): Promise<void>;
+  /** Lets a stream take in what the stream of the same name of a site has. @returns whether it is new @throws FleetError */
+  addSite(name: string, site: string): Promise<boolean>;
   /**
    * Publishes to the stream that keeps this subject, and settles when the servers keep it; `id`: a copy within two minutes is not kept
    * again. @returns its sequence number @throws FleetError `UNAVAILABLE` without an answer in `timeout` milliseconds, or if it is refused

@@ -2,8 +2,10 @@
 // stream was taken last stands in DIR/position.json, never ahead of the copies: what is read twice is known by its numbers.
 
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import type { ControlRequest } from '../history/control-socket.js';
 import { loadDriver } from '../history/driver/load-driver.js';
 import type { SqliteDriver } from '../history/driver/sqlite.js';
+import { COLLECTED, rewrittenEntry } from '../history/forget-flows.js';
 import { type CopyMeta, RecordCopy, type Taken } from '../history/record-copy.js';
 import type { RecordPart } from '../history/record-parts.js';
 import { undoSealing } from '../history/seal-segment.js';
@@ -43,7 +45,7 @@ interface Position {
 /** Copies that are open at the same time, and recorders that one host may have. */
 const MOST_OPEN = 256;
 const MOST_RECORDERS = 200;
-const POSITION = 'position.json';
+const POSITION = COLLECTED;
 const NONE = new Array<number>(SHARDS).fill(0);
 const MICROSECONDS = 1_000_000;
 
@@ -169,6 +171,29 @@ export class CollectorStore {
       least.set(shard, Math.min(meta.alive, least.get(shard) ?? Number.POSITIVE_INFINITY));
     }
     return least;
+  }
+
+  /** What `history forget` asks for, of one copy: to end its file, and to put one that was written anew in its place. */
+  async control({ request, copy: key, entry: asked }: ControlRequest): Promise<Readonly<Record<string, unknown>>> {
+    const copy = typeof key === 'string' ? this.#copies.get(key) : undefined;
+    if (!copy) return { problem: 'there is no such copy' };
+    switch (request) {
+      case 'flush':
+        return {}; // what was taken is in the copy
+      case 'rotate': {
+        const closed = this.#opened(copy).cut();
+        if (closed) this.#keeperOf(copy).seal(closed);
+        copy.meta = copy.open!.meta;
+        return closed ? { closed: closed.name } : {};
+      }
+      case 'replace': {
+        const entry = rewrittenEntry(asked);
+        const problem = entry ? this.#keeperOf(copy).replace(entry) : 'it does not say what to replace';
+        return problem === undefined ? { replaced: entry!.segment } : { problem };
+      }
+      default:
+        return { problem: 'a collector does not know that' };
+    }
   }
 
   /** Where each copy is, and what it knows. */

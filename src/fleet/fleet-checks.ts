@@ -1,9 +1,11 @@
 // What may be wrong with a fleet: pure functions of what its servers and agents say of themselves.
 
+import type { CollectorInfo } from './ask-collectors.js';
 import type { StreamConfig, StreamHealth } from './bus.js';
+import { formatShards } from './collected.js';
 import type { HostInfo } from './inventory.js';
 import type { FleetUser } from './roles.js';
-import { AUDIT_STREAM, HOSTS_BUCKET } from './subjects.js';
+import { AUDIT_STREAM, HOSTS_BUCKET, RECORD_STREAM, SHARDS } from './subjects.js';
 
 /** What was read of a fleet. */
 export interface FleetSnapshot {
@@ -18,6 +20,12 @@ export interface FleetSnapshot {
   /** Absent if the inventory cannot be read. */
   readonly hosts?: readonly HostInfo[] | undefined;
   readonly unreadable: number;
+  /** Absent if they cannot be read. */
+  readonly collectors?: readonly CollectorInfo[] | undefined;
+  /** Milliseconds by which the server that leads the records is ahead of the one that leads the inventory; or why that is not known. */
+  readonly serverClocks?: number | { readonly unknown: string } | undefined;
+  /** Milliseconds since the epoch. */
+  readonly now: number;
   /** Those who have keys, where that is known. */
   readonly users?: readonly FleetUser[] | undefined;
 }
@@ -50,6 +58,14 @@ const LEAST_VERSION = [2, 9, 4];
 const FULL = 0.8;
 /** Milliseconds that a clock may be off. */
 const CLOCK_OFF = 1000;
+/** Milliseconds that what is collected next may wait. */
+const LATE = 600_000;
+/** Milliseconds that the stream of records keeps a message. */
+const KEPT = 72 * 3_600_000;
+/** Milliseconds without a sign of a site. */
+const SITE_SILENT = 60_000;
+/** A stream of records that drops what is younger has little room. */
+const SHORT = KEPT / 2;
 /** Names in one line. */
 const MOST_NAMED = 10;
 
@@ -180,6 +196,131 @@ export const FLEET_CHECKS = [
         }),
   },
   {
+    id: 'server-clocks',
+    find: ({ serverClocks }) =>
+      typeof serverClocks !== 'number' || Math.abs(serverClocks) <= CLOCK_OFF
+        ? []
+        : [
+            finding(
+              'warning',
+              `the clocks of the servers differ: that of ${RECORD_STREAM} is ${(Math.abs(serverClocks) / 1000).toFixed(1)} s ${serverClocks < 0 ? 'behind' : 'ahead of'} that of ${HOSTS_BUCKET}`,
+              ['Clocks of hosts are compared with whichever server leads, and who had an address when depends on them.'],
+            ),
+          ],
+  },
+  {
+    id: 'host-settings',
+    find: ({ hosts = [] }) =>
+      hosts
+        .filter(({ record, off, state }) => record !== null && off.length > 0 && state !== 'stopped')
+        .map(({ host, off }) =>
+          finding(
+            'warning',
+            `the record of ${host} lacks something: ${off.map((name) => `nf_conntrack_${name} is off`).join(', ')}`,
+            off.flatMap((name) => LACKS[name] ?? []),
+            off.map((name) => `sysctl net.netfilter.nf_conntrack_${name}=1   # on ${host}, for flows that begin from then on`),
+          ),
+        ),
+  },
+  {
+    id: 'collector-silent',
+    find: ({ collectors = [] }) => {
+      const silent = collectors.filter(({ state }) => state === 'silent').map(({ name }) => name);
+      return silent.length === 0
+        ? []
+        : [
+            finding(
+              'warning',
+              `the collector${silent.length === 1 ? '' : 's'} ${named(silent)} ${silent.length === 1 ? 'is' : 'are'} silent`,
+            ),
+          ];
+    },
+  },
+  {
+    id: 'shards-uncollected',
+    find: ({ collectors, hosts = [] }) => {
+      // Who ships nothing needs no collector.
+      if (!collectors || !hosts.some(({ record }) => record !== null)) return [];
+      const lacking = shardsWith(collectors, 0);
+      return lacking.length === 0
+        ? []
+        : [
+            finding(
+              'warning',
+              `${lacking.length === SHARDS ? 'no collector is there' : `shards ${formatShards(lacking)} have no collector`}`,
+              [
+                `The servers keep records for ${KEPT / 3_600_000} hours; what nobody has collected by then is lost once its host is gone.`,
+              ],
+              ['conntrack collector --name ... --keep ...'],
+            ),
+          ];
+    },
+  },
+  {
+    id: 'shards-alone',
+    find: ({ collectors = [] }) => {
+      const alone = shardsWith(collectors, 1);
+      return alone.length === 0
+        ? []
+        : [
+            finding(
+              'info',
+              `${alone.length === SHARDS ? 'all shards have' : `shards ${formatShards(alone)} have`} one collector only`,
+              ['If its disk is lost, so are the copies of hosts that are gone.'],
+            ),
+          ];
+    },
+  },
+  {
+    id: 'collector-behind',
+    find: ({ collectors = [] }) =>
+      collectors
+        .filter(({ late, state }) => late > LATE && state !== 'stopped')
+        .map(({ name, late, lag }) =>
+          finding(
+            late > KEPT / 2 ? 'error' : 'warning',
+            `${name} is ${Math.round(late / 60_000)} minutes behind: ${lag} messages wait`,
+            [`The servers keep them for ${KEPT / 3_600_000} hours. Its log says whether it cannot write, or cannot keep up.`],
+          ),
+        ),
+  },
+  {
+    id: 'site-cut-off',
+    find: ({ streams }) =>
+      streams.flatMap(({ state }) =>
+        isKnown(state)
+          ? state.sites
+              .filter(({ silent }) => silent === undefined || silent > SITE_SILENT)
+              .map(({ site, silent }) =>
+                finding(
+                  'warning',
+                  silent === undefined
+                    ? `nothing has come from the servers of ${site} yet`
+                    : `nothing has come from the servers of ${site} for ${Math.round(silent / 1000)} seconds`,
+                  ['They keep records, and send them when the line is there again.'],
+                ),
+              )
+          : [],
+      ),
+  },
+  {
+    id: 'records-short',
+    find: ({ streams, now }) =>
+      streams.flatMap(({ name, state }) => {
+        if (name !== RECORD_STREAM || !isKnown(state) || state.since === undefined || state.maxBytes <= 0) return [];
+        const reach = now - state.since;
+        if (state.bytes < FULL * state.maxBytes || reach > SHORT) return [];
+        return [
+          finding(
+            'warning',
+            `${name} is full, and reaches back for ${(reach / 3_600_000).toFixed(1)} hours only`,
+            ['A collector that is away for longer lacks what was dropped.'],
+            [`# nats stream edit ${name} --max-bytes ...: 35 bytes for each record of ${KEPT / 3_600_000} hours`],
+          ),
+        ];
+      }),
+  },
+  {
     id: 'agents-mixed',
     find: ({ hosts = [] }) => {
       const versions = distinct(hosts.filter(({ state }) => state === 'up').map(({ agent }) => agent));
@@ -232,6 +373,20 @@ export interface FleetDiagnosis {
   readonly unchecked: readonly { readonly id: string; readonly reason: string }[];
 }
 
+/** What a record lacks without a setting. */
+const LACKS: Readonly<Record<string, string>> = {
+  acct: 'Without nf_conntrack_acct, nobody knows how much a flow carried.',
+  timestamp: 'Without nf_conntrack_timestamp, when a flow began and ended is less exact.',
+  events: 'Without nf_conntrack_events, flows that come and go between two lists are not recorded.',
+};
+
+/** Shards that so many collectors hold that are there. */
+function shardsWith(collectors: readonly CollectorInfo[], number: number): number[] {
+  const held = new Array<number>(SHARDS).fill(0);
+  for (const { holds, state } of collectors) if (state === 'up') for (const shard of holds) held[shard]!++;
+  return held.flatMap((count, shard) => (count === number ? [shard] : []));
+}
+
 const SEVERITIES = ['error', 'warning', 'info'];
 
 export function diagnoseFleet(snapshot: FleetSnapshot): FleetDiagnosis {
@@ -241,9 +396,12 @@ export function diagnoseFleet(snapshot: FleetSnapshot): FleetDiagnosis {
   return {
     findings,
     fine: FLEET_CHECKS.map(({ id }) => id).filter((id) => !found.has(id)),
-    unchecked: snapshot.streams.flatMap(({ name, state }) =>
-      typeof state === 'object' && 'unknown' in state ? [{ id: name, reason: state.unknown }] : [],
-    ),
+    unchecked: [
+      ...snapshot.streams.flatMap(({ name, state }) =>
+        typeof state === 'object' && 'unknown' in state ? [{ id: name, reason: state.unknown }] : [],
+      ),
+      ...(typeof snapshot.serverClocks === 'object' ? [{ id: 'server-clocks', reason: snapshot.serverClocks.unknown }] : []),
+    ],
   };
 }
 

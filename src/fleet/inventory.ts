@@ -52,6 +52,8 @@ export interface HostValue {
   readonly maxEntries: number;
   /** Changes that it may make. */
   readonly allow: readonly string[];
+  /** What its kernel does not keep, though records need it: of `acct`, `timestamp`, `events`. */
+  readonly off: readonly string[];
   /** How far its record is shipped; `null`: it ships none. */
   readonly record: ShippedTo | null;
   /** Milliseconds by which its clock is ahead of the servers', and how far off that may be; `null`: not known yet. */
@@ -134,6 +136,7 @@ export function readHostValue({ key, value }: Pick<BucketEntry, 'key' | 'value'>
     entries: number('entries'),
     maxEntries: number('maxEntries'),
     allow: texts('allow') as string[],
+    off: texts('off') as string[],
     record: recordOf(told.record),
     clock: clockOf(told.clock),
   };

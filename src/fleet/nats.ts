@@ -34,6 +34,7 @@ import type {
 } from './bus.js';
 import { RevisionError } from './bus.js';
 import { FleetError, OTHER_KEY } from './fleet-error.js';
+import { HUB_DOMAIN } from './subjects.js';
 import type { KeyPair } from './user-file.js';
 
 /** How servers are reached. */
@@ -298,6 +299,11 @@ class NatsBus implements Bus {
       isProtected: config.deny_delete === true,
       onDisk: config.storage === StorageType.File,
       bytes: state.bytes,
+      sites: (info.sources ?? []).flatMap((source) => {
+        const site = siteOf(source);
+        return site === undefined ? [] : [{ site, lag: source.lag, silent: source.active < 0 ? undefined : source.active / 1e6 }];
+      }),
+      since: state.messages > 0 ? Date.parse(state.first_ts) : undefined,
       leader: cluster?.leader,
       followers: (cluster?.replicas ?? []).map(({ name: follower, current, offline = false, lag = 0 }) => ({
         name: follower,
@@ -308,8 +314,12 @@ class NatsBus implements Bus {
     };
   }
 
-  makeStream({ name, subjects, maxAge, maxBytes, maxMessage, full }: StreamConfig, replicas: number): Promise<void> {
-    return this.#addStream(replicas, {
+  makeStream(
+    { name, subjects, maxAge, maxBytes, maxMessage, full }: StreamConfig,
+    replicas: number,
+    site?: string,
+  ): Promise<void> {
+    const config = {
       name,
       subjects: [...subjects],
       discard: full === 'refuse' ? DiscardPolicy.New : DiscardPolicy.Old,
@@ -318,12 +328,32 @@ class NatsBus implements Bus {
       ...(maxAge === undefined ? {} : { max_age: nanos(maxAge) }),
       deny_delete: true,
       deny_purge: true,
-    });
+    };
+    return this.#addStream(replicas, config, site);
   }
 
-  async #addStream(replicas: number, config: Partial<JetStreamConfig> & Pick<JetStreamConfig, 'name'>): Promise<void> {
+  async addSite(name: string, site: string): Promise<boolean> {
     try {
-      await (await this.#api()).streams.add({
+      const { streams } = await this.#api();
+      const { config } = await streams.info(name);
+      const { sources = [] } = config;
+      if (sources.some((source) => siteOf(source) === site)) return false;
+      const source = { name, external: { api: apiOf(site), deliver: '' } };
+      await streams.update(name, { ...config, sources: [...sources, source] });
+      return true;
+    } catch (error) {
+      throw explained(error);
+    }
+  }
+
+  async #addStream(
+    replicas: number,
+    config: Partial<JetStreamConfig> & Pick<JetStreamConfig, 'name'>,
+    site?: string,
+  ): Promise<void> {
+    try {
+      const { streams } = await (site === undefined ? this.#api() : this.#apiIn(site));
+      await streams.add({
         retention: RetentionPolicy.Limits,
         storage: StorageType.File,
         duplicate_window: nanos(DUPLICATES),
@@ -403,7 +433,7 @@ class NatsBus implements Bus {
 
   async writeKey(bucket: string, key: string, value: Uint8Array, revision: number): Promise<number> {
     try {
-      const { seq } = await this.#jetstream.publish(`$KV.${bucket}.${key}`, value, {
+      const { seq } = await this.#jetstream.publish(`${this.#hub}$KV.${bucket}.${key}`, value, {
         expect: { lastSubjectSequence: revision },
         timeout: API_TIMEOUT,
       });
@@ -532,8 +562,27 @@ class NatsBus implements Bus {
 
   /** Without asking what the account may do: agents may not. */
   #api(): Promise<JetStreamManager> {
-    this.#manager ??= jetstreamManager(this.#connection, { checkAPI: false, timeout: API_TIMEOUT });
+    this.#manager ??= this.#apiIn(this.#isSite ? HUB_DOMAIN : undefined);
     return this.#manager;
+  }
+
+  #apiIn(domain: string | undefined): Promise<JetStreamManager> {
+    return jetstreamManager(this.#connection, {
+      checkAPI: false,
+      timeout: API_TIMEOUT,
+      ...(domain === undefined ? {} : { domain }),
+    });
+  }
+
+  /** Whether the server is that of a site, which keeps records only until the hub has them. */
+  get #isSite(): boolean {
+    const { domain = HUB_DOMAIN } = (this.#connection.info ?? {}) as { readonly domain?: string };
+    return domain !== HUB_DOMAIN;
+  }
+
+  /** What precedes subjects of buckets. */
+  get #hub(): string {
+    return this.#isSite ? `${apiOf(HUB_DOMAIN)}.` : '';
   }
 
   async #follow(): Promise<void> {
@@ -552,6 +601,18 @@ class NatsBus implements Bus {
     this.#connected = what === 'back';
     for (const callback of this.#callbacks) callback(what);
   }
+}
+
+/** The subjects of what a JetStream domain keeps. */
+function apiOf(domain: string): string {
+  return `$JS.${domain}.API`;
+}
+
+/** The site of a source, which is its domain. */
+function siteOf(source: object): string | undefined {
+  // The client's types do not know it in what servers say of a source.
+  const { external } = source as { readonly external?: { readonly api: string } };
+  return /^\$JS\.([^.]+)\.API$/.exec(external?.api ?? '')?.[1];
 }
 
 /** Of a consumer that goes on: bytes that are under way, milliseconds of a request, and between signs of life. */

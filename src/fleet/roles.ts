@@ -1,6 +1,16 @@
 // Who may do what: a row for each role, from which the servers' configuration is made. The tests try every cell.
 
-import { AUDIT_STREAM, COLLECTORS_BUCKET, EVERY, HOSTS_BUCKET, PREFIX, RECORD_STREAM, shardOf, subjects } from './subjects.js';
+import {
+  AUDIT_STREAM,
+  COLLECTORS_BUCKET,
+  EVERY,
+  HOSTS_BUCKET,
+  HUB_DOMAIN,
+  PREFIX,
+  RECORD_STREAM,
+  shardOf,
+  subjects,
+} from './subjects.js';
 
 /** What somebody may be. */
 export const ROLES = ['agent', 'viewer', 'operator', 'collector', 'admin'] as const;
@@ -40,6 +50,9 @@ export function permissionsOf({ role, name, site = DEFAULT_SITE, sites }: Omit<F
           subjects.record(shardOf(name), site, name),
           `$KV.${HOSTS_BUCKET}.${name}`,
           `$JS.API.DIRECT.GET.${STREAM}.$KV.${HOSTS_BUCKET}.${name}`,
+          // The same, from the server of a site.
+          `$JS.${HUB_DOMAIN}.API.$KV.${HOSTS_BUCKET}.${name}`,
+          `$JS.${HUB_DOMAIN}.API.DIRECT.GET.${STREAM}.$KV.${HOSTS_BUCKET}.${name}`,
         ],
         subscribe: [
           subjects.query(EVERY, EVERY, '*'),

@@ -50,6 +50,16 @@ export async function prepareServers(bus: Bus, replicas: number, records?: numbe
   return made;
 }
 
+/**
+ * Lets the hub have what the servers of a site keep of records: made are the site's own stream, and the way from there. `bus` is connected
+ * to the hub. @returns the names of what was made @throws FleetError
+ */
+export async function prepareSite(bus: Bus, site: string, replicas: number, records?: number): Promise<readonly string[]> {
+  const stream = STREAMS.find(({ name }) => name === RECORD_STREAM)!;
+  await bus.makeStream({ ...stream, maxBytes: records ?? stream.maxBytes }, replicas, site);
+  return (await bus.addSite(RECORD_STREAM, site)) ? [`${RECORD_STREAM} of ${site}`] : [];
+}
+
 /** How everything is that should be there. What cannot be read says why. */
 export async function readStreams(bus: Bus): Promise<readonly FleetStream[]> {
   const read = async (name: string, wanted: StreamConfig | undefined, ask: () => Promise<StreamHealth | undefined>) => {

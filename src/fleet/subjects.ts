@@ -66,6 +66,9 @@ export const RECORD_STREAM = 'CT_REC';
 /** The bucket with what each collector says of itself. */
 export const COLLECTORS_BUCKET = 'ct_collectors';
 
+/** The JetStream domain of the servers that keep the fleet, where sites have servers of their own: those have the site's name. */
+export const HUB_DOMAIN = 'hub';
+
 /** Parts of records, so that several collectors can share them. */
 export const SHARDS = 64;
 

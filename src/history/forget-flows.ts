@@ -6,6 +6,7 @@ import {
   chmodSync,
   chownSync,
   copyFileSync,
+  existsSync,
   lstatSync,
   readFileSync,
   renameSync,
@@ -13,6 +14,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ValueError } from '../errors.js';
 import { askRecorder, ControlSocket } from './control-socket.js';
@@ -46,6 +48,8 @@ export interface Forgotten {
 }
 
 const MOST_REASON = 500;
+/** What the directory of a collector has, above its copies. */
+export const COLLECTED = 'position.json';
 /** Milliseconds for a recorder: to begin a new file and seal the one before it, and to put a file in its place. */
 const SEALING = 600_000;
 const REPLACING = 60_000;
@@ -69,17 +73,27 @@ export async function forgetFlows(directory: string, address: string, options: F
   const ended = span ? all([living, { sql: 'start + dur >= ?', values: [span.from] }]) : whose;
   const question = { ended, living, name: formatNetwork(network), reason };
   segmentsIn(directory);
+  // A collector has all its copies by one lock.
+  const above = dirname(dirname(resolve(directory)));
+  const copy = relative(above, resolve(directory));
+  const owner = existsSync(join(above, COLLECTED)) ? { directory: above, more: { copy } } : { directory, more: {} };
   let lock: ControlSocket | undefined;
   try {
-    lock = await ControlSocket.open(directory);
+    lock = await ControlSocket.open(owner.directory);
   } catch (error) {
     if (!(error instanceof HistoryError) || error.code !== 'LOCKED') throw error;
   }
   try {
-    return await new Forgetter(directory, question, lock === undefined, now).run();
+    return await new Forgetter(directory, question, lock === undefined ? owner : undefined, now).run();
   } finally {
     await lock?.close();
   }
+}
+
+/** Who writes to a directory: the recorder or the collector behind a control socket, and what tells it which record is meant. */
+interface Owner {
+  readonly directory: string;
+  readonly more: Readonly<Record<string, unknown>>;
 }
 
 /** What is forgotten. */
@@ -96,11 +110,11 @@ class Forgetter {
   readonly #directory: string;
   readonly #driver: SqliteDriver = loadDriver();
   readonly #question: Question;
-  /** A recorder runs: it alone puts files in their place. */
-  readonly #running: boolean;
+  /** A recorder or a collector runs: it alone puts files in their place. */
+  readonly #running: Owner | undefined;
   readonly #now: () => number;
 
-  constructor(directory: string, question: Question, running: boolean, now: () => number) {
+  constructor(directory: string, question: Question, running: Owner | undefined, now: () => number) {
     this.#directory = directory;
     this.#question = question;
     this.#running = running;
@@ -111,7 +125,15 @@ class Forgetter {
     if (this.#running) {
       // The hot segment is not looked at before: some packages with SQLite close a file late, and sealing waits for that.
       await this.#ask('flush', SEALING);
-      const closed = (await this.#ask('rotate', REPLACING))['closed'];
+      const { closed, error, problem } = await this.#ask('rotate', REPLACING);
+      if (error !== undefined || problem !== undefined)
+        throw new HistoryError(
+          'LOCKED',
+          `whoever writes to ${this.#directory} does not end its file: ${JSON.stringify(problem ?? error)}`,
+          {
+            hint: 'try it again later',
+          },
+        );
       if (typeof closed === 'string') await this.#sealed(closed);
     }
     let records = 0;
@@ -134,8 +156,9 @@ class Forgetter {
     return { records, segments, living };
   }
 
-  async #ask(request: string, milliseconds: number, more = {}) {
-    const answer = await askRecorder(this.#directory, request, milliseconds, more);
+  async #ask(request: string, milliseconds: number, more = {}): Promise<Readonly<Record<string, unknown>>> {
+    const { directory, more: whose } = this.#running!;
+    const answer = await askRecorder(directory, request, milliseconds, { ...whose, ...more });
     if (!answer) throw new HistoryError('LOCKED', 'the recorder does not answer', { hint: 'try it again later' });
     return answer;
   }

@@ -104,6 +104,12 @@ export class RecordCopy {
     }
   }
 
+  /** Ends the segment now, if it has a record. @returns it, to be sealed */
+  cut(): SegmentFile | undefined {
+    if (this.#segment && !this.#file) this.#use(this.#segment);
+    return (this.#meta?.rows ?? 0) > 0 ? this.#rotate(this.#options.now()) : undefined;
+  }
+
   /** A part could not be read: what it had lacks. */
   noteDamage(): void {
     this.#hole = 'damaged';

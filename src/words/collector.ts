@@ -95,6 +95,7 @@ export const word: Word = async (line, { host, err, out }) => {
     if (!started) return 0;
     await using collector = started;
     running = collector;
+    lock.serve((request) => store.control(request));
     tell(`${name} collects at ${connection.server} into ${directory}: ${counted(store.copies, 'record')} there`);
     await Promise.race([over, collector.failed]);
     await collector.stop();

@@ -4,10 +4,12 @@ import { quoted, UsageError } from '../cli/usage-error.js';
 import { diagnosisText } from '../doctor/diagnosis-text.js';
 import { ConntrackError } from '../errors.js';
 import type { Bus } from '../fleet/bus.js';
+import { Fleet } from '../fleet/fleet.js';
 import { diagnoseFleet, type FleetSnapshot, type FleetStream } from '../fleet/fleet-checks.js';
-import { readInventory } from '../fleet/inventory.js';
 import { connectBus } from '../fleet/nats.js';
+import { compareClocks } from '../fleet/server-clocks.js';
 import { readStreams } from '../fleet/streams.js';
+import { RECORD_STREAM } from '../fleet/subjects.js';
 import { readUsers } from '../fleet/user-file.js';
 import { safeJson } from '../safe-text.js';
 import { asUsage, serversOf, userOf } from './fleet-servers.js';
@@ -58,18 +60,41 @@ async function snapshotOf(line: WordLine, context: WordContext): Promise<FleetSn
     const [bus] = buses;
     if (!bus) throw failure;
     const streams: readonly FleetStream[] = await readStreams(bus);
-    const inventory = await readInventory(bus).catch((error: unknown) => {
-      if (!(error instanceof ConntrackError)) throw error;
-      return undefined; // that the bucket is missing, or cannot be read, is told as such
-    });
+    const fleet = new Fleet(bus, name);
+    // That a bucket is missing, or cannot be read, is told as such.
+    const inventory = await ifReadable(fleet.inventory());
+    const collectors = await ifReadable(fleet.collectors());
+    const isKnown = streams.some(({ name: stream, state }) => stream === RECORD_STREAM && typeof state === 'object');
+    const serverClocks =
+      isKnown && inventory
+        ? await compareClocks(bus, inventory.hosts).catch((error: unknown) => ({ unknown: knownError(error).message }))
+        : undefined;
     return {
       servers,
       streams,
       hosts: inventory?.hosts,
       unreadable: inventory?.unreadable ?? 0,
+      collectors,
+      serverClocks,
+      now: Date.now(),
       users: users.length > 0 ? users : undefined,
     };
   } finally {
     for (const bus of buses) await bus.close();
   }
+}
+
+async function ifReadable<T>(reading: Promise<T>): Promise<T | undefined> {
+  try {
+    return await reading;
+  } catch (error) {
+    knownError(error);
+    return undefined;
+  }
+}
+
+/** @throws every error that this package has not made */
+function knownError(error: unknown): ConntrackError {
+  if (error instanceof ConntrackError) return error;
+  throw error;
 }

@@ -4,7 +4,8 @@ import { UsageError } from '../cli/usage-error.js';
 import { CHANGES } from '../fleet/change-request.js';
 import { connectBus, makeKeyPair } from '../fleet/nats.js';
 import { type FleetRole, ROLES, renderUsers } from '../fleet/roles.js';
-import { prepareServers } from '../fleet/streams.js';
+import { prepareServers, prepareSite } from '../fleet/streams.js';
+import { checkName, HUB_DOMAIN } from '../fleet/subjects.js';
 import { addUser, readUsers, removeUser } from '../fleet/user-file.js';
 import { asUsage, serversOf, userOf } from './fleet-servers.js';
 import type { WordContext } from './run-word.js';
@@ -16,9 +17,19 @@ export async function setUp(line: WordLine, operands: readonly string[], context
   if (operands.length > 0) throw new UsageError('fleet setup takes options only');
   const replicas = numberOf(line, 'replicas', 1, 5, true) ?? 3;
   const records = sizeOf(line, 'records-size');
+  const leaf = textOf(line, 'leaf');
+  const site = leaf === undefined ? undefined : asUsage(() => checkName('the site', leaf));
+  if (site === HUB_DOMAIN) throw new UsageError(`a site with servers of its own cannot be called ${HUB_DOMAIN}`);
   const servers = serversOf(line, context);
   const bus = await connectBus({ ...servers, name: userOf(servers.config), patient: false });
   try {
+    if (site !== undefined) {
+      const made = await prepareSite(bus, site, numberOf(line, 'replicas', 1, 5, true) ?? 1, records);
+      context.out.text(
+        made.length > 0 ? `The hub takes in records of ${site}, as soon as they are there.\n` : 'Everything is there.\n',
+      );
+      return 0;
+    }
     const made = await prepareServers(bus, replicas, records);
     const where = replicas === 1 ? 'on one server' : `on ${replicas} servers`;
     context.out.text(made.length > 0 ? `Made ${where}: ${made.join(', ')}.\n` : 'Everything is there.\n');

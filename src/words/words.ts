@@ -524,6 +524,10 @@ export function everyWord(): readonly WordRow[] {
         },
         keys: { value: 'DIR', help: 'Where auth keeps users and seeds; default /etc/conntrack/fleet.' },
         replicas: { value: 'NUMBER', help: 'On how many servers setup keeps the inventory and the records; default 3.' },
+        leaf: {
+          value: 'SITE',
+          help: 'Of setup: take in records from the servers of this site, a leaf node with its own JetStream.',
+        },
         'records-size': { value: 'SIZE', help: 'What the stream of records may take on each server, such as 35G; default 4G.' },
         labelmap: LABELS,
         output: {

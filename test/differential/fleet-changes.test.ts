@@ -230,7 +230,7 @@ suite('changes to a fleet', { skip: SELF_TEST ? 'the reference has no fleets' : 
   test('the doctor finds what is wrong, and nothing else', async () => {
     const well = await fleet('doctor', '--keys', join(folder, 'none'));
     assert.deepEqual([well.status, well.err], [0, ''], well.out);
-    assert.match(well.out, /^ fine +13 checks found nothing \(docs\/fleet\.md names all\)\n$/);
+    assert.match(well.out, /^ fine +21 checks found nothing \(docs\/fleet\.md names all\)\n$/);
     const ill = await fleet('doctor', '--keys', folder, '--nats', `${NATS},nats://127.0.0.1:4999`, '-o', 'json');
     assert.equal(ill.status, 1);
     const { findings } = JSON.parse(ill.out) as { findings: { id: string; severity: string }[] };

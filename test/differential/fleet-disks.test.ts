@@ -120,7 +120,7 @@ suite('full disks', { skip: SELF_TEST ? 'the reference has no fleets' : false, t
     for (const pages of [0, 1, 2, 3, 5, 9, 17]) {
       // A collector that starts, and one that runs already.
       const { collector, store } = await collect(all, copies, told);
-      const isTaken = () => until('it has all', async () => store.records()[0]?.meta.applied === sent, patience);
+      const isTaken = () => until('it has all', async () => store.stored()[0]?.meta.applied === sent, patience);
       await publish(all, sent + 1, 50);
       sent += 50;
       await isTaken();
@@ -163,7 +163,7 @@ suite('full disks', { skip: SELF_TEST ? 'the reference has no fleets' : false, t
       }
       disk.free();
       const { collector, store } = waiting ?? (await collect(all, copies, told));
-      await until('it has all', async () => store.records()[0]?.meta.applied === sent, patience);
+      await until('it has all', async () => store.stored()[0]?.meta.applied === sent, patience);
       await collector.stop();
     }
     assert.deepEqual(contents(join(copies, 'fw1', RECORDER)), { numbers: range(1, sent), gaps: [] });

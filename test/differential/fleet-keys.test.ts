@@ -92,6 +92,12 @@ const CELLS: readonly (readonly [subject: string, publish: string, subscribe: st
   ['$KV.ct_hosts.fw2', 'fw2', ''],
   [`$JS.API.DIRECT.GET.${KV}.$KV.ct_hosts.fw1`, 'fw1', ''],
   [`$JS.API.DIRECT.GET.${KV}.$KV.ct_hosts.fw2`, 'fw2', ''],
+  // The same, through the server of a site.
+  ['$JS.hub.API.$KV.ct_hosts.fw1', 'fw1', ''],
+  ['$JS.hub.API.$KV.ct_hosts.fw2', 'fw2', ''],
+  [`$JS.hub.API.DIRECT.GET.${KV}.$KV.ct_hosts.fw1`, 'fw1', ''],
+  [`$JS.hub.API.DIRECT.GET.${KV}.$KV.ct_hosts.fw2`, 'fw2', ''],
+  [`$JS.hub.API.STREAM.DELETE.${KV}`, '', ''],
   [`$JS.API.CONSUMER.CREATE.${KV}.x.$KV.ct_hosts.>`, '', ''],
   [`$JS.API.CONSUMER.CREATE.${KV}.x`, 'alice bob carol dave', ''],
   [`$JS.API.CONSUMER.INFO.${KV}.x`, 'alice bob carol dave', ''],

@@ -5,12 +5,14 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
+import { H } from '../../src/fleet/bodies.js';
+import { shardOf, subjects } from '../../src/fleet/subjects.js';
 import { loadDrivers } from '../../src/history/driver/load-driver.js';
 import { segmentFiles } from '../../src/history/segment-files.js';
 import { RunningAgent, RunningCollector } from '../support/fleet-agent.js';
 import { Namespace } from '../support/namespace.js';
-import { NatsServer } from '../support/nats-server.js';
-import { getIn } from '../support/net-sockets.js';
+import { NATS_PORT, NatsServer } from '../support/nats-server.js';
+import { connectIn, getIn } from '../support/net-sockets.js';
 import { type NewFlow, newFlow } from '../support/netlink.js';
 import { requirePrerequisites, SELF_TEST, SLOWNESS, UNDER_TEST } from '../support/project.js';
 import { until } from '../support/watchers.js';
@@ -112,6 +114,26 @@ suite('records of a fleet', { skip: SELF_TEST ? 'the reference has no fleets' : 
     rmSync(folder, { recursive: true, force: true });
   });
 
+  /** A message of somebody who speaks the protocol himself. */
+  const publish = async (subject: string, headers: Readonly<Record<string, string>>, body: string, where = space) => {
+    const head = `NATS/1.0\r\n${Object.entries(headers)
+      .map(([name, value]) => `${name}: ${value}\r\n`)
+      .join('')}\r\n`;
+    const socket = connectIn(where, '127.0.0.1', NATS_PORT);
+    const answer = new Promise<string>((resolve, reject) => {
+      let text = '';
+      socket.on('error', reject).on('data', (data) => {
+        text += data;
+        if (/PONG/.test(text)) resolve(text);
+      });
+    });
+    socket.write(
+      `CONNECT {"verbose":false,"headers":true}\r\nHPUB ${subject} ${head.length} ${head.length + body.length}\r\n${head}${body}\r\nPING\r\n`,
+    );
+    assert.doesNotMatch(await answer, /-ERR/);
+    socket.destroy();
+  };
+
   const copyOfIt = () => join(copies(), 'fw1', readdirSync(join(copies(), 'fw1'))[0]!);
 
   test('whatever is killed, each record is in the copy once', async () => {
@@ -183,6 +205,21 @@ suite('records of a fleet', { skip: SELF_TEST ? 'the reference has no fleets' : 
     const [known] = JSON.parse((await run('fleet', 'collectors', '-o', 'json')).out);
     assert.deepEqual([known.name, known.state, known.shards], ['c1', 'up', '0-63']);
     assert.match((await run('fleet', 'collectors')).out, /^COLLECTOR +STATE .*\nc1 +up +\d+s +0-63 +\d+ +\d+ +20.*Z\n$/);
+    // While the collector runs, and goes on writing into the copy.
+    const forget = ['history', 'forget', original.src, '--reason', 'request 17', '--dir', copyOfIt()];
+    const forgotten = await run(...forget);
+    assert.equal(forgotten.status, 0, forgotten.err);
+    const [, taken] = /: (\d+) records? forgotten in \d+ files?$/m.exec(forgotten.out)!;
+    const kept = numbersIn(copyOfIt());
+    assert.ok(Number(taken) > 0 && !kept.includes(made));
+    assert.equal(kept.length, made - Number(taken));
+    assert.equal((await run('record', 'verify', '--dir', copyOfIt())).status, 0);
+    const none = await run('fleet', 'whohad', end, '--at', at, '--within', '1m', '--wait', '0.5s', '-o', 'json');
+    assert.deepEqual(JSON.parse(none.out).hosts.fw1?.matches ?? [], []);
+    agent = await startAgent();
+    await makeFlows(3);
+    await until('the copy goes on', async () => numbersIn(copyOfIt()).at(-1) === made, 60_000 * SLOWNESS);
+    await agent[Symbol.asyncDispose]();
     assert.match(await getIn(space, LISTEN, '/readyz'), /^HTTP\/1\.1 200 /);
     const metrics = await getIn(space, LISTEN, '/metrics');
     assert.match(metrics, /^conntrack_collector_lag_seconds\{shard="all"\} 0$/m);
@@ -222,5 +259,46 @@ suite('records of a fleet', { skip: SELF_TEST ? 'the reference has no fleets' : 
       numbersIn(record()),
     );
     assert.ok(numbers.every(({ host, original }) => host === 'fw1' && original.dport === 53));
+  });
+
+  test('the doctor finds what keeps records from being complete, each when it is broken', async () => {
+    const doctor = async () => {
+      const { out } = await run('fleet', 'doctor', '-o', 'json');
+      return (JSON.parse(out) as { findings: { id: string; title: string }[] }).findings;
+    };
+    const ids = async () => (await doctor()).map(({ id }) => id);
+    const set = (name: string, value: number) => space.must(['sysctl', '-qw', `net.netfilter.nf_conntrack_${name}=${value}`]);
+    for (const name of ['acct', 'timestamp']) await set(name, 1);
+    {
+      await using _agent = await startAgent();
+      assert.deepEqual(await ids(), ['shards-uncollected']);
+      await using _collector = await startCollector();
+      assert.deepEqual(await ids(), ['shards-alone']);
+      // As a server stamps it whose clock is five seconds behind.
+      await publish(subjects.record(shardOf('fw1'), 'default', 'fw1'), { [H.sent]: `${Date.now() + 5000}` }, '');
+      await until('the clock of the host is known', async () => (await ids()).includes('server-clocks'), 60_000 * SLOWNESS);
+      assert.match((await doctor()).find(({ id }) => id === 'server-clocks')!.title, /is [45]\.\d s behind that of ct_hosts$/);
+    }
+    await set('timestamp', 0);
+    await using _agent = await startAgent();
+    assert.match(
+      (await doctor()).find(({ id }) => id === 'host-settings')!.title,
+      /^the record of fw1 lacks something: nf_conntrack_timestamp is off$/,
+    );
+  });
+
+  test('the doctor finds a stream that has no room for its time', async () => {
+    await using other = await Namespace.create('records2');
+    await using _server = await NatsServer.start(other);
+    const fleet = (...words: string[]) => other.run([UNDER_TEST, 'fleet', ...words]);
+    assert.equal((await fleet('setup', '--replicas', '1', '--records-size', '1M')).status, 0);
+    assert.equal((await fleet('doctor')).status, 0);
+    for (let n = 0; n < 4; n++) await publish(subjects.record('00', 'default', 'x'), {}, 'x'.repeat(300_000), other);
+    const { stdout } = await fleet('doctor', '-o', 'json');
+    const { findings } = JSON.parse(stdout.toString()) as { findings: { id: string; title: string }[] };
+    assert.deepEqual(
+      findings.map(({ id, title }) => `${id}: ${title}`),
+      ['records-short: CT_REC is full, and reaches back for 0.0 hours only'],
+    );
   });
 });

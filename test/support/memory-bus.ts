@@ -139,6 +139,10 @@ export class MemoryBus implements Bus {
     });
   }
 
+  async addSite(): Promise<boolean> {
+    throw new Error('there are no sites in memory');
+  }
+
   async append(subject: string, data: Uint8Array, { id, headers }: Partial<AppendOptions> = {}): Promise<number> {
     await new Promise((resolve) => setImmediate(resolve));
     const stream = [...this.#servers.streams.values()].find(({ parts }) => matches(parts, subject.split('.')));

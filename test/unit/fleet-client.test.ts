@@ -112,6 +112,7 @@ test('an answer that lacks hosts is no error, unless it is strict; a filter that
     entries: 0,
     maxEntries: 0,
     allow: [],
+    off: [],
     clock: null,
     record: null,
   };

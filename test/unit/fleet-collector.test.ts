@@ -163,6 +163,50 @@ test('segments end by records and by days, and go on with the numbers', () =>
     assert.equal(segmentFiles(directory).length, 6);
   }));
 
+test('clocks that step by an hour, here or on the host, cost no record, and nothing is known twice', () =>
+  inRecord((directory) => {
+    const HOUR = 3600 * SECOND;
+    let at = T0;
+    const copy = new RecordCopy(driver, { directory, host: 'fw1', version: '0', segmentRows: 1000, now: () => at });
+    copy.take(part(1, 10));
+    const { alive } = copy.meta!;
+    const step = { at: T0, before: T0, after: T0 - HOUR, delta: -HOUR, class: 'step' };
+    // The host's clock goes back: what ended since then has ended earlier, by it.
+    copy.take({ ...part(11, 10), since: T0 - HOUR, alive: alive - HOUR, clock: [step] } as RecordPart);
+    assert.equal(copy.meta!.alive, alive);
+    for (const [first, now] of [
+      [21, T0 - HOUR],
+      [31, T0 + HOUR],
+      [41, T0 - 25 * HOUR],
+    ] as const) {
+      at = now;
+      assert.equal(copy.take(part(first, 10)).rows, 10);
+      assert.equal(copy.take(part(first, 10)).known, 10);
+    }
+    copy.close();
+    assert.deepEqual(contents(directory), { numbers: range(1, 50), gaps: [] });
+    const again = copyIn(directory, 1000, T0 + HOUR);
+    assert.equal(again.take(part(41, 20)).rows, 10);
+    again.close();
+    assert.deepEqual(contents(directory).numbers, range(1, 60));
+  }));
+
+test('what waits is told with its age, and a collector that cannot read says so until it can', () =>
+  inRecord(async (copies) => {
+    const all = await servers();
+    await publish(all, 'fw1', part(1, 10));
+    await using running = await collect(all, copies);
+    await running.read(() => running.collector.status.rows === 10);
+    assert.deepEqual(running.collector.status.lags.get('all'), { messages: 0, milliseconds: 0 });
+    assert.equal(running.collector.status.applied.get(shardOf('fw1')), 10);
+    const stream = all.streams.get(RECORD_STREAM)!;
+    all.streams.delete(RECORD_STREAM);
+    await running.read(() => /no stream of records/.test(running.collector.status.trouble ?? ''));
+    all.streams.set(RECORD_STREAM, stream);
+    await running.read(() => running.collector.status.trouble === undefined);
+    assert.deepEqual(running.told.slice(-1), ['goes on']);
+  }));
+
 test('a segment that ended while its successor was not there is followed by one', () =>
   inRecord((directory) => {
     const copy = copyIn(directory);

@@ -81,6 +81,7 @@ const VALUE: Omit<HostValue, 'host'> = {
   entries: 0,
   maxEntries: 0,
   allow: [],
+  off: [],
   record: null,
   clock: null,
 };
