@@ -1,6 +1,7 @@
 // Bodies of messages: headers that say what they are, compression, and bounds on what unpacking may cost.
 
 import { constants, gunzipSync, gzipSync, type ZlibOptions } from 'node:zlib';
+import { host32 } from '../wire/bytes.js';
 import { FleetError } from './fleet-error.js';
 import { MAX_BODY } from './nl1.js';
 import { PROTOCOL_VERSION } from './subjects.js';
@@ -41,6 +42,10 @@ export type Encoding = (typeof ENCODINGS)[number];
 
 /** Bytes of a compressed body. */
 export const MAX_ZIPPED = 256 << 10;
+/** Bytes of a piece of what is unpacked, and those that stay free, which tells that there is no more. */
+const LEAST_CHUNK = 1024;
+const MOST_CHUNK = 1 << 20;
+const SPARE = 64;
 /** Below this, compression costs more than it saves. */
 const WORTH_ZIPPING = 512;
 /**
@@ -53,22 +58,27 @@ const GZIP: Readonly<Record<Encoding, ZlibOptions>> = {
   json: { level: 1 },
 };
 
+const encoder = new TextEncoder();
+/** Making one takes longer than decoding a question. */
+const decoder = new TextDecoder();
+
 /** A body as it is sent. */
 export interface PackedBody {
   readonly data: Uint8Array;
   readonly headers: Readonly<Record<string, string>>;
 }
 
+/** Copies a body that is not compressed: it may be borrowed. */
 export function packBody(encoding: Encoding, body: Uint8Array): PackedBody {
   const zip = body.length >= WORTH_ZIPPING;
   return {
-    data: zip ? gzipSync(body, GZIP[encoding]) : body,
+    data: zip ? gzipSync(body, GZIP[encoding]) : body.slice(),
     headers: { [H.version]: PROTOCOL_VERSION, [H.encoding]: encoding, [H.zip]: zip ? 'gzip' : 'none' },
   };
 }
 
 export function packJson(value: unknown): PackedBody {
-  return packBody('json', new TextEncoder().encode(JSON.stringify(value)));
+  return packBody('json', encoder.encode(JSON.stringify(value)));
 }
 
 /** What came, before it is unpacked. */
@@ -92,15 +102,21 @@ export function unpackBody(received: Received, encoding: Encoding): Uint8Array {
   if (zip !== 'gzip') throw new FleetError('ENCODING', `the compression ${zip} is not known`);
   if (data.length > MAX_ZIPPED) throw new FleetError('ENCODING', `a compressed body of ${data.length} bytes`);
   try {
-    return gunzipSync(data, { maxOutputLength: MAX_BODY });
+    return gunzipSync(data, { maxOutputLength: MAX_BODY, chunkSize: unpackedSize(data) });
   } catch (error) {
     throw new FleetError('ENCODING', `a body that cannot be unpacked: ${(error as Error).message}`, { cause: error });
   }
 }
 
+/** Bytes of memory for what is unpacked, so that it comes in one piece: as many as its last four bytes promise, if that is true. */
+function unpackedSize(data: Uint8Array): number {
+  const told = data.length < 4 ? 0 : host32(data, data.length - 4);
+  return Math.min(Math.max(told, LEAST_CHUNK) + SPARE, MOST_CHUNK);
+}
+
 /** @throws FleetError `ENCODING`, `VERSION` */
 export function unpackJson(received: Received): unknown {
-  const text = new TextDecoder().decode(unpackBody(received, 'json'));
+  const text = decoder.decode(unpackBody(received, 'json'));
   try {
     return JSON.parse(text);
   } catch (error) {

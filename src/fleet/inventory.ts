@@ -98,6 +98,7 @@ export function isExpected({ state }: Pick<HostInfo, 'state'>): boolean {
   return state === 'up';
 }
 
+const decoder = new TextDecoder();
 /** Bytes of a value. */
 const MOST_BYTES = 16_384;
 const MOST_TEXT = 128;
@@ -108,7 +109,7 @@ export function readHostValue({ key, value }: Pick<BucketEntry, 'key' | 'value'>
   if (value.length > MOST_BYTES || !isName(key)) return undefined;
   let told: Partial<Record<keyof HostValue, unknown>>;
   try {
-    told = JSON.parse(new TextDecoder().decode(value)) as typeof told;
+    told = JSON.parse(decoder.decode(value)) as typeof told;
   } catch {
     return undefined;
   }

@@ -401,7 +401,7 @@ class NatsBus implements Bus {
       filter_subject: `$KV.${bucket}.>`,
     });
     try {
-      const consumer = await this.#jetstream.consumers.get(stream, info.name);
+      const consumer = this.#jetstream.consumers.getConsumerFromInfo(info);
       let left = info.num_pending;
       for (let most = 2 * left + MOST_FETCHED; left > 0 && most > 0; ) {
         const before = most;

@@ -2,10 +2,11 @@
 // other: the same files, with the same numbers, so that whatever reads records reads copies. What is known twice is kept once.
 
 import { existsSync, mkdirSync, renameSync } from 'node:fs';
-import type { SqliteDriver, SqliteFile, SqliteStatement, SqliteValue } from './driver/sqlite.js';
+import type { SqliteDriver, SqliteFile, SqliteValue } from './driver/sqlite.js';
 import { isSqliteError } from './driver/sqlite-errors.js';
+import { FlowInserts, ROWS_AT_ONCE } from './flow-inserts.js';
 import { dropUnfinished, makeSegment } from './make-segment.js';
-import { COLUMN, type GapReason, RECORD_COLUMNS } from './record-columns.js';
+import { COLUMN, type GapReason } from './record-columns.js';
 import type { PartGap, RecordPart } from './record-parts.js';
 import { type SegmentFile, segmentFiles } from './segment-files.js';
 import { HistoryError, readMeta, type SegmentMeta, writeMeta } from './segment-meta.js';
@@ -53,9 +54,6 @@ const DAY = 86_400_000_000;
 const WAL_PAGES = 1000;
 /** Of the cache of one file, in KiB. */
 const CACHE = 256;
-const ROWS_AT_ONCE = 16;
-const ROW_VALUES = RECORD_COLUMNS.length + 1;
-const columnNames = RECORD_COLUMNS.map(({ name }) => name).join(', ');
 
 /** What a copy knows, as the table `meta` has it. */
 type State = Pick<CopyMeta, 'alive' | 'applied' | 'appliedGap' | 'rows' | 'minStart' | 'maxEnd' | 'disorder' | 'openFrom'>;
@@ -66,9 +64,7 @@ export class RecordCopy {
   #file: SqliteFile | undefined;
   #segment: SegmentFile | undefined;
   #meta: CopyMeta | undefined;
-  #insert!: SqliteStatement;
-  #insertMany!: SqliteStatement;
-  readonly #values = new Array<SqliteValue>(ROWS_AT_ONCE * ROW_VALUES).fill(null);
+  #inserts!: FlowInserts;
   /** Why what comes next does not follow. */
   #hole: GapReason = 'missing';
 
@@ -218,16 +214,21 @@ export class RecordCopy {
   }
 
   #writeRows({ columns, first, count }: RecordPart, skip: number, state: { -readonly [Name in keyof State]: State[Name] }): void {
-    const values = this.#values;
+    const used = columns.reduce((bits, values, place) => (values ? bits | (1 << place) : bits), 0);
+    const inserts = this.#inserts.of(used);
+    const given = inserts.columns.map((place) => columns[place]!);
+    const width = given.length + 1;
+    const values = new Array<SqliteValue>(ROWS_AT_ONCE * width).fill(null);
+    const { [COLUMN.start]: starts, [COLUMN.dur]: durs, [COLUMN.sslack]: slacks } = columns;
     let pending = 0;
     for (let n = skip; n < count; n++) {
-      const at = pending * ROW_VALUES;
+      const at = pending * width;
       values[at] = first + n;
-      for (let place = 0; place < columns.length; place++) values[at + 1 + place] = columns[place]?.[n] ?? null;
-      const start = columns[COLUMN.start]?.[n];
-      const dur = columns[COLUMN.dur]?.[n];
+      for (let i = 0; i < given.length; i++) values[at + 1 + i] = given[i]![n] ?? null;
+      const start = starts?.[n];
+      const dur = durs?.[n];
       if (typeof start === 'number' && typeof dur === 'number') {
-        const slack = columns[COLUMN.sslack]?.[n];
+        const slack = slacks?.[n];
         const earliest = start - (typeof slack === 'number' ? slack : 0);
         if (state.minStart === undefined || earliest < state.minStart) state.minStart = earliest;
         const end = start + dur;
@@ -235,10 +236,10 @@ export class RecordCopy {
         else state.disorder = Math.max(state.disorder ?? 0, state.maxEnd - end);
       }
       if (++pending < ROWS_AT_ONCE) continue;
-      this.#insertMany.runMany(values);
+      inserts.many().runMany(values);
       pending = 0;
     }
-    for (let n = 0; n < pending; n++) this.#insert.runMany(values.slice(n * ROW_VALUES, (n + 1) * ROW_VALUES));
+    for (let n = 0; n < pending; n++) inserts.one().runMany(values.slice(n * width, (n + 1) * width));
   }
 
   /** The first segment: what is before the first part is not in it. */
@@ -316,12 +317,7 @@ export class RecordCopy {
       file.exec('PRAGMA synchronous = NORMAL');
       file.exec(`PRAGMA wal_autocheckpoint = ${WAL_PAGES}`);
       file.exec(`PRAGMA cache_size = -${CACHE}`);
-      const insert = (rows: number) => {
-        const row = `(${new Array(ROW_VALUES).fill('?').join(', ')})`;
-        return file.prepare(`INSERT INTO flow (seq, ${columnNames}) VALUES ${new Array(rows).fill(row).join(', ')}`);
-      };
-      this.#insert = insert(1);
-      this.#insertMany = insert(ROWS_AT_ONCE);
+      this.#inserts = new FlowInserts(file);
       this.#file = file;
       this.#segment = segment;
       this.#meta = meta;

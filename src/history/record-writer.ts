@@ -7,6 +7,7 @@ import { hostname, release } from 'node:os';
 import { BLOCK_ROWS, BlockFilter } from './block-filter.js';
 import type { SqliteDriver, SqliteFile, SqliteRow, SqliteStatement, SqliteValue } from './driver/sqlite.js';
 import { isSqliteError } from './driver/sqlite-errors.js';
+import { ALL_COLUMNS, FlowInserts, ROWS_AT_ONCE } from './flow-inserts.js';
 import { dropUnfinished, makeSegment } from './make-segment.js';
 import {
   addLookups,
@@ -117,27 +118,12 @@ const DAY = 86_400_000_000;
 /** Pages in the write-ahead log before they go into the file: 4 MiB. */
 const WAL_PAGES = 1000;
 
-/** Rows of a statement: a call costs as much as several rows. */
-const ROWS_AT_ONCE = 16;
-/** Combinations of columns for which statements are kept. */
-const MOST_INSERTS = 16;
-
 const places = (count: number) => new Array<string>(count).fill('?').join(', ');
-const insertSql = (columns: readonly number[], rows: number) =>
-  `INSERT INTO flow (${['seq', ...columns.map((column) => RECORD_COLUMNS[column]!.name)].join(', ')}) ` +
-  `VALUES ${new Array(rows).fill(`(${places(columns.length + 1)})`).join(', ')}`;
 
 /** Rows from a number on, and by which look-ups they are found. */
 interface Block {
   readonly first: number;
   readonly filter: BlockFilter;
-}
-
-/** Statements for rows that have certain columns, and no others. */
-interface RowInserts {
-  readonly columns: readonly number[];
-  readonly one: () => SqliteStatement;
-  readonly many: () => SqliteStatement;
 }
 
 export class RecordWriter {
@@ -157,8 +143,7 @@ export class RecordWriter {
   #insert!: SqliteStatement;
   /** The block of rows that is being filled; rows from before the recorder was started are in none. */
   #block: Block = { first: 1, filter: new BlockFilter() };
-  /** By the columns that rows have: what is always NULL is left out, since each value costs more than writing it does. */
-  readonly #inserts = new Map<number, RowInserts>();
+  #inserts!: FlowInserts;
   #putBlock!: SqliteStatement;
   #open!: SqliteStatement;
   #unopen!: SqliteStatement;
@@ -206,7 +191,7 @@ export class RecordWriter {
   /** Writes a delivery in one transaction, and begins a new segment if it is time. @throws errors of the driver; then nothing is written */
   write(delivery: Delivery): Written {
     const { batch, now } = delivery;
-    const inserts = this.#insertsOf(columnsInUse(batch));
+    const inserts = this.#inserts.of(columnsInUse(batch));
     const { columns } = inserts;
     const width = columns.length + 1;
     const values = new Array<SqliteValue>(ROWS_AT_ONCE * width).fill(null);
@@ -457,13 +442,8 @@ export class RecordWriter {
     this.#minStart = (sums!['a'] as number | null) ?? undefined;
     this.#maxEnd = (sums!['b'] as number | null) ?? undefined;
     this.#disorder = this.#meta.disorder;
-    this.#inserts.clear();
-    this.#insert = file.prepare(
-      insertSql(
-        RECORD_COLUMNS.map((_, column) => column),
-        1,
-      ),
-    );
+    this.#inserts = new FlowInserts(file);
+    this.#insert = this.#inserts.of(ALL_COLUMNS).one();
     file.exec(BLOCK_TABLE);
     this.#block = { first: this.#sequence + 1, filter: new BlockFilter() };
     this.#putBlock = file.prepare('INSERT OR REPLACE INTO block VALUES (?, ?, ?)');
@@ -471,24 +451,6 @@ export class RecordWriter {
     this.#unopen = file.prepare('DELETE FROM open WHERE key = ?');
     this.#gap = file.prepare('INSERT INTO gap (ns, "from", "to", first, reason, events, note) VALUES (?, ?, ?, ?, ?, ?, ?)');
     this.#put = file.prepare('INSERT OR REPLACE INTO meta VALUES (?, ?)');
-  }
-
-  /** @param used bits by the places of columns */
-  #insertsOf(used: number): RowInserts {
-    const known = this.#inserts.get(used);
-    if (known) return known;
-    const columns = RECORD_COLUMNS.flatMap((_, column) => ((used >> column) & 1 ? [column] : []));
-    const file = this.#file;
-    let one: SqliteStatement | undefined;
-    let many: SqliteStatement | undefined;
-    const inserts: RowInserts = {
-      columns,
-      one: () => (one ??= file.prepare(insertSql(columns, 1))),
-      many: () => (many ??= file.prepare(insertSql(columns, ROWS_AT_ONCE))),
-    };
-    if (this.#inserts.size === MOST_INSERTS) this.#inserts.clear();
-    this.#inserts.set(used, inserts);
-    return inserts;
   }
 
   #beginSession(): void {
