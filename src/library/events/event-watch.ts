@@ -392,9 +392,19 @@ function expectationTable(conntrack: () => ConntrackTable, background: boolean):
 
 /** What an update event reports; in some events, absent means 0. */
 function flowsDiffer(before: View, now: View): boolean {
-  for (const slot of [S.status, S.mark] as const) if (before.be32(slot) !== now.be32(slot)) return true;
-  for (const slot of [S.tcpState, S.sctpState, S.dccpState] as const) if (before.u8(slot) !== now.u8(slot)) return true;
+  return (
+    before.be32(S.status) !== now.be32(S.status) ||
+    before.be32(S.mark) !== now.be32(S.mark) ||
+    before.u8(S.tcpState) !== now.u8(S.tcpState) ||
+    before.u8(S.sctpState) !== now.u8(S.sctpState) ||
+    before.u8(S.dccpState) !== now.u8(S.dccpState) ||
+    labelsDiffer(before, now) ||
+    before.stringLength(S.helper) !== now.stringLength(S.helper)
+  );
+}
+
+function labelsDiffer(before: View, now: View): boolean {
   const words = Math.max(before.length(S.labels), now.length(S.labels)) >> 2;
   for (let word = 0; word < words; word++) if (before.labelWord(S.labels, word) !== now.labelWord(S.labels, word)) return true;
-  return before.stringLength(S.helper) !== now.stringLength(S.helper);
+  return false;
 }
