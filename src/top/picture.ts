@@ -105,12 +105,20 @@ function drawGroups(screen: Screen, { y, rows }: Part, state: TopState, context:
     const mark = selected ? cursorMark(context) : manyUnreplied(group) ? '!' : ' ';
     drawRow(screen, y + TITLE_LINES + n, placed, { group, all }, mark, groupStyle(group), selected && focused, context);
   }
-  if (groups.count === 0) screen.put(MARGIN, y + TITLE_LINES, 'no flow matches', DIM);
+  if (groups.count === 0) screen.put(MARGIN, y + TITLE_LINES, groups.total === 0 ? 'no flows' : 'no flow matches', DIM);
+}
+
+/** What stands in place of flows. */
+function whyNone(total: number, { sample, scope }: PictureFacts): readonly string[] {
+  if (total > 0) return ['no flow matches'];
+  if (sample.entries > 0 || scope !== undefined) return ['no flows'];
+  return ['no flows: the table is empty', 'packets are tracked where a rule needs it, such as NAT or a match on ct state'];
 }
 
 const TITLE_LINES = 2;
 
-function drawFlows(screen: Screen, { y, rows }: Part, state: TopState, { scope }: PictureFacts, context: CellContext): void {
+function drawFlows(screen: Screen, { y, rows }: Part, state: TopState, facts: PictureFacts, context: CellContext): void {
+  const { scope } = facts;
   const { flows, flowOrder } = state;
   const focused = state.focus === 'flows';
   const of = state.by === undefined ? undefined : state.groupOfFlows;
@@ -132,7 +140,9 @@ function drawFlows(screen: Screen, { y, rows }: Part, state: TopState, { scope }
     screen.put(MARGIN, y + TITLE_LINES, context.ascii ? 'listing...' : 'listing…', DIM);
     return;
   }
-  if (flows.matched === 0) screen.put(MARGIN, y + TITLE_LINES, flows.total === 0 ? 'no flows' : 'no flow matches', DIM);
+  if (flows.matched === 0)
+    for (const [n, line] of whyNone(flows.total, facts).slice(0, rows).entries())
+      screen.put(MARGIN, y + TITLE_LINES + n, line, DIM);
   for (const [n, row] of flowRows(state, rows).entries()) {
     const alive = 'number' in row;
     const flow = alive ? row : row.flow;

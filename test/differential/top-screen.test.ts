@@ -102,6 +102,15 @@ suite('conntrack top', () => {
     assert.equal(await entries(namespace, 'src 10.1.1.1 and src port 2003'), 1);
   });
 
+  test('an empty table says when packets are tracked', async () => {
+    await using namespace = await Namespace.create('empty');
+    await using terminal = await top(namespace);
+    await terminal.waitForText('no flows: the table is empty');
+    await terminal.waitForText('packets are tracked where a rule needs it');
+    terminal.send('q');
+    await assertEnds(terminal, 0);
+  });
+
   test('a filter is checked while it is typed, completed and applied', async () => {
     await using namespace = await filled('filter');
     await using terminal = await top(namespace);

@@ -204,7 +204,7 @@ function Nothing() {
         {isEmpty
           ? untracked
             ? 'No rule here uses connection tracking, so the table stays empty.'
-            : 'The table is empty. Flows appear here as they begin.'
+            : 'The table is empty. Packets are tracked where a rule needs it, such as NAT or a match on ct state; flows appear here as they begin.'
           : `There are ${answer.total.toLocaleString('en')} others.`}
       </span>
       {!isEmpty && (
