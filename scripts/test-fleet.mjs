@@ -9,12 +9,11 @@ import './help.mjs';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, openSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { connect as connectSocket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { contents, countLacking, leader, listens, manager, run } from './fleet-parts.mjs';
 import { ensureBuilt, root } from './fresh.mjs';
 import { requireCommands } from './tools.mjs';
 
@@ -33,9 +32,11 @@ const { values } = parseArgs({
   },
 });
 
-/** What is killed in --rounds 125, and how often. */
-const KILLS = { 'leader of the stream': 30, 'all servers': 5, collector: 60, agent: 30 };
+/** What is killed in --rounds 130, and how often. */
+const KILLS = { 'leader of the stream': 30, 'two servers': 5, 'all servers': 5, collector: 60, agent: 30 };
 
+/** Milliseconds that a copy may take to have everything. */
+const PATIENCE = 180_000;
 /** A cut in which an agent is killed. */
 const LATE = 'everybody, and an agent is killed: its last message comes late';
 
@@ -134,6 +135,8 @@ async function inside() {
     return list;
   };
   const children = new Map();
+  /** Those that ended without being killed. */
+  const alone = [];
   const start = (name, command, args, stdin = 'ignore') => {
     const log = openSync(`${work}/${name}.log`, 'a');
     const child = spawn(command, args, { stdio: [stdin, stdin === 'pipe' ? 'pipe' : log, log] });
@@ -143,7 +146,11 @@ async function inside() {
   const kill = async (name, signal = 'SIGKILL') => {
     const child = children.get(name);
     children.delete(name);
-    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    if (!child) return;
+    if (child.exitCode !== null || child.signalCode !== null) {
+      alone.push(`${name} (status ${child.exitCode ?? child.signalCode})`);
+      return;
+    }
     const ended = once(child, 'exit');
     child.kill(signal);
     await ended;
@@ -240,6 +247,13 @@ async function inside() {
         await sleep(2000 + random() * 6000);
         startServer(n);
       },
+      'two servers': async () => {
+        const spared = pick(servers);
+        const two = servers.filter((n) => n !== spared);
+        await Promise.all(two.map((n) => kill(`n${n}`)));
+        await sleep(2000 + random() * 6000);
+        for (const n of two) startServer(n);
+      },
       'all servers': async () => {
         await Promise.all(servers.map((n) => kill(`n${n}`)));
         await sleep(1000 + random() * 4000);
@@ -315,7 +329,13 @@ async function inside() {
       await sleep(25_000);
       truth.set('h4', await endRecord('h4'));
     }
+    for (const [name, { exitCode, signalCode }] of children)
+      if (exitCode !== null || signalCode !== null) alone.push(`${name} (status ${exitCode ?? signalCode})`);
     const { results, waited } = await compare(work, truth);
+    if (alone.length > 0) {
+      console.log(`ended without being killed: ${alone.join(', ')}`);
+      failed = 1;
+    }
     console.log(
       `seed ${values.seed}; ${[...truth].map(([name, last]) => `${name}: ${last} records`).join(', ')}; the last were there after ${waited} s`,
     );
@@ -355,24 +375,12 @@ async function compare(work, truth) {
     for (const collector of ['c1', 'c2']) {
       const folder = `${work}/${collector}/${name}`;
       let found;
-      for (let tries = 0; tries < 240; tries++) {
+      for (const until = performance.now() + PATIENCE; performance.now() < until; ) {
         found = existsSync(folder) ? contents(driver, `${folder}/${readdirSync(folder)[0]}`) : undefined;
         if (found && found.applied >= last) break;
         await sleep(500);
       }
-      const seen = new Uint8Array(last + 1);
-      let [doubled, lost, inGaps] = [0, 0, 0];
-      const reasons = new Set();
-      for (const seq of found?.numbers ?? []) if (seen[seq]++ > 0) doubled++;
-      for (const { first, last: to, reason } of found?.gaps ?? [])
-        for (let seq = first; seq <= to; seq++)
-          if (seq <= last && seen[seq] === 0) {
-            seen[seq] = 1;
-            inGaps++;
-            reasons.add(reason);
-          }
-      // A copy begins where the record began when it was shipped first.
-      for (let seq = found?.from ?? 1; seq <= last; seq++) if (seen[seq] === 0) lost++;
+      const { lost, doubled, inGaps, reasons } = countLacking(found, last);
       results.push({
         copy: `${collector}/${name}`,
         lost,
@@ -383,75 +391,10 @@ async function compare(work, truth) {
   return { results, waited: Math.round((performance.now() - began) / 1000) };
 }
 
-function contents(driver, directory) {
-  const numbers = [];
-  const gaps = [];
-  let [applied, from] = [0, undefined];
-  const names = readdirSync(directory)
-    .filter((name) => name.endsWith('.db'))
-    .sort((a, b) => a.slice(-9).localeCompare(b.slice(-9)));
-  for (const name of names) {
-    const file = driver.open(`${directory}/${name}`, { readOnly: true });
-    // What is written meanwhile is read the next time.
-    file.exec('BEGIN');
-    for (const { seq } of file.prepare('SELECT seq FROM flow').all()) numbers.push(seq);
-    gaps.push(...file.prepare('SELECT first, last, reason FROM gap WHERE last IS NOT NULL').all());
-    const meta = Object.fromEntries(
-      file
-        .prepare('SELECT name, value FROM meta')
-        .all()
-        .map(({ name, value }) => [name, value]),
-    );
-    applied = Math.max(applied, meta.applied);
-    from ??= meta.firstSeq;
-    file.exec('COMMIT');
-    file.close();
-  }
-  return { numbers, gaps, applied, from };
-}
-
-/** The client of the tests' own. */
-async function manager(nats) {
-  const require = createRequire(`${root}/package.json`);
-  const { connect } = require('@nats-io/transport-node');
-  const { jetstreamManager } = require('@nats-io/jetstream');
-  const connection = await connect({ servers: nats.split(','), waitOnFirstConnect: true, timeout: 5000 });
-  return { connection, streams: (await jetstreamManager(connection, { checkAPI: false })).streams };
-}
-
-/** Which server leads the stream; any, if nobody says so. */
-async function leader(nats) {
-  try {
-    const { connection, streams } = await manager(nats);
-    const { cluster } = await streams.info('CT_REC');
-    await connection.close();
-    return Number(cluster?.leader?.slice(1) ?? 0);
-  } catch {
-    return 0;
-  }
-}
-
 async function deleteStream(nats) {
   const { connection, streams } = await manager(nats);
   await streams.delete('CT_REC');
   await connection.close();
-}
-
-function run(line, ...args) {
-  const [command, ...words] = line.split(' ');
-  const { status, stderr } = spawnSync(command, [...words, ...args], { encoding: 'utf8' });
-  if (status !== 0) throw new Error(`${line} ${args.join(' ')}: ${stderr}`);
-}
-
-async function listens(port) {
-  for (let tries = 0; tries < 200; tries++) {
-    const socket = connectSocket(port, '127.0.0.1');
-    const found = await new Promise((resolve) => socket.on('data', () => resolve(true)).on('error', () => resolve(false)));
-    socket.destroy();
-    if (found) return;
-    await sleep(50);
-  }
-  throw new Error(`nothing listens on ${port}`);
 }
 
 function mulberry(seed) {

@@ -113,9 +113,12 @@ export class FleetAgent implements AsyncDisposable {
         await agent.#claim();
         break;
       } catch (error) {
-        // Servers that look for a leader find one.
-        if (!(error instanceof FleetError) || error.code !== 'UNAVAILABLE') throw error;
-        if (tries === 0) options.tell(`${error.message}; it goes on trying${error.hint === undefined ? '' : ` (${error.hint})`}`);
+        // Servers that look for a leader find one; one that has come back may not know yet what was written last.
+        const isStale = error instanceof RevisionError;
+        if (!isStale && (!(error instanceof FleetError) || error.code !== 'UNAVAILABLE')) throw error;
+        const why = isStale ? 'the servers do not agree yet' : error.message;
+        const hint = isStale || error.hint === undefined ? '' : ` (${error.hint})`;
+        if (tries === 0) options.tell(`${why}; it goes on trying${hint}`);
         await new Promise((resolve) => setTimeout(resolve, RETRY));
       }
     agent.#shipper = options.ship?.(agent.#known, () => agent.#clock);
@@ -176,19 +179,13 @@ export class FleetAgent implements AsyncDisposable {
   async #claim(): Promise<void> {
     const { bus, host, makeBucket, takeOver = false } = this.#options;
     if (makeBucket) await prepareServers(bus, 1, TRIAL_RECORDS);
-    for (let tries = 0; ; tries++) {
-      const entry = await bus.readKey(HOSTS_BUCKET, host);
-      const before = entry && readHostValue(entry);
-      if (before && entry && !takeOver) this.#checkFree(before, Date.now() - entry.at);
-      this.#known ??= before?.record ?? undefined;
-      this.#revision = entry?.revision ?? 0;
-      try {
-        await this.#write();
-        return;
-      } catch (error) {
-        if (!(error instanceof RevisionError) || tries === 2) throw error;
-      }
-    }
+    const entry = await bus.readKey(HOSTS_BUCKET, host);
+    const before = entry && readHostValue(entry);
+    if (before && entry && !takeOver) this.#checkFree(before, Date.now() - entry.at);
+    // What is read later may be what this agent wrote itself.
+    this.#known ??= before?.record ?? undefined;
+    this.#revision = entry?.revision ?? 0;
+    await this.#write();
   }
 
   /** @throws FleetError `NAME_TAKEN` if another agent of this name is alive */

@@ -78,6 +78,7 @@ const TIDY = 3_600_000;
 const TURN = 20;
 const MOST_BAD = 100;
 const DRAINING = 5000;
+const RETRY = 2000;
 /** Milliseconds after which a reader that has heard of nothing wrong reads. */
 const READS = 3000;
 /** The reader of all shards. */
@@ -135,9 +136,11 @@ export class Collector implements AsyncDisposable {
         await collector.#claim();
         break;
       } catch (error) {
-        if (!(error instanceof FleetError) || error.code !== 'UNAVAILABLE') throw error;
-        if (tries === 0) options.tell(`${error.message}; it goes on trying`);
-        await sleep(2000);
+        // A server that has come back may not know yet what was written last.
+        const isStale = error instanceof RevisionError;
+        if (!isStale && (!(error instanceof FleetError) || error.code !== 'UNAVAILABLE')) throw error;
+        if (tries === 0) options.tell(`${isStale ? 'the servers do not agree yet' : error.message}; it goes on trying`);
+        await sleep(RETRY);
       }
     collector.#queries.start((reason) => collector.#fail(new FleetError('UNAUTHORISED', reason, { hint: OTHER_KEY })));
     await options.bus.flush();

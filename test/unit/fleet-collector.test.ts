@@ -443,6 +443,24 @@ test('a name has one collector', () =>
     }),
   ));
 
+test('a server that does not know yet what was written last is asked again', () =>
+  inRecord(async (directory) => {
+    const all = await servers();
+    for (let n = 0; n < 2; n++) {
+      await using running = await collect(all, directory);
+      await running.collector.stop();
+    }
+    const bus = all.connect();
+    const [stale] = (await bus.readBucket(COLLECTORS_BUCKET)).entries;
+    let asked = 0;
+    const readKey = bus.readKey.bind(bus);
+    // As a follower answers that is behind.
+    bus.readKey = async (bucket, key) => (asked++ === 0 ? { ...stale!, revision: stale!.revision - 1 } : readKey(bucket, key));
+    await using running = await collect(all, directory, { bus });
+    assert.ok(asked > 1);
+    assert.deepEqual(running.told, ['the servers do not agree yet; it goes on trying']);
+  }));
+
 test('shards are written as they are read', () => {
   for (const text of ['0-63', '5', '0-3,7,9-10']) assert.equal(formatShards(parseShards(text)), text);
   for (const text of ['', '64', '3-1', 'x', '0-64', '1,,2', '-1'])
