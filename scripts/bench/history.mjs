@@ -25,10 +25,13 @@ const { BLOCK_TABLE, SEALING_STATEMENTS, SEGMENT_TABLES } = await import(`${root
 const { segmentName } = await import(`${root}/dist/history/segment-files.js`);
 const { BLOCK_ROWS, BlockFilter, hashOfNumber } = await import(`${root}/dist/history/block-filter.js`);
 const { writeMeta } = await import(`${root}/dist/history/segment-meta.js`);
-const { openHistory } = await import(`${root}/dist/history/index.js`);
+const { lineMaker } = await import(`${root}/dist/history/past-lines.js`);
+const { exportParquet, openHistory } = await import(`${root}/dist/history/index.js`);
 
 const SEGMENT = 4_000_000;
 const BATCH = 10_000;
+/** Flows that are written as a file. */
+const EXPORTED = 200_000;
 const SUBSCRIBERS = 128_000;
 const PUBLIC = 256;
 /** Microseconds between the ends of two flows: 10 million a day. */
@@ -160,6 +163,15 @@ async function timed(body) {
   return [performance.now() - start, result];
 }
 
+/** Microseconds of processor time a flow. */
+async function exported(body) {
+  await body(20_000);
+  const before = process.cpuUsage();
+  await body(EXPORTED);
+  const { user, system } = process.cpuUsage(before);
+  return Number(((user + system) / EXPORTED).toFixed(1));
+}
+
 async function main() {
   const rows = Number(options.rows);
   const dir = options.dir ?? mkdtempSync(`${tmpdir()}/conntrack-history-`);
@@ -212,6 +224,13 @@ async function main() {
       const [services] = await timed(() => history.top({ by: 'service', limit: 10 }));
       report.topByService = { ms: Number(services.toFixed(0)) };
     }
+    for (const format of ['csv', 'ndjson'])
+      report[format] = await exported(async (limit) => {
+        for await (const _ of history.read(undefined, { limit }, () => lineMaker(format)));
+      });
+    report.parquet = await exported(async (limit) => {
+      for await (const _ of exportParquet(history, undefined, { limit }));
+    });
     const cold = [];
     for (let i = 0; i < 10; i++) {
       for (const name of files) spawnSync('dd', [`if=${dir}/${name}`, 'iflag=nocache', 'count=0'], { stdio: 'ignore' });

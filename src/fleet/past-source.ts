@@ -87,7 +87,7 @@ export class HostRecord implements PastSource {
 }
 
 /** Flows of a record, or of several in one order. */
-export function flowsOf(
+export async function* flowsOf(
   history: FlowHistory,
   { span, newestFirst, netns, except }: FlowsPart,
   { filter, limit }: PastAsked,
@@ -102,7 +102,7 @@ export function flowsOf(
     check,
     onUnreadable: (_: string, reason: string) => problem(reason),
   };
-  return history.read(filter, options, () => (found) => ({ end: endOf(found), found }));
+  for await (const some of history.read(filter, options, () => (found) => ({ end: endOf(found), found }))) yield* some;
 }
 
 function endOf({ row, open }: FoundRow): number | undefined {

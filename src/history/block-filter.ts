@@ -5,8 +5,8 @@
 import type { SqliteValue } from './driver/sqlite.js';
 import type { ColumnName } from './record-columns.js';
 
-/** Rows of a block. */
-export const BLOCK_ROWS = 16_384;
+/** Rows of a block: a source that is in every second one is found by reading so many rows for each of its flows. */
+export const BLOCK_ROWS = 4096;
 
 /** The indexes of a sealed segment; the filter of a block answers for an index if all its columns are given. */
 export const INDEXES = [

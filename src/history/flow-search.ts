@@ -13,7 +13,7 @@ import { type ColumnRow, RECORD_COLUMNS } from './record-columns.js';
 import { type DirectoryState, type ReadableSegment, type RecordDirectory, reading } from './record-directory.js';
 import { isWithin, type RecordRange, without } from './record-ranges.js';
 import { OPEN_COLUMNS } from './record-schema.js';
-import { addressIn, numberIn, RowMessages } from './row-messages.js';
+import { isAddress, numberIn, RowMessages } from './row-messages.js';
 import type { SegmentFile } from './segment-files.js';
 import { HistoryError, readMeta } from './segment-meta.js';
 import { asksId, both, type SqlCondition, type SqlPlan, sqlPlan } from './sql-plan.js';
@@ -48,8 +48,8 @@ export interface FoundRow {
   readonly recorder?: string;
 }
 
-/** What a searcher makes of a row. The view is valid during the call. */
-export type MakeOf<T> = (found: FoundRow, view: View) => T;
+/** What a searcher makes of a row. `view`: makes a message of it, valid during the call; what needs none is three times as fast. */
+export type MakeOf<T> = (found: FoundRow, view: () => View) => T;
 
 /** Rows between two looks at the clock. */
 const WINDOW = 16_384;
@@ -58,7 +58,7 @@ const MOST_AT_ONCE = 256;
 const MOST_BY_INDEX = 20_000;
 const GREATEST = Number.MAX_SAFE_INTEGER;
 /** Filters of blocks that are read between two looks at the clock. */
-const BLOCKS_AT_ONCE = 64;
+const BLOCKS_AT_ONCE = 256;
 
 /** Columns as they are read: counters above 2^53, which are no safe numbers, as text. */
 const columnList = (columns: readonly ColumnRow[]) =>
@@ -128,6 +128,10 @@ class Search<T> {
   readonly #make: MakeOf<T>;
   readonly #predicate: ((view: View) => boolean) | undefined;
   readonly #messages = new RowMessages();
+  /** The row that is looked at, and its message, once somebody asked for it. */
+  #row!: SqliteRow;
+  #message: View | undefined;
+  readonly #view = () => (this.#message ??= this.#messages.of(this.#row));
   readonly #slice = new TimeSlice();
   readonly #atOnce: number;
   readonly #check: SearchOptions['check'];
@@ -272,7 +276,7 @@ class Search<T> {
 
   /** The numbers from one to another, without the blocks of rows that have nothing of the question; in parts, in order. */
   *#ranges(segment: ReadableSegment, file: SqliteFile, from: number, to: number): Generator<readonly RecordRange[]> {
-    const hashes = segment.blocks ? hashesOf(this.#plan) : undefined;
+    const hashes = segment.tables.has('block') ? hashesOf(this.#plan) : undefined;
     let next = from;
     while (hashes && next <= to) {
       const blocks = reading(segment.file, () => this.#blocks(file).all(next, BLOCKS_AT_ONCE));
@@ -302,10 +306,11 @@ class Search<T> {
     const { netns } = this.#question;
     for (const row of rows) {
       // Only a damaged file has a row without an address.
-      if (!addressIn(row['src'])) continue;
+      if (!isAddress(row['src'])) continue;
       if (netns !== undefined && nameOf(segment, row) !== netns) continue;
-      const view = this.#messages.of(row);
-      if (!this.#predicate || this.#predicate(view)) made.push(this.#make({ row, segment, open }, view));
+      this.#row = row;
+      this.#message = undefined;
+      if (!this.#predicate || this.#predicate(this.#view())) made.push(this.#make({ row, segment, open }, this.#view));
     }
     return made;
   }

@@ -23,7 +23,7 @@ import type { SqliteDriver, SqliteFile } from './driver/sqlite.js';
 import { addToManifest, type ManifestEntry, readManifest } from './manifest.js';
 import { readSpan, type TimeSpan } from './moments.js';
 import { formatNetwork, parseNetwork, spansOf, within } from './networks.js';
-import { DROP_BLOCKS, TALKER_TABLE } from './record-schema.js';
+import { DROP_BLOCKS, SUM_TABLES } from './record-schema.js';
 import { numberIn } from './row-messages.js';
 import { hashOf } from './seal-segment.js';
 import { type SegmentFile, segmentsIn, sync } from './segment-files.js';
@@ -251,8 +251,10 @@ class Forgetter {
     file.prepare(`DELETE FROM open WHERE ${this.#question.living.sql}`).run(...this.#question.living.values);
     file.exec(DROP_BLOCKS);
     if (meta.sealed !== undefined) {
-      file.exec('DROP TABLE talker');
-      file.exec(TALKER_TABLE);
+      for (const [name, statement] of Object.entries(SUM_TABLES)) {
+        file.exec(`DROP TABLE IF EXISTS ${name}`);
+        file.exec(statement);
+      }
     }
     if (ended > 0)
       file

@@ -68,9 +68,38 @@ export function parseSpan(text: string): number {
 /** RFC 3339 in UTC with microseconds. */
 export function formatMoment(microseconds: number): string {
   const seconds = Math.floor(microseconds / SECOND);
+  if (seconds >= 0 && seconds < YEAR_10000) {
+    const day = Math.floor(seconds / 86_400);
+    const second = seconds - day * 86_400;
+    const minute = Math.floor(second / 60);
+    const fraction = microseconds - seconds * SECOND + SECOND;
+    return `${dateText(day)}T${two(Math.floor(minute / 60))}:${two(minute % 60)}:${two(second % 60)}.${String(fraction).slice(1)}Z`;
+  }
   const date = new Date(seconds * 1000);
   if (Number.isNaN(date.getTime())) return `${microseconds} us`; // of a damaged file
   return `${date.toISOString().slice(0, 19)}.${String(microseconds - seconds * SECOND).padStart(6, '0')}Z`;
+}
+
+/** Seconds since the epoch. */
+const YEAR_10000 = 253_402_300_800;
+const TWO_DIGITS = Array.from({ length: 100 }, (_, n) => String(n).padStart(2, '0'));
+
+function two(number: number): string {
+  return TWO_DIGITS[number]!;
+}
+
+/** The date of a day since the epoch. `Date` takes ten times as long. Years begin in March, so that a leap day is the last. */
+function dateText(day: number): string {
+  const since0000 = day + 719_468;
+  const era = Math.floor(since0000 / 146_097);
+  const dayOfEra = since0000 - era * 146_097;
+  const yearOfEra = Math.floor(
+    (dayOfEra - Math.floor(dayOfEra / 1460) + Math.floor(dayOfEra / 36_524) - Math.floor(dayOfEra / 146_096)) / 365,
+  );
+  const dayOfYear = dayOfEra - (365 * yearOfEra + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100));
+  const month = Math.floor((5 * dayOfYear + 2) / 153);
+  const year = yearOfEra + era * 400 + (month < 10 ? 0 : 1);
+  return `${two(Math.floor(year / 100))}${two(year % 100)}-${two(month < 10 ? month + 3 : month - 9)}-${two(dayOfYear - Math.floor((153 * month + 2) / 5) + 1)}`;
 }
 
 function notAMoment(text: string): ValueError {

@@ -1,10 +1,11 @@
 // FlowHistory: questions to the record of a directory, or of several.
 
 import { parseAddress } from '../ctnetlink/address.js';
+import type { View } from '../ctnetlink/view.js';
 import { ValueError } from '../errors.js';
 import { type FilterInput, readFilter, type Signal } from '../library/index.js';
 import { askRecorder } from './control-socket.js';
-import { type FlowQuestion, type MakeOf, searchFlows } from './flow-search.js';
+import { type FlowQuestion, type FoundRow, type MakeOf, searchFlows } from './flow-search.js';
 import { type Moment, parseSpan, readMoment, readSpan, type Span, type TimeSpan } from './moments.js';
 import { noAddress, parseNetwork } from './networks.js';
 import { type PastFlow, PastFlowReader } from './past-flow.js';
@@ -156,19 +157,20 @@ export class FlowHistory {
    * Flows that lived at some moment of a span. A recorder that runs is asked to write what it has if that matters.
    * @throws ValueError, FilterError for a filter that asks what is not recorded; HistoryError
    */
-  flows(filter?: FilterInput, options: PastFlowsOptions = {}): AsyncGenerator<PastFlow, void, undefined> {
-    return this.read(filter, options, () => {
+  async *flows(filter?: FilterInput, options: PastFlowsOptions = {}): AsyncGenerator<PastFlow, void, undefined> {
+    const makeOf = () => {
       const reader = new PastFlowReader();
-      return (found, view) => reader.read(found, view);
-    });
+      return (found: FoundRow, view: () => View) => reader.read(found, view());
+    };
+    for await (const some of this.read(filter, options, makeOf)) yield* some;
   }
 
-  /** As `flows`, in another form. @internal */
+  /** As `flows`, in another form, and several at a time: handing each on by itself costs as much as reading it. @internal */
   async *read<T extends PastEnd>(
     filter: FilterInput | undefined,
     options: PastFlowsOptions & PartOptions,
     makeOf: () => MakeOf<T>,
-  ): AsyncGenerator<T, void, undefined> {
+  ): AsyncGenerator<readonly T[], void, undefined> {
     const { limit = Number.POSITIVE_INFINITY, newestFirst = false, signal, onUnreadable, except, check } = options;
     signal?.throwIfAborted();
     const question: FlowQuestion = {
@@ -186,10 +188,11 @@ export class FlowHistory {
     let left = limit;
     if (left <= 0) return;
     for (const directory of this.#directories) await this.#written(directory, question.span);
-    for await (const flow of this.#merged(question, { problem, check }, makeOf)) {
+    for await (const some of this.#merged(question, { problem, check }, makeOf)) {
       signal?.throwIfAborted();
-      yield flow;
-      if (--left <= 0) return;
+      yield some.length > left ? some.slice(0, left) : some;
+      left -= some.length;
+      if (left <= 0) return;
     }
     if (unreadable !== undefined) throw new HistoryError('DAMAGED', unreadable);
   }
@@ -321,18 +324,19 @@ export class FlowHistory {
     question: FlowQuestion,
     { problem, check }: { readonly problem: (segment: string, reason: string) => void; readonly check: PartOptions['check'] },
     makeOf: () => MakeOf<T>,
-  ): AsyncGenerator<T, void, undefined> {
+  ): AsyncGenerator<readonly T[], void, undefined> {
     const options = {
       now: this.#now,
       check,
       atOnce: Math.max(LEAST_AT_ONCE, Math.min(MOST_AT_ONCE, Math.floor(MOST_HELD / this.#directories.length))),
       problem: ({ name }: { readonly name: string }, reason: string) => problem(name, reason),
     };
-    const streams = this.#directories.map((directory) => flatten(searchFlows(directory, question, makeOf(), options)));
-    if (streams.length === 1) {
-      yield* streams[0]!;
+    const searches = this.#directories.map((directory) => searchFlows(directory, question, makeOf(), options));
+    if (searches.length === 1) {
+      for await (const some of searches[0]!) yield some;
       return;
     }
+    const streams = searches.map(flatten);
     try {
       const heads = await Promise.all(streams.map((stream) => stream.next()));
       for (;;) {
@@ -343,7 +347,7 @@ export class FlowHistory {
           if (first < 0 || sooner !== question.newestFirst) first = n;
         }
         if (first < 0) return;
-        yield heads[first]!.value!;
+        yield [heads[first]!.value!];
         heads[first] = await streams[first]!.next();
       }
     } finally {

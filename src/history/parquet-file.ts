@@ -33,7 +33,7 @@ const { zstdCompressSync } = zlib as { readonly zstdCompressSync?: (bytes: Uint8
  * @param about what the file says of itself, under the name `conntrack`
  */
 export async function* parquetFile(
-  rows: AsyncIterable<{ readonly cells: readonly PastCell[] }>,
+  rows: AsyncIterable<readonly { readonly cells: readonly PastCell[] }[]>,
   about: string,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const bytes = new PartWriter();
@@ -55,10 +55,11 @@ export async function* parquetFile(
     columns = PAST_COLUMNS.map(() => []);
     return bytes.take();
   };
-  for await (const { cells } of rows) {
-    for (let n = 0; n < PAST_COLUMNS.length; n++) columns[n]!.push(CONVERT[PAST_COLUMNS[n]!.kind](cells[n]));
-    if (columns[0]!.length === GROUP) yield group();
-  }
+  for await (const some of rows)
+    for (const { cells } of some) {
+      for (let n = 0; n < PAST_COLUMNS.length; n++) columns[n]!.push(CONVERT[PAST_COLUMNS[n]!.kind](cells[n]));
+      if (columns[0]!.length === GROUP) yield group();
+    }
   if (columns[0]!.length > 0) yield group();
   writer.finish();
   yield bytes.take();

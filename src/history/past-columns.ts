@@ -1,12 +1,11 @@
 // The columns of the view `flows`, as CSV and Parquet have them too: a row each.
 
-import { formatAddress } from '../ctnetlink/address.js';
 import { TRACKERS } from '../ctnetlink/filter/compile.js';
 import { PROTOCOLS } from '../ctnetlink/protocols/index.js';
 import type { SqliteRow } from './driver/sqlite.js';
 import { type FoundRow, nameOf } from './flow-search.js';
 import { END_REASONS } from './record-columns.js';
-import { addressIn, numberIn } from './row-messages.js';
+import { addressText, numberIn } from './row-messages.js';
 
 /**
  * What a cell holds. `moment`: microseconds since the epoch; `integer`: fits 32 bits with a sign; `wide`: may not; above 2^53 it is a
@@ -37,11 +36,7 @@ const wide = (name: string, column: string): PastColumn => ({
     return typeof value === 'number' || typeof value === 'bigint' || typeof value === 'string' ? value : undefined;
   },
 });
-const address = (name: string, column: string) =>
-  text(name, ({ row }) => {
-    const bytes = addressIn(row[column]);
-    return bytes && formatAddress(bytes);
-  });
+const address = (name: string, column: string) => text(name, ({ row }) => addressText(row[column]));
 
 /** In the order of the view. */
 export const PAST_COLUMNS: readonly PastColumn[] = [
@@ -57,7 +52,7 @@ export const PAST_COLUMNS: readonly PastColumn[] = [
   integer('outside_port', 'eport'),
   address('responder', 'rsrc'),
   integer('responder_port', 'rsport'),
-  text('state', ({ row }) => TRACKERS.find(({ protonum }) => protonum === row['proto'])?.states[numberIn(row['state']) ?? -1]),
+  text('state', ({ row }) => STATES.get(numberIn(row['proto']) ?? 0)?.[numberIn(row['state']) ?? -1]),
   { name: 'mark', kind: 'wide', cell: ({ row }) => numberIn(row['mark']) ?? 0 },
   { name: 'zone', kind: 'integer', cell: ({ row }) => (numberIn(row['zone']) ?? 0) & 65_535 },
   wide('packets', 'opk'),
@@ -72,6 +67,7 @@ export const PAST_COLUMNS: readonly PastColumn[] = [
   wide('status', 'status'),
 ];
 
+const STATES = new Map<number, readonly string[]>(TRACKERS.map(({ protonum, states }) => [protonum, states]));
 const PROTOCOL_NAMES = new Map<number, string>(PROTOCOLS.map(({ number, name }) => [number, name]));
 
 /** When the flow of a row ended. */

@@ -1,6 +1,5 @@
 // Sums over flows of the past: who had most. A flow counts where it ended.
 
-import { formatAddress } from '../ctnetlink/address.js';
 import { PROTOCOLS } from '../ctnetlink/protocols/index.js';
 import { TimeSlice } from '../library/index.js';
 import type { SqliteFile, SqliteRow, SqliteValue } from './driver/sqlite.js';
@@ -9,7 +8,8 @@ import type { Span } from './moments.js';
 import { EXPIRY_DELAY } from './record-columns.js';
 import { type ReadableSegment, type RecordDirectory, reading } from './record-directory.js';
 import { type RecordRange, without } from './record-ranges.js';
-import { addressIn, counterIn, numberIn } from './row-messages.js';
+import { HAS_SERVICE, type SumTable, TRANSLATED } from './record-schema.js';
+import { addressText, counterIn, numberIn } from './row-messages.js';
 
 /** What flows are grouped by. `snat`: the address as which the other side saw a translated source. */
 export const PAST_GROUPINGS = ['src', 'dst', 'snat', 'service', 'protocol'] as const;
@@ -49,31 +49,40 @@ export type PastGroupSums = Map<RawKey, GroupSum>;
 interface GroupingRow {
   readonly columns: readonly string[];
   readonly where?: string;
+  /** Where a sealed segment has the sums. */
+  readonly table?: SumTable;
+  /** Nearly every flow has a key of its own: rows are not grouped by SQLite first. */
+  readonly many?: true;
   readonly key: (row: SqliteRow) => RawKey | undefined;
   readonly text: (key: RawKey) => string;
 }
 
 const addressKey = (column: string) => (row: SqliteRow) => {
   const value = row[column];
-  if (typeof value === 'number') return value;
-  const bytes = addressIn(value);
-  return bytes && formatAddress(bytes);
+  return typeof value === 'number' ? value : addressText(value);
 };
-const addressText = (key: RawKey) => (typeof key === 'number' ? formatAddress(addressIn(key)!) : key);
+const textOfAddress = (key: RawKey) => addressText(key) ?? String(key);
 const protocolText = (number: number) => PROTOCOLS.find((each) => each.number === number)?.name ?? String(number);
 const SERVICE_PORTS = 65_536;
 
 const GROUPINGS: Readonly<Record<PastGrouping, GroupingRow>> = {
-  src: { columns: ['src'], key: addressKey('src'), text: addressText },
-  dst: { columns: ['dst'], where: 'dst IS NOT NULL', key: addressKey('dst'), text: addressText },
-  snat: { columns: ['ext'], where: '(src IS NOT ext OR sport IS NOT eport)', key: addressKey('ext'), text: addressText },
+  src: { columns: ['src'], table: 'talker', many: true, key: addressKey('src'), text: textOfAddress },
+  dst: { columns: ['dst'], where: 'dst IS NOT NULL', many: true, key: addressKey('dst'), text: textOfAddress },
+  snat: { columns: ['ext'], where: TRANSLATED, table: 'outside', key: addressKey('ext'), text: textOfAddress },
   service: {
     columns: ['proto', 'dport'],
-    where: 'dport IS NOT NULL AND proto NOT IN (1, 58)',
-    key: (row) => (numberIn(row['proto']) ?? 0) * SERVICE_PORTS + (numberIn(row['dport']) ?? 0),
+    where: HAS_SERVICE,
+    table: 'service',
+    key: (row) =>
+      row['dport'] === null ? undefined : (numberIn(row['proto']) ?? 0) * SERVICE_PORTS + (numberIn(row['dport']) ?? 0),
     text: (key) => `${protocolText(Math.floor(Number(key) / SERVICE_PORTS))}/${Number(key) % SERVICE_PORTS}`,
   },
-  protocol: { columns: ['proto'], key: (row) => numberIn(row['proto']), text: (key) => protocolText(Number(key)) },
+  protocol: {
+    columns: ['proto'],
+    table: 'service',
+    key: (row) => numberIn(row['proto']),
+    text: (key) => protocolText(Number(key)),
+  },
 };
 
 const SUMS = ['opk', 'ob', 'rpk', 'rb'] as const;
@@ -94,7 +103,8 @@ export async function addPastGroups(
   question: Pick<FlowQuestion, 'filter' | 'span' | 'netns' | 'except'>,
   options: SearchOptions,
 ): Promise<void> {
-  const { columns, where, key: keyOf } = GROUPINGS[by];
+  const grouping = GROUPINGS[by];
+  const { table, key: keyOf } = grouping;
   const add = (row: SqliteRow) => {
     const key = keyOf(row);
     if (key !== undefined) addTo(groups, key, row);
@@ -122,10 +132,11 @@ export async function addPastGroups(
     if (!file) continue;
     try {
       const whole = !span || (meta.opened - EXPIRY_DELAY >= span.from && (meta.maxEnd ?? Infinity) < span.to);
-      const useSums = by === 'src' && whole && segment.meta.sealed !== undefined && except.length === 0;
-      for (const rows of useSums
-        ? talkers(segment, file)
-        : sums(segment, file, columns, { where, span: whole ? undefined : span, except })) {
+      const known =
+        whole && table !== undefined && segment.meta.sealed !== undefined && segment.tables.has(table) && except.length === 0;
+      for (const rows of known
+        ? knownSums(segment, file, grouping.columns, table)
+        : sums(segment, file, grouping, { span: whole ? undefined : span, except })) {
         for (const row of rows) add(row);
         await slice.pause();
         options.check?.();
@@ -157,10 +168,15 @@ function sumOf(sum: Sum, value: SqliteValue): Sum {
   return BigInt(sum ?? 0) + (counterIn(value) ?? 0n);
 }
 
-/** The sums that a sealed segment has of each source. */
-function* talkers(segment: ReadableSegment, file: SqliteFile): Generator<readonly SqliteRow[]> {
+/** The sums that a sealed segment has. */
+function* knownSums(
+  segment: ReadableSegment,
+  file: SqliteFile,
+  columns: readonly string[],
+  table: SumTable,
+): Generator<readonly SqliteRow[]> {
   const statement = file.prepare(
-    `SELECT rowid AS place, src, flows, ${sumList((name) => name)} FROM talker WHERE rowid > ? ORDER BY rowid LIMIT ${WINDOW}`,
+    `SELECT rowid AS place, ${columns.join(', ')}, flows, ${sumList((name) => name)} FROM ${table} WHERE rowid > ? ORDER BY rowid LIMIT ${WINDOW}`,
   );
   for (let place = 0; ; ) {
     const rows = reading(segment.file, () => statement.all(place));
@@ -174,12 +190,8 @@ function* talkers(segment: ReadableSegment, file: SqliteFile): Generator<readonl
 function* sums(
   segment: ReadableSegment,
   file: SqliteFile,
-  columns: readonly string[],
-  {
-    where,
-    span,
-    except,
-  }: { readonly where: string | undefined; readonly span: Span | undefined; readonly except: readonly RecordRange[] },
+  { columns, where, many }: GroupingRow,
+  { span, except }: { readonly span: Span | undefined; readonly except: readonly RecordRange[] },
 ): Generator<readonly SqliteRow[]> {
   const bound = (sql: string) => numberIn(reading(segment.file, () => file.prepare(sql).all()[0]?.['seq']));
   const least = bound('SELECT min(seq) AS seq FROM flow');
@@ -188,8 +200,9 @@ function* sums(
   const from = span ? firstToLookAt(segment, file, { least, greatest, end: span.from }) : least;
   const keys = columns.join(', ');
   const statement = file.prepare(
-    `SELECT ${keys}, count(*) AS flows, ${sumList((name) => `sum(${name})`)} FROM flow NOT INDEXED ` +
-      `WHERE seq BETWEEN ? AND ?${where ? ` AND ${where}` : ''}${span ? ' AND start + dur >= ? AND start + dur < ?' : ''} GROUP BY ${keys}`,
+    `SELECT ${keys}, ${many ? sumList((name) => name) : `count(*) AS flows, ${sumList((name) => `sum(${name})`)}`} FROM flow NOT INDEXED ` +
+      `WHERE seq BETWEEN ? AND ?${where ? ` AND ${where}` : ''}${span ? ' AND start + dur >= ? AND start + dur < ?' : ''}` +
+      (many ? '' : ` GROUP BY ${keys}`),
   );
   for (const [first, last] of without([from, greatest], except))
     for (let at = first; at <= last; at += WINDOW)

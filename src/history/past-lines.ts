@@ -31,14 +31,14 @@ const MAKERS: Readonly<Record<PastLineFormat, () => MakeOf<string | undefined>>>
   text: textMaker,
   ndjson: () => {
     const reader = new PastFlowReader();
-    return (found, view) => `${safeJson({ ...placeOf(found), ...reader.read(found, view).toJSON() })}\n`;
+    return (found, view) => `${safeJson({ ...placeOf(found), ...reader.read(found, view()).toJSON() })}\n`;
   },
   csv: () => (found) =>
     `${found.host === undefined ? '' : `${found.host},`}${PAST_COLUMNS.map((column) => textOf(column, found)).join(',')}\r\n`,
   'nat-log': () => {
     const reader = new PastFlowReader();
     return (found, view) => {
-      const { flow, start, end } = reader.read(found, view);
+      const { flow, start, end } = reader.read(found, view());
       const { original, reply, protocol, status } = flow;
       if (!status?.includes('SRC_NAT')) return undefined;
       const lasted = end === undefined ? '-' : `${Math.floor((end - start) / 1_000_000)} s`;
@@ -75,7 +75,8 @@ function textMaker(): MakeOf<string> {
     text = decoder.decode(bytes.subarray(0, length));
   }, 4096);
   let labelled = '';
-  return ({ row, segment, open, host }, view) => {
+  return ({ row, segment, open, host }, viewOf) => {
+    const view = viewOf();
     const at = open ? (numberIn(row['start']) ?? 0) : endOfRow(row);
     clock.set(Math.floor(at / 1000));
     clock.microseconds = at % 1_000_000;

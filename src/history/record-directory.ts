@@ -26,8 +26,8 @@ export interface ReadableSegment {
   readonly ended: boolean;
   /** Whether flows have the kernel's identifier. */
   readonly ids: boolean;
-  /** Whether it has filters of blocks of rows. */
-  readonly blocks: boolean;
+  /** Its tables. */
+  readonly tables: ReadonlySet<string>;
   /** Whether some of the last flows have a zone. */
   readonly zones: boolean;
 }
@@ -250,7 +250,7 @@ function describe(file: SegmentFile, open: SqliteFile): ReadableSegment {
     const session = open.prepare('SELECT "to" FROM session ORDER BY id DESC LIMIT 1').all()[0];
     const ended = typeof session?.['to'] === 'number';
     const ids = typeof first?.['ctid'] === 'number';
-    return { file, meta, indexes: of('index'), namespaces, gaps, clock, ended, ids, blocks: tables.has('block'), zones };
+    return { file, meta, indexes: of('index'), namespaces, gaps, clock, ended, ids, tables, zones };
   });
 }
 

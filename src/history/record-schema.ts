@@ -69,9 +69,23 @@ export const SEGMENT_TABLES: readonly string[] = [
 export const BLOCK_TABLE = 'CREATE TABLE IF NOT EXISTS block (first INTEGER PRIMARY KEY, last INTEGER, filter BLOB)';
 export const DROP_BLOCKS = 'DROP TABLE IF EXISTS block';
 
-/** Sums of each source. */
-export const TALKER_TABLE =
-  'CREATE TABLE talker AS SELECT src, count(*) AS flows, sum(opk) AS opk, sum(ob) AS ob, sum(rpk) AS rpk, sum(rb) AS rb FROM flow GROUP BY src';
+const sums = (table: string, keys: string, more = '') =>
+  `CREATE TABLE ${table} AS SELECT ${keys}, count(*) AS flows, sum(opk) AS opk, sum(ob) AS ob, sum(rpk) AS rpk, sum(rb) AS rb ` +
+  `FROM flow ${more}`;
+
+/** What makes a row of `flow` one of a translated source. */
+export const TRANSLATED = '(src IS NOT ext OR sport IS NOT eport)';
+/** Where `dport` is no port: ICMP. */
+export const HAS_SERVICE = 'dport IS NOT NULL AND proto NOT IN (1, 58)';
+
+/** Tables with the sums of all flows of a sealed segment, by what they are grouped by. Segments of older versions have `talker` alone. */
+export const SUM_TABLES = {
+  talker: sums('talker', 'src', 'GROUP BY src'),
+  outside: sums('outside', 'ext', `WHERE ${TRANSLATED} GROUP BY ext`),
+  service: sums('service', `proto, CASE WHEN ${HAS_SERVICE} THEN dport END AS dport`, 'GROUP BY 1, 2'),
+} as const;
+/** A table with sums. */
+export type SumTable = keyof typeof SUM_TABLES;
 
 /** Statements that make a segment fast to search, when it is sealed. */
 export const SEALING_STATEMENTS: readonly string[] = [
@@ -80,6 +94,6 @@ export const SEALING_STATEMENTS: readonly string[] = [
     ({ name, address, port, only }: IndexRow) =>
       `CREATE INDEX ${name} ON flow (${port === undefined ? address : `${address}, ${port}`})${only === undefined ? '' : ` WHERE ${only} IS NOT NULL`}`,
   ),
-  TALKER_TABLE,
+  ...Object.values(SUM_TABLES),
   'DELETE FROM open',
 ];

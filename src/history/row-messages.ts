@@ -1,6 +1,7 @@
 // A row of a record → the message that the kernel sent of that flow, so that predicates, writers and objects, which know messages, serve
 // what is past. What was not recorded is not in the message.
 
+import { formatIpv6 } from '../ctnetlink/address.js';
 import { putTuple, type TupleSpec } from '../ctnetlink/encode.js';
 import type { ProtocolState } from '../ctnetlink/flow-spec.js';
 import { putProtocol } from '../ctnetlink/flow-spec.js';
@@ -45,6 +46,17 @@ const REPLY_ONLY = 131_072;
 /** A number of a column; `undefined` for NULL, and for what is no number, which only a damaged file has. */
 export function numberIn(value: SqliteValue | undefined): number | undefined {
   return typeof value === 'number' ? value : typeof value === 'bigint' ? Number(value) : undefined;
+}
+
+/** Whether a column has an address; only a damaged file has anything else there. */
+export function isAddress(value: SqliteValue | undefined): boolean {
+  return typeof value === 'number' || (value instanceof Uint8Array && value.length === 16);
+}
+
+/** The text of an address of a column; `undefined` for NULL. */
+export function addressText(value: SqliteValue | undefined): string | undefined {
+  if (typeof value === 'number') return `${value >>> 24}.${(value >>> 16) & 255}.${(value >>> 8) & 255}.${value & 255}`;
+  return value instanceof Uint8Array && value.length === 16 ? formatIpv6(value, 0) : undefined;
 }
 
 /** An address of a column: 4 or 16 bytes. */

@@ -176,7 +176,7 @@ export async function whoHadIn(
       const grade = gradeOf(row, span, margin, within);
       if (!grade) return;
       count++;
-      const flow = reader.read(row, view);
+      const flow = reader.read(row, view());
       const match = matchOf(row, flow, grade, isSource(row.row, question), before, step);
       if (port === undefined) addToGroups(groups, groupOf(match));
       found.push({ match, overlap: Math.min(flow.end ?? Infinity, span.to) - Math.max(flow.start, span.from) });
@@ -448,7 +448,8 @@ function reasons(gaps: readonly RecordGap[], coverage: WhoHadAnswer['coverage'],
   return found;
 }
 
-function notesOf({ segments, last }: DirectoryState, span: Span): readonly string[] {
+function notesOf({ segments: all, last }: DirectoryState, span: Span): readonly string[] {
+  const segments = all.filter(({ meta: { opened, closed = Infinity } }) => opened < span.to && closed > span.from);
   const filters = new Set(segments.flatMap(({ meta }) => (typeof meta.filter === 'string' ? [meta.filter] : [])));
   return [
     ...[...filters].map((filter) => `only flows that match ${JSON.stringify(filter)} are recorded`),
@@ -494,7 +495,7 @@ async function follow(
     const rows = searchFlows(
       directory,
       { plan: { flow: sql, open: sql, indexes }, span, everBefore: true },
-      (found, view): PastFlow | undefined => (gradeOf(found, span, 0, 0) ? reader.read(found, view) : undefined),
+      (found, view): PastFlow | undefined => (gradeOf(found, span, 0, 0) ? reader.read(found, view()) : undefined),
       { now },
     );
     for await (const batch of rows)

@@ -52,7 +52,7 @@ async function printFlows(call: FleetCall): Promise<number> {
       ask,
       call.ask(DEADLINE),
       (row) => {
-        const { line: text } = lineOf(row, messages.of(row.row));
+        const { line: text } = lineOf(row, () => messages.of(row.row));
         if (text === undefined) return true;
         out.text(isArray ? `${count === 0 ? '[' : ','}\n${text.trimEnd()}` : text);
         count++;

@@ -92,11 +92,12 @@ async function printLines(
   const isArray = format === 'json';
   let count = 0;
   if (format === 'csv') out.text(CSV_HEADER);
-  for await (const { line: text } of history.read(filter, options, () => lineMaker(isArray ? 'ndjson' : format))) {
-    if (text === undefined) continue;
-    out.text(isArray ? `${count === 0 ? '[' : ','}\n${text.trimEnd()}` : text);
-    count++;
-  }
+  for await (const some of history.read(filter, options, () => lineMaker(isArray ? 'ndjson' : format)))
+    for (const { line: text } of some) {
+      if (text === undefined) continue;
+      out.text(isArray ? `${count === 0 ? '[' : ','}\n${text.trimEnd()}` : text);
+      count++;
+    }
   if (isArray) out.text(count === 0 ? '[]\n' : '\n]\n');
 }
 

@@ -304,6 +304,17 @@ test('what the record does not cover is said, whether something was found or not
   assert.match(await why(three, {}, newer), /^1 damaged from .*was written by a newer version/);
 });
 
+test('what a filter left out is said for the time of that filter', async () =>
+  inRecord(async (path) => {
+    const [before, after] = [{ opened: T0 - DAY, closed: T0 - 100 * SECOND }, { opened: T0 - 100 * SECOND }];
+    writeRecord(driver, path, [
+      { ...before, rows: [at(INSIDE, 32768)], sealed: true, meta: { filter: 'tcp' } },
+      { ...after, rows: [at(INSIDE, 32768)], alive: T0 + DAY, ended: true },
+    ]);
+    assert.deepEqual((await ask(path)).notes, []);
+    assert.deepEqual((await ask(path, { at: T0 - 200 * SECOND })).notes, ['only flows that match "tcp" are recorded']);
+  }));
+
 test('a flow that lives lived for certain when a list had it last', async () => {
   const open = [{ ...asOpen(at(INSIDE, 32768, { start: T0 - 900 * SECOND })), seen: T0 - 800 * SECOND }];
   for (const [seenTo, grade] of [
