@@ -150,8 +150,8 @@ async function deliver(span) {
     add(ENDED, port, start, now - start);
     batch.setKey(gone);
   }
-  const { rows: written, closed } = writer.write({ batch: batch.take(), gaps: [], alive: now, openTo: now, seenTo: now, now });
-  count += written;
+  count += writer.write({ batch: batch.take(), gaps: [], alive: now, openTo: now, seenTo: now, now }).rows;
+  const closed = writer.turn(now);
   if (!closed) return;
   const before = sealed;
   keeper.seal(closed);

@@ -66,6 +66,7 @@ interface Reading {
 export class ClockWatch {
   readonly #clocks: Clocks;
   #class: string | undefined;
+  #error: ClockError | undefined;
   /** As they were looked at last. */
   #last: Reading | undefined;
 
@@ -79,9 +80,15 @@ export class ClockWatch {
     return this.#class;
   }
 
+  /** What the system said of the clock last. */
+  get error(): ClockError | undefined {
+    return this.#error;
+  }
+
   /** To be called now and then. @returns whether how well the clock is kept is in another class than before */
   check(): boolean {
     const error = this.#clocks.error();
+    this.#error = error;
     const now = error && classOf(error);
     if (now === this.#class) return false;
     this.#class = now;

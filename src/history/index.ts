@@ -1,7 +1,7 @@
 // conntrack/history: the public API of records.
 
 export { exportParquet } from './export-parquet.js';
-export type { FlowRecorder, RecordedTables, RecorderEvent, RecorderStatus, RecordOptions } from './flow-recorder.js';
+export type { FlowRecorder, RecordedTables } from './flow-recorder.js';
 export { type ForgetOptions, type Forgotten, forgetFlows } from './forget-flows.js';
 export { formatMoment, type Moment, parseMoment, type Span, type TimeSpan } from './moments.js';
 export {
@@ -33,6 +33,7 @@ export {
 } from './record-columns.js';
 export type { RecordGap } from './record-directory.js';
 export type { Gap } from './recorded-namespace.js';
+export type { RecorderEvent, RecorderStatus, RecordOptions } from './recorder-options.js';
 export { type HistoryCode, HistoryError } from './segment-meta.js';
 export type {
   AddressAndPort,
@@ -44,3 +45,4 @@ export type {
   WhoHadAnswer,
   WhoHadMatch,
 } from './who-had.js';
+export type { RecordFiles } from './writer-thread.js';

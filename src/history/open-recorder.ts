@@ -1,6 +1,7 @@
 // openRecorder: records flows, for programs.
 
-import { FlowRecorder, type RecordedTables, type RecordOptions } from './flow-recorder.js';
+import { FlowRecorder, type RecordedTables } from './flow-recorder.js';
+import type { RecordOptions } from './recorder-options.js';
 
 /**
  * Records every flow of one network namespace, or of several by name, until it is closed; settles when the first list is complete. What

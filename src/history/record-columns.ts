@@ -141,7 +141,6 @@ export const GAP_REASONS = {
   'disk-full': { incomplete: true, doc: 'Records could not be kept: the disk was full.' },
   'slow-disk': { incomplete: true, doc: 'Records could not be kept: the disk was too slow.' },
   namespace: { incomplete: true, doc: 'A network namespace was found; what it had before is not known.' },
-  filter: { incomplete: true, doc: 'The filter of the recorder was changed; before, it left out other flows.' },
   forgotten: { incomplete: true, doc: 'Records of somebody were taken out.' },
   unshipped: { incomplete: true, doc: 'Records had to make room before the servers of the fleet took them.' },
   'rolled-back': { incomplete: true, doc: 'The disk was put back to an older state: what was recorded since then is elsewhere.' },

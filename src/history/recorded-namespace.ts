@@ -206,6 +206,12 @@ export class RecordedNamespace implements EntryFollower {
     this.#watch.close();
   }
 
+  /** The clock was set: the times of whatever lives now are of both clocks. */
+  clockSet(): void {
+    const { flows } = this;
+    for (let slot = 1; slot < flows.end; slot++) flows.how[slot]! |= HOW_CLOCK_SET;
+  }
+
   /** Hands flows over that began before a time, and that `open` does not have yet. */
   async checkpoint(before: number, slice: TimeSlice): Promise<void> {
     const { flows } = this;

@@ -2,7 +2,7 @@
 
 import { ConntrackError } from '../errors.js';
 import type { SqliteFile } from './driver/sqlite.js';
-import { isSqliteError } from './driver/sqlite-errors.js';
+import { isSqliteError, NO_ROOM } from './driver/sqlite-errors.js';
 import { APPLICATION_ID, SCHEMA_VERSION } from './record-schema.js';
 
 /** Times are microseconds since the epoch. */
@@ -74,7 +74,8 @@ export function readMeta(file: SqliteFile, name: string): SegmentMeta {
     const rows = file.prepare('SELECT name, value FROM meta').all();
     return Object.fromEntries(rows.map(({ name, value }) => [name, value ?? undefined])) as unknown as SegmentMeta;
   } catch (error) {
-    if (isSqliteError(error, 'SQLITE_CORRUPT', 'SQLITE_NOTADB', 'SQLITE_IOERR'))
+    // A full disk has no room for the index of a log.
+    if (isSqliteError(error, 'SQLITE_CORRUPT', 'SQLITE_NOTADB', 'SQLITE_IOERR') && !isSqliteError(error, ...NO_ROOM))
       throw new HistoryError('DAMAGED', `${name} is damaged: ${(error as Error).message}`, { cause: error });
     throw error;
   }

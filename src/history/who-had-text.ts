@@ -97,13 +97,14 @@ function spanText(start: number, end: number | undefined, asked: number): string
 
 function trafficText({ sent, received }: WhoHadMatch): string {
   const of = (traffic: Counters | undefined, word: string) =>
-    traffic?.bytes === undefined ? [] : [`${amount(traffic.bytes)} ${word}`];
+    traffic?.bytes === undefined ? [] : [`${bytesText(Number(traffic.bytes))} ${word}`];
   return [...of(sent, 'sent'), ...of(received, 'received')].map((text) => `, ${text}`).join('');
 }
 
-function amount(bytes: bigint): string {
+/** Bytes for people: `12.0 kB`. */
+export function bytesText(bytes: number): string {
   const units = ['B', 'kB', 'MB', 'GB', 'TB', 'PB', 'EB'];
-  let value = Number(bytes);
+  let value = bytes;
   let unit = 0;
   while (value >= 1000 && unit < units.length - 1) {
     value /= 1000;

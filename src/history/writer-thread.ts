@@ -1,12 +1,13 @@
 // The thread that writes: it may wait for the disk, and the thread that reads events never does.
 
-import { rmSync, statSync, writeFileSync } from 'node:fs';
+import { rmSync, statfsSync, statSync, writeFileSync } from 'node:fs';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
+import type { Delivery } from './delivery.js';
 import { loadDriver } from './driver/load-driver.js';
-import { isSqliteError } from './driver/sqlite-errors.js';
+import { isSqliteError, NO_ROOM } from './driver/sqlite-errors.js';
 import type { ManifestEntry } from './manifest.js';
-import { type Delivery, RecordWriter, type RecordWriterOptions, type Resumption } from './record-writer.js';
-import type { SegmentFile } from './segment-files.js';
+import { RecordWriter, type RecordWriterOptions, type Resumption } from './record-writer.js';
+import { beginningOf, type SegmentFile, segmentFiles } from './segment-files.js';
 import { type KeeperOptions, SegmentKeeper } from './segment-keeper.js';
 
 /** What the thread gets. */
@@ -22,6 +23,18 @@ export type WriterRequest =
   /** Nothing more is written, whatever waits. */
   | { readonly what: 'abandon' };
 
+/** The files of a record. */
+export interface RecordFiles {
+  readonly count: number;
+  readonly bytes: number;
+  /** When the oldest began: microseconds since the epoch. */
+  readonly oldest: number;
+  /** Files that have ended and wait to be sealed. */
+  readonly unsealed: number;
+  /** Share of the disk that is free, 0 to 1. */
+  readonly free: number;
+}
+
 /** What the thread tells. */
 export type WriterNews =
   | { readonly what: 'opened'; readonly resumption: Resumption; readonly driver: string; readonly segment: string }
@@ -35,6 +48,7 @@ export type WriterNews =
   | { readonly what: 'trouble'; readonly reason: 'disk-full' | 'slow-disk'; readonly message: string }
   | { readonly what: 'well' }
   | { readonly what: 'segment'; readonly name: string }
+  | { readonly what: 'files'; readonly files: RecordFiles }
   | { readonly what: 'sealed'; readonly name: string; readonly rows: number }
   | { readonly what: 'deleted'; readonly name: string; readonly reason: string }
   | { readonly what: 'rotated'; readonly closed: string | undefined }
@@ -47,6 +61,8 @@ export type WriterNews =
 const RETRY = 5000;
 /** Milliseconds between two looks at what is too old. */
 const TIDY = 3_600_000;
+/** Milliseconds between two looks at the files, unless something happens to them. */
+const LOOK = 15_000;
 /** Bytes that are given up when the disk is full, so that the end of it can be written. */
 const RESERVE = 16 * 1024 * 1024;
 
@@ -69,6 +85,7 @@ class WriterThread {
       sealed: ({ name }, { rows }) => {
         this.#tell({ what: 'sealed', name, rows });
         this.#keeper.tidy(Date.now() * 1000);
+        this.#tellFiles(data.directory);
       },
       deleted: ({ name }, reason) => this.#tell({ what: 'deleted', name, reason }),
       failed: (message) => this.#tell({ what: 'warning', message }),
@@ -78,6 +95,8 @@ class WriterThread {
     for (const segment of writer.unsealed()) this.#keeper.seal(segment);
     this.#keeper.tidy(Date.now() * 1000);
     setInterval(() => this.#keeper.tidy(Date.now() * 1000), TIDY).unref();
+    this.#tellFiles(data.directory);
+    setInterval(() => this.#tellFiles(data.directory), LOOK).unref();
     port.on('message', (request: WriterRequest) => {
       if (request.what === 'abandon') {
         this.#end();
@@ -90,6 +109,14 @@ class WriterThread {
 
   #tell(news: WriterNews): void {
     this.#port.postMessage(news);
+  }
+
+  #tellFiles(directory: string): void {
+    try {
+      this.#tell({ what: 'files', files: filesOf(directory, this.#keeper.backlog) });
+    } catch (error) {
+      this.#tell({ what: 'warning', message: (error as Error).message });
+    }
   }
 
   #work(): void {
@@ -108,7 +135,7 @@ class WriterThread {
     switch (request.what) {
       case 'deliver': {
         const began = performance.now();
-        const { rows, sequence, closed } = this.#writer.write(request.delivery);
+        const { rows, sequence } = this.#writer.write(request.delivery);
         if (this.#troubled) this.#recover();
         this.#tell({
           what: 'written',
@@ -117,7 +144,7 @@ class WriterThread {
           sequence,
           seconds: (performance.now() - began) / 1000,
         });
-        this.#ended(closed);
+        if (!request.delivery.last) this.#turn(request.delivery.now);
         break;
       }
       case 'rotate': {
@@ -142,25 +169,32 @@ class WriterThread {
     this.#port.close();
   }
 
+  #turn(now: number): void {
+    try {
+      this.#ended(this.#writer.turn(now));
+    } catch (error) {
+      // What was delivered is written, and must not be written again: the next delivery turns to a new segment.
+      if (!troubleOf(error)) throw error;
+    }
+  }
+
   #ended(closed: SegmentFile | undefined): void {
     if (!closed) return;
     this.#tell({ what: 'segment', name: this.#writer.segment.name });
     this.#keeper.seal(closed);
   }
 
-  /** A full disk and a lock of somebody else are waited for; everything else ends the recorder. */
   #failed(error: unknown): void {
-    const full = isSqliteError(error, 'SQLITE_FULL');
-    if (!full && !isSqliteError(error, 'SQLITE_BUSY')) {
+    const reason = troubleOf(error);
+    if (!reason) {
       this.#tell(failure(error));
       return;
     }
-    if (full) {
+    if (reason === 'disk-full') {
       rmSync(this.#reserve, { force: true });
       this.#keeper.tidy(Date.now() * 1000);
     }
-    if (!this.#troubled)
-      this.#tell({ what: 'trouble', reason: full ? 'disk-full' : 'slow-disk', message: (error as Error).message });
+    if (!this.#troubled) this.#tell({ what: 'trouble', reason, message: (error as Error).message });
     this.#troubled = true;
     this.#retry = setTimeout(() => this.#work(), RETRY);
   }
@@ -179,6 +213,27 @@ class WriterThread {
       rmSync(this.#reserve, { force: true }); // then there is none: the disk is nearly full
     }
   }
+}
+
+/**
+ * What is waited for: a full disk, a quota, a disk that takes nothing any more, and a lock of somebody else. Everything else, such as a disk
+ * that does not say whether it has written, ends the recorder.
+ */
+function troubleOf(error: unknown): 'disk-full' | 'slow-disk' | undefined {
+  if (isSqliteError(error, 'SQLITE_BUSY')) return 'slow-disk';
+  return isSqliteError(error, ...NO_ROOM) ? 'disk-full' : undefined;
+}
+
+function filesOf(directory: string, unsealed: number): RecordFiles {
+  const all = segmentFiles(directory);
+  const { bavail, blocks } = statfsSync(directory);
+  return {
+    count: all.length,
+    bytes: all.reduce((sum, { path }) => sum + (statSync(path, { throwIfNoEntry: false })?.size ?? 0), 0),
+    oldest: all[0] ? beginningOf(all[0]) : 0,
+    unsealed,
+    free: blocks === 0 ? 1 : bavail / blocks,
+  };
 }
 
 /** Errors lose their class on the way to another thread. */

@@ -5,15 +5,17 @@ import { existsSync } from 'node:fs';
 import { report } from '../cli/report.js';
 import { UsageError } from '../cli/usage-error.js';
 import { askRecorder } from '../history/control-socket.js';
-import { FlowRecorder, type RecorderEvent, type RecorderStatus } from '../history/flow-recorder.js';
+import { FlowRecorder } from '../history/flow-recorder.js';
 import { readManifest } from '../history/manifest.js';
 import { GAP_REASONS, type GapReason } from '../history/record-columns.js';
 import { writeRecordMetrics } from '../history/record-metrics.js';
 import { recordUnit } from '../history/record-unit.js';
 import type { Gap } from '../history/recorded-namespace.js';
+import type { RecorderEvent, RecorderStatus } from '../history/recorder-options.js';
 import { hashOf } from '../history/seal-segment.js';
 import { segmentFiles, segmentsIn } from '../history/segment-files.js';
 import { HistoryError } from '../history/segment-meta.js';
+import { bytesText } from '../history/who-had-text.js';
 import { readIn, sessionOf } from '../library/index.js';
 import type { LookAgain } from '../meter/index.js';
 import { safeJson } from '../safe-text.js';
@@ -220,10 +222,16 @@ async function askStatus(dir: string, line: WordLine, { out, err }: WordContext)
   }
   if (textOf(line, 'output') === 'json') out.text(`${safeJson(answer)}\n`);
   else {
-    const { segment, sequence, recorded, gaps, waiting, alive, trouble, netns } = answer;
+    const { segment, sequence, recorded, gaps, waiting, alive, trouble, netns, files, clock } = answer;
     out.text(`complete to  ${alive === undefined ? 'not known yet' : timeText(alive)}, but for gaps\n`);
     out.text(`this run     ${counted(recorded, 'record')}, ${counted(gaps, 'gap')}, ${waiting} rows wait for the disk\n`);
     out.text(`segment      ${segment}, last record ${sequence}\n`);
+    if (files)
+      out.text(
+        `files        ${files.count}, ${bytesText(files.bytes)}, the first from ${timeText(files.oldest)}; ` +
+          `${(100 * files.free).toFixed(0)}% of the disk free${files.unsealed > 0 ? `; ${files.unsealed} to be sealed` : ''}\n`,
+      );
+    if (clock) out.text(`clock        ${clock.quality}\n`);
     for (const { name, open, lost } of netns) out.text(`netns        ${name}: ${open} flows live, ${lost} events lost\n`);
     if (trouble !== undefined) out.text(`trouble      ${trouble}\n`);
   }

@@ -11,6 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { loadDriver } from '../../src/history/driver/load-driver.js';
 import type { SqliteRow } from '../../src/history/driver/sqlite.js';
 import { END_REASONS, endKindOf, startKindOf } from '../../src/history/record-columns.js';
+import { RecordDirectory } from '../../src/history/record-directory.js';
 import { segmentFiles } from '../../src/history/segment-files.js';
 import { Conntrack } from '../../src/index.js';
 import { Namespace } from '../support/namespace.js';
@@ -415,7 +416,8 @@ suite('record', { skip: SELF_TEST ? 'the reference keeps no record' : false }, (
     for (const row of rows) count.set(portOf(row), (count.get(portOf(row)) ?? 0) + 1);
     const open = new Set(openFlows(directory).map(portOf));
     let missing = 0;
-    const first = Math.min(...rowsOf(directory, 'session').map((row) => row['from'] as number));
+    // Before its first list, a record says nothing.
+    const { from: first } = new RecordDirectory(directory).state();
     for (const [number, { began, ended }] of lives) {
       const times = count.get(number) ?? 0;
       assert.ok(times <= 1, `${number} is there ${times} times`);
@@ -508,6 +510,35 @@ suite('record', { skip: SELF_TEST ? 'the reference keeps no record' : false }, (
     } finally {
       execFileSync('umount', ['-l', directory]);
     }
+  });
+
+  test('a quota is waited for', async () => {
+    await using namespace = await prepared('quota');
+    const directory = `${scratch}/quota`;
+    using recording = await Recording.start(namespace, directory);
+    await using conntrack = await Conntrack.open({ netns: namespace.pid });
+    await conntrack.create(flowOf(1));
+    ask(directory, 'flush');
+    // As a quota does, a limit for the size of files refuses what SQLite writes, on a disk that has room.
+    const limit = (size: string) => execFileSync('prlimit', [`--pid=${recording.process.pid}`, `--fsize=${size}:`]);
+    limit(String(statSync(`${segmentFiles(directory)[0]!.path}-wal`).size));
+    for (let round = 0; round < 20 && !/cannot write/.test(recording.stderr); round++) {
+      await conntrack.createMany(Array.from({ length: 100 }, (_, n) => flowOf(100 * round + n + 2)));
+      await conntrack.deleteMany(Array.from({ length: 100 }, (_, n) => flowOf(100 * round + n + 2)));
+      await sleep(200);
+    }
+    await recording.says(/cannot write/);
+    assert.match(ask(directory, 'status').stdout, /^trouble /m);
+    limit('unlimited');
+    await recording.says(/can write again/);
+    assert.equal(await recording.end(), 0, recording.stderr);
+    const ports = rowsOf(directory, 'flow').map(portOf);
+    assert.deepEqual(
+      ports.toSorted((a, b) => a - b),
+      ports.map((_, n) => n + 2),
+    );
+    assert.deepEqual(openFlows(directory).map(portOf), [1]);
+    assert.deepEqual(rowsOf(directory, 'gap'), []);
   });
 
   test('as another user it keeps one right, and its metrics are readable', async () => {

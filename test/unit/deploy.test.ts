@@ -6,6 +6,7 @@ import { suite, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { AGENT_FAMILIES } from '../../src/fleet/agent-metrics.js';
 import { COLLECTOR_FAMILIES } from '../../src/fleet/collector-metrics.js';
+import { RECORD_FAMILIES } from '../../src/history/record-metrics.js';
 import { CUT_FAMILIES } from '../../src/metrics/collect-metrics.js';
 import { GROUP_FAMILIES, METER_FAMILIES } from '../../src/metrics/meter-families.js';
 import { PROCESS_FAMILIES } from '../../src/metrics/process-metrics.js';
@@ -23,6 +24,7 @@ const LABELS = new Map<string, readonly string[]>(
     ...CUT_FAMILIES,
     ...AGENT_FAMILIES,
     ...COLLECTOR_FAMILIES,
+    ...RECORD_FAMILIES,
   ].map((row) => [sampleName(row), [...row.labels, 'instance', 'job']]),
 );
 /** Of the rules themselves, and of the range that Grafana puts in. */

@@ -257,8 +257,8 @@ test('only fleet/nats knows the client of the servers', () => {
 test('only cli/main and words/run-word touch the process', () => {
   // wire/platform asks which system this is, wire/ffi opens the native library: process.platform, process.arch, process.dlopen.
   // meter/processor-time and metrics/process-metrics read process.cpuUsage and memoryUsage.
-  // history/driver/load-driver keeps a warning of Node.js to itself, history/flow-recorder reads process.execPath.
-  const own = ['meter/processor-time', 'metrics/process-metrics', 'history/flow-recorder'];
+  // history/driver/load-driver keeps a warning of Node.js to itself, history/recorder-options reads process.execPath.
+  const own = ['meter/processor-time', 'metrics/process-metrics', 'history/recorder-options'];
   const users = [
     ...own,
     'history/driver/load-driver',

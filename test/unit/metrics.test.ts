@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import { ValueError } from '../../src/errors.js';
 import { AGENT_FAMILIES } from '../../src/fleet/agent-metrics.js';
 import { COLLECTOR_FAMILIES } from '../../src/fleet/collector-metrics.js';
+import { RECORD_FAMILIES } from '../../src/history/record-metrics.js';
 import { CUT_FAMILIES, MOST_SERIES } from '../../src/metrics/collect-metrics.js';
 import { chooseFormat, collectMetrics, type MetricFamily, TopGroups, writeMetrics } from '../../src/metrics/index.js';
 import { GROUP_FAMILIES, METER_FAMILIES } from '../../src/metrics/meter-families.js';
@@ -490,7 +491,7 @@ suite('GET /metrics', () => {
 test('docs/metrics.md has every family, as its row says', () => {
   const all = tableRows(page('docs/metrics.md').text).map((cells) => cells.map((cell) => cell.replaceAll('`', '')));
   const written = all.filter((cells) => cells.length === 4);
-  const rows = [...ROWS, ...AGENT_FAMILIES, ...COLLECTOR_FAMILIES].map((row) => [
+  const rows = [...ROWS, ...AGENT_FAMILIES, ...COLLECTOR_FAMILIES, ...RECORD_FAMILIES].map((row) => [
     sampleName(row),
     row.type,
     row.labels.join(', '),

@@ -7,8 +7,9 @@ import { tmpdir } from 'node:os';
 import { after, test } from 'node:test';
 import fc from 'fast-check';
 import { loadDriver } from '../../src/history/driver/load-driver.js';
-import { FlowRecorder, type RecordOptions } from '../../src/history/flow-recorder.js';
+import { FlowRecorder } from '../../src/history/flow-recorder.js';
 import { numberOfReason } from '../../src/history/record-columns.js';
+import type { RecordOptions } from '../../src/history/recorder-options.js';
 import { segmentFiles } from '../../src/history/segment-files.js';
 import { Conntrack } from '../../src/library/index.js';
 import { MemoryTable } from '../../src/testing/index.js';
@@ -153,7 +154,7 @@ class Recording {
     const rows: { seq: number; sport: number; start: number; dur: number; ob: number | null }[] = [];
     let open: number[] = [];
     let gaps = 0;
-    for (const { path } of segmentFiles(this.directory)) {
+    for (const { path, number } of segmentFiles(this.directory)) {
       const file = driver.open(path, { readOnly: true });
       rows.push(...(file.prepare('SELECT seq, sport, start, dur, ob FROM flow ORDER BY seq').all() as never[]));
       open = file
@@ -162,6 +163,8 @@ class Recording {
         .map(({ sport }) => sport as number);
       gaps += file.prepare('SELECT * FROM gap').all().length;
       const [meta] = file.prepare("SELECT value FROM meta WHERE name = 'disorder'").all();
+      const begun = file.prepare("SELECT 1 FROM meta WHERE name = 'ready'").all().length > 0;
+      assert.equal(begun, number === 1, 'a record says when its first list was complete');
       const inOrder = file.prepare('SELECT start, dur FROM flow ORDER BY seq').all();
       assert.ok(disorderOf(inOrder) <= (meta!['value'] as number), 'ends are in order, as the segment says');
       file.close();
