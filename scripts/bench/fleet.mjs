@@ -1,10 +1,10 @@
 // `npm run bench:fleet`: what questions to a fleet cost, over a real server on loopback, beside their budgets.
 //
-//   node scripts/bench/fleet.mjs [--agents 1000] [--flows 100000]
+//   node scripts/bench/fleet.mjs [--agents 1000] [--flows 100000] [--only list|agents|records]
 //
 // In a network namespace of its own: an agent on a kernel table of that many flows, against `conntrack -L` of the same table in pairs; and
-// so many agents in two processes, each with a connection of its own and a table in memory of 30 flows. Exit status 1 if a budget is
-// exceeded by half.
+// so many agents in two processes, each with a connection of its own and a table in memory of 30 flows; and
+// records on three servers (fleet-records.mjs). Exit status 1 if a budget is exceeded by half.
 
 import '../help.mjs';
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
@@ -17,6 +17,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { ensureBuilt, root } from '../fresh.mjs';
 import { requireCommands } from '../tools.mjs';
+import { benchRecords } from './fleet-records.mjs';
 import { load, OURS, writeFlows } from './table.mjs';
 
 const SELF = fileURLToPath(import.meta.url);
@@ -29,6 +30,7 @@ const { values } = parseArgs({
   options: {
     agents: { type: 'string', default: '1000' },
     flows: { type: 'string', default: '100000' },
+    only: { type: 'string' },
     inside: { type: 'boolean', default: false },
     simulate: { type: 'string' },
   },
@@ -99,8 +101,12 @@ async function inside() {
     });
     children.push(server);
     await listening();
-    await realAgent(work, children, report);
-    await manyAgents(children, report);
+    const parts = {
+      list: () => realAgent(work, children, report),
+      agents: () => manyAgents(children, report),
+      records: () => benchRecords({ work, children, report, built: BUILT }),
+    };
+    for (const [name, run] of Object.entries(parts)) if ((values.only ?? name) === name) await run();
   } finally {
     for (const child of children) child.kill('SIGKILL');
     rmSync(work, { recursive: true, force: true });
