@@ -3,7 +3,7 @@
 //   node scripts/bench/page.mjs [--size 200000] [--rows 100000,1000000] [--minutes 3]
 //
 // The first rows are those of a real table of `size` flows and the real server, from the request for the page on. Scrolling is through a
-// stand-in that has any number of rows at once. The heap is looked at after collections, while the real server sends news. Needs root.
+// stand-in that has any number of rows at once, after an empty page, which tells what the machine makes late. The heap is looked at after collections, while the real server sends news. Needs root.
 
 import '../help.mjs';
 import { spawn, spawnSync } from 'node:child_process';
@@ -63,6 +63,34 @@ function report(what, value, budget, text) {
   const pass = value <= budget;
   if (!pass) missed++;
   console.log(`${what.padEnd(52)} ${text(value).padStart(9)}   budget ${text(budget).padStart(8)}   ${pass ? 'pass' : 'MISSED'}`);
+}
+
+/** Seconds of processor time of the thread of the page: all of it, scripts, styles, layout. Others on the machine do not count. */
+async function threadTimes(session) {
+  const { metrics } = await session.send('Performance.getMetrics');
+  const of = (name) => metrics.find((one) => one.name === name).value;
+  return {
+    all: of('TaskDuration'),
+    script: of('ScriptDuration'),
+    style: of('RecalcStyleDuration'),
+    layout: of('LayoutDuration'),
+  };
+}
+
+function note(what, text) {
+  console.log(`${what.padEnd(52)} ${text.padStart(9)}`);
+}
+
+/** What this machine and this browser make of as much scrolling where there is nothing to draw but a line. */
+async function measureNothing() {
+  const { page, close } = await opened('about:blank');
+  await page.setContent(
+    '<div class="grid" style="height: 600px; overflow: auto"><p style="height: 10000000px">nothing</p></div>',
+  );
+  const frames = await page.evaluate(scrollFor, [SCROLLED * 1000, STEP]);
+  const late = frames[Math.floor(frames.length * 0.95)];
+  note('an empty page: a frame while scrolling, median; 95 %', `${median(frames).toFixed(1)}; ${late.toFixed(1)} ms`);
+  await close();
 }
 
 async function realServer() {
@@ -146,11 +174,24 @@ async function standIn() {
     response.setHeader('Content-Type', 'application/json').end(JSON.stringify(answers[pathname.split('/').at(-1)] ?? {}));
   });
   await new Promise((resolve) => server.listen(STAND_IN, '127.0.0.1', resolve));
+  await measureNothing();
   for (total of values.rows.split(',').map(Number)) {
     const { page, close } = await opened(`http://127.0.0.1:${STAND_IN}/`);
     await firstRows(page);
+    const session = await page.context().newCDPSession(page);
+    await session.send('Performance.enable', { timeDomain: 'threadTicks' });
+    const before = await threadTimes(session);
     const frames = await page.evaluate(scrollFor, [SCROLLED * 1000, STEP]);
+    const after = await threadTimes(session);
     const name = `${total.toLocaleString('en')} rows`;
+    const parts = Object.entries(after).map(([part, time]) => [part, (1000 * (time - before[part])) / frames.length]);
+    note(
+      `${name}: processor time of the page in a frame`,
+      parts
+        .map(([part, milliseconds]) => `${part} ${milliseconds.toFixed(1)}`)
+        .join(', ')
+        .concat(' ms'),
+    );
     report(`${name}: a frame while scrolling, median`, median(frames), BUDGETS.median, (value) => `${value.toFixed(1)} ms`);
     report(
       `${name}: 95 % of frames`,
