@@ -1,11 +1,20 @@
 // What the long tests of fleets share: servers that listen, who leads a stream, and what lacks in a copy of a record.
 
 import { spawnSync } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { connect as connectSocket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { root } from './fresh.mjs';
+
+/** Settles when a record has its first file. */
+export async function isBegun(directory) {
+  for (let tries = 0; tries < 600; tries++) {
+    if (existsSync(directory) && readdirSync(directory).some((name) => name.endsWith('.db'))) return;
+    await sleep(100);
+  }
+  throw new Error(`no record begins in ${directory}`);
+}
 
 /** Numbers of the records of a directory, its gaps with numbers, and from where up to where it goes. */
 export function contents(driver, directory) {

@@ -14,7 +14,7 @@ import { tmpdir } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { contents, countLacking, leader, listens, run } from './fleet-parts.mjs';
+import { contents, countLacking, isBegun, leader, listens, run } from './fleet-parts.mjs';
 import { ensureBuilt, root } from './fresh.mjs';
 import { randomOf } from './random.mjs';
 import { requireCommands } from './tools.mjs';
@@ -251,7 +251,7 @@ async function startHost(n, name) {
     there('sysctl', '-qw', `net.netfilter.nf_conntrack_${setting}`);
   const record = ['record', '--keep', 'forever', '--dir', `${work}/${name}`, 'udp'];
   start(`recorder ${name}`, 'nsenter', [...inside(name), process.execPath, COMMAND, ...record]);
-  await patiently(`begin the record of ${name}`, () => existsSync(`${work}/${name}/record.sock`));
+  await isBegun(`${work}/${name}`);
   startAgent(name);
   const loop = `while sleep 1; do for i in $(seq ${values.flows}); do echo > /dev/udp/${SERVERS[0]}/9; done; done`;
   start(`traffic ${name}`, 'nsenter', [...inside(name), 'bash', '-c', `${loop} 2>/dev/null`]);

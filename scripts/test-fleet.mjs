@@ -13,7 +13,7 @@ import { tmpdir } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { contents, countLacking, leader, listens, manager, run } from './fleet-parts.mjs';
+import { contents, countLacking, isBegun, leader, listens, manager, run } from './fleet-parts.mjs';
 import { ensureBuilt, root } from './fresh.mjs';
 import { requireCommands } from './tools.mjs';
 
@@ -354,15 +354,6 @@ async function inside() {
     else rmSync(work, { recursive: true, force: true });
   }
   process.exit(failed);
-}
-
-/** Settles when a record has its first file. */
-async function isBegun(directory) {
-  for (let tries = 0; tries < 600; tries++) {
-    if (existsSync(directory) && readdirSync(directory).some((name) => name.endsWith('.db'))) return;
-    await sleep(100);
-  }
-  throw new Error(`no record begins in ${directory}`);
 }
 
 /** Waits until copies have all they can have, and counts what lacks and what is there twice. */
