@@ -118,6 +118,11 @@ export class CollectorStore {
     return taken;
   }
 
+  /** Records that lack before a part, for which there is no reason. @throws errors of SQLite */
+  missingBefore(host: string, part: RecordPart): number {
+    return this.#opened(this.#copy(host, part.recorder)).missingBefore(part);
+  }
+
   /** A message of a host could not be read. */
   noteDamage(host: string, recorder: string | undefined): void {
     if (recorder !== undefined && isRecorder(recorder)) this.#opened(this.#copy(host, recorder)).noteDamage();

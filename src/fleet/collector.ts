@@ -81,6 +81,8 @@ const DRAINING = 5000;
 const RETRY = 2000;
 /** Milliseconds after which a reader that has heard of nothing wrong reads. */
 const READS = 3000;
+/** A hole is believed when it is still there after so many readings: a server that has just come back may leave something out. */
+const DOUBTS = 5;
 /** The reader of all shards. */
 const ALL = 'all';
 
@@ -231,8 +233,10 @@ export class Collector implements AsyncDisposable {
     const { signal } = this.#abort;
     const shard = shards.length === SHARDS ? ALL : `${shards[0]}`.padStart(2, '0');
     const subject = subjects.record(shard === ALL ? '*' : shard, '*', '*');
+    let doubts = 0;
     for (let pause = PAUSE; !signal.aborted; pause = Math.min(LONGEST_PAUSE, 2 * pause))
       try {
+        let trusts = doubts >= DOUBTS;
         const stream = await bus.streamState(RECORD_STREAM);
         if (!stream) throw new FleetError('NOT_SET_UP', 'the servers have no stream of records: conntrack fleet setup makes it');
         store.begin(stream.created);
@@ -243,8 +247,13 @@ export class Collector implements AsyncDisposable {
         try {
           for await (const message of bus.followStream(RECORD_STREAM, { subject, from, signal })) {
             this.#waiting.set(shard, { messages: message.pending + 1, since: message.at });
-            await this.#take(message);
+            if (!(await this.#take(message, trusts))) {
+              doubts++;
+              break;
+            }
             if (signal.aborted) return;
+            doubts = 0;
+            if (message.pending === 0) trusts = false;
             store.taken(shards, message.sequence);
             this.#moved = true;
             this.#waiting.set(shard, { messages: message.pending, since: message.at });
@@ -272,22 +281,26 @@ export class Collector implements AsyncDisposable {
     this.#turn = performance.now();
   }
 
-  /** Takes a message: it is in a copy then, or cannot be. */
-  async #take(message: FollowedMessage): Promise<void> {
+  /**
+   * Takes a message: it is in a copy then, or cannot be. `trusts`: if records lack before it, they never come.
+   * @returns false if it is to be read again, with what may be before it
+   */
+  async #take(message: FollowedMessage, trusts: boolean): Promise<boolean> {
     const { store } = this.#options;
     this.#counts.messages++;
     const source = sourceOf(message.subject);
-    if (!source) return this.#keepBad(message, 'its subject is nobody’s');
+    if (!source) return this.#keptBad(message, 'its subject is nobody’s');
     let part: ReturnType<typeof readRecords>;
     try {
       part = readRecords(message);
     } catch (error) {
       if (!(error instanceof FleetError)) throw error;
       store.noteDamage(source.host, message.header(H.recorder));
-      return this.#keepBad(message, `${source.host}: ${error.message}`);
+      return this.#keptBad(message, `${source.host}: ${error.message}`);
     }
     for (let pause = PAUSE; !this.#abort.signal.aborted; pause = Math.min(LONGEST_PAUSE, 2 * pause))
       try {
+        if (!trusts && store.missingBefore(source.host, part) > 0) return false;
         const { rows, known, missing } = store.take(source.host, part);
         this.#fine('writing');
         const shard = shardOf(source.host);
@@ -297,9 +310,9 @@ export class Collector implements AsyncDisposable {
         this.#counts.missing += missing;
         this.#counts.unknownColumns += part.unknown;
         if (missing > 0) this.#options.tell(`${source.host}: ${missing} records never came`);
-        return;
+        return true;
       } catch (error) {
-        if (error instanceof FleetError) return this.#keepBad(message, error.message);
+        if (error instanceof FleetError) return this.#keptBad(message, error.message);
         const { code } = error as NodeJS.ErrnoException;
         const waits =
           isSqliteError(error, 'SQLITE_FULL', 'SQLITE_BUSY', 'SQLITE_CANTOPEN') || code === 'ENOSPC' || code === 'EDQUOT';
@@ -308,22 +321,24 @@ export class Collector implements AsyncDisposable {
         this.#say('writing', `cannot write: ${(error as Error).message}`);
         await sleep(pause, undefined, { signal: this.#abort.signal }).catch(() => {});
       }
+    return false;
   }
 
-  /** A message that cannot be read is kept, so that somebody can look at it. */
-  #keepBad({ sequence, subject, data }: FollowedMessage, why: string): void {
+  /** A message that cannot be read is kept, so that somebody can look at it. @returns true: there is no more to it */
+  #keptBad({ sequence, subject, data }: FollowedMessage, why: string): true {
     const { bad, tell } = this.#options;
     this.#counts.bad++;
     tell(`message ${sequence} cannot be read: ${why}`);
     try {
       mkdirSync(bad, { recursive: true, mode: 0o750 });
       const path = `${bad}/${sequence}`;
-      if (readdirSync(bad).length >= 2 * MOST_BAD || existsSync(path)) return;
+      if (readdirSync(bad).length >= 2 * MOST_BAD || existsSync(path)) return true;
       writeFileSync(path, data, { mode: 0o640 });
       writeFileSync(`${path}.txt`, `${JSON.stringify({ subject, why })}\n`, { mode: 0o640 });
     } catch (error) {
       tell(`cannot keep it: ${(error as Error).message}`);
     }
+    return true;
   }
 
   /** Something is wrong: it is told when it begins. Of `shard`, if several read. */

@@ -106,6 +106,13 @@ export class RecordCopy {
     return (this.#meta?.rows ?? 0) > 0 ? this.#rotate(this.#options.now()) : undefined;
   }
 
+  /** Records that lack before a part, for which there is no reason: as `take` would find. */
+  missingBefore(part: RecordPart): number {
+    const meta = this.#meta;
+    if (!meta || this.#hole !== 'missing') return 0;
+    return this.#holeBefore(part, newGaps(part, meta), meta)?.events ?? 0;
+  }
+
   /** A part could not be read: what it had lacks. */
   noteDamage(): void {
     this.#hole = 'damaged';
@@ -155,7 +162,7 @@ export class RecordCopy {
     const meta = this.#meta!;
     const { first, count } = part;
     const skip = Math.min(count, Math.max(0, meta.applied - first + 1));
-    const gaps = part.gaps.filter(({ id, lost }) => (lost ? lost[1] > meta.applied : id > meta.appliedGap));
+    const gaps = newGaps(part, meta);
     const hole = this.#holeBefore(part, gaps, meta);
     const state: { -readonly [Name in keyof State]: State[Name] } = {
       alive: Math.max(meta.alive, part.alive),
@@ -366,6 +373,11 @@ export class RecordCopy {
       throw error;
     }
   }
+}
+
+/** Gaps that a copy does not know yet. */
+function newGaps({ gaps }: RecordPart, { applied, appliedGap }: CopyMeta): readonly PartGap[] {
+  return gaps.filter(({ id, lost }) => (lost ? lost[1] > applied : id > appliedGap));
 }
 
 function isDamage(error: unknown): boolean {
