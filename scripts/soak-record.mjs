@@ -42,7 +42,10 @@ const recorder = spawn(process.execPath, [`${root}/bin/conntrack`, ...words], { 
 let told = '';
 recorder.stderr.setEncoding('utf8').on('data', (text) => (told += text));
 for (let waited = 0; !/recording/.test(told); waited++) {
-  if (waited > 300 || recorder.exitCode !== null) throw new Error(`the recorder does not record: ${told}`);
+  if (waited > 1200 || recorder.exitCode !== null) {
+    recorder.kill('SIGKILL');
+    throw new Error(`the recorder does not record: ${told}`);
+  }
   await sleep(100);
 }
 const script = fileURLToPath(new URL('bench/events.mjs', import.meta.url));

@@ -112,7 +112,7 @@ export async function addPastGroups(
   const { filter, span, netns, except = [] } = question;
   if (filter || netns !== undefined) {
     const isIn = (row: SqliteRow) => {
-      if (by === 'snat' && row['src'] === row['ext'] && row['sport'] === row['eport']) return false;
+      if (by === 'snat' && addressText(row['src']) === addressText(row['ext']) && row['sport'] === row['eport']) return false;
       if (by === 'service' && (row['dport'] === null || row['proto'] === 1 || row['proto'] === 58)) return false;
       const end = (numberIn(row['start']) ?? 0) + (numberIn(row['dur']) ?? 0);
       return !span || (end >= span.from && end < span.to);
