@@ -525,6 +525,7 @@ class NatsBus implements Bus {
       const messages = await consumer.consume({ ...FOLLOWING, abort_on_missing_resource: true });
       const stop = () => void messages.close();
       signal.addEventListener('abort', stop, { once: true });
+      if (signal.aborted) stop(); // while the consumer was made
       void endWithoutSigns(messages.status(), stop);
       try {
         for await (const message of messages) {
