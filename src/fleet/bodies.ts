@@ -26,6 +26,8 @@ export const H = {
   rows: 'Ct-Rows',
   kind: 'Ct-K',
   netns: 'Ct-Netns',
+  /** Of events: when they came, in milliseconds since the epoch, by the clock of the host. */
+  at: 'Ct-At',
   end: 'Ct-End',
   /** Of changes: the public key of who signed, and the signature. */
   key: 'Ct-Key',

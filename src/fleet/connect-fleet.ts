@@ -1,18 +1,26 @@
 // connectFleet: a fleet for programs: its hosts, their flows, and changes, over a connection that closes by itself.
 
 import { basename } from 'node:path';
-import { type CpuStatistics, type FilterInput, formatFilter } from '../library/index.js';
+import { ValueError } from '../errors.js';
+import { readSpan, type TimeSpan } from '../history/moments.js';
+import type { PastGrouping, PastGroupSort } from '../history/past-groups.js';
+import { type CpuStatistics, type FilterInput, formatFilter, type Signal } from '../library/index.js';
 import type { AuditLine, LogOptions } from './audit.js';
 import { type ChangePlan, planChange } from './change-client.js';
 import type { ChangeOrder, ChangeSet } from './change-request.js';
+import { type FleetEvent, type FleetEventsOptions, fleetEvents } from './event-feed.js';
 import { type Asked, Fleet } from './fleet.js';
 import { askOptions, bodyOf, checkComplete, type FleetAskOptions, netnsOf } from './fleet-asking.js';
 import { configPlaces, connecting, type FleetConfig, readConfig } from './fleet-config.js';
 import { FleetError } from './fleet-error.js';
 import { FleetList, type FleetListOptions } from './fleet-list.js';
+import { checkPast, FleetHistory, type FleetPastResult, PAST_DEADLINE, toPastResult } from './fleet-past-list.js';
+import { pause } from './fleet-watch.js';
 import type { HostInfo } from './inventory.js';
 import { connectBus } from './nats.js';
 import { Signer } from './nkey.js';
+import { type PastAsk, readPastSums } from './past-client.js';
+import type { FleetPastGroup } from './past-sums.js';
 import type { FleetResult } from './query-client.js';
 import { checkName } from './subjects.js';
 
@@ -46,6 +54,30 @@ export interface FleetCount extends FleetResult {
 /** Counters of each processor, by host. */
 export interface FleetStatistics extends FleetResult {
   readonly hosts: ReadonlyMap<string, readonly CpuStatistics[]>;
+}
+
+/** Which flows of the past. Times are those of `conntrack/history`. */
+export interface FleetHistoryOptions extends FleetAskOptions, TimeSpan {
+  /** At most so many flows. Default: all. */
+  readonly limit?: number | undefined;
+  /** Those that live, then the last to end. Default: in the order of their ends, those that live last. */
+  readonly newestFirst?: boolean | undefined;
+}
+
+/** How flows of the past are summed up. */
+export interface FleetPastTopOptions extends FleetAskOptions, TimeSpan {
+  /** Default `src`. */
+  readonly by?: PastGrouping | undefined;
+  /** Default `bytes`. */
+  readonly sort?: PastGroupSort | undefined;
+  /** Default 10. */
+  readonly limit?: number | undefined;
+}
+
+/** Sums of flows of the past. */
+export interface FleetPastGroups extends FleetPastResult {
+  /** The largest first. */
+  readonly groups: readonly FleetPastGroup[];
 }
 
 const COUNT_DEADLINE = 5000;
@@ -112,6 +144,64 @@ export class FleetClient {
     return { ...asked, total, hosts };
   }
 
+  /**
+   * Flows of the past, from the records of hosts and the copies of collectors, each once, in the order of their ends. `result` of what is
+   * returned says in the end what may be missing.
+   * @throws ValueError, FilterError for a filter or times that are wrong; FleetError while iterating
+   */
+  history(filter: FilterInput = {}, options: FleetHistoryOptions = {}): FleetHistory {
+    const { limit, newestFirst = false } = options;
+    return new FleetHistory(
+      this.#fleet,
+      { ...pastAsk(filter, options), newestFirst, ...(limit === undefined ? {} : { limit }) },
+      options,
+    );
+  }
+
+  /** The largest groups of the flows that ended in a time. @throws ValueError, FilterError, FleetError */
+  async historyTop(filter: FilterInput = {}, options: FleetPastTopOptions = {}): Promise<FleetPastGroups> {
+    const { by = 'src', sort = 'bytes', limit = 10 } = options;
+    const ask = { ...pastAsk(filter, options), by, sort, limit };
+    const { groups, ...result } = await readPastSums(this.#fleet, ask, askOptions(options, PAST_DEADLINE));
+    checkPast(result, options);
+    return { ...toPastResult(result), groups };
+  }
+
+  /**
+   * What happens on all hosts, as it happens, also on those that come while it goes on. Leaving the loop ends it everywhere. Hosts that are
+   * away, and losses, are told to the functions in `options`.
+   * @throws ValueError, FilterError for a filter that is wrong; FleetError and the signal's reason while iterating
+   */
+  events(filter: FilterInput = {}, options: FleetEventsOptions = {}): AsyncGenerator<FleetEvent, void, undefined> {
+    const { types } = options;
+    return fleetEvents(this.#fleet, { ...bodyOf(textOf(filter), options), ...(types ? { types } : {}) }, options);
+  }
+
+  /**
+   * Every host that is known, and then each one again whose state or agent is another than before, or that is new; looks every
+   * `every` milliseconds (default 3000). A host that was forgotten is not told of. Ends with the signal's reason.
+   * @throws FleetError while iterating
+   */
+  async *watchHosts({
+    every = 3000,
+    signal,
+  }: {
+    readonly every?: number | undefined;
+    readonly signal?: Signal | undefined;
+  } = {}): AsyncGenerator<HostInfo, void, undefined> {
+    const known = new Map<string, string>();
+    for (;;) {
+      signal?.throwIfAborted();
+      for (const host of await this.hosts()) {
+        const now = `${host.state} ${host.instance}`;
+        if (known.get(host.host) === now) continue;
+        known.set(host.host, now);
+        yield host;
+      }
+      await pause(every, signal);
+    }
+  }
+
   /** Counters of each processor, as the kernel keeps them. @throws FleetError */
   async statistics(options: FleetAskOptions = {}): Promise<FleetStatistics> {
     const hosts = new Map<string, readonly CpuStatistics[]>();
@@ -176,6 +266,13 @@ export class FleetClient {
 function textOf(filter: FilterInput): string | undefined {
   const text = formatFilter(filter);
   return text === 'all' || text === '' ? undefined : text;
+}
+
+/** @throws ValueError, FilterError */
+function pastAsk(filter: FilterInput, { from, to, netns }: TimeSpan & Pick<FleetAskOptions, 'netns'>): PastAsk {
+  const span = readSpan({ from, to }, Date.now);
+  if (netns && netns.length > 1) throw new ValueError('flows of the past are of one network namespace, or of all');
+  return { filter: textOf(filter), ...(span ? { span } : {}), ...(netns?.[0] === undefined ? {} : { netns: netns[0] }) };
 }
 
 function countOf(value: unknown): number {

@@ -32,6 +32,16 @@ export interface Asked extends FleetResult {
   readonly stopped: readonly HostInfo[];
 }
 
+/** Who can be asked something. */
+export interface AbleHosts {
+  /** All that are known, and those of them that are meant. */
+  readonly hosts: readonly HostInfo[];
+  readonly chosen: readonly HostInfo[];
+  readonly expected: readonly HostInfo[];
+  readonly unable: readonly MissingHost[];
+  readonly gone: readonly MissingHost[];
+}
+
 /** Asking so many by name is cheaper than asking all. */
 const MOST_BY_NAME = 16;
 const WAIT = 2000;
@@ -63,20 +73,7 @@ export class Fleet {
    */
   async ask(op: Operation, body: QueryBody, visitor: FleetVisitor, options: AskOptions): Promise<Asked> {
     const { on, sites, wait = WAIT, deadline, order, signal } = options;
-    const { hosts } = await this.inventory();
-    const chosen = chooseHosts(hosts, { on, sites });
-    const alive = chosen.filter(isExpected);
-    // Whoever does not know how is not asked.
-    const expected = alive.filter(({ features }) => features.includes(op));
-    const unable = alive
-      .filter(({ features }) => !features.includes(op))
-      .map(({ host, agent, age, features }): MissingHost => {
-        const message =
-          PAST.has(op) && !features.includes('whohad')
-            ? 'it keeps no record: conntrack agent --history DIR'
-            : `its agent ${agent} does not know ${op}`;
-        return { host, why: 'version', rows: 0, age, error: { code: 'VERSION', message } };
-      });
+    const { hosts, chosen, expected, unable } = await this.able(op, { on, sites });
     const all = on === undefined;
     const asked = sites ?? this.#allowed;
     const byName = !all && expected.length <= MOST_BY_NAME;
@@ -107,6 +104,32 @@ export class Fleet {
       missing,
       complete: missing.length === 0,
       stopped: chosen.filter(({ host, state }) => state === 'stopped' && !answered.has(host)),
+    };
+  }
+
+  /** The hosts that are meant: those that can do something, and those that cannot, or are gone, each with the reason. @throws FleetError */
+  async able(op: Operation, which: Pick<AskOptions, 'on' | 'sites'>): Promise<AbleHosts> {
+    const { hosts } = await this.inventory();
+    const chosen = chooseHosts(hosts, which);
+    const alive = chosen.filter(isExpected);
+    // Whoever does not know how is not asked.
+    const unable = alive
+      .filter(({ features }) => !features.includes(op))
+      .map(({ host, agent, age, features }): MissingHost => {
+        const message =
+          PAST.has(op) && !features.includes('whohad')
+            ? 'it keeps no record: conntrack agent --history DIR'
+            : `its agent ${agent} does not know ${op}`;
+        return { host, why: 'version', rows: 0, age, error: { code: 'VERSION', message } };
+      });
+    return {
+      hosts,
+      chosen,
+      expected: alive.filter(({ features }) => features.includes(op)),
+      unable,
+      gone: chosen
+        .filter((host) => !isExpected(host) && host.state !== 'stopped')
+        .map(({ host, age }): MissingHost => ({ host, why: 'silent', rows: 0, age })),
     };
   }
 

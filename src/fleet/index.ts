@@ -7,12 +7,18 @@ export {
   connectFleet,
   FleetClient,
   type FleetCount,
+  type FleetHistoryOptions,
   type FleetOptions,
+  type FleetPastGroups,
+  type FleetPastTopOptions,
   type FleetStatistics,
 } from './connect-fleet.js';
+export type { FleetEvent, FleetEventsOptions } from './event-feed.js';
 export type { FleetAskOptions } from './fleet-asking.js';
 export { type FleetCode, FleetError } from './fleet-error.js';
 export { type FleetFlow, FleetList, type FleetListOptions } from './fleet-list.js';
+export { FleetHistory, type FleetPastFlow, type FleetPastResult } from './fleet-past-list.js';
 export type { AgentState, HostInfo } from './inventory.js';
+export type { FleetPastGroup } from './past-sums.js';
 export type { AnsweredHost, FleetResult, MissingHost, MissingReason } from './query-client.js';
 export { type AgentOptions, type RunningAgent, startAgent } from './start-agent.js';

@@ -56,14 +56,14 @@ test('a part of what was written is a body of its own', () => {
   assert.deepEqual([...read(writer.body(0, 17)), ...read(writer.body(17, 50))], all);
 });
 
-test('messages of lists lose sequence number, flags and port, those of events keep the port', () => {
+test('messages of lists lose sequence number, flags and port, those of events only the sequence number', () => {
   const sent = Uint8Array.from({ length: 24 }, () => 0xff);
   putHost32(sent, 0, 24);
   for (const kind of ['list', 'events'] as const) {
     const writer = new Nl1Writer(kind);
     writer.add(dataOf(sent), 0, 24);
     const [row] = read(writer.body());
-    assert.deepEqual([...row!.subarray(6, 12)], [0, 0, 0, 0, 0, 0]);
+    assert.deepEqual([...row!.subarray(6, 12)], kind === 'events' ? [255, 255, 0, 0, 0, 0] : [0, 0, 0, 0, 0, 0]);
     assert.deepEqual([...row!.subarray(12, 16)], kind === 'events' ? [255, 255, 255, 255] : [0, 0, 0, 0]);
     assert.deepEqual([...row!.subarray(16)], Array(8).fill(255));
   }

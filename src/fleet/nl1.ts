@@ -46,12 +46,12 @@ export class Nl1Writer {
   /** 1: a message has this size. */
   readonly #isSize = new Uint8Array(MOST_SIZE + 1);
   #sizes = 0;
-  readonly #keepPort: boolean;
+  readonly #isEvents: boolean;
   #body = new Uint8Array(1 << 16);
 
-  /** `events`: the port id of a message says who caused it, and is kept. */
+  /** `events`: flags and port id say what happened and who caused it, and are kept. */
   constructor(kind: 'list' | 'events' = 'list') {
-    this.#keepPort = kind === 'events';
+    this.#isEvents = kind === 'events';
   }
 
   get rows(): number {
@@ -78,9 +78,11 @@ export class Nl1Writer {
     for (let i = 0; i < words; i = (i + 4) | 0) own.setInt32((at + i) | 0, from.getInt32((start + i) | 0, true), true);
     for (let i = words; i < size; i++) own.setUint8(at + i, from.getUint8(start + i));
     own.setUint32(at, size, true);
-    own.setUint16(at + FLAGS_AT, 0);
     own.setUint32(at + SEQUENCE_AT, 0);
-    if (!this.#keepPort) own.setUint32(at + PORT_AT, 0);
+    if (!this.#isEvents) {
+      own.setUint16(at + FLAGS_AT, 0);
+      own.setUint32(at + PORT_AT, 0);
+    }
     if (isNew) {
       this.#isSize[size] = 1;
       this.#sizes++;

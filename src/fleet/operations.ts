@@ -1,5 +1,6 @@
 // What can be asked of hosts and collectors, and how a question is read.
 
+import { EVENT_TYPES, type EventType } from '../ctnetlink/event.js';
 import { H, unpackJson } from './bodies.js';
 import type { BusMessage } from './bus.js';
 import { FleetError } from './fleet-error.js';
@@ -9,7 +10,7 @@ import { PROTOCOL_VERSION, SHARDS } from './subjects.js';
 const MOST_ASKED = 65_536;
 
 /** The operations that this version knows. */
-export const OPERATIONS = ['ping', 'count', 'list', 'top', 'stats', 'whohad', 'records', 'history'] as const;
+export const OPERATIONS = ['ping', 'count', 'list', 'top', 'stats', 'whohad', 'records', 'history', 'events'] as const;
 export type Operation = (typeof OPERATIONS)[number];
 /** Those about the past. */
 const PAST_OPERATIONS: readonly Operation[] = ['whohad', 'records', 'history'];
@@ -25,6 +26,8 @@ export interface QueryBody {
   readonly limit?: number | undefined;
   readonly by?: string | undefined;
   readonly sort?: string | undefined;
+  /** Of `events`: of these types. Default: all. */
+  readonly types?: readonly EventType[] | undefined;
   /** Of `whohad`: PastQuestion; of `records` and `history`: FlowsPart. */
   readonly past?: object | undefined;
   /** Of these, to collectors: numbers of shards. */
@@ -51,7 +54,7 @@ export function readQuestion(op: string, message: BusMessage, known: readonly st
   const told = unpackJson(message);
   if (typeof told !== 'object' || told === null || Array.isArray(told))
     throw new FleetError('REQUEST', 'the question is no object');
-  const { filter, netns, limit, by, sort, past, shards } = told as Readonly<Record<keyof QueryBody, unknown>>;
+  const { filter, netns, limit, by, sort, past, shards, types } = told as Readonly<Record<keyof QueryBody, unknown>>;
   const isText = (value: unknown) => value === undefined || typeof value === 'string';
   const fine =
     isText(filter) &&
@@ -59,7 +62,8 @@ export function readQuestion(op: string, message: BusMessage, known: readonly st
     isText(sort) &&
     (netns === undefined || (Array.isArray(netns) && netns.length <= 1000 && netns.every((name) => typeof name === 'string'))) &&
     (shards === undefined || (Array.isArray(shards) && shards.length <= SHARDS && shards.every((n) => Number.isInteger(n)))) &&
+    (types === undefined || (Array.isArray(types) && types.length > 0 && types.every((type) => EVENT_TYPES.includes(type)))) &&
     (limit === undefined || (typeof limit === 'number' && Number.isSafeInteger(limit) && limit >= 0));
   if (!fine) throw new FleetError('REQUEST', 'the question has members of other types');
-  return { filter, netns, limit, by, sort, past, shards } as QueryBody;
+  return { filter, netns, limit, by, sort, past, shards, types } as QueryBody;
 }

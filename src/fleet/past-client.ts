@@ -214,10 +214,11 @@ async function askParts(
     ),
   );
   let interrupted = false;
-  const heeding = onAbort(options.signal, () => {
+  const interrupt = () => {
     interrupted = true;
     enough.abort();
-  });
+  };
+  const heeding = options.signal?.aborted ? interrupt() : onAbort(options.signal, interrupt);
   try {
     const [ofHosts, ofCollectors] = await Promise.all(queries.map((query) => query.run()));
     return toResult(plan, ofHosts!, ofCollectors!, { infos, hasEnough: enough.signal.aborted && !interrupted });
@@ -225,7 +226,7 @@ async function askParts(
     enough.abort();
     throw error;
   } finally {
-    heeding();
+    heeding?.();
   }
 }
 

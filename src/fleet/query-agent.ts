@@ -5,21 +5,25 @@ import { ConntrackError } from '../errors.js';
 import { type Conntrack, readFilter, sessionOf, TimeSlice } from '../library/index.js';
 import { checkGrouping, GROUP_SORTS, type GroupSort, usage } from '../meter/index.js';
 import { processorTime } from '../meter/processor-time.js';
-import { H, MAX_ZIPPED, numberHeader, packBody, unpackJson } from './bodies.js';
+import { H, numberHeader, unpackJson } from './bodies.js';
 import type { Bus, BusMessage, BusSubscription } from './bus.js';
 import { DumpBudget } from './dump-budget.js';
+import { sendEvents } from './events-agent.js';
 import { FleetError } from './fleet-error.js';
 import { Nl1Writer } from './nl1.js';
+import { piecesOf } from './nl1-pieces.js';
 import { COLLECTOR_OPERATIONS, OPERATIONS, type Operation, operationsOf, type QueryBody, readQuestion } from './operations.js';
 import { answerHistory, answerRecords } from './past-agent.js';
 import { readPastQuestion } from './past-question.js';
 import type { PastSource } from './past-source.js';
-import { type Piece, QueryEnd, RunningQuery } from './running-query.js';
+import { QueryEnd, RunningQuery } from './running-query.js';
 import { EVERY, readReply, subjects } from './subjects.js';
 
-/** Queries that may run, those of them that read a table, and queries that may wait. */
+/** Queries that may run, without watches, those of them that read a table, and queries that may wait. */
 const MOST_RUNNING = 16;
 const MOST_DUMPS = 2;
+/** Watches on events, which go on until whoever asked has enough. */
+const MOST_WATCHES = 8;
 const MOST_WAITING = 64;
 /** Operations that cost a host so much that few of them run at a time. */
 const DUMPS: ReadonlySet<string> = new Set<Operation>(['list', 'top', 'whohad', 'history']);
@@ -64,6 +68,7 @@ interface WaitingQuery {
   readonly query: RunningQuery;
   readonly body: QueryBody;
   readonly dumps: boolean;
+  readonly watches?: boolean;
 }
 
 export class QueryAgent {
@@ -129,6 +134,7 @@ export class QueryAgent {
     const [flow, ...queries] = [...this.#subscriptions].reverse();
     for (const subscription of queries) subscription.unsubscribe();
     for (const { query } of this.#waiting.splice(0)) this.#over(query, () => query.endEarly('cancelled'), 'cancelled');
+    for (const query of this.#running.values()) if (query.op === 'events') query.stop('cancelled');
     const until = performance.now() + patience;
     while (this.#running.size > 0 && performance.now() < until) await new Promise((resolve) => setTimeout(resolve, 20));
     for (const query of this.#running.values()) query.stop('cancelled');
@@ -144,7 +150,7 @@ export class QueryAgent {
     const { host, instance } = this.#identity;
     const op = message.subject.slice(message.subject.lastIndexOf('.') + 1);
     const terms = {
-      deadline: numberHeader(message, H.deadline, 5000, 1, MOST_DEADLINE),
+      deadline: op === 'events' ? Number.POSITIVE_INFINITY : numberHeader(message, H.deadline, 5000, 1, MOST_DEADLINE),
       inline: numberHeader(message, H.inline, 16_384, 0, 131_072),
       credit: numberHeader(message, H.credit, 0, 0, 64),
     };
@@ -158,7 +164,9 @@ export class QueryAgent {
       terms,
       entries: () => this.#entries,
       ...(op === 'history' ? { patience: PAST_PATIENCE } : {}),
+      needsAsker: op === 'events',
       waits: (waiting) => {
+        if (op === 'events') return;
         this.#dumps += waiting ? -1 : 1;
         this.#pump();
       },
@@ -167,6 +175,12 @@ export class QueryAgent {
     try {
       const body = readQuestion(op, message, this.#identity.collector ? COLLECTOR_OPERATIONS : operationsOf(this.#tables));
       const dumps = !this.#identity.collector && (DUMPS.has(op) || (op === 'count' && (body.filter ?? body.by) !== undefined));
+      if (op === 'events') {
+        if ([...this.#running.values()].filter((one) => one.op === op).length > MOST_WATCHES)
+          throw new FleetError('OVERLOADED', `${MOST_WATCHES} watch the events of this host already`);
+        void this.#run({ query, body, dumps, watches: true });
+        return;
+      }
       if (this.#waiting.length >= MOST_WAITING)
         throw new FleetError('OVERLOADED', `${MOST_WAITING} queries wait already`, { hint: 'ask again in some seconds' });
       this.#waiting.push({ query, body, dumps });
@@ -210,8 +224,8 @@ export class QueryAgent {
     }
   }
 
-  async #run({ query, body, dumps }: WaitingQuery): Promise<void> {
-    this.#started++;
+  async #run({ query, body, dumps, watches = false }: WaitingQuery): Promise<void> {
+    if (!watches) this.#started++;
     if (dumps) this.#dumps++;
     const before = dumps ? processorTime() : 0;
     try {
@@ -222,7 +236,7 @@ export class QueryAgent {
       if (error instanceof QueryEnd) this.#over(query, () => query.endEarly(error.reason), error.reason);
       else this.#fail(query, error);
     } finally {
-      this.#started--;
+      if (!watches) this.#started--;
       if (dumps) {
         this.#dumps--;
         this.#budget.spend(processorTime() - before);
@@ -267,6 +281,8 @@ export class QueryAgent {
         return answerRecords(query, body, this.#tables.past!);
       case 'history':
         return answerHistory(query, body, this.#tables.past!);
+      case 'events':
+        return sendEvents(query, body, tables, this.#tables.several);
       case 'list':
         return await this.#list(query, body, tables);
     }
@@ -403,14 +419,6 @@ export class QueryAgent {
       if (!(error instanceof EnoughError)) throw error;
     }
   }
-}
-
-/** Rows as bodies that are small enough: nearly always one. */
-function piecesOf(writer: Nl1Writer, from = 0, to = writer.rows): Piece[] {
-  const body = packBody('nl1', writer.body(from, to));
-  if (body.data.length <= MAX_ZIPPED || to - from <= 1) return [{ body, rows: to - from }];
-  const middle = (from + to) >> 1;
-  return [...piecesOf(writer, from, middle), ...piecesOf(writer, middle, to)];
 }
 
 /** Two writers: one takes flows while the other is sent. */

@@ -47,11 +47,17 @@ export interface FleetResult {
 /** Takes what comes. A promise makes the hosts wait. */
 export interface FleetVisitor {
   /** Flows of a host, as a body of the question's encoding, which is valid during the call. @returns `enough`: no more is wanted */
-  rows?(host: string, netns: string | undefined, body: Uint8Array): RowsTaken | Promise<RowsTaken>;
+  rows?(host: string, netns: string | undefined, body: Uint8Array, at?: number): RowsTaken | Promise<RowsTaken>;
+  /** Something that is told between rows. */
+  note?(host: string, value: unknown): void;
   /** The answer of a host to a question that is answered by one value. */
   value?(host: string, value: unknown): void;
   /** Whether more rows of a host are wanted now. Default: yes. When that changes, call `more` of the query. */
   wants?(host: string): boolean;
+  /** A host has begun to answer. */
+  begun?(host: string): void;
+  /** Of a host no complete answer comes. */
+  missed?(missing: MissingHost): void;
   /** No more comes of a host, whatever the reason. */
   ended?(host: string): void | Promise<void>;
 }
@@ -72,6 +78,8 @@ export interface FleetQuestion {
   readonly encoding?: Encoding | undefined;
   /** Milliseconds after which a host that has said nothing more is given up: those that work for long give signs of life. */
   readonly silence?: number | undefined;
+  /** Chunks that may be under way, of all hosts together. Default 32. */
+  readonly window?: number | undefined;
   /** Of changes: what each host is asked. Then nobody is asked twice. */
   readonly request?: ((host: string) => PackedBody) | undefined;
   /** Hosts that should answer, or collectors. */
@@ -96,6 +104,8 @@ const WINDOW_OF_ONE = 2;
 const WINDOW_OF_ONLY = 8;
 /** Bytes of an answer in one message. */
 const INLINE = 16_384;
+/** What a host tells between rows, waiting to be read. */
+const MOST_NOTES = 100;
 const KEEP_ALIVE = 3000;
 const TICK = 100;
 /** Hosts that answer though the inventory does not know them. */
@@ -117,8 +127,8 @@ interface Answer {
   instance: string | undefined;
   /** Number of the next message. */
   next: number;
-  /** When something came. */
-  heard: number;
+  /** Milliseconds since something came, without those in which nothing had to. */
+  quiet: number;
   /** Nothing more comes of it, and the visitor knows. */
   told: boolean;
   /** Chunks that it may still send. */
@@ -214,7 +224,7 @@ export class FleetQuery {
       qid: this.#qid,
       instance: undefined,
       next: 0,
-      heard: performance.now(),
+      quiet: 0,
       told: false,
       credits: this.#window === WINDOW_OF_ONLY ? WINDOW_OF_ONLY : 0,
       queued: [],
@@ -281,13 +291,13 @@ export class FleetQuery {
     }
     if (answer.finished || answer.ended) return;
     this.#idle = 0;
-    answer.heard = performance.now();
+    answer.quiet = 0;
     const number = numberHeader(message, H.number, -1, 0, Number.MAX_SAFE_INTEGER);
     if (number !== answer.next) {
       this.#hole(answer);
       return;
     }
-    answer.next++;
+    if (answer.next++ === 0) this.#visitor.begun?.(host);
     this.#takeNext(answer, message);
   }
 
@@ -306,6 +316,9 @@ export class FleetQuery {
         this.#enqueue({ host: answer, message, paid: true, end: undefined });
         break;
       }
+      case 'note':
+        if (answer.queued.length < MOST_NOTES) this.#enqueue({ host: answer, message, paid: false, end: undefined });
+        break;
       case 'all':
       case 'end': {
         if (!end) {
@@ -396,7 +409,8 @@ export class FleetQuery {
       if (isValue) {
         if (end && end.reason !== undefined) return false; // it ended early, with nothing
         const value = unpackJson(message);
-        visitor.value?.(host.host, value);
+        if (message.header(H.kind) === 'note') visitor.note?.(host.host, value);
+        else visitor.value?.(host.host, value);
         return false;
       }
       body = unpackBody(message, this.#question.encoding ?? 'nl1');
@@ -407,8 +421,9 @@ export class FleetQuery {
     }
     if (!visitor.rows) return false;
     const netns = decoded(message.header(H.netns));
+    const at = numberHeader(message, H.at, 0, 0, Number.MAX_SAFE_INTEGER);
     try {
-      const { rows, enough = false } = await visitor.rows(host.host, netns, body);
+      const { rows, enough = false } = await visitor.rows(host.host, netns, body, at === 0 ? undefined : at);
       host.rows += rows;
       return enough;
     } catch (error) {
@@ -432,6 +447,11 @@ export class FleetQuery {
         error: { code: 'INCOMPLETE', message: (warnings ?? [reason ?? 'the answer is not complete']).join('; ') },
       };
     else if (isShort) host.missing = { why: 'hole' };
+    this.#tellMissed(host);
+  }
+
+  #tellMissed(answer: Answer): void {
+    if (answer.missing) this.#visitor.missed?.(toMissing(answer, answer.missing));
   }
 
   /** Messages are missing: if nothing of it was used, it is asked again. */
@@ -481,6 +501,7 @@ export class FleetQuery {
     const hint = typeof told.hint === 'string' ? told.hint.slice(0, 1000) : undefined;
     answer.missing = { why, error: { code, message: text(told.message, 'no reason'), hint } };
     answer.finished = true;
+    this.#tellMissed(answer);
     this.#checkOver();
   }
 
@@ -490,6 +511,7 @@ export class FleetQuery {
     answer.missing = { why, ...(error ? { error: error.toJSON() } : {}) };
     answer.finished = true;
     answer.queued = [];
+    this.#tellMissed(answer);
     this.#checkOver();
   }
 
@@ -498,12 +520,13 @@ export class FleetQuery {
     if (this.#isOver || !this.#visitor.rows) return;
     let used = 0;
     for (const { credits, queued, finished } of this.#answers.values()) if (!finished) used += credits + queued.length;
+    const { window = WINDOW } = this.#question;
     const order = this.#question.order === 'host';
     for (const answer of order ? this.#inOrder() : this.#answers.values()) {
       if (answer.finished) continue;
-      if (used >= WINDOW) return;
+      if (used >= window) return;
       if (answer.next > 0 && !answer.ended) {
-        const credit = Math.min(this.#window - answer.credits - answer.queued.length, WINDOW - used);
+        const credit = Math.min(this.#window - answer.credits - answer.queued.length, window - used);
         if (credit > 0 && this.#wants(answer)) {
           answer.credits += credit;
           used += credit;
@@ -545,7 +568,9 @@ export class FleetQuery {
     if (silence !== undefined && !this.#taking)
       for (const answer of this.#answers.values()) {
         const isBusy = answer.next > 0 && !answer.finished && !answer.ended && answer.credits > 0;
-        if (isBusy && performance.now() - answer.heard > silence) this.#fail(answer, 'silent');
+        // By ticks: while this process did nothing, nothing could be heard.
+        if (isBusy) answer.quiet += TICK;
+        if (answer.quiet > silence) this.#fail(answer, 'silent');
       }
     this.#checkOver();
   }
@@ -590,9 +615,7 @@ export class FleetQuery {
 
   #result(): FleetResult {
     const answers = this.#inOrder();
-    const missing = answers.flatMap(({ host, missing, rows, info }) =>
-      missing ? [{ host, ...missing, rows, ...(info ? { age: info.age } : {}) }] : [],
-    );
+    const missing = answers.flatMap((answer) => (answer.missing ? [toMissing(answer, answer.missing)] : []));
     return {
       complete: missing.length === 0,
       answered: answers.filter(({ missing }) => !missing).map(({ host, rows, ms }) => ({ host, rows, ms })),
@@ -600,6 +623,10 @@ export class FleetQuery {
       ms: Math.round(performance.now() - this.#begun),
     };
   }
+}
+
+function toMissing({ host, rows, info }: Answer, missing: NonNullable<Answer['missing']>): MissingHost {
+  return { host, ...missing, rows, ...(info ? { age: info.age } : {}) };
 }
 
 /** `Ct-End`; `undefined` if there is none that can be read. */

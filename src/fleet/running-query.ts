@@ -39,6 +39,8 @@ const SILENCE = 10_000;
 const PATIENCE = 300_000;
 /** Pause between signs of life of whoever works for long. */
 const SIGNS_OF_LIFE = 5000;
+/** Milliseconds without a word from an asker to whom nothing has to be sent. */
+const ASKER_GONE = 30_000;
 /** Whoever has nothing to say yet says that it is there. */
 const SIGN_OF_LIFE = 500;
 
@@ -55,6 +57,10 @@ export class RunningQuery {
   readonly #waits: (waiting: boolean) => void;
   readonly #sign: NodeJS.Timeout;
   readonly #patience: number;
+  readonly #needsAsker: boolean;
+  /** Settles when it is to end. */
+  readonly ending: Promise<void>;
+  #endNow = () => {};
   readonly warnings: string[] = [];
   #number = 0;
   #credits: number;
@@ -82,6 +88,8 @@ export class RunningQuery {
       readonly waits: (waiting: boolean) => void;
       /** Milliseconds that it waits for a credit. Default five minutes. */
       readonly patience?: number | undefined;
+      /** It ends soon after the asker has gone, also while it has nothing to send. */
+      readonly needsAsker?: boolean | undefined;
     },
   ) {
     this.#bus = bus;
@@ -94,6 +102,10 @@ export class RunningQuery {
     this.#credits = options.terms.credit;
     this.#waits = options.waits;
     this.#patience = options.patience ?? PATIENCE;
+    this.#needsAsker = options.needsAsker ?? false;
+    this.ending = new Promise((resolve) => {
+      this.#endNow = resolve;
+    });
     this.#sign = setTimeout(() => this.head(options.entries()), SIGN_OF_LIFE);
   }
 
@@ -125,9 +137,14 @@ export class RunningQuery {
   }
 
   /** Rows, when there is a credit. @throws QueryEnd */
-  async part(body: PackedBody, rows: number, netns?: string): Promise<void> {
+  async part(body: PackedBody, rows: number, netns?: string, at?: number): Promise<void> {
     await this.#credit();
-    this.#send('part', body, rows, netnsHeader(netns));
+    this.#send('part', body, rows, { ...netnsHeader(netns), ...(at === undefined ? {} : { [H.at]: `${at}` }) });
+  }
+
+  /** What is told between rows, without a credit. */
+  note(value: object): void {
+    this.#send('note', packJson(value), 0);
   }
 
   /**
@@ -176,6 +193,7 @@ export class RunningQuery {
     if (this.#waitingSince === undefined) {
       // Whoever works for long says that it is there.
       if (this.begun && now - this.#said > SIGNS_OF_LIFE) this.#sayHead(0);
+      if (this.#needsAsker && now - this.#heard > ASKER_GONE) this.stop('stalled');
       return;
     }
     if (now - Math.max(this.#heard, this.#waitingSince) > SILENCE || now - this.#waitingSince > this.#patience)
@@ -185,6 +203,7 @@ export class RunningQuery {
   /** Ends it as soon as it looks. */
   stop(reason: AnswerEndReason): void {
     this.#end ??= reason;
+    this.#endNow();
     this.#wake();
   }
 

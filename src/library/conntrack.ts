@@ -392,8 +392,8 @@ class ChangesByProtocol {
   }
 }
 
-/** The multicast groups of some types of events. */
-function groupsOf(types: readonly EventType[]): number {
+/** The multicast groups of some types of events. @internal */
+export function groupsOf(types: readonly EventType[]): number {
   return types.reduce((groups, type) => groups | (1 << EVENT_TYPES.indexOf(type)), 0);
 }
 

@@ -25,14 +25,14 @@ export type {
 } from './call-options.js';
 export { Channel } from './channel.js';
 export { checkOptions } from './check-options.js';
-export { Conntrack, sessionOf } from './conntrack.js';
+export { Conntrack, groupsOf, sessionOf } from './conntrack.js';
 export { type CpuStatistics, type ExpectationStatistics, toStatistics } from './cpu-statistics.js';
 export { OverflowError } from './events/event-queue.js';
 export type { EventLoss } from './events/event-source.js';
 export type { EventStream } from './events/event-stream.js';
 export { EventWatch, type EventWatchOptions, type EventWatchVisitor } from './events/event-watch.js';
 export { HashKey } from './events/hash-key.js';
-export { type LiveChange, LiveFlows, type LiveListener } from './events/live-flows.js';
+export { type LiveChange, LiveFlows, type LiveListener, toFlowEvent } from './events/live-flows.js';
 export type { EntryFollower, TableTracker } from './events/table-tracker.js';
 export type { Expectations } from './expectations.js';
 export { completeFilter, explainFilter, formatFilter, parseFilter, readFilter } from './filters.js';

@@ -66,7 +66,7 @@ export function filterOf(
   return expressionOf(operands, context, textOf(line, 'labelmap'));
 }
 
-function outputOf(line: WordLine, { err }: WordContext): OutputModes {
+export function outputOf(line: WordLine, { err }: WordContext): OutputModes {
   let modes = PLAIN_OUTPUT;
   for (const text of (line.values['output'] as readonly string[] | undefined) ?? [])
     modes = parseOutput(text, '-o', modes, (warning) => err(`conntrack: ${warning}`));

@@ -14,6 +14,7 @@ import { abortBySignal } from './ending-signals.js';
 import type { FleetVerb } from './fleet-call.js';
 import { deleteFlows, updateFlows } from './fleet-changes.js';
 import { examineFleet } from './fleet-doctor.js';
+import { watchEvents } from './fleet-events.js';
 import { getFlow, hasFlows, listFlows } from './fleet-flows.js';
 import { pastFlows } from './fleet-history.js';
 import { showLog } from './fleet-log.js';
@@ -42,6 +43,7 @@ const VERBS: Readonly<Partial<Record<string, FleetVerb>>> & Record<Exclude<Fleet
   stats: printStatistics,
   whohad: whoHad,
   history: pastFlows,
+  events: watchEvents,
   delete: deleteFlows,
   update: updateFlows,
   log: showLog,

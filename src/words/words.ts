@@ -97,6 +97,7 @@ export const FLEET_VERBS = [
   'stats',
   'whohad',
   'history',
+  'events',
   'delete',
   'update',
   'log',
@@ -473,7 +474,7 @@ export function everyWord(): readonly WordRow[] {
       about: [
         'Verbs: hosts lists the hosts, collectors those who keep their records; list the flows that match; count how many there are, on which host; has says which hosts have an ' +
           'address, port or flow; get prints one flow; top sums up by --by; stats prints counters of each processor; whohad says who had an ' +
-          'address and port at a time, from the records of the hosts; history lists flows of the past, history top sums them up; tail prints ' +
+          'address and port at a time, from the records of the hosts; history lists flows of the past, history top sums them up; events prints what happens, as -E does; tail prints ' +
           'records as they are shipped, for programs.',
         'delete and update change the flows that match, on hosts that allow it: they say how many there are, ask for that number, and never ' +
           'change more. log says who changed what. doctor says what is wrong with servers, streams and hosts.',
@@ -510,6 +511,8 @@ export function everyWord(): readonly WordRow[] {
         partial: { help: 'Of delete and update: go on though some hosts do not answer.' },
         'protect-ssh': { help: 'Of delete and update: never change the flow of this SSH session, on any host.' },
         from: { value: 'TIME', help: 'Of log: since when. Of history: what ended before is left out.' },
+        types: { value: 'TYPE,...', repeated: true, help: 'Of events: NEW, UPDATE, DESTROY; default all.' },
+        for: { value: 'TIME', help: 'Of events: end after this time.' },
         'newest-first': { help: 'Of history: those that live, then the last to end.' },
         ...PAST_QUESTION,
         at: { value: 'TIME', help: 'Of whohad: when.' },
@@ -547,6 +550,7 @@ export function everyWord(): readonly WordRow[] {
         ['fleet whohad 203.0.113.50:32768 --at 2026-03-01T14:32:15Z', 'who had that port, on all hosts'],
         ["fleet history 'dst port 25' --from 1h-ago", 'flows of the last hour, on all hosts'],
         ["fleet delete 'udp and dst port 5060' --site ams", 'delete flows, once their number has been typed'],
+        ["fleet events 'dst port 22' --types NEW", 'SSH as it begins, on any host'],
         ['fleet tail --state /var/lib/vector/fleet.json', 'every record, as it comes'],
         ['fleet auth agent fw1 --site ams', 'a key for a host'],
         ["fleet list --on 'ams-*' --sort host -o ndjson", 'for programs'],

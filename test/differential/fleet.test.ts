@@ -123,6 +123,32 @@ suite('fleet', { skip: SELF_TEST ? 'the reference has no fleets' : false, timeou
       }
     });
 
+    test('events are those of -E, and a host that is back is watched again', async () => {
+      const filter = 'dst port 9999';
+      const start = (words: readonly string[]) => one.start([UNDER_TEST, ...words], { timeLimit: 120_000 });
+      const local = await start(['-E', '-o', 'id', '--filter', filter]);
+      const remote = await start(['fleet', 'events', '-o', 'id', '--nats', NATS, filter, '--limit', '30']);
+      const lines = async (handle: number) => (await one.ask('written', handle)).stdout.toString().split('\n').length - 1;
+      const probe = (sport: number, dport = 9999) =>
+        newFlow({ proto: 17, original: { src: '10.9.9.9', dst: '192.0.2.1', sport, dport }, timeout: 1000 });
+      // Until both listen.
+      let made = 0;
+      await until('both listen', async () => {
+        await one.netlink([probe(++made)]);
+        return (await lines(local)) > 0 && (await lines(remote)) > 0;
+      });
+      const from = made;
+      await one.netlink(Array.from({ length: 30 }, () => probe(++made)));
+      const { status, stdout, stderr } = await one.ask('finish', remote);
+      assert.equal(status, 0, stderr.toString());
+      assert.match(stderr.toString(), /30 flow events have been shown\.\nconntrack: the record is complete: no event was lost\n$/);
+      await one.ask('signal', local, 'SIGINT');
+      const own = (await one.ask('finish', local)).stdout.toString().replace(/ progname=\S+/g, '');
+      for (const line of stdout.toString().trimEnd().split('\n')) assert.ok(own.includes(line.replace(/^host=fw1 /, '')), line);
+      assert.ok(stdout.toString().includes(`sport=${from + 1} `));
+      await one.run([UNDER_TEST, '-D', '-p', 'udp', '--dport', '9999']);
+    });
+
     test('a filter that is wrong is refused before anybody is asked', async () => {
       const asked = await fleet('list', 'tcp and dst prt 22');
       assert.equal(asked.status, 2);

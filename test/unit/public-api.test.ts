@@ -60,10 +60,11 @@ const WEB_VALUES = 'createHandler';
 const WEB_TYPES = 'FetchRequest FetchResponse HandlerOptions LogEntry Peer Role WebHandler';
 
 /** As VALUES and TYPES, of `conntrack/fleet`. */
-const FLEET_VALUES = 'FleetClient FleetError FleetList connectFleet startAgent';
+const FLEET_VALUES = 'FleetClient FleetError FleetHistory FleetList connectFleet startAgent';
 const FLEET_TYPES = `
   AgentOptions AgentState AnsweredHost AuditLine AuditPhase AuditRecord AuditTrust ChangeKind ChangeOrder ChangeOutcome ChangePlan ChangeSet ChangedHost
-  FleetAskOptions FleetCode FleetCount FleetFlow FleetListOptions FleetOptions FleetResult FleetStatistics HostInfo LogOptions MissingHost MissingReason
+  FleetAskOptions FleetCode FleetCount FleetEvent FleetEventsOptions FleetFlow FleetHistoryOptions FleetListOptions FleetOptions
+  FleetPastFlow FleetPastGroup FleetPastGroups FleetPastResult FleetPastTopOptions FleetResult FleetStatistics HostInfo LogOptions MissingHost MissingReason
   PlannedHost RunningAgent
 `;
 
@@ -94,7 +95,11 @@ const METHODS: readonly (readonly [string, object, string])[] = [
   ['TopGroups', metrics.TopGroups.prototype, 'read'],
   ['ProcessMetrics', metrics.ProcessMetrics.prototype, 'close read'],
   ['FlowHistory', history.FlowHistory.prototype, 'close coverage flows gaps read segments span states sums top whoHad'],
-  ['FleetClient', fleet.FleetClient.prototype, 'close count hosts list log planDelete planUpdate statistics'],
+  [
+    'FleetClient',
+    fleet.FleetClient.prototype,
+    'close count events history historyTop hosts list log planDelete planUpdate statistics watchHosts',
+  ],
   ['FleetList', fleet.FleetList.prototype, 'result toArray'],
   ['MemoryTable', testing.MemoryTable.prototype, 'add advance change delivered expire flows loseEvents now'],
 ];

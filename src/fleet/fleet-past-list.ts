@@ -1,0 +1,104 @@
+// FleetHistory: flows of the past of many hosts, in the order of their ends, at the pace of their reader.
+
+import { type PastFlow, PastFlowReader } from '../history/past-flow.js';
+import { RowMessages } from '../history/row-messages.js';
+import { onAbort } from '../library/index.js';
+import type { Fleet } from './fleet.js';
+import { askOptions, type FleetAskOptions } from './fleet-asking.js';
+import { FleetError } from './fleet-error.js';
+import { HandOver } from './hand-over.js';
+import { type PastAsk, type PastResult, readPastFlows } from './past-client.js';
+import type { SentRow } from './past-rows.js';
+import type { FleetResult } from './query-client.js';
+
+/** A flow of the past of a fleet. */
+export interface FleetPastFlow {
+  readonly host: string;
+  /** Whose record it is of: with `sequence` of the flow, it names the record everywhere. */
+  readonly recorder: string;
+  readonly past: PastFlow;
+}
+
+/** How a question about the past ended. */
+export interface FleetPastResult extends FleetResult {
+  /** Hosts of which flows may be missing, and why. */
+  readonly lacking: ReadonlyMap<string, readonly string[]>;
+}
+
+/** Milliseconds that hosts may search. */
+export const PAST_DEADLINE = 300_000;
+
+/** Flows of the past. Each iteration asks anew. */
+export class FleetHistory {
+  readonly #fleet: Fleet;
+  readonly #ask: PastAsk;
+  readonly #options: FleetAskOptions;
+  #result: FleetPastResult | undefined;
+
+  /** For `FleetClient.history`. */
+  constructor(fleet: Fleet, ask: PastAsk, options: FleetAskOptions) {
+    this.#fleet = fleet;
+    this.#ask = ask;
+    this.#options = options;
+  }
+
+  /** How it ended, and what may be missing. `undefined` until the last flow was read. */
+  get result(): FleetPastResult | undefined {
+    return this.#result;
+  }
+
+  /** All of them in one array. @throws FleetError */
+  async toArray(): Promise<FleetPastFlow[]> {
+    const all: FleetPastFlow[] = [];
+    for await (const one of this) all.push(one);
+    return all;
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<FleetPastFlow, void, undefined> {
+    const { signal } = this.#options;
+    signal?.throwIfAborted();
+    const abort = new AbortController();
+    const heeding = onAbort(signal, () => abort.abort());
+    const hand = new HandOver<readonly FleetPastFlow[]>();
+    const messages = new RowMessages();
+    const reader = new PastFlowReader();
+    let flows: FleetPastFlow[] = [];
+    const flush = async () => {
+      const taken = flows;
+      flows = [];
+      if (taken.length > 0) await hand.give(taken);
+    };
+    const take = (row: SentRow) => {
+      flows.push({ host: row.host, recorder: row.recorder, past: reader.read(row, messages.of(row.row)) });
+      return true;
+    };
+    const options = { ...askOptions(this.#options, PAST_DEADLINE), signal: abort.signal };
+    const asking = readPastFlows(this.#fleet, this.#ask, options, take, flush).finally(() => hand.end());
+    asking.catch(() => {}); // awaited below
+    try {
+      for (let some = await hand.take(); some; some = await hand.take()) yield* some;
+      const result = await asking;
+      this.#result = toPastResult(result);
+      signal?.throwIfAborted();
+      checkPast(result, this.#options);
+    } finally {
+      heeding();
+      abort.abort();
+      hand.end();
+    }
+  }
+}
+
+export function toPastResult({ complete, answered, missing, ms, lacking }: PastResult): FleetPastResult {
+  return { complete, answered, missing, ms, lacking };
+}
+
+/** @throws FleetError `INCOMPLETE` if something may be missing, and must not */
+export function checkPast({ complete, missing, lacking }: PastResult, { strict = false }: Pick<FleetAskOptions, 'strict'>): void {
+  if (!strict || complete) return;
+  const names = [...new Set([...missing.map(({ host }) => host), ...lacking.keys()])];
+  throw new FleetError(
+    'INCOMPLETE',
+    `flows of ${names.slice(0, 5).join(', ')}${names.length > 5 ? ` and ${names.length - 5} more` : ''} may be missing`,
+  );
+}
