@@ -141,7 +141,10 @@ suite('fleet', { skip: SELF_TEST ? 'the reference has no fleets' : false, timeou
       await one.netlink(Array.from({ length: 30 }, () => probe(++made)));
       const { status, stdout, stderr } = await one.ask('finish', remote);
       assert.equal(status, 0, stderr.toString());
-      assert.match(stderr.toString(), /30 flow events have been shown\.\nconntrack: the record is complete: no event was lost\n$/);
+      assert.match(
+        stderr.toString(),
+        /30 flow events have been shown\.\nconntrack: the record is complete: no event was lost\n$/,
+      );
       await one.ask('signal', local, 'SIGINT');
       const own = (await one.ask('finish', local)).stdout.toString().replace(/ progname=\S+/g, '');
       for (const line of stdout.toString().trimEnd().split('\n')) assert.ok(own.includes(line.replace(/^host=fw1 /, '')), line);
