@@ -52,7 +52,7 @@ test('flows of the past of version 1 are read', () => {
   const messages = new RowMessages();
   const line = lineMaker('text');
   assert.deepEqual(
-    decodePastRows(bytesOf(V1.past)).map((row) => line(row, messages.of(row.row)).line),
+    decodePastRows(bytesOf(V1.past)).map((row) => line(row, () => messages.of(row.row)).line),
     [
       'host=fw1 netns=blue [1772375537.500000]\t[DESTROY] tcp      6 TIME_WAIT src=192.168.0.1 dst=8.8.8.8 sport=41002 dport=443 packets=10 bytes=5000 src=8.8.8.8 dst=202.254.188.9 sport=443 dport=40001 packets=9 bytes=9223372036854775807 [ASSURED] mark=0 delta-time=2 [HISTORY]\n',
       'host=fw1 [1772375535.000000]\t    [NEW] udp      17 src=192.168.0.1 dst=8.8.8.8 sport=1 dport=2 [UNREPLIED] src=8.8.8.8 dst=202.254.188.9 sport=2 dport=1 mark=0 delta-time=0 [OPEN]\n',
