@@ -56,7 +56,7 @@ export async function manager(nats) {
 /** What lacks of the records up to `last`, what is there twice, and what gaps tell of. A copy begins where the record began when it was shipped first. */
 export function countLacking(found, last) {
   const seen = new Uint8Array(last + 1);
-  let [doubled, lost, inGaps] = [0, 0, 0];
+  let [doubled, lost, inGaps, firstInGap] = [0, 0, 0, undefined];
   const reasons = new Set();
   for (const seq of found?.numbers ?? []) if (seen[seq]++ > 0) doubled++;
   for (const { first, last: to, reason } of found?.gaps ?? [])
@@ -64,10 +64,11 @@ export function countLacking(found, last) {
       if (seq <= last && seen[seq] === 0) {
         seen[seq] = 1;
         inGaps++;
+        firstInGap = Math.min(firstInGap ?? seq, seq);
         reasons.add(reason);
       }
   for (let seq = found?.from ?? 1; seq <= last; seq++) if (seen[seq] === 0) lost++;
-  return { lost, doubled, inGaps, reasons };
+  return { lost, doubled, inGaps, firstInGap, reasons };
 }
 
 /** Which server leads the stream; any, if nobody says so. */
