@@ -167,7 +167,7 @@ suite('fleet', { skip: SELF_TEST ? 'the reference has no fleets' : false, timeou
       );
       const [host] = JSON.parse((await fleet('hosts', '-o', 'json')).out);
       assert.equal(host.host, 'fw1');
-      assert.deepEqual(host.features, ['ping', 'count', 'list', 'top', 'stats', 'nl1']);
+      assert.deepEqual(host.features, ['ping', 'count', 'list', 'top', 'stats', 'events', 'nl1']);
       assert.equal(host.machine.length, 32);
     });
 

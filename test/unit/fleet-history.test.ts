@@ -153,7 +153,7 @@ const range = ([from, to]: readonly [number, number]) => Array.from({ length: to
 
 test('each flow comes once, in the order of ends, whoever has it', async () => {
   const random = new Random(20_261_201);
-  for (let round = 0; round < 6; round++)
+  for (let round = 0; round < 3; round++)
     await inRecord(async (directory) => {
       const hosts = Array.from({ length: 1 + random.below(5) }, (_, n): HostPast => {
         const last = 20 + random.below(300);
