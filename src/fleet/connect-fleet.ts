@@ -2,17 +2,22 @@
 
 import { basename } from 'node:path';
 import { ValueError } from '../errors.js';
+import type { WhoHadAnswer, WhoHadOptions } from '../history/index.js';
 import { readSpan, type TimeSpan } from '../history/moments.js';
 import type { PastGrouping, PastGroupSort } from '../history/past-groups.js';
+import { readAnswerJson } from '../history/who-had-json.js';
 import { type CpuStatistics, type FilterInput, formatFilter, type Signal } from '../library/index.js';
+import type { GroupingName } from '../meter/index.js';
 import type { AuditLine, LogOptions } from './audit.js';
 import { type ChangePlan, planChange } from './change-client.js';
 import type { ChangeOrder, ChangeSet } from './change-request.js';
+import { formatShards } from './collected.js';
 import { type FleetEvent, type FleetEventsOptions, fleetEvents } from './event-feed.js';
 import { type Asked, Fleet } from './fleet.js';
 import { askOptions, bodyOf, checkComplete, type FleetAskOptions, netnsOf } from './fleet-asking.js';
 import { configPlaces, connecting, type FleetConfig, readConfig } from './fleet-config.js';
 import { FleetError } from './fleet-error.js';
+import { type FleetGroup, type FleetGroupSort, FleetSums, MOST_HOST_GROUPS } from './fleet-groups.js';
 import { FleetList, type FleetListOptions } from './fleet-list.js';
 import { checkPast, FleetHistory, type FleetPastResult, PAST_DEADLINE, toPastResult } from './fleet-past-list.js';
 import { pause } from './fleet-watch.js';
@@ -23,6 +28,7 @@ import { type PastAsk, readPastSums } from './past-client.js';
 import type { FleetPastGroup } from './past-sums.js';
 import type { FleetResult } from './query-client.js';
 import { checkName } from './subjects.js';
+import { askWhoHad, toPastQuestion, WHO_HAD_DEADLINE } from './who-had-client.js';
 
 /** How a fleet is reached. What is absent is as in the configuration file, if one is named. */
 export interface FleetOptions {
@@ -62,6 +68,45 @@ export interface FleetHistoryOptions extends FleetAskOptions, TimeSpan {
   readonly limit?: number | undefined;
   /** Those that live, then the last to end. Default: in the order of their ends, those that live last. */
   readonly newestFirst?: boolean | undefined;
+}
+
+/** How flows are grouped. */
+export interface FleetTopOptions extends FleetAskOptions {
+  /** Default `src`. */
+  readonly by?: GroupingName | undefined;
+  /** The largest first. Default `flows`. */
+  readonly sort?: FleetGroupSort | undefined;
+  /** Default 10. */
+  readonly limit?: number | undefined;
+}
+
+/** The largest groups of flows. */
+export interface FleetGroups extends FleetResult {
+  readonly groups: readonly FleetGroup[];
+  /** How many groups there are in all. */
+  readonly count: number;
+  /** Whether a host has more groups than it said: numbers are at least so high then. */
+  readonly atLeast: boolean;
+}
+
+/** What is known of a host at a time. */
+export interface HostWhoHad {
+  /** Whether its record is complete for that time. */
+  readonly complete: boolean;
+  readonly matches: number;
+  readonly ambiguous: boolean;
+  /** The answer in words. */
+  readonly lines: readonly string[];
+  /** Absent if nobody is known. */
+  readonly answer?: WhoHadAnswer | undefined;
+}
+
+/** Who had an address and port at a time. */
+export interface FleetWhoHad extends FleetResult {
+  /** By host, in the order of names: also those on which nobody had it. */
+  readonly hosts: ReadonlyMap<string, HostWhoHad>;
+  /** What is worth telling besides, such as what is wrong with collectors. */
+  readonly notes: readonly string[];
 }
 
 /** How flows of the past are summed up. */
@@ -167,6 +212,38 @@ export class FleetClient {
     return { ...toPastResult(result), groups };
   }
 
+  /** The largest groups of flows that match, of all hosts together. @throws ValueError, FilterError, FleetError */
+  async top(filter: FilterInput = {}, options: FleetTopOptions = {}): Promise<FleetGroups> {
+    const { by = 'src', sort = 'flows', limit = 10 } = options;
+    const sums = new FleetSums();
+    const body = { ...bodyOf(textOf(filter), options), by, sort, limit: MOST_HOST_GROUPS };
+    const asked = await this.#ask('top', body, (host, told) => sums.add(host, told), options);
+    return { ...asked, ...sums.largest(sort, limit) };
+  }
+
+  /**
+   * Who had an address and port at a time, from the records of hosts and the copies of collectors.
+   * @throws ValueError for a question that is wrong; FleetError
+   */
+  async whoHad(question: WhoHadOptions, options: Omit<FleetAskOptions, 'netns'> = {}): Promise<FleetWhoHad> {
+    const asked = await askWhoHad(this.#fleet, toPastQuestion(question), askOptions(options, WHO_HAD_DEADLINE));
+    const hosts = new Map(
+      [...asked.hosts].map(([host, { complete, matches, ambiguous, lines, answer }]): [string, HostWhoHad] => {
+        const read = readAnswerJson(answer);
+        return [host, { complete, matches, ambiguous, lines, ...(read ? { answer: read } : {}) }];
+      }),
+    );
+    const { unreadable, lackingShards, problems, ...result } = asked;
+    const lacking = new Map([...hosts].flatMap(([host, { complete, lines }]) => (complete ? [] : [[host, lines] as const])));
+    checkPast({ ...result, lacking }, options);
+    const notes = [
+      ...problems,
+      ...unreadable.map((host) => `${host}: its answer cannot be read`),
+      ...(lackingShards.length > 0 ? [`no collector answers for shards ${formatShards(lackingShards)}`] : []),
+    ];
+    return { ...result, hosts, notes };
+  }
+
   /**
    * What happens on all hosts, as it happens, also on those that come while it goes on. Leaving the loop ends it everywhere. Hosts that are
    * away, and losses, are told to the functions in `options`.
@@ -247,7 +324,7 @@ export class FleetClient {
   }
 
   async #ask(
-    op: 'count' | 'stats',
+    op: 'count' | 'stats' | 'top',
     body: object,
     value: (host: string, told: unknown) => void,
     options: FleetAskOptions,

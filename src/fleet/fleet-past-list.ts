@@ -94,7 +94,10 @@ export function toPastResult({ complete, answered, missing, ms, lacking }: PastR
 }
 
 /** @throws FleetError `INCOMPLETE` if something may be missing, and must not */
-export function checkPast({ complete, missing, lacking }: PastResult, { strict = false }: Pick<FleetAskOptions, 'strict'>): void {
+export function checkPast(
+  { complete, missing, lacking }: Pick<PastResult, 'complete' | 'missing' | 'lacking'>,
+  { strict = false }: Pick<FleetAskOptions, 'strict'>,
+): void {
   if (!strict || complete) return;
   const names = [...new Set([...missing.map(({ host }) => host), ...lacking.keys()])];
   throw new FleetError(

@@ -7,15 +7,20 @@ export {
   connectFleet,
   FleetClient,
   type FleetCount,
+  type FleetGroups,
   type FleetHistoryOptions,
   type FleetOptions,
   type FleetPastGroups,
   type FleetPastTopOptions,
   type FleetStatistics,
+  type FleetTopOptions,
+  type FleetWhoHad,
+  type HostWhoHad,
 } from './connect-fleet.js';
 export type { FleetEvent, FleetEventsOptions } from './event-feed.js';
 export type { FleetAskOptions } from './fleet-asking.js';
 export { type FleetCode, FleetError } from './fleet-error.js';
+export type { FleetGroup, FleetGroupSort } from './fleet-groups.js';
 export { type FleetFlow, FleetList, type FleetListOptions } from './fleet-list.js';
 export { FleetHistory, type FleetPastFlow, type FleetPastResult } from './fleet-past-list.js';
 export type { AgentState, HostInfo } from './inventory.js';

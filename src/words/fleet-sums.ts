@@ -6,6 +6,7 @@ import { counted } from '../doctor/figures.js';
 import { CLOCK_OFF } from '../fleet/agent.js';
 import type { CollectorInfo } from '../fleet/ask-collectors.js';
 import { chooseHosts } from '../fleet/fleet.js';
+import { FLEET_GROUP_SORTS, type FleetGroup, FleetSums, MOST_HOST_GROUPS, numberIn } from '../fleet/fleet-groups.js';
 import type { HostInfo } from '../fleet/inventory.js';
 import { safeJson, safeText } from '../safe-text.js';
 import { age, bytes, count } from '../units.js';
@@ -116,12 +117,6 @@ function summaryOf(hosts: readonly HostInfo[]): string {
   return [`${counted(hosts.length, 'host')}: ${parts}.`, ...clocks.slice(0, 5)].join(' ');
 }
 
-/** A whole number of an answer; 0 if it is none. */
-function numberIn(value: unknown, name: string): number {
-  const found = typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[name] : undefined;
-  return typeof found === 'number' && Number.isFinite(found) && found >= 0 ? found : 0;
-}
-
 export const countFlows: FleetVerb = async (call) => {
   const { context, fleet, line, operands } = call;
   const format = formatOf(call, ['text', 'json']);
@@ -157,48 +152,23 @@ export const countFlows: FleetVerb = async (call) => {
   return call.conclude(asked);
 };
 
-/** A group of all hosts. */
-interface MergedGroup {
-  readonly key: string;
-  flows: number;
-  unreplied: number;
-  bytes: number;
-  packets: number;
-  hosts: number;
-  most: { readonly host: string; readonly flows: number };
-}
-
-const TOP_SORTS = ['flows', 'bytes', 'packets', 'unreplied'] as const;
-/** Groups of one host that are merged. */
-const MOST_GROUPS = 1000;
-
 export const topGroups: FleetVerb = async (call) => {
   const { context, fleet, line, operands } = call;
   const format = formatOf(call, ['text', 'json']);
   const by = groupingOf(line) ?? 'src';
-  const sort = choiceOf(line, 'sort', TOP_SORTS) ?? 'flows';
+  const sort = choiceOf(line, 'sort', FLEET_GROUP_SORTS) ?? 'flows';
   const limit = numberOf(line, 'limit', 1, 100_000, true) ?? 20;
-  const merged = new Map<string, MergedGroup>();
-  let cut = false;
-  const visitor = {
-    value: (host: string, value: unknown) => {
-      const { groups, other } = (value ?? {}) as { readonly groups?: unknown; readonly other?: unknown };
-      cut ||= numberIn(other, 'groups') > 0;
-      for (const group of Array.isArray(groups) ? groups.slice(0, MOST_GROUPS) : []) addGroup(merged, host, group);
-    },
-  };
-  const body = { ...bodyOf(line, filterOf(call, operands)), by, sort, limit: MOST_GROUPS };
+  const sums = new FleetSums();
+  const visitor = { value: (host: string, value: unknown) => sums.add(host, value) };
+  const body = { ...bodyOf(line, filterOf(call, operands)), by, sort, limit: MOST_HOST_GROUPS };
   const asked = await fleet.ask('top', body, visitor, call.ask(COUNT_DEADLINE));
-  const groups = [...merged.values()].sort((a, b) => b[sort] - a[sort] || (a.key < b.key ? -1 : 1));
-  const shown = groups.slice(0, limit);
+  const { groups, count: all, atLeast } = sums.largest(sort, limit);
   const { out, err } = context;
   if (!(isGiven(line, 'strict') && !asked.complete)) {
     if (format === 'json')
-      out.text(
-        `${safeJson({ by, groups: shown, count: groups.length, atLeast: cut, complete: asked.complete, missing: asked.missing })}\n`,
-      );
+      out.text(`${safeJson({ by, groups, count: all, atLeast, complete: asked.complete, missing: asked.missing })}\n`);
     else {
-      const cells = ({ key, flows, unreplied, bytes: size, hosts, most }: MergedGroup) => [
+      const cells = ({ key, flows, unreplied, bytes: size, hosts, most }: FleetGroup) => [
         key,
         count(flows),
         count(unreplied),
@@ -206,36 +176,18 @@ export const topGroups: FleetVerb = async (call) => {
         `${hosts}`,
         `${most.host} ${count(most.flows)}`,
       ];
-      if (shown.length > 0)
+      if (groups.length > 0)
         printTable(
           out,
-          [[by.toUpperCase(), 'FLOWS', 'UNREPLIED', 'BYTES', 'HOSTS', 'MOST ON'], ...shown.map(cells)],
+          [[by.toUpperCase(), 'FLOWS', 'UNREPLIED', 'BYTES', 'HOSTS', 'MOST ON'], ...groups.map(cells)],
           (n) => n > 0 && n < 5,
         );
-      out.text(`${counted(groups.length, 'group')} on ${counted(asked.answered.length, 'host')}.\n`);
+      out.text(`${counted(all, 'group')} on ${counted(asked.answered.length, 'host')}.\n`);
     }
-    if (cut) err(`conntrack: note: some hosts have more than ${MOST_GROUPS} groups: numbers are at least so high`);
+    if (atLeast) err(`conntrack: note: some hosts have more than ${MOST_HOST_GROUPS} groups: numbers are at least so high`);
   }
   return call.conclude(asked);
 };
-
-function addGroup(merged: Map<string, MergedGroup>, host: string, told: unknown): void {
-  const {
-    key,
-    bytes: traffic,
-    packets,
-  } = (told ?? {}) as { readonly key?: unknown; readonly bytes?: unknown; readonly packets?: unknown };
-  if (typeof key !== 'string' || key.length > 300) return;
-  const flows = numberIn(told, 'flows');
-  const group = merged.get(key) ?? { key, flows: 0, unreplied: 0, bytes: 0, packets: 0, hosts: 0, most: { host, flows: -1 } };
-  merged.set(key, group);
-  group.flows += flows;
-  group.unreplied += numberIn(told, 'unreplied');
-  group.bytes += numberIn(traffic, 'original') + numberIn(traffic, 'reply');
-  group.packets += numberIn(packets, 'original') + numberIn(packets, 'reply');
-  group.hosts++;
-  if (flows > group.most.flows) group.most = { host, flows };
-}
 
 const MOST_CPUS = 4096;
 

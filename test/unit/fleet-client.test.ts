@@ -55,6 +55,24 @@ test('a list has every flow once, and says how it ended', async () => {
   assert.deepEqual([total, hosts.get('h1')], [4001, { matched: 1, entries: 3, maxEntries: hosts.get('h1')!.maxEntries }]);
 });
 
+test('groups are those of all hosts together', async () => {
+  await using fleet = await fleetOf(300, 3, 0);
+  const { groups, count, atLeast, complete } = await fleet.client.top({}, { ...OPTIONS, by: 'service' });
+  assert.deepEqual([groups.length, count, atLeast, complete], [2, 2, false, true]);
+  assert.deepEqual(groups[0], {
+    key: groups[0]!.key,
+    flows: 152,
+    unreplied: 0,
+    bytes: 0,
+    packets: 0,
+    hosts: 2,
+    most: { host: 'h0', flows: 150 },
+  });
+  assert.match(groups[0]!.key, /5060/);
+  const few = await fleet.client.top('dst port 53', { ...OPTIONS, limit: 1 });
+  assert.deepEqual([few.groups.length, few.count, few.groups[0]!.hosts], [1, 150, 2]);
+});
+
 test('whoever leaves the loop, or says so, frees the hosts', async () => {
   await using fleet = await fleetOf(8000, 8000);
   const free = () => until('nothing runs', () => fleet.agents.every(({ status }) => status.running === 0));

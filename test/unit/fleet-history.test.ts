@@ -7,6 +7,7 @@ import { test } from 'node:test';
 import { Collector } from '../../src/fleet/collector.js';
 import { CollectorStore } from '../../src/fleet/collector-store.js';
 import { Fleet } from '../../src/fleet/fleet.js';
+import { FleetClient } from '../../src/fleet/index.js';
 import { decodeRecords, encodeRecords } from '../../src/fleet/jc1.js';
 import type { KnownRecord } from '../../src/fleet/known-record.js';
 import { type PastAsk, readPastFlows, readPastSums } from '../../src/fleet/past-client.js';
@@ -233,6 +234,36 @@ test('an answer is complete where hosts and copies together have everything', ()
     assert.equal((await read(all.fleet, { span: { from: at(110), to: at(205) } }, { on: ['h0'] })).result.complete, true);
     const before = await read(all.fleet, { span: { from: at(-10), to: at(50) } }, { on: ['h0'] });
     assert.match(before.result.lacking.get('h0')!.join(), /the record begins at/);
+  }));
+
+test('who had an address is known to hosts and copies alike', () =>
+  inRecord(async (directory) => {
+    await using all = await fleetOf(directory, [
+      { host: 'h0', own: [1, 200] },
+      { host: 'h1', copy: [1, 150] },
+    ]);
+    const client = new FleetClient(all.fleet, undefined);
+    const asked = (number: number) => ({ address: '0.0.0.1', port: 1, at: T0 + number * SECOND + 1000 });
+    const { hosts, complete, notes } = await client.whoHad(asked(10), OPTIONS);
+    assert.deepEqual([[...hosts.keys()], complete, notes], [['h0', 'h1'], true, []]);
+    const alone = await (await openHistory(join(directory, 'h0'))).whoHad(asked(10));
+    const told = (answer: Pick<typeof alone, 'matches'>) =>
+      answer.matches.map(({ grade, inside, outside, start, end, evidence }) => [
+        grade,
+        inside,
+        outside,
+        start,
+        end,
+        evidence.sequence,
+      ]);
+    assert.deepEqual(told(hosts.get('h0')!.answer!), told(alone));
+    for (const { answer, matches } of hosts.values())
+      assert.deepEqual([matches, answer!.matches[0]!.inside], [1, { address: '10.0.0.3', port: 10 }]);
+    // Behind the end of the copy only the host knows.
+    const late = await client.whoHad(asked(180), OPTIONS);
+    assert.deepEqual([late.hosts.get('h0')!.matches, late.hosts.get('h1')!.complete, late.complete], [1, false, false]);
+    await assert.rejects(client.whoHad(asked(180), { ...OPTIONS, strict: true }), { code: 'INCOMPLETE', message: /flows of h1/ });
+    await assert.rejects(client.whoHad({ ...asked(1), at: 'yesterday' }, OPTIONS), { code: 'VALUE' });
   }));
 
 test('flows are the same behind the way from a host as on it', () =>

@@ -63,8 +63,8 @@ const WEB_TYPES = 'FetchRequest FetchResponse HandlerOptions LogEntry Peer Role 
 const FLEET_VALUES = 'FleetClient FleetError FleetHistory FleetList connectFleet startAgent';
 const FLEET_TYPES = `
   AgentOptions AgentState AnsweredHost AuditLine AuditPhase AuditRecord AuditTrust ChangeKind ChangeOrder ChangeOutcome ChangePlan ChangeSet ChangedHost
-  FleetAskOptions FleetCode FleetCount FleetEvent FleetEventsOptions FleetFlow FleetHistoryOptions FleetListOptions FleetOptions
-  FleetPastFlow FleetPastGroup FleetPastGroups FleetPastResult FleetPastTopOptions FleetResult FleetStatistics HostInfo LogOptions MissingHost MissingReason
+  FleetAskOptions FleetCode FleetCount FleetEvent FleetEventsOptions FleetFlow FleetGroup FleetGroupSort FleetGroups FleetHistoryOptions FleetListOptions FleetOptions
+  FleetPastFlow FleetPastGroup FleetPastGroups FleetPastResult FleetPastTopOptions FleetResult FleetStatistics FleetTopOptions FleetWhoHad HostInfo HostWhoHad LogOptions MissingHost MissingReason
   PlannedHost RunningAgent
 `;
 
@@ -98,7 +98,7 @@ const METHODS: readonly (readonly [string, object, string])[] = [
   [
     'FleetClient',
     fleet.FleetClient.prototype,
-    'close count events history historyTop hosts list log planDelete planUpdate statistics watchHosts',
+    'close count events history historyTop hosts list log planDelete planUpdate statistics top watchHosts whoHad',
   ],
   ['FleetList', fleet.FleetList.prototype, 'result toArray'],
   ['MemoryTable', testing.MemoryTable.prototype, 'add advance change delivered expire flows loseEvents now'],
