@@ -10,6 +10,11 @@ import { ORIGIN_INITIAL, ORIGIN_KERNEL, type View } from './view.js';
 export type EventType = 'NEW' | 'UPDATE' | 'DESTROY';
 export const EVENT_TYPES = ['NEW', 'UPDATE', 'DESTROY'] as const satisfies readonly EventType[];
 
+/** The multicast groups of some types, a bit each. */
+export function eventGroups(types: readonly EventType[]): number {
+  return types.reduce((groups, type) => groups | (1 << EVENT_TYPES.indexOf(type)), 0);
+}
+
 /** Members that events of flows and of expectations have in common. */
 export interface EventInfo {
   readonly type: EventType;

@@ -1,8 +1,9 @@
 // Sends the events of a host to whoever watches them, until they have enough. It listens by itself: whatever else listens on this host is
 // never slowed. While the reader is slow, events wait in the kernel, and it is told how many were lost.
 
+import { eventGroups } from '../ctnetlink/event.js';
 import type { View } from '../ctnetlink/view.js';
-import { type Conntrack, groupsOf, readFilter, sessionOf } from '../library/index.js';
+import { type Conntrack, readFilter, sessionOf } from '../library/index.js';
 import { Nl1Writer } from './nl1.js';
 import { piecesOf } from './nl1-pieces.js';
 import type { QueryBody } from './operations.js';
@@ -48,7 +49,7 @@ class WatchedTable {
     this.#netns = netns;
     this.#watch = sessionOf(conntrack).watch(
       {},
-      { table: 'conntrack', groups: types && groupsOf(types), filter: readFilter(filter ?? {}) },
+      { table: 'conntrack', groups: types && eventGroups(types), filter: readFilter(filter ?? {}) },
     );
   }
 

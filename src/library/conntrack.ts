@@ -1,6 +1,6 @@
 // Conntrack: the public API, a layer of owned objects above Table.
 
-import { EVENT_TYPES, type EventType, type FlowEvent } from '../ctnetlink/event.js';
+import { eventGroups, type FlowEvent } from '../ctnetlink/event.js';
 import { isConstant } from '../ctnetlink/filter/compile.js';
 import { MATCH_ALL, numberIs } from '../ctnetlink/filter/condition.js';
 import { requiredProtocol } from '../ctnetlink/filter/kernel-plan.js';
@@ -263,7 +263,7 @@ export class Conntrack implements AsyncDisposable, Disposable {
     const programOf = this.#session.programs(program);
     const watch = this.#session.watch(options, {
       table: 'conntrack',
-      groups: types && groupsOf(types),
+      groups: types && eventGroups(types),
       filter: readFilter(filter),
       receiveBuffer: options.receiveBuffer,
       initial,
@@ -390,11 +390,6 @@ class ChangesByProtocol {
     }
     return change;
   }
-}
-
-/** The multicast groups of some types of events. @internal */
-export function groupsOf(types: readonly EventType[]): number {
-  return types.reduce((groups, type) => groups | (1 << EVENT_TYPES.indexOf(type)), 0);
 }
 
 /** The kernel's answer for a flow whose master is not in the table. */

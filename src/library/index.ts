@@ -25,7 +25,7 @@ export type {
 } from './call-options.js';
 export { Channel } from './channel.js';
 export { checkOptions } from './check-options.js';
-export { Conntrack, groupsOf, sessionOf } from './conntrack.js';
+export { Conntrack, sessionOf } from './conntrack.js';
 export { type CpuStatistics, type ExpectationStatistics, toStatistics } from './cpu-statistics.js';
 export { OverflowError } from './events/event-queue.js';
 export type { EventLoss } from './events/event-source.js';
