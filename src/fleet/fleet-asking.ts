@@ -40,5 +40,7 @@ export function checkComplete(asked: Asked, { strict = false }: Pick<FleetAskOpt
   if (!strict || asked.complete) return asked;
   const names = asked.missing.slice(0, 5).map(({ host, why }) => `${host} (${why})`);
   const more = asked.missing.length > names.length ? `, and ${asked.missing.length - names.length} more` : '';
+  if (names.length === 0 && asked.unlisted !== undefined)
+    throw new FleetError('INCOMPLETE', `hosts that did not answer are not known: ${asked.unlisted}`);
   throw new FleetError('INCOMPLETE', `no complete answer of ${names.join(', ')}${more}`);
 }

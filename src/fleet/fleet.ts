@@ -73,10 +73,12 @@ export class Fleet {
    */
   async ask(op: Operation, body: QueryBody, visitor: FleetVisitor, options: AskOptions): Promise<Asked> {
     const { on, sites, wait = WAIT, deadline, order, signal } = options;
-    const { hosts, chosen, expected, unable } = await this.able(op, { on, sites });
+    const { hosts, chosen, expected, unable, unlisted } = await this.#able(op, { on, sites });
     const all = on === undefined;
     const asked = sites ?? this.#allowed;
-    const byName = !all && expected.length <= MOST_BY_NAME;
+    const blind = unlisted !== undefined;
+    const byName = !all && !blind && expected.length <= MOST_BY_NAME;
+    const isMeant = blind && on ? anyOf(on) : undefined;
     const isChosen = new Set(expected.map(({ host }) => host));
     const known = new Set(hosts.map(({ host }) => host));
     const query = this.query(
@@ -86,7 +88,11 @@ export class Fleet {
         hosts: expected,
         ...(byName
           ? {}
-          : { sites: asked ?? [EVERY], isChosen: (host: string) => isChosen.has(host) || (all && !known.has(host)) }),
+          : {
+              sites: asked ?? [EVERY],
+              isChosen: (host: string) => isMeant?.(host) ?? (isChosen.has(host) || (all && !known.has(host))),
+              blind,
+            }),
         wait,
         deadline,
         order,
@@ -102,9 +108,20 @@ export class Fleet {
     return {
       ...result,
       missing,
-      complete: missing.length === 0,
+      complete: missing.length === 0 && !blind,
       stopped: chosen.filter(({ host, state }) => state === 'stopped' && !answered.has(host)),
+      ...(blind ? { unlisted } : {}),
     };
+  }
+
+  /** As `able`; while the servers have no inventory, nobody is known, and whoever hears a question may answer it. @throws FleetError */
+  async #able(op: Operation, which: Pick<AskOptions, 'on' | 'sites'>): Promise<AbleHosts & Pick<FleetResult, 'unlisted'>> {
+    try {
+      return await this.able(op, which);
+    } catch (error) {
+      if (!(error instanceof FleetError) || error.code !== 'UNAVAILABLE') throw error;
+      return { hosts: [], chosen: [], expected: [], unable: [], gone: [], unlisted: error.message };
+    }
   }
 
   /** The hosts that are meant: those that can do something, and those that cannot, or are gone, each with the reason. @throws FleetError */
@@ -232,6 +249,12 @@ async function patiently<T>(work: () => Promise<T>): Promise<T> {
       await new Promise((resolve) => setTimeout(resolve, PAUSE));
     }
   }
+}
+
+/** Whether a name is one of some names or patterns. @throws FleetError `CONFIG` */
+export function anyOf(patterns: readonly string[]): (host: string) => boolean {
+  const each = patterns.map(namePattern);
+  return (host) => each.some((matches) => matches(host));
 }
 
 /** @throws FleetError `CONFIG` if a name or a pattern stands for nobody */

@@ -4,7 +4,7 @@ import { onAbort } from '../library/index.js';
 import { CLOCK_OFF } from './agent.js';
 import type { CollectorAnswers } from './ask-collectors.js';
 import { asHost } from './ask-collectors.js';
-import type { Asked, AskOptions, Fleet } from './fleet.js';
+import { type Asked, type AskOptions, anyOf, type Fleet } from './fleet.js';
 import type { FlowsPart, FlowsQuestion } from './flows-question.js';
 import type { HostInfo } from './inventory.js';
 import { type KnownRecord, readKnownRecords } from './known-record.js';
@@ -15,7 +15,6 @@ import { decodePastRows, MOST_PAST_ROWS, type SentRow } from './past-rows.js';
 import { PastStreams } from './past-streams.js';
 import { type FleetPastGroup, PastSums } from './past-sums.js';
 import type { FleetQuery, FleetResult, FleetVisitor, MissingHost } from './query-client.js';
-import { namePattern } from './subjects.js';
 
 /** What is asked. */
 export interface PastAsk extends FlowsQuestion {
@@ -137,11 +136,11 @@ export async function meantHosts(
   { answered, missing, stopped }: Asked,
 ): Promise<(host: string) => boolean> {
   if (!on && !sites) return () => true;
-  const patterns = on?.map(namePattern);
+  const matches = on && anyOf(on);
   const { hosts } = await fleet.inventory();
   const asked = new Set([...answered, ...missing, ...stopped].map(({ host }) => host));
   const known = new Set(hosts.map(({ host }) => host));
-  return (host) => asked.has(host) || (!sites && !known.has(host) && patterns!.some((matches) => matches(host)));
+  return (host) => asked.has(host) || (!sites && !known.has(host) && matches!(host));
 }
 
 /** Whether a collector had a record when it was planned who is asked for it: what came to it since is asked of the host. */
@@ -262,7 +261,7 @@ function toResult(
     ...asked,
     answered: [...ofHosts.answered, ...asked.answered.filter(({ host }) => !ofHosts.answered.some((one) => one.host === host))],
     missing,
-    complete: missing.length === 0 && lacking.size === 0,
+    complete: missing.length === 0 && lacking.size === 0 && asked.unlisted === undefined,
     lacking,
     notes: [...(collectors?.problems ?? []), ...clocks.slice(0, 5)],
     lackingShards: missing.length > 0 ? (collectors?.lacking ?? []) : [],

@@ -42,6 +42,8 @@ export interface FleetResult {
   readonly answered: readonly AnsweredHost[];
   readonly missing: readonly MissingHost[];
   readonly ms: number;
+  /** Why the inventory cannot be read: then hosts that did not answer are not known, and not among the missing. */
+  readonly unlisted?: string | undefined;
 }
 
 /** Takes what comes. A promise makes the hosts wait. */
@@ -89,6 +91,8 @@ export interface FleetQuestion {
   readonly sites?: readonly string[] | undefined;
   /** With `sites`: whether the answer of a host that is not among `hosts` is wanted. */
   readonly isChosen?: ((host: string) => boolean) | undefined;
+  /** With `sites`: `hosts` are not all that there are. Whoever else answers within `wait` is waited for. */
+  readonly blind?: boolean | undefined;
   /** Milliseconds after which a host that said nothing is silent. */
   readonly wait: number;
   /** Milliseconds that a host may work, and that the asker waits for something to come. */
@@ -585,7 +589,8 @@ export class FleetQuery {
     if (answers.some(({ finished }) => !finished)) return;
     // Whoever nobody is expected to be may still be there.
     const since = performance.now() - this.#begun;
-    if (this.#answers.size === 0 && !this.#nobody && since < this.#question.wait) return;
+    const { blind = false, wait } = this.#question;
+    if ((blind || this.#answers.size === 0) && !this.#nobody && since < wait) return;
     this.#over();
   }
 

@@ -76,7 +76,11 @@ export async function askWhoHad(fleet: Fleet, { past, span }: AskedPast, options
     hosts,
     unreadable,
     missing,
-    complete: missing.length === 0 && unreadable.length === 0 && [...hosts.values()].every(({ complete }) => complete),
+    complete:
+      own.unlisted === undefined &&
+      missing.length === 0 &&
+      unreadable.length === 0 &&
+      [...hosts.values()].every(({ complete }) => complete),
     lackingShards: missing.length > 0 ? (collected?.lacking ?? []) : [],
     problems: collected?.problems ?? [],
   };

@@ -110,8 +110,9 @@ export const word: Word = async (line, context) => {
 const MOST_TOLD = 20;
 
 /** On standard error: who is missing, and why. */
-function tellMissing({ missing, stopped }: Asked, { out, err }: WordContext): void {
+function tellMissing({ missing, stopped, unlisted }: Asked, { out, err }: WordContext): void {
   out.flush();
+  if (unlisted !== undefined) err(`conntrack: hosts that did not answer are not known: ${safeText(unlisted)}`);
   for (const host of missing.slice(0, MOST_TOLD)) {
     err(`conntrack: ${safeText(reasonOf(host))}`);
     if (host.error?.hint !== undefined) err(`  hint: ${safeText(host.error.hint)}`);

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Fleet } from '../../src/fleet/fleet.js';
-import { FleetClient, type FleetFlow } from '../../src/fleet/index.js';
+import { FleetClient, FleetError, type FleetFlow } from '../../src/fleet/index.js';
 import { encodeHostValue } from '../../src/fleet/inventory.js';
 import { HOSTS_BUCKET } from '../../src/fleet/subjects.js';
 import { MemoryTable } from '../../src/testing/index.js';
@@ -150,4 +150,28 @@ test('an answer that lacks hosts is no error, unless it is strict; a filter that
   await assert.rejects(fleet.client.count({}, strict), { code: 'INCOMPLETE' });
   assert.throws(() => fleet.client.list('tcp and'), { code: 'FILTER' });
   await assert.rejects(fleet.client.planDelete('udp'), { code: 'CONFIG' });
+});
+
+test('without an inventory whoever hears the question answers it, and the answer is not complete', async () => {
+  await using fleet = await fleetOf(5, 3, 0);
+  const bus = fleet.servers.connect();
+  bus.readBucket = async () => {
+    throw new FleetError('UNAVAILABLE', 'there is no leader');
+  };
+  const client = new FleetClient(new Fleet(bus, 'alice'), undefined);
+  const options = { ...OPTIONS, wait: 500 * SLOWNESS };
+  const [all, some, rows] = await Promise.all([
+    client.count({}, options),
+    client.count('dst port 53', { ...options, on: ['h0', 'h7'] }),
+    client.list({}, { ...options, limit: 4 }).toArray(),
+    assert.rejects(client.count({}, { ...options, strict: true }), {
+      code: 'INCOMPLETE',
+      message: /not known: there is no leader/,
+    }),
+    assert.rejects(client.hosts(), { code: 'UNAVAILABLE' }),
+  ]);
+  assert.deepEqual([all.total, all.answered.length, all.missing], [8, 3, []]);
+  assert.deepEqual([all.complete, all.unlisted], [false, 'there is no leader']);
+  assert.deepEqual([some.total, [...some.hosts.keys()]], [2, ['h0']]);
+  assert.equal(rows.length, 4);
 });
