@@ -88,8 +88,11 @@ export class PacedOutput {
   }
 }
 
+/** Major number of /dev/null and its kin, as Linux has it. */
+const MEMORY_DEVICE = 1;
+
 /** Whether a write may have to wait for somebody: not to a file, nor to a device without a reader. */
 function canWait(fd: number): boolean {
   const stat = fstatSync(fd);
-  return !(stat.isFile() || stat.isBlockDevice());
+  return !(stat.isFile() || stat.isBlockDevice() || (stat.isCharacterDevice() && stat.rdev >> 8 === MEMORY_DEVICE));
 }
