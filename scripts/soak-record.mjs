@@ -66,7 +66,7 @@ try {
     const memory = residentMegabytes();
     if (passed >= warm) first ??= memory;
     const asked = performance.now();
-    const { complete, why } = await history((record) => record.whoHad({ address: '10.0.0.1', port: 1, at: '10s-ago' }));
+    const { complete, why } = await history((record) => record.whoHad({ address: '10.0.0.1', port: 1, at: '1s-ago' }));
     if (!complete) problems.push(`after ${passed.toFixed(0)} s the record is not complete: ${why.join('; ')}`);
     const spent = cpuSeconds();
     console.log(
