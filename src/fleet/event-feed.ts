@@ -3,11 +3,11 @@
 import type { FlowEvent } from '../ctnetlink/event.js';
 import { FlowReader } from '../ctnetlink/flow.js';
 import { createFlowView } from '../ctnetlink/view.js';
-import { onAbort, toFlowEvent } from '../library/index.js';
+import { toFlowEvent } from '../library/index.js';
 import type { Fleet } from './fleet.js';
 import type { FleetAskOptions } from './fleet-asking.js';
 import { watchFleet } from './fleet-watch.js';
-import { HandOver } from './hand-over.js';
+import { handedOver } from './hand-over.js';
 import { Nl1Reader } from './nl1.js';
 import type { QueryBody } from './operations.js';
 import type { MissingHost } from './query-client.js';
@@ -40,36 +40,29 @@ export async function* fleetEvents(
   body: QueryBody,
   { on, sites, wait, signal, onWatched, onLost, onAway }: FleetEventsOptions,
 ): AsyncGenerator<FleetEvent, void, undefined> {
-  signal?.throwIfAborted();
-  const abort = new AbortController();
-  const heeding = onAbort(signal, () => abort.abort());
-  const hand = new HandOver<readonly FleetEvent[]>();
   const view = createFlowView();
   const reader = new Nl1Reader();
   const flows = new FlowReader();
-  const options = { on, sites, ...(wait === undefined ? {} : { wait }), signal: abort.signal };
-  const watching = watchFleet(fleet, body, options, {
-    rows: async (host, netns, packed, at = Date.now()) => {
-      const events: FleetEvent[] = [];
-      const rows = reader.read(packed, (bytes, from, to) => {
-        view.decode(bytes, from, to);
-        events.push({ host, ...(netns === undefined ? {} : { netns }), at, event: toFlowEvent(view, flows) });
-      });
-      await hand.give(events);
-      return { rows };
-    },
-    watched: (host, again) => onWatched?.(host, again),
-    lost: (host, loss) => onLost?.(host, loss),
-    away: (missing) => onAway?.(missing),
-  }).finally(() => hand.end());
-  watching.catch(() => {}); // awaited below
-  try {
-    for (let some = await hand.take(); some; some = await hand.take()) yield* some;
-    await watching;
-    signal?.throwIfAborted();
-  } finally {
-    heeding();
-    abort.abort();
-    hand.end();
-  }
+  yield* handedOver<FleetEvent, void>(signal, (give, ending) =>
+    watchFleet(
+      fleet,
+      body,
+      { on, sites, ...(wait === undefined ? {} : { wait }), signal: ending },
+      {
+        rows: async (host, netns, packed, at = Date.now()) => {
+          const events: FleetEvent[] = [];
+          const rows = reader.read(packed, (bytes, from, to) => {
+            view.decode(bytes, from, to);
+            events.push({ host, ...(netns === undefined ? {} : { netns }), at, event: toFlowEvent(view, flows) });
+          });
+          await give(events);
+          return { rows };
+        },
+        watched: (host, again) => onWatched?.(host, again),
+        lost: (host, loss) => onLost?.(host, loss),
+        away: (missing) => onAway?.(missing),
+      },
+    ),
+  );
+  signal?.throwIfAborted();
 }

@@ -2,10 +2,9 @@
 
 import { type Flow, FlowReader, fieldSet } from '../ctnetlink/flow.js';
 import { createFlowView } from '../ctnetlink/view.js';
-import { onAbort } from '../library/index.js';
-import type { Fleet } from './fleet.js';
+import type { Asked, Fleet } from './fleet.js';
 import { askOptions, bodyOf, checkComplete, type FleetAskOptions } from './fleet-asking.js';
-import { HandOver } from './hand-over.js';
+import { handedOver } from './hand-over.js';
 import { Nl1Reader } from './nl1.js';
 import type { FleetResult, FleetVisitor } from './query-client.js';
 
@@ -55,37 +54,24 @@ export class FleetList {
 
   async *[Symbol.asyncIterator](): AsyncGenerator<FleetFlow, void, undefined> {
     const { limit, order, signal } = this.#options;
-    const abort = new AbortController();
-    signal?.throwIfAborted();
-    const heeding = onAbort(signal, () => abort.abort());
-    const hand = new HandOver<readonly FleetFlow[]>();
     const decode = flowDecoder();
     let left = limit ?? Number.POSITIVE_INFINITY;
-    const visitor: FleetVisitor = {
-      rows: async (host, netns, body) => {
-        const rows = decode(host, netns, body);
-        const wanted = rows.slice(0, left);
-        left -= wanted.length;
-        await hand.give(wanted);
-        return { rows: rows.length, enough: left <= 0 };
-      },
-    };
     const body = { ...bodyOf(this.#filter, this.#options), ...(limit === undefined ? {} : { limit }) };
-    const asking = this.#fleet
-      .ask('list', body, visitor, { ...askOptions(this.#options, LIST_DEADLINE), order, signal: abort.signal })
-      .finally(() => hand.end());
-    asking.catch(() => {}); // awaited below
-    try {
-      for (let rows = await hand.take(); rows; rows = await hand.take()) yield* rows;
-      const asked = await asking;
-      this.#result = asked;
-      signal?.throwIfAborted();
-      checkComplete(asked, this.#options);
-    } finally {
-      heeding();
-      abort.abort();
-      hand.end();
-    }
+    const asked = yield* handedOver<FleetFlow, Asked>(signal, (give, ending) => {
+      const visitor: FleetVisitor = {
+        rows: async (host, netns, packed) => {
+          const rows = decode(host, netns, packed);
+          const wanted = rows.slice(0, left);
+          left -= wanted.length;
+          await give(wanted);
+          return { rows: rows.length, enough: left <= 0 };
+        },
+      };
+      return this.#fleet.ask('list', body, visitor, { ...askOptions(this.#options, LIST_DEADLINE), order, signal: ending });
+    });
+    this.#result = asked;
+    signal?.throwIfAborted();
+    checkComplete(asked, this.#options);
   }
 }
 

@@ -2,11 +2,10 @@
 
 import { type PastFlow, PastFlowReader } from '../history/past-flow.js';
 import { RowMessages } from '../history/row-messages.js';
-import { onAbort } from '../library/index.js';
 import type { Fleet } from './fleet.js';
 import { askOptions, type FleetAskOptions } from './fleet-asking.js';
 import { FleetError } from './fleet-error.js';
-import { HandOver } from './hand-over.js';
+import { handedOver } from './hand-over.js';
 import { type PastAsk, type PastResult, readPastFlows } from './past-client.js';
 import type { SentRow } from './past-rows.js';
 import type { FleetResult } from './query-client.js';
@@ -56,36 +55,25 @@ export class FleetHistory {
 
   async *[Symbol.asyncIterator](): AsyncGenerator<FleetPastFlow, void, undefined> {
     const { signal } = this.#options;
-    signal?.throwIfAborted();
-    const abort = new AbortController();
-    const heeding = onAbort(signal, () => abort.abort());
-    const hand = new HandOver<readonly FleetPastFlow[]>();
     const messages = new RowMessages();
     const reader = new PastFlowReader();
-    let flows: FleetPastFlow[] = [];
-    const flush = async () => {
-      const taken = flows;
-      flows = [];
-      if (taken.length > 0) await hand.give(taken);
-    };
-    const take = (row: SentRow) => {
-      flows.push({ host: row.host, recorder: row.recorder, past: reader.read(row, messages.of(row.row)) });
-      return true;
-    };
-    const options = { ...askOptions(this.#options, PAST_DEADLINE), signal: abort.signal };
-    const asking = readPastFlows(this.#fleet, this.#ask, options, take, flush).finally(() => hand.end());
-    asking.catch(() => {}); // awaited below
-    try {
-      for (let some = await hand.take(); some; some = await hand.take()) yield* some;
-      const result = await asking;
-      this.#result = toPastResult(result);
-      signal?.throwIfAborted();
-      checkPast(result, this.#options);
-    } finally {
-      heeding();
-      abort.abort();
-      hand.end();
-    }
+    const result = yield* handedOver<FleetPastFlow, PastResult>(signal, (give, ending) => {
+      let flows: FleetPastFlow[] = [];
+      const flush = async () => {
+        const taken = flows;
+        flows = [];
+        if (taken.length > 0) await give(taken);
+      };
+      const take = (row: SentRow) => {
+        flows.push({ host: row.host, recorder: row.recorder, past: reader.read(row, messages.of(row.row)) });
+        return true;
+      };
+      const options = { ...askOptions(this.#options, PAST_DEADLINE), signal: ending };
+      return readPastFlows(this.#fleet, this.#ask, options, take, flush);
+    });
+    this.#result = toPastResult(result);
+    signal?.throwIfAborted();
+    checkPast(result, this.#options);
   }
 }
 
