@@ -5,8 +5,8 @@ import { eventGroups } from '../ctnetlink/event.js';
 import type { View } from '../ctnetlink/view.js';
 import { type Conntrack, readFilter, sessionOf } from '../library/index.js';
 import { Nl1Writer } from './nl1.js';
-import { piecesOf } from './nl1-pieces.js';
 import type { QueryBody } from './operations.js';
+import { flowPieces } from './pieces.js';
 import type { RunningQuery } from './running-query.js';
 
 /** Events of so many milliseconds go together. */
@@ -88,7 +88,7 @@ class WatchedTable {
       const losses = this.#losses.splice(0);
       const [full, at] = [this.#writing, this.#at];
       this.#writing = this.#spare;
-      if (full.rows > 0) for (const { body, rows } of piecesOf(full)) await query.part(body, rows, this.#netns, at);
+      if (full.rows > 0) for (const { body, rows } of flowPieces(full)) await query.part(body, rows, this.#netns, at);
       full.reset();
       this.#spare = full;
       for (const loss of losses) query.note(this.#netns === undefined ? loss : { ...loss, netns: this.#netns });

@@ -1,12 +1,13 @@
 // Answers questions about flows of the past, of a host or of a collector.
 
 import { largestGroups } from '../history/past-groups.js';
-import { MAX_ZIPPED, type PackedBody, packBody } from './bodies.js';
+import { packBody } from './bodies.js';
 import { type FlowsPart, readFlowsPart } from './flows-question.js';
 import type { QueryBody } from './operations.js';
 import { encodePastRows, MOST_PAST_ROWS, type SentRow } from './past-rows.js';
 import type { PastAsked, PastSearch, PastSource } from './past-source.js';
-import type { RunningQuery } from './running-query.js';
+import { piecesOf } from './pieces.js';
+import type { Piece, RunningQuery } from './running-query.js';
 
 /** Groups of one answer. */
 export const MOST_PAST_GROUPS = 10_000;
@@ -72,10 +73,6 @@ async function sendFlows(
   await query.end(pieces(rows), { complete: true, ...(count === limit ? { reason: 'limit' as const } : {}) });
 }
 
-/** Rows as bodies that are small enough: nearly always one. */
-function pieces(rows: readonly SentRow[]): { readonly body: PackedBody; readonly rows: number }[] {
-  const body = packBody('jc1', encodePastRows(rows));
-  if (body.data.length <= MAX_ZIPPED || rows.length <= 1) return [{ body, rows: rows.length }];
-  const middle = rows.length >> 1;
-  return [...pieces(rows.slice(0, middle)), ...pieces(rows.slice(middle))];
+function pieces(rows: readonly SentRow[]): Piece[] {
+  return piecesOf((from, to) => packBody('jc1', encodePastRows(rows.slice(from, to))), 0, rows.length);
 }

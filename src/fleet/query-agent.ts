@@ -11,11 +11,11 @@ import { DumpBudget } from './dump-budget.js';
 import { sendEvents } from './events-agent.js';
 import { FleetError } from './fleet-error.js';
 import { Nl1Writer } from './nl1.js';
-import { piecesOf } from './nl1-pieces.js';
 import { COLLECTOR_OPERATIONS, OPERATIONS, type Operation, operationsOf, type QueryBody, readQuestion } from './operations.js';
 import { answerHistory, answerRecords } from './past-agent.js';
 import { readPastQuestion } from './past-question.js';
 import type { PastSource } from './past-source.js';
+import { flowPieces } from './pieces.js';
 import { QueryEnd, RunningQuery } from './running-query.js';
 import { EVERY, readReply, subjects } from './subjects.js';
 
@@ -361,7 +361,7 @@ export class QueryAgent {
       sending ??= parts
         .send(async (full) => {
           query.head(entries);
-          for (const { body: packed, rows: some } of piecesOf(full)) await query.part(packed, some, netns);
+          for (const { body: packed, rows: some } of flowPieces(full)) await query.part(packed, some, netns);
           this.#rows += full.rows;
         })
         .finally(() => {
@@ -391,7 +391,7 @@ export class QueryAgent {
       if (visitor.done()) break;
     }
     this.#rows += parts.writing.rows;
-    await query.end(piecesOf(parts.writing), visitor.done() ? { complete: true, reason: 'limit' } : { complete: true }, netns);
+    await query.end(flowPieces(parts.writing), visitor.done() ? { complete: true, reason: 'limit' } : { complete: true }, netns);
   }
 
   /** Visits the flows that match. @throws QueryEnd */
