@@ -8,7 +8,7 @@ import type { CollectedAnswer, CollectedRecord } from './collected.js';
 import { FleetError } from './fleet-error.js';
 import type { FlowsPart } from './flows-question.js';
 import { type KnownRecord, knownRecord } from './known-record.js';
-import type { PastQuestion } from './past-question.js';
+import { lookFurther, type PastQuestion } from './past-question.js';
 import type { SentRow } from './past-rows.js';
 import { flowsOf, type PastAsked, type PastSearch, type PastSource, sumsOf } from './past-source.js';
 import { shardOf } from './subjects.js';
@@ -23,8 +23,6 @@ export interface StoredCopy {
 
 /** Copies whose files one question reads at the same time. */
 const MOST_AT_ONCE = 1000;
-/** Microseconds that a clock may be off without being told. */
-const CLOCK_TELLS = 100_000;
 
 export class CollectedPast implements PastSource {
   readonly #copies: () => readonly StoredCopy[];
@@ -41,8 +39,7 @@ export class CollectedPast implements PastSource {
     const records: CollectedRecord[] = [];
     for (const { host, recorder, meta, directory } of this.#asked(shards)) {
       const { offset = 0, offsetError = 0, applied, alive, openFrom } = meta;
-      const off = (Math.abs(offset) + offsetError) * 1000;
-      const within = ((question.within as number | undefined) ?? 0) + (off > CLOCK_TELLS ? off : 0);
+      const within = (question.within ?? 0) + lookFurther({ offset, error: offsetError });
       const history = await this.#history(directory);
       const answer: WhoHadAnswer = await history.whoHad({ ...question, within });
       const silent = answer.complete && answer.matches.length === 0;

@@ -27,6 +27,12 @@ export interface PastAnswer {
 /** Microseconds that a clock may be off without being told. */
 const CLOCK_TELLS = 100_000;
 
+/** Microseconds by which a record is looked at before and after, because of its clock. `offset`, `error`: milliseconds. */
+export function lookFurther({ offset, error }: Pick<NonNullable<HostValue['clock']>, 'offset' | 'error'>): number {
+  const off = (Math.abs(offset) + error) * 1000;
+  return off > CLOCK_TELLS ? off : 0;
+}
+
 /**
  * Asks the record of this host. By so much as its clock is off, it looks further: what only that finds is graded `near`.
  * @throws ValueError, HistoryError, PlatformError
@@ -38,12 +44,11 @@ export async function askRecord(
 ): Promise<PastAnswer> {
   writeAsked(directory, ['whohad', question], user);
   const history = await openHistory(directory);
-  const off = clock ? (Math.abs(clock.offset) + clock.error) * 1000 : 0;
-  const within = (question.within ?? 0) + (off > CLOCK_TELLS ? off : 0);
-  const answer = await history.whoHad({ ...question, within });
+  const further = clock ? lookFurther(clock) : 0;
+  const answer = await history.whoHad({ ...question, within: (question.within ?? 0) + further });
   const lines = answerText(answer).trimEnd().split('\n').slice(1);
-  if (off > CLOCK_TELLS)
-    lines.push(`Note: the clock of this host is off by ${(off / 1e6).toFixed(1)} s: it looked so much further.`);
+  if (further > 0)
+    lines.push(`Note: the clock of this host is off by ${(further / 1e6).toFixed(1)} s: it looked so much further.`);
   return {
     complete: answer.complete,
     matches: answer.matches.length + (answer.groups?.length ?? 0),
