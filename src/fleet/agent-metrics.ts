@@ -3,47 +3,13 @@
 import type { FamilyRow } from '../metrics/index.js';
 import type { FleetAgentStatus } from './agent.js';
 import { ALIVE } from './inventory.js';
+import { type ServiceReading, serviceFamilies } from './service-metrics.js';
 
 /** An agent, as seen from outside. */
-export interface AgentReading {
-  readonly version: string;
-  /** Whether there is a connection to a server. */
-  readonly connected: boolean;
-  readonly reconnects: number;
-  /** Absent until the name was claimed. */
-  readonly status?: FleetAgentStatus | undefined;
-}
+export type AgentReading = ServiceReading<FleetAgentStatus>;
 
 export const AGENT_FAMILIES: readonly FamilyRow<AgentReading>[] = [
-  {
-    name: 'conntrack_agent',
-    type: 'info',
-    help: 'The version of the agent.',
-    labels: ['version'],
-    read: ({ version }, add) => add(1, version),
-  },
-  {
-    name: 'conntrack_agent_connected',
-    type: 'gauge',
-    help: '1 while there is a connection to a server.',
-    labels: [],
-    read: ({ connected }, add) => add(connected ? 1 : 0),
-  },
-  {
-    name: 'conntrack_agent_reconnects',
-    type: 'counter',
-    help: 'Connections after the first one.',
-    labels: [],
-    read: ({ reconnects }, add) => add(reconnects),
-  },
-  {
-    name: 'conntrack_agent_heartbeat_age_seconds',
-    type: 'gauge',
-    unit: 'seconds',
-    help: 'Since the servers confirmed that this host is there; after 45 seconds it counts as silent.',
-    labels: [],
-    read: ({ status }, add) => add(status?.heartbeat === undefined ? undefined : status.heartbeat / 1000),
-  },
+  ...serviceFamilies('agent', 'Since the servers confirmed that this host is there; after 45 seconds it counts as silent.'),
   {
     name: 'conntrack_agent_clock_offset_seconds',
     type: 'gauge',

@@ -3,47 +3,16 @@
 import type { FamilyRow } from '../metrics/index.js';
 import type { CollectorStatus } from './collector.js';
 import { ALIVE } from './inventory.js';
+import { type ServiceReading, serviceFamilies } from './service-metrics.js';
 
 /** A collector, as seen from outside. */
-export interface CollectorReading {
-  readonly version: string;
-  /** Whether there is a connection to a server. */
-  readonly connected: boolean;
-  readonly reconnects: number;
-  /** Absent until the name was claimed. */
-  readonly status?: CollectorStatus | undefined;
-}
+export type CollectorReading = ServiceReading<CollectorStatus>;
 
 export const COLLECTOR_FAMILIES: readonly FamilyRow<CollectorReading>[] = [
-  {
-    name: 'conntrack_collector',
-    type: 'info',
-    help: 'The version of the collector.',
-    labels: ['version'],
-    read: ({ version }, add) => add(1, version),
-  },
-  {
-    name: 'conntrack_collector_connected',
-    type: 'gauge',
-    help: '1 while there is a connection to a server.',
-    labels: [],
-    read: ({ connected }, add) => add(connected ? 1 : 0),
-  },
-  {
-    name: 'conntrack_collector_reconnects',
-    type: 'counter',
-    help: 'Connections after the first one.',
-    labels: [],
-    read: ({ reconnects }, add) => add(reconnects),
-  },
-  {
-    name: 'conntrack_collector_heartbeat_age_seconds',
-    type: 'gauge',
-    unit: 'seconds',
-    help: 'Since the servers confirmed that this collector is there; after 45 seconds it is not asked any more.',
-    labels: [],
-    read: ({ status }, add) => add(status?.heartbeat === undefined ? undefined : status.heartbeat / 1000),
-  },
+  ...serviceFamilies(
+    'collector',
+    'Since the servers confirmed that this collector is there; after 45 seconds it is not asked any more.',
+  ),
   {
     name: 'conntrack_collector_applied_rows',
     type: 'counter',
