@@ -17,14 +17,14 @@ import { type Asked, Fleet } from './fleet.js';
 import { askOptions, bodyOf, checkComplete, type FleetAskOptions, netnsOf } from './fleet-asking.js';
 import { configPlaces, connecting, type FleetConfig, readConfig } from './fleet-config.js';
 import { FleetError } from './fleet-error.js';
-import { type FleetGroup, type FleetGroupSort, FleetSums, MOST_HOST_GROUPS } from './fleet-groups.js';
+import { countsIn, type FleetGroup, type FleetGroupSort, FleetSums, type HostCounts, MOST_HOST_GROUPS } from './fleet-groups.js';
 import { FleetList, type FleetListOptions } from './fleet-list.js';
-import { checkPast, FleetHistory, type FleetPastResult, PAST_DEADLINE, toPastResult } from './fleet-past-list.js';
+import { checkPast, FleetHistory, type FleetPastResult, toPastResult } from './fleet-past-list.js';
 import { pause } from './fleet-watch.js';
 import type { HostInfo } from './inventory.js';
 import { connectBus } from './nats.js';
 import { Signer } from './nkey.js';
-import { type PastAsk, readPastSums } from './past-client.js';
+import { PAST_DEADLINE, type PastAsk, readPastSums } from './past-client.js';
 import type { FleetPastGroup } from './past-sums.js';
 import type { FleetResult } from './query-client.js';
 import { checkName } from './subjects.js';
@@ -179,10 +179,9 @@ export class FleetClient {
 
   /** How many flows match, on which host. @throws ValueError, FilterError, FleetError */
   async count(filter: FilterInput = {}, options: FleetAskOptions = {}): Promise<FleetCount> {
-    const hosts = new Map<string, { matched: number; entries: number; maxEntries: number }>();
+    const hosts = new Map<string, HostCounts>();
     const value = (host: string, told: unknown) => {
-      const { matched, entries, maxEntries } = (told ?? {}) as Readonly<Record<string, unknown>>;
-      hosts.set(host, { matched: countOf(matched), entries: countOf(entries), maxEntries: countOf(maxEntries) });
+      hosts.set(host, countsIn(told));
     };
     const asked = await this.#ask('count', { ...bodyOf(textOf(filter), options) }, value, options);
     const total = [...hosts.values()].reduce((sum, { matched }) => sum + matched, 0);
@@ -350,8 +349,4 @@ function pastAsk(filter: FilterInput, { from, to, netns }: TimeSpan & Pick<Fleet
   const span = readSpan({ from, to }, Date.now);
   if (netns && netns.length > 1) throw new ValueError('flows of the past are of one network namespace, or of all');
   return { filter: textOf(filter), ...(span ? { span } : {}), ...(netns?.[0] === undefined ? {} : { netns: netns[0] }) };
-}
-
-function countOf(value: unknown): number {
-  return typeof value === 'number' && Number.isFinite(value) && value >= 0 ? value : 0;
 }

@@ -1,4 +1,4 @@
-// Groups of flows of several hosts: those with the same key are added.
+// What hosts count: flows that match, and groups of flows, of which those with the same key are added.
 
 /** Groups of one host that are added. */
 export const MOST_HOST_GROUPS = 1000;
@@ -71,7 +71,19 @@ export class FleetSums {
 }
 
 /** A number of an answer; 0 if it is none. */
-export function numberIn(value: unknown, name: string): number {
+function numberIn(value: unknown, name: string): number {
   const found = typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[name] : undefined;
   return typeof found === 'number' && Number.isFinite(found) && found >= 0 ? found : 0;
+}
+
+/** Flows of a host that match, entries of its table, and how many there may be (0: not known). */
+export interface HostCounts {
+  readonly matched: number;
+  readonly entries: number;
+  readonly maxEntries: number;
+}
+
+/** What a host answered to `count`. */
+export function countsIn(told: unknown): HostCounts {
+  return { matched: numberIn(told, 'matched'), entries: numberIn(told, 'entries'), maxEntries: numberIn(told, 'maxEntries') };
 }

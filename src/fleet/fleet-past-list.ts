@@ -6,7 +6,7 @@ import type { Fleet } from './fleet.js';
 import { askOptions, type FleetAskOptions } from './fleet-asking.js';
 import { FleetError } from './fleet-error.js';
 import { handedOver } from './hand-over.js';
-import { type PastAsk, type PastResult, readPastFlows } from './past-client.js';
+import { PAST_DEADLINE, type PastAsk, type PastResult, readPastFlows } from './past-client.js';
 import type { SentRow } from './past-rows.js';
 import type { FleetResult } from './query-client.js';
 
@@ -23,9 +23,6 @@ export interface FleetPastResult extends FleetResult {
   /** Hosts of which flows may be missing, and why. */
   readonly lacking: ReadonlyMap<string, readonly string[]>;
 }
-
-/** Milliseconds that hosts may search. */
-export const PAST_DEADLINE = 300_000;
 
 /** Flows of the past. Each iteration asks anew. */
 export class FleetHistory {

@@ -102,8 +102,7 @@ export class Fleet {
     );
     const result = await query.run();
     const answered = new Set(result.answered.map(({ host }) => host));
-    const gone = chosen.filter(({ host, state }) => state !== 'up' && state !== 'stopped' && !answered.has(host));
-    const silent = gone.map(({ host, age }): MissingHost => ({ host, why: 'silent', rows: 0, age }));
+    const silent = goneOf(chosen).filter(({ host }) => !answered.has(host));
     const missing = [...result.missing, ...silent, ...unable].sort((a, b) => (a.host < b.host ? -1 : 1));
     return {
       ...result,
@@ -144,9 +143,7 @@ export class Fleet {
       chosen,
       expected: alive.filter(({ features }) => features.includes(op)),
       unable,
-      gone: chosen
-        .filter((host) => !isExpected(host) && host.state !== 'stopped')
-        .map(({ host, age }): MissingHost => ({ host, why: 'silent', rows: 0, age })),
+      gone: goneOf(chosen),
     };
   }
 
@@ -156,11 +153,10 @@ export class Fleet {
     readonly others: Pick<Asked, 'missing' | 'stopped'>;
   }> {
     const chosen = chooseHosts((await this.inventory()).hosts, { on, sites });
-    const gone = chosen.filter((host) => !isExpected(host) && host.state !== 'stopped');
     return {
       expected: chosen.filter(isExpected),
       others: {
-        missing: gone.map(({ host, age }): MissingHost => ({ host, why: 'silent', rows: 0, age })),
+        missing: goneOf(chosen),
         stopped: chosen.filter(({ state }) => state === 'stopped'),
       },
     };
@@ -233,6 +229,13 @@ export class Fleet {
   close(): Promise<void> {
     return this.#bus.close();
   }
+}
+
+/** Hosts that should be there and are not asked: nothing is heard of them. */
+function goneOf(hosts: readonly HostInfo[]): readonly MissingHost[] {
+  return hosts
+    .filter((host) => !isExpected(host) && host.state !== 'stopped')
+    .map(({ host, age }) => ({ host, why: 'silent', rows: 0, age }));
 }
 
 /** Milliseconds that servers may be without a leader, and the pause between looks. */

@@ -33,6 +33,8 @@ export interface PastResult extends Asked {
   readonly lackingShards: readonly number[];
 }
 
+/** Milliseconds that hosts may search. */
+export const PAST_DEADLINE = 300_000;
 /** Rows of all hosts and collectors together that are held at most, roughly. */
 const MOST_HELD = 50_000;
 const LEAST_CHUNK = 32;

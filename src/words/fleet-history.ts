@@ -5,7 +5,7 @@ import { UsageError } from '../cli/usage-error.js';
 import { toJson } from '../ctnetlink/plain.js';
 import { formatShards } from '../fleet/collected.js';
 import type { FlowsQuestion } from '../fleet/flows-question.js';
-import { type PastAsk, type PastResult, readPastFlows, readPastSums } from '../fleet/past-client.js';
+import { PAST_DEADLINE, type PastAsk, type PastResult, readPastFlows, readPastSums } from '../fleet/past-client.js';
 import { ByteWriter } from '../format/byte-writer.js';
 import { readSpan } from '../history/moments.js';
 import { PAST_GROUP_SORTS, PAST_GROUPINGS } from '../history/past-groups.js';
@@ -20,8 +20,6 @@ import { printTable } from './text-table.js';
 import { choiceOf, isGiven, listOf, numberOf, sortOf } from './word-values.js';
 
 const STDOUT = 1;
-/** Milliseconds that hosts may search. */
-const DEADLINE = 300_000;
 const NONE = 1;
 const INCOMPLETE = 3;
 /** Hosts that are told by name, and reasons of each. */
@@ -50,7 +48,7 @@ async function printFlows(call: FleetCall): Promise<number> {
     const result = await readPastFlows(
       fleet,
       ask,
-      call.ask(DEADLINE),
+      call.ask(PAST_DEADLINE),
       (row) => {
         const { line: text } = lineOf(row, () => messages.of(row.row));
         if (text === undefined) return true;
@@ -77,7 +75,7 @@ async function printTop(call: FleetCall, operands: readonly string[]): Promise<n
   const format = formatOf(call, ['text', 'json', 'ndjson']);
   const by = choiceOf(line, 'by', PAST_GROUPINGS) ?? 'src';
   const ask = { ...(await askOf(call, operands)), by, sort: sortOf(line, PAST_GROUP_SORTS) ?? ('bytes' as const) };
-  const result = await readPastSums(fleet, ask, call.ask(DEADLINE));
+  const result = await readPastSums(fleet, ask, call.ask(PAST_DEADLINE));
   const { groups, atLeast } = result;
   const { out, err } = context;
   if (format === 'json') out.text(`${safeJson(groups.map(toJson))}\n`);

@@ -6,7 +6,14 @@ import { counted } from '../doctor/figures.js';
 import { CLOCK_OFF } from '../fleet/agent.js';
 import type { CollectorInfo } from '../fleet/ask-collectors.js';
 import { chooseHosts } from '../fleet/fleet.js';
-import { FLEET_GROUP_SORTS, type FleetGroup, FleetSums, MOST_HOST_GROUPS, numberIn } from '../fleet/fleet-groups.js';
+import {
+  countsIn,
+  FLEET_GROUP_SORTS,
+  type FleetGroup,
+  FleetSums,
+  type HostCounts,
+  MOST_HOST_GROUPS,
+} from '../fleet/fleet-groups.js';
 import type { HostInfo } from '../fleet/inventory.js';
 import { safeJson, safeText } from '../safe-text.js';
 import { age, bytes, count } from '../units.js';
@@ -120,17 +127,9 @@ function summaryOf(hosts: readonly HostInfo[]): string {
 export const countFlows: FleetVerb = async (call) => {
   const { context, fleet, line, operands } = call;
   const format = formatOf(call, ['text', 'json']);
-  const counts = new Map<string, { readonly matched: number; readonly entries: number; readonly maxEntries: number }>();
+  const counts = new Map<string, HostCounts>();
   const body = bodyOf(line, filterOf(call, operands));
-  const visitor = {
-    value: (host: string, value: unknown) => {
-      counts.set(host, {
-        matched: numberIn(value, 'matched'),
-        entries: numberIn(value, 'entries'),
-        maxEntries: numberIn(value, 'maxEntries'),
-      });
-    },
-  };
+  const visitor = { value: (host: string, value: unknown) => void counts.set(host, countsIn(value)) };
   const asked = await fleet.ask('count', body, visitor, call.ask(COUNT_DEADLINE));
   const rows = [...counts].sort(([a], [b]) => (a < b ? -1 : 1));
   const total = rows.reduce((sum, [, { matched }]) => sum + matched, 0);
