@@ -7,7 +7,6 @@ import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { H } from '../../src/fleet/bodies.js';
 import { shardOf, subjects } from '../../src/fleet/subjects.js';
-import { loadDrivers } from '../../src/history/driver/load-driver.js';
 import { segmentFiles } from '../../src/history/segment-files.js';
 import { RunningAgent, RunningCollector } from '../support/fleet-agent.js';
 import { Namespace } from '../support/namespace.js';
@@ -15,26 +14,11 @@ import { NATS_PORT, NatsServer } from '../support/nats-server.js';
 import { connectIn, getIn } from '../support/net-sockets.js';
 import { type NewFlow, newFlow } from '../support/netlink.js';
 import { requirePrerequisites, SELF_TEST, SLOWNESS, UNDER_TEST } from '../support/project.js';
+import { numbersIn } from '../support/record-numbers.js';
 import { until } from '../support/watchers.js';
 
 const NATS = 'nats://127.0.0.1';
 const LISTEN = 9468;
-const driver = loadDrivers(1)[0]!;
-
-/** Numbers of all records of a directory. */
-function numbersIn(directory: string): number[] {
-  return segmentFiles(directory).flatMap(({ path }) => {
-    const file = driver.open(path, { readOnly: true });
-    try {
-      return file
-        .prepare('SELECT seq FROM flow ORDER BY seq')
-        .all()
-        .map(({ seq }) => seq as number);
-    } finally {
-      file.close();
-    }
-  });
-}
 
 before(requirePrerequisites);
 suite('records of a fleet', { skip: SELF_TEST ? 'the reference has no fleets' : false, timeout: 300_000 * SLOWNESS }, () => {

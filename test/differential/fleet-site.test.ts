@@ -6,13 +6,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { before, suite, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { loadDrivers } from '../../src/history/driver/load-driver.js';
-import { segmentFiles } from '../../src/history/segment-files.js';
 import { RunningAgent, RunningCollector } from '../support/fleet-agent.js';
 import { Namespace } from '../support/namespace.js';
 import { NatsServer } from '../support/nats-server.js';
 import { newFlow } from '../support/netlink.js';
 import { requirePrerequisites, SELF_TEST, SLOWNESS, UNDER_TEST } from '../support/project.js';
+import { numbersIn } from '../support/record-numbers.js';
 import { until } from '../support/watchers.js';
 
 const [HUB, SITE] = ['127.0.0.1', '127.0.0.2'];
@@ -32,22 +31,6 @@ leafnodes { remotes: [ {
 } ] }
 `,
 };
-const driver = loadDrivers(1)[0]!;
-
-/** Numbers of the records of a directory, as they are in it. */
-function numbersIn(directory: string): number[] {
-  return segmentFiles(directory).flatMap(({ path }) => {
-    const file = driver.open(path, { readOnly: true });
-    try {
-      return file
-        .prepare('SELECT seq FROM flow ORDER BY rowid')
-        .all()
-        .map(({ seq }) => seq as number);
-    } finally {
-      file.close();
-    }
-  });
-}
 
 before(requirePrerequisites);
 suite('a site with servers of its own', {
