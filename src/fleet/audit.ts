@@ -49,6 +49,16 @@ export interface ChangeOutcome {
   readonly reason?: string | undefined;
 }
 
+/** `1201 deleted, 3 had gone by themselves`. */
+export function outcomeText({ deleted, updated, alreadyGone, unchanged = 0, failed, reason }: ChangeOutcome): string {
+  return [
+    deleted === undefined ? `${updated ?? 0} updated` : `${deleted} deleted`,
+    ...(unchanged > 0 ? [`${unchanged} had these values`] : []),
+    ...(alreadyGone > 0 ? [`${alreadyGone} had gone by themselves`] : []),
+    ...(failed > 0 ? [`${failed} were refused${reason === undefined ? '' : `: ${reason}`}`] : []),
+  ].join(', ');
+}
+
 /** Where it is written. */
 export interface AuditPlace {
   /** Settles when it cannot be lost any more. @throws FleetError `AUDIT` */
@@ -64,10 +74,8 @@ export function streamAudit(bus: Pick<Bus, 'append'>, site: string, host: string
     async write(record) {
       const data = new TextEncoder().encode(JSON.stringify(record));
       try {
-        await bus.append(subjects.audit(site, host), data, {
-          timeout,
-          ...(record.id === undefined ? {} : { id: `${record.id}-${record.phase}` }),
-        });
+        // Without an id: whoever asks for a change chose that of the request, and a second line of it would not be kept.
+        await bus.append(subjects.audit(site, host), data, { timeout });
       } catch (error) {
         throw new FleetError('AUDIT', `it cannot be written down: ${(error as Error).message}`, {
           cause: error,

@@ -122,9 +122,11 @@ export class ChangePlan {
       ),
     );
     const done = new Map<string, ChangedHost>();
+    let running = false;
     const value = (host: string, told: unknown) => {
       const changed = readChanged(host, told);
-      if (changed) done.set(host, changed);
+      if (changed === 'running') running = true;
+      else if (changed) done.set(host, changed);
     };
     const hosts = planned.map(({ info }) => info);
     const asked = await fleet.askEach(
@@ -134,12 +136,16 @@ export class ChangePlan {
     );
     for (const { host, error } of asked.missing)
       if (error && !UNREADABLE.includes(error.code)) done.set(host, { host, error, unaudited: false });
-    // A lost answer is no lost change: the host says what it did.
-    for (const until = performance.now() + ASKING; ; ) {
+    // A lost answer is no lost change: the host says what it did. One that works on it is waited for as long as any change may take.
+    const lost = performance.now();
+    for (let until = lost + ASKING; ; ) {
       const open = hosts.filter(({ host }) => !done.has(host));
       if (open.length === 0) break;
-      const request = (host: string) => signRequest(signer, { op: 'result', id: ids.get(host)!, host, by });
+      const request = (host: string) =>
+        signRequest(signer, { op: 'result', id: ids.get(host)!, host, by, order, token: requests.get(host)!.token });
+      running = false;
       await fleet.askEach({ op: 'result', hosts: open, request }, { value }, { wait: WAIT, deadline: WAIT });
+      if (running) until = Math.min(performance.now() + ASKING, lost + CHANGING);
       if (performance.now() > until) break;
       if (hosts.some(({ host }) => !done.has(host))) await new Promise((resolve) => setTimeout(resolve, PAUSE));
     }
@@ -170,13 +176,16 @@ function readPlan(told: unknown): (Pick<PlannedHost, 'matched' | 'sample'> & { r
   return { matched: matched as number, sample: flows, token };
 }
 
-/** What a host says of a change; `undefined`: it goes on, or that cannot be read. */
-function readChanged(host: string, told: unknown): ChangedHost | undefined {
+/** What a host says of a change; `undefined`: that cannot be read. */
+function readChanged(host: string, told: unknown): ChangedHost | 'running' | undefined {
   const { state, outcome, error, unaudited } = (told ?? {}) as Partial<
     Record<'state' | 'outcome' | 'error' | 'unaudited', unknown>
   >;
   if (state === 'never')
     return { host, error: { code: 'LOST', message: 'the request did not reach it: nothing was changed' }, unaudited: false };
+  // It was started again since: what the process before it did is known to the audit only.
+  if (state === 'unknown') return { host, unaudited: false };
+  if (state === 'running') return 'running';
   if (state !== 'done') return undefined;
   const { code, message } = (error ?? {}) as { readonly code?: unknown; readonly message?: unknown };
   const read = readOutcome(outcome);

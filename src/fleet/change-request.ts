@@ -42,10 +42,11 @@ export interface ChangeRequest {
   readonly at: number;
   readonly expires: number;
   readonly nonce: string;
-  /** Of `plan` and `apply`. */
+  /** Of `plan` and `apply`, and of `result`, by which a host knows whether it can know. */
   readonly order?: ChangeOrder | undefined;
-  /** Of `apply`: what `plan` gave, and how many flows may be changed. */
+  /** Of `apply` and `result`: what `plan` gave. */
   readonly token?: string | undefined;
+  /** Of `apply`: how many flows may be changed. */
   readonly limit?: number | undefined;
 }
 
@@ -93,7 +94,7 @@ export function readRequest(data: Uint8Array): ChangeRequest | undefined {
   }
   if (typeof told !== 'object' || told === null) return undefined;
   const { v, op, id, host, by, at, expires, nonce, order, token, limit } = told;
-  const isTime = (value: unknown): value is number => typeof value === 'number' && Number.isSafeInteger(value) && value > 0;
+  const isCount = (value: unknown): value is number => typeof value === 'number' && Number.isSafeInteger(value) && value > 0;
   const fine =
     v === 1 &&
     (CHANGE_OPERATIONS as readonly unknown[]).includes(op) &&
@@ -101,13 +102,13 @@ export function readRequest(data: Uint8Array): ChangeRequest | undefined {
     isQueryId(id) &&
     isName(host) &&
     isName(by) &&
-    isTime(at) &&
-    isTime(expires) &&
+    isCount(at) &&
+    isCount(expires) &&
     typeof nonce === 'string' &&
     /^[\w-]{22}$/.test(nonce) &&
-    (op === 'result' || isOrder(order)) &&
-    (op !== 'apply' || (typeof token === 'string' && token.length < 200)) &&
-    (op !== 'apply' || (isTime(limit) && limit > 0));
+    (isOrder(order) || (op === 'result' && order === undefined)) &&
+    ((typeof token === 'string' && token.length < 200) || (op !== 'apply' && token === undefined)) &&
+    (op !== 'apply' || isCount(limit));
   return fine ? (told as unknown as ChangeRequest) : undefined;
 }
 

@@ -8,7 +8,7 @@ import type { Flow } from '../ctnetlink/flow.js';
 import { toFlowChange } from '../ctnetlink/new-flow.js';
 import { counted } from '../doctor/figures.js';
 import { ValueError } from '../errors.js';
-import { outcomeText } from '../fleet/change-agent.js';
+import { outcomeText } from '../fleet/audit.js';
 import { type ChangedHost, type ChangePlan, planChange } from '../fleet/change-client.js';
 import type { ChangeKind, ChangeSet } from '../fleet/change-request.js';
 import { readFilter } from '../library/index.js';
@@ -71,7 +71,7 @@ async function changeFlows(call: FleetCall, kind: ChangeKind, set: ChangeSet | u
     context.err(`conntrack: ${counted(plan.matched, 'flow')} would be changed, but --max allows ${max}; nothing was changed`);
     return end([], FAILED);
   }
-  if (!yes && !(await confirmed(call, plan, kind))) {
+  if (!yes && !(await confirmed(call, plan, kind, max))) {
     context.err('conntrack: that is another number: nothing was changed');
     return end([], FAILED);
   }
@@ -104,7 +104,12 @@ function exampleOf(sample: ChangePlan['hosts'][number]['sample'][number] | undef
 }
 
 /** The number has to be typed: it is what is allowed. */
-async function confirmed({ context }: FleetCall, { matched, hosts, unable }: ChangePlan, kind: ChangeKind): Promise<boolean> {
+async function confirmed(
+  { context }: FleetCall,
+  { matched, hosts, unable }: ChangePlan,
+  kind: ChangeKind,
+  max = matched,
+): Promise<boolean> {
   const { host, out } = context;
   out.flush();
   const having = hosts.filter((one) => one.matched > 0).length;
@@ -112,7 +117,8 @@ async function confirmed({ context }: FleetCall, { matched, hosts, unable }: Cha
     unable.length === 0
       ? ''
       : `; ${unable.length > MOST_TOLD ? `${unable.length} hosts` : unable.join(', ')} ${unable.length === 1 ? 'keeps its' : 'keep their'} own`;
-  const question = `${count(matched)} ${matched === 1 ? 'flow' : 'flows'} on ${counted(having, 'host')}${kept}. Type ${matched} to ${kind} ${matched === 1 ? 'it' : 'them'}: `;
+  const more = max > matched ? `, with those that begin meanwhile ${count(max)} at most` : '';
+  const question = `${count(matched)} ${matched === 1 ? 'flow' : 'flows'} on ${counted(having, 'host')}${more}${kept}. Type ${matched} to ${kind} ${matched === 1 ? 'it' : 'them'}: `;
   const reader = createInterface({ input: host.stdin, output: host.stderr });
   const closed = new Promise<string>((resolve) => {
     reader.once('close', () => resolve(''));
@@ -134,7 +140,7 @@ function showChanged({ context }: FleetCall, changed: readonly ChangedHost[]): v
   out.flush();
   for (const { host, outcome, error, unaudited } of changed) {
     if (error) err(`conntrack: ${safeText(`${host}: ${error.message}`)}`);
-    else if (!outcome) err(`conntrack: ${host} gave no answer any more: conntrack fleet log --on ${host} may know what it did`);
+    else if (!outcome) err(`conntrack: ${host}: its answer was lost; conntrack fleet log --on ${host} may know what it did`);
     if (error?.hint !== undefined) err(`  hint: ${safeText(error.hint)}`);
     if (unaudited) err(`conntrack: ${host}: the audit does not know how this ended`);
   }

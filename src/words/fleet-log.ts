@@ -2,8 +2,7 @@
 
 import { UsageError } from '../cli/usage-error.js';
 import { counted } from '../doctor/figures.js';
-import type { AuditLine } from '../fleet/audit.js';
-import { outcomeText } from '../fleet/change-agent.js';
+import { type AuditLine, outcomeText } from '../fleet/audit.js';
 import { readUsers } from '../fleet/user-file.js';
 import { parseMoment } from '../history/moments.js';
 import { safeJson, safeText } from '../safe-text.js';
