@@ -3,9 +3,10 @@
 
 import { lstatSync } from 'node:fs';
 import { loadDriver } from './driver/load-driver.js';
-import type { SqliteDriver, SqliteFile, SqliteRow } from './driver/sqlite.js';
+import type { SqliteFile, SqliteRow } from './driver/sqlite.js';
 import { isSqliteError } from './driver/sqlite-errors.js';
 import { formatMoment } from './moments.js';
+import { damaged, OpenSegments } from './open-segments.js';
 import { GAP_REASONS, type GapReason } from './record-columns.js';
 import { type RecordRange, unite, without } from './record-ranges.js';
 import { numberIn } from './row-messages.js';
@@ -96,16 +97,16 @@ const TRIES = 5;
  */
 const CHECKPOINTS = 20_000_000;
 
-export class RecordDirectory {
+export class RecordDirectory implements Disposable {
   readonly path: string;
-  readonly #driver: SqliteDriver;
+  readonly #open: OpenSegments;
   /** What sealed segments say of themselves, which changes only when the file is written anew. */
   readonly #known = new Map<string, { readonly segment: ReadableSegment; readonly inode: number | undefined }>();
 
   /** @throws PlatformError when there is no package with SQLite */
-  constructor(path: string, driver: SqliteDriver = loadDriver()) {
+  constructor(path: string, driver = loadDriver()) {
     this.path = path;
-    this.#driver = driver;
+    this.#open = new OpenSegments(driver);
   }
 
   /**
@@ -131,18 +132,23 @@ export class RecordDirectory {
   }
 
   /** Opens a segment. @throws HistoryError; the system's or SQLite's error if it has gone */
-  open({ file }: Pick<ReadableSegment, 'file'>): SqliteFile {
-    return openSegment(this.#driver, file);
+  open({ file, meta }: ReadableSegment): SqliteFile {
+    return this.#open.open(file, { keep: meta.sealed !== undefined });
   }
 
   /** As `open`; `undefined` if it was deleted. */
-  openIfThere(segment: Pick<ReadableSegment, 'file'>): SqliteFile | undefined {
+  openIfThere(segment: ReadableSegment): SqliteFile | undefined {
     try {
       return this.open(segment);
     } catch (error) {
       if (isGone(segment.file)) return undefined;
       throw error;
     }
+  }
+
+  /** Lets go of files. It can be read again. */
+  [Symbol.dispose](): void {
+    this.#open[Symbol.dispose]();
   }
 
   /** `undefined`: it has vanished. */
@@ -152,7 +158,7 @@ export class RecordDirectory {
     if (known && (inode === undefined || known.inode === inode)) return known.segment;
     let open: SqliteFile | undefined;
     try {
-      open = openSegment(this.#driver, file);
+      open = this.#open.open(file);
       const segment = describe(file, open);
       if (segment.meta.sealed !== undefined) this.#known.set(file.name, { segment, inode });
       return segment;
@@ -166,26 +172,6 @@ export class RecordDirectory {
       open?.close();
     }
   }
-}
-
-function openSegment(driver: SqliteDriver, file: SegmentFile): SqliteFile {
-  // Neither a link to elsewhere nor a pipe, which would wait for ever.
-  if (!lstatSync(file.path).isFile()) throw new HistoryError('NOT_A_HISTORY', `${file.name} is no ordinary file`);
-  let open: SqliteFile | undefined;
-  try {
-    open = driver.open(file.path, { readOnly: true });
-    // What a file that somebody else made says is data: none of it is run.
-    open.exec('PRAGMA trusted_schema = OFF');
-    open.exec('PRAGMA cell_size_check = ON');
-  } catch (error) {
-    open?.close();
-    throw isSqliteError(error, 'SQLITE_NOTADB', 'SQLITE_CORRUPT') ? damaged(file, error) : error;
-  }
-  return open;
-}
-
-function damaged({ name }: SegmentFile, error: unknown): HistoryError {
-  return new HistoryError('DAMAGED', `${name} is damaged: ${(error as Error).message}`, { cause: error });
 }
 
 /** Runs what reads a segment. @throws HistoryError if it is damaged */
