@@ -1,6 +1,7 @@
-// Questions to a large record, cold and warm: `npm run bench:history -- [--rows 20000000] [--dir DIR] [--questions 1000] [--json FILE]`.
+// Questions to a large record, cold and warm: `npm run bench:history -- [--rows 20000000] [--dir DIR] [--questions 1000] [--compare 10000] [--json FILE]`.
 // It makes the record if DIR has none, which takes a minute for 10 million rows, and 105 bytes for each on the disk. `cold`: the system
-// has forgotten the files; each question is asked by a process of its own.
+// has forgotten the files; each question is asked by a process of its own. `--compare`: nothing else is done than to hold the answers to so many
+// questions against a search through all rows; exit status 1 if one differs.
 
 import { spawnSync } from 'node:child_process';
 import { linkSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -15,6 +16,7 @@ const { values: options } = parseArgs({
     rows: { type: 'string', default: '20000000' },
     dir: { type: 'string' },
     questions: { type: 'string', default: '1000' },
+    compare: { type: 'string' },
     json: { type: 'string' },
     ask: { type: 'string' },
   },
@@ -145,9 +147,10 @@ function make(dir, rows) {
 /** A question about row n: who had its outside address and port in the middle of its life. */
 const questionOf = (n) => {
   const { start, dur, ext, eport } = rowOf(n);
-  const octets = [24, 16, 8, 0].map((shift) => (ext >>> shift) & 255);
-  return { address: octets.join('.'), port: eport, at: start + Math.floor(dur / 2) };
+  return { address: formatted(ext), port: eport, at: start + Math.floor(dur / 2) };
 };
+
+const formatted = (address) => [24, 16, 8, 0].map((shift) => (address >>> shift) & 255).join('.');
 
 const percentile = (times, share) =>
   times.toSorted((a, b) => a - b)[Math.min(times.length - 1, Math.floor(times.length * share))];
@@ -172,12 +175,55 @@ async function exported(body) {
   return Number(((user + system) / EXPORTED).toFixed(1));
 }
 
+/** Half of the questions are about a flow, at, or a little beside, its beginning, its end or between; the others about any address, port and time. */
+async function compare(dir, rows, count) {
+  const random = randomOf(11);
+  const anywhere = () => ({
+    ext: OUTSIDE + random(PUBLIC),
+    eport: 1024 + random(64_512),
+    at: BEGIN + random(rows) * STEP,
+  });
+  const about = ({ ext, eport, start, dur }) => ({
+    ext,
+    eport,
+    at: [start, start + dur, start + random(dur)][random(3)] + random(3) - 1,
+  });
+  const questions = Array.from({ length: count }, (_, n) => (n % 2 === 0 ? about(rowOf(random(rows))) : anywhere()));
+  const keyOf = ({ ext, eport }) => (ext & 0xffff) * 65_536 + eport;
+  const asked = new Map();
+  for (const question of questions) {
+    question.wanted = [];
+    const others = asked.get(keyOf(question));
+    if (others) others.push(question);
+    else asked.set(keyOf(question), [question]);
+  }
+  for (let n = 0; n < rows; n++) {
+    const row = rowOf(n);
+    for (const { at, wanted } of asked.get(keyOf(row)) ?? [])
+      if (row.start <= at && at <= row.start + row.dur) wanted.push(n + 1);
+  }
+  const history = await openHistory(dir);
+  const totals = { questions: count, answered: 0, severalMatches: 0, different: 0 };
+  for (const { ext, eport, at, wanted } of questions) {
+    const { matches } = await history.whoHad({ address: formatted(ext), port: eport, at });
+    const given = matches.map(({ evidence }) => evidence.sequence).sort((a, b) => a - b);
+    if (given.length > 0) totals.answered++;
+    if (given.length > 1) totals.severalMatches++;
+    if (String(given) === String(wanted)) continue;
+    totals.different++;
+    console.error(`${formatted(ext)}:${eport} at ${at}: ${given}, not ${wanted}`);
+  }
+  console.log(JSON.stringify(totals));
+  if (totals.different > 0 || totals.answered < count / 4) process.exitCode = 1;
+}
+
 async function main() {
   const rows = Number(options.rows);
   const dir = options.dir ?? mkdtempSync(`${tmpdir()}/conntrack-history-`);
   mkdirSync(dir, { recursive: true });
   try {
     if (readdirSync(dir).length === 0) make(dir, rows);
+    if (options.compare) return await compare(dir, rows, Number(options.compare));
     const files = readdirSync(dir).filter((name) => name.endsWith('.db'));
     const size = files.reduce((sum, name) => sum + statSync(`${dir}/${name}`).size, 0);
     const report = {
