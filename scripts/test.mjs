@@ -20,7 +20,8 @@ const SUITES = {
   package: { title: 'package', take: (path) => path.startsWith('test/package/') },
   fuzz: { title: 'fuzz', take: (path) => path.startsWith('test/fuzz/') },
   diff: { title: 'differential', take: (path) => path.startsWith('test/differential/') && !isSessions(path), privileged: true },
-  sessions: { title: 'sessions', take: isSessions, privileged: true },
+  /** All 504 take as long as everything else together: `npm run test:sessions` runs them, `npm test` the first 100. */
+  sessions: { title: 'sessions', take: isSessions, privileged: true, shortened: { SESSIONS: '100' } },
   browser: { title: 'browser', take: (path) => path.startsWith('test/browser/'), privileged: true },
   /** Debian's package, and that the same sources give the same bytes. `npm run test:packages` does more. */
   packages: {
@@ -52,8 +53,6 @@ if (mode !== 'all' && !(mode in SUITES)) {
   console.error(`unknown suite "${mode}": one of all, ${Object.keys(SUITES).join(', ')}`);
   process.exit(2);
 }
-// All 504 random sessions take as long as everything else together: `npm run test:sessions` runs them.
-if (mode === 'all') process.env.SESSIONS ??= '100';
 const suites = mode === 'all' ? Object.keys(SUITES) : [mode];
 const reports = [];
 
@@ -171,7 +170,7 @@ function run(suite) {
     report.skipped = files.length;
   } else if (files.length > 0) {
     console.log(`\n${title}: ${files.length} files`);
-    runFiles(files, report);
+    runFiles(files, report, mode === 'all' ? suite.shortened : {});
   }
   reports.push(report);
 }
@@ -181,7 +180,8 @@ function listTests(folder) {
   return readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith('.test.js'));
 }
 
-function runFiles(files, report) {
+/** @param shortened variables for the tests, unless they are set already */
+function runFiles(files, report, shortened) {
   const totals = `${work}/${report.title}.tap`;
   const args = [
     '--test',
@@ -192,7 +192,8 @@ function runFiles(files, report) {
     `--test-reporter-destination=${totals}`,
     ...files.map((file) => `build/${file}`),
   ];
-  const result = spawnSync(process.execPath, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
+  const env = { ...shortened, ...process.env };
+  const result = spawnSync(process.execPath, args, { cwd: root, env, stdio: ['ignore', 'inherit', 'inherit'] });
   const count = readTotals(totals);
   report.passed = count('pass');
   report.failed = count('fail') + count('cancelled');
