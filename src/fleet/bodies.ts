@@ -1,6 +1,6 @@
 // Bodies of messages: headers that say what they are, compression, and bounds on what unpacking may cost.
 
-import { constants, gunzipSync, gzipSync, type ZlibOptions } from 'node:zlib';
+import { gunzipSync, gzipSync } from 'node:zlib';
 import { host32 } from '../wire/bytes.js';
 import { FleetError } from './fleet-error.js';
 import { MAX_BODY } from './nl1.js';
@@ -19,6 +19,8 @@ export const H = {
   inline: 'Ct-Inline',
   /** Chunks that may be sent unasked. */
   credit: 'Ct-Credit',
+  /** What the asker reads besides what version 1 always had: `common`, for COMMON in nl1. */
+  reads: 'Ct-Reads',
   /** This start of an agent. */
   instance: 'Ct-I',
   /** The number of a message of an answer, from 0. */
@@ -38,6 +40,9 @@ export const H = {
   sent: 'Ct-Sent',
 } as const;
 
+/** What this version reads besides what version 1 always had. */
+export const READS_COMMON = 'common';
+
 /** Values of `Ct-Enc`. */
 export const ENCODINGS = ['nl1', 'jc1', 'json'] as const;
 export type Encoding = (typeof ENCODINGS)[number];
@@ -50,15 +55,8 @@ const MOST_CHUNK = 1 << 20;
 const SPARE = 64;
 /** Below this, compression costs more than it saves. */
 const WORTH_ZIPPING = 512;
-/**
- * Level 1: others cost more than they save. Messages side by side are runs of the same byte, which Z_RLE finds in half the time, for a tenth
- * more bytes; `npm run bench:fleet` on its table.
- */
-const GZIP: Readonly<Record<Encoding, ZlibOptions>> = {
-  nl1: { level: 1, strategy: constants.Z_RLE },
-  jc1: { level: 1 },
-  json: { level: 1 },
-};
+/** Others cost more than they save. */
+const LEVEL = 1;
 
 const encoder = new TextEncoder();
 /** Making one takes longer than decoding a question. */
@@ -74,7 +72,7 @@ export interface PackedBody {
 export function packBody(encoding: Encoding, body: Uint8Array): PackedBody {
   const zip = body.length >= WORTH_ZIPPING;
   return {
-    data: zip ? gzipSync(body, GZIP[encoding]) : body.slice(),
+    data: zip ? gzipSync(body, { level: LEVEL }) : body.slice(),
     headers: { [H.version]: PROTOCOL_VERSION, [H.encoding]: encoding, [H.zip]: zip ? 'gzip' : 'none' },
   };
 }

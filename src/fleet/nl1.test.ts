@@ -19,10 +19,10 @@ function dataOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
-function written(messages: readonly Uint8Array[]): Uint8Array {
+function written(messages: readonly Uint8Array[], common = false): Uint8Array {
   const writer = new Nl1Writer();
   for (const one of messages) assert.ok(writer.add(dataOf(one), 0, one.length));
-  return writer.body();
+  return writer.body({ common });
 }
 
 function read(body: Uint8Array, reader = new Nl1Reader()): Uint8Array[] {
@@ -39,21 +39,46 @@ const messages = fc.array(
   { maxLength: 200 },
 );
 
+/** Of few sizes, and with few values. */
+const alike = fc.array(
+  fc
+    .tuple(fc.constantFrom(20, 21, 24, 247), fc.nat(2), fc.nat(3))
+    .map(([size, seed, place]) => message(size, (at) => (at % 5 === place ? seed : at & 0xff))),
+  { maxLength: 100 },
+);
+
 test('what was written is read, in its order', () => {
   const reader = new Nl1Reader();
   fc.assert(
-    fc.property(messages, (all) => {
-      assert.deepEqual(read(written(all), reader), all);
+    fc.property(fc.oneof(messages, alike), fc.boolean(), (all, common) => {
+      assert.deepEqual(read(written(all, common), reader), all);
     }),
-    { numRuns: 200 },
+    { numRuns: 400 },
   );
+});
+
+test('what all messages of a size have in common stands in a body once', () => {
+  const all = Array.from({ length: 100 }, (_, n) => message(40, (at) => (at === 20 || at === 23 ? n : at)));
+  const body = written(all, true);
+  // Header, one group, the first message, a bit for each byte, two columns.
+  assert.equal(body.length, 8 + 6 + 40 + 5 + 2 * 100);
+  assert.deepEqual(body.subarray(14, 54), all[0]);
+  assert.deepEqual([...body.subarray(54, 59)], [0, 0, 0b1001_0000, 0, 0]);
+  assert.deepEqual(
+    [...body.subarray(59, 159)],
+    all.map((_, n) => n),
+  );
+  assert.deepEqual(read(body), all);
+  // What stands in the first message where there is a column does not matter.
+  body[14 + 20] = 255;
+  assert.deepEqual(read(body), all);
 });
 
 test('a part of what was written is a body of its own', () => {
   const all = Array.from({ length: 50 }, (_, n) => message(20 + 4 * (n % 7), (at) => (at + n) & 0xff));
   const writer = new Nl1Writer();
   for (const one of all) writer.add(dataOf(one), 0, one.length);
-  assert.deepEqual([...read(writer.body(0, 17)), ...read(writer.body(17, 50))], all);
+  assert.deepEqual([...read(writer.body({ to: 17 })), ...read(writer.body({ from: 17, to: 50 }))], all);
 });
 
 test('messages of lists lose sequence number, flags and port, those of events only the sequence number', () => {
@@ -120,20 +145,23 @@ test('a body of version 1 is what it always was', () => {
 });
 
 test('a body that is cut, at any length, is refused before anything is visited', () => {
-  const body = written([message(20, (at) => at), message(40, (at) => at), message(20, (at) => at)]);
-  for (let length = 0; length < body.length; length++)
-    assert.throws(() => new Nl1Reader().read(body.subarray(0, length), () => assert.fail('visited')), DecodeError, `${length}`);
-  assert.throws(() => new Nl1Reader().read(new Uint8Array([...body, 0]), () => {}), DecodeError);
+  for (const common of [false, true]) {
+    const body = written([message(20, (at) => at), message(40, (at) => at), message(20, (at) => 2 * at)], common);
+    for (let length = 0; length < body.length; length++)
+      assert.throws(() => new Nl1Reader().read(body.subarray(0, length), () => assert.fail('visited')), DecodeError, `${length}`);
+    assert.throws(() => new Nl1Reader().read(new Uint8Array([...body, 0]), () => {}), DecodeError);
+  }
 });
 
 test('bodies that were changed give messages of their sizes, or a DecodeError', () => {
   const reader = new Nl1Reader();
-  const body = written(Array.from({ length: 30 }, (_, n) => message(20 + 4 * (n % 3), (at) => (at * n) & 0xff)));
+  const all = Array.from({ length: 30 }, (_, n) => message(20 + 4 * (n % 3), (at) => (at * n) & 0xff));
+  const bodies = [written(all), written(all, true)];
   let refused = 0;
   fc.assert(
-    fc.property(fc.array(fc.tuple(fc.nat(body.length - 1), fc.nat(255)), { minLength: 1, maxLength: 6 }), (changes) => {
-      const changed = body.slice();
-      for (const [at, value] of changes) changed[at] = value;
+    fc.property(fc.nat(1), fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1, maxLength: 6 }), (which, changes) => {
+      const changed = bodies[which]!.slice();
+      for (const [at, value] of changes) changed[at % changed.length] = value;
       try {
         reader.read(changed, (bytes, start, end) => assert.ok(start >= 0 && end - start >= 20 && end <= bytes.length));
       } catch (error) {
@@ -154,6 +182,10 @@ test('numbers that promise more than a body has cost nothing', () => {
     '010001000100000000000100000000',
     '02000000 00000000',
     '01040000 00000000',
+    // In common, 3,000 messages of 4,096 bytes: more than a body may have.
+    `01020100 b80b0000 0010 b80b0000 ${'00'.repeat(4096 + 512)}`,
+    // Bits that promise more columns than there are.
+    `01020100 02000000 1400 02000000 ${'14000000'.padEnd(40, '0')} 000010 ff`,
     '0101010001000000140001000000ff',
   ])
     assert.throws(() => read(Uint8Array.from(Buffer.from(hex.replaceAll(' ', ''), 'hex'))), DecodeError, hex);

@@ -4,17 +4,21 @@
 //   u8 version 1, u8 flags, u16 groups, u32 rows
 //   groups times: u16 size, u32 count
 //   with ORDERED in flags: rows times u8, the group of each row
-//   for each group, size x count bytes
+//   for each group, size x count bytes; with COMMON in flags instead:
+//     the first message as it is, and a bit for each of its bytes (that of byte 0 is 1): whether others have other values there
+//     a column of count bytes for each of those bytes
 //
-// What comes in is hostile: every sum must fit before anything is allocated, and the messages are decoded by the one decoder (View).
+// Two thirds of the bytes of flows are those of all flows. COMMON is only for whoever says that it reads that (`Ct-Reads`). What comes in is hostile: every sum must fit before anything is allocated, and the messages are decoded by the one decoder (View).
 
 import { DecodeError } from '../errors.js';
 import { host16, host32, putHost16, putHost32 } from '../wire/bytes.js';
-import { writeColumns, writeRows } from './columns.js';
+import { findDifferences, NO_COLUMN, writeColumns, writeRows } from './columns.js';
 
 const VERSION = 1;
 /** The order of rows is told; without it, that of groups is the order. */
 const ORDERED = 1;
+/** What all messages of a group have in common stands there once. */
+const COMMON = 2;
 const HEADER = 8;
 const GROUP = 6;
 const MAX_GROUPS = 255;
@@ -46,6 +50,9 @@ export class Nl1Writer {
   /** 1: a message has this size. */
   readonly #isSize = new Uint8Array(MOST_SIZE + 1);
   #sizes = 0;
+  /** Of a group: in which bits its rows differ, and where its columns are. */
+  readonly #differences = new Int32Array(MOST_SIZE >> 2);
+  readonly #places = new Int32Array(MOST_SIZE);
   readonly #isEvents: boolean;
   #body = new Uint8Array(1 << 16);
 
@@ -98,8 +105,11 @@ export class Nl1Writer {
     this.#data = new DataView(larger.buffer);
   }
 
-  /** The rows from `from` to before `to` as a body, which is borrowed: valid until the next one. Fresh memory takes longer than filling it. */
-  body(from = 0, to = this.#rows): Uint8Array {
+  /**
+   * The rows from `from` to before `to` as a body, which is borrowed: valid until the next one. Fresh memory takes longer than filling it.
+   * `common`: the reader knows COMMON.
+   */
+  body({ from = 0, to = this.#rows, common = false } = {}): Uint8Array {
     const starts = this.#starts;
     const rows = to - from;
     /** In the order in which they come. */
@@ -120,11 +130,11 @@ export class Nl1Writer {
     const ordered = counts.length > 1;
     const head = HEADER + GROUP * counts.length;
     const data = head + (ordered ? rows : 0);
-    const length = data + starts[to]! - starts[from]!;
-    if (length > this.#body.length) this.#body = new Uint8Array(Math.max(length, 2 * this.#body.length));
-    const body = this.#body.subarray(0, length);
+    const most = data + starts[to]! - starts[from]! + (common ? sizes.reduce((sum, size) => sum + commonBytes(size), 0) : 0);
+    if (most > this.#body.length) this.#body = new Uint8Array(Math.max(most, 2 * this.#body.length));
+    const body = this.#body;
     body[0] = VERSION;
-    body[1] = ordered ? ORDERED : 0;
+    body[1] = (ordered ? ORDERED : 0) | (common ? COMMON : 0);
     putHost16(body, 2, counts.length);
     putHost32(body, 4, rows);
     if (ordered) body.set(this.#groups.subarray(0, rows), head);
@@ -143,11 +153,24 @@ export class Nl1Writer {
       const count = counts[group]!;
       putHost16(body, HEADER + GROUP * group, size);
       putHost32(body, HEADER + GROUP * group + 2, count);
-      writeColumns(this.#data, this.#grouped, first, count, size, columns, at);
+      if (common) this.#writeCommon(first, count, size, at);
+      at = placeColumns(this.#places, body, common, size, count, at);
+      writeColumns(this.#data, this.#grouped, first, count, size, columns, this.#places);
       first += count;
-      at += size * count;
     }
-    return body;
+    return body.subarray(0, at);
+  }
+
+  /** The first row of a group, and where others have other values. */
+  #writeCommon(first: number, count: number, size: number, at: number): void {
+    const differences = this.#differences;
+    findDifferences(this.#data, this.#grouped, first, count, size, differences);
+    const body = this.#body;
+    body.set(new Uint8Array(this.#data.buffer, this.#grouped[first]!, size), at);
+    const bits = at + size;
+    body.fill(0, bits, at + commonBytes(size));
+    for (let k = 0; k < size; k++)
+      if (((differences[k >> 2]! >>> (8 * (k & 3))) & 0xff) !== 0) body[bits + (k >> 3)]! |= 1 << (k & 7);
   }
 
   reset(): void {
@@ -158,6 +181,27 @@ export class Nl1Writer {
   }
 }
 
+/** Bytes of a message, and of a bit for each of its bytes. */
+function commonBytes(size: number): number {
+  return size + ((size + 7) >> 3);
+}
+
+/** Whether byte k has a column: its bit, of those from `bits` on. */
+function hasColumn(body: Uint8Array, bits: number, k: number): boolean {
+  return ((body[bits + (k >> 3)]! >> (k & 7)) & 1) !== 0;
+}
+
+/** Says where the columns of a group are that begins at `at`. @returns where they end */
+function placeColumns(places: Int32Array, body: Uint8Array, common: boolean, size: number, count: number, at: number): number {
+  let end = common ? at + commonBytes(size) : at;
+  for (let k = 0; k < size; k++)
+    if (!common || hasColumn(body, at + size, k)) {
+      places[k] = end;
+      end += count;
+    } else places[k] = NO_COLUMN;
+  return end;
+}
+
 /** Visits one message: bytes from `start` to `end`. Borrowed: valid during the call. */
 export type VisitRow = (bytes: Uint8Array, start: number, end: number) => void;
 
@@ -165,6 +209,10 @@ export type VisitRow = (bytes: Uint8Array, start: number, end: number) => void;
 export class Nl1Reader {
   #bytes = new Uint8Array(1 << 16);
   #data = new DataView(this.#bytes.buffer);
+  /** Of a group: where its columns are, and what its rows have in common. */
+  readonly #places = new Int32Array(MOST_SIZE);
+  readonly #common = new Uint8Array(MOST_SIZE);
+  readonly #commonData = new DataView(this.#common.buffer);
 
   /** How many rows a body has. @throws DecodeError for anything that is no complete body */
   check(body: Uint8Array): number {
@@ -173,8 +221,8 @@ export class Nl1Reader {
 
   /** Visits every message, in order. @returns how many. @throws DecodeError before the first for anything that is no complete body */
   read(body: Uint8Array, visit: VisitRow): number {
-    const { rows, sizes, counts, order, data } = readHeader(body);
-    const need = body.length - data + 3 * sizes.length;
+    const { rows, sizes, counts, order, data, common, bytes } = readHeader(body);
+    const need = bytes + 3 * sizes.length;
     if (need > this.#bytes.length) {
       this.#bytes = new Uint8Array(Math.max(need, 2 * this.#bytes.length));
       this.#data = new DataView(this.#bytes.buffer);
@@ -188,10 +236,12 @@ export class Nl1Reader {
       const size = sizes[group]!;
       const count = counts[group]!;
       starts.push(to);
-      writeRows(columns, from, count, size, this.#data, to);
+      for (let k = 0; k < size; k++) this.#common[k] = common && !hasColumn(body, from + size, k) ? body[from + k]! : 0;
+      const end = placeColumns(this.#places, body, common, size, count, from);
+      writeRows(columns, this.#places, this.#commonData, count, size, this.#data, to);
       for (let row = 0, start = to; row < count; row++, start += size)
         if (host32(own, start) !== size) throw new DecodeError(`a message of ${size} bytes says that it has others`, from + row);
-      from += size * count;
+      from = end;
       // Messages are decoded fastest where they are aligned.
       to = (to + size * count + 3) & ~3;
     }
@@ -220,18 +270,22 @@ interface Header {
   readonly order: number;
   /** Where the messages begin. */
   readonly data: number;
+  readonly common: boolean;
+  /** Of all messages. */
+  readonly bytes: number;
 }
 
 function readHeader(body: Uint8Array): Header {
   if (body.length < HEADER || body.length > MAX_BODY) throw new DecodeError(`a body of ${body.length} bytes`, 0);
   const [version, flags] = [body[0]!, body[1]!];
   if (version !== VERSION) throw new DecodeError(`a body of version ${version}`, 0);
-  if ((flags & ~ORDERED) !== 0) throw new DecodeError(`a body with flags ${flags}`, 1);
+  if ((flags & ~(ORDERED | COMMON)) !== 0) throw new DecodeError(`a body with flags ${flags}`, 1);
   const groups = host16(body, 2);
   const rows = host32(body, 4);
   if (groups > MAX_GROUPS || rows > MAX_ROWS) throw new DecodeError(`a body with ${groups} groups and ${rows} rows`, 2);
   const head = HEADER + GROUP * groups;
   const ordered = (flags & ORDERED) !== 0;
+  const common = (flags & COMMON) !== 0;
   const data = head + (ordered ? rows : 0);
   if (data > body.length) throw new DecodeError('a body that ends in its header', body.length);
   const sizes: number[] = [];
@@ -248,9 +302,23 @@ function readHeader(body: Uint8Array): Header {
     counts.push(count);
   }
   if (sum !== rows) throw new DecodeError(`groups of ${sum} rows in a body of ${rows}`, 4);
-  if (data + bytes !== body.length) throw new DecodeError(`${data + bytes} bytes of messages in a body of ${body.length}`, data);
+  if (bytes > MAX_BODY) throw new DecodeError(`a body of ${bytes} bytes of messages`, 4);
+  const end = common ? endOfColumns(body, data, sizes, counts) : data + bytes;
+  if (end !== body.length) throw new DecodeError(`${end} bytes of messages in a body of ${body.length}`, data);
   if (ordered) checkOrder(body, head, rows, counts);
-  return { rows, sizes, counts, order: ordered ? head : -1, data };
+  return { rows, sizes, counts, order: ordered ? head : -1, data, common, bytes };
+}
+
+/** Where the columns end; beyond the body if it is cut. */
+function endOfColumns(body: Uint8Array, data: number, sizes: readonly number[], counts: readonly number[]): number {
+  let at = data;
+  for (const [group, size] of sizes.entries()) {
+    const bits = at + size;
+    at += commonBytes(size);
+    if (at > body.length) break;
+    for (let k = 0; k < size; k++) if (hasColumn(body, bits, k)) at += counts[group]!;
+  }
+  return at;
 }
 
 /** Each group must be named as often as it has rows. */

@@ -5,7 +5,7 @@ import { ConntrackError } from '../errors.js';
 import { type Conntrack, readFilter, sessionOf, TimeSlice } from '../library/index.js';
 import { checkGrouping, GROUP_SORTS, type GroupSort, usage } from '../meter/index.js';
 import { processorTime } from '../meter/processor-time.js';
-import { H, numberHeader, unpackJson } from './bodies.js';
+import { H, numberHeader, READS_COMMON, unpackJson } from './bodies.js';
 import type { Bus, BusMessage, BusSubscription } from './bus.js';
 import { DumpBudget } from './dump-budget.js';
 import { sendEvents } from './events-agent.js';
@@ -153,6 +153,7 @@ export class QueryAgent {
       deadline: op === 'events' ? Number.POSITIVE_INFINITY : numberHeader(message, H.deadline, 5000, 1, MOST_DEADLINE),
       inline: numberHeader(message, H.inline, 16_384, 0, 131_072),
       credit: numberHeader(message, H.credit, 0, 0, 64),
+      common: message.header(H.reads) === READS_COMMON,
     };
     this.#asked++;
     const query = new RunningQuery(this.#bus, {
@@ -361,7 +362,7 @@ export class QueryAgent {
       sending ??= parts
         .send(async (full) => {
           query.head(entries);
-          for (const { body: packed, rows: some } of flowPieces(full)) await query.part(packed, some, netns);
+          for (const { body: packed, rows: some } of flowPieces(full, query.terms.common)) await query.part(packed, some, netns);
           this.#rows += full.rows;
         })
         .finally(() => {
@@ -391,7 +392,11 @@ export class QueryAgent {
       if (visitor.done()) break;
     }
     this.#rows += parts.writing.rows;
-    await query.end(flowPieces(parts.writing), visitor.done() ? { complete: true, reason: 'limit' } : { complete: true }, netns);
+    await query.end(
+      flowPieces(parts.writing, query.terms.common),
+      visitor.done() ? { complete: true, reason: 'limit' } : { complete: true },
+      netns,
+    );
   }
 
   /** Visits the flows that match. @throws QueryEnd */

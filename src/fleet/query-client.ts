@@ -4,7 +4,7 @@
 import { randomBytes } from 'node:crypto';
 import { ConntrackError } from '../errors.js';
 import type { Signal } from '../library/index.js';
-import { type Encoding, H, numberHeader, type PackedBody, packJson, unpackBody, unpackJson } from './bodies.js';
+import { type Encoding, H, numberHeader, type PackedBody, packJson, READS_COMMON, unpackBody, unpackJson } from './bodies.js';
 import type { Bus, BusMessage, BusSubscription } from './bus.js';
 import type { ChangeOperation } from './change-request.js';
 import { FleetError } from './fleet-error.js';
@@ -260,6 +260,7 @@ export class FleetQuery {
         [H.query]: qid,
         [H.deadline]: `${Math.ceil(deadline)}`,
         [H.inline]: `${INLINE}`,
+        [H.reads]: READS_COMMON,
         [H.credit]: `${this.#window === WINDOW_OF_ONLY ? WINDOW_OF_ONLY : 0}`,
       },
     });

@@ -31,6 +31,8 @@ export interface QueryTerms {
   readonly deadline: number;
   readonly inline: number;
   readonly credit: number;
+  /** Knows COMMON of nl1. */
+  readonly common: boolean;
 }
 
 /** Milliseconds without a word from the asker. */
@@ -51,7 +53,7 @@ export class RunningQuery {
   readonly op: string;
   readonly #bus: Bus;
   readonly #subject: string;
-  readonly #terms: QueryTerms;
+  readonly terms: QueryTerms;
   readonly #instance: string;
   readonly #received = performance.now();
   readonly #waits: (waiting: boolean) => void;
@@ -97,7 +99,7 @@ export class RunningQuery {
     this.user = options.user;
     this.op = options.op;
     this.#subject = options.subject;
-    this.#terms = options.terms;
+    this.terms = options.terms;
     this.#instance = options.instance;
     this.#credits = options.terms.credit;
     this.#waits = options.waits;
@@ -112,7 +114,7 @@ export class RunningQuery {
   /** Milliseconds of work left. @throws QueryEnd */
   check(): number {
     if (this.#end) throw new QueryEnd(this.#end);
-    const left = this.#terms.deadline - (performance.now() - this.#received - this.#waited);
+    const left = this.terms.deadline - (performance.now() - this.#received - this.#waited);
     if (left <= 0) throw new QueryEnd('deadline');
     return left;
   }
@@ -153,7 +155,7 @@ export class RunningQuery {
    */
   async end(pieces: readonly Piece[], end: Pick<AnswerEnd, 'complete' | 'reason'>, netns?: string): Promise<void> {
     const last = pieces.at(-1)!;
-    if (pieces.length === 1 && !this.begun && last.body.data.length <= this.#terms.inline) {
+    if (pieces.length === 1 && !this.begun && last.body.data.length <= this.terms.inline) {
       this.#finish('all', last.body, last.rows, end, netns);
       return;
     }

@@ -128,14 +128,14 @@ suite('fleet', { skip: SELF_TEST ? 'the reference has no fleets' : false, timeou
       const start = (words: readonly string[]) => one.start([UNDER_TEST, ...words], { timeLimit: 120_000 });
       const local = await start(['-E', '-o', 'id', '--filter', filter]);
       const remote = await start(['fleet', 'events', '-o', 'id', '--nats', NATS, filter, '--limit', '30']);
-      const lines = async (handle: number) => (await one.ask('written', handle)).stdout.toString().split('\n').length - 1;
+      const written = async (handle: number) => (await one.ask('written', handle)).stdout.toString();
       const probe = (sport: number, dport = 9999) =>
         newFlow({ proto: 17, original: { src: '10.9.9.9', dst: '192.0.2.1', sport, dport }, timeout: 1000 });
       // Until both listen.
       let made = 0;
       await until('both listen', async () => {
         await one.netlink([probe(++made)]);
-        return (await lines(local)) > 0 && (await lines(remote)) > 0;
+        return (await written(local)) !== '' && (await written(remote)) !== '';
       });
       const from = made;
       await one.netlink(Array.from({ length: 30 }, () => probe(++made)));
@@ -145,6 +145,7 @@ suite('fleet', { skip: SELF_TEST ? 'the reference has no fleets' : false, timeou
         stderr.toString(),
         /30 flow events have been shown\.\nconntrack: the record is complete: no event was lost\n$/,
       );
+      await until('-E has them, too', async () => (await written(local)).includes(`sport=${made} `));
       await one.ask('signal', local, 'SIGINT');
       const own = (await one.ask('finish', local)).stdout.toString().replace(/ progname=\S+/g, '');
       for (const line of stdout.toString().trimEnd().split('\n')) assert.ok(own.includes(line.replace(/^host=fw1 /, '')), line);

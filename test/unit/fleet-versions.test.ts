@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { H, packJson, unpackBody, unpackJson } from '../../src/fleet/bodies.js';
+import { H, packJson, READS_COMMON, unpackBody, unpackJson } from '../../src/fleet/bodies.js';
 import type { BusMessage } from '../../src/fleet/bus.js';
 import { readCollectorValue } from '../../src/fleet/collector-value.js';
 import { Fleet } from '../../src/fleet/fleet.js';
@@ -14,7 +14,7 @@ import { decodePastRows } from '../../src/fleet/past-rows.js';
 import { HOSTS_BUCKET, readReply, subjects } from '../../src/fleet/subjects.js';
 import { lineMaker } from '../../src/history/past-lines.js';
 import { RowMessages } from '../../src/history/row-messages.js';
-import { MemoryTable } from '../../src/testing/index.js';
+import { MemoryTable, makeFlow } from '../../src/testing/index.js';
 import { startMemoryAgent } from '../support/memory-agent.js';
 import { MemoryServers } from '../support/memory-bus.js';
 import { SLOWNESS } from '../support/project.js';
@@ -156,6 +156,28 @@ test('an older agent that does not know a word of the filter says so, and is nam
     asked.missing.map(({ host, why, error: told }) => [host, why, told?.code, told?.message]),
     [['old', 'error', 'FILTER', 'there is no word "country"']],
   );
+});
+
+test('whoever does not say that it reads what flows have in common gets them as version 1 has them', async () => {
+  const servers = new MemoryServers();
+  const flow = { src: '10.0.0.1', dst: '192.0.2.1', dport: 443 };
+  const flows = [1024, 1025, 1026].map((sport) => makeFlow({ protocol: 'tcp', original: { ...flow, sport } }));
+  await using _ = await startMemoryAgent(servers, 'fw1', new MemoryTable({ flows }));
+  const bus = servers.connect();
+  const ask = async (qid: string, more: Readonly<Record<string, string>>) => {
+    const reply = subjects.reply('alice', qid);
+    const answer = new Promise<BusMessage>((resolve) => void bus.subscribe(`${reply}.*`, resolve));
+    const { data, headers } = packJson({});
+    bus.publish(subjects.query('default', 'fw1', 'list'), data, { reply, headers: { ...headers, ...more } });
+    return unpackBody(await answer, 'nl1');
+  };
+  const plain = await ask('0000000000000000000001', {});
+  const other = await ask('0000000000000000000002', { [H.reads]: 'novelty' });
+  const common = await ask('0000000000000000000003', { [H.reads]: READS_COMMON });
+  assert.deepEqual([plain[1], other[1], common[1]], [0, 0, 2]);
+  assert.ok(common.length < plain.length, `${common.length} bytes instead of ${plain.length}`);
+  assert.equal(rowsOf(plain).length, 3);
+  assert.deepEqual([rowsOf(other), rowsOf(common)], [rowsOf(plain), rowsOf(plain)]);
 });
 
 test('an agent of this version refuses a newer client’s operation, and goes on', async () => {
