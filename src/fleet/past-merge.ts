@@ -1,7 +1,8 @@
 // Joins what a host says of the past with what collectors have of its record: each flow once, and whether together they are complete.
 
 import type { Span } from '../history/moments.js';
-import { COPY_NOTE, uniteAnswers } from '../history/who-had.js';
+import { COPY_NOTE } from '../history/who-had.js';
+import { uniteAnswers } from '../history/who-had-answer.js';
 import { readAnswerJson } from '../history/who-had-json.js';
 import { answerJson, answerText } from '../history/who-had-text.js';
 import type { CollectedRecord } from './collected.js';

@@ -16,7 +16,9 @@ import { OPEN_COLUMNS } from './record-schema.js';
 import { isAddress, numberIn, RowMessages } from './row-messages.js';
 import type { SegmentFile } from './segment-files.js';
 import { HistoryError, readMeta } from './segment-meta.js';
-import { asksId, both, type SqlCondition, type SqlPlan, sqlPlan } from './sql-plan.js';
+import { both, type SqlCondition } from './sql-condition.js';
+import { type SqlPlan, sqlPlan } from './sql-plan.js';
+import { asksId } from './unrecorded.js';
 
 /** Which flows are looked for. */
 export interface FlowQuestion {

@@ -28,7 +28,7 @@ import { numberIn } from './row-messages.js';
 import { hashOf } from './seal-segment.js';
 import { type SegmentFile, segmentsIn, sync } from './segment-files.js';
 import { HistoryError, readMeta, writeMeta } from './segment-meta.js';
-import { all, any, type SqlCondition } from './sql-plan.js';
+import { all, any, type SqlCondition } from './sql-condition.js';
 
 /** Whose records are forgotten: those that lived in the span. */
 export interface ForgetOptions extends TimeSpan {

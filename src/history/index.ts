@@ -44,5 +44,5 @@ export type {
   TranslationHop,
   WhoHadAnswer,
   WhoHadMatch,
-} from './who-had.js';
+} from './who-had-answer.js';
 export type { RecordFiles } from './writer-thread.js';

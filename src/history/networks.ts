@@ -4,7 +4,7 @@ import { type AddressBytes, formatAddress, parseAddress, prefixMask } from '../c
 import { addressRange } from '../ctnetlink/filter/sets.js';
 import { ValueError } from '../errors.js';
 import type { SqliteValue } from './driver/sqlite.js';
-import { addressRanges, any, between, type SqlCondition } from './sql-plan.js';
+import { addressRanges, any, between, type SqlCondition } from './sql-condition.js';
 
 /** An address, or a network: with how many of its bits count. */
 export interface Network {

@@ -20,7 +20,8 @@ import {
 import { type DirectoryState, RecordDirectory, type RecordGap } from './record-directory.js';
 import type { RecordRange } from './record-ranges.js';
 import { HistoryError } from './segment-meta.js';
-import { type AddressAndPort, joinAnswers, type WhoHadAnswer, type WhoHadQuestion, whoHadIn } from './who-had.js';
+import { type WhoHadQuestion, whoHadIn } from './who-had.js';
+import { type AddressAndPort, joinAnswers, type WhoHadAnswer } from './who-had-answer.js';
 
 /** What `history.flows` reads. */
 export interface PastFlowsOptions extends TimeSpan {

@@ -3,7 +3,7 @@
 
 import { parseMoment } from './moments.js';
 import { END_KINDS, END_REASONS, type EndReason, GAP_REASONS, type GapReason, START_KINDS } from './record-columns.js';
-import type { AddressAndPort, Grade, WhoHadAnswer, WhoHadMatch } from './who-had.js';
+import type { AddressAndPort, Grade, WhoHadAnswer, WhoHadMatch } from './who-had-answer.js';
 
 type Told = Readonly<Record<string, unknown>>;
 

@@ -3,7 +3,7 @@
 import { safeJson, safeText } from '../safe-text.js';
 import { formatMoment } from './moments.js';
 import { gapJson } from './record-directory.js';
-import type { AddressAndPort, WhoHadAnswer, WhoHadMatch } from './who-had.js';
+import type { AddressAndPort, WhoHadAnswer, WhoHadMatch } from './who-had-answer.js';
 
 const SECOND = 1_000_000;
 

@@ -4,7 +4,7 @@ import { quoted, UsageError } from '../cli/usage-error.js';
 import { parseProtocol } from '../cli/values.js';
 import { parseAddress } from '../ctnetlink/address.js';
 import type { WhoHadOptions } from '../history/open-history.js';
-import type { AddressAndPort } from '../history/who-had.js';
+import type { AddressAndPort } from '../history/who-had-answer.js';
 import { safeText } from '../safe-text.js';
 import { readProtocols } from './word-filter.js';
 import type { WordLine } from './word-line.js';

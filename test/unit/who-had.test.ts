@@ -11,7 +11,8 @@ import type { SqliteValue } from '../../src/history/driver/sqlite.js';
 import { openHistory } from '../../src/history/open-history.js';
 import { RecordDirectory } from '../../src/history/record-directory.js';
 import { addressIn } from '../../src/history/row-messages.js';
-import { type Grade, type WhoHadAnswer, whoHadIn } from '../../src/history/who-had.js';
+import { whoHadIn } from '../../src/history/who-had.js';
+import type { Grade, WhoHadAnswer } from '../../src/history/who-had-answer.js';
 import {
   asOpen,
   columnOf,
