@@ -32,7 +32,7 @@ const quality: SchemaMembers = {
 };
 const qualityNeeds = ['start', 'startSlack', 'endSlack', 'counters'];
 
-/** Definitions `pastFlow`, `recordGap`, `recordSegment`, `pastGroup` and `whoHadAnswer`. */
+/** Definitions `pastFlow`, `recordGap`, `recordSegment`, `recordVerification`, `pastGroup` and `whoHadAnswer`. */
 export function historySchema(): SchemaAddition {
   return {
     definitions: {
@@ -46,6 +46,7 @@ export function historySchema(): SchemaAddition {
           events: described(count, 'Events that the kernel dropped, or records that could not be kept.'),
           netns: described(text, 'The network namespace that it concerns; absent: all.'),
           note: text,
+          lost: array(count, 'Of a copy: numbers of the first and the last record that it lacks.'),
         },
         ['from', 'reason', 'incomplete'],
       ),
@@ -63,6 +64,36 @@ export function historySchema(): SchemaAddition {
           problem: described(text, 'Why it cannot be read.'),
         },
         ['directory', 'name', 'number', 'sealed'],
+      ),
+      recordVerification: object(
+        'Whether the sealed files of a record are as they were: record verify.',
+        {
+          directory: text,
+          ok: described(flag, 'Nothing is wrong.'),
+          faults: array(
+            object('What is not as it should be.', { segment: described(text, 'The file, if it is about one.'), text }, ['text']),
+          ),
+          segments: array(
+            object(
+              'A sealed file.',
+              {
+                name: text,
+                number: count,
+                first: described(count, 'Number of its first record; absent: it has none.'),
+                last: count,
+                records: described(count, 'Records that it has.'),
+                forgotten: described(count, 'Records that were taken out since it was sealed.'),
+                sha256: text,
+              },
+              ['name', 'number', 'records', 'forgotten', 'sha256'],
+            ),
+          ),
+          unsealed: array(text, 'Files that are not sealed, and were not compared.'),
+          manifest: object('The lines about files.', { lines: count, last: described(text, 'SHA-256 of the last line.') }, [
+            'lines',
+          ]),
+        },
+        ['directory', 'ok', 'faults', 'segments', 'unsealed', 'manifest'],
       ),
       pastGroup: object(
         'Flows of the past that have something in common: history top.',
@@ -184,7 +215,7 @@ export function historySchema(): SchemaAddition {
       ),
     },
     ofFlow: { pastFlow },
-    outputs: ['whoHadAnswer', 'pastFlow', 'recordGap', 'recordSegment', 'pastGroup'],
+    outputs: ['whoHadAnswer', 'pastFlow', 'recordGap', 'recordSegment', 'recordVerification', 'pastGroup'],
   };
 }
 

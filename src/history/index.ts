@@ -35,6 +35,13 @@ export type { RecordGap } from './record-directory.js';
 export type { Gap } from './recorded-namespace.js';
 export type { RecorderEvent, RecorderStatus, RecordOptions } from './recorder-options.js';
 export { type HistoryCode, HistoryError } from './segment-meta.js';
+export {
+  type RecordFault,
+  type RecordVerification,
+  type VerifiedSegment,
+  type VerifyOptions,
+  verifyRecord,
+} from './verify-record.js';
 export type {
   AddressAndPort,
   Grade,

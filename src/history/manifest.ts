@@ -2,7 +2,8 @@
 // be taken out without a trace.
 
 import { createHash } from 'node:crypto';
-import { closeSync, existsSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, fstatSync, fsyncSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { type SegmentFile, segmentFiles } from './segment-files.js';
 
 /** A line of the manifest. */
 export interface ManifestEntry {
@@ -31,13 +32,30 @@ export function manifestPath(directory: string): string {
   return `${directory}/manifest.ndjson`;
 }
 
-/** Adds a line, and waits until the disk has it. */
+/** Segments numbered below `before` of which the manifest does not say that they are sealed: a crash may have come between. */
+export function untoldSegments(directory: string, before: number): SegmentFile[] {
+  const sealed = new Set(readManifest(directory).lines.flatMap(({ what, segment }) => (what === 'sealed' ? [segment] : [])));
+  return segmentFiles(directory).filter(({ name, number }) => number < before && !sealed.has(name));
+}
+
+/** What a manifest says. */
+export interface Manifest {
+  readonly lines: readonly ManifestLine[];
+  /** SHA-256 of each line, in their order. */
+  readonly hashes: readonly string[];
+  /** Number of the first line that does not fit the one before it; lines count from 1. */
+  readonly broken: number | undefined;
+  /** Bytes. What is behind is the beginning of a line that was not written to its end: it says nothing. */
+  readonly length: number;
+}
+
+/** Adds a line, and waits until the disk has it. The beginning of one that was not written to its end goes. */
 export function addToManifest(directory: string, entry: ManifestEntry): void {
-  const path = manifestPath(directory);
-  const last = existsSync(path) ? readFileSync(path, 'utf8').trimEnd().split('\n').at(-1) : undefined;
-  const line = JSON.stringify({ ...entry, ...(last ? { previous: hashOfLine(last) } : {}) });
-  const fd = openSync(path, 'a', 0o640);
+  const { hashes, length } = readManifest(directory);
+  const line = JSON.stringify({ ...entry, previous: hashes.at(-1) });
+  const fd = openSync(manifestPath(directory), 'a', 0o640);
   try {
+    if (fstatSync(fd).size > length) ftruncateSync(fd, length);
     writeSync(fd, `${line}\n`);
     fsyncSync(fd);
   } finally {
@@ -45,33 +63,35 @@ export function addToManifest(directory: string, entry: ManifestEntry): void {
   }
 }
 
+/** What the manifest of a directory says; nothing where there is none. */
+export function readManifest(directory: string): Manifest {
+  const path = manifestPath(directory);
+  const all = existsSync(path) ? readFileSync(path, 'utf8') : '';
+  const whole = all.slice(0, all.lastIndexOf('\n') + 1);
+  const lines: ManifestLine[] = [];
+  const hashes: string[] = [];
+  let broken: number | undefined;
+  for (const text of whole.split('\n')) {
+    if (text === '') continue;
+    const line = parsed(text);
+    if (!line || line.previous !== hashes.at(-1)) broken ??= hashes.length + 1;
+    hashes.push(hashOfLine(text));
+    if (line) lines.push(line);
+  }
+  return { lines, hashes, broken, length: Buffer.byteLength(whole) };
+}
+
 /** SHA-256 of a line without its end, in hexadecimal digits. */
-export function hashOfLine(line: string): string {
+function hashOfLine(line: string): string {
   return createHash('sha256').update(line).digest('hex');
 }
 
-/** What the manifest says, and the number of the first line that does not fit the one before it; lines count from 1. */
-export function readManifest(directory: string): {
-  readonly lines: readonly ManifestLine[];
-  readonly broken: number | undefined;
-} {
-  const path = manifestPath(directory);
-  const texts = existsSync(path) ? readFileSync(path, 'utf8').split('\n') : [];
-  const lines: ManifestLine[] = [];
-  let broken: number | undefined;
-  for (const [n, text] of texts.entries()) {
-    if (text === '') continue;
-    const line = parsed(text);
-    if (line?.previous !== (n === 0 ? undefined : hashOfLine(texts[n - 1]!)) || !line) broken ??= n + 1;
-    if (line) lines.push(line);
-  }
-  return { lines, broken };
-}
-
+/** `undefined`: it was cut off, or changed. */
 function parsed(text: string): ManifestLine | undefined {
   try {
-    return JSON.parse(text) as ManifestLine;
+    const line: unknown = JSON.parse(text);
+    return typeof line === 'object' && line !== null ? (line as ManifestLine) : undefined;
   } catch {
-    return undefined; // cut off, or changed
+    return undefined;
   }
 }

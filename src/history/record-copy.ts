@@ -6,6 +6,7 @@ import type { SqliteDriver, SqliteFile, SqliteValue } from './driver/sqlite.js';
 import { isSqliteError } from './driver/sqlite-errors.js';
 import { FlowInserts, ROWS_AT_ONCE } from './flow-inserts.js';
 import { dropUnfinished, makeSegment } from './make-segment.js';
+import { untoldSegments } from './manifest.js';
 import { COLUMN, type GapReason } from './record-columns.js';
 import type { PartGap, RecordPart } from './record-parts.js';
 import { type SegmentFile, segmentFiles } from './segment-files.js';
@@ -125,18 +126,7 @@ export class RecordCopy {
 
   /** Segments that have ended and are not sealed. */
   unsealed(): SegmentFile[] {
-    return segmentFiles(this.#options.directory).filter(({ number, path, name }) => {
-      if (number >= (this.#segment?.number ?? 0)) return false;
-      const file = this.#driver.open(path, { readOnly: true });
-      try {
-        return readMeta(file, name).sealed === undefined;
-      } catch (error) {
-        if (isDamage(error)) return false;
-        throw error;
-      } finally {
-        file.close();
-      }
-    });
+    return untoldSegments(this.#options.directory, this.#segment?.number ?? 0);
   }
 
   close(): void {

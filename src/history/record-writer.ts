@@ -8,7 +8,9 @@ import type { Delivery, NamespaceRow, SessionRow } from './delivery.js';
 import type { SqliteDriver, SqliteRow } from './driver/sqlite.js';
 import { isSqliteError } from './driver/sqlite-errors.js';
 import { HotSegment } from './hot-segment.js';
+import { machineHash } from './machine-id.js';
 import { dropUnfinished, makeSegment } from './make-segment.js';
+import { untoldSegments } from './manifest.js';
 import type { GapReason } from './record-columns.js';
 import { undoSealing } from './seal-segment.js';
 import { beginningOf, type SegmentFile, segmentFiles } from './segment-files.js';
@@ -79,14 +81,9 @@ export class RecordWriter {
     return this.#hot.sequence;
   }
 
-  /** Segments that have ended and are not sealed. */
+  /** Segments that have ended, and are not told as sealed. */
   unsealed(): SegmentFile[] {
-    const { number } = this.segment;
-    return segmentFiles(this.#options.directory).filter((file) => file.number < number && !this.#isSealed(file));
-  }
-
-  #isSealed(file: SegmentFile): boolean {
-    return this.#metaOf(file).sealed !== undefined;
+    return untoldSegments(this.#options.directory, this.segment.number);
   }
 
   /** Writes a delivery in one transaction. @throws errors of the driver; then nothing is written */
@@ -238,6 +235,7 @@ export class RecordWriter {
         recorder,
         number,
         host: hostname(),
+        machine: machineHash(),
         boot: session.boot,
         version: session.version,
         kernel: release(),

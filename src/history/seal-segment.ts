@@ -3,10 +3,11 @@
 
 import { createHash } from 'node:crypto';
 import { chmodSync, createReadStream, existsSync } from 'node:fs';
-import { basename } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SqliteDriver, SqliteFile } from './driver/sqlite.js';
 import { isSqliteError } from './driver/sqlite-errors.js';
+import { readManifest } from './manifest.js';
 import { SEALING_STATEMENTS } from './record-schema.js';
 import { sync } from './segment-files.js';
 import { HistoryError, readMeta, writeMeta } from './segment-meta.js';
@@ -39,7 +40,7 @@ export async function sealSegment(driver: SqliteDriver, path: string, now: numbe
       if (found !== 'ok') throw new HistoryError('DAMAGED', `${name} is damaged: ${String(found)}`);
       file.exec('BEGIN IMMEDIATE');
       for (const statement of SEALING_STATEMENTS) file.exec(statement);
-      writeMeta(file, { sealed: now });
+      writeMeta(file, { sealed: now, prevHash: readManifest(dirname(path)).hashes.at(-1) });
       file.exec('COMMIT');
     }
     await leaveLog(file);

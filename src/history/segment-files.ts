@@ -22,12 +22,18 @@ export function segmentName(at: number, number: number): string {
   return `${time}-${String(number).padStart(6, '0')}.db`;
 }
 
+/** `undefined` if it is no name of a segment. */
+export function numberOfSegment(name: string): number | undefined {
+  const number = NAME.exec(name)?.[1];
+  return number === undefined ? undefined : Number(number);
+}
+
 /** The segments of a directory by number: what they hold follows each other. @throws the system's error when it cannot be read */
 export function segmentFiles(directory: string): SegmentFile[] {
   const found: SegmentFile[] = [];
   for (const name of readdirSync(directory)) {
-    const number = NAME.exec(name)?.[1];
-    if (number !== undefined) found.push({ name, path: `${directory}/${name}`, number: Number(number) });
+    const number = numberOfSegment(name);
+    if (number !== undefined) found.push({ name, path: `${directory}/${name}`, number });
   }
   return found.sort((a, b) => a.number - b.number);
 }
@@ -45,7 +51,7 @@ export function segmentsIn(directory: string): SegmentFile[] {
         throw new HistoryError('NOT_A_HISTORY', `${directory} is not a directory`, { hint: MAKE_ONE });
       case 'EACCES':
         throw new HistoryError('DENIED', `${directory}: permission denied`, {
-          hint: 'its owner and its group may read it: add yourself to the group, or run it as the user that records',
+          hint: `its owner and its group may read it: ls -ld ${directory} says which, and id whether you are in it`,
         });
       default:
         throw error;

@@ -11,6 +11,8 @@ export interface SegmentMeta {
   readonly recorder: string;
   readonly number: number;
   readonly host: string;
+  /** Which machine that is: machine-id.ts. Absent where it has no identifier, and in segments of older versions. */
+  readonly machine?: string | undefined;
   /** The running system, anew at each start of the machine. */
   readonly boot: string;
   readonly version: string;
@@ -32,6 +34,11 @@ export interface SegmentMeta {
   readonly lastSeq?: number | undefined;
   /** It has its indexes. */
   readonly sealed?: number | undefined;
+  /**
+   * SHA-256 of the last line that the manifest had when it was sealed, so that files and manifest can only be replaced together. Absent in
+   * the first, and in segments of older versions.
+   */
+  readonly prevHash?: string | undefined;
   /** When the first of its flows may have begun. */
   readonly minStart?: number | undefined;
   /**

@@ -2,23 +2,22 @@
 
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { aboutEmptyTable } from '../cli/empty-table.js';
 import { report } from '../cli/report.js';
 import { UsageError } from '../cli/usage-error.js';
 import { askRecorder } from '../history/control-socket.js';
 import { FlowRecorder } from '../history/flow-recorder.js';
-import { readManifest } from '../history/manifest.js';
 import { GAP_REASONS, type GapReason } from '../history/record-columns.js';
 import { writeRecordMetrics } from '../history/record-metrics.js';
 import { recordUnit } from '../history/record-unit.js';
 import type { Gap } from '../history/recorded-namespace.js';
 import type { RecorderEvent, RecorderStatus } from '../history/recorder-options.js';
-import { hashOf } from '../history/seal-segment.js';
-import { segmentFiles, segmentsIn } from '../history/segment-files.js';
 import { HistoryError } from '../history/segment-meta.js';
+import { type RecordVerification, verifyRecord } from '../history/verify-record.js';
 import { bytesText } from '../history/who-had-text.js';
-import { readIn, sessionOf } from '../library/index.js';
+import { type ConntrackTable, readIn, sessionOf } from '../library/index.js';
 import type { LookAgain } from '../meter/index.js';
-import { safeJson } from '../safe-text.js';
+import { safeJson, safeText } from '../safe-text.js';
 import { handedSecrets, isDemoted, runDemoted } from '../web/privileges.js';
 import { notifyManager } from '../wire/service-manager.js';
 import { launcherOf } from './launcher.js';
@@ -58,6 +57,7 @@ export const word: Word = async (line, context) => {
   const dir = textOf(line, 'dir') ?? DIRECTORY;
   const [first, ...more] = line.operands;
   const verb = first !== undefined && more.length === 0 && Object.hasOwn(VERBS, first) ? VERBS[first] : undefined;
+  if (first !== 'verify' && textOf(line, 'known') !== undefined) throw new UsageError('--known belongs to record verify');
   if (verb) return verb(dir, line, context);
   const filter = expressionOf(line.operands, context);
   const keep = keepOf(line, 'record');
@@ -95,7 +95,10 @@ export const word: Word = async (line, context) => {
   const { conntracks, complete, lookAgain } = await openNamespaces(netns);
   const [only] = conntracks.values();
   const say = (text: string) => err(`conntrack: record: ${text}`);
-  const { namespace } = sessionOf(only!).table.place;
+  const { table } = sessionOf(only!);
+  const { namespace } = table.place;
+  // What is not tracked is not recorded, and nothing would say so.
+  if (mayBeUntracked(table)) for (const text of await aboutEmptyTable(table)) err(text);
   for (const [name, lacking] of Object.entries(SYSCTLS))
     if (readIn(namespace, `/proc/sys/net/netfilter/nf_conntrack_${name}`)?.trim() === '0')
       say(`${lacking} (sysctl -w net.netfilter.nf_conntrack_${name}=1 changes that for flows that begin afterwards)`);
@@ -144,6 +147,15 @@ export const word: Word = async (line, context) => {
   return gaps > 0 || !complete ? 3 : 0;
 };
 
+/** Who has not the rights to count is told so by what comes next. */
+function mayBeUntracked(table: ConntrackTable): boolean {
+  try {
+    return table.count().entries === 0;
+  } catch {
+    return false;
+  }
+}
+
 /** The service manager, if one started this: what it wants to hear, and how often that all is well, in milliseconds. */
 function managerOf({ env, pid }: NodeJS.Process): { readonly tell: (text: string) => void; readonly pause: number | undefined } {
   const path = env['NOTIFY_SOCKET'];
@@ -186,7 +198,7 @@ function textOfEvent(event: RecorderEvent): string | undefined {
     case 'segment':
       return `goes on in ${event.name}`;
     case 'sealed':
-      return `sealed ${event.name}: ${event.rows} records`;
+      return `sealed ${event.name}: ${counted(event.rows, 'record')}`;
     case 'deleted':
       return `deleted ${event.name} (${event.reason})`;
     case 'trouble':
@@ -238,43 +250,41 @@ async function askStatus(dir: string, line: WordLine, { out, err }: WordContext)
   return 0;
 }
 
-async function askFlush(dir: string, _line: WordLine, { out, err }: WordContext): Promise<number> {
+async function askFlush(dir: string, line: WordLine, { out, err }: WordContext): Promise<number> {
   const answer = await askRecorder(dir, 'flush', PATIENCE);
   if (typeof answer?.['completeTo'] !== 'number') {
     return nobodyAnswers(dir, err);
   }
-  out.text(`complete to ${timeText(answer['completeTo'])}, but for gaps\n`);
+  const completeTo = timeText(answer['completeTo']);
+  out.text(textOf(line, 'output') === 'json' ? `${safeJson({ completeTo })}\n` : `complete to ${completeTo}, but for gaps\n`);
   return 0;
 }
 
-/** Compares sealed segments with the manifest, and the lines of the manifest with each other. */
-async function verify(dir: string, _line: WordLine, { out }: WordContext): Promise<number> {
-  const { lines, broken } = readManifest(dir);
-  let wrong = 0;
-  const complain = (text: string) => {
-    wrong++;
-    out.text(`${text}\n`);
-  };
-  if (broken !== undefined) complain(`manifest.ndjson: line ${broken} does not follow from the line before`);
-  const files = lines.length === 0 ? segmentsIn(dir) : segmentFiles(dir);
-  const here = new Map(files.map((file) => [file.name, file]));
-  const expected = new Map<string, string | undefined>();
-  for (const { what, segment, sha256 } of lines) {
-    if (what === 'deleted') expected.delete(segment);
-    else if (sha256 !== undefined) expected.set(segment, sha256);
-  }
-  for (const [name, sha256] of expected) {
-    const file = here.get(name);
-    if (!file) complain(`${name} is missing`);
-    else if (sha256 !== undefined && (await hashOf(file.path)) !== sha256) complain(`${name} was changed`);
-  }
-  if (wrong === 0)
-    out.text(
-      expected.size === 0
-        ? 'no segment is sealed yet: there is nothing to compare\n'
-        : `${counted(expected.size, 'sealed segment')} ${expected.size === 1 ? 'is as it was' : 'are as they were'}\n`,
+/** Whether sealed files are as they were. */
+async function verify(dir: string, line: WordLine, { out }: WordContext): Promise<number> {
+  const known = textOf(line, 'known');
+  if (known !== undefined && !/^[0-9a-f]{64}$/i.test(known))
+    throw new UsageError('--known must be a SHA-256: 64 hexadecimal digits, as verify has printed it');
+  const found = await verifyRecord(dir, { known });
+  if (textOf(line, 'output') === 'json') out.text(`${safeJson(found)}\n`);
+  else out.text(verificationText(found));
+  return found.ok ? 0 : 1;
+}
+
+function verificationText({ ok, faults, segments, unsealed, manifest }: RecordVerification): string {
+  const lines = faults.map(({ text }) => safeText(text));
+  const forgotten = segments.reduce((sum, segment) => sum + segment.forgotten, 0);
+  const records = segments.reduce((sum, segment) => sum + segment.records, 0);
+  if (segments.length === 0 && ok) lines.push('no file is sealed yet: there is nothing to compare');
+  else if (ok)
+    lines.push(
+      `${counted(segments.length, 'sealed file')} ${segments.length === 1 ? 'is as it was' : 'are as they were'}: ${counted(records, 'record')}` +
+        `${forgotten > 0 ? `, ${forgotten} taken out, as the manifest says` : ', without a hole'}`,
     );
-  return wrong === 0 ? 0 : 1;
+  if (segments.length > 0 && unsealed.length > 0) lines.push(`not sealed, and not compared: ${unsealed.join(', ')}`);
+  if (manifest.last !== undefined)
+    lines.push(`the manifest has ${counted(manifest.lines, 'line')}; SHA-256 of the last: ${manifest.last}`);
+  return `${lines.join('\n')}\n`;
 }
 
 /** The directory of another user, if it has to be made. */

@@ -243,7 +243,7 @@ export function everyWord(): readonly WordRow[] {
       about: [
         'The record is a directory with a file of SQLite for each day. What events were lost, what began before, and when nothing was recorded ' +
           'is part of it. It runs until a signal; SIGHUP begins a new file.',
-        'status says what a recorder does, flush makes it write what it knows, verify compares files with the manifest.',
+        'status says what a recorder does, flush makes it write what it knows, verify whether sealed files are what they were.',
         'Exit status: 0; 1 after a failure; 2 for a wrong command line; 3 when there was a gap; 4 when another recorder has the directory.',
       ],
       options: {
@@ -265,7 +265,8 @@ export function everyWord(): readonly WordRow[] {
         user: { value: 'NAME', help: 'Become this user, and keep only the rights that are needed.' },
         for: { value: 'TIME', help: 'End after this time.' },
         'print-unit': PRINT_UNIT,
-        output: { short: 'o', value: 'FORMAT', choices: ['text', 'json'], help: 'Of status: text or json.' },
+        known: { value: 'SHA256', help: 'Of verify: a hash that it printed once must still be in the manifest.' },
+        output: { short: 'o', value: 'FORMAT', choices: ['text', 'json'], help: 'Of status, flush and verify: text or json.' },
       },
       operands: { kind: 'expression' },
       examples: [

@@ -4,7 +4,17 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { after, before, suite, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -248,7 +258,17 @@ suite('record', { skip: SELF_TEST ? 'the reference keeps no record' : false }, (
   test('a directory has one recorder, and readers need no rights', async () => {
     await using namespace = await prepared('one');
     const directory = `${scratch}/one`;
+    // All files get the group of such a directory.
+    const GROUP = 4242;
+    mkdirSync(directory);
+    chownSync(directory, 0, GROUP);
+    chmodSync(directory, 0o2750);
+    chmodSync(scratch, 0o755);
     using recording = await Recording.start(namespace, directory);
+    assert.match(
+      recording.stderr,
+      /(nothing is tracked here|the table is empty): .*no rule of this network namespace uses connection tracking\n {2}hint: /,
+    );
     const second = spawnSync(UNDER_TEST, ['record', '--keep', '1d', '--dir', directory], { encoding: 'utf8' });
     assert.equal(second.status, 4);
     assert.match(second.stderr, /another recorder/);
@@ -268,6 +288,31 @@ suite('record', { skip: SELF_TEST ? 'the reference keeps no record' : false }, (
       who.stdout,
       /10\.0\.0\.1:7 to 198\.51\.100\.7:53 udp, since .*, still open[\s\S]*The record is complete at this time/,
     );
+    // Who is in the group may read, and only that.
+    const as = (group: number, ...argv: string[]) =>
+      spawnSync('setpriv', ['--reuid=4241', '--regid=4241', `--groups=${group}`, UNDER_TEST, ...argv, '--dir', directory], {
+        encoding: 'utf8',
+      });
+    assert.equal(as(GROUP, 'whohad', '10.0.0.1:7', '--at', 'now').status, 0);
+    const forget = as(GROUP, 'history', 'forget', '10.0.0.1', '--reason', 'x');
+    assert.deepEqual(
+      [forget.status, /cannot write to .*: permission denied\n {2}hint: /.test(forget.stderr)],
+      [1, true],
+      forget.stderr,
+    );
+    assert.equal(segmentFiles(directory).length, 1, 'nothing has happened');
+    const stranger = as(4243, 'whohad', '10.0.0.1:7', '--at', 'now');
+    assert.deepEqual(
+      [stranger.status, /: permission denied\n {2}hint: its owner and its group/.test(stranger.stderr)],
+      [4, true],
+      stranger.stderr,
+    );
+    writeFileSync(`${directory}/access.ndjson`, '');
+    chmodSync(`${directory}/access.ndjson`, 0o640);
+    const unwritten = as(GROUP, 'whohad', '10.0.0.1:7', '--at', 'now');
+    assert.deepEqual([unwritten.status, unwritten.stdout], [4, '']);
+    assert.match(unwritten.stderr, /cannot write to .*access\.ndjson: permission denied\n {2}hint: who asks is written down/);
+    rmSync(`${directory}/access.ndjson`);
     assert.equal(await recording.end('SIGINT'), 0);
     // A stopped record has no log beside it, which nobody could read without writing.
     assert.deepEqual(
@@ -307,7 +352,19 @@ suite('record', { skip: SELF_TEST ? 'the reference keeps no record' : false }, (
       readFileSync(told, 'utf8').trim().split('\n'),
       sealed.map(({ path }) => path),
     );
-    assert.equal(ask(directory, 'verify').stdout, '2 sealed segments are as they were\n');
+    const verified = JSON.parse(ask(directory, 'verify', '-o', 'json').stdout);
+    assert.deepEqual(
+      [verified.ok, verified.segments.map(({ first, last }: { first: number; last: number }) => [first, last])],
+      [
+        true,
+        [
+          [1, 3],
+          [4, 6],
+        ],
+      ],
+    );
+    assert.match(ask(directory, 'verify').stdout, /^2 sealed files are as they were: 6 records, without a hole\n/);
+    assert.equal(ask(directory, 'verify', '--known', verified.manifest.last).status, 0);
     // Somebody wants to be forgotten, while a flow of theirs lives. Who has read the hot segment does not keep it from being sealed.
     assert.equal(rowsOf(directory, 'flow').length, 6);
     await conntrack.create(flowOf(65_541));
@@ -324,7 +381,8 @@ suite('record', { skip: SELF_TEST ? 'the reference keeps no record' : false }, (
         `${directory}: 1 record forgotten in 1 file\n  1 flow of it still open: recorded at the end, and to be forgotten then\n`,
       ],
     );
-    assert.equal(ask(directory, 'verify').stdout, '3 sealed segments are as they were\n');
+    assert.match(ask(directory, 'verify').stdout, /^3 sealed files are as they were: 6 records, 1 taken out, /);
+    assert.equal(ask(directory, 'verify', '--known', verified.manifest.last).status, 0);
     assert.deepEqual(
       rowsOf(directory, 'flow').map((row) => row['seq']),
       [1, 2, 3, 4, 5, 6],
@@ -346,7 +404,7 @@ suite('record', { skip: SELF_TEST ? 'the reference keeps no record' : false }, (
     bytes[bytes.length - 100]! ^= 1;
     chmodSync(sealed[0]!.path, 0o640);
     writeFileSync(sealed[0]!.path, bytes);
-    assert.equal(ask(directory, 'verify').stdout, `${sealed[0]!.name} was changed\n`);
+    assert.match(ask(directory, 'verify').stdout, new RegExp(`^${sealed[0]!.name} was changed\n`));
     // Everything is too old now.
     execFileSync(
       'nsenter',

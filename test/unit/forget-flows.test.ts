@@ -107,7 +107,8 @@ test('nothing of them is left in any file, everything else is, and the record sa
     const verified = spawnSync(process.execPath, [join(PROJECT, 'bin/conntrack'), 'record', 'verify', '--dir', path], {
       encoding: 'utf8',
     });
-    assert.deepEqual([verified.status, verified.stdout], [0, '1 sealed segment is as it was\n']);
+    assert.equal(verified.status, 0);
+    assert.match(verified.stdout, /^1 sealed file is as it was: \d+ records, 1 taken out, as the manifest says\nnot sealed, /);
     assert.equal((await forgetFlows(path, ADDRESS, { reason })).records, 0);
     assert.equal(readManifest(path).lines.length, 4);
   }));

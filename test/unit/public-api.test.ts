@@ -70,7 +70,7 @@ const FLEET_TYPES = `
 
 /** As VALUES and TYPES, of `conntrack/history`. */
 const HISTORY_VALUES =
-  'END_REASONS FlowHistory GAP_REASONS PAST_GROUPINGS PAST_GROUP_SORTS HistoryError exportParquet forgetFlows formatMoment openHistory openRecorder parseMoment';
+  'END_REASONS FlowHistory GAP_REASONS PAST_GROUPINGS PAST_GROUP_SORTS HistoryError exportParquet forgetFlows formatMoment openHistory openRecorder parseMoment verifyRecord';
 const HISTORY_TYPES = `
   AddressAndPort Coverage EndKind EndReason FlowRecorder ForgetOptions Forgotten Gap GapReason Grade HistoryCode HistoryOptions InsideGroup InsideRole
   MatchEvidence Moment PastFlow PastFlowJson PastFlowsOptions PastGroup PastGroupSort PastGrouping PastTopOptions RecordFiles RecordGap RecordOptions RecordQuality RecordedTables RecorderEvent RecorderStatus SegmentInfo Span StartKind TimeSpan TranslationHop
