@@ -25,7 +25,14 @@ export interface KeeperOptions {
   readonly launcher: readonly string[];
   /** Of several keepers: runs their work one after the other. */
   readonly inTurn?: (<T>(work: () => Promise<T>) => Promise<T>) | undefined;
+  /** Milliseconds until a sealing that failed is tried again: twice as many each time, up to an hour. Default: a minute. */
+  readonly sealAgain?: number | undefined;
 }
+
+const MINUTE = 60_000;
+const MOST_PAUSE = 60 * MINUTE;
+/** How often a segment is tried to be sealed in one run: within some five hours. */
+const MOST_TRIES = 10;
 
 /** What the keeper tells. */
 export interface KeeperListener {
@@ -40,6 +47,8 @@ export class SegmentKeeper {
   readonly #options: KeeperOptions;
   readonly #listener: KeeperListener;
   readonly #due: SegmentFile[] = [];
+  /** Segments that could not be sealed, by name. */
+  readonly #failures = new Map<string, { readonly tries: number; readonly timer: NodeJS.Timeout | undefined }>();
   #working: Promise<void> | undefined;
   #child: ReturnType<typeof spawn> | undefined;
   #closed = false;
@@ -58,7 +67,7 @@ export class SegmentKeeper {
 
   /** Segments that wait to be sealed. */
   get backlog(): number {
-    return this.#due.length;
+    return new Set([...this.#due.map(({ name }) => name), ...this.#failures.keys()]).size;
   }
 
   /** Deletes what is too old, or takes too much room. `now`: microseconds since the epoch. */
@@ -72,7 +81,7 @@ export class SegmentKeeper {
         : files.reduce((sum, { path }) => sum + (statSync(path, { throwIfNoEntry: false })?.size ?? 0), 0);
     for (const segment of sealed) {
       const stat = statSync(segment.path, { throwIfNoEntry: false });
-      if (!stat || this.#due.includes(segment)) continue;
+      if (!stat || this.#due.some(({ name }) => name === segment.name)) continue;
       const ended = this.#endOf(segment);
       if (ended === undefined) continue;
       let reason: string | undefined;
@@ -104,6 +113,7 @@ export class SegmentKeeper {
   /** Begins nothing more; a segment that is being sealed is sealed by the next run. */
   close(): void {
     this.#closed = true;
+    for (const { timer } of this.#failures.values()) clearTimeout(timer);
     this.#child?.kill();
   }
 
@@ -142,15 +152,27 @@ export class SegmentKeeper {
             rows: seal.rows,
             sha256: seal.sha256,
           });
+        this.#failures.delete(segment.name);
         this.#listener.sealed(segment, seal);
         this.#hand(segment);
       } catch (error) {
         if (this.#closed) undoSealing(this.#driver, segment.path);
-        else this.#listener.failed(`cannot seal ${segment.name}: ${(error as Error).message}`);
+        else this.#sealLater(segment, (error as Error).message);
       }
       this.#due.shift();
     }
     this.#working = undefined;
+  }
+
+  /** What a segment lacks may be there later: room on the disk, a reader that has gone, memory for a process. */
+  #sealLater(segment: SegmentFile, why: string): void {
+    const { name } = segment;
+    const tries = (this.#failures.get(name)?.tries ?? 0) + 1;
+    const pause = Math.min((this.#options.sealAgain ?? MINUTE) * 2 ** (tries - 1), MOST_PAUSE);
+    const timer = tries < MOST_TRIES ? setTimeout(() => this.seal(segment), pause).unref() : undefined;
+    this.#failures.set(name, { tries, timer });
+    const then = timer ? `it is tried again in ${Math.ceil(pause / 1000)} s` : 'the next run tries it again';
+    this.#listener.failed(`cannot seal ${name}: ${why}; ${then}`);
   }
 
   #sealByChild({ path }: SegmentFile): Promise<Seal> {

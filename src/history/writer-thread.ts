@@ -1,6 +1,7 @@
 // The thread that writes: it may wait for the disk, and the thread that reads events never does.
 
 import { rmSync, statfsSync, statSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import type { Delivery } from './delivery.js';
 import { loadDriver } from './driver/load-driver.js';
@@ -96,7 +97,10 @@ class WriterThread {
     this.#keeper.tidy(Date.now() * 1000);
     setInterval(() => this.#keeper.tidy(Date.now() * 1000), TIDY).unref();
     this.#tellFiles(data.directory);
-    setInterval(() => this.#tellFiles(data.directory), LOOK).unref();
+    setInterval(() => {
+      if (!this.#troubled) this.#keepReserve(2 * RESERVE);
+      this.#tellFiles(data.directory);
+    }, LOOK).unref();
     port.on('message', (request: WriterRequest) => {
       if (request.what === 'abandon') {
         this.#end();
@@ -205,9 +209,10 @@ class WriterThread {
     this.#keepReserve();
   }
 
-  #keepReserve(): void {
+  /** What was given up when the disk was full is made again. @param room bytes that must be free */
+  #keepReserve(room = 0): void {
     try {
-      if (statSync(this.#reserve, { throwIfNoEntry: false })?.size !== RESERVE)
+      if (sizeOf(this.#reserve) !== RESERVE && freeBytes(dirname(this.#reserve)) >= room)
         writeFileSync(this.#reserve, new Uint8Array(RESERVE), { mode: 0o640 });
     } catch {
       rmSync(this.#reserve, { force: true }); // then there is none: the disk is nearly full
@@ -224,12 +229,22 @@ function troubleOf(error: unknown): 'disk-full' | 'slow-disk' | undefined {
   return isSqliteError(error, ...NO_ROOM) ? 'disk-full' : undefined;
 }
 
+/** Bytes of a file; 0 if it has gone. */
+function sizeOf(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+}
+
+function freeBytes(directory: string): number {
+  const { bavail, bsize } = statfsSync(directory);
+  return bavail * bsize;
+}
+
 function filesOf(directory: string, unsealed: number): RecordFiles {
   const all = segmentFiles(directory);
   const { bavail, blocks } = statfsSync(directory);
   return {
     count: all.length,
-    bytes: all.reduce((sum, { path }) => sum + (statSync(path, { throwIfNoEntry: false })?.size ?? 0), 0),
+    bytes: all.flatMap(({ path }) => [path, `${path}-wal`]).reduce((sum, path) => sum + sizeOf(path), 0),
     oldest: all[0] ? beginningOf(all[0]) : 0,
     unsealed,
     free: blocks === 0 ? 1 : bavail / blocks,
