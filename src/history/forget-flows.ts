@@ -3,8 +3,10 @@
 
 import { createHmac, randomBytes } from 'node:crypto';
 import {
+  accessSync,
   chmodSync,
   chownSync,
+  constants,
   copyFileSync,
   existsSync,
   lstatSync,
@@ -73,6 +75,7 @@ export async function forgetFlows(directory: string, address: string, options: F
   const ended = span ? all([living, { sql: 'start + dur >= ?', values: [span.from] }]) : whose;
   const question = { ended, living, name: formatNetwork(network), reason };
   segmentsIn(directory);
+  mayWrite(directory);
   // A collector has all its copies by one lock.
   const above = dirname(dirname(resolve(directory)));
   const copy = relative(above, resolve(directory));
@@ -87,6 +90,19 @@ export async function forgetFlows(directory: string, address: string, options: F
     return await new Forgetter(directory, question, lock === undefined ? owner : undefined, now).run();
   } finally {
     await lock?.close();
+  }
+}
+
+/** @throws HistoryError before anything happens, if nothing may be written */
+function mayWrite(directory: string): void {
+  try {
+    accessSync(directory, constants.W_OK);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EACCES') throw error;
+    throw new HistoryError('DENIED', `cannot write to ${directory}: permission denied`, {
+      hint: 'run it as the user that records, or as root',
+      cause: error,
+    });
   }
 }
 

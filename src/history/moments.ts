@@ -106,18 +106,45 @@ function notAMoment(text: string): ValueError {
   const local = /^(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?)$/.exec(text);
   const clock = local && (local[2]!.length === 5 ? `${local[2]}:00` : local[2]!);
   const candidates = clock ? candidatesOf(`${local[1]}T${clock}`) : [];
-  if (/^\d{9,10}$/.test(text))
-    return new ValueError(`${JSON.stringify(text)} is no time`, {
-      hint: `if these are seconds since 1970, it is ${new Date(Number(text) * 1000).toISOString().slice(0, 19)}Z`,
-    });
   if (candidates.length === 0)
     return new ValueError(`${JSON.stringify(text)} is no time`, {
-      hint: 'RFC 3339 with the offset from UTC, such as 2026-03-01T14:32:15Z or 2026-03-01T15:32:15+01:00; now; 15m-ago',
+      hint:
+        hintOf(text) ??
+        'RFC 3339 with the offset from UTC, such as 2026-03-01T14:32:15Z or 2026-03-01T15:32:15+01:00; now; 15m-ago',
     });
   return new ValueError(`${JSON.stringify(text)} does not say of which time zone it is`, {
     hint: `give the offset: ${candidates.join(', or ')}`,
   });
 }
+
+/** How to write a time that is known, but is not written as RFC 3339 has it. */
+function hintOf(text: string): string | undefined {
+  const [, digits, more = ''] = /^(\d{9,10})(\d{3})?$/.exec(text) ?? [];
+  if (digits !== undefined) {
+    const at = new Date(Number(digits + more) * (more === '' ? 1000 : 1)).toISOString();
+    return more === ''
+      ? `if these are seconds since 1970, it is ${at.slice(0, 19)}Z`
+      : `if these are milliseconds since 1970, it is ${at}`;
+  }
+  const minute = /^(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d)([Zz]|[+-]\d\d:\d\d)$/.exec(text);
+  if (minute) return `with seconds: ${minute[1]}T${minute[2]}:00${minute[3]}; --within looks before and after`;
+  const parts = FORMS.map((form) => form.exec(text)?.groups).find((groups) => groups !== undefined);
+  if (!parts) return undefined;
+  const { date, day = '', month = '', year = '', time, sign, hours, minutes } = parts;
+  const number = MONTHS.indexOf(month.toLowerCase()) + 1;
+  if (date === undefined && number === 0) return undefined;
+  const own = date ?? `${year}-${String(number).padStart(2, '0')}-${day.padStart(2, '0')}`;
+  return `write it as ${own}T${time}${sign}${hours}:${minutes}`;
+}
+
+const MONTHS = ['jan', 'feb', 'mar', 'apr', 'may', 'jun', 'jul', 'aug', 'sep', 'oct', 'nov', 'dec'];
+const CLOCK = '(?<time>\\d\\d:\\d\\d:\\d\\d) ?(?<sign>[+-])(?<hours>\\d\\d):?(?<minutes>\\d\\d)';
+/** Times of logs that have their offset: of date(1) and ISO 8601, of web servers, of mail. */
+const FORMS = [
+  new RegExp(`^(?<date>\\d{4}-\\d\\d-\\d\\d)[Tt ]${CLOCK}$`),
+  new RegExp(`^\\[?(?<day>\\d{1,2})/(?<month>[A-Za-z]{3})/(?<year>\\d{4}):${CLOCK}\\]?$`),
+  new RegExp(`^(?:[A-Za-z]{3}, )?(?<day>\\d{1,2}) (?<month>[A-Za-z]{3}) (?<year>\\d{4}) ${CLOCK}$`),
+];
 
 /** What a time without an offset may mean: UTC, and the offsets that this machine has around then; an example if that is UTC. */
 function candidatesOf(text: string): string[] {

@@ -17,9 +17,9 @@ export type AddressSpan = readonly (readonly [SqliteValue, SqliteValue])[];
 
 /** ADDRESS or ADDRESS/LENGTH. @throws ValueError */
 export function parseNetwork(text: string): Network {
-  const [host, length] = text.split('/', 2);
+  const [host, length, ...more] = text.split('/');
   const address = parseAddress(host!);
-  if (!address) throw noAddress(text);
+  if (!address || more.length > 0) throw noAddress(text);
   const bits = address.length * 8;
   if (length === undefined) return { address };
   if (!(/^\d{1,3}$/.test(length) && Number(length) <= bits))

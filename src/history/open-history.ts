@@ -33,6 +33,7 @@ export interface PastFlowsOptions extends TimeSpan {
   readonly netns?: string | undefined;
   /** Told of each segment that cannot be read. Default: such a segment is an error, once all others have been read. */
   readonly onUnreadable?: ((segment: string, reason: string) => void) | undefined;
+  /** Ends it, with the signal's reason. */
   readonly signal?: Signal | undefined;
 }
 
@@ -47,8 +48,12 @@ export interface PastTopOptions extends TimeSpan {
   /** Default 10. */
   readonly limit?: number | undefined;
   readonly filter?: FilterInput | undefined;
+  /** Only of this network namespace. */
+  readonly netns?: string | undefined;
   /** Told of each segment that cannot be read. Default: such a segment is an error. */
   readonly onUnreadable?: ((segment: string, reason: string) => void) | undefined;
+  /** Ends it, with the signal's reason. */
+  readonly signal?: Signal | undefined;
 }
 
 /** A question to `history.whoHad`. */
@@ -135,15 +140,17 @@ export class FlowHistory {
 
   /**
    * Who had an address and port, and whether the record is complete then. A recorder that runs is asked to write what it has if that
-   * matters.
+   * matters. A signal ends it, with its reason.
    * @throws ValueError, HistoryError
    */
-  async whoHad(options: WhoHadOptions): Promise<WhoHadAnswer> {
+  async whoHad(options: WhoHadOptions, { signal }: { readonly signal?: Signal | undefined } = {}): Promise<WhoHadAnswer> {
+    signal?.throwIfAborted();
     const question = this.#question(options);
     const answers: WhoHadAnswer[] = [];
     for (const directory of this.#directories) {
       const completeTo = await this.#written(directory, question.span);
-      answers.push(await whoHadIn(directory, question, { now: this.#now, completeTo }));
+      signal?.throwIfAborted();
+      answers.push(await whoHadIn(directory, question, { now: this.#now, completeTo, check: checkOf(signal) }));
     }
     return joinAnswers(answers);
   }
@@ -172,7 +179,8 @@ export class FlowHistory {
     options: PastFlowsOptions & PartOptions,
     makeOf: () => MakeOf<T>,
   ): AsyncGenerator<readonly T[], void, undefined> {
-    const { limit = Number.POSITIVE_INFINITY, newestFirst = false, signal, onUnreadable, except, check } = options;
+    const { limit = Number.POSITIVE_INFINITY, newestFirst = false, signal, onUnreadable, except } = options;
+    const check = options.check ?? checkOf(signal);
     signal?.throwIfAborted();
     const question: FlowQuestion = {
       filter: filter === undefined ? undefined : readFilter(filter),
@@ -213,9 +221,12 @@ export class FlowHistory {
     {
       filter,
       onUnreadable,
+      signal,
       ...options
-    }: Pick<PastTopOptions, 'filter' | 'onUnreadable' | keyof TimeSpan> & Pick<PastFlowsOptions, 'netns'> & PartOptions,
+    }: Pick<PastTopOptions, 'filter' | 'netns' | 'onUnreadable' | 'signal' | keyof TimeSpan> & PartOptions,
   ): Promise<PastGroupSums> {
+    signal?.throwIfAborted();
+    const check = options.check ?? checkOf(signal);
     const question = {
       filter: filter === undefined ? undefined : readFilter(filter),
       span: this.span(options),
@@ -229,7 +240,7 @@ export class FlowHistory {
     const groups: PastGroupSums = new Map();
     for (const directory of this.#directories) await this.#written(directory, question.span);
     for (const directory of this.#directories)
-      await addPastGroups(groups, directory, by, question, { now: this.#now, problem, check: options.check });
+      await addPastGroups(groups, directory, by, question, { now: this.#now, problem, check });
     return groups;
   }
 
@@ -363,6 +374,11 @@ export class FlowHistory {
 const MOST_HELD = 16_384;
 const MOST_AT_ONCE = 256;
 const LEAST_AT_ONCE = 16;
+
+/** What ends a search while it reads, and finds nothing. */
+function checkOf(signal: Signal | undefined): (() => void) | undefined {
+  return signal && (() => signal.throwIfAborted());
+}
 
 /** Of who asks for a part, and may change their mind. */
 interface PartOptions {

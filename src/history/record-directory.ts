@@ -1,7 +1,7 @@
 // RecordDirectory: what a directory has at a moment, for reading: its segments, what they say of themselves, gaps, and what cannot be
 // read. A recorder may write to it at the same time, and delete the oldest segments.
 
-import { lstatSync } from 'node:fs';
+import { accessSync, constants, lstatSync } from 'node:fs';
 import { loadDriver } from './driver/load-driver.js';
 import type { SqliteFile, SqliteRow } from './driver/sqlite.js';
 import { isSqliteError } from './driver/sqlite-errors.js';
@@ -166,7 +166,11 @@ export class RecordDirectory implements Disposable {
       if (error instanceof HistoryError) return { file, code: error.code, reason: error.message };
       if (isGone(file)) return undefined;
       if (!isSqliteError(error, 'SQLITE_CANTOPEN', 'SQLITE_BUSY') && !isDatabaseError(error)) throw error;
-      const reason = isInterrupted(file) ? 'its sealing was interrupted; conntrack record mends it' : (error as Error).message;
+      const reason = isDenied(file)
+        ? 'permission denied'
+        : isInterrupted(file)
+          ? 'its sealing was interrupted; conntrack record mends it'
+          : (error as Error).message;
       return lastTry ? { file, code: 'LOCKED', reason: `${file.name}: ${reason}` } : undefined;
     } finally {
       open?.close();
@@ -191,6 +195,15 @@ function isOutOfRange(error: unknown): boolean {
 
 function isDatabaseError(error: unknown): boolean {
   return /sqlite/i.test(`${(error as NodeJS.ErrnoException).code} ${(error as Error).name}`);
+}
+
+function isDenied({ path }: SegmentFile): boolean {
+  try {
+    accessSync(path, constants.R_OK);
+    return false;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EACCES';
+  }
 }
 
 function isInterrupted({ path }: SegmentFile): boolean {

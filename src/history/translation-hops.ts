@@ -1,7 +1,7 @@
 // Several translations on one host, as with network namespaces or zones: where an inside address is the outside one of another flow.
 
 import { parseAddress } from '../ctnetlink/address.js';
-import { searchFlows } from './flow-search.js';
+import { type SearchOptions, searchFlows } from './flow-search.js';
 import type { Span } from './moments.js';
 import { spansOf, within } from './networks.js';
 import { type PastFlow, PastFlowReader } from './past-flow.js';
@@ -25,7 +25,7 @@ export async function followTranslations(
   directory: RecordDirectory,
   matches: readonly WhoHadMatch[],
   span: Span,
-  now: () => number,
+  options: Pick<SearchOptions, 'now' | 'check'>,
 ): Promise<readonly (readonly TranslationHop[])[]> {
   const addressOf = (text: string) => parseAddress(text)!;
   const chains = matches
@@ -45,7 +45,7 @@ export async function followTranslations(
       directory,
       { plan: { flow: sql, open: sql, indexes }, span, everBefore: true },
       (found, view): PastFlow | undefined => (gradeOf(found, span, 0, 0) ? reader.read(found, view()) : undefined),
-      { now },
+      options,
     );
     for await (const batch of rows)
       for (const past of batch) {

@@ -1,5 +1,6 @@
 // The answer to `whohad` as text and as JSON.
 
+import { PROTOCOLS } from '../ctnetlink/protocols/index.js';
 import { safeJson, safeText } from '../safe-text.js';
 import { formatMoment } from './moments.js';
 import { gapJson } from './record-directory.js';
@@ -54,7 +55,12 @@ export function answerText(answer: WhoHadAnswer): string {
 
 function title({ address, port, protocol, from, to }: WhoHadAnswer['question']): string {
   const when = to - from === SECOND ? `${formatMoment(from).replace('.000000', '')} (one second)` : formatMoment(from);
-  return `${endText({ address, port })}${protocol === undefined ? '' : ` protocol ${protocol}`}, ${when}`;
+  return `${endText({ address, port })}${protocol === undefined ? '' : ` ${protocolText(protocol)}`}, ${when}`;
+}
+
+/** `tcp`; `protocol 99` for one without a name. */
+function protocolText(number: number): string {
+  return PROTOCOLS.find((each) => each.number === number)?.name ?? `protocol ${number}`;
 }
 
 function endText({ address, port }: AddressAndPort): string {

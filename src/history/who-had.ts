@@ -1,13 +1,13 @@
 // whoHad: who used an address and port at a time. An answer names the record that it rests on, and says what may be missing.
 
 import type { AddressBytes } from '../ctnetlink/address.js';
-import { searchFlows } from './flow-search.js';
+import { type SearchOptions, searchFlows } from './flow-search.js';
 import type { IndexUse } from './index-uses.js';
 import { readManifest } from './manifest.js';
 import { formatMoment, type Span } from './moments.js';
 import { formatNetwork, spansOf, within } from './networks.js';
 import { PastFlowReader } from './past-flow.js';
-import { EXPIRY_DELAY } from './record-columns.js';
+import { EXPIRY_DELAY, GAP_REASONS, type GapReason } from './record-columns.js';
 import type { DirectoryState, RecordDirectory, RecordGap } from './record-directory.js';
 import { all, any, equals } from './sql-condition.js';
 import type { SqlPlan } from './sql-plan.js';
@@ -52,10 +52,10 @@ interface Found {
 export async function whoHadIn(
   directory: RecordDirectory,
   question: WhoHadQuestion,
-  options: { readonly now: () => number; readonly completeTo: number | undefined },
+  options: Pick<SearchOptions, 'now' | 'check'> & { readonly completeTo: number | undefined },
 ): Promise<WhoHadAnswer> {
   const { span, within, port, netns } = question;
-  const { now, completeTo } = options;
+  const { now, check, completeTo } = options;
   const before = directory.state(completeTo);
   const step = before.clock.find(({ at, delta }) => delta !== undefined && isNear(at, Math.abs(delta), span))?.delta;
   const margin = Math.abs(step ?? 0);
@@ -77,7 +77,7 @@ export async function whoHadIn(
       found.push({ match, overlap: Math.min(flow.end ?? Infinity, span.to) - Math.max(flow.start, span.from) });
       if (found.length >= 4 * MOST_MATCHES) found = inOrder(found).slice(0, MOST_MATCHES);
     },
-    { now, problem: (_file, reason) => problems.push(reason) },
+    { now, check, problem: (_file, reason) => problems.push(reason) },
   );
   for await (const _ of search);
   const matches = withHashes(
@@ -87,12 +87,15 @@ export async function whoHadIn(
       .map(({ match }) => match),
   );
   const hops =
-    question.follow && isLayered(before, matches) ? await followTranslations(directory, matches, span, now) : undefined;
+    question.follow && isLayered(before, matches)
+      ? await followTranslations(directory, matches, span, { now, check })
+      : undefined;
   // What was deleted meanwhile was not found.
   const after = directory.state(completeTo);
   const coverage = { from: Math.max(before.from, after.from), to: after.to };
   const gaps = after.gaps.filter((gap) => concerns(gap, question));
-  const why = [...reasons(gaps, coverage, span), ...problems];
+  const told = new Set(gaps.map(({ note }) => note));
+  const why = [...reasons(gaps, coverage, span), ...problems.filter((problem) => !told.has(problem))];
   return {
     question: { address: formatNetwork(question), port, protocol: question.protocol, from: span.from, to: span.to, within },
     complete: why.length === 0,
@@ -102,7 +105,7 @@ export async function whoHadIn(
     matches: hops ? matches.map((match, n) => ({ ...match, hops: hops[n] ?? [] })) : matches,
     more: count - matches.length,
     ...(port === undefined ? { groups: inGroupOrder(groups) } : {}),
-    notes: notesOf(after, span),
+    notes: [...notesOf(after, span), ...(count === 0 ? await insideNote(directory, question, { now, check }) : [])],
     coverage,
   };
 }
@@ -172,11 +175,34 @@ function concerns({ from, to, incomplete, netns }: RecordGap, { span, netns: ask
 function reasons(gaps: readonly RecordGap[], coverage: WhoHadAnswer['coverage'], span: Span): readonly string[] {
   const found = gaps.map(
     ({ reason, from, to, note }) =>
-      `${reason} from ${formatMoment(from)} to ${to === Infinity ? 'now' : formatMoment(to)}${note ? ` (${note})` : ''}`,
+      `${reason} from ${formatMoment(from)} to ${to === Infinity ? 'now' : formatMoment(to)} (${note ?? docOf(reason)})`,
   );
   if (span.from < coverage.from) found.push(`the record begins at ${formatMoment(coverage.from)}`);
   if (span.to > coverage.to + 1) found.push(`the record goes up to ${formatMoment(coverage.to)}`);
   return found;
+}
+
+/** What a reason means, within a sentence. One of a newer version has no words here. */
+function docOf(reason: GapReason): string {
+  const doc: string = Object.hasOwn(GAP_REASONS, reason) ? GAP_REASONS[reason].doc : 'what that is a newer version knows';
+  return `${doc[0]!.toLowerCase()}${doc.slice(1).replace(/\.$/, '')}`;
+}
+
+/** Who asks for an inside address finds nobody: the one that others saw was meant. */
+async function insideNote(
+  directory: RecordDirectory,
+  { address, prefix, span, netns }: WhoHadQuestion,
+  options: Pick<SearchOptions, 'now' | 'check'>,
+): Promise<readonly string[]> {
+  const inside = within('src', spansOf({ address, prefix }));
+  const indexes = [{ index: 'flow_src', ...inside, only: inside.values.length === 1 ? inside.values : undefined }];
+  const found = searchFlows(directory, { plan: { flow: inside, open: inside, indexes }, span, netns }, () => true, options);
+  for await (const some of found)
+    if (some.length > 0) {
+      const name = formatNetwork({ address, prefix });
+      return [`${name} is an inside address, which others did not see: conntrack history src ${name} lists its flows`];
+    }
+  return [];
 }
 
 function notesOf({ segments: all, last }: DirectoryState, span: Span): readonly string[] {

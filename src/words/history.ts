@@ -21,6 +21,14 @@ import { choiceOf, isGiven, numberOf, sortOf, textOf } from './word-values.js';
 type Verb = (history: FlowHistory, line: WordLine, operands: readonly string[], context: WordContext) => Promise<number>;
 
 const VERBS: Readonly<Record<string, Verb>> = { top: printTop, gaps: printGaps, segments: printSegments };
+/** What a verb is asked with besides --dir and -o; without a verb, flows are listed. */
+const OPTIONS: Readonly<Record<string, readonly string[]>> = {
+  flows: ['from', 'to', 'limit', 'newest-first', 'netns', 'strict'],
+  top: ['from', 'to', 'limit', 'by', 'sort', 'reverse', 'netns', 'strict'],
+  gaps: ['from', 'to', 'strict'],
+  segments: [],
+  forget: ['from', 'to', 'reason'],
+};
 /** With --strict: the record is not complete. */
 const HAS_GAPS = 3;
 const STDOUT = 1;
@@ -28,7 +36,7 @@ const STDOUT = 1;
 export const word: Word = async (line, context) => {
   const [first = '', ...rest] = line.operands;
   const verb = Object.hasOwn(VERBS, first) ? VERBS[first] : undefined;
-  if (first !== 'forget' && textOf(line, 'reason') !== undefined) throw new UsageError('--reason belongs to history forget');
+  checkOptions(line, Object.hasOwn(OPTIONS, first) ? first : 'flows');
   return readingValues(async () => {
     writeAccess(directoriesOf(line), context.host);
     // Without looking at the files before: who reads one keeps it from being sealed.
@@ -37,6 +45,15 @@ export const word: Word = async (line, context) => {
     return verb ? verb(history, line, rest, context) : printFlows(history, line, line.operands, context);
   });
 };
+
+/** @throws UsageError for an option that belongs to another verb, instead of doing nothing with it */
+function checkOptions({ values }: WordLine, verb: string): void {
+  const wrong = Object.keys(values).find((name) => name !== 'dir' && name !== 'output' && !OPTIONS[verb]!.includes(name));
+  if (wrong === undefined) return;
+  const others = Object.keys(OPTIONS).filter((other) => OPTIONS[other]!.includes(wrong));
+  const names = others.map((other) => (other === 'flows' ? 'history' : `history ${other}`)).join(' and ');
+  throw new UsageError(`--${wrong} belongs to ${names}`);
+}
 
 /** The format; `allowed` has the default first. */
 function formatOf<F extends string>(line: WordLine, allowed: readonly F[]): F {
@@ -75,7 +92,11 @@ async function printFlows(
       out.flush();
     }
   else await printLines(history, filter, options, format, out);
-  if (failed) return 1;
+  return failed ? 1 : statusOfGaps(history, line, err);
+}
+
+/** With --strict: whether the record is complete. */
+function statusOfGaps(history: FlowHistory, line: WordLine, err: WordContext['err']): number {
   const gaps = isGiven(line, 'strict') && history.gaps(spanOf(line)).some(({ incomplete }) => incomplete);
   if (!gaps) return 0;
   err('conntrack: history: the record has gaps in that time: conntrack history gaps lists them');
@@ -118,6 +139,7 @@ async function printTop(
     reverse: isGiven(line, 'reverse'),
     limit: numberOf(line, 'limit', 0, 1_000_000, true),
     filter: expressionOf(operands, context),
+    netns: textOf(line, 'netns'),
     onUnreadable: (_segment, reason) => {
       failed = true;
       err(`conntrack: history: ${safeText(reason)}`);
@@ -130,7 +152,7 @@ async function printTop(
     );
     printTable(out, [[by, 'flows', 'bytes', 'reply bytes', 'packets', 'reply packets'], ...table], (n) => n > 0);
   }
-  return failed ? 1 : 0;
+  return failed ? 1 : statusOfGaps(history, line, err);
 }
 
 async function printGaps(
@@ -181,16 +203,20 @@ async function printSegments(
 }
 
 /** Takes the records of an address out of all directories. */
-async function forget(line: WordLine, [address, ...more]: readonly string[], { out }: WordContext): Promise<number> {
+async function forget(line: WordLine, [address, ...more]: readonly string[], { out, err }: WordContext): Promise<number> {
   if (address === undefined) throw new UsageError('history forget: whose records? An address is needed, or a network');
   refuseMore(more);
   const reason = textOf(line, 'reason');
   if (reason === undefined) throw new UsageError('history forget needs --reason TEXT, which goes into the manifest');
+  let found = 0;
   for (const directory of directoriesOf(line)) {
     const { records, segments, living } = await forgetFlows(directory, address, { ...spanOf(line), reason });
     out.text(`${safeText(directory)}: ${counted(records, 'record')} forgotten in ${counted(segments.length, 'file')}\n`);
     if (living > 0) out.text(`  ${counted(living, 'flow')} of it still open: recorded at the end, and to be forgotten then\n`);
+    found += records + living;
   }
+  if (found === 0)
+    err('conntrack: history: nothing was sent from there: name the inside address; whohad says who had one that others saw');
   return 0;
 }
 

@@ -4,6 +4,7 @@ import { closeSync, constants, openSync, statSync, writeSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { UsageError } from '../cli/usage-error.js';
 import { ValueError } from '../errors.js';
+import { HistoryError } from '../history/segment-meta.js';
 import { safeJson } from '../safe-text.js';
 import type { WordLine } from './word-line.js';
 import { textOf } from './word-values.js';
@@ -18,21 +19,39 @@ export function directoriesOf({ values }: WordLine): readonly string[] {
 /**
  * Writes into `access.ndjson` of each directory that has one who asks what; not of root, who may change it. What cannot be written down is
  * not answered.
- * @throws the system's error
+ * @throws HistoryError, the system's error
  */
 export function writeAccess(directories: readonly string[], { argv, getuid }: NodeJS.Process): void {
   const uid = getuid!();
   if (uid === 0) return;
   for (const directory of directories) {
     const path = `${directory}/access.ndjson`;
-    if (!statSync(path, { throwIfNoEntry: false })) continue;
     const entry = { at: new Date().toISOString(), uid, user: userName(), asked: argv.slice(2) };
-    const fd = openSync(path, APPEND);
+    const fd = openIfWanted(path);
+    if (fd === undefined) continue;
     try {
       writeSync(fd, `${safeJson(entry)}\n`);
     } finally {
       closeSync(fd);
     }
+  }
+}
+
+/** `undefined`: there is no such file, or nobody here may look: then the directory cannot be read either. @throws HistoryError */
+function openIfWanted(path: string): number | undefined {
+  try {
+    if (!statSync(path, { throwIfNoEntry: false })) return undefined;
+  } catch {
+    return undefined;
+  }
+  try {
+    return openSync(path, APPEND);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EACCES') throw error;
+    throw new HistoryError('DENIED', `cannot write to ${path}: permission denied`, {
+      hint: 'who asks is written down there first; without that there is no answer',
+      cause: error,
+    });
   }
 }
 

@@ -128,6 +128,8 @@ test('who asks what is written down where that is wanted', async () =>
     rmSync(access);
     symlinkSync('/dev/null', access);
     assert.throws(() => writeAccess([path], host(1000)), { code: 'ELOOP' });
+    // Who may not look into the directory is told so when it is read.
+    writeAccess([`${path}/access.ndjson/none`], host(1000));
   }));
 
 test('flows of the past as a file of Parquet', async () =>
@@ -155,7 +157,17 @@ test('the question of a policeman: a local time, a wrong port, a gap, two at onc
     assert.equal(lost.status, 3);
     assert.match(
       lost.stdout,
-      /Nobody.*\nThe record is NOT complete at this time:\n {2}overrun from 2026-03-01T13:32:15\.000000Z to /,
+      /Nobody.*\nThe record is NOT complete at this time:\n {2}overrun from 2026-03-01T13:32:15\.000000Z to .*Z \(the kernel dropped events, /,
+    );
+    const inside = conntrack(path, 'whohad', '100.64.3.7', ...WHEN);
+    assert.equal(inside.status, 1);
+    assert.match(
+      inside.stdout,
+      /^Note: 100\.64\.3\.7 is an inside address, .*: conntrack history src 100\.64\.3\.7 lists its flows\.$/m,
+    );
+    assert.match(
+      conntrack(path, 'whohad', '203.0.113.50:1', ...WHEN, '--protocol', 'udp').stdout,
+      /^203\.0\.113\.50:1 udp, 2026/,
     );
     const two = conntrack(path, 'whohad', '203.0.113.50:32768', ...WHEN);
     assert.deepEqual([two.status, two.stdout.match(/^certain/gm)?.length], [0, 2]);
@@ -198,6 +210,14 @@ test('mistakes, and records that cannot be read', async () =>
       ['history', '--from', '2026-03-02T00:00:00Z', '--to', '2026-03-01T00:00:00Z'],
       ['history', 'gaps', 'tcp'],
       ['history', 'gaps', '-o', 'csv'],
+      ['history', 'gaps', '--limit', '3'],
+      ['history', 'gaps', '--reason', 'x'],
+      ['history', 'segments', '--from', 'now'],
+      ['history', '--by', 'src'],
+      ['history', 'top', '--newest-first'],
+      ['whohad', '203.0.113.0/24/1', ...WHEN],
+      ['record', 'status', '--known', '0'.repeat(64)],
+      ['record', 'verify', '--known', 'abc'],
       ['history', 'top', '--by', 'mark'],
     ]) {
       const { status, stdout, stderr } = conntrack(path, ...argv);
@@ -207,7 +227,7 @@ test('mistakes, and records that cannot be read', async () =>
     // Never text of SQL.
     assert.equal(conntrack(path, 'history', '--netns', "'; DROP TABLE flow; --").stdout, '');
     assert.equal(conntrack(path, 'history').stdout.split('\n').length, 2);
-    assert.equal(conntrack(path, 'record', 'verify').stdout, 'no segment is sealed yet: there is nothing to compare\n');
+    assert.equal(conntrack(path, 'record', 'verify').stdout, 'no file is sealed yet: there is nothing to compare\n');
   }));
 
 test('flows of the past, and what is known of the record', async () =>

@@ -84,7 +84,22 @@ test('times of questions', () => {
     message: '"2026-03-01 14:32" does not say of which time zone it is',
     hint: /^give the offset: 2026-03-01T14:32:00Z if it is UTC, or 2026-03-01T14:32:00[+-]\d\d:\d\d if it/,
   });
-  assert.throws(() => parseMoment('1772375535', now), { hint: 'if these are seconds since 1970, it is 2026-03-01T14:32:15Z' });
+  // A time that is known, in another form than RFC 3339: how to write it.
+  for (const [text, hint] of [
+    ['1772375535', 'if these are seconds since 1970, it is 2026-03-01T14:32:15Z'],
+    ['1772375535250', 'if these are milliseconds since 1970, it is 2026-03-01T14:32:15.250Z'],
+    ['2026-03-01T15:32:15+0100', 'write it as 2026-03-01T15:32:15+01:00'],
+    ['2026-03-01 15:32:15 +0100', 'write it as 2026-03-01T15:32:15+01:00'],
+    ['[01/Mar/2026:15:32:15 +0100]', 'write it as 2026-03-01T15:32:15+01:00'],
+    ['Sun, 1 Mar 2026 15:32:15 +0100', 'write it as 2026-03-01T15:32:15+01:00'],
+    ['2026-03-01T14:32Z', 'with seconds: 2026-03-01T14:32:00Z; --within looks before and after'],
+  ] as const) {
+    assert.throws(() => parseMoment(text, now), { hint }, text);
+    const written = /\d{4}-\S+(?:Z|:\d\d)/.exec(hint)![0].replace(';', '');
+    assert.ok(parseMoment(written, now), written);
+  }
+  // A zone with a name may be one of several.
+  assert.throws(() => parseMoment('2026-03-01 15:32:15 CET', now), { hint: /^RFC 3339 with the offset/ });
   assert.deepEqual(
     ['2s', '500ms', '10m', '1h', '1d'].map(parseSpan),
     [2, 0.5, 600, 3600, 86_400].map((n) => n * SECOND),

@@ -359,6 +359,39 @@ test('a recorder that runs is asked to write what it has', async () =>
     }
   }));
 
+test('a signal ends a question', async () =>
+  inRecord(async (path) => {
+    const random = new Random(seedFromEnvironment(20260903));
+    const rows = Array.from({ length: 2000 }, (_, n) => randomRow(random, T0 + n * SECOND));
+    writeRecord(loadDriver(), path, [{ rows, opened: T0 - DAY, alive: T0 + DAY }]);
+    const history = await openHistory(path);
+    const question = { address: '0.0.0.0/0', at: T0 } as const;
+    const over = AbortSignal.abort(new Error('enough'));
+    await assert.rejects(history.whoHad(question, { signal: over }), /enough/);
+    await assert.rejects(history.top({ signal: over }), /enough/);
+    // In the middle, when some of the rows have been read.
+    const asked = [
+      (signal: AbortSignal) => history.whoHad(question, { signal }),
+      (signal: AbortSignal) => history.top({ filter: 'bytes > 0', signal }),
+    ];
+    for (const ask of asked) {
+      const controller = new AbortController();
+      const later = {
+        get aborted() {
+          return controller.signal.aborted;
+        },
+        throwIfAborted: () => {
+          looks++;
+          if (looks === 4) controller.abort(new Error('enough'));
+          controller.signal.throwIfAborted();
+        },
+      } as AbortSignal;
+      let looks = 0;
+      await assert.rejects(ask(later), /enough/);
+      assert.equal(looks, 4);
+    }
+  }));
+
 test('a directory that is no record, or none of which can be read', async () =>
   inRecord(async (path) => {
     await assert.rejects(openHistory(`${path}/none`), { code: 'NOT_A_HISTORY' });
