@@ -73,8 +73,8 @@ const HISTORY_VALUES =
   'END_REASONS FlowHistory GAP_REASONS PAST_GROUPINGS PAST_GROUP_SORTS HistoryError exportParquet forgetFlows formatMoment openHistory openRecorder parseMoment verifyRecord';
 const HISTORY_TYPES = `
   AddressAndPort Coverage EndKind EndReason FlowRecorder ForgetOptions Forgotten Gap GapReason Grade HistoryCode HistoryOptions InsideGroup InsideRole
-  MatchEvidence Moment PastFlow PastFlowJson PastFlowsOptions PastGroup PastGroupSort PastGrouping PastTopOptions RecordFiles RecordGap RecordOptions RecordQuality RecordedTables RecorderEvent RecorderStatus SegmentInfo Span StartKind TimeSpan TranslationHop
-  WhoHadAnswer WhoHadMatch WhoHadOptions
+  MatchEvidence Moment PastFlow PastFlowJson PastFlowsOptions PastGroup PastGroupSort PastGrouping PastTopOptions RecordFault RecordFiles RecordGap RecordOptions RecordQuality RecordVerification RecordedTables RecorderEvent RecorderStatus SegmentInfo Span StartKind TimeSpan TranslationHop
+  VerifiedSegment VerifyOptions WhoHadAnswer WhoHadMatch WhoHadOptions
 `;
 
 const METHODS: readonly (readonly [string, object, string])[] = [
