@@ -1,9 +1,9 @@
 // Questions to collectors: each shard is asked for once, of the collector that knows most of it, and then of others.
 
 import type { CollectorValue } from './collector-value.js';
+import type { FleetQuestion, FleetResult, FleetVisitor } from './fleet-question.js';
 import type { HostInfo } from './inventory.js';
 import type { Operation, QueryBody } from './operations.js';
-import type { FleetQuestion, FleetResult, FleetVisitor } from './query-client.js';
 import { SHARDS } from './subjects.js';
 
 /** A collector of the fleet. */

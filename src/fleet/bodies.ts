@@ -130,3 +130,13 @@ export function numberHeader(received: Received, name: string, otherwise: number
   const value = text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
   return value >= least && value <= most ? value : otherwise;
 }
+
+/** A header of any text; `undefined` if there is none that can be read. */
+export function decoded(text: string | undefined): string | undefined {
+  if (text === undefined) return undefined;
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -179,6 +179,11 @@ export interface Bus {
   ): AsyncIterable<FollowedMessage>;
   /** Calls back with `lost` when the connection is lost, and with `back` when it is there again. @returns what ends that */
   onConnection(callback: (what: 'lost' | 'back') => void): () => void;
+  /**
+   * Calls back with the subject of what was published and the servers do not let pass: the key does not allow it. `true` says that it is
+   * told to whoever asked; otherwise the log is told. @returns what ends that
+   */
+  onRefusal(callback: (subject: string) => boolean): () => void;
   /** Leaves this server for another one. */
   reconnect(): void;
   /** Sends what was published, and ends. Idempotent. */

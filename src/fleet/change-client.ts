@@ -4,9 +4,10 @@ import type { Signal } from '../library/index.js';
 import { type ChangeOutcome, readOutcome } from './audit.js';
 import { type ChangeOrder, type ChangeRequest, signRequest } from './change-request.js';
 import type { Asked, AskOptions, Fleet } from './fleet.js';
+import type { MissingHost } from './fleet-question.js';
 import type { HostInfo } from './inventory.js';
 import type { Signer } from './nkey.js';
-import { type MissingHost, queryId } from './query-client.js';
+import { queryId } from './subjects.js';
 
 /** What a host would change. */
 export interface PlannedHost {

@@ -20,13 +20,13 @@ import { FleetError } from './fleet-error.js';
 import { countsIn, type FleetGroup, type FleetGroupSort, FleetSums, type HostCounts, MOST_HOST_GROUPS } from './fleet-groups.js';
 import { FleetList, type FleetListOptions } from './fleet-list.js';
 import { checkPast, FleetHistory, type FleetPastResult, toPastResult } from './fleet-past-list.js';
+import type { FleetResult } from './fleet-question.js';
 import { pause } from './fleet-watch.js';
 import type { HostInfo } from './inventory.js';
 import { connectBus } from './nats.js';
 import { Signer } from './nkey.js';
 import { PAST_DEADLINE, type PastAsk, readPastSums } from './past-client.js';
 import type { FleetPastGroup } from './past-sums.js';
-import type { FleetResult } from './query-client.js';
 import { checkName } from './subjects.js';
 import { askWhoHad, toPastQuestion, WHO_HAD_DEADLINE } from './who-had-client.js';
 

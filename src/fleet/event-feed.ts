@@ -6,11 +6,11 @@ import { createFlowView } from '../ctnetlink/view.js';
 import { toFlowEvent } from '../library/index.js';
 import type { Fleet } from './fleet.js';
 import type { FleetAskOptions } from './fleet-asking.js';
+import type { MissingHost } from './fleet-question.js';
 import { watchFleet } from './fleet-watch.js';
 import { handedOver } from './hand-over.js';
 import { Nl1Reader } from './nl1.js';
 import type { QueryBody } from './operations.js';
-import type { MissingHost } from './query-client.js';
 
 /** Whose events are watched. */
 export interface FleetEventsOptions extends Pick<FleetAskOptions, 'on' | 'sites' | 'netns' | 'wait' | 'signal'> {

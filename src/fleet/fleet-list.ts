@@ -4,9 +4,9 @@ import { type Flow, FlowReader, fieldSet } from '../ctnetlink/flow.js';
 import { createFlowView } from '../ctnetlink/view.js';
 import type { Asked, Fleet } from './fleet.js';
 import { askOptions, bodyOf, checkComplete, type FleetAskOptions } from './fleet-asking.js';
+import type { FleetResult, FleetVisitor } from './fleet-question.js';
 import { handedOver } from './hand-over.js';
 import { Nl1Reader } from './nl1.js';
-import type { FleetResult, FleetVisitor } from './query-client.js';
 
 /** How flows of a fleet are listed. */
 export interface FleetListOptions {

@@ -5,10 +5,10 @@ import { RowMessages } from '../history/row-messages.js';
 import type { Fleet } from './fleet.js';
 import { askOptions, type FleetAskOptions } from './fleet-asking.js';
 import { FleetError } from './fleet-error.js';
+import type { FleetResult } from './fleet-question.js';
 import { handedOver } from './hand-over.js';
 import { PAST_DEADLINE, type PastAsk, type PastResult, readPastFlows } from './past-client.js';
 import type { SentRow } from './past-rows.js';
-import type { FleetResult } from './query-client.js';
 
 /** A flow of the past of a fleet. */
 export interface FleetPastFlow {

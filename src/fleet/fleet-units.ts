@@ -74,6 +74,8 @@ Wants=network-online.target
 After=network-online.target
 
 [Service]
+Type=notify
+WatchdogSec=30
 ExecStart=${words.join(' ')}
 Restart=always
 RestartSec=5

@@ -3,9 +3,9 @@
 import type { Signal } from '../library/index.js';
 import { onAbort } from '../library/index.js';
 import type { AskOptions, Fleet } from './fleet.js';
+import type { FleetVisitor, MissingHost } from './fleet-question.js';
 import type { HostInfo } from './inventory.js';
 import type { QueryBody } from './operations.js';
-import type { FleetVisitor, MissingHost } from './query-client.js';
 
 /** What a watch tells. */
 export interface FleetWatchVisitor extends Pick<FleetVisitor, 'rows'> {
@@ -39,6 +39,7 @@ export async function watchFleet(
   if (signal.aborted) return;
   const heeding = onAbort(signal, () => end.abort());
   const active = new Set<string>();
+  const asked = new Set<string>();
   const known = new Set<string>();
   const told = new Set<string>();
   let failure: { readonly error: unknown } | undefined;
@@ -92,7 +93,10 @@ export async function watchFleet(
       for (const missing of [...unable, ...gone]) if (!active.has(missing.host)) away(missing);
       const fresh = expected.filter(({ host }) => !active.has(host));
       if (fresh.length > 0) {
-        for (const { host } of fresh) active.add(host);
+        for (const { host } of fresh) {
+          active.add(host);
+          asked.add(host);
+        }
         const one = watch(fresh).catch(stop);
         running.add(one);
         void one.then(() => running.delete(one));
@@ -104,6 +108,8 @@ export async function watchFleet(
     heeding();
     await Promise.all(running);
   }
+  // Whoever was asked, and had said nothing by the end, may have had events.
+  for (const host of asked) if (!known.has(host) && !told.has(host)) visitor.away({ host, why: 'silent', rows: 0 });
   if (failure) throw failure.error;
 }
 

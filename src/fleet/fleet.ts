@@ -8,9 +8,10 @@ import type { Bus } from './bus.js';
 import { parseShards } from './collected.js';
 import { readCollectorValue } from './collector-value.js';
 import { FleetError } from './fleet-error.js';
+import type { FleetQuestion, FleetResult, FleetVisitor, MissingHost } from './fleet-question.js';
 import { ALIVE, type HostInfo, type Inventory, isExpected, REMEMBERED, readInventory } from './inventory.js';
 import type { Operation, QueryBody } from './operations.js';
-import { FleetQuery, type FleetQuestion, type FleetResult, type FleetVisitor, type MissingHost } from './query-client.js';
+import { FleetQuery } from './query-client.js';
 import { COLLECTORS_BUCKET, EVERY, namePattern } from './subjects.js';
 
 /** Which hosts, and how long to wait for them. */

@@ -23,7 +23,7 @@ export { type FleetCode, FleetError } from './fleet-error.js';
 export type { FleetGroup, FleetGroupSort } from './fleet-groups.js';
 export { type FleetFlow, FleetList, type FleetListOptions } from './fleet-list.js';
 export { FleetHistory, type FleetPastFlow, type FleetPastResult } from './fleet-past-list.js';
+export type { AnsweredHost, FleetResult, MissingHost, MissingReason } from './fleet-question.js';
 export type { AgentState, HostInfo } from './inventory.js';
 export type { FleetPastGroup } from './past-sums.js';
-export type { AnsweredHost, FleetResult, MissingHost, MissingReason } from './query-client.js';
 export { type AgentOptions, type RunningAgent, startAgent } from './start-agent.js';

@@ -14,7 +14,17 @@ import {
   StorageType,
   type StreamInfo,
 } from '@nats-io/jetstream';
-import { headers, type Msg, type MsgHdrs, type NatsConnection, nanos, nkeyAuthenticator, nkeys, nuid } from '@nats-io/nats-core';
+import {
+  headers,
+  type Msg,
+  type MsgHdrs,
+  type NatsConnection,
+  nanos,
+  nkeyAuthenticator,
+  nkeys,
+  nuid,
+  PermissionViolationError,
+} from '@nats-io/nats-core';
 import { connect } from '@nats-io/transport-node';
 import type { Signal } from '../library/index.js';
 import type {
@@ -79,12 +89,16 @@ export async function connectBus(options: BusOptions): Promise<Bus> {
   try {
     return new NatsBus(await connectTo(servers, options), options);
   } catch (error) {
-    if (servers.length === 1 || options.patient) throw connectError(servers, [error]);
+    if (servers.length === 1 || options.patient) throw connectError(options, [error]);
     // The client tells only of the last one.
-    const reasons = await Promise.all(servers.map((server) => reasonOf(server, options)));
-    if (reasons.every((reason) => reason === undefined)) throw connectError(servers, [error]);
-    throw connectError(servers, reasons);
+    throw (await whyNot(options)) ?? connectError(options, [error]);
   }
+}
+
+/** Tries each server by itself. @returns why none can be reached; `undefined` if all can */
+export async function whyNot(options: BusOptions): Promise<FleetError | undefined> {
+  const reasons = await Promise.all(options.servers.map((server) => reasonOf(server, { ...options, patient: false })));
+  return reasons.every((reason) => reason === undefined) ? undefined : connectError(options, reasons);
 }
 
 function connectTo(servers: readonly string[], { name, seed, ca, tls, patient }: BusOptions): Promise<NatsConnection> {
@@ -119,8 +133,10 @@ async function reasonOf(server: string, options: BusOptions): Promise<unknown> {
   }
 }
 
-function connectError(servers: readonly string[], reasons: readonly unknown[]): FleetError {
-  const told = reasons.map((reason) => (reason as Error | undefined)?.message ?? 'no reason');
+function connectError({ servers, seed }: BusOptions, reasons: readonly unknown[]): FleetError {
+  const told = reasons.map((reason) =>
+    ((reason as Error | undefined)?.message ?? 'it can be reached').replace(/^getaddrinfo .*$/, 'its name is not known'),
+  );
   const refused = told.some((text) => /authorization/i.test(text));
   const distrusted = told.some((text) => /certificate|altname|self[- ]signed/i.test(text));
   const each = servers.map((server, i) => `${server} (${told[i] ?? told[0]})`).join(', ');
@@ -129,7 +145,9 @@ function connectError(servers: readonly string[], reasons: readonly unknown[]): 
     hint: distrusted
       ? '--ca FILE names the authority of the certificates'
       : refused
-        ? 'the server wants a key, --seed FILE: conntrack fleet auth makes it, docs/fleet.md says how'
+        ? seed
+          ? 'the servers do not know this key: they read what conntrack fleet auth render prints again with SIGHUP'
+          : 'the servers want a key, --seed FILE: conntrack fleet auth makes it, docs/fleet.md says how'
         : 'is nats-server running there? To try it out on this machine: nats-server -js',
   });
 }
@@ -191,6 +209,7 @@ class NatsBus implements Bus {
   readonly #connection: NatsConnection;
   readonly #jetstream: JetStreamClient;
   readonly #callbacks = new Set<(what: 'lost' | 'back') => void>();
+  readonly #refusals = new Set<(subject: string) => boolean>();
   readonly #tell: (line: string) => void;
   #manager: Promise<JetStreamManager> | undefined;
   #connected = true;
@@ -546,6 +565,11 @@ class NatsBus implements Bus {
     return () => this.#callbacks.delete(callback);
   }
 
+  onRefusal(callback: (subject: string) => boolean): () => void {
+    this.#refusals.add(callback);
+    return () => this.#refusals.delete(callback);
+  }
+
   reconnect(): void {
     void this.#connection.reconnect().catch(() => {}); // it is closed
   }
@@ -594,8 +618,22 @@ class NatsBus implements Bus {
       } else if (status.type === 'reconnect') {
         this.#tell(`connected to ${status.server}`);
         this.#call('back');
-      } else if (status.type === 'error') this.#tell(status.error.message);
+      } else if (status.type === 'error') this.#takeError(status.error);
     }
+  }
+
+  #takeError(error: Error): void {
+    const { message } = error;
+    if (error instanceof PermissionViolationError) {
+      const { operation, subject } = error;
+      // Whoever subscribes is told anyway.
+      if (operation === 'subscription') return;
+      // Each is told, though one of them has heard it: several may have asked the same.
+      const isHeard = [...this.#refusals].map((callback) => callback(subject)).includes(true);
+      // What is asked of the servers themselves fails with that reason.
+      if (isHeard || /^\$(JS|KV)\./.test(subject)) return;
+    }
+    this.#tell(message);
   }
 
   #call(what: 'lost' | 'back'): void {
@@ -668,6 +706,6 @@ function explained(error: unknown): Error {
       hint: 'a server of its own is started as nats-server -js',
     });
   if (/permission|authorization/i.test(message))
-    return new FleetError('UNAUTHORISED', message, { cause: error, hint: OTHER_KEY });
+    return new FleetError('UNAUTHORISED', `this key may not do that: ${message}`, { cause: error, hint: OTHER_KEY });
   return new FleetError('UNAVAILABLE', `the servers gave no answer about the inventory: ${message}`, { cause: error });
 }

@@ -5,6 +5,7 @@ import { CLOCK_OFF } from './agent.js';
 import type { CollectorAnswers } from './ask-collectors.js';
 import { asHost } from './ask-collectors.js';
 import { type Asked, type AskOptions, anyOf, type Fleet } from './fleet.js';
+import type { FleetResult, FleetVisitor, MissingHost } from './fleet-question.js';
 import type { FlowsPart, FlowsQuestion } from './flows-question.js';
 import type { HostInfo } from './inventory.js';
 import { type KnownRecord, readKnownRecords } from './known-record.js';
@@ -14,7 +15,7 @@ import { type HostPlan, hadThen, planHost } from './past-plan.js';
 import { decodePastRows, MOST_PAST_ROWS, type SentRow } from './past-rows.js';
 import { PastStreams } from './past-streams.js';
 import { type FleetPastGroup, PastSums } from './past-sums.js';
-import type { FleetQuery, FleetResult, FleetVisitor, MissingHost } from './query-client.js';
+import type { FleetQuery } from './query-client.js';
 
 /** What is asked. */
 export interface PastAsk extends FlowsQuestion {

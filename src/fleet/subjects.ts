@@ -1,5 +1,6 @@
 // Every subject of a fleet: who says what to whom. Permissions (roles.ts) are made of these.
 
+import { randomBytes } from 'node:crypto';
 import { FleetError } from './fleet-error.js';
 
 /** What every subject begins with; the number is the version of the protocol. */
@@ -30,6 +31,13 @@ export function checkName(what: string, text: string): string {
 export function hostNameOf(hostname: string): string | undefined {
   const name = hostname.toLowerCase().split('.')[0]!;
   return isName(name) ? name : undefined;
+}
+
+const LETTERS = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
+
+/** 22 letters and digits, which nobody can guess. */
+export function queryId(): string {
+  return Array.from(randomBytes(22), (byte) => LETTERS[byte % LETTERS.length]).join('');
 }
 
 /** Whether a text can be the number of a query. */

@@ -19,12 +19,14 @@ import { Shipper } from '../fleet/shipper.js';
 import { StatusPages } from '../fleet/status-pages.js';
 import { checkName, hostNameOf } from '../fleet/subjects.js';
 import { openHistory } from '../history/open-history.js';
+import { HistoryError } from '../history/segment-meta.js';
 import type { LookAgain } from '../meter/index.js';
 import { endingSignal } from './ending-signals.js';
 import { asUsage, nameTaken, reachServers, serversOf } from './fleet-servers.js';
 import { listenerOf, unitWords } from './fleet-service.js';
 import { packageVersion } from './package-version.js';
 import type { Word } from './run-word.js';
+import { serviceWatch } from './service-watch.js';
 import type { WordLine } from './word-line.js';
 import { openNamespaces } from './word-namespaces.js';
 import { isGiven, listOf, secondsOf, textOf } from './word-values.js';
@@ -54,7 +56,7 @@ export const word: Word = async (line, { host, err, out }) => {
     throw new UsageError('agent: --ship needs --history DIR', {
       hint: 'the record that conntrack record keeps there is what it ships',
     });
-  if (history !== undefined) await openHistory(history); // it is there, and can be read
+  if (history !== undefined) await waitForRecord(history, tell);
   // The right to the table is looked for first: without it there is nothing to answer.
   const { conntracks, complete, lookAgain } = await openNamespaces(netns);
   if (!complete) tell('some network namespaces cannot be read, and are left out');
@@ -71,8 +73,14 @@ export const word: Word = async (line, { host, err, out }) => {
   });
   const listener = await listenerOf(line, METRICS_PORT, pages, host);
   if (listener) tell(`it listens at ${listener.url}`);
+  // It may wait for servers for long: that is no reason to start it again.
+  const manager = serviceWatch(host);
+  manager.ready();
   bus = await reachServers({ ...servers, name, tell }, over);
-  if (!bus) return 0;
+  if (!bus) {
+    manager.ends();
+    return 0;
+  }
   bus.onConnection((what) => {
     if (what === 'back') reconnects++;
   });
@@ -115,6 +123,7 @@ export const word: Word = async (line, { host, err, out }) => {
     try {
       await Promise.race([over, agent.failed]);
     } finally {
+      manager.ends();
       clearInterval(following);
     }
   } catch (error) {
@@ -199,6 +208,23 @@ function unitOf(line: WordLine, host: NodeJS.Process): string {
     namespaces: textOf(line, 'netns') !== undefined,
     history: textOf(line, 'history'),
   });
+}
+
+/** Looks for a record, and the pause between them: a recorder that was started at the same time makes it a moment later. */
+const LOOKS = 20;
+const LOOK_PAUSE = 500;
+
+/** Settles when the record is there, and can be read. @throws HistoryError */
+async function waitForRecord(directory: string, tell: (text: string) => void): Promise<void> {
+  for (let looks = 1; ; looks++)
+    try {
+      await openHistory(directory);
+      return;
+    } catch (error) {
+      if (!(error instanceof HistoryError) || error.code !== 'NOT_A_HISTORY' || looks === LOOKS) throw error;
+      if (looks === 1) tell(`${error.message} yet; it waits ${(LOOKS * LOOK_PAUSE) / 1000} s for one`);
+      await new Promise((resolve) => setTimeout(resolve, LOOK_PAUSE));
+    }
 }
 
 /** Pause between looks at which network namespaces there are. */

@@ -21,6 +21,7 @@ import { listenerOf, unitWords } from './fleet-service.js';
 import { launcherOf } from './launcher.js';
 import { packageVersion } from './package-version.js';
 import type { Word } from './run-word.js';
+import { serviceWatch } from './service-watch.js';
 import { counted } from './text-table.js';
 import { isGiven, keepOf, numberOf, shareOf, sizeOf, textOf } from './word-values.js';
 
@@ -30,7 +31,10 @@ const METRICS_PORT = 9468;
 
 export const word: Word = async (line, { host, err, out }) => {
   if (line.operands.length > 0) throw new UsageError('collector takes options only');
-  const name = asUsage(() => checkName('the collector', textOf(line, 'name') ?? ''));
+  const given = textOf(line, 'name');
+  if (given === undefined)
+    throw new UsageError('collector needs --name NAME: what it is called in the fleet', { hint: 'such as --name c1' });
+  const name = asUsage(() => checkName('the collector', given));
   const shards = asUsage(() => parseShards(textOf(line, 'shards') ?? '0-63'));
   const keep = keepOf(line, 'collector');
   const directory = textOf(line, 'dir') ?? DIRECTORY;
@@ -50,6 +54,7 @@ export const word: Word = async (line, { host, err, out }) => {
     return NAME_TAKEN;
   }
   const over = endingSignal(host);
+  const manager = serviceWatch(host);
   const version = packageVersion() ?? 'unknown';
   let bus: Bus | undefined;
   let running: Collector | undefined;
@@ -63,8 +68,13 @@ export const word: Word = async (line, { host, err, out }) => {
   try {
     listener = await listenerOf(line, METRICS_PORT, pages, host);
     if (listener) tell(`it listens at ${listener.url}`);
+    // It may wait for servers for long: that is no reason to start it again.
+    manager.ready();
     const connection = await reachServers({ ...servers, name, tell }, over);
-    if (!connection) return 0;
+    if (!connection) {
+      manager.ends();
+      return 0;
+    }
     bus = connection;
     connection.onConnection((what) => {
       if (what === 'back') reconnects++;
@@ -98,6 +108,7 @@ export const word: Word = async (line, { host, err, out }) => {
     lock.serve((request) => store.control(request));
     tell(`${name} collects at ${connection.server} into ${directory}: ${counted(store.copies, 'record')} there`);
     await Promise.race([over, collector.failed]);
+    manager.ends();
     await collector.stop();
     const { rows, known, missing, bad } = collector.status;
     tell(

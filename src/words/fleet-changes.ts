@@ -72,7 +72,7 @@ async function changeFlows(call: FleetCall, kind: ChangeKind, set: ChangeSet | u
     return end([], FAILED);
   }
   if (!yes && !(await confirmed(call, plan, kind, max))) {
-    context.err('conntrack: that is another number: nothing was changed');
+    context.err('conntrack: nothing was changed: that is not the number');
     return end([], FAILED);
   }
   const changed = await plan.apply(max ?? plan.matched, options.signal);
@@ -120,13 +120,14 @@ async function confirmed(
   const more = max > matched ? `, with those that begin meanwhile ${count(max)} at most` : '';
   const question = `${count(matched)} ${matched === 1 ? 'flow' : 'flows'} on ${counted(having, 'host')}${more}${kept}. Type ${matched} to ${kind} ${matched === 1 ? 'it' : 'them'}: `;
   const reader = createInterface({ input: host.stdin, output: host.stderr });
-  const closed = new Promise<string>((resolve) => {
-    reader.once('close', () => resolve(''));
-    reader.once('SIGINT', () => resolve(''));
+  const closed = new Promise<undefined>((resolve) => {
+    reader.once('close', () => resolve(undefined));
+    reader.once('SIGINT', () => resolve(undefined));
   });
   try {
     const typed = await Promise.race([reader.question(safeText(question)), closed]);
-    return typed.trim() === `${matched}`;
+    if (typed === undefined) host.stderr.write('\n');
+    return typed?.trim() === `${matched}`;
   } finally {
     reader.close();
   }

@@ -196,10 +196,17 @@ export const hasFlows: FleetVerb = async (call) => {
 function verdict(having: readonly string[], { missing, answered }: Asked): string {
   const shown =
     having.length > 20 ? `${having.length} hosts have` : `${sentenceList(having)} ${having.length === 1 ? 'has' : 'have'}`;
-  const who = having.length === 0 ? `None of ${answered.length} hosts has it.` : `${shown} it.`;
+  const who = having.length === 0 ? nobody(answered) : `${shown} it.`;
   if (missing.length === 0) return who;
   const silent = missing.length > 20 ? `${missing.length} hosts` : sentenceList(missing.map(({ host }) => host));
-  return safeText(`${who} ${silent} did not answer: ${missing.length === 1 ? 'it' : 'they'} may have it as well.`);
+  return safeText(
+    `${who} ${silent} did not answer: ${missing.length === 1 ? 'it' : 'they'} may have it${having.length === 0 ? '' : ' as well'}.`,
+  );
+}
+
+function nobody([one, ...others]: Asked['answered']): string {
+  if (!one) return 'Nobody has answered.';
+  return others.length === 0 ? `${one.host} does not have it.` : `None of ${1 + others.length} hosts has it.`;
 }
 
 function sentenceList(names: readonly string[]): string {

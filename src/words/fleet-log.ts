@@ -23,6 +23,7 @@ export const showLog: FleetVerb = async (call) => {
   const since = textOf(line, 'from');
   const from = since === undefined ? undefined : await readingValues(() => parseMoment(since, Date.now() * 1000).from / 1000);
   const lines: AuditLine[] = [];
+  let shown = 0;
   let forged = 0;
   const keys = new Map(asUsage(() => readUsers(textOf(line, 'keys') ?? KEYS)).map(({ name, nkey }) => [name, nkey]));
   const each = (told: AuditLine) => {
@@ -30,6 +31,7 @@ export const showLog: FleetVerb = async (call) => {
     const known = told.by === undefined ? undefined : keys.get(told.by);
     const entry: AuditLine =
       known !== undefined && known !== told.key && told.phase !== 'refused' ? { ...told, trust: 'forged' } : told;
+    shown++;
     if (entry.trust === 'forged') forged++;
     if (format === 'json') lines.push(entry);
     else out.text(format === 'ndjson' ? `${safeJson(entry)}\n` : `${safeText(sentenceOf(entry))}\n`);
@@ -37,6 +39,7 @@ export const showLog: FleetVerb = async (call) => {
   const unreadable = await fleet.log({ on: listOf(line, 'on'), from, by: textOf(line, 'by') }, each);
   if (format === 'json') out.text(`${safeJson(lines)}\n`);
   out.flush();
+  if (format === 'text') err(`conntrack: ${counted(shown, 'line')} of the audit ${shown === 1 ? 'has' : 'have'} been shown.`);
   if (unreadable > 0) err(`conntrack: ${counted(unreadable, 'message')} of the audit cannot be read`);
   if (forged > 0)
     err(`conntrack: ${counted(forged, 'line')} of the audit ${forged === 1 ? 'says' : 'say'} something else than was signed`);

@@ -5,7 +5,7 @@ import { UsageError } from '../cli/usage-error.js';
 import type { Bus } from '../fleet/bus.js';
 import { type Connecting, configPlaces, connecting, type FleetConfig, readConfig } from '../fleet/fleet-config.js';
 import { FleetError } from '../fleet/fleet-error.js';
-import { type BusOptions, connectBus } from '../fleet/nats.js';
+import { type BusOptions, connectBus, whyNot } from '../fleet/nats.js';
 import { checkName } from '../fleet/subjects.js';
 import type { WordContext } from './run-word.js';
 import type { WordLine } from './word-line.js';
@@ -46,9 +46,17 @@ export async function reachServers(
   options: Omit<BusOptions, 'patient'> & { readonly tell: (line: string) => void },
   over: Promise<void>,
 ): Promise<Bus | undefined> {
-  const { servers, tell } = options;
-  const waiting = setTimeout(() => tell(`no connection to ${servers.join(', ')} yet; it goes on trying`), TOLD_AFTER);
-  const bus = await Promise.race([connectBus({ ...options, patient: true }), over]).finally(() => clearTimeout(waiting));
+  const { tell } = options;
+  let reached = false;
+  const tellWhy = async () => {
+    const why = await whyNot({ ...options, patient: false });
+    if (why && !reached) tell(`${why.message}; it goes on trying${why.hint === undefined ? '' : ` (${why.hint})`}`);
+  };
+  const waiting = setTimeout(() => void tellWhy(), TOLD_AFTER);
+  const bus = await Promise.race([connectBus({ ...options, patient: true }), over]).finally(() => {
+    reached = true;
+    clearTimeout(waiting);
+  });
   return bus ?? undefined;
 }
 

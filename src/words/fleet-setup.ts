@@ -3,7 +3,7 @@
 import { UsageError } from '../cli/usage-error.js';
 import { CHANGES } from '../fleet/change-request.js';
 import { connectBus, makeKeyPair } from '../fleet/nats.js';
-import { type FleetRole, ROLES, renderUsers } from '../fleet/roles.js';
+import { type FleetRole, type FleetUser, ROLES, renderUsers } from '../fleet/roles.js';
 import { prepareServers, prepareSite } from '../fleet/streams.js';
 import { checkName, HUB_DOMAIN } from '../fleet/subjects.js';
 import { addUser, readUsers, removeUser } from '../fleet/user-file.js';
@@ -54,13 +54,14 @@ export async function manageUsers(
   if (rest.length > 0 || verb === undefined || PRINTS.includes(verb) !== (name === undefined))
     throw new UsageError(`fleet auth takes ${ROLES.join(', ')} or remove with a NAME; or ${PRINTS.join(', ')}`);
   return asUsage(() => {
-    if (verb === 'render') {
-      out.text(renderUsers(readUsers(folder)));
-      return 0;
-    }
-    if (verb === 'changers') {
-      for (const { role, name: who, nkey } of readUsers(folder))
-        if (role === 'operator') out.text(`${who} ${nkey} ${CHANGES.join(',')}\n`);
+    if (verb === 'render' || verb === 'changers') {
+      const meant = readUsers(folder).filter(({ role }) => verb === 'render' || role === 'operator');
+      // Servers would let nobody in, and hosts nobody change anything: that is hardly what is wanted.
+      if (meant.length === 0)
+        throw new UsageError(`no ${verb === 'render' ? 'user' : 'operator'} has a key in ${folder}`, {
+          hint: '--keys DIR says where keys are; conntrack fleet auth ROLE NAME makes one',
+        });
+      out.text(verb === 'render' ? renderUsers(meant) : meant.map(changerLine).join(''));
       return 0;
     }
     if (verb === 'remove') {
@@ -82,6 +83,11 @@ export async function manageUsers(
     out.text(`The seed of ${where} is in ${path}: hand it to nobody else. ${NEXT}\n`);
     return 0;
   });
+}
+
+/** Of the file of `conntrack agent --changers`. */
+function changerLine({ name, nkey }: FleetUser): string {
+  return `${name} ${nkey} ${CHANGES.join(',')}\n`;
 }
 
 const NEXT = 'conntrack fleet auth render prints the configuration of the servers, which read it again with SIGHUP.';

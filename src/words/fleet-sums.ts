@@ -48,6 +48,7 @@ export const listHosts: FleetVerb = async (call) => {
   else {
     if (chosen.length > 0) printTable(out, [HOST_HEADS, ...chosen.map(hostCells)], (column) => column === 4);
     out.text(`${safeText(summaryOf(chosen))}\n`);
+    out.flush();
     if (hosts.length === 0) err('  hint: conntrack agent, on each host, makes it a part of the fleet');
   }
   if (unreadable > 0) err(`conntrack: ${unreadable} values of the inventory cannot be read: perhaps those of newer agents`);
@@ -63,6 +64,7 @@ export const listCollectors: FleetVerb = async (call) => {
   if (format === 'json') out.text(`${safeJson(collectors.map(({ holds: _, ...collector }) => collector))}\n`);
   else if (collectors.length > 0) printTable(out, [COLLECTOR_HEADS, ...collectors.map(collectorCells)], (column) => column >= 4);
   else out.text('No collector is known.\n');
+  out.flush();
   if (collectors.length === 0) err('  hint: conntrack collector keeps the records that agents with --ship send');
   return collectors.some(({ state }) => state === 'silent') ? 3 : 0;
 };

@@ -4,9 +4,9 @@ import { quoted, UsageError } from '../cli/usage-error.js';
 import { counted } from '../doctor/figures.js';
 import { type Asked, Fleet } from '../fleet/fleet.js';
 import { checkSites } from '../fleet/fleet-config.js';
+import type { MissingHost } from '../fleet/fleet-question.js';
 import { connectBus } from '../fleet/nats.js';
 import { Signer } from '../fleet/nkey.js';
-import type { MissingHost } from '../fleet/query-client.js';
 import { didYouMean } from '../nearest.js';
 import { safeText } from '../safe-text.js';
 import { age } from '../units.js';
@@ -113,9 +113,12 @@ const MOST_TOLD = 20;
 function tellMissing({ missing, stopped, unlisted }: Asked, { out, err }: WordContext): void {
   out.flush();
   if (unlisted !== undefined) err(`conntrack: hosts that did not answer are not known: ${safeText(unlisted)}`);
-  for (const host of missing.slice(0, MOST_TOLD)) {
+  const told = missing.slice(0, MOST_TOLD);
+  for (const [n, host] of told.entries()) {
     err(`conntrack: ${safeText(reasonOf(host))}`);
-    if (host.error?.hint !== undefined) err(`  hint: ${safeText(host.error.hint)}`);
+    const hint = host.error?.hint;
+    // Several hosts have often the same, which stands behind the last of them.
+    if (hint !== undefined && told[n + 1]?.error?.hint !== hint) err(`  hint: ${safeText(hint)}`);
   }
   if (missing.length > MOST_TOLD) err(`conntrack: ${missing.length - MOST_TOLD} more hosts did not answer completely`);
   for (const { host, age: ago } of stopped.slice(0, MOST_TOLD))

@@ -2,7 +2,7 @@
 
 import type { Flow, FlowSide } from '../ctnetlink/flow.js';
 
-/** Not escaped: texts of the kernel are in it. */
+/** Not escaped: texts of the kernel are in it. A flow that was JSON on its way has its times as numbers or digits. */
 export function flowSentence(flow: Flow): string {
   const { protocol, original, reply, state, timestamp } = flow as Flow & { readonly state?: string };
   const name = protocol === 'unknown' ? `protocol ${(original as { protonum?: number }).protonum ?? '?'}` : protocol;
@@ -25,8 +25,8 @@ function endOf(side: FlowSide, which: 'src' | 'dst'): string {
 }
 
 /** The time of today, or the date before it. */
-function momentOf(nanoseconds: bigint): string {
-  const text = new Date(Number(nanoseconds / 1_000_000n)).toISOString();
+function momentOf(nanoseconds: bigint | number | string): string {
+  const text = new Date(Number(BigInt(nanoseconds) / 1_000_000n)).toISOString();
   const [day, time] = [text.slice(0, 10), text.slice(11, 19)];
   return `${day === new Date().toISOString().slice(0, 10) ? '' : `${day}T`}${time}Z`;
 }

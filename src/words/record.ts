@@ -19,9 +19,9 @@ import { type ConntrackTable, readIn, sessionOf } from '../library/index.js';
 import type { LookAgain } from '../meter/index.js';
 import { safeJson, safeText } from '../safe-text.js';
 import { handedSecrets, isDemoted, runDemoted } from '../web/privileges.js';
-import { notifyManager } from '../wire/service-manager.js';
 import { launcherOf } from './launcher.js';
 import type { Word, WordContext } from './run-word.js';
+import { serviceWatch } from './service-watch.js';
 import { counted } from './text-table.js';
 import { expressionOf } from './word-filter.js';
 import type { WordLine } from './word-line.js';
@@ -127,9 +127,8 @@ export const word: Word = async (line, context) => {
   };
   writeMetrics();
   const timer = setInterval(writeMetrics, METRICS_EVERY);
-  const manager = managerOf(host);
-  manager.tell('READY=1');
-  const watchdog = manager.pause === undefined ? undefined : setInterval(() => manager.tell('WATCHDOG=1'), manager.pause);
+  const manager = serviceWatch(host);
+  manager.ready();
   const ended = new Promise<void>((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) host.on(signal, () => resolve());
     if (seconds !== undefined) setTimeout(resolve, seconds * 1000);
@@ -139,8 +138,7 @@ export const word: Word = async (line, context) => {
   await Promise.race([ended, recorder.ended]);
   clearInterval(timer);
   clearInterval(following);
-  clearInterval(watchdog);
-  manager.tell('STOPPING=1');
+  manager.ends();
   const recorded = await recorder.close().then(() => recorder.status);
   writeMetrics();
   say(`${counted(recorded.recorded, 'flow')} recorded${gaps > 0 ? `, with ${counted(gaps, 'gap')}` : ''}`);
@@ -154,20 +152,6 @@ function mayBeUntracked(table: ConntrackTable): boolean {
   } catch {
     return false;
   }
-}
-
-/** The service manager, if one started this: what it wants to hear, and how often that all is well, in milliseconds. */
-function managerOf({ env, pid }: NodeJS.Process): { readonly tell: (text: string) => void; readonly pause: number | undefined } {
-  const path = env['NOTIFY_SOCKET'];
-  const watched = env['WATCHDOG_PID'] === undefined || env['WATCHDOG_PID'] === String(pid);
-  const microseconds = watched ? Number(env['WATCHDOG_USEC'] ?? Number.NaN) : Number.NaN;
-  return {
-    tell: (text) => {
-      if (path !== undefined) notifyManager(path, text);
-    },
-    // As it is advised: twice as often as needed.
-    pause: path !== undefined && microseconds > 0 ? Math.max(1, microseconds / 2000) : undefined,
-  };
 }
 
 /** Records namespaces that have come, and no longer those that have gone. The only one has no name in the record. */

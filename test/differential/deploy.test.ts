@@ -55,6 +55,7 @@ suite('what is shipped', { skip: SELF_TEST ? 'the reference has none of it' : fa
           /^ExecStart=\/usr\/bin\/conntrack agent --nats tls:\/\/n1.example.net --name fw1 --history \/var\/lib\/conntrack$/m,
         );
         assert.match(unit, /^LoadCredential=seed:\/etc\/conntrack\/fw 1.seed$/m);
+        assert.match(unit, /^Type=notify\nWatchdogSec=30$/m);
         const service = join(folder, 'conntrack-agent.service');
         writeFileSync(service, unit.replaceAll('/usr/bin/conntrack', UNDER_TEST));
         assert.equal(must('systemd-analyze', ['verify', '--man=no', service]), '');

@@ -100,6 +100,7 @@ suite('changes to a fleet', { skip: SELF_TEST ? 'the reference has no fleets' : 
   });
 
   test('without a terminal a number has to be given; nothing happens otherwise', async () => {
+    await one.must(['sysctl', '-qw', 'net.netfilter.nf_conntrack_timestamp=1']);
     await one.netlink(flows(0, 30));
     await other.netlink(flows(0, 12));
     for (const [words, what] of [
@@ -120,7 +121,7 @@ suite('changes to a fleet', { skip: SELF_TEST ? 'the reference has no fleets' : 
     assert.equal(looked.status, 0, looked.err);
     assert.match(
       looked.out,
-      /^HOST +MATCHED +FOR EXAMPLE\nfw1 +30 +udp 192\.0\.2\.1:\d+ -> 198\.51\.100\.7:5060.*\nfw2 +12 +udp .*\n$/,
+      /^HOST +MATCHED +FOR EXAMPLE\nfw1 +30 +udp 192\.0\.2\.1:\d+ -> 198\.51\.100\.7:5060, since \d\d:\d\d:\d\dZ\nfw2 +12 +udp .*\n$/,
     );
     const few = await fleet('delete', SIP, '--yes', '--max', '41', '--on', 'fw1,fw2');
     assert.equal(few.status, 1);
@@ -139,7 +140,7 @@ suite('changes to a fleet', { skip: SELF_TEST ? 'the reference has no fleets' : 
       assert.match(terminal.screen().join('\n'), /fw3 +- +changes are not allowed on this host/);
       assert.match(terminal.screen().join('\n'), /42 flows on 2 hosts; fw3 keeps its own\. /);
       terminal.send(`${typed}\r`);
-      const said = typed === '42' ? /fw1 {2}30 deleted\s+fw2 {2}12 deleted/ : /another number: nothing was changed/;
+      const said = typed === '42' ? /fw1 {2}30 deleted\s+fw2 {2}12 deleted/ : /nothing was changed: that is not the number/;
       const { status } = await terminal.exited;
       await until(`it says ${said}`, () => said.test(terminal.screen().join('\n')));
       assert.equal(status, 3); // fw3 keeps its own

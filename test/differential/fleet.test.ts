@@ -1,7 +1,7 @@
 // `conntrack agent` and `conntrack fleet` over real servers, in private namespaces.
 
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
@@ -74,6 +74,39 @@ suite('fleet', { skip: SELF_TEST ? 'the reference has no fleets' : false, timeou
       asked.err,
       /cannot connect to nats:\/\/127.0.0.1:4999 \(.+\), nats:\/\/127.0.0.1:4998 \(.+\)\n {2}hint: .*nats-server -js/,
     );
+  });
+
+  test('a service manager hears that agents and collectors are alive, while they wait for a server, and of what they wait', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'conntrack-notify-'));
+    try {
+      const listen =
+        'socket(S, AF_UNIX, SOCK_DGRAM, 0); bind(S, pack_sockaddr_un($ARGV[0])); $| = 1; while (defined recv(S, $m, 99, 0)) { print "$m\\n" }';
+      for (const words of [
+        ['agent', '--name', 'fw7'],
+        ['collector', '--name', 'c7', '--keep', '1d', '--dir', join(folder, 'copies')],
+      ]) {
+        const socket = join(folder, words[0]!);
+        const manager = await one.start(['perl', '-MSocket', '-e', listen, socket], { timeLimit: 60_000 });
+        await until('it listens', () => existsSync(socket), 20_000 * SLOWNESS);
+        const env = [`NOTIFY_SOCKET=${socket}`, 'WATCHDOG_USEC=200000'];
+        const nowhere = ['--nats', 'nats://127.0.0.1:1'];
+        const service = await one.start(['env', ...env, UNDER_TEST, ...words, ...nowhere], { timeLimit: 60_000 });
+        const told = async (handle: number) => {
+          const { stdout, stderr } = await one.ask('written', handle);
+          return `${stdout}${stderr}`;
+        };
+        await until('it is alive', async () => /^READY=1\nWATCHDOG=1\nWATCHDOG=1\n/.test(await told(manager)), 20_000 * SLOWNESS);
+        const why = /cannot connect to nats:\/\/127\.0\.0\.1:1 \(connection refused\); it goes on trying/;
+        await until('it says why it waits', async () => why.test(await told(service)), 20_000 * SLOWNESS);
+        await one.ask('signal', service, 'SIGTERM');
+        assert.equal((await one.ask('finish', service)).status, 0);
+        await until('it ends', async () => /STOPPING=1\n$/.test(await told(manager)), 20_000 * SLOWNESS);
+        await one.ask('signal', manager, 'SIGTERM');
+        await one.ask('finish', manager);
+      }
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   test('whoever leaves this machine is told of TLS and keys', async () => {
@@ -183,7 +216,7 @@ suite('fleet', { skip: SELF_TEST ? 'the reference has no fleets' : false, timeou
       assert.equal(get.status, 0);
       assert.match(get.out, new RegExp(`^host=fw1 udp .* src=${original.src} .*\n$`));
       const nobody = await fleet('has', '203.0.113.77:1');
-      assert.deepEqual([nobody.status, nobody.out], [1, 'None of 1 hosts has it.\n']);
+      assert.deepEqual([nobody.status, nobody.out], [1, 'fw1 does not have it.\n']);
       assert.equal((await fleet('get', 'udp 203.0.113.77:1 > 203.0.113.78:2')).status, 1);
     });
 

@@ -69,6 +69,9 @@ export class MemoryBus implements Bus {
   readonly #servers: MemoryServers;
   readonly #own = new Set<Listener>();
   readonly #callbacks = new Set<(what: 'lost' | 'back') => void>();
+  readonly #refusals = new Set<(subject: string) => boolean>();
+  /** What its key does not let it publish. */
+  forbidden: (subject: string) => boolean = () => false;
 
   constructor(servers: MemoryServers) {
     this.#servers = servers;
@@ -76,6 +79,10 @@ export class MemoryBus implements Bus {
 
   publish(subject: string, data: Uint8Array, options: PublishOptions = {}): void {
     this.#servers.published++;
+    if (this.forbidden(subject)) {
+      for (const callback of this.#refusals) callback(subject);
+      return;
+    }
     if (!this.connected || this.#servers.loses(subject, data, options)) return;
     const heard = this.#servers.deliver(subject, data, options);
     if (!heard && options.reply !== undefined) this.#servers.deliver(options.reply, new Uint8Array(0), {}, 503);
@@ -192,6 +199,11 @@ export class MemoryBus implements Bus {
   onConnection(callback: (what: 'lost' | 'back') => void): () => void {
     this.#callbacks.add(callback);
     return () => this.#callbacks.delete(callback);
+  }
+
+  onRefusal(callback: (subject: string) => boolean): () => void {
+    this.#refusals.add(callback);
+    return () => this.#refusals.delete(callback);
   }
 
   /** Loses everything, and is back at once. */

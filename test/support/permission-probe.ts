@@ -31,9 +31,13 @@ if (asked !== undefined) {
     tls: true,
     patient: false,
     tell: (line) => {
-      const [, kind, subject] = /Permissions Violation for (Publish|Subscription) to "([^"]+)"/i.exec(line) ?? [];
-      if (subject !== undefined) refused[kind!.toLowerCase() === 'publish' ? 'publish' : 'subscribe'].add(subject);
+      const [, subject] = /Permissions Violation for Subscription to "([^"]+)"/i.exec(line) ?? [];
+      if (subject !== undefined) refused.subscribe.add(subject);
     },
+  });
+  bus.onRefusal((subject) => {
+    refused.publish.add(subject);
+    return true;
   });
   for (const subject of subjects) {
     bus.subscribe(subject, () => {});

@@ -13,7 +13,7 @@ import { parseChangers } from '../../src/fleet/changers.js';
 import { Fleet } from '../../src/fleet/fleet.js';
 import { FleetError } from '../../src/fleet/fleet-error.js';
 import { Signer } from '../../src/fleet/nkey.js';
-import { queryId } from '../../src/fleet/query-client.js';
+import { queryId } from '../../src/fleet/subjects.js';
 import { Conntrack } from '../../src/index.js';
 import { MemoryTable } from '../../src/testing/index.js';
 import { type MemoryBus, MemoryServers } from '../support/memory-bus.js';

@@ -6,9 +6,9 @@ import { gzipSync } from 'node:zlib';
 import { H, packJson } from '../../src/fleet/bodies.js';
 import type { BusMessage } from '../../src/fleet/bus.js';
 import { Fleet } from '../../src/fleet/fleet.js';
+import type { FleetVisitor } from '../../src/fleet/fleet-question.js';
 import { encodeHostValue, type HostValue } from '../../src/fleet/inventory.js';
 import { Nl1Reader, Nl1Writer } from '../../src/fleet/nl1.js';
-import type { FleetVisitor } from '../../src/fleet/query-client.js';
 import { HOSTS_BUCKET } from '../../src/fleet/subjects.js';
 import { MemoryTable } from '../../src/testing/index.js';
 import { startMemoryAgent } from '../support/memory-agent.js';
@@ -250,6 +250,58 @@ async function wrong(answer: Parameters<typeof fake>[2], pause = 0) {
   const { missing, complete } = await fleet.ask('list', {}, slow, { wait: 500 * SLOWNESS, deadline: 500 * SLOWNESS });
   return { complete, why: missing[0]?.why, code: missing[0]?.error?.code, rows: rows.get('liar') ?? 0, heard };
 }
+
+test('in the order of hosts, one that is silent or stops in the middle does not hold up the others', async () => {
+  const servers = new MemoryServers();
+  await using agents = new Agents();
+  await fake(servers, 'a-silent', () => {});
+  await fake(servers, 'b-stops', (say) => say({ kind: 'head' }));
+  await agents.add(servers, 'c-small', 10);
+  await agents.add(servers, 'd-large', 4000);
+  const order: string[] = [];
+  const { rows, visitor } = counter();
+  const fleet = new Fleet(servers.connect(), 'alice');
+  const result = await fleet.ask(
+    'list',
+    {},
+    {
+      rows: (host, netns, body) => {
+        if (order.at(-1) !== host) order.push(host);
+        return visitor.rows!(host, netns, body);
+      },
+    },
+    { wait: 2000 * SLOWNESS, deadline: 1000 * SLOWNESS, order: 'host' },
+  );
+  assert.deepEqual(order, ['c-small', 'd-large'], JSON.stringify(result));
+  assert.deepEqual([rows.get('c-small'), rows.get('d-large')], [10, 4000]);
+  assert.deepEqual(
+    result.missing.map(({ host, why }) => [host, why]),
+    [
+      ['a-silent', 'silent'],
+      ['b-stops', 'deadline'],
+    ],
+  );
+});
+
+test('a question that the servers do not let pass is told at once, of each host that was meant', async () => {
+  const servers = new MemoryServers();
+  await using agents = new Agents();
+  await agents.add(servers, 'fw1', 10, 'ams');
+  await agents.add(servers, 'fw2', 10, 'lon');
+  const bus = servers.connect();
+  const fleet = new Fleet(bus, 'alice');
+  for (const [forbidden, sites, told] of [
+    [/^ct\.v1\.q\./, undefined, ['fw1', 'fw2']],
+    [/^ct\.v1\.q\.lon\./, ['ams', 'lon'], ['fw2']],
+  ] as const) {
+    bus.forbidden = (subject) => forbidden.test(subject);
+    const result = await fleet.ask('count', {}, {}, { ...ASK, ...(sites ? { sites } : {}) });
+    assert.deepEqual(
+      result.missing.map(({ host, error }) => [host, error?.code]),
+      told.map((host) => [host, 'UNAUTHORISED']),
+    );
+  }
+});
 
 test('lies are found out', async () => {
   const bomb = gzipSync(new Uint8Array(64 << 20));
