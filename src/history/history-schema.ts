@@ -60,6 +60,7 @@ export function historySchema(): SchemaAddition {
           opened: moment('When it was begun.'),
           closed: moment('When the next one was begun.'),
           sealed: described(flag, 'It has its indexes, and is not changed any more.'),
+          imported: described(yes, 'Its records come from elsewhere.'),
           rows: count,
           problem: described(text, 'Why it cannot be read.'),
         },

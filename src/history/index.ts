@@ -3,6 +3,7 @@
 export { exportParquet } from './export-parquet.js';
 export type { FlowRecorder, RecordedTables } from './flow-recorder.js';
 export { type ForgetOptions, type Forgotten, forgetFlows } from './forget-flows.js';
+export { type Imported, type ImportOptions, importFlows } from './import-flows.js';
 export { formatMoment, type Moment, parseMoment, type Span, type TimeSpan } from './moments.js';
 export {
   type Coverage,

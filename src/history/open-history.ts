@@ -21,7 +21,7 @@ import { type DirectoryState, RecordDirectory, type RecordGap } from './record-d
 import type { RecordRange } from './record-ranges.js';
 import { HistoryError } from './segment-meta.js';
 import { type WhoHadQuestion, whoHadIn } from './who-had.js';
-import { type AddressAndPort, joinAnswers, type WhoHadAnswer } from './who-had-answer.js';
+import { type AddressAndPort, besides, joinAnswers, type WhoHadAnswer } from './who-had-answer.js';
 
 /** What `history.flows` reads. */
 export interface PastFlowsOptions extends TimeSpan {
@@ -81,6 +81,8 @@ export interface SegmentInfo {
   readonly opened?: number | undefined;
   readonly closed?: number | undefined;
   readonly sealed: boolean;
+  /** Its records come from elsewhere. */
+  readonly imported?: true;
   readonly rows?: number | undefined;
   /** Why it cannot be read. */
   readonly problem?: string | undefined;
@@ -147,12 +149,14 @@ export class FlowHistory {
     signal?.throwIfAborted();
     const question = this.#question(options);
     const answers: WhoHadAnswer[] = [];
+    const imported: WhoHadAnswer[] = [];
     for (const directory of this.#directories) {
       const completeTo = await this.#written(directory, question.span);
       signal?.throwIfAborted();
-      answers.push(await whoHadIn(directory, question, { now: this.#now, completeTo, check: checkOf(signal) }));
+      const answer = await whoHadIn(directory, question, { now: this.#now, completeTo, check: checkOf(signal) });
+      (directory.state().imported ? imported : answers).push(answer);
     }
-    return joinAnswers(answers);
+    return joinAnswers([...answers, ...imported.map((answer) => besides(answer, answers))]);
   }
 
   /** Lets a recorder that runs write what it has, if a span goes beyond that, or flows that live may have ended. @returns as `flush` */
@@ -265,9 +269,11 @@ export class FlowHistory {
       .filter(({ from, to }) => !wanted || (from < wanted.to && to >= wanted.from));
   }
 
-  /** The time that all its directories cover. */
+  /** The time that all its directories cover; those of imported flows count only if there are no others. */
   coverage(): Coverage {
-    const states = this.#directories.map((directory) => directory.state());
+    const all = this.#directories.map((directory) => directory.state());
+    const own = all.filter(({ imported }) => !imported);
+    const states = own.length > 0 ? own : all;
     return { from: Math.max(...states.map(({ from }) => from)), to: Math.min(...states.map(({ to }) => to)) };
   }
 
@@ -285,6 +291,7 @@ export class FlowHistory {
           closed: meta.closed,
           sealed: meta.sealed !== undefined,
           rows: meta.rows,
+          ...(meta.imported === undefined ? {} : { imported: true as const }),
         })),
         ...unreadable.map(({ file: { name, number }, reason }) => ({
           directory: directory.path,

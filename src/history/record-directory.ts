@@ -87,6 +87,8 @@ export interface DirectoryState {
   readonly last: ReadableSegment | undefined;
   /** Identifies the recorder. */
   readonly recorder: string;
+  /** All of it comes from elsewhere: what the origin lacked is not known. */
+  readonly imported: boolean;
 }
 
 /** How often a list is made anew when files vanish meanwhile. */
@@ -294,16 +296,22 @@ function toState(
     throw new HistoryError(unreadable[0]!.code, unreadable[0]!.reason, { hint: 'none of the segments there can be read' });
   const last = segments.at(-1)!;
   const whole = found.at(-1) === last;
+  const imported = segments.every(({ meta }) => meta.imported !== undefined);
   return {
     path,
     segments,
     unreadable,
     gaps: [...segments.flatMap(({ gaps }) => gaps), ...lacks(found, segments)].sort((a, b) => a.from - b.from),
     clock: segments.flatMap(({ clock }) => clock),
-    from: beginOf(segments[0]!),
-    to: whole ? Math.max(endOf(last), completeTo ?? 0) : endOf(last),
+    from: imported ? Math.min(...segments.map(({ meta }) => meta.minStart ?? meta.opened)) : beginOf(segments[0]!),
+    to: imported
+      ? Math.max(...segments.map(({ meta }) => meta.maxEnd ?? meta.opened))
+      : whole
+        ? Math.max(endOf(last), completeTo ?? 0)
+        : endOf(last),
     last: whole ? last : undefined,
     recorder: recorder!,
+    imported,
   };
 }
 

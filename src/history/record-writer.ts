@@ -152,6 +152,10 @@ export class RecordWriter {
     }
     const now = session.from;
     const before = last ? this.#readable(last) : undefined;
+    if (before?.imported !== undefined)
+      throw new HistoryError('NOT_A_HISTORY', `${directory} has imported flows: a recorder needs a directory of its own`, {
+        hint: '--dir OTHER; whohad and history ask both with --dir twice',
+      });
     if (!last || !before || before.closed !== undefined) {
       this.#hot = this.#use(this.#create(now, (last?.number ?? 0) + 1, before?.recorder ?? randomUUID(), undefined, before));
       this.#hot.beginSession(session);

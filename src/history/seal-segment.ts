@@ -25,8 +25,13 @@ const SEALED_MODE = 0o440;
 const ATTEMPTS = 600;
 const BETWEEN_ATTEMPTS = 1000;
 
-/** @throws HistoryError, errors of the driver */
-export async function sealSegment(driver: SqliteDriver, path: string, now: number): Promise<Seal> {
+/** @param directory of the record, whose manifest it will be told in @throws HistoryError, errors of the driver */
+export async function sealSegment(
+  driver: SqliteDriver,
+  path: string,
+  now: number,
+  directory: string = dirname(path),
+): Promise<Seal> {
   const name = basename(path);
   const file = driver.open(path);
   let rows: number;
@@ -40,7 +45,7 @@ export async function sealSegment(driver: SqliteDriver, path: string, now: numbe
       if (found !== 'ok') throw new HistoryError('DAMAGED', `${name} is damaged: ${String(found)}`);
       file.exec('BEGIN IMMEDIATE');
       for (const statement of SEALING_STATEMENTS) file.exec(statement);
-      writeMeta(file, { sealed: now, prevHash: readManifest(dirname(path)).hashes.at(-1) });
+      writeMeta(file, { sealed: now, prevHash: readManifest(directory).hashes.at(-1) });
       file.exec('COMMIT');
     }
     await leaveLog(file);

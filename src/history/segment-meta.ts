@@ -52,6 +52,8 @@ export interface SegmentMeta {
   /** Of a copy (record-copy.ts): number of the last record that it has or knows to lack, and when the first flow that lived at `alive` began. */
   readonly applied?: number | undefined;
   readonly openFrom?: number | undefined;
+  /** 1: its records come from elsewhere (import-flows.ts). */
+  readonly imported?: number | undefined;
   readonly noDestination?: number | undefined;
   /** Records of flows that did not match were left out. */
   readonly filter?: string | undefined;

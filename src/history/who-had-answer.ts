@@ -153,6 +153,15 @@ export function uniteAnswers(answers: readonly WhoHadAnswer[], complete: boolean
   };
 }
 
+/**
+ * What imported records say beside those of recorders: it adds matches, and takes nothing from whether these are complete.
+ */
+export function besides(imported: WhoHadAnswer, others: readonly WhoHadAnswer[]): WhoHadAnswer {
+  if (others.length === 0) return imported;
+  const { coverage } = joinAnswers(others);
+  return { ...imported, complete: true, why: [], gaps: [], coverage };
+}
+
 /** The answers of several records in one. */
 export function joinAnswers(answers: readonly WhoHadAnswer[]): WhoHadAnswer {
   const [first] = answers;

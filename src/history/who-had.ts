@@ -95,7 +95,11 @@ export async function whoHadIn(
   const coverage = { from: Math.max(before.from, after.from), to: after.to };
   const gaps = after.gaps.filter((gap) => concerns(gap, question));
   const told = new Set(gaps.map(({ note }) => note));
-  const why = [...reasons(gaps, coverage, span), ...problems.filter((problem) => !told.has(problem))];
+  const why = [
+    ...(after.imported ? [IMPORTED] : []),
+    ...reasons(gaps, coverage, span),
+    ...problems.filter((problem) => !told.has(problem)),
+  ];
   return {
     question: { address: formatNetwork(question), port, protocol: question.protocol, from: span.from, to: span.to, within },
     complete: why.length === 0,
@@ -181,6 +185,8 @@ function reasons(gaps: readonly RecordGap[], coverage: WhoHadAnswer['coverage'],
   if (span.to > coverage.to + 1) found.push(`the record goes up to ${formatMoment(coverage.to)}`);
   return found;
 }
+
+const IMPORTED = 'these flows were imported: what their origin did not record is not known';
 
 /** What a reason means, within a sentence. One of a newer version has no words here. */
 function docOf(reason: GapReason): string {

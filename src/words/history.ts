@@ -5,13 +5,14 @@ import { UsageError } from '../cli/usage-error.js';
 import { toJson } from '../ctnetlink/plain.js';
 import { exportParquet } from '../history/export-parquet.js';
 import { forgetFlows } from '../history/forget-flows.js';
+import { importFlows } from '../history/import-flows.js';
 import { formatMoment } from '../history/moments.js';
 import { type FlowHistory, openHistory, type PastFlowsOptions } from '../history/open-history.js';
 import { PAST_GROUP_SORTS, PAST_GROUPINGS } from '../history/past-groups.js';
 import { CSV_HEADER, lineMaker, type PastLineFormat } from '../history/past-lines.js';
 import { gapJson } from '../history/record-directory.js';
 import { safeJson, safeText } from '../safe-text.js';
-import { directoriesOf, readingValues, spanOf, writeAccess } from './past-values.js';
+import { directoriesOf, RECORD_DIRECTORY, readingValues, spanOf, writeAccess } from './past-values.js';
 import type { Word, WordContext } from './run-word.js';
 import { counted, printTable } from './text-table.js';
 import { expressionOf } from './word-filter.js';
@@ -28,6 +29,7 @@ const OPTIONS: Readonly<Record<string, readonly string[]>> = {
   gaps: ['from', 'to', 'strict'],
   segments: [],
   forget: ['from', 'to', 'reason'],
+  import: [],
 };
 /** With --strict: the record is not complete. */
 const HAS_GAPS = 3;
@@ -41,6 +43,7 @@ export const word: Word = async (line, context) => {
     writeAccess(directoriesOf(line), context.host);
     // Without looking at the files before: who reads one keeps it from being sealed.
     if (first === 'forget') return forget(line, rest, context);
+    if (first === 'import') return importFile(line, rest, context);
     const history = await openHistory(directoriesOf(line));
     return verb ? verb(history, line, rest, context) : printFlows(history, line, line.operands, context);
   });
@@ -191,9 +194,9 @@ async function printSegments(
     ...(closed === undefined ? {} : { closed: formatMoment(closed) }),
   }));
   const heads = ['file', 'state', 'opened', 'closed', 'records', 'problem'];
-  printAll(out, format, segments, heads, ({ directory, name, opened, closed, sealed, rows, problem }) => [
+  printAll(out, format, segments, heads, ({ directory, name, opened, closed, sealed, imported, rows, problem }) => [
     `${directory}/${name}`,
-    problem === undefined ? (sealed ? 'sealed' : closed === undefined ? 'open' : 'closed') : 'unreadable',
+    problem === undefined ? (imported ? 'imported' : sealed ? 'sealed' : closed === undefined ? 'open' : 'closed') : 'unreadable',
     opened ?? '-',
     closed ?? '-',
     rows === undefined ? '-' : String(rows),
@@ -217,6 +220,18 @@ async function forget(line: WordLine, [address, ...more]: readonly string[], { o
   }
   if (found === 0)
     err('conntrack: history: nothing was sent from there: name the inside address; whohad says who had one that others saw');
+  return 0;
+}
+
+/** Makes a record of what was printed elsewhere. */
+async function importFile(line: WordLine, [file, ...more]: readonly string[], { out }: WordContext): Promise<number> {
+  if (file === undefined) throw new UsageError('history import: which file? One that conntrack history -o ndjson or csv printed');
+  refuseMore(more);
+  const [directory = RECORD_DIRECTORY, ...others] = directoriesOf(line);
+  if (others.length > 0) throw new UsageError('history import: into one directory, not several');
+  const { records, living, segment } = await importFlows(directory, file);
+  out.text(`${safeText(directory)}: ${counted(records, 'record')} imported${segment === undefined ? '' : ` into ${segment}`}\n`);
+  if (living > 0) out.text(`  ${counted(living, 'flow')} without an end left out: it lived when it was printed\n`);
   return 0;
 }
 

@@ -313,13 +313,14 @@ export function everyWord(): readonly WordRow[] {
     },
     {
       name: 'history',
-      synopsis: '[top] [EXPRESSION...] | gaps | segments | forget ADDRESS --reason TEXT [OPTIONS]',
+      synopsis: '[top] [EXPRESSION...] | gaps | segments | forget ADDRESS --reason TEXT | import FILE [OPTIONS]',
       help: 'List flows of the past, from a record.',
       about: [
         'Flows that lived at some moment from --from to before --to, in the order of their ends; those that live come last, marked [OPEN]. ' +
           'Times are as those of whohad.',
         'history top sums up the flows that ended in that time. history gaps lists what is missing, and why; history segments the files.',
         'history forget takes out the records whose source or real destination is an address or in a network; it needs the right to write.',
+        'history import makes a record of what -o ndjson or csv printed elsewhere, in a directory of its own; it is never certain.',
         'The form nat-log has a line for each flow with a translated source.',
         'Exit status: 0; 1 after a failure; 2 for a wrong command line; with --strict 3 if the record has gaps in that time.',
       ],

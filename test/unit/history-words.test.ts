@@ -230,6 +230,27 @@ test('mistakes, and records that cannot be read', async () =>
     assert.equal(conntrack(path, 'record', 'verify').stdout, 'no file is sealed yet: there is nothing to compare\n');
   }));
 
+test('what was printed is imported into a directory of its own', async () =>
+  inRecord((path) => {
+    writeRecord(driver, path, [{ ...whole, rows: [row(), row({ proto: 17, state: null })] }]);
+    writeFileSync(`${path}/printed`, conntrack(path, 'history', '-o', 'csv').stdout);
+    assert.match(conntrack(path, 'history', 'import', `${path}/printed`).stderr, /is the record of a recorder/);
+    const other = `${path}/other`;
+    const { status, stdout } = conntrack(other, 'history', 'import', `${path}/printed`);
+    assert.deepEqual([status, /: 2 records imported into \d{8}T\d{6}Z-000001\.db\n$/.test(stdout)], [0, true], stdout);
+    assert.match(conntrack(other, 'history', 'segments').stdout, /\.db {2}imported /);
+    const asked = conntrack(other, 'whohad', '203.0.113.50:32768', ...WHEN);
+    assert.equal(asked.status, 3);
+    assert.match(asked.stdout, /^possible .*\n.*; record 1 of /m);
+    assert.match(asked.stdout, /imported: this recorder did not see it/);
+    const both = conntrack(path, 'whohad', '203.0.113.50:32768', ...WHEN, '--dir', other);
+    assert.deepEqual([both.status, both.stdout.match(/^certain/gm)?.length, both.stdout.match(/^possible/gm)?.length], [0, 2, 2]);
+    for (const words of [[], ['a', 'b'], [`${path}/none`]])
+      assert.equal(conntrack(other, 'history', 'import', ...words).status, 2, words.join(' '));
+    writeFileSync(`${path}/printed`, '{}\n');
+    assert.deepEqual(conntrack(other, 'history', 'import', `${path}/printed`).status, 1);
+  }));
+
 test('flows of the past, and what is known of the record', async () =>
   inRecord((path) => {
     const gap = { from: T0, to: T0 + 2 * SECOND, reason: 'overrun', events: 12 };

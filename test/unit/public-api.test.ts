@@ -70,9 +70,9 @@ const FLEET_TYPES = `
 
 /** As VALUES and TYPES, of `conntrack/history`. */
 const HISTORY_VALUES =
-  'END_REASONS FlowHistory GAP_REASONS PAST_GROUPINGS PAST_GROUP_SORTS HistoryError exportParquet forgetFlows formatMoment openHistory openRecorder parseMoment verifyRecord';
+  'END_REASONS FlowHistory GAP_REASONS PAST_GROUPINGS PAST_GROUP_SORTS HistoryError exportParquet forgetFlows formatMoment importFlows openHistory openRecorder parseMoment verifyRecord';
 const HISTORY_TYPES = `
-  AddressAndPort Coverage EndKind EndReason FlowRecorder ForgetOptions Forgotten Gap GapReason Grade HistoryCode HistoryOptions InsideGroup InsideRole
+  AddressAndPort Coverage EndKind EndReason FlowRecorder ForgetOptions Forgotten Gap GapReason Grade HistoryCode HistoryOptions ImportOptions Imported InsideGroup InsideRole
   MatchEvidence Moment PastFlow PastFlowJson PastFlowsOptions PastGroup PastGroupSort PastGrouping PastTopOptions RecordFault RecordFiles RecordGap RecordOptions RecordQuality RecordVerification RecordedTables RecorderEvent RecorderStatus SegmentInfo Span StartKind TimeSpan TranslationHop
   VerifiedSegment VerifyOptions WhoHadAnswer WhoHadMatch WhoHadOptions
 `;
