@@ -45,6 +45,7 @@ export function historySchema(): SchemaAddition {
           incomplete: described(flag, 'Whether flows may be missing: not while the machine slept.'),
           events: described(count, 'Events that the kernel dropped, or records that could not be kept.'),
           netns: described(text, 'The network namespace that it concerns; absent: all.'),
+          alsoBefore: described(yes, 'What ended then lacks, also if it had lived long before.'),
           note: text,
           lost: array(count, 'Of a copy: numbers of the first and the last record that it lacks.'),
         },

@@ -52,6 +52,8 @@ export interface RecordGap {
   readonly events?: number | undefined;
   /** Of one network namespace; absent: of all. */
   readonly netns?: string | undefined;
+  /** What ended then lacks, also if it had lived long before: a file with records is lost. */
+  readonly alsoBefore?: true;
   readonly note?: string | undefined;
   /** Of a copy: numbers of the records that it lacks, the first and the last. */
   readonly lost?: readonly [first: number, last: number] | undefined;
@@ -332,7 +334,7 @@ function lacks(
 ): readonly RecordGap[] {
   const lacking: RecordGap[] = [];
   const gap = (from: number, to: number, reason: 'missing' | 'damaged', note: string) =>
-    lacking.push({ from, to, reason, incomplete: true, note });
+    lacking.push({ from, to, reason, incomplete: true, alsoBefore: true, note });
   let previous: ReadableSegment | undefined;
   for (const next of segments) {
     if (previous && next.file.number > previous.file.number + 1) {

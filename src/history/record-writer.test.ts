@@ -238,3 +238,19 @@ test('another filter begins another segment, which says so', () =>
       ],
     );
   }));
+
+test('the gap after a crash begins with the last checkpoint: what began later, and has ended, is lost', () =>
+  inScratch((directory) => {
+    const options = { directory, sync: 'none', segmentRows: 1e9, segmentAge: 1e15, session } as const;
+    const { writer } = RecordWriter.open(loadDriver(), options);
+    writer.write({ batch: batchOf(1, 1), gaps: [], now: 100, alive: 100, openTo: 40 });
+    writer.close();
+    const again = RecordWriter.open(loadDriver(), options);
+    assert.deepEqual(again.resumption.gap, { from: 40, reason: 'crash' });
+    // Who ends by itself writes down everything.
+    again.writer.write({ batch: batchOf(2, 1), gaps: [], now: 200, alive: 200, openTo: 200, last: true });
+    again.writer.close();
+    const last = RecordWriter.open(loadDriver(), options);
+    assert.deepEqual(last.resumption.gap, { from: 200, reason: 'stopped' });
+    last.writer.close();
+  }));

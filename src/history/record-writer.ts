@@ -172,7 +172,7 @@ export class RecordWriter {
     const [previous] = this.#hot.all('SELECT * FROM session ORDER BY id DESC LIMIT 1');
     const sameBoot = previous?.['boot'] === session.boot;
     const stopped = typeof previous?.['to'] === 'number';
-    const { alive, recorder, filter, noDestination } = this.#hot.meta;
+    const { alive, openTo, opened, recorder, filter, noDestination } = this.#hot.meta;
     this.#resumedAt = alive;
     const open = this.#hot.all('SELECT * FROM open');
     if (!sameBoot) this.#hot.endAll(open, alive, now);
@@ -184,7 +184,8 @@ export class RecordWriter {
       open: sameBoot ? open : [],
       lastKey: open.reduce((most, row) => Math.max(most, row['key'] as number), 0),
       recorder,
-      gap: { from: alive, reason },
+      // What began after the last checkpoint, and has ended meanwhile, is in neither table.
+      gap: { from: Math.min(alive, openTo ?? opened), reason },
       namespaces: this.#hot.all('SELECT * FROM netns') as unknown as NamespaceRow[],
     };
   }

@@ -171,15 +171,16 @@ function withHashes(directory: string, matches: readonly WhoHadMatch[]): readonl
 }
 
 /** Whether flows of the time may be missing because of a gap: also of one that begins soon after, for ends are told late. */
-function concerns({ from, to, incomplete, netns }: RecordGap, { span, netns: asked }: WhoHadQuestion): boolean {
+function concerns({ from, to, incomplete, netns, alsoBefore }: RecordGap, { span, netns: asked }: WhoHadQuestion): boolean {
   if (!incomplete || (asked !== undefined && netns !== undefined && netns !== asked)) return false;
-  return from < span.to + EXPIRY_DELAY && to >= span.from;
+  return (alsoBefore || from < span.to + EXPIRY_DELAY) && to >= span.from;
 }
 
 function reasons(gaps: readonly RecordGap[], coverage: WhoHadAnswer['coverage'], span: Span): readonly string[] {
   const found = gaps.map(
-    ({ reason, from, to, note }) =>
-      `${reason} from ${formatMoment(from)} to ${to === Infinity ? 'now' : formatMoment(to)} (${note ?? docOf(reason)})`,
+    ({ reason, from, to, note, alsoBefore }) =>
+      `${reason} from ${formatMoment(from)} to ${to === Infinity ? 'now' : formatMoment(to)} (${note ?? docOf(reason)}` +
+      `${alsoBefore && from >= span.to ? '; flows that had begun before and ended then lack' : ''})`,
   );
   if (span.from < coverage.from) found.push(`the record begins at ${formatMoment(coverage.from)}`);
   if (span.to > coverage.to + 1) found.push(`the record goes up to ${formatMoment(coverage.to)}`);

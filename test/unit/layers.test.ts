@@ -173,7 +173,7 @@ function withoutCommentsAndStrings(text: string): string {
 /** Every module a source names: `import … from`, `export … from`, bare `import`, `import()`, types too. */
 function importsOf(source: Source): string[] {
   const found = source.text.matchAll(
-    /^\s*(?:import|export)\b[^'";]*?\bfrom\s+['"]([^'"]+)['"]|\bimport\s*\(?\s*['"]([^'"]+)['"]/gm,
+    /^\s*(?:import|export)\b[^'";]*?\bfrom\s+['"]([^'"]+)['"]|(?<!['"])\bimport\s*\(?\s*['"]([^'"]+)['"]/gm,
   );
   return Array.from(found, (match) => match[1] ?? match[2]!);
 }

@@ -293,6 +293,12 @@ test('what the record does not cover is said, whether something was found or not
     }),
     /^1 damaged from .*no ordinary file/,
   );
+  // Somebody who had it before may have gone on until then.
+  assert.match(
+    await why(three, { at: T0 - 7200 * SECOND }, (path) => rmSync(second(path))),
+    /^0 missing from .*segment 2 is not there; flows that had begun before/,
+  );
+  assert.equal(await why(three, { at: T0 + 600 * SECOND }, (path) => rmSync(second(path))), '0 ');
   assert.match(
     await why([{ ...three[0]!, meta: { recorder: 'another' } }, three[1]!, three[2]!]),
     /^0 .*is of another recorder|^0 the record begins/,
