@@ -54,22 +54,25 @@ async function startServers(work, children) {
 
 async function publish(bus, built, report) {
   const { encodeRecords } = await import(`${built}/fleet/jc1.js`);
+  const { columnsOf } = await import(`${built}/history/record-parts.js`);
   const { packBody } = await import(`${built}/fleet/bodies.js`);
   const { shardOf, subjects } = await import(`${built}/fleet/subjects.js`);
   const subject = subjects.record(shardOf(HOST), 'default', HOST);
-  const parts = Array.from({ length: ROWS / ENOUGH }, (_, n) => partFrom(1 + n * ENOUGH));
-  const before = process.cpuUsage();
-  const begin = performance.now();
-  let bytes = 0;
-  for (const { head, rows } of parts) {
-    const { data, headers } = packBody('jc1', encodeRecords(head, rows));
+  let [bytes, took, used] = [0, 0, 0];
+  for (let first = 1; first <= ROWS; first += ENOUGH) {
+    // As an agent, it has no more records than those of one message; making them does not count.
+    const { head, records } = partFrom(first, columnsOf);
+    const before = process.cpuUsage();
+    const begin = performance.now();
+    const { data, headers } = packBody('jc1', encodeRecords(head, records));
     bytes += data.length;
     await bus.append(subject, data, { id: `${RECORDER}:${head.first}`, headers, timeout: 10_000 });
+    took += performance.now() - begin;
+    const { user, system } = process.cpuUsage(before);
+    used += user + system;
   }
-  const took = performance.now() - begin;
-  const { user, system } = process.cpuUsage(before);
   report('publish, three servers, one in flight: time a record', (took * 1000) / ROWS, 'us', 5);
-  report('publish: processor of the agent a record', (user + system) / ROWS, 'us', 2.5);
+  report('publish: processor of the agent a record', used / ROWS, 'us', 2.5);
   report('publish: bytes a record', bytes / ROWS, 'B', 36);
 }
 
@@ -116,7 +119,7 @@ async function readToShip(directory, built, report) {
   let rows = 0;
   for (let position = BEGINNING, more = true; more; ) {
     const part = tail.read(position, ENOUGH);
-    rows += part.rows.length;
+    rows += part.records.count;
     ({ position, more } = part);
   }
   const { user, system } = process.cpuUsage(before);
@@ -125,11 +128,11 @@ async function readToShip(directory, built, report) {
 }
 
 /** Records from a number on: two thirds IPv4, four fifths TCP, all behind one address. */
-function partFrom(first) {
+function partFrom(first, columnsOf) {
   const alive = BEGUN + first * 500;
   return {
     head: { recorder: RECORDER, first, since: BEGUN, alive, netns: [], gaps: [], clock: [] },
-    rows: Array.from({ length: ENOUGH }, (_, i) => recordOf(first + i)),
+    records: columnsOf(Array.from({ length: ENOUGH }, (_, i) => recordOf(first + i))),
   };
 }
 

@@ -1,9 +1,9 @@
 // jc1: records as they travel from a host to collectors: columns in JSON, which any language reads. A body says whose records these are,
 // where they stand in the order of that recorder, what it knows to lack, and up to when it knows everything.
 
-import type { SqliteRow, SqliteValue } from '../history/driver/sqlite.js';
+import type { SqliteValue } from '../history/driver/sqlite.js';
 import { type ColumnRow, RECORD_COLUMNS } from '../history/record-columns.js';
-import type { PartGap, PartHead, RecordPart } from '../history/record-parts.js';
+import type { PartGap, PartHead, PartRecords, RecordPart } from '../history/record-parts.js';
 import { FleetError } from './fleet-error.js';
 import { MAX_BODY } from './nl1.js';
 
@@ -25,43 +25,53 @@ const [START, DUR] = ['start', 'dur'].map((name) => COLUMNS.findIndex((column) =
 const END = 'end';
 
 /** A body of records as SQLite has them. */
-export function encodeRecords(head: PartHead, rows: readonly SqliteRow[]): Uint8Array {
+export function encodeRecords(head: PartHead, records: PartRecords): Uint8Array {
   const { gaps, clock, netns, ...rest } = head;
   return new TextEncoder().encode(
     JSON.stringify({
       v: 1,
       ...rest,
-      n: rows.length,
+      n: records.count,
       ...(netns.length > 0 ? { netns } : {}),
       ...(gaps.length > 0 ? { gaps } : {}),
       ...(clock.length > 0 ? { clock } : {}),
-      cols: encodeColumns(rows),
+      cols: encodeColumns(records),
     }),
   );
 }
 
-/** The columns of rows: those of which all values are NULL are left out. */
-export function encodeColumns(rows: readonly SqliteRow[]): Record<string, unknown> {
+/** The columns of records: those of which all values are NULL are left out. */
+export function encodeColumns({ count, columns }: PartRecords): Record<string, unknown> {
   const cols: Record<string, unknown> = {};
-  const ends = rows.map((row) => (row['start'] as number) + (row['dur'] as number));
-  const byEnds = rows.every(({ start, dur }, n) => isWhole(start) && isWhole(dur) && isWhole(ends[n]));
+  const ends = endsOf(columns[START], columns[DUR]);
   for (const [place, { name }] of COLUMNS.entries()) {
-    if (place === START && byEnds) {
-      cols[END] = ends.map((end, n) => (n === 0 ? end : end - ends[n - 1]!));
-      continue;
-    }
-    const column = columnOf(rows, name);
-    if (column !== undefined) cols[name] = column;
+    const values = columns[place];
+    if (!values || count === 0) continue;
+    if (place === START && ends) cols[END] = ends;
+    else cols[name] = columnOf(values);
   }
   return cols;
 }
 
-/** All values, or one that all are equal to; `undefined`: all are NULL. */
-function columnOf(rows: readonly SqliteRow[], name: string): unknown {
-  const values = rows.map((row) => jsonValue(row[name] ?? null));
-  const [first] = values;
-  if (!values.every((value) => value === first)) return values;
-  return first ?? undefined;
+/** The first end, then by how much each is later than the one before; `undefined` unless all times are whole numbers. */
+function endsOf(starts: readonly SqliteValue[] = [], durs: readonly SqliteValue[] = []): number[] | undefined {
+  const steps: number[] = [];
+  let before = 0;
+  for (let n = 0; n < starts.length; n++) {
+    const [start, dur] = [starts[n], durs[n]];
+    if (!isWhole(start) || !isWhole(dur) || !isWhole(start + dur)) return undefined;
+    steps.push(start + dur - before);
+    before = start + dur;
+  }
+  return steps;
+}
+
+/** All values, or one that all are equal to. */
+function columnOf(values: readonly SqliteValue[]): unknown {
+  // Most have nothing but numbers, which are their own JSON.
+  const told = values.every((value) => typeof value === 'number' || value === null) ? values : values.map(jsonValue);
+  const [first] = told;
+  return told.every((value) => value === first) ? first : told;
 }
 
 function jsonValue(value: SqliteValue): number | string | null {

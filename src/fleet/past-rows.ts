@@ -5,6 +5,7 @@ import type { SqliteRow } from '../history/driver/sqlite.js';
 import { type FoundRow, nameOf } from '../history/flow-search.js';
 import { type ColumnRow, RECORD_COLUMNS } from '../history/record-columns.js';
 import type { ReadableSegment } from '../history/record-directory.js';
+import { columnsOf } from '../history/record-parts.js';
 import { addressIn } from '../history/row-messages.js';
 import { FleetError } from './fleet-error.js';
 import { decodeColumns, encodeColumns, isRecorder } from './jc1.js';
@@ -50,7 +51,7 @@ export function encodePastRows(rows: readonly SentRow[]): Uint8Array {
       ns: netns,
       seq: rows.map(({ row, open }) => (open ? null : row['seq'])),
       seen: rows.map(({ row, open }) => (open ? row['seen'] : null)),
-      cols: encodeColumns(rows.map(({ row }) => row)),
+      cols: encodeColumns(columnsOf(rows.map(({ row }) => row))),
     }),
   );
 }

@@ -183,10 +183,10 @@ export class Shipper {
         continue;
       }
       const now = performance.now();
-      const isNews = part.rows.length > 0 || part.head.gaps.length > 0;
-      this.#behind = part.rows.length + part.behind;
+      const isNews = part.records.count > 0 || part.head.gaps.length > 0;
+      this.#behind = part.records.count + part.behind;
       if (isNews) waiting ??= now;
-      const due = isNews && (part.rows.length >= ENOUGH || part.more || this.#ending || now - waiting! >= flush);
+      const due = isNews && (part.records.count >= ENOUGH || part.more || this.#ending || now - waiting! >= flush);
       const quiet = part.head.alive > this.#kept.position.alive && (this.#ending || now - this.#saidAt >= SIGN_OF_LIFE);
       if (due || quiet) {
         waiting = undefined;
@@ -211,7 +211,7 @@ export class Shipper {
   /** Sends until it is confirmed. */
   async #ship(first: TailPart): Promise<void> {
     let message = this.#message(first);
-    for (let most = first.rows.length; message.body.data.length > MAX_ZIPPED && most > 1; ) {
+    for (let most = first.records.count; message.body.data.length > MAX_ZIPPED && most > 1; ) {
       most = Math.ceil(most / 2);
       message = this.#message(this.#tail.read(this.#kept.position, most));
     }
@@ -252,15 +252,15 @@ export class Shipper {
       gaps: [...putBack, ...part.head.gaps],
       ...(clock ? { offset: [clock.offset, clock.error] as const } : {}),
     };
-    const body = packBody('jc1', encodeRecords(head, part.rows));
+    const body = packBody('jc1', encodeRecords(head, part.records));
     const { first } = head;
-    const last = first + part.rows.length - 1;
+    const last = first + part.records.count - 1;
     const gap = Math.max(part.position.gap, putBack.length);
     return {
       // A message that is cut anew after a crash must not be taken for the one before; one without records says something new as well.
-      id: `${recorder}:${first}-${last}:${gap}${part.rows.length === 0 ? `:${head.alive}` : ''}`,
+      id: `${recorder}:${first}-${last}:${gap}${part.records.count === 0 ? `:${head.alive}` : ''}`,
       body,
-      headers: { ...body.headers, [H.recorder]: recorder, [H.first]: `${first}`, [H.rows]: `${part.rows.length}` },
+      headers: { ...body.headers, [H.recorder]: recorder, [H.first]: `${first}`, [H.rows]: `${part.records.count}` },
       part: { ...part, position: { ...part.position, gap } },
     };
   }
@@ -269,7 +269,7 @@ export class Shipper {
     if (this.#trouble !== undefined) this.#options.tell('records are confirmed again');
     this.#trouble = undefined;
     this.#counts.messages++;
-    this.#counts.records += part.rows.length;
+    this.#counts.records += part.records.count;
     this.#counts.bytes += body.data.length;
     this.#behind = part.behind;
     this.#saidAt = performance.now();

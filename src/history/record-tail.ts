@@ -2,10 +2,11 @@
 // ends with the call: no reader keeps a recorder from its files.
 
 import { loadDriver } from './driver/load-driver.js';
-import type { SqliteDriver, SqliteFile, SqliteRow } from './driver/sqlite.js';
+import type { SqliteDriver, SqliteFile, SqliteRow, SqliteValue } from './driver/sqlite.js';
 import { FLOW_ROW } from './flow-search.js';
+import { COLUMN } from './record-columns.js';
 import { reading } from './record-directory.js';
-import type { PartClock, PartGap, PartHead } from './record-parts.js';
+import { byColumns, type PartClock, type PartGap, type PartHead, type PartRecords } from './record-parts.js';
 import { numberIn } from './row-messages.js';
 import { type SegmentFile, segmentsIn } from './segment-files.js';
 import { readMeta, type SegmentMeta } from './segment-meta.js';
@@ -31,7 +32,7 @@ export const BEGINNING: TailPosition = { segment: 0, sequence: 0, gap: 0, clock:
 /** What is behind a position. */
 export interface TailPart {
   readonly head: Omit<PartHead, 'offset'>;
-  readonly rows: readonly SqliteRow[];
+  readonly records: PartRecords;
   /** Behind it. */
   readonly position: TailPosition;
   /** More is there already. */
@@ -137,11 +138,14 @@ export class RecordTail {
     { most, isLast }: { readonly most: number; readonly isLast: boolean },
   ): TailPart | undefined {
     const meta = readMeta(open, file.name);
-    const found = open.prepare(`SELECT ${FLOW_ROW} FROM flow WHERE seq > ? ORDER BY seq LIMIT ?`).all(after.sequence, most);
-    const rows = withoutHole(found);
-    const last = rows.length > 0 ? (rows.at(-1)!['seq'] as number) : undefined;
-    const first = rows.length > 0 ? (rows[0]!['seq'] as number) : nextOf(after, meta);
-    const whole = rows.length === found.length && rows.length < most;
+    const found = open.prepare(`SELECT ${FLOW_ROW} FROM flow WHERE seq > ? ORDER BY seq LIMIT ?`).arrays(after.sequence, most);
+    const count = countBeforeHole(found);
+    const records = byColumns(count, (n, place) => found[n]![place + 1]);
+    const first = count > 0 ? (found[0]![SEQ] as number) : nextOf(after, meta);
+    const last = count > 0 ? first + count - 1 : undefined;
+    /** When the last one ended. */
+    const end = count > 0 ? endOf(records, count - 1) : undefined;
+    const whole = count === found.length && count < most;
     const gaps = gapsOf(open, file, {
       after: after.gap,
       last: whole ? Number.MAX_SAFE_INTEGER : (last ?? after.sequence) + 1,
@@ -153,18 +157,18 @@ export class RecordTail {
       )
       .all(after.clock);
     const closed = meta.closed !== undefined && !isLast;
-    if (closed && rows.length === 0 && gaps.length === 0 && clock.length === 0 && first === after.sequence + 1) return undefined;
+    if (closed && count === 0 && gaps.length === 0 && clock.length === 0 && first === after.sequence + 1) return undefined;
     const begins = after.sequence === 0 && after.alive === 0;
     const since = begins ? (file.number === 1 ? (meta.ready ?? meta.opened) : meta.opened) : after.alive;
     const lost = !begins && first > after.sequence + 1 ? [lostGap(after, { first, file, meta, since })] : [];
-    const alive = Math.max(since, whole ? aliveOf(meta) : Math.min(aliveOf(meta), earliestBehind(rows.at(-1), meta)));
+    const alive = Math.max(since, whole ? aliveOf(meta) : Math.min(aliveOf(meta), earliestBehind(end, meta)));
     const position: TailPosition = {
       segment: file.number,
       sequence: last ?? first - 1,
       gap: gaps.at(-1)?.id ?? after.gap,
       clock: (clock.at(-1)?.['id'] as number | undefined) ?? after.clock,
       alive,
-      mark: rows.length > 0 ? endOf(rows.at(-1)!) : after.mark,
+      mark: end ?? after.mark,
     };
     const behind = whole
       ? 0
@@ -185,7 +189,7 @@ export class RecordTail {
         gaps: [...lost, ...gaps],
         clock: clock.map(toClock),
       },
-      rows,
+      records,
       position,
       more: !whole || closed || gaps.length === MOST_ASIDES || clock.length === MOST_ASIDES,
       behind,
@@ -193,11 +197,14 @@ export class RecordTail {
   }
 }
 
-/** Rows with numbers that follow each other: where some were taken out, a part ends. */
-function withoutHole(rows: readonly SqliteRow[]): readonly SqliteRow[] {
-  const first = rows[0]?.['seq'] as number | undefined;
-  const end = rows.findIndex((row, n) => row['seq'] !== first! + n);
-  return end < 0 ? rows : rows.slice(0, end);
+/** The number of a row, in FLOW_ROW; the columns are behind it. */
+const SEQ = 0;
+
+/** How many rows have numbers that follow each other: where some were taken out, a part ends. */
+function countBeforeHole(rows: readonly (readonly SqliteValue[])[]): number {
+  const first = rows[0]?.[SEQ] as number | undefined;
+  const end = rows.findIndex((row, n) => row[SEQ] !== first! + n);
+  return end < 0 ? rows.length : end;
 }
 
 /** The number of the next record, where there is none yet. */
@@ -211,17 +218,18 @@ function aliveOf({ alive, opened }: SegmentMeta): number {
 }
 
 /** No record behind this one ended before. */
-function earliestBehind(last: SqliteRow | undefined, { disorder = DISORDER }: SegmentMeta): number {
-  return last ? endOf(last) - disorder : 0;
+function earliestBehind(end: number | undefined, { disorder = DISORDER }: SegmentMeta): number {
+  return end === undefined ? 0 : end - disorder;
 }
 
-function endOf({ start, dur }: SqliteRow): number {
-  return (numberIn(start) ?? 0) + (numberIn(dur) ?? 0);
+/** When a record ended. */
+function endOf({ columns }: PartRecords, n: number): number {
+  return (numberIn(columns[COLUMN.start]?.[n]) ?? 0) + (numberIn(columns[COLUMN.dur]?.[n]) ?? 0);
 }
 
 function markOf(open: SqliteFile, sequence: number): number | undefined {
   const [row] = open.prepare('SELECT start, dur FROM flow WHERE seq = ?').all(sequence);
-  return row && endOf(row);
+  return row && (numberIn(row['start']) ?? 0) + (numberIn(row['dur']) ?? 0);
 }
 
 /** When the first of the flows that live began. */

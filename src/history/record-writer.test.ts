@@ -100,6 +100,7 @@ function failing(driver: SqliteDriver, faults: ReadonlyMap<number, number>): Sql
         run: met((...values: SqliteValue[]) => statement.run(...values)),
         runMany: met((values) => statement.runMany(values)),
         all: met((...values: SqliteValue[]) => statement.all(...values)),
+        arrays: met((...values: SqliteValue[]) => statement.arrays(...values)),
         iterate: met((...values: SqliteValue[]) => statement.iterate(...values)),
       };
     }),

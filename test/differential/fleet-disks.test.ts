@@ -15,6 +15,7 @@ import { Shipper } from '../../src/fleet/shipper.js';
 import { prepareServers } from '../../src/fleet/streams.js';
 import { RECORD_STREAM, shardOf, subjects } from '../../src/fleet/subjects.js';
 import { loadDrivers } from '../../src/history/driver/load-driver.js';
+import { columnsOf } from '../../src/history/record-parts.js';
 import { segmentFiles } from '../../src/history/segment-files.js';
 import { MemoryServers } from '../support/memory-bus.js';
 import { randomRow, SECOND, T0, writeRecord } from '../support/past-record.js';
@@ -63,7 +64,10 @@ async function publish(all: MemoryServers, first: number, count: number): Promis
     how: 0,
   }));
   const times = { since: T0 + first * SECOND, alive: T0 + (first + count) * SECOND };
-  const body = packBody('jc1', encodeRecords({ recorder: RECORDER, first, ...times, netns: [], gaps: [], clock: [] }, rows));
+  const body = packBody(
+    'jc1',
+    encodeRecords({ recorder: RECORDER, first, ...times, netns: [], gaps: [], clock: [] }, columnsOf(rows)),
+  );
   await all.connect().append(subjects.record(shardOf('fw1'), 'ams', 'fw1'), body.data, {
     headers: { ...body.headers, [H.recorder]: RECORDER },
   });

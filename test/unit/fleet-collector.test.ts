@@ -18,7 +18,7 @@ import { loadDrivers } from '../../src/history/driver/load-driver.js';
 import type { SqliteRow } from '../../src/history/driver/sqlite.js';
 import { openHistory } from '../../src/history/index.js';
 import { RecordCopy } from '../../src/history/record-copy.js';
-import type { PartGap, RecordPart } from '../../src/history/record-parts.js';
+import { columnsOf, type PartGap, type RecordPart } from '../../src/history/record-parts.js';
 import { segmentFiles } from '../../src/history/segment-files.js';
 import { MemoryServers } from '../support/memory-bus.js';
 import { inRecord, type PastRow, randomRow, SECOND, T0, writeRecord } from '../support/past-record.js';
@@ -51,7 +51,7 @@ function part(first: number, count: number, more: Partial<RecordPart> = {}): Rec
     gaps: [],
     clock: [],
   };
-  return { ...decodeRecords(encodeRecords(head, rows)), ...more };
+  return { ...decodeRecords(encodeRecords(head, columnsOf(rows))), ...more };
 }
 
 const copyIn = (directory: string, segmentRows = 1000, at = T0) =>
@@ -304,7 +304,7 @@ async function publish(
   const body =
     told instanceof Uint8Array
       ? { data: told, headers: { 'Ct-V': '1', 'Ct-Enc': 'jc1', 'Ct-Zip': 'none' } }
-      : packBody('jc1', encodeRecords(head, rows));
+      : packBody('jc1', encodeRecords(head, columnsOf(rows)));
   await all.connect().append(subjects.record(shardOf(host), 'ams', host), body.data, {
     headers: { ...body.headers, [H.recorder]: RECORDER, ...headers },
   });

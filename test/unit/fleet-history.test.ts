@@ -19,7 +19,7 @@ import { loadDrivers } from '../../src/history/driver/load-driver.js';
 import type { SqliteRow } from '../../src/history/driver/sqlite.js';
 import { openHistory } from '../../src/history/index.js';
 import { CSV_HEADER, lineMaker, PAST_LINES } from '../../src/history/past-lines.js';
-import type { PartGap } from '../../src/history/record-parts.js';
+import { columnsOf, type PartGap } from '../../src/history/record-parts.js';
 import { RowMessages } from '../../src/history/row-messages.js';
 import { segmentFiles } from '../../src/history/segment-files.js';
 import { MemoryTable } from '../../src/testing/index.js';
@@ -118,7 +118,7 @@ async function fleetOf(directory: string, hosts: readonly HostPast[]) {
           clock: [],
         };
         const rows = Array.from({ length: to - from + 1 }, (_, i) => rowOf(n, from + i) as SqliteRow);
-        store.take(host, { ...decodeRecords(encodeRecords(head, rows)) });
+        store.take(host, { ...decodeRecords(encodeRecords(head, columnsOf(rows))) });
       }
     }
   }

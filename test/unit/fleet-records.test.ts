@@ -10,6 +10,7 @@ import { Shipper, type ShipperOptions } from '../../src/fleet/shipper.js';
 import { prepareServers } from '../../src/fleet/streams.js';
 import { RECORD_STREAM } from '../../src/fleet/subjects.js';
 import { loadDrivers } from '../../src/history/driver/load-driver.js';
+import { COLUMN } from '../../src/history/record-columns.js';
 import { BEGINNING, RecordTail, type TailPart, type TailPosition } from '../../src/history/record-tail.js';
 import { segmentFiles } from '../../src/history/segment-files.js';
 import { MemoryServers } from '../support/memory-bus.js';
@@ -48,7 +49,7 @@ function readAll(directory: string, most: number, from: TailPosition = BEGINNING
 
 /** What a message stands for: numbers of records and gaps. */
 function numbersOf(parts: readonly TailPart[]): number[] {
-  return parts.flatMap(({ rows }) => rows.map(({ seq }) => seq as number));
+  return parts.flatMap(({ head, records }) => Array.from({ length: records.count }, (_, n) => head.first + n));
 }
 
 test('a record is read in its order, in parts of any size, each row once', () =>
@@ -61,14 +62,14 @@ test('a record is read in its order, in parts of any size, each row once', () =>
         Array.from({ length: 150 }, (_, n) => n + 1),
         `${most}`,
       );
-      assert.ok(parts.every(({ rows }) => rows.length <= most));
+      assert.ok(parts.every(({ records }) => records.count <= most));
       assert.equal(parts[0]!.head.since, T0);
       for (const [n, { head }] of parts.entries()) {
         assert.ok(head.alive >= head.since);
         if (n > 0) assert.equal(head.since, parts[n - 1]!.head.alive);
       }
       assert.equal(position.alive, T0 + 300 * SECOND);
-      assert.deepEqual(new RecordTail(directory, driver).read(position, most).rows, []);
+      assert.deepEqual(new RecordTail(directory, driver).read(position, most).records.count, 0);
     }
   }));
 
@@ -79,8 +80,10 @@ test('no part claims to know what a later one has: what ended before its end is 
     // Random rows are in no order of time; the segment says by how much.
     for (const [n, { head }] of parts.entries())
       for (const later of parts.slice(n + 1))
-        for (const { start, dur } of later.rows)
-          if (later.position.segment === 1) assert.ok((start as number) + (dur as number) >= head.alive);
+        for (let row = 0; row < later.records.count; row++) {
+          const [start, dur] = [COLUMN.start, COLUMN.dur].map((place) => later.records.columns[place]![row] as number);
+          if (later.position.segment === 1) assert.ok(start! + dur! >= head.alive);
+        }
   }));
 
 test('gaps come once, before the records behind them', () =>
@@ -96,7 +99,7 @@ test('gaps come once, before the records behind them', () =>
       gaps.map(({ id }) => id),
       [1, 2, 3].flatMap((segment) => [1, 2, 3].map((n) => segment * 1_000_000 + n)),
     );
-    for (const { head, rows } of parts) for (const { first } of head.gaps) assert.ok(first <= head.first + rows.length);
+    for (const { head, records } of parts) for (const { first } of head.gaps) assert.ok(first <= head.first + records.count);
   }));
 
 test('segments that were deleted before they were read are told as a gap, records that were taken out as well', () =>

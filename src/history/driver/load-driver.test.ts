@@ -36,7 +36,24 @@ for (const driver of loadDrivers()) {
         { a: 3, b: 1_772_000_000_123_456, c: 'text' },
       ],
     );
+    const arrays = file.prepare('SELECT b, c FROM t WHERE a <> ? ORDER BY a');
+    assert.deepEqual(
+      arrays.arrays(2).map(([b, c]) => [b, typeof c === 'string' ? c : [...(c as Uint8Array)]]),
+      [
+        [-2_147_483_648, [...blob]],
+        [1_772_000_000_123_456, 'text'],
+      ],
+    );
+    // The same statement has objects again.
+    assert.deepEqual(
+      arrays.all(1).map(({ b, c }) => [b, c]),
+      [
+        [Number(2n ** 62n), null],
+        [1_772_000_000_123_456, 'text'],
+      ],
+    );
     const wide = file.prepare('SELECT b, c FROM t WHERE a = ?', { wide: true });
+    assert.deepEqual(wide.arrays(2), [[2n ** 62n, null]]);
     assert.deepEqual({ ...wide.all(2)[0] }, { b: 2n ** 62n, c: null });
     assert.deepEqual(
       [...file.prepare('SELECT a FROM t ORDER BY a DESC').iterate()].map(({ a }) => a),

@@ -20,8 +20,11 @@ interface Statement {
   run(...values: readonly SqliteValue[]): unknown;
   all(...values: readonly SqliteValue[]): readonly SqliteRow[];
   iterate(...values: readonly SqliteValue[]): Iterable<SqliteRow>;
-  /** node:sqlite; the others have `safeIntegers`. */
+  /** Of node:sqlite; the others have `safeIntegers`, and `raw` or `values`. */
   setReadBigInts?(wide: boolean): void;
+  setReturnArrays?(arrays: boolean): void;
+  raw?(arrays: boolean): unknown;
+  values?(...values: readonly SqliteValue[]): readonly SqliteValue[][];
   safeIntegers?(wide: boolean): unknown;
 }
 
@@ -141,8 +144,8 @@ function toFile(file: Database, { wideByFile, buffers }: Flavour, schema: string
     prepare: (sql, { wide = false } = {}) => {
       const statement = file.prepare(sql);
       if (wide) (statement.setReadBigInts ?? statement.safeIntegers)?.call(statement, true);
-      const convert = (narrow && !wide) || buffers ? (row: SqliteRow) => converted(row, narrow && !wide) : undefined;
-      return toStatement(buffers ? takingArrays(statement) : statement, convert);
+      const converts = (narrow && !wide) || buffers;
+      return toStatement(buffers ? takingArrays(statement) : statement, converts ? { narrow: narrow && !wide } : undefined);
     },
   };
 }
@@ -155,17 +158,38 @@ function takingArrays(statement: Statement): Statement {
     run: (...values) => run.call(statement, values),
     runMany: (values) => run.call(statement, values),
     all: (...values) => all.call(statement, values),
+    raw: (arrays) => statement.raw!(arrays),
     iterate: (...values) => iterate.call(statement, values),
   };
 }
 
-function toStatement(statement: Statement, convert: ((row: SqliteRow) => SqliteRow) | undefined): SqliteStatement {
+function toStatement(statement: Statement, conversion: { readonly narrow: boolean } | undefined): SqliteStatement {
+  const convert = conversion && ((row: SqliteRow) => converted(row, conversion.narrow));
   return {
     run: (...values) => void statement.run(...values),
     runMany: statement.runMany ? (values) => statement.runMany!(values) : (values) => void statement.run(...values),
     all: (...values) => (convert ? statement.all(...values).map(convert) : statement.all(...values)),
+    arrays: (...values) => {
+      const rows = arraysOf(statement, values);
+      if (conversion)
+        for (const row of rows) for (let n = 0; n < row.length; n++) row[n] = plainValue(row[n]!, conversion.narrow);
+      return rows;
+    },
     iterate: (...values) => (convert ? convertEach(statement.iterate(...values), convert) : statement.iterate(...values)),
   };
+}
+
+function arraysOf(statement: Statement, values: readonly SqliteValue[]): readonly SqliteValue[][] {
+  if (statement.values) return statement.values(...values);
+  const setting = statement.setReturnArrays ?? statement.raw;
+  // Node.js before 22.16 has objects only.
+  if (!setting) return statement.all(...values).map((row) => Object.values(row));
+  setting.call(statement, true);
+  try {
+    return statement.all(...values) as unknown as readonly SqliteValue[][];
+  } finally {
+    setting.call(statement, false);
+  }
 }
 
 function* convertEach(rows: Iterable<SqliteRow>, convert: (row: SqliteRow) => SqliteRow): Generator<SqliteRow> {
@@ -176,11 +200,16 @@ function* convertEach(rows: Iterable<SqliteRow>, convert: (row: SqliteRow) => Sq
 function converted(row: SqliteRow, narrow: boolean): SqliteRow {
   const values = row as Record<string, SqliteValue>;
   for (const name in values) {
-    const value: unknown = values[name];
-    if (value instanceof ArrayBuffer) values[name] = new Uint8Array(value);
-    else if (narrow && typeof value === 'bigint') values[name] = Number(value);
+    const value = values[name]!;
+    const plain = plainValue(value, narrow);
+    if (plain !== value) values[name] = plain;
   }
   return row;
+}
+
+function plainValue(value: SqliteValue | ArrayBuffer, narrow: boolean): SqliteValue {
+  if (value instanceof ArrayBuffer) return new Uint8Array(value);
+  return narrow && typeof value === 'bigint' ? Number(value) : value;
 }
 
 /** Node.js warns that its SQLite is young. What is used of it here has not changed since; users can do nothing about it. */
