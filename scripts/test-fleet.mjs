@@ -1,9 +1,9 @@
 // `npm run test:fleet`: records on their way through three servers into the copies of two collectors, while everything is killed and cut.
 //
-//   npm run test:fleet [-- --rounds 30] [--rate 20000] [--only kills,partitions,spool,stream] [--seed N]
+//   npm run test:fleet [-- --rounds 30] [--rate 20000] [--only kills,partitions,leaf,spool,stream] [--seed N]
 //
 // In a network namespace of its own: servers, three hosts whose records grow by so many rows a second together, an agent for each, two
-// collectors. At the end every record of every host must be in both copies once, or in a gap that names its number. Exit status 1 if not.
+// collectors; with `leaf` a site with a server of its own, and a host there. At the end every record of every host must be in both copies once, or in a gap that names its number. Exit status 1 if not.
 
 import './help.mjs';
 import { spawn, spawnSync } from 'node:child_process';
@@ -25,7 +25,7 @@ const { values } = parseArgs({
   options: {
     rounds: { type: 'string', default: '30' },
     rate: { type: 'string', default: '20000' },
-    only: { type: 'string', default: 'kills,partitions,spool,stream' },
+    only: { type: 'string', default: 'kills,partitions,leaf,spool,stream' },
     seed: { type: 'string', default: `${Date.now() % 1e6}` },
     inside: { type: 'boolean', default: false },
     record: { type: 'string' },
@@ -159,23 +159,38 @@ async function inside() {
   const servers = [0, 1, 2];
   const port = (n) => 4222 + 10 * n;
   const nats = servers.map((n) => `nats://127.0.0.1:${port(n)}`).join(',');
+  const only = values.only.split(',');
+  const isLeaf = only.includes('leaf');
+  const leafPort = (n) => port(n) + 3000;
   const startServer = (n) => {
     const routes = servers.filter((m) => m !== n).map((m) => `"nats://127.0.0.1:${port(m) + 2000}"`);
     writeFileSync(
       `${work}/n${n}.conf`,
-      `server_name: n${n}\nlisten: "127.0.0.1:${port(n)}"\njetstream { store_dir: "${work}/n${n}" }\n` +
+      `server_name: n${n}\nlisten: "127.0.0.1:${port(n)}"\njetstream { store_dir: "${work}/n${n}"${isLeaf ? ', domain: hub' : ''} }\n` +
+        (isLeaf ? `leafnodes { listen: "127.0.0.1:${leafPort(n)}" }\n` : '') +
         `cluster { name: test, listen: "127.0.0.1:${port(n) + 2000}", routes: [${routes}] }\n`,
     );
     start(`n${n}`, 'nats-server', ['-c', `${work}/n${n}.conf`]);
   };
+  /** The server of the site. */
+  const SITE = 'ams';
+  const sitePort = 4300;
+  const startSite = () => {
+    const urls = servers.map((n) => `"nats-leaf://127.0.0.1:${leafPort(n)}"`).join(', ');
+    writeFileSync(
+      `${work}/${SITE}.conf`,
+      `server_name: ${SITE}\nlisten: "127.0.0.1:${sitePort}"\njetstream { store_dir: "${work}/${SITE}", domain: ${SITE} }\n` +
+        `leafnodes { remotes: [ { urls: [${urls}], deny_exports: ["ct.v1.rec.>"], deny_imports: ["ct.v1.rec.>"] } ] }\n`,
+    );
+    start(SITE, 'nats-server', ['-c', `${work}/${SITE}.conf`]);
+  };
   const ask = (...words) => spawnSync(process.execPath, [COMMAND, 'fleet', ...words, '--nats', nats], { encoding: 'utf8' });
   const hosts = ['h1', 'h2', 'h3'];
-  const startAgent = (name) =>
+  const startAgent = (name, place = ['--nats', nats]) =>
     start(`agent-${name}`, process.execPath, [
       COMMAND,
       'agent',
-      '--nats',
-      nats,
+      ...place,
       '--name',
       name,
       '--take-over',
@@ -227,15 +242,17 @@ async function inside() {
   try {
     for (const n of servers) startServer(n);
     for (const n of servers) await listens(port(n));
-    for (let tries = 0; ask('setup', '--records-size', '2G').status !== 0; tries++) {
-      if (tries > 60) throw new Error('the servers cannot be prepared');
-      await sleep(500);
-    }
+    const prepare = async (...words) => {
+      for (let tries = 0; ask('setup', ...words).status !== 0; tries++) {
+        if (tries > 60) throw new Error('the servers cannot be prepared');
+        await sleep(500);
+      }
+    };
+    await prepare('--records-size', '2G');
     for (const name of hosts) startRecord(name);
     for (const name of hosts) await isBegun(`${work}/${name}`);
     for (const name of hosts) startAgent(name);
     for (const name of ['c1', 'c2']) startCollector(name);
-    const only = values.only.split(',');
     const rounds = Number(values.rounds);
     const counts = {};
     const did = (what) => (counts[what] = (counts[what] ?? 0) + 1);
@@ -301,6 +318,58 @@ async function inside() {
         did(`cut off: ${what}`);
         await sleep(2000);
       }
+    if (isLeaf) {
+      startSite();
+      await listens(sitePort);
+      const place = ['--nats', `nats://127.0.0.1:${sitePort}`, '--site', SITE];
+      await prepare('--leaf', SITE);
+      startRecord('h5', { rate: 5000 });
+      await isBegun(`${work}/h5`);
+      startAgent('h5', place);
+      await sleep(3000);
+      const cut = () => {
+        run('nft', 'add table inet cut');
+        run('nft', 'add chain inet cut input { type filter hook input priority 0; }');
+        for (const n of servers)
+          for (const side of ['dport', 'sport']) run('nft', `add rule inet cut input tcp ${side} ${leafPort(n)} drop`);
+      };
+      const heal = () => run('nft', 'delete table inet cut');
+      const pause = () => sleep(3000 + random() * 9000);
+      const troubles = {
+        'the line to a site is cut': async () => {
+          cut();
+          await pause();
+          heal();
+        },
+        'kill -9: server of a site': async () => {
+          await kill(SITE);
+          await pause();
+          startSite();
+        },
+        'kill -9: leader of the stream, and a site is there': async () => {
+          const n = await leader(nats);
+          await kill(`n${n}`);
+          await pause();
+          startServer(n);
+        },
+        'the line to a site is cut, its server and an agent killed': async () => {
+          cut();
+          await sleep(2000);
+          await kill(SITE);
+          await kill('agent-h5');
+          startSite();
+          startAgent('h5', place);
+          await pause();
+          heal();
+        },
+      };
+      const equal = Object.fromEntries(Object.keys(troubles).map((name) => [name, 1]));
+      for (const what of shuffled(equal, Math.ceil(rounds / 3))) {
+        await troubles[what]();
+        did(what);
+        await sleep(2000);
+      }
+    }
     /** Numbers of records by copy, from which on gaps may be: the stream was deleted there. */
     const collected = new Map();
     if (only.includes('stream')) {
@@ -313,13 +382,15 @@ async function inside() {
         for (const host of hosts) collected.set(`${name}/${host}`, (await foundIn(`${work}/${name}/${host}`)).applied);
       await sleep(5000);
       await deleteStream(nats);
-      for (let tries = 0; ask('setup', '--records-size', '2G').status !== 0 && tries < 40; tries++) await sleep(500);
+      await prepare('--records-size', '2G');
+      if (isLeaf) await prepare('--leaf', SITE);
       for (const name of ['c1', 'c2']) startCollector(name);
       did('stream deleted and made anew');
       await sleep(3000);
     }
     const truth = new Map();
     for (const name of hosts) truth.set(name, await endRecord(name));
+    if (isLeaf) truth.set('h5', await endRecord('h5'));
     if (only.includes('spool')) {
       // A record that keeps less than the servers are away.
       startRecord('h4', { segmentRows: 5000, keep: 3, rate: 5000 });
@@ -370,7 +441,7 @@ async function compare(work, truth) {
       const folder = `${work}/${collector}/${name}`;
       let found;
       for (const until = performance.now() + PATIENCE; performance.now() < until; ) {
-        found = existsSync(folder) ? await foundIn(folder) : undefined;
+        found = (existsSync(folder) ? await ifFree(foundIn(folder)) : undefined) ?? found;
         if (found && found.applied >= last) break;
         await sleep(500);
       }
@@ -384,6 +455,16 @@ async function compare(work, truth) {
       });
     }
   return { results, waited: Math.round((performance.now() - began) / 1000) };
+}
+
+/** `undefined` while the collector is about to write it. */
+async function ifFree(reading) {
+  try {
+    return await reading;
+  } catch (error) {
+    if (error.code !== 'SQLITE_BUSY') throw error;
+    return undefined;
+  }
 }
 
 /** What is in the only record of a folder. */

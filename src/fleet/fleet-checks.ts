@@ -151,7 +151,10 @@ export const FLEET_CHECKS = [
         return [
           ...(leaderless ? [finding('error', `${name} has no leader: nobody can write to it`)] : []),
           ...late.map(({ name: server, offline, lag }) =>
-            finding('warning', `${server} ${offline ? 'is away, and lacks' : `is ${lag} messages behind with`} ${name}`),
+            finding(
+              'warning',
+              `${server} ${offline ? 'is away, and lacks' : lag > 0 ? `is ${lag} messages behind with` : 'does not follow'} ${name}`,
+            ),
           ),
         ];
       }),

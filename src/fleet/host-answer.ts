@@ -1,10 +1,10 @@
 // What one host has answered so far: which message comes next, how many more it may send, what waits to be taken, and how it ended.
 
-import { decoded, H, numberHeader, unpackJson } from './bodies.js';
+import { H, numberHeader } from './bodies.js';
 import type { BusMessage } from './bus.js';
-import type { MissingHost, MissingReason } from './fleet-question.js';
+import type { MissingHost } from './fleet-question.js';
 import type { HostInfo } from './inventory.js';
-import { type AnswerEnd, END_REASONS } from './running-query.js';
+import type { AnswerEnd } from './running-query.js';
 
 /** A message that waits to be taken. */
 export interface AnswerPart {
@@ -112,45 +112,36 @@ export class HostAnswer {
   }
 }
 
-/** `Ct-End`; `undefined` if there is none that can be read. */
-export function readEnd(message: BusMessage): AnswerEnd | undefined {
-  const text = decoded(message.header(H.end));
-  if (text === undefined || text.length > 10_000) return undefined;
-  let told: Readonly<Record<keyof AnswerEnd, unknown>>;
-  try {
-    told = JSON.parse(text) as typeof told;
-  } catch {
-    return undefined;
+/**
+ * Which answers may go on, and by how many chunks: `window` of all together, `each` of one; those that were allowed and those that nobody
+ * has taken yet count. `inTurn`: only the first that has not ended, the others wait for their turn. `wants`: whether one may go on at all.
+ */
+export function shareCredits(
+  answers: readonly HostAnswer[],
+  {
+    window,
+    each,
+    inTurn,
+    wants,
+  }: {
+    readonly window: number;
+    readonly each: number;
+    readonly inTurn: boolean;
+    readonly wants: (answer: HostAnswer) => boolean;
+  },
+): [HostAnswer, number][] {
+  let left = window;
+  for (const { credits, queued, finished } of answers) if (!finished) left -= credits + queued.length;
+  const shares: [HostAnswer, number][] = [];
+  for (const answer of answers) {
+    if (answer.finished) continue;
+    if (left <= 0) break;
+    const share = answer.isOpen ? Math.min(each - answer.credits - answer.queued.length, left) : 0;
+    if (share > 0 && wants(answer)) {
+      shares.push([answer, share]);
+      left -= share;
+    }
+    if (inTurn) break;
   }
-  if (typeof told !== 'object' || told === null) return undefined;
-  const { rows, ms, complete, reason, warnings } = told;
-  if (typeof rows !== 'number' || typeof ms !== 'number') return undefined;
-  return {
-    rows,
-    ms,
-    complete: complete === true,
-    reason: END_REASONS.find((one) => one === reason),
-    warnings: Array.isArray(warnings)
-      ? warnings.slice(0, 10).filter((one): one is string => typeof one === 'string' && one.length < 500)
-      : undefined,
-  };
-}
-
-const REASONS: Readonly<Partial<Record<string, MissingReason>>> = { OVERLOADED: 'overloaded', VERSION: 'version' };
-
-/** The error that a host tells, whatever it says. */
-export function readError(message: BusMessage): WhyMissing {
-  let told: { readonly code?: unknown; readonly message?: unknown; readonly hint?: unknown } = {};
-  try {
-    told = (unpackJson(message) ?? {}) as typeof told;
-  } catch {
-    // It failed, whatever it says.
-  }
-  const text = (value: unknown, otherwise: string) => (typeof value === 'string' ? value.slice(0, 1000) : otherwise);
-  const code = text(told.code, 'ERROR');
-  const hint = typeof told.hint === 'string' ? told.hint.slice(0, 1000) : undefined;
-  return {
-    why: Object.hasOwn(REASONS, code) ? REASONS[code]! : 'error',
-    error: { code, message: text(told.message, 'no reason'), hint },
-  };
+  return shares;
 }

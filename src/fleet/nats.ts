@@ -138,17 +138,20 @@ function connectError({ servers, seed }: BusOptions, reasons: readonly unknown[]
     ((reason as Error | undefined)?.message ?? 'it can be reached').replace(/^getaddrinfo .*$/, 'its name is not known'),
   );
   const refused = told.some((text) => /authorization/i.test(text));
+  const plain = told.some((text) => /does not support .tls/.test(text));
   const distrusted = told.some((text) => /certificate|altname|self[- ]signed/i.test(text));
   const each = servers.map((server, i) => `${server} (${told[i] ?? told[0]})`).join(', ');
   return new FleetError(refused ? 'UNAUTHORISED' : 'CONNECT', `cannot connect to ${each}`, {
     cause: reasons[0],
-    hint: distrusted
-      ? '--ca FILE names the authority of the certificates'
-      : refused
-        ? seed
-          ? 'the servers do not know this key: they read what conntrack fleet auth render prints again with SIGHUP'
-          : 'the servers want a key, --seed FILE: conntrack fleet auth makes it, docs/fleet.md says how'
-        : 'is nats-server running there? To try it out on this machine: nats-server -js',
+    hint: plain
+      ? 'the server has no certificate: docs/fleet.md says how it gets one; --ca, or ca of a configuration file, asks for TLS'
+      : distrusted
+        ? '--ca FILE names the authority of the certificates'
+        : refused
+          ? seed
+            ? 'the servers do not know this key: they read what conntrack fleet auth render prints again with SIGHUP'
+            : 'the servers want a key, --seed FILE: conntrack fleet auth makes it, docs/fleet.md says how'
+          : 'is nats-server running there? To try it out on this machine: nats-server -js',
   });
 }
 
@@ -703,7 +706,7 @@ function explained(error: unknown): Error {
   if (name === 'JetStreamNotEnabled' || /no responders|not enabled|503/i.test(message))
     return new FleetError('UNAVAILABLE', 'the servers keep no inventory: JetStream is off, or has no leader at the moment', {
       cause: error,
-      hint: 'a server of its own is started as nats-server -js',
+      hint: 'a server of its own is started as nats-server -js; the service of a distribution may run without that and have the port',
     });
   if (/permission|authorization/i.test(message))
     return new FleetError('UNAUTHORISED', `this key may not do that: ${message}`, { cause: error, hint: OTHER_KEY });

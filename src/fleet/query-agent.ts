@@ -89,6 +89,7 @@ export class QueryAgent {
   #rows = 0;
   #entries = 0;
   #subscriptions: BusSubscription[] = [];
+  #endFollowing = () => {};
   #timer: NodeJS.Timeout | undefined;
   #retry: NodeJS.Timeout | undefined;
 
@@ -123,6 +124,11 @@ export class QueryAgent {
       ...heard.map((subject) => this.#bus.subscribe(subject, take, refused)),
       this.#bus.subscribe(subjects.flow(host, '*'), (message) => this.#hear(message), refused),
     ];
+    // What was under way may be lost, and so may credits: who asked is told now, not when its patience ends.
+    this.#endFollowing = this.#bus.onConnection((what) => {
+      if (what !== 'back') return;
+      for (const query of this.#running.values()) if (query.isPartial || query.op === 'events') query.stop('interrupted');
+    });
     this.#timer = setInterval(() => {
       for (const query of this.#running.values()) query.look();
     }, 1000);
@@ -140,6 +146,7 @@ export class QueryAgent {
     for (const query of this.#running.values()) query.stop('cancelled');
     for (let turns = 0; this.#running.size > 0 && turns < 50; turns++) await new Promise((resolve) => setTimeout(resolve, 20));
     flow?.unsubscribe();
+    this.#endFollowing();
     clearInterval(this.#timer);
     clearTimeout(this.#retry);
   }

@@ -2,11 +2,12 @@
 // says in the end which hosts did not answer, or not completely.
 
 import { ConntrackError } from '../errors.js';
-import { decoded, H, numberHeader, type PackedBody, packJson, unpackBody, unpackJson } from './bodies.js';
+import { readEnd, readError, takePart } from './answer-messages.js';
+import { H, type PackedBody, packJson } from './bodies.js';
 import type { Bus, BusMessage, BusSubscription } from './bus.js';
 import { FleetError, OTHER_KEY } from './fleet-error.js';
 import type { FleetQuestion, FleetResult, FleetVisitor, MissingReason } from './fleet-question.js';
-import { type AnswerPart, HostAnswer, readEnd, readError, type WhyMissing } from './host-answer.js';
+import { type AnswerPart, HostAnswer, shareCredits, type WhyMissing } from './host-answer.js';
 import type { HostInfo } from './inventory.js';
 import { EVERY, isName, queryId, subjects } from './subjects.js';
 
@@ -255,14 +256,15 @@ export class FleetQuery {
       for (let part = this.#nextPart(); part && !this.#isOver; part = this.#nextPart()) {
         const { answer, end } = part;
         answer.queued.shift();
-        const enough = await this.#visit(part);
+        const taken = await takePart(part, this.#visitor, this.#question.encoding);
+        if (taken instanceof ConntrackError) this.#fail(answer, 'error', taken);
         this.#idle = 0;
         if (end && !answer.finished) {
           answer.end(end, this.#visitor.rows !== undefined);
           this.#tellMissed(answer);
         }
         await this.#tellEnded();
-        if (enough) {
+        if (taken === 'enough') {
           this.#cancelAll();
           this.#over();
           return;
@@ -303,40 +305,6 @@ export class FleetQuery {
       return part;
     }
     return undefined;
-  }
-
-  /** @returns whether no more is wanted */
-  async #visit({ answer, message, end }: AnswerPart): Promise<boolean> {
-    const { host } = answer;
-    const visitor = this.#visitor;
-    let body: Uint8Array;
-    try {
-      if (message.header(H.encoding) === 'json') {
-        if (end && end.reason !== undefined) return false; // it ended early, with nothing
-        const value = unpackJson(message);
-        if (message.header(H.kind) === 'note') visitor.note?.(host, value);
-        else visitor.value?.(host, value);
-        return false;
-      }
-      body = unpackBody(message, this.#question.encoding ?? 'nl1');
-    } catch (error) {
-      if (!(error instanceof ConntrackError)) throw error;
-      this.#fail(answer, 'error', error);
-      return false;
-    }
-    if (!visitor.rows) return false;
-    const netns = decoded(message.header(H.netns));
-    const at = numberHeader(message, H.at, 0, 0, Number.MAX_SAFE_INTEGER);
-    try {
-      const { rows, enough = false } = await visitor.rows(host, netns, body, at === 0 ? undefined : at);
-      answer.rows += rows;
-      return enough;
-    } catch (error) {
-      // Of the body: another's fault. Of the output: the end of everything.
-      if (!(error instanceof ConntrackError) || (error.code !== 'DECODE' && error.code !== 'ENCODING')) throw error;
-      this.#fail(answer, 'error', error);
-      return false;
-    }
   }
 
   // What does not come.
@@ -381,22 +349,13 @@ export class FleetQuery {
   /** Chunks that may come: those that were allowed and those that nobody has taken yet. */
   #giveCredits(): void {
     if (this.#isOver || !this.#visitor.rows) return;
-    let used = 0;
-    for (const { credits, queued, finished } of this.#answers.values()) if (!finished) used += credits + queued.length;
-    const { window = WINDOW } = this.#question;
-    const order = this.#question.order === 'host';
-    for (const answer of order ? this.#inOrder() : this.#answers.values()) {
-      if (answer.finished) continue;
-      if (used >= window) return;
-      if (answer.isOpen) {
-        const credit = Math.min(this.#window - answer.credits - answer.queued.length, window - used);
-        if (credit > 0 && this.#wants(answer)) {
-          answer.credits += credit;
-          used += credit;
-          this.#say(answer, { credit });
-        }
-      }
-      if (order) return; // the others wait for their turn
+    const { window = WINDOW, order } = this.#question;
+    const inTurn = order === 'host';
+    const answers = inTurn ? this.#inOrder() : [...this.#answers.values()];
+    const wants = (answer: HostAnswer) => this.#wants(answer);
+    for (const [answer, credit] of shareCredits(answers, { window, each: this.#window, inTurn, wants })) {
+      answer.credits += credit;
+      this.#say(answer, { credit });
     }
   }
 

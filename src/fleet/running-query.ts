@@ -128,6 +128,11 @@ export class RunningQuery {
     return this.#number > 0;
   }
 
+  /** Whether a part of its answer is gone that cannot be sent again. */
+  get isPartial(): boolean {
+    return this.#rows > 0;
+  }
+
   /** The first message, if there was none: what comes has several parts, or takes its time. */
   head(entries: number): void {
     clearTimeout(this.#sign);

@@ -16,8 +16,9 @@ export async function startMemoryAgent(
   past?: AgentTables['past'],
 ) {
   const conntrack = await Conntrack.open({ transport: table.open });
+  const bus = servers.connect();
   const agent = await FleetAgent.start({
-    bus: servers.connect(),
+    bus,
     host,
     site,
     tables: { conntracks: new Map([['own', conntrack]]), several: false, past },
@@ -28,6 +29,7 @@ export async function startMemoryAgent(
   });
   return {
     agent,
+    bus,
     async [Symbol.asyncDispose]() {
       await agent.stop();
       await conntrack.close();

@@ -12,6 +12,7 @@ import { decodeRecords, encodeRecords } from '../../src/fleet/jc1.js';
 import type { KnownRecord } from '../../src/fleet/known-record.js';
 import { type PastAsk, readPastFlows, readPastSums } from '../../src/fleet/past-client.js';
 import { planHost } from '../../src/fleet/past-plan.js';
+import { askRecord } from '../../src/fleet/past-question.js';
 import { decodePastRows, encodePastRows, type SentRow } from '../../src/fleet/past-rows.js';
 import { HostRecord } from '../../src/fleet/past-source.js';
 import { PastStreams } from '../../src/fleet/past-streams.js';
@@ -264,6 +265,24 @@ test('who had an address is known to hosts and copies alike', () =>
     assert.deepEqual([late.hosts.get('h0')!.matches, late.hosts.get('h1')!.complete, late.complete], [1, false, false]);
     await assert.rejects(client.whoHad(asked(180), { ...OPTIONS, strict: true }), { code: 'INCOMPLETE', message: /flows of h1/ });
     await assert.rejects(client.whoHad({ ...asked(1), at: 'yesterday' }, OPTIONS), { code: 'VALUE' });
+  }));
+
+test('the record of a host whose clock is off is searched further, and what only that finds is near', () =>
+  inRecord(async (directory) => {
+    await using _all = await fleetOf(directory, [{ host: 'h0', own: [1, 200] }]);
+    // The last flow ended 2 s before.
+    const question = { address: '0.0.0.1', port: 1, at: new Date((T0 + 203 * SECOND) / 1000).toISOString() };
+    const ask = async (clock: { readonly offset: number; readonly error: number } | null) => {
+      const { answer, lines } = await askRecord(join(directory, 'h0'), question, { clock: clock as never, user: 'alice' });
+      const { matches } = answer as { readonly matches: readonly { readonly grade: string }[] };
+      return [matches.map(({ grade }) => grade), lines.some((line) => /the clock of this host is off by 3\.5 s/.test(line))];
+    };
+    assert.deepEqual(await ask(null), [[], false]);
+    assert.deepEqual(await ask({ offset: 60, error: 2 }), [[], false]);
+    for (const offset of [3500, -3500]) {
+      const [grades, told] = await ask({ offset, error: 2 });
+      assert.deepEqual([new Set(grades as string[]), told], [new Set(['near']), true]);
+    }
   }));
 
 test('flows are the same behind the way from a host as on it', () =>

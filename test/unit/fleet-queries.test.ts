@@ -251,6 +251,34 @@ async function wrong(answer: Parameters<typeof fake>[2], pause = 0) {
   return { complete, why: missing[0]?.why, code: missing[0]?.error?.code, rows: rows.get('liar') ?? 0, heard };
 }
 
+test('an agent that lost its connection in the middle of an answer says so at once, and the others count', async () => {
+  const servers = new MemoryServers();
+  await using agents = new Agents();
+  await agents.add(servers, 'fw1', 10);
+  await using large = await startAgent(servers, 'fw2', 9000);
+  const { rows, visitor } = counter();
+  let lost = false;
+  const result = await new Fleet(servers.connect(), 'alice').ask(
+    'list',
+    {},
+    {
+      rows: (host, netns, body) => {
+        if (host === 'fw2' && !lost) {
+          lost = true;
+          large.bus.reconnect();
+        }
+        return visitor.rows!(host, netns, body);
+      },
+    },
+    ASK,
+  );
+  assert.ok(rows.get('fw2')! < 9000);
+  assert.deepEqual(
+    [rows.get('fw1'), result.missing.map(({ host, error }) => [host, error?.message])],
+    [10, [['fw2', 'interrupted']]],
+  );
+});
+
 test('in the order of hosts, one that is silent or stops in the middle does not hold up the others', async () => {
   const servers = new MemoryServers();
   await using agents = new Agents();
@@ -382,6 +410,28 @@ test('hosts that were not asked, and names that are none, are not heard', async 
   const asked = await fleet.ask('list', {}, visitor, { ...ASK, on: ['good'] });
   assert.deepEqual([...rows.keys()], ['good']);
   assert.ok(asked.answered.length + asked.missing.length === 1);
+});
+
+test('an asker that goes away without a word frees the host', async () => {
+  const servers = new MemoryServers();
+  await using large = await startAgent(servers, 'fw1', 9000);
+  await using _small = await startAgent(servers, 'fw2', 0);
+  const bus = servers.connect();
+  const fleet = new Fleet(bus, 'alice');
+  const gone = new AbortController();
+  let taken = 0;
+  // A reader that stops, in a process that is killed then: nothing is heard of it any more.
+  const rows = () => {
+    taken++;
+    return new Promise<never>(() => {});
+  };
+  const asking = fleet.ask('list', {}, { rows }, { ...ASK, signal: gone.signal });
+  await until('it has begun', () => taken === 1);
+  bus.connected = false;
+  assert.equal(large.agent.status.running, 1);
+  await until('nothing runs', () => large.agent.status.running === 0, 15_000 * SLOWNESS);
+  gone.abort();
+  await asking;
 });
 
 test('a question that is given up frees the hosts', async () => {
