@@ -136,10 +136,13 @@ async function realAgent(work, children, report) {
   children.push(agent);
   for await (const text of agent.stderr) if (`${text}`.includes('answers at')) break;
   agent.stderr.resume();
-  const before = ticks(agent.pid);
-  await sleep(10_000);
+  const started = ticks(agent.pid);
+  await sleep(20_000);
+  const idle = ticks(agent.pid);
+  await sleep(20_000);
   report('agent, idle: resident memory', resident(agent.pid), 'MB', 90);
-  report('agent, idle: processor', (ticks(agent.pid) - before) / 10, '%', 0.5);
+  report('agent, in the first 20 s: processor', (idle - started) / 20, '%');
+  report('agent, idle after that: processor', (ticks(agent.pid) - idle) / 20, '%', 0.5);
   const timed = (args) => {
     const begin = performance.now();
     const { status, stderr } = spawnSync(process.execPath, [OURS, ...args], {

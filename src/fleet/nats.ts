@@ -400,8 +400,8 @@ class NatsBus implements Bus {
       const { streams } = await this.#api();
       // A value that is replaced while it is read can be missed: its key is in the count, so that this shows.
       for (let passes = 0; passes < MOST_PASSES; passes++) {
-        const now = await this.#readOnce(bucket, found);
-        const { state } = await streams.info(streamOf(bucket));
+        // Asked for at the same time: a key that is there now is read, or read in the next pass.
+        const [now, { state }] = await Promise.all([this.#readOnce(bucket, found), streams.info(streamOf(bucket))]);
         if (found.size >= (state.num_subjects ?? 0))
           return { entries: [...found.values()].filter((entry) => entry !== undefined), now };
       }

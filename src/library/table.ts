@@ -51,6 +51,8 @@ export interface TableCount {
 /** The tracking table of one network namespace. Needs CAP_NET_ADMIN there. */
 export class ConntrackTable {
   readonly #sockets: SocketPool;
+  /** What counting looks through: agents are asked often. */
+  #count: View | undefined;
 
   private constructor(sockets: SocketPool) {
     this.#sockets = sockets;
@@ -139,7 +141,8 @@ export class ConntrackTable {
 
   /** How many entries the table has, all families and zones. Source: GET_STATS. */
   count(): TableCount {
-    const view = createStatisticsView(GLOBAL_STATISTICS);
+    this.#count ??= createStatisticsView(GLOBAL_STATISTICS);
+    const view = this.#count;
     let count: TableCount | undefined;
     const visit = decodeThen(view, () => {
       // Read at once: the acknowledgement may arrive later and overwrite these bytes.
