@@ -178,6 +178,14 @@ test('whoever does not say that it reads what flows have in common gets them as 
   assert.ok(common.length < plain.length, `${common.length} bytes instead of ${plain.length}`);
   assert.equal(rowsOf(plain).length, 3);
   assert.deepEqual([rowsOf(other), rowsOf(common)], [rowsOf(plain), rowsOf(plain)]);
+  // A client of this version says so.
+  const flags: number[] = [];
+  const rows = (_host: string, _netns: string | undefined, body: Uint8Array) => {
+    flags.push(body[1]!);
+    return { rows: rowsOf(body).length };
+  };
+  assert.equal((await new Fleet(servers.connect(), 'bob').ask('list', {}, { rows }, ASK)).complete, true);
+  assert.deepEqual(flags, [2]);
 });
 
 test('an agent of this version refuses a newer client’s operation, and goes on', async () => {
