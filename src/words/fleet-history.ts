@@ -106,8 +106,11 @@ async function askOf(call: FleetCall, operands: readonly string[]): Promise<Past
 function conclude(call: FleetCall, result: PastResult, found: number, err: (line: string) => void): number {
   call.context.out.flush();
   const { lacking, notes, lackingShards, complete } = result;
-  if (lackingShards.length > 0) err(`conntrack: note: no collector answers for shards ${formatShards(lackingShards)}`);
-  for (const note of notes) err(`conntrack: note: ${safeText(note)}`);
+  // Whoever is interrupted has got no answer of anybody.
+  if (call.ask(0).signal?.aborted !== true) {
+    if (lackingShards.length > 0) err(`conntrack: note: no collector answers for shards ${formatShards(lackingShards)}`);
+    for (const note of notes) err(`conntrack: note: ${safeText(note)}`);
+  }
   for (const [host, reasons] of [...lacking].slice(0, MOST_TOLD))
     err(
       `conntrack: ${safeText(`${host}: ${reasons.slice(0, MOST_REASONS).join('; ')}${reasons.length > MOST_REASONS ? `; and ${reasons.length - MOST_REASONS} more` : ''}`)}`,

@@ -23,9 +23,12 @@ export const whoHad: FleetVerb = async (call) => {
   if (others.length > 0) throw new UsageError('whohad asks about one network namespace, or all');
   const asked = await readingValues(() => toPastQuestion({ ...question, ...(netns === undefined ? {} : { netns }) }));
   const answer = await askWhoHad(fleet, asked, call.ask(WHO_HAD_DEADLINE));
-  if (answer.lackingShards.length > 0)
-    err(`conntrack: note: no collector answers for shards ${formatShards(answer.lackingShards)}`);
-  for (const problem of answer.problems) err(`conntrack: ${safeText(problem)}`);
+  // Whoever is interrupted has got no answer of anybody.
+  if (call.ask(0).signal?.aborted !== true) {
+    if (answer.lackingShards.length > 0)
+      err(`conntrack: note: no collector answers for shards ${formatShards(answer.lackingShards)}`);
+    for (const problem of answer.problems) err(`conntrack: ${safeText(problem)}`);
+  }
   const { complete, missing } = answer;
   const all = [...answer.hosts];
   const found = all.filter(([, { matches }]) => matches > 0);

@@ -5,6 +5,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { RunningAgent } from '../support/fleet-agent.js';
 import { Namespace } from '../support/namespace.js';
 import { NatsServer } from '../support/nats-server.js';
@@ -250,6 +251,11 @@ suite('fleet', { skip: SELF_TEST ? 'the reference has no fleets' : false, timeou
         assert.match(asked.err, /there is no (host|site) "/);
       }
       assert.match((await fleet('lits')).err, /there is no verb 'lits'; did you mean list\?/);
+    });
+
+    test('an inventory of 10,000 hosts is read whole, while they write to it', async () => {
+      const program = fileURLToPath(new URL('../support/inventory-program.js', import.meta.url));
+      assert.equal(await one.must([process.execPath, program, '10000']), 'every value was read\n');
     });
 
     test('a second agent of the same name does not start', async () => {
