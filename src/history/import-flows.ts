@@ -53,12 +53,20 @@ const SCRATCH = 'import';
 export async function importFlows(directory: string, file: string, options: ImportOptions = {}): Promise<Imported> {
   options.signal?.throwIfAborted();
   makeDirectory(directory);
-  const lock = await ControlSocket.open(directory);
+  const lock = await ControlSocket.open(directory).catch((error: unknown) => {
+    throw error instanceof HistoryError && error.code === 'LOCKED' ? ofRecorder(directory) : error;
+  });
   try {
     return await new Importer(directory, file, options).run();
   } finally {
     await lock.close();
   }
+}
+
+function ofRecorder(directory: string): ValueError {
+  return new ValueError(`${directory} is the record of a recorder: imported flows need a directory of their own`, {
+    hint: '--dir OTHER; whohad and history ask both with --dir twice',
+  });
 }
 
 class Importer {
@@ -110,9 +118,7 @@ class Importer {
     } finally {
       file.close();
     }
-    throw new ValueError(`${this.#directory} is the record of a recorder: imported flows need a directory of their own`, {
-      hint: '--dir OTHER; whohad and history ask both with --dir twice',
-    });
+    throw ofRecorder(this.#directory);
   }
 
   #metaAfter(before: SegmentMeta | undefined): SegmentMeta {

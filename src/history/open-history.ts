@@ -1,13 +1,12 @@
 // FlowHistory: questions to the record of a directory, or of several.
 
-import { parseAddress } from '../ctnetlink/address.js';
 import type { View } from '../ctnetlink/view.js';
 import { ValueError } from '../errors.js';
 import { type FilterInput, readFilter, type Signal } from '../library/index.js';
 import { askRecorder } from './control-socket.js';
 import { type FlowQuestion, type FoundRow, type MakeOf, searchFlows } from './flow-search.js';
 import { type Moment, parseSpan, readMoment, readSpan, type Span, type TimeSpan } from './moments.js';
-import { noAddress, parseNetwork } from './networks.js';
+import { parseNetwork, parseOne } from './networks.js';
 import { type PastFlow, PastFlowReader } from './past-flow.js';
 import {
   addPastGroups,
@@ -322,8 +321,7 @@ export class FlowHistory {
   #question({ address: text, port, at, within = 0, protocol, to, zone, netns, follow = true }: WhoHadOptions): WhoHadQuestion {
     const { address, prefix } = parseNetwork(text);
     if (prefix !== undefined && port !== undefined) throw new ValueError('a network has no port: leave it out');
-    const remote = to && parseAddress(to.address);
-    if (to && !remote) throw noAddress(to.address);
+    const remote = to && parseOne(to.address);
     const span = readMoment(at, this.#now);
     if (span.from > (this.#now() + CLOCK_SLACK) * 1000) throw new ValueError('that time is yet to come');
     return {

@@ -109,7 +109,11 @@ export async function whoHadIn(
     matches: hops ? matches.map((match, n) => ({ ...match, hops: hops[n] ?? [] })) : matches,
     more: count - matches.length,
     ...(port === undefined ? { groups: inGroupOrder(groups) } : {}),
-    notes: [...notesOf(after, span), ...(count === 0 ? await insideNote(directory, question, { now, check }) : [])],
+    notes: [
+      ...notesOf(after, span),
+      ...namespaceNote(after, netns),
+      ...(count === 0 ? await insideNote(directory, question, { now, check }) : []),
+    ],
     coverage,
   };
 }
@@ -194,6 +198,19 @@ function docOf(reason: GapReason): string {
   const doc: string = Object.hasOwn(GAP_REASONS, reason) ? GAP_REASONS[reason].doc : 'what that is a newer version knows';
   return `${doc[0]!.toLowerCase()}${doc.slice(1).replace(/\.$/, '')}`;
 }
+
+/** Nobody is in a namespace that the record does not have. */
+function namespaceNote({ segments }: DirectoryState, netns: string | undefined): readonly string[] {
+  const names = new Set(segments.flatMap(({ namespaces }) => [...namespaces.values()]));
+  if (netns === undefined || names.has(netns)) return [];
+  const some = [...names].slice(0, MOST_NAMES).map((name) => JSON.stringify(name));
+  return [
+    `the record has no network namespace ${JSON.stringify(netns)}, but ${['its own, without a name', ...some].join(', ')}` +
+      (names.size > MOST_NAMES ? ' and others' : ''),
+  ];
+}
+
+const MOST_NAMES = 10;
 
 /** Who asks for an inside address finds nobody: the one that others saw was meant. */
 async function insideNote(

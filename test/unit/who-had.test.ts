@@ -365,6 +365,20 @@ test('a recorder that runs is asked to write what it has', async () =>
     }
   }));
 
+test('an IPv4 address as servers of both families write it', async () =>
+  inRecord(async (path) => {
+    writeRecord(driver, path, [{ ...whole, rows: [at(INSIDE, 32768)], namespaces: { 1: 'red' } }]);
+    const { address } = question;
+    for (const text of [`::ffff:${address}`, `::ffff:${address}/128`, `::ffff:${address}/120`]) {
+      const answer = await ask(path, { address: text, port: text.includes('/') ? undefined : question.port });
+      assert.deepEqual([answer.matches.length, answer.question.address.includes('ffff')], [1, false], text);
+    }
+    assert.equal((await ask(path, { address: '::/0', port: undefined })).matches.length, 0);
+    // A namespace that is not there is not one in which nobody was.
+    const [note] = (await ask(path, { netns: 'blue' })).notes;
+    assert.equal(note, 'the record has no network namespace "blue", but its own, without a name, "red"');
+  }));
+
 test('a signal ends a question', async () =>
   inRecord(async (path) => {
     const random = new Random(seedFromEnvironment(20260903));
