@@ -65,7 +65,10 @@ export async function* parquetFile(
   yield bytes.take();
 }
 
-const wide = (cell: PastCell) => (cell === undefined ? undefined : BigInt.asIntN(64, BigInt(cell)));
+const wide = (cell: PastCell) => {
+  if (cell === undefined) return undefined;
+  return typeof cell === 'number' ? BigInt(cell) : BigInt.asIntN(64, BigInt(cell));
+};
 const CONVERT: Readonly<Record<PastCellKind, (cell: PastCell) => unknown>> = {
   text: (cell) => cell,
   moment: wide,

@@ -20,6 +20,8 @@ export interface PastColumn {
   readonly name: string;
   readonly kind: PastCellKind;
   readonly cell: (found: FoundRow) => PastCell;
+  /** Anything may be in it: all other texts are words of ours, numbers and addresses. */
+  readonly free?: true;
 }
 
 const text = (name: string, cell: PastColumn['cell']): PastColumn => ({ name, kind: 'text', cell });
@@ -60,7 +62,7 @@ export const PAST_COLUMNS: readonly PastColumn[] = [
   wide('reply_packets', 'rpk'),
   wide('reply_bytes', 'rb'),
   text('end_reason', ({ row }) => END_REASONS[(numberIn(row['end_reason']) ?? 0) - 1]),
-  text('netns', ({ row, segment }) => nameOf(segment, row)),
+  { name: 'netns', kind: 'text', cell: ({ row, segment }) => nameOf(segment, row), free: true },
   integer('how', 'how'),
   wide('start_slack', 'sslack'),
   wide('end_slack', 'eslack'),

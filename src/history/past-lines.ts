@@ -7,7 +7,7 @@ import { type FormatOptions, NamespaceLabel, WallClock } from '../format/format-
 import { safeJson } from '../safe-text.js';
 import { type FoundRow, type MakeOf, nameOf } from './flow-search.js';
 import { formatMoment } from './moments.js';
-import { endOfRow, PAST_COLUMNS, type PastCell, type PastColumn } from './past-columns.js';
+import { endOfRow, PAST_COLUMNS, type PastColumn } from './past-columns.js';
 import { PastFlowReader } from './past-flow.js';
 import { numberIn } from './row-messages.js';
 
@@ -33,8 +33,14 @@ const MAKERS: Readonly<Record<PastLineFormat, () => MakeOf<string | undefined>>>
     const reader = new PastFlowReader();
     return (found, view) => `${safeJson({ ...placeOf(found), ...reader.read(found, view()).toJSON() })}\n`;
   },
-  csv: () => (found) =>
-    `${found.host === undefined ? '' : `${found.host},`}${PAST_COLUMNS.map((column) => textOf(column, found)).join(',')}\r\n`,
+  csv: () => (found) => {
+    let line = found.host ?? '';
+    for (let n = 0; n < PAST_COLUMNS.length; n++) {
+      if (n > 0 || line !== '') line += ',';
+      line += textOf(PAST_COLUMNS[n]!, found);
+    }
+    return `${line}\r\n`;
+  },
   'nat-log': () => {
     const reader = new PastFlowReader();
     return (found, view) => {
@@ -101,15 +107,15 @@ function placeOf({ host, recorder }: FoundRow): object {
 /** The first line of CSV. */
 export const CSV_HEADER = `${PAST_COLUMNS.map(({ name }) => name).join(',')}\r\n`;
 
-function textOf({ kind, cell }: PastColumn, found: FoundRow): string {
+function textOf({ kind, cell, free }: PastColumn, found: FoundRow): string {
   const value = cell(found);
-  return quoted(kind === 'moment' && value !== undefined ? formatMoment(Number(value)) : value);
+  if (value === undefined) return '';
+  if (kind === 'moment') return formatMoment(Number(value));
+  return free ? quoted(String(value)) : String(value);
 }
 
-/** RFC 4180. A spreadsheet runs what begins like a formula: no value of ours does but a name of a namespace. */
-function quoted(cell: PastCell): string {
-  if (cell === undefined) return '';
-  if (typeof cell !== 'string') return String(cell);
+/** RFC 4180. A spreadsheet runs what begins like a formula. */
+function quoted(cell: string): string {
   const text = /^[=+\-@\t\r]/.test(cell) ? `'${cell}` : cell;
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }

@@ -24,6 +24,7 @@ interface Statement {
   setReadBigInts?(wide: boolean): void;
   setReturnArrays?(arrays: boolean): void;
   raw?(arrays: boolean): unknown;
+  columns?(): readonly { readonly name: string }[];
   values?(...values: readonly SqliteValue[]): readonly SqliteValue[][];
   safeIntegers?(wide: boolean): unknown;
 }
@@ -144,8 +145,8 @@ function toFile(file: Database, { wideByFile, buffers }: Flavour, schema: string
     prepare: (sql, { wide = false } = {}) => {
       const statement = file.prepare(sql);
       if (wide) (statement.setReadBigInts ?? statement.safeIntegers)?.call(statement, true);
-      const converts = (narrow && !wide) || buffers;
-      return toStatement(buffers ? takingArrays(statement) : statement, converts ? { narrow: narrow && !wide } : undefined);
+      if (buffers) return toStatement(takingArrays(statement), { narrow: false, rows: false });
+      return toStatement(statement, narrow && !wide ? { narrow, rows: true } : undefined);
     },
   };
 }
@@ -154,17 +155,47 @@ function takingArrays(statement: Statement): Statement {
   const { run, all, iterate } = statement as unknown as Readonly<
     Record<'run' | 'all' | 'iterate', (values: readonly SqliteValue[]) => never>
   >;
+  // Rows come as arrays: made by the package, an object costs twice as much.
+  let names: readonly string[] | undefined;
+  /** Somebody wants arrays. */
+  let asked = false;
+  const asArrays = () => {
+    if (!names) statement.raw!(true);
+    names ??= statement.columns!().map(({ name }) => name);
+    return names;
+  };
   return {
     run: (...values) => run.call(statement, values),
     runMany: (values) => run.call(statement, values),
-    all: (...values) => all.call(statement, values),
-    raw: (arrays) => statement.raw!(arrays),
-    iterate: (...values) => iterate.call(statement, values),
+    all(...values) {
+      const own = asArrays();
+      const rows = all.call(statement, values) as readonly (readonly unknown[])[];
+      return asked ? (rows as never) : rows.map((row) => toRow(own, row));
+    },
+    raw: (arrays) => {
+      asked = arrays;
+    },
+    *iterate(...values) {
+      const own = asArrays();
+      for (const row of iterate.call(statement, values) as Iterable<readonly unknown[]>) yield toRow(own, row);
+    },
   };
 }
 
-function toStatement(statement: Statement, conversion: { readonly narrow: boolean } | undefined): SqliteStatement {
-  const convert = conversion && ((row: SqliteRow) => converted(row, conversion.narrow));
+function toRow(names: readonly string[], values: readonly unknown[]): SqliteRow {
+  const row: Record<string, SqliteValue> = {};
+  for (let n = 0; n < names.length; n++) row[names[n]!] = plainValue(values[n] as SqliteValue | ArrayBuffer, false);
+  return row;
+}
+
+/** What is done to values: `narrow`: bigints become numbers; `rows`: also in rows with names, which else have it behind them. */
+interface Conversion {
+  readonly narrow: boolean;
+  readonly rows: boolean;
+}
+
+function toStatement(statement: Statement, conversion: Conversion | undefined): SqliteStatement {
+  const convert = conversion?.rows && ((row: SqliteRow) => converted(row, conversion.narrow));
   return {
     run: (...values) => void statement.run(...values),
     runMany: statement.runMany ? (values) => statement.runMany!(values) : (values) => void statement.run(...values),
