@@ -1,7 +1,7 @@
 // Copies of records: whatever is killed, comes twice, comes late or not at all, a copy has each record once, or a gap that names it.
 
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
@@ -17,9 +17,12 @@ import { COLLECTORS_BUCKET, RECORD_STREAM, shardOf, subjects } from '../../src/f
 import { loadDrivers } from '../../src/history/driver/load-driver.js';
 import type { SqliteRow } from '../../src/history/driver/sqlite.js';
 import { openHistory } from '../../src/history/index.js';
+import { addToManifest } from '../../src/history/manifest.js';
 import { RecordCopy } from '../../src/history/record-copy.js';
 import { columnsOf, type PartGap, type RecordPart } from '../../src/history/record-parts.js';
+import { sealSegment } from '../../src/history/seal-segment.js';
 import { segmentFiles } from '../../src/history/segment-files.js';
+import { verifyRecord } from '../../src/history/verify-record.js';
 import { MemoryServers } from '../support/memory-bus.js';
 import { inRecord, type PastRow, randomRow, SECOND, T0, writeRecord } from '../support/past-record.js';
 import { SLOWNESS } from '../support/project.js';
@@ -121,6 +124,40 @@ test('a hole is a gap with its numbers, unless the part says itself what lacks',
       ['unshipped', 37, 39],
       ['damaged', 45, 49],
     ]);
+  }));
+
+test('a copy with holes is as it was, and what is taken from it shows', () =>
+  inRecord(async (directory) => {
+    const copy = copyIn(directory, 7);
+    for (const [first, count] of [
+      [5, 5],
+      [20, 5],
+      [25, 9],
+      [50, 1],
+      [51, 8],
+    ] as const)
+      copy.take(part(first, count));
+    copy.cut();
+    for (const { path, name } of copy.unsealed()) {
+      const { rows, sha256 } = await sealSegment(driver, path, T0);
+      addToManifest(directory, { what: 'sealed', segment: name, at: new Date(0).toISOString(), rows, sha256 });
+    }
+    copy.close();
+    const { faults, segments } = await verifyRecord(directory);
+    assert.deepEqual(
+      [faults, segments.length > 1, segments.reduce((sum, { records }) => sum + records, 0)],
+      [[], true, contents(directory).numbers.length],
+    );
+    const { name, path } = segmentFiles(directory)[1]!;
+    chmodSync(path, 0o640);
+    const file = driver.open(path);
+    file.exec('DELETE FROM flow WHERE seq = (SELECT max(seq) - 1 FROM flow)');
+    file.close();
+    const { faults: found } = await verifyRecord(directory);
+    assert.ok(
+      found.some(({ text }) => text === `${name} lacks 1 of its records`),
+      JSON.stringify(found),
+    );
   }));
 
 test('gaps of the recorder are taken once, by their numbers', () =>
