@@ -16,7 +16,7 @@ import type { FleetCall, FleetVerb } from './fleet-call.js';
 import { filterOf } from './fleet-flows.js';
 import { formatOf } from './fleet-sums.js';
 import { readingValues, spanOf } from './past-values.js';
-import { printTable } from './text-table.js';
+import { printPastGroups } from './text-table.js';
 import { choiceOf, isGiven, listOf, numberOf, sortOf } from './word-values.js';
 
 const STDOUT = 1;
@@ -80,12 +80,7 @@ async function printTop(call: FleetCall, operands: readonly string[]): Promise<n
   const { out, err } = context;
   if (format === 'json') out.text(`${safeJson(groups.map(toJson))}\n`);
   else if (format === 'ndjson') for (const group of groups) out.text(`${safeJson(toJson(group))}\n`);
-  else {
-    const table = groups.map(({ key, flows, packets, bytes, replyPackets, replyBytes }) =>
-      [key, flows, bytes, replyBytes, packets, replyPackets].map((cell) => String(cell ?? '-')),
-    );
-    printTable(out, [[by, 'flows', 'bytes', 'reply bytes', 'packets', 'reply packets'], ...table], (n) => n > 0);
-  }
+  else printPastGroups(out, by, groups);
   if (atLeast)
     err('conntrack: note: some have more groups than they told: sums may be higher, and others may come before the last');
   return conclude(call, result, groups.length, err);

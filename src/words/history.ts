@@ -14,7 +14,7 @@ import { gapJson } from '../history/record-directory.js';
 import { safeJson, safeText } from '../safe-text.js';
 import { directoriesOf, RECORD_DIRECTORY, readingValues, spanOf, writeAccess } from './past-values.js';
 import type { Word, WordContext } from './run-word.js';
-import { counted, printTable } from './text-table.js';
+import { counted, printPastGroups, printTable } from './text-table.js';
 import { expressionOf } from './word-filter.js';
 import type { WordLine } from './word-line.js';
 import { choiceOf, isGiven, numberOf, sortOf, textOf } from './word-values.js';
@@ -149,12 +149,7 @@ async function printTop(
     },
   });
   if (format !== 'text') printAll(out, format, groups.map(toJson), [], () => []);
-  else {
-    const table = groups.map(({ key, flows, packets, bytes, replyPackets, replyBytes }) =>
-      [key, flows, bytes, replyBytes, packets, replyPackets].map((cell) => String(cell ?? '-')),
-    );
-    printTable(out, [[by, 'flows', 'bytes', 'reply bytes', 'packets', 'reply packets'], ...table], (n) => n > 0);
-  }
+  else printPastGroups(out, by, groups);
   return failed ? 1 : statusOfGaps(history, line, err);
 }
 

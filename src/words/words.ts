@@ -316,7 +316,7 @@ export function everyWord(): readonly WordRow[] {
       synopsis: '[top] [EXPRESSION...] | gaps | segments | forget ADDRESS --reason TEXT | import FILE [OPTIONS]',
       help: 'List flows of the past, from a record.',
       about: [
-        'Flows that lived at some moment from --from to before --to, in the order of their ends; those that live come last, marked [OPEN]. ' +
+        'Flows that lived at some moment from --from to before --to, in the order of the record, which is nearly that of their ends; those that live come last, marked [OPEN]. ' +
           'Times are as those of whohad.',
         'history top sums up the flows that ended in that time. history gaps lists what is missing, and why; history segments the files.',
         'history forget takes out the records whose source or real destination is an address or in a network; it needs the right to write.',

@@ -263,7 +263,7 @@ test('flows of the past, and what is known of the record', async () =>
     assert.equal(conntrack(path, 'history', '--strict', '--to', '2026-03-01T14:00:00Z').status, 0);
     assert.equal(
       conntrack(path, 'history', 'gaps').stdout,
-      'from                         to                           reason   then        more\n' +
+      'FROM                         TO                           REASON   THEN        MORE\n' +
         '2026-03-01T14:32:15.000000Z  2026-03-01T14:32:17.000000Z  overrun  incomplete  events=12\n',
     );
     const future = conntrack(path, 'whohad', '203.0.113.50:1', '--at', '2999-01-01T00:00:00Z');
@@ -279,11 +279,11 @@ test('flows of the past, and what is known of the record', async () =>
     }
     assert.match(
       conntrack(path, 'history', 'segments').stdout,
-      new RegExp(`^file +state +opened +closed +records +problem\n.*/${name}  open +2026-02-28T14:32:15.000000Z  - +-\n$`),
+      new RegExp(`^FILE +STATE +OPENED +CLOSED +RECORDS +PROBLEM\n.*/${name}  open +2026-02-28T14:32:15.000000Z  - +-\n$`),
     );
     assert.equal(
       conntrack(path, 'history', 'top').stdout,
-      'src         flows  bytes  reply bytes  packets  reply packets\n100.64.3.7      2  24000       480000       24            400\n',
+      'SRC         FLOWS  BYTES  REPLY BYTES  PACKETS  REPLY PACKETS\n100.64.3.7      2  24000       480000       24            400\n',
     );
     assert.match(
       conntrack(path, 'history', 'top', '--by', 'service', '-o', 'ndjson').stdout,
