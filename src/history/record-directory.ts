@@ -270,7 +270,7 @@ function toGap(row: SqliteRow, namespaces: ReadonlyMap<number, string>): RecordG
     events: numberIn(row['events']),
     netns: ns === undefined ? undefined : (namespaces.get(ns) ?? String(ns)),
     note: typeof row['note'] === 'string' ? row['note'] : undefined,
-    ...(first === undefined || last === undefined ? {} : { lost: [first, last] as const }),
+    ...(first === undefined || last === undefined ? {} : { alsoBefore: true, lost: [first, last] as const }),
   };
 }
 

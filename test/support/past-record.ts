@@ -23,6 +23,9 @@ export interface PastGap {
   readonly reason: string;
   readonly ns?: number;
   readonly events?: number;
+  /** Of a copy: the numbers of the records that lack. */
+  readonly first?: number;
+  readonly last?: number;
 }
 
 /** A segment to write. */
@@ -68,8 +71,9 @@ export function writeRecord(driver: SqliteDriver, directory: string, segments: r
     const open = file.prepare(`INSERT INTO open VALUES (${places(OPEN_COLUMNS.length + 3)})`);
     for (const [n, row] of (segment.open ?? []).entries())
       open.run(n + 1, row.seen, null, ...OPEN_COLUMNS.map((column) => row[column as keyof PastRow] ?? null));
-    const gap = file.prepare('INSERT INTO gap (ns, "from", "to", reason, events) VALUES (?, ?, ?, ?, ?)');
-    for (const { ns, from, to, reason, events } of segment.gaps ?? []) gap.run(ns ?? null, from, to, reason, events ?? null);
+    const gap = file.prepare('INSERT INTO gap (ns, "from", "to", reason, events, first, last) VALUES (?, ?, ?, ?, ?, ?, ?)');
+    for (const { ns, from, to, reason, events, first, last } of segment.gaps ?? [])
+      gap.run(ns ?? null, from, to, reason, events ?? null, first ?? null, last ?? null);
     const clock = file.prepare('INSERT INTO clock (at, delta, class) VALUES (?, ?, ?)');
     for (const { at, delta, class: kind } of segment.clock ?? []) clock.run(at, delta ?? null, kind ?? null);
     const netns = file.prepare('INSERT INTO netns (number, name) VALUES (?, ?)');

@@ -268,6 +268,9 @@ test('what the record does not cover is said, whether something was found or not
     await why([{ ...whole, rows, ...gap(-5, 5, 'overrun', { ns: 1 }), namespaces: { 1: 'b' } }], { netns: 'a' }),
     '0 ',
   );
+  // What a copy lacks ended then, and may have begun long before.
+  const lacking = gap(600 * SECOND, 900 * SECOND, 'missing', { first: 7, last: 9 });
+  assert.match(await why([{ ...whole, rows, ...lacking }]), /^1 missing .*flows that had begun before and ended then lack/);
   assert.match(await why([{ ...whole, rows, opened: T0 + SECOND }]), /^1 the record begins at 2026-03-01T14:32:16/);
   assert.match(await why([{ ...whole, rows, alive: T0 - SECOND }]), /^1 the record goes up to 2026-03-01T14:32:14/);
   // A recorder that was killed, or runs: what is younger than two checkpoints may lack.
