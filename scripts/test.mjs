@@ -5,8 +5,9 @@
 // Everything runs from build/, which tsc makes from src/ and test/; the command under test is the bundle in dist/.
 
 import './help.mjs';
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { root } from './fresh.mjs';
 import { BROWSER, EMULATOR, findMissing, hasCommand, installLine, installPackages, TEST_COMMANDS } from './tools.mjs';
@@ -25,10 +26,23 @@ const SUITES = {
     take: (path) => path.startsWith('test/differential/') && !isSessions(path),
     privileged: true,
     shortened: { EVERY: '3' },
+    // They wait for the kernel for a quarter of their time.
+    waits: true,
   },
   /** All 504 take as long as everything else together: `npm run test:sessions` runs them, `npm test` the first 100. */
   sessions: { title: 'sessions', take: isSessions, privileged: true, shortened: { SESSIONS: '100' } },
   browser: { title: 'browser', take: (path) => path.startsWith('test/browser/'), privileged: true },
+  /** An older kernel, with protocols that later ones have dropped. `npm run test:kernels` runs more, on all of them. */
+  kernels: {
+    title: 'kernels',
+    command: ['scripts/test-kernels.mjs', '--kernels', '6.1', '--suite', 'quick', '--built'],
+    privileged: true,
+    architecture: 'x64',
+    // The kernels are Debian's packages.
+    packager: 'apt-get',
+    // The emulator keeps one processor busy for minutes. It reads what was built, which the packages build anew.
+    beside: 'sessions',
+  },
   /** Debian's package, and that the same sources give the same bytes. `npm run test:packages` does more. */
   packages: {
     title: 'packages',
@@ -39,15 +53,6 @@ const SUITES = {
   },
   /** A part of the differential tests with the standalone executable as the command. `npm run test:exe` runs all of them. */
   executable: { title: 'executable', command: ['scripts/test-exe.mjs', '--short'], privileged: true },
-  /** An older kernel, with protocols that later ones have dropped. `npm run test:kernels` runs more, on all of them. */
-  kernels: {
-    title: 'kernels',
-    command: ['scripts/test-kernels.mjs', '--kernels', '6.1', '--suite', 'quick', '--built'],
-    privileged: true,
-    architecture: 'x64',
-    // The kernels are Debian's packages.
-    packager: 'apt-get',
-  },
 };
 
 function isSessions(path) {
@@ -68,7 +73,12 @@ const work = mkdtempSync(`${tmpdir()}/conntrack-test-`);
 try {
   if (build()) {
     if (mode === 'all') check();
-    for (const suite of suites) SUITES[suite].command ? runCommand(SUITES[suite]) : run(SUITES[suite]);
+    const running = new Map();
+    for (const name of suites) {
+      for (const other of suites) if (SUITES[other].beside === name) running.set(other, startCommand(SUITES[other]));
+      if (SUITES[name].command) await endCommand(SUITES[name], running.get(name) ?? startCommand(SUITES[name], 'inherit'));
+      else run(SUITES[name]);
+    }
   }
 } finally {
   rmSync(work, { recursive: true, force: true });
@@ -152,17 +162,26 @@ function lackOf({ privileged, architecture = process.arch, packager }) {
   return packager === undefined || hasCommand(packager) ? undefined : packager;
 }
 
-/** A suite that is a separate command, and passes or fails as a whole. */
-function runCommand(suite) {
-  const { title, command } = suite;
-  const lack = lackOf(suite);
-  if (lack !== undefined) {
-    console.log(`${title}: skipped, 1 run: needs ${lack}`);
+/** Starts a suite that is a separate command. @param output where it goes; a file, if nothing is said. `undefined`: it cannot be run here */
+function startCommand(suite, output) {
+  if (lackOf(suite) !== undefined) return undefined;
+  const path = `${work}/${suite.title}.out`;
+  const to = output ?? openSync(path, 'w');
+  if (output) console.log(`\n${suite.title}:`);
+  const child = spawn(process.execPath, suite.command, { cwd: root, stdio: ['ignore', to, to] });
+  return { ended: once(child, 'close'), path: output ? undefined : path };
+}
+
+/** It passes or fails as a whole. */
+async function endCommand(suite, running) {
+  const { title } = suite;
+  if (!running) {
+    console.log(`${title}: skipped, 1 run: needs ${lackOf(suite)}`);
     reports.push({ title, passed: 0, failed: 0, skipped: 1 });
     return;
   }
-  console.log(`\n${title}:`);
-  const { status } = spawnSync(process.execPath, command, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
+  const [status] = await running.ended;
+  if (running.path) process.stdout.write(`\n${title}:\n${readFileSync(running.path, 'utf8')}`);
   reports.push({ title, passed: Number(status === 0), failed: Number(status !== 0), skipped: 0 });
 }
 
@@ -176,7 +195,7 @@ function run(suite) {
     report.skipped = files.length;
   } else if (files.length > 0) {
     console.log(`\n${title}: ${files.length} files`);
-    runFiles(files, report, mode === 'all' ? suite.shortened : {});
+    runFiles(files, report, suite);
   }
   reports.push(report);
 }
@@ -186,19 +205,19 @@ function listTests(folder) {
   return readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith('.test.js'));
 }
 
-/** @param shortened variables for the tests, unless they are set already */
-function runFiles(files, report, shortened) {
+function runFiles(files, report, { shortened, waits = false }) {
   const totals = `${work}/${report.title}.tap`;
   const args = [
     '--test',
-    ...(supports('--test-concurrency') ? [`--test-concurrency=${Math.max(2, availableParallelism())}`] : []),
+    ...(supports('--test-concurrency') ? [`--test-concurrency=${Math.max(2, availableParallelism()) + Number(waits)}`] : []),
     '--test-reporter=spec',
     '--test-reporter-destination=stdout',
     '--test-reporter=tap',
     `--test-reporter-destination=${totals}`,
     ...files.map((file) => `build/${file}`),
   ];
-  const env = { ...shortened, ...process.env };
+  // What is set already is meant so.
+  const env = { ...(mode === 'all' ? shortened : {}), ...process.env };
   const result = spawnSync(process.execPath, args, { cwd: root, env, stdio: ['ignore', 'inherit', 'inherit'] });
   const count = readTotals(totals);
   report.passed = count('pass');
