@@ -229,8 +229,8 @@ suite('the page', () => {
     await page.keyboard.press('o');
     await until('held', async () => /order stands/.test((await page.locator('.message').textContent()) ?? ''));
     await remove(3);
-    await until('struck through', async () => (await ended.count()) === 1);
-    assert.match((await ended.textContent()) ?? '', /10\.7\.0\.3/);
+    // On a busy machine the one before may be among them: it had not gone yet when the order was held.
+    await until('struck through', async () => /10\.7\.0\.3/.test((await ended.allTextContents()).join()));
     await page.keyboard.press('o');
     await until('gone', async () => (await ended.count()) === 0 && (await matched.textContent()) === '2');
     await page.keyboard.press('e');
