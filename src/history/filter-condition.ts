@@ -10,6 +10,7 @@ import { icmp } from '../ctnetlink/protocols/icmp.js';
 import { icmpv6 } from '../ctnetlink/protocols/icmpv6.js';
 import { AF_INET } from '../ctnetlink/uapi/in.js';
 import { IPS_DST_NAT_DONE, IPS_SRC_NAT_DONE } from '../ctnetlink/uapi/nf-conntrack-common.js';
+import { ORIGINAL_ONLY, REPLY_ONLY } from './record-columns.js';
 import { addressRanges, addressValue, all, any, between, equals, NEVER, type SqlCondition } from './sql-condition.js';
 
 /** Values of a set that are compared one by one; larger sets are compared by their bounds. */
@@ -46,9 +47,9 @@ function leafCondition(condition: FlowCondition, wanted: boolean, open: boolean)
 
 /** The zone of both directions, of one, of the other; 0 if they have none. */
 const ZONES = {
-  zone: '(CASE WHEN coalesce(zone, 0) < 65536 THEN coalesce(zone, 0) ELSE 0 END)',
-  originalZone: '(CASE WHEN zone BETWEEN 65536 AND 131071 THEN zone - 65536 ELSE 0 END)',
-  replyZone: '(CASE WHEN zone >= 131072 THEN zone - 131072 ELSE 0 END)',
+  zone: `(CASE WHEN coalesce(zone, 0) < ${ORIGINAL_ONLY} THEN coalesce(zone, 0) ELSE 0 END)`,
+  originalZone: `(CASE WHEN zone BETWEEN ${ORIGINAL_ONLY} AND ${REPLY_ONLY - 1} THEN zone - ${ORIGINAL_ONLY} ELSE 0 END)`,
+  replyZone: `(CASE WHEN zone >= ${REPLY_ONLY} THEN zone - ${REPLY_ONLY} ELSE 0 END)`,
 } as const;
 
 const PORTLESS = `${icmp.number}, ${icmpv6.number}`;

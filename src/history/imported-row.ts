@@ -18,6 +18,8 @@ import {
   HOW_IMPORTED,
   HOW_INJECTED,
   HOW_OFFLOADED,
+  ORIGINAL_ONLY,
+  REPLY_ONLY,
   START_KINDS,
 } from './record-columns.js';
 import { addressValue } from './sql-condition.js';
@@ -32,8 +34,6 @@ export interface ImportedRow {
 type Columns = ImportedRow['columns'];
 type Told = Readonly<Record<string, unknown>>;
 
-const ORIGINAL_ONLY = 65_536;
-const REPLY_ONLY = 131_072;
 const U16 = 0xffff;
 const U32 = 0xffff_ffff;
 const MOST_NAME = 255;

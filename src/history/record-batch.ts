@@ -10,7 +10,7 @@ import { AF_INET6 } from '../ctnetlink/uapi/in.js';
 import type { View } from '../ctnetlink/view.js';
 import { type BlockFilter, hashOfBytes, hashOfNumber, INDEXES, type IndexRow } from './block-filter.js';
 import type { SqliteValue } from './driver/sqlite.js';
-import { ABSENT, COLUMN, type ColumnRow, RECORD_COLUMNS } from './record-columns.js';
+import { ABSENT, COLUMN, type ColumnRow, ORIGINAL_ONLY, RECORD_COLUMNS, REPLY_ONLY } from './record-columns.js';
 
 /** What a row of a batch is. */
 export const ENDED = 0;
@@ -317,7 +317,7 @@ export function stateSlot(proto: number): number | undefined {
 /** As the column `zone` has it. */
 function zoneOf(view: View): number {
   if (view.has(S.zone)) return view.be16(S.zone);
-  if (view.has(ORIGINAL + T.tupleZone)) return 65536 + view.be16(ORIGINAL + T.tupleZone);
-  if (view.has(REPLY + T.tupleZone)) return 131_072 + view.be16(REPLY + T.tupleZone);
+  if (view.has(ORIGINAL + T.tupleZone)) return ORIGINAL_ONLY + view.be16(ORIGINAL + T.tupleZone);
+  if (view.has(REPLY + T.tupleZone)) return REPLY_ONLY + view.be16(REPLY + T.tupleZone);
   return 0;
 }

@@ -23,6 +23,10 @@ const column = (name: string, doc: string, { kind = 'number', open = true }: Par
   doc,
 });
 
+/** The zone is that of one direction only: bits of the column `zone`. */
+export const ORIGINAL_ONLY = 65_536;
+export const REPLY_ONLY = 131_072;
+
 /** All columns of a record but `seq`, in their order. */
 export const RECORD_COLUMNS = [
   column('start', 'When the flow began; `how` and `sslack` say how certain that is.'),
@@ -40,7 +44,10 @@ export const RECORD_COLUMNS = [
   column('proto', 'Number of the layer-4 protocol.'),
   column('status', 'Status bits (IPS_*), as they were last.'),
   column('state', "Number of the tracker's last state."),
-  column('zone', 'Zone, plus 65536 if only the original direction has it, 131072 if only the reply. NULL for 0.'),
+  column(
+    'zone',
+    `Zone, plus ${ORIGINAL_ONLY} if only the original direction has it, ${REPLY_ONLY} if only the reply. NULL for 0.`,
+  ),
   column('mark', 'The ctmark, as it was last. NULL for 0.'),
   column('opk', 'Packets of the original direction.', { kind: 'counter', open: false }),
   column('ob', 'Bytes of the original direction.', { kind: 'counter', open: false }),

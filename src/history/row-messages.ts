@@ -34,14 +34,10 @@ import { MessageWriter } from '../wire/message.js';
 import { NLM_F_CREATE, NLM_F_EXCL } from '../wire/uapi/netlink.js';
 import { NFNL_SUBSYS_CTNETLINK } from '../wire/uapi/nfnetlink.js';
 import type { SqliteRow, SqliteValue } from './driver/sqlite.js';
-import { startKindOf } from './record-columns.js';
+import { ORIGINAL_ONLY, REPLY_ONLY, startKindOf } from './record-columns.js';
 
 const ENDED = (NFNL_SUBSYS_CTNETLINK << 8) | IPCTNL_MSG_CT_DELETE;
 const ALIVE = (NFNL_SUBSYS_CTNETLINK << 8) | IPCTNL_MSG_CT_NEW;
-
-/** The zone is that of one direction only: bits of the column `zone`. */
-const ORIGINAL_ONLY = 65_536;
-const REPLY_ONLY = 131_072;
 
 /** A number of a column; `undefined` for NULL, and for what is no number, which only a damaged file has. */
 export function numberIn(value: SqliteValue | undefined): number | undefined {
