@@ -8,7 +8,7 @@ import type { Span } from './moments.js';
 import { EXPIRY_DELAY } from './record-columns.js';
 import { type ReadableSegment, type RecordDirectory, reading } from './record-directory.js';
 import { type RecordRange, without } from './record-ranges.js';
-import { HAS_SERVICE, type SumTable, TRANSLATED } from './record-schema.js';
+import { HAS_SERVICE, SUMMED_COLUMNS, type SumTable, TRANSLATED } from './record-schema.js';
 import { addressText, counterIn, numberIn } from './row-messages.js';
 
 /** What flows are grouped by. `snat`: the address as which the other side saw a translated source. */
@@ -85,11 +85,13 @@ const GROUPINGS: Readonly<Record<PastGrouping, GroupingRow>> = {
   },
 };
 
-const SUMS = ['opk', 'ob', 'rpk', 'rb'] as const;
 /** Above 2^53 a sum comes as text, which every driver has. */
 const sumList = (of: (name: string) => string) =>
-  SUMS.map((name) => of(name))
-    .map((sum, n) => `CASE WHEN ${sum} > ${Number.MAX_SAFE_INTEGER} THEN CAST(${sum} AS TEXT) ELSE ${sum} END AS ${SUMS[n]}`)
+  SUMMED_COLUMNS.map((name) => of(name))
+    .map(
+      (sum, n) =>
+        `CASE WHEN ${sum} > ${Number.MAX_SAFE_INTEGER} THEN CAST(${sum} AS TEXT) ELSE ${sum} END AS ${SUMMED_COLUMNS[n]}`,
+    )
     .join(', ');
 
 /** Rows that SQLite sums up at once, or reads sums of: some milliseconds. */
@@ -154,8 +156,8 @@ function addTo(groups: PastGroupSums, key: RawKey, row: SqliteRow): void {
     groups.set(key, group);
   }
   group.flows += (row['flows'] as number | undefined) ?? 1;
-  for (let n = 0; n < SUMS.length; n++) {
-    const value = row[SUMS[n]!];
+  for (let n = 0; n < SUMMED_COLUMNS.length; n++) {
+    const value = row[SUMMED_COLUMNS[n]!];
     if (value !== null && value !== undefined) group.sums[n] = sumOf(group.sums[n], value);
   }
 }

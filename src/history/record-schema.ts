@@ -69,8 +69,11 @@ export const SEGMENT_TABLES: readonly string[] = [
 export const BLOCK_TABLE = 'CREATE TABLE IF NOT EXISTS block (first INTEGER PRIMARY KEY, last INTEGER, filter BLOB)';
 export const DROP_BLOCKS = 'DROP TABLE IF EXISTS block';
 
+/** Columns that tables of sums have, of the original direction and of the reply. */
+export const SUMMED_COLUMNS = ['opk', 'ob', 'rpk', 'rb'] as const;
+
 const sums = (table: string, keys: string, more = '') =>
-  `CREATE TABLE ${table} AS SELECT ${keys}, count(*) AS flows, sum(opk) AS opk, sum(ob) AS ob, sum(rpk) AS rpk, sum(rb) AS rb ` +
+  `CREATE TABLE ${table} AS SELECT ${keys}, count(*) AS flows, ${SUMMED_COLUMNS.map((name) => `sum(${name}) AS ${name}`).join(', ')} ` +
   `FROM flow ${more}`;
 
 /** What makes a row of `flow` one of a translated source. */

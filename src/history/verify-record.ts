@@ -9,6 +9,7 @@ import { loadDriver } from './driver/load-driver.js';
 import type { SqliteDriver, SqliteFile, SqliteRow } from './driver/sqlite.js';
 import { type ManifestLine, readManifest } from './manifest.js';
 import { without } from './record-ranges.js';
+import { SUMMED_COLUMNS } from './record-schema.js';
 import { numberIn } from './row-messages.js';
 import { hashOf } from './seal-segment.js';
 import { numberOfSegment, type SegmentFile, segmentFiles, segmentsIn } from './segment-files.js';
@@ -67,7 +68,6 @@ export interface VerifyOptions {
  * @throws HistoryError, the system's error
  */
 export async function verifyRecord(directory: string, options: VerifyOptions = {}): Promise<RecordVerification> {
-  if (readManifest(directory).lines.length === 0) segmentsIn(directory); // throws where there is no record
   return new Verifier(directory, options).run();
 }
 
@@ -95,7 +95,8 @@ class Verifier {
     const { known, signal } = this.#options;
     if (known !== undefined && !hashes.includes(known.toLowerCase()))
       this.#complain(`manifest.ndjson: no line has the SHA-256 ${known}`);
-    const files = segmentFiles(directory);
+    // Where there is neither, there is no record.
+    const files = lines.length === 0 ? segmentsIn(directory) : segmentFiles(directory);
     const segments: VerifiedSegment[] = [];
     const unsealed: string[] = [];
     for (const file of files) {
@@ -106,7 +107,6 @@ class Verifier {
       else unsealed.push(file.name);
     }
     this.#lookForMissing(files, lines);
-    segments.sort((a, b) => a.number - b.number);
     this.#lookForHoles(segments);
     return {
       directory,
@@ -259,16 +259,17 @@ function lostIn(file: SqliteFile, first: number, last: number): number {
   return last - first + 1 - rest;
 }
 
-const SUMMED = ['opk', 'ob', 'rpk', 'rb'] as const;
-
+/** Columns whose sums in the table `talker` are others than those of the rows. */
 function wrongSums(file: SqliteFile): readonly string[] {
-  const text = (sum: string) => `CAST(${sum} AS TEXT)`;
-  const own = file.prepare(
-    `SELECT ${SUMMED.map((name) => `${text(`sum(${name})`)} AS ${name}`).join(', ')}, ${text('count(*)')} AS flows FROM flow`,
-  );
-  const told = file.prepare(
-    `SELECT ${SUMMED.map((name) => `${text(`sum(${name})`)} AS ${name}`).join(', ')}, ${text('coalesce(sum(flows), 0)')} AS flows FROM talker`,
-  );
-  const [a, b] = [own.all()[0]!, told.all()[0]!];
-  return ['flows', ...SUMMED].filter((name) => a[name] !== b[name]);
+  // As text: above 2^53, too.
+  const sums = (flows: string, table: string) =>
+    file
+      .prepare(
+        `SELECT ${[...SUMMED_COLUMNS.map((name) => [`sum(${name})`, name]), [flows, 'flows']]
+          .map(([sum, name]) => `CAST(${sum} AS TEXT) AS ${name}`)
+          .join(', ')} FROM ${table}`,
+      )
+      .all()[0]!;
+  const [own, told] = [sums('count(*)', 'flow'), sums('coalesce(sum(flows), 0)', 'talker')];
+  return ['flows', ...SUMMED_COLUMNS].filter((name) => own[name] !== told[name]);
 }
