@@ -178,11 +178,7 @@ export const topGroups: FleetVerb = async (call) => {
         `${most.host} ${count(most.flows)}`,
       ];
       if (groups.length > 0)
-        printTable(
-          out,
-          [[by.toUpperCase(), 'FLOWS', 'UNREPLIED', 'BYTES', 'HOSTS', 'MOST ON'], ...groups.map(cells)],
-          (n) => n > 0 && n < 5,
-        );
+        printTable(out, [[by, 'FLOWS', 'UNREPLIED', 'BYTES', 'HOSTS', 'MOST ON'], ...groups.map(cells)], (n) => n > 0 && n < 5);
       out.text(`${counted(all, 'group')} on ${counted(asked.answered.length, 'host')}.\n`);
     }
     if (atLeast) err(`conntrack: note: some hosts have more than ${MOST_HOST_GROUPS} groups: numbers are at least so high`);
