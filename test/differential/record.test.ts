@@ -90,6 +90,15 @@ function ask(directory: string, ...words: string[]) {
   return { status, stdout, stderr };
 }
 
+/** Settles when a recorder has written what is looked for. */
+async function written(directory: string, isThere: () => boolean, what: string): Promise<void> {
+  for (let waited = 0; !isThere(); waited += 100) {
+    assert.ok(waited < PATIENCE, what);
+    await sleep(100);
+    ask(directory, 'flush');
+  }
+}
+
 /** All rows of a table, over all segments. */
 function rowsOf(directory: string, table: 'flow' | 'gap' | 'session'): SqliteRow[] {
   return segmentFiles(directory).flatMap(({ path }) => {
@@ -281,17 +290,9 @@ suite('record', { skip: SELF_TEST ? 'the reference keeps no record' : false }, (
       await send(1002);
       await using conntrack = await Conntrack.open({ netns: namespace.pid });
       // Known before it goes: where there are no events, by a comparison with the table.
-      for (let waited = 0; openFlows(directory).length < 2; waited += 100) {
-        assert.ok(waited < PATIENCE, `${name}: both are known`);
-        await sleep(100);
-        ask(directory, 'flush');
-      }
+      await written(directory, () => openFlows(directory).length >= 2, `${name}: both are known`);
       await conntrack.delete({});
-      for (let waited = 0; rowsOf(directory, 'flow').length < 2; waited += 100) {
-        assert.ok(waited < PATIENCE, `${name}: both ends are known`);
-        await sleep(100);
-        ask(directory, 'flush');
-      }
+      await written(directory, () => rowsOf(directory, 'flow').length >= 2, `${name}: both ends are known`);
       assert.equal(await recording.end(), 0, recording.stderr);
       const rows = rowsOf(directory, 'flow').sort((a, b) => (a['sport'] as number) - (b['sport'] as number));
       found.set(

@@ -158,6 +158,35 @@ export function columnOf(bytes: readonly number[]): SqliteValue {
   return (bytes[0]! << 24) | (bytes[1]! << 16) | (bytes[2]! << 8) | bytes[3]!;
 }
 
+/** The same, of an IPv4 address as text. */
+export const ipv4 = (text: string) => columnOf(text.split('.').map(Number)) as number;
+
+/** A TCP flow of a translated source, from T0 on, whose counters are not known. */
+export const TRANSLATED_ROW = {
+  start: T0,
+  sslack: 0,
+  eslack: 0,
+  src: ipv4('100.64.3.7'),
+  sport: 41002,
+  dst: ipv4('198.51.100.7'),
+  dport: 443,
+  ext: ipv4('203.0.113.50'),
+  eport: 32768,
+  proto: 6,
+  status: 0x19e,
+  how: 0,
+} as const satisfies PastRow;
+
+/** What a connection has that was closed after some traffic. */
+export const CLOSED_ROW = {
+  state: 7,
+  opk: 12,
+  ob: 12_000,
+  rpk: 200,
+  rb: 240_000,
+  end_reason: 5,
+} as const satisfies PastRow;
+
 const SEEN_REPLY = 2;
 const SRC_NAT = 16 | 128;
 const DST_NAT = 32 | 256;

@@ -11,7 +11,17 @@ import { loadDriver } from '../../src/history/driver/load-driver.js';
 import { historySchema } from '../../src/history/history-schema.js';
 import { writeAccess } from '../../src/words/past-values.js';
 import { schemaFault } from '../support/json-schema.js';
-import { columnOf, inRecord, type PastRow, SECOND, T0, writeRecord } from '../support/past-record.js';
+import {
+  CLOSED_ROW,
+  columnOf,
+  inRecord,
+  ipv4,
+  type PastRow,
+  SECOND,
+  T0,
+  TRANSLATED_ROW,
+  writeRecord,
+} from '../support/past-record.js';
 import { PROJECT } from '../support/project.js';
 
 const driver = loadDriver();
@@ -25,27 +35,11 @@ function conntrack(directory: string, ...argv: string[]) {
   return { status, stdout, stderr };
 }
 
-const ipv4 = (text: string) => columnOf(text.split('.').map(Number)) as number;
 const row = (more: PastRow = {}): PastRow => ({
+  ...TRANSLATED_ROW,
+  ...CLOSED_ROW,
   start: T0 - 16_879_669,
   dur: 63_883_789,
-  sslack: 0,
-  eslack: 0,
-  src: ipv4('100.64.3.7'),
-  sport: 41002,
-  dst: ipv4('198.51.100.7'),
-  dport: 443,
-  ext: ipv4('203.0.113.50'),
-  eport: 32768,
-  proto: 6,
-  status: 0x19e,
-  state: 7,
-  opk: 12,
-  ob: 12_000,
-  rpk: 200,
-  rb: 240_000,
-  end_reason: 5,
-  how: 0,
   ...more,
 });
 const whole = { opened: T0 - DAY, alive: T0 + DAY, ended: true };

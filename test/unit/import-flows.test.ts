@@ -16,13 +16,14 @@ import { RecordWriter } from '../../src/history/record-writer.js';
 import { verifyRecord } from '../../src/history/verify-record.js';
 import {
   asOpen,
-  columnOf,
   inRecord,
+  ipv4,
   type OpenRow,
   type PastRow,
   randomRow,
   SECOND,
   T0,
+  TRANSLATED_ROW,
   writeRecord,
 } from '../support/past-record.js';
 import { Random, seedFromEnvironment } from '../support/random.js';
@@ -86,23 +87,7 @@ for (const format of ['ndjson', 'csv'] as const)
       for await (const { quality } of history.flows()) assert.equal(quality.imported, true);
     }));
 
-const ipv4 = (text: string) => columnOf(text.split('.').map(Number)) as number;
-const row = (more: PastRow = {}): PastRow => ({
-  start: T0,
-  dur: 10 * SECOND,
-  sslack: 0,
-  eslack: 0,
-  src: ipv4('100.64.3.7'),
-  sport: 41002,
-  dst: ipv4('198.51.100.7'),
-  dport: 443,
-  ext: ipv4('203.0.113.50'),
-  eport: 32768,
-  proto: 6,
-  status: 0x19e,
-  how: 0,
-  ...more,
-});
+const row = (more: PastRow = {}): PastRow => ({ ...TRANSLATED_ROW, dur: 10 * SECOND, ...more });
 
 test('imported flows are possible, and take nothing from whether a record is complete', async () =>
   inRecord(async (path) => {

@@ -21,36 +21,25 @@ import { writeMeta } from '../../src/history/segment-meta.js';
 import { answerJson } from '../../src/history/who-had-text.js';
 import { safeJson } from '../../src/safe-text.js';
 import { schemaFault } from '../support/json-schema.js';
-import { asOpen, columnOf, inRecord, type PastRow, randomRow, SECOND, T0, writeRecord } from '../support/past-record.js';
+import {
+  asOpen,
+  CLOSED_ROW,
+  inRecord,
+  ipv4,
+  type PastRow,
+  randomRow,
+  SECOND,
+  T0,
+  TRANSLATED_ROW,
+  writeRecord,
+} from '../support/past-record.js';
 import { Random, seedFromEnvironment } from '../support/random.js';
 
 const { gunzipSync, zstdDecompressSync } = zlib as typeof zlib & { zstdDecompressSync?: (bytes: Uint8Array) => Uint8Array };
 const driver = loadDriver();
 const DAY = 86_400 * SECOND;
 const whole = { opened: T0 - DAY, alive: T0 + DAY, ended: true };
-const ipv4 = (text: string) => columnOf(text.split('.').map(Number)) as number;
-const row = (more: PastRow = {}): PastRow => ({
-  start: T0,
-  dur: 1_500_000,
-  sslack: 0,
-  eslack: 0,
-  src: ipv4('100.64.3.7'),
-  sport: 41002,
-  dst: ipv4('198.51.100.7'),
-  dport: 443,
-  ext: ipv4('203.0.113.50'),
-  eport: 32768,
-  proto: 6,
-  status: 0x19e,
-  state: 7,
-  opk: 12,
-  ob: 12_000,
-  rpk: 200,
-  rb: 240_000,
-  end_reason: 5,
-  how: 0,
-  ...more,
-});
+const row = (more: PastRow = {}): PastRow => ({ ...TRANSLATED_ROW, ...CLOSED_ROW, dur: 1_500_000, ...more });
 
 async function linesOf(path: string, format: PastLineFormat, options = {}): Promise<string[]> {
   const history = await openHistory(path, { now: () => T0 / 1000 + 10_000 });

@@ -5,31 +5,24 @@ import { suite, test } from 'node:test';
 import { loadDriver } from '../../src/history/driver/load-driver.js';
 import { openHistory } from '../../src/history/open-history.js';
 import { MemoryTable } from '../../src/testing/memory-table.js';
-import { columnOf, inRecord, type PastRow, SECOND, T0, writeRecord } from '../support/past-record.js';
+import { inRecord, ipv4, type PastRow, SECOND, T0, TRANSLATED_ROW, writeRecord } from '../support/past-record.js';
 import { WebTester, type WebTesterOptions } from '../support/web-tester.js';
 
 const API = '/api/v1';
 const FLOW = { protocol: 'tcp', original: { src: '10.0.0.1', dst: '192.0.2.1', sport: 40000, dport: 443 } } as const;
-const ipv4 = (text: string) => columnOf(text.split('.').map(Number)) as number;
 const row = (more: PastRow): PastRow => ({
-  start: T0,
+  ...TRANSLATED_ROW,
   dur: 2 * SECOND,
-  sslack: 0,
-  eslack: 0,
   src: ipv4('10.0.0.1'),
   sport: 40000,
   dst: ipv4('192.0.2.1'),
-  dport: 443,
   ext: ipv4('10.0.0.1'),
   eport: 40000,
-  proto: 6,
-  status: 0x19e,
   opk: 12,
   ob: 6000,
   rpk: 200,
   rb: 120_000,
   end_reason: 5,
-  how: 0,
   ...more,
 });
 const ROWS = [

@@ -15,13 +15,16 @@ import { whoHadIn } from '../../src/history/who-had.js';
 import type { Grade, WhoHadAnswer } from '../../src/history/who-had-answer.js';
 import {
   asOpen,
+  CLOSED_ROW,
   columnOf,
   inRecord,
+  ipv4,
   type OpenRow,
   type PastRow,
   randomRow,
   SECOND,
   T0,
+  TRANSLATED_ROW,
   writeRecord,
 } from '../support/past-record.js';
 import { Random, seedFromEnvironment } from '../support/random.js';
@@ -138,28 +141,14 @@ for (const driver of loadDrivers())
 
 const driver = loadDriver();
 const at = (address: number, port: number, more: PastRow = {}): PastRow => ({
+  ...TRANSLATED_ROW,
+  ...CLOSED_ROW,
   start: T0 - 17 * SECOND,
   dur: 64 * SECOND,
-  sslack: 0,
-  eslack: 0,
   src: address,
-  sport: 41002,
-  dst: REMOTE,
-  dport: 443,
-  ext: OUTSIDE,
   eport: port,
-  proto: 6,
-  status: 0x19e,
-  state: 7,
-  opk: 12,
-  ob: 12_000,
-  rpk: 200,
-  rb: 240_000,
-  end_reason: 5,
-  how: 0,
   ...more,
 });
-const ipv4 = (text: string) => columnOf(text.split('.').map(Number)) as number;
 const OUTSIDE = ipv4('203.0.113.50');
 const REMOTE = ipv4('198.51.100.7');
 const INSIDE = ipv4('100.64.3.7');
