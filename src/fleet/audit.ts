@@ -1,9 +1,9 @@
 // What becomes of changes, written down where nobody takes it away again: in a stream of the servers, or only in the log of the host.
 
 import type { Bus } from './bus.js';
-import type { ChangeOrder } from './change-request.js';
-import { readRequest } from './change-request.js';
+import { type ChangeOrder, MOST_REQUEST, readRequest } from './change-request.js';
 import { FleetError } from './fleet-error.js';
+import { objectOf } from './json-object.js';
 import { isSignedBy } from './nkey.js';
 import { AUDIT_STREAM, namePattern, subjects } from './subjects.js';
 
@@ -100,16 +100,13 @@ export interface AuditLine extends AuditRecord {
 }
 
 const MOST_TEXT = 300;
+/** Bytes of a line: a request and what came of it, in Base64 and in words. */
+const MOST_BYTES = 4 * MOST_REQUEST;
 
 /** A message of the stream; `undefined` if it is no line of the audit. */
 export function readAudit(subject: string, data: Uint8Array, taken: number): AuditLine | undefined {
-  let told: Partial<Record<keyof AuditRecord, unknown>>;
-  try {
-    told = JSON.parse(new TextDecoder().decode(data)) as typeof told;
-  } catch {
-    return undefined;
-  }
-  if (typeof told !== 'object' || told === null || told.v !== 1) return undefined;
+  const told = objectOf<keyof AuditRecord>(data, MOST_BYTES);
+  if (told?.v !== 1) return undefined;
   const phase = AUDIT_PHASES.find((one) => one === told.phase);
   const text = (value: unknown) => (typeof value === 'string' ? value.slice(0, MOST_TEXT) : undefined);
   const number = (value: unknown) => (typeof value === 'number' && Number.isFinite(value) ? value : undefined);

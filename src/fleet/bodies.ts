@@ -3,6 +3,7 @@
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { host32 } from '../wire/bytes.js';
 import { FleetError } from './fleet-error.js';
+import { isShallow } from './json-object.js';
 import { MAX_BODY } from './nl1.js';
 import { PROTOCOL_VERSION } from './subjects.js';
 
@@ -117,11 +118,14 @@ function unpackedSize(data: Uint8Array): number {
 /** @throws FleetError `ENCODING`, `VERSION` */
 export function unpackJson(received: Received): unknown {
   const text = decoder.decode(unpackBody(received, 'json'));
+  let told: unknown;
   try {
-    return JSON.parse(text);
+    told = JSON.parse(text);
   } catch (error) {
     throw new FleetError('ENCODING', 'a body that is no JSON', { cause: error });
   }
+  if (!isShallow(told)) throw new FleetError('ENCODING', 'a body that is nested too deep');
+  return told;
 }
 
 /** A header with a number from `least` to `most`; what is not one is `otherwise`. */

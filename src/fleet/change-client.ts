@@ -190,10 +190,7 @@ function readChanged(host: string, told: unknown): ChangedHost | 'running' | und
   if (state !== 'done') return undefined;
   const { code, message } = (error ?? {}) as { readonly code?: unknown; readonly message?: unknown };
   const read = readOutcome(outcome);
-  if (!read && typeof message !== 'string') return undefined;
-  return {
-    host,
-    ...(read ? { outcome: read } : { error: { code: String(code).slice(0, 100), message: (message as string).slice(0, 1000) } }),
-    unaudited: unaudited === true,
-  };
+  if (read) return { host, outcome: read, unaudited: unaudited === true };
+  if (typeof code !== 'string' || typeof message !== 'string') return undefined;
+  return { host, error: { code: code.slice(0, 100), message: message.slice(0, 1000) }, unaudited: unaudited === true };
 }

@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import type { FlowUpdate } from '../ctnetlink/new-flow.js';
 import { H, type PackedBody } from './bodies.js';
 import { FleetError } from './fleet-error.js';
+import { objectOf } from './json-object.js';
 import type { Signer } from './nkey.js';
 import { isName, isQueryId, PROTOCOL_VERSION } from './subjects.js';
 
@@ -86,13 +87,8 @@ export function signRequest(
 
 /** What the bytes say; `undefined` if that is no request. */
 export function readRequest(data: Uint8Array): ChangeRequest | undefined {
-  let told: Readonly<Record<keyof ChangeRequest, unknown>>;
-  try {
-    told = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(data)) as typeof told;
-  } catch {
-    return undefined;
-  }
-  if (typeof told !== 'object' || told === null) return undefined;
+  const told = objectOf<keyof ChangeRequest>(data, MOST_REQUEST);
+  if (!told) return undefined;
   const { v, op, id, host, by, at, expires, nonce, order, token, limit } = told;
   const isCount = (value: unknown): value is number => typeof value === 'number' && Number.isSafeInteger(value) && value > 0;
   const fine =

@@ -1,6 +1,10 @@
 // What a collector says of itself in the bucket of collectors.
 
+import { objectOf } from './json-object.js';
 import { isName } from './subjects.js';
+
+/** Bytes of a value. */
+const MOST_BYTES = 16_384;
 
 /** What a collector says of itself: the value in the bucket. */
 export interface CollectorValue {
@@ -29,14 +33,8 @@ export function readCollectorValue({
   readonly key: string;
   readonly value: Uint8Array;
 }): CollectorValue | undefined {
-  if (value.length > 16_384 || !isName(key)) return undefined;
-  let told: Partial<Record<keyof CollectorValue, unknown>>;
-  try {
-    told = JSON.parse(new TextDecoder().decode(value)) as typeof told;
-  } catch {
-    return undefined;
-  }
-  if (typeof told !== 'object' || told === null || told.v !== 1 || told.name !== key) return undefined;
+  const told = objectOf<keyof CollectorValue>(value, MOST_BYTES);
+  if (!isName(key) || told?.v !== 1 || told.name !== key) return undefined;
   const text = (name: keyof CollectorValue) => (typeof told[name] === 'string' ? (told[name] as string).slice(0, 500) : '');
   const number = (name: keyof CollectorValue) => (Number.isSafeInteger(told[name]) ? Math.max(0, told[name] as number) : 0);
   const { features } = told;

@@ -22,6 +22,7 @@ import { FleetList, type FleetListOptions } from './fleet-list.js';
 import { checkPast, FleetHistory, type FleetPastResult, toPastResult } from './fleet-past-list.js';
 import type { FleetResult } from './fleet-question.js';
 import { pause } from './fleet-watch.js';
+import { readStatistics } from './host-statistics.js';
 import type { HostInfo } from './inventory.js';
 import { connectBus } from './nats.js';
 import { Signer } from './nkey.js';
@@ -281,9 +282,7 @@ export class FleetClient {
   /** Counters of each processor, as the kernel keeps them. @throws FleetError */
   async statistics(options: FleetAskOptions = {}): Promise<FleetStatistics> {
     const hosts = new Map<string, readonly CpuStatistics[]>();
-    const value = (host: string, told: unknown) => {
-      if (Array.isArray(told)) hosts.set(host, told as readonly CpuStatistics[]);
-    };
+    const value = (host: string, told: unknown) => void hosts.set(host, readStatistics(told));
     const asked = await this.#ask('stats', bodyOf(undefined, options), value, options);
     return { ...asked, hosts };
   }

@@ -2,6 +2,7 @@
 
 import type { BucketContents, BucketEntry, Bus } from './bus.js';
 import { isRecorder } from './jc1.js';
+import { objectOf } from './json-object.js';
 import { HOSTS_BUCKET, isName } from './subjects.js';
 
 /** Pause between heartbeats, in milliseconds. */
@@ -98,7 +99,6 @@ export function isExpected({ state }: Pick<HostInfo, 'state'>): boolean {
   return state === 'up';
 }
 
-const decoder = new TextDecoder();
 /** Bytes of a value. */
 const MOST_BYTES = 16_384;
 const MOST_TEXT = 128;
@@ -106,14 +106,8 @@ const MOST_ITEMS = 256;
 
 /** A value of the bucket; `undefined` if it is none, or is of another host than its key says. */
 export function readHostValue({ key, value }: Pick<BucketEntry, 'key' | 'value'>): HostValue | undefined {
-  if (value.length > MOST_BYTES || !isName(key)) return undefined;
-  let told: Partial<Record<keyof HostValue, unknown>>;
-  try {
-    told = JSON.parse(decoder.decode(value)) as typeof told;
-  } catch {
-    return undefined;
-  }
-  if (typeof told !== 'object' || told === null || told.v !== 1 || told.host !== key || !isName(told.site)) return undefined;
+  const told = objectOf<keyof HostValue>(value, MOST_BYTES);
+  if (!isName(key) || told?.v !== 1 || told.host !== key || !isName(told.site)) return undefined;
   const state = AGENT_STATES.find((one) => one === told.state);
   if (!state) return undefined;
   const text = (name: keyof HostValue) => (typeof told[name] === 'string' ? (told[name] as string).slice(0, MOST_TEXT) : '');

@@ -5,6 +5,7 @@ import type { SqliteValue } from '../history/driver/sqlite.js';
 import { type ColumnRow, RECORD_COLUMNS } from '../history/record-columns.js';
 import type { PartGap, PartHead, PartRecords, RecordPart } from '../history/record-parts.js';
 import { FleetError } from './fleet-error.js';
+import { objectOf } from './json-object.js';
 import { MAX_BODY } from './nl1.js';
 
 /** Records in one message. */
@@ -83,16 +84,10 @@ function jsonValue(value: SqliteValue): number | string | null {
 
 /** @throws FleetError `ENCODING` for what is no such body */
 export function decodeRecords(body: Uint8Array): ShippedRecords {
-  if (body.length > MAX_BODY) throw wrong(`${body.length} bytes`);
-  let told: Readonly<Record<string, unknown>>;
-  try {
-    told = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body)) as typeof told;
-  } catch (error) {
-    throw wrong('no JSON', error);
-  }
-  if (typeof told !== 'object' || told === null || Array.isArray(told)) throw wrong('no object');
-  if (told['v'] !== 1) throw wrong(`version ${String(told['v']).slice(0, 20)}`);
-  const { recorder, n, cols, openFrom, filter, offset } = told;
+  const told = objectOf(body, MAX_BODY);
+  if (!told) throw wrong('no object');
+  const { v, recorder, n, cols, openFrom, filter, offset } = told;
+  if (v !== 1) throw wrong(typeof v === 'number' ? `version ${v}` : 'no version');
   if (typeof recorder !== 'string' || !isRecorder(recorder)) throw wrong('no recorder');
   const count = wholeIn(n, 'n', 0, MOST_RECORDS);
   const first = wholeIn(told['first'], 'first', 1);
@@ -266,6 +261,6 @@ function isWhole(value: unknown): value is number {
   return typeof value === 'number' && Number.isSafeInteger(value);
 }
 
-function wrong(what: string, cause?: unknown): FleetError {
-  return new FleetError('ENCODING', `that is no body of records: ${what}`, cause === undefined ? {} : { cause });
+function wrong(what: string): FleetError {
+  return new FleetError('ENCODING', `that is no body of records: ${what}`);
 }

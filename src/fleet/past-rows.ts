@@ -9,6 +9,8 @@ import { columnsOf } from '../history/record-parts.js';
 import { addressIn } from '../history/row-messages.js';
 import { FleetError } from './fleet-error.js';
 import { decodeColumns, encodeColumns, isRecorder } from './jc1.js';
+import { objectOf } from './json-object.js';
+import { MAX_BODY } from './nl1.js';
 import { isName } from './subjects.js';
 
 /** Rows of one message. */
@@ -58,14 +60,10 @@ export function encodePastRows(rows: readonly SentRow[]): Uint8Array {
 
 /** @throws FleetError `ENCODING` for what is no such body */
 export function decodePastRows(body: Uint8Array): SentRow[] {
-  let told: Readonly<Record<string, unknown>>;
-  try {
-    told = (JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body)) ?? {}) as typeof told;
-  } catch (error) {
-    throw wrong('no JSON', error);
-  }
+  const told = objectOf(body, MAX_BODY);
+  if (!told) throw wrong('no object');
   const { v, n: count, cols } = told;
-  if (v !== 1) throw wrong(`version ${String(v).slice(0, 20)}`);
+  if (v !== 1) throw wrong(typeof v === 'number' ? `version ${v}` : 'no version');
   if (typeof count !== 'number' || !Number.isInteger(count) || count < 0 || count > MOST_PAST_ROWS) throw wrong('n');
   if (typeof cols !== 'object' || cols === null || Array.isArray(cols)) throw wrong('no columns');
   const list = (name: string, length?: number): readonly unknown[] => {
@@ -120,6 +118,6 @@ function textIn(told: unknown, name: string): string {
   throw wrong(name);
 }
 
-function wrong(what: string, cause?: unknown): FleetError {
-  return new FleetError('ENCODING', `that is no body of past flows: ${what}`, cause === undefined ? {} : { cause });
+function wrong(what: string): FleetError {
+  return new FleetError('ENCODING', `that is no body of past flows: ${what}`);
 }

@@ -244,7 +244,7 @@ function statusOf(value: unknown): number | null {
 
 function stateOf(proto: number, value: unknown): number | null {
   if (value === undefined) return null;
-  const number = STATES.get(proto)?.indexOf(String(value)) ?? -1;
+  const number = typeof value === 'string' ? (STATES.get(proto)?.indexOf(value) ?? -1) : -1;
   if (number < 0) throw new ValueError(`${JSON.stringify(value)} is no state of that protocol`);
   return number;
 }
@@ -278,8 +278,8 @@ function reasonOf(value: unknown): number | null {
 }
 
 function howOf({ start, end, counters, clockSet, injected }: Told): number {
-  const kind = (kinds: readonly string[], value: unknown, name: string) => {
-    const place = kinds.indexOf(String(value));
+  const kind = (kinds: readonly unknown[], value: unknown, name: string) => {
+    const place = kinds.indexOf(value);
     if (place < 0) throw new ValueError(`quality.${name} is not known`);
     return place;
   };

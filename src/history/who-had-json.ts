@@ -101,7 +101,7 @@ function matchIn(told: Told): WhoHadMatch {
       endSlack: numberIn(endSlack),
       counters: counters === 'complete' || counters === 'partial' ? counters : 'none',
       ...(clock === undefined ? {} : { clock: textIn(clock) }),
-      ...(clockStep === undefined ? {} : { clockStep: Number(clockStep) }),
+      ...(clockStep === undefined ? {} : { clockStep: numberIn(clockStep) }),
       ...(clockSet === true ? { clockSet } : {}),
       ...(imported === true ? { imported } : {}),
       ...(injected === true ? { injected } : {}),

@@ -14,7 +14,9 @@ import {
   type HostCounts,
   MOST_HOST_GROUPS,
 } from '../fleet/fleet-groups.js';
+import { type HostStatistics, readStatistics } from '../fleet/host-statistics.js';
 import type { HostInfo } from '../fleet/inventory.js';
+import type { CpuStatistics } from '../library/cpu-statistics.js';
 import { safeJson, safeText } from '../safe-text.js';
 import { age, bytes, count } from '../units.js';
 import type { FleetCall, FleetVerb } from './fleet-call.js';
@@ -186,18 +188,15 @@ export const topGroups: FleetVerb = async (call) => {
   return call.conclude(asked);
 };
 
-const MOST_CPUS = 4096;
+type HostRow = HostStatistics & { readonly host: string };
 
 export const printStatistics: FleetVerb = async (call) => {
   refuseMore(call);
   const { context, fleet, line } = call;
   const format = formatOf(call, ['text', 'json', 'ndjson']);
-  const rows: { readonly host: string; readonly [name: string]: unknown }[] = [];
+  const rows: HostRow[] = [];
   const visitor = {
-    value: (host: string, value: unknown) => {
-      for (const row of Array.isArray(value) ? value.slice(0, MOST_CPUS) : [])
-        if (typeof row === 'object' && row !== null) rows.push({ host, ...row });
-    },
+    value: (host: string, value: unknown) => void rows.push(...readStatistics(value).map((row) => ({ host, ...row }))),
   };
   const asked = await fleet.ask('stats', bodyOf(line, undefined), visitor, call.ask(COUNT_DEADLINE));
   rows.sort((a, b) => (a.host < b.host ? -1 : a.host > b.host ? 1 : 0));
@@ -209,12 +208,11 @@ export const printStatistics: FleetVerb = async (call) => {
 };
 
 /** As -S prints it, behind the host. */
-function statisticsLine(row: Readonly<Record<string, unknown>>): string {
-  const text = (value: unknown) => safeText(String(value));
-  const place = row['netns'] === undefined ? '' : `netns=${text(row['netns'])} `;
+function statisticsLine(row: HostRow): string {
+  const place = row.netns === undefined ? '' : `netns=${safeText(row.netns)} `;
   const counters = CPU_STATISTICS.flatMap((name) => {
-    const value = row[statisticMember(name)];
-    return value === undefined ? [] : [`${name}=${text(value)} `];
+    const value = row[statisticMember(name) as keyof CpuStatistics];
+    return value === undefined ? [] : [`${name}=${value} `];
   });
-  return `host=${text(row['host'])} ${place}cpu=${text(row['cpu']).padEnd(4)}\t${counters.join('')}`;
+  return `host=${row.host} ${place}cpu=${`${row.cpu}`.padEnd(4)}\t${counters.join('')}`;
 }

@@ -185,12 +185,17 @@ test('whatever is in a line, it is a row or an error that says why', () => {
   };
   const paths = ['original', 'reply', 'start', 'end', 'quality', 'status', 'state', 'zone', 'mark', 'netns', 'id', 'endReason'];
   fc.assert(
-    fc.property(fc.constantFrom(...paths), fc.jsonValue(), fc.string(), (name, value, text) => {
-      fails(() => rowOfJson(JSON.stringify({ ...json, [name]: value })));
-      fails(() => rowOfJson(JSON.stringify({ ...json, original: { ...json.original, [text]: value, sport: value } })));
-      fails(() => rowOfJson(text));
-      fails(() => csv.row(text));
-      fails(() => csv.row(Array.from({ length: 25 }, (_, n) => (n % 3 === 0 ? JSON.stringify(value) : text)).join(',')));
-    }),
+    fc.property(
+      fc.constantFrom(...paths),
+      fc.oneof(fc.jsonValue(), fc.constant({ toString: null })),
+      fc.string(),
+      (name, value, text) => {
+        fails(() => rowOfJson(JSON.stringify({ ...json, [name]: value })));
+        fails(() => rowOfJson(JSON.stringify({ ...json, original: { ...json.original, [text]: value, sport: value } })));
+        fails(() => rowOfJson(text));
+        fails(() => csv.row(text));
+        fails(() => csv.row(Array.from({ length: 25 }, (_, n) => (n % 3 === 0 ? JSON.stringify(value) : text)).join(',')));
+      },
+    ),
   );
 });
