@@ -1,7 +1,7 @@
 // The counters of processors, as a host tells them.
 
 import { CPU_STATISTICS, statisticMember } from '../ctnetlink/statistics.js';
-import type { CpuStatistics } from '../library/cpu-statistics.js';
+import type { CpuStatistics } from '../library/index.js';
 
 /** Processors of all network namespaces of one host. */
 const MOST_ROWS = 4096;

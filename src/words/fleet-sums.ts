@@ -16,7 +16,7 @@ import {
 } from '../fleet/fleet-groups.js';
 import { type HostStatistics, readStatistics } from '../fleet/host-statistics.js';
 import type { HostInfo } from '../fleet/inventory.js';
-import type { CpuStatistics } from '../library/cpu-statistics.js';
+import type { CpuStatistics } from '../library/index.js';
 import { safeJson, safeText } from '../safe-text.js';
 import { age, bytes, count } from '../units.js';
 import type { FleetCall, FleetVerb } from './fleet-call.js';
