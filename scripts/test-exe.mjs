@@ -6,9 +6,10 @@
 
 import './help.mjs';
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { root } from './fresh.mjs';
+import { readReport, reporters, tellFailures } from './test-report.mjs';
 
 /** Every file of test/differential that runs the command. */
 const SUITES = [
@@ -64,32 +65,24 @@ if (absent.length > 0) {
   process.exit(1);
 }
 const work = mkdtempSync(`${tmpdir()}/conntrack-test-exe-`);
-const totals = `${work}/totals.tap`;
+const path = `${work}/tests.report`;
 const { status } = spawnSync(
   process.execPath,
-  [
-    '--test',
-    '--test-concurrency=2',
-    '--test-reporter=spec',
-    '--test-reporter-destination=stdout',
-    '--test-reporter=tap',
-    `--test-reporter-destination=${totals}`,
-    ...wanted.map((name) => `${folder}/${name}.test.js`),
-  ],
+  ['--test', '--test-concurrency=2', ...reporters(path), ...wanted.map((name) => `${folder}/${name}.test.js`)],
   {
     cwd: root,
     stdio: ['ignore', 'inherit', 'inherit'],
     env: { ...process.env, CONNTRACK_UNDER_TEST: `${root}/dist-exe/conntrack` },
   },
 );
-const tap = existsSync(totals) ? readFileSync(totals, 'utf8') : '';
+const { passed, failed, skipped, failures } = readReport(path);
 rmSync(work, { recursive: true, force: true });
-const count = (name) => Number(new RegExp(`^# ${name} (\\d+)$`, 'm').exec(tap)?.[1] ?? 0);
 const left = short ? [] : present.filter((name) => name in NOT_APPLICABLE);
-console.log(`\nexecutable: ${count('pass')} passed, ${count('fail') + count('cancelled')} failed, ${count('skipped')} skipped`);
+console.log(`\nexecutable: ${passed} passed, ${failed} failed, ${skipped} skipped`);
 console.log(`${left.length} files do not apply`);
 for (const name of left) console.log(`  ${name}: ${NOT_APPLICABLE[name]}`);
-process.exitCode = status === 0 && count('pass') > 0 ? 0 : 1;
+tellFailures(failures);
+process.exitCode = status === 0 && passed > 0 ? 0 : 1;
 
 function run(command, args) {
   const result = spawnSync(command, args, { cwd: root, stdio: 'inherit' });

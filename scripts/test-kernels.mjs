@@ -14,6 +14,7 @@ import { root } from './fresh.mjs';
 import { runInGuest } from './kernels/boot.mjs';
 import { provideKernel } from './kernels/fetch.mjs';
 import { writeTable } from './kernels/table.mjs';
+import { failuresInTap, tellFailures } from './test-report.mjs';
 import { requireCommands } from './tools.mjs';
 
 /** Test files, which tests of them, how many of what is made from a seed, and what a kernel may take, in seconds. */
@@ -103,6 +104,11 @@ await Promise.all(Array.from({ length: atOnce }, takeTurns));
 if (values['write-docs']) await writeTable(results, values.suite);
 console.log('');
 for (const result of results) console.log(summary(result));
+tellFailures(
+  results.flatMap(({ kernel, failures, faults = [], error = [] }) =>
+    [...failures, ...faults].concat(error).map((name) => `${kernel}: ${name}`),
+  ),
+);
 process.exitCode = results.every(({ passed }) => passed) ? 0 : 1;
 
 async function takeTurns() {
@@ -113,7 +119,7 @@ async function takeTurns() {
 async function examine(kernel) {
   const started = Date.now();
   if (atOnce === 1) console.log(`\n${kernel}:`);
-  const result = { kernel, passed: false, tests: 0, failed: 0 };
+  const result = { kernel, passed: false, tests: 0, failed: 0, failures: [] };
   let output = '';
   const onOutput = (bytes) => {
     output += bytes;
@@ -127,6 +133,7 @@ async function examine(kernel) {
     const count = (name) => Number(new RegExp(`^# ${name} (\\d+)$`, 'm').exec(output)?.[1] ?? 0);
     result.tests = count('pass') + count('fail') + count('cancelled');
     result.failed = count('fail') + count('cancelled');
+    result.failures = failuresInTap(output);
     // A probe without a verdict has not passed, and neither has a suite without a test.
     result.passed =
       status === 0 && result.faults.length === 0 && result.failed === 0 && (suite.files === undefined || result.tests > 0);

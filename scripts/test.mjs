@@ -10,6 +10,7 @@ import { once } from 'node:events';
 import { mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { root } from './fresh.mjs';
+import { listen, readReport, reporters } from './test-report.mjs';
 import { BROWSER, EMULATOR, findMissing, hasCommand, installLine, installPackages, TEST_COMMANDS } from './tools.mjs';
 
 // Every start of Node.js would read this bundle of certificates: a tenth of a second, thousands of times.
@@ -147,11 +148,14 @@ function step(title, command, args) {
   if (!passed) process.stdout.write(`${result.stdout ?? ''}${result.stderr ?? ''}${result.error?.message ?? ''}\n`);
   let report = reports.find((r) => r.title === title);
   if (!report) {
-    report = { title, passed: 0, failed: 0, skipped: 0 };
+    report = newReport(title);
     reports.push(report);
   }
   if (passed) report.passed++;
-  else report.failed++;
+  else {
+    report.failed++;
+    report.failures.push([command, ...args].map((word) => word.replace(`${root}/`, '')).join(' '));
+  }
   return passed;
 }
 
@@ -168,8 +172,10 @@ function startCommand(suite, output) {
   const path = `${work}/${suite.title}.out`;
   const to = output ?? openSync(path, 'w');
   if (output) console.log(`\n${suite.title}:`);
-  const child = spawn(process.execPath, suite.command, { cwd: root, stdio: ['ignore', to, to] });
-  return { ended: once(child, 'close'), path: output ? undefined : path };
+  const { environment, failures } = listen(`${work}/${suite.title}.failures`);
+  const env = { ...process.env, ...environment };
+  const child = spawn(process.execPath, suite.command, { cwd: root, env, stdio: ['ignore', to, to] });
+  return { ended: once(child, 'close'), path: output ? undefined : path, failures };
 }
 
 /** It passes or fails as a whole. */
@@ -177,17 +183,19 @@ async function endCommand(suite, running) {
   const { title } = suite;
   if (!running) {
     console.log(`${title}: skipped, 1 run: needs ${lackOf(suite)}`);
-    reports.push({ title, passed: 0, failed: 0, skipped: 1 });
+    reports.push({ ...newReport(title), skipped: 1 });
     return;
   }
   const [status] = await running.ended;
   if (running.path) process.stdout.write(`\n${title}:\n${readFileSync(running.path, 'utf8')}`);
-  reports.push({ title, passed: Number(status === 0), failed: Number(status !== 0), skipped: 0 });
+  const failures = running.failures();
+  if (status !== 0 && failures.length === 0) failures.push(suite.command.join(' '));
+  reports.push({ ...newReport(title), passed: Number(status === 0), failed: Number(status !== 0), failures });
 }
 
 function run(suite) {
   const { title, take } = suite;
-  const report = { title, passed: 0, failed: 0, skipped: 0 };
+  const report = newReport(title);
   const files = listTests(`${root}/build`).filter(take).sort();
   const lack = lackOf(suite);
   if (lack !== undefined) {
@@ -206,42 +214,33 @@ function listTests(folder) {
 }
 
 function runFiles(files, report, { shortened, waits = false }) {
-  const totals = `${work}/${report.title}.tap`;
+  const path = `${work}/${report.title}.report`;
   const args = [
     '--test',
     ...(supports('--test-concurrency') ? [`--test-concurrency=${Math.max(2, availableParallelism()) + Number(waits)}`] : []),
-    '--test-reporter=spec',
-    '--test-reporter-destination=stdout',
-    '--test-reporter=tap',
-    `--test-reporter-destination=${totals}`,
+    ...reporters(path),
     ...files.map((file) => `build/${file}`),
   ];
   // What is set already is meant so.
   const env = { ...(mode === 'all' ? shortened : {}), ...process.env };
   const result = spawnSync(process.execPath, args, { cwd: root, env, stdio: ['ignore', 'inherit', 'inherit'] });
-  const count = readTotals(totals);
-  report.passed = count('pass');
-  report.failed = count('fail') + count('cancelled');
-  report.skipped = count('skipped') + count('todo');
+  Object.assign(report, readReport(path));
   // A runner that fails without a failing test has crashed.
-  if (result.status !== 0 && report.failed === 0) report.failed = 1;
-}
-
-/** The closing comments of the TAP report: `# pass 12`. */
-function readTotals(path) {
-  let text = '';
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch {
-    // No report: the runner ended before it wrote one.
+  if (result.status !== 0 && report.failed === 0) {
+    report.failed = 1;
+    report.failures.push(`the runner ended with ${result.status ?? result.signal}`);
   }
-  return (name) => Number(text.match(new RegExp(`^# ${name} (\\d+)$`, 'm'))?.[1] ?? 0);
 }
 
 function supports(option) {
   return process.allowedNodeEnvironmentFlags.has(option) || spawnSync(process.execPath, [`${option}=1`, '-e', '0']).status === 0;
 }
 
+function newReport(title) {
+  return { title, passed: 0, failed: 0, skipped: 0, failures: [] };
+}
+
+/** The totals of the suites, what failed, and one line of totals: the end of a log that nobody reads as a whole. */
 function finish() {
   const sum = { passed: 0, failed: 0, skipped: 0 };
   let tests = 0;
@@ -252,6 +251,9 @@ function finish() {
     if (report.title !== 'build' && report.title !== 'check') tests += report.passed + report.failed;
   }
   if (tests === 0) console.log('no test ran');
+  const failed = reports.filter(({ failures }) => failures.length > 0);
+  if (failed.length > 0) console.log('\nfailed:');
+  for (const { title, failures } of failed) for (const name of failures) console.log(`  ${title}: ${name}`);
   console.log(`\n${sum.passed} passed, ${sum.failed} failed, ${sum.skipped} skipped`);
   process.exitCode = sum.failed > 0 || tests === 0 ? 1 : 0;
 }
