@@ -20,18 +20,23 @@ delete process.env.NODE_TEST_CONTEXT;
 const SUITES = {
   unit: { title: 'unit', take: (path) => !/^test\/(fuzz|differential|kernels|packages?|browser)\//.test(path) },
   package: { title: 'package', take: (path) => path.startsWith('test/package/') },
-  fuzz: { title: 'fuzz', take: (path) => path.startsWith('test/fuzz/') },
-  /** `npm test` compares a third of the generated command lines that read, `npm run test:diff` all. */
+  /** `npm run test:fuzz` takes 20 seconds for each file. */
+  fuzz: { title: 'fuzz', take: (path) => path.startsWith('test/fuzz/'), shortened: { FUZZ_SECONDS: '10' } },
+  /**
+   * `npm test` compares a third of the generated command lines that read, `npm run test:diff` all. Where answers are compared, seven of
+   * eight runs of the command are no process of their own in `npm test` (test/support/resident.ts): its start takes twenty times as long
+   * as the answer.
+   */
   diff: {
     title: 'differential',
     take: (path) => path.startsWith('test/differential/') && !isSessions(path),
     privileged: true,
-    shortened: { EVERY: '3' },
+    shortened: { EVERY: '3', PROCESS_EVERY: '8', FLOOD: '50000' },
     // They wait for the kernel for a quarter of their time.
     waits: true,
   },
   /** All 504 take as long as everything else together: `npm run test:sessions` runs them, `npm test` the first 100. */
-  sessions: { title: 'sessions', take: isSessions, privileged: true, shortened: { SESSIONS: '100' } },
+  sessions: { title: 'sessions', take: isSessions, privileged: true, shortened: { SESSIONS: '100', PROCESS_EVERY: '8' } },
   browser: { title: 'browser', take: (path) => path.startsWith('test/browser/'), privileged: true },
   /** An older kernel, with protocols that later ones have dropped. `npm run test:kernels` runs more, on all of them. */
   kernels: {

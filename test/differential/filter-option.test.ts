@@ -22,7 +22,7 @@ before(requirePrerequisites);
 suite('filters in text', { skip: SELF_TEST ? 'options of our own' : false }, () => {
   let table: Table;
   before(async () => {
-    table = await Table.create('filters');
+    table = await Table.create('filters', { purpose: 'answer' });
     await table.namespace.sysctl({ 'net.netfilter.nf_conntrack_acct': 0, 'net.netfilter.nf_conntrack_timestamp': 0 });
   });
   after(() => table[Symbol.asyncDispose]());

@@ -26,7 +26,7 @@ before(requirePrerequisites);
 suite('JSON', { skip: SELF_TEST ? 'the reference has no JSON' : false }, () => {
   let ns: Namespace;
   before(async () => {
-    ns = await Namespace.create('json');
+    ns = await Namespace.create('json', 'answer');
     await populate(ns, { accounting: true, timestamps: true, traffic: 'all' });
   });
   after(() => ns?.close());

@@ -37,7 +37,7 @@ before(requirePrerequisites);
 test(`${SESSIONS} random sessions of the library leave the tables of the command (SEED=${SEED})`, {
   skip: SELF_TEST ? 'the reference has no library' : false,
 }, async (t) => {
-  const commanded = await Table.create('sesc');
+  const commanded = await Table.create('sesc', { purpose: 'answer' });
   const called = await Table.create('sesl');
   const conntrack = await Conntrack.open({ netns: called.namespace.pid });
   const counts = { changes: 0, succeeded: 0, refused: 0 };

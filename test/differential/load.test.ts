@@ -22,8 +22,8 @@ before(requirePrerequisites);
 let table: Table;
 let second: Table;
 before(async () => {
-  table = await Table.create('load');
-  second = await Table.create('load2');
+  table = await Table.create('load', { purpose: 'answer' });
+  second = await Table.create('load2', { purpose: 'answer' });
 });
 after(async () => {
   await table[Symbol.asyncDispose]();

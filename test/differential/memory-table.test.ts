@@ -189,7 +189,7 @@ before(requirePrerequisites);
 suite('memory table', { skip: SELF_TEST ? 'a part of our own library' : false }, () => {
   for (const [variant, settings] of SETTINGS.entries())
     test(`${SESSIONS} sessions as with the kernel, ${JSON.stringify(settings)} (SEED=${SEED})`, async (t) => {
-      await using there = await Table.create('memory', { labels: settings.labels });
+      await using there = await Table.create('memory', { labels: settings.labels, purpose: 'answer' });
       await there.namespace.sysctl({
         'net.netfilter.nf_conntrack_events': 1,
         'net.netfilter.nf_conntrack_acct': Number(settings.accounting),
@@ -222,7 +222,7 @@ suite('memory table', { skip: SELF_TEST ? 'a part of our own library' : false },
     });
 
   test('requests that the library never makes get the same answers', async () => {
-    await using there = await Table.create('memory-raw');
+    await using there = await Table.create('memory-raw', { purpose: 'answer' });
     const namespace = NetworkNamespace.open(there.namespace.pid);
     const transports = [NetlinkSocket.open({ namespace }), new MemoryTable().open({})];
     const writer = new MessageWriter();
@@ -247,7 +247,7 @@ suite('memory table', { skip: SELF_TEST ? 'a part of our own library' : false },
   });
 
   test('a reply may be the tuple of a flow in the zone of one direction', async () => {
-    await using there = await Table.create('memory-zone');
+    await using there = await Table.create('memory-zone', { purpose: 'answer' });
     const [a, b] = [1, 3].map((n) => ({ src: `10.0.0.${n}`, dst: `10.0.0.${n + 1}`, sport: n, dport: n + 1 }));
     for (const options of [{ netns: there.namespace.pid }, { transport: new MemoryTable().open }]) {
       await using conntrack = await Conntrack.open(options);
@@ -260,7 +260,7 @@ suite('memory table', { skip: SELF_TEST ? 'a part of our own library' : false },
   });
 
   test('every helper is for the same protocols, and expects as much for as long', async () => {
-    await using there = await Table.create('memory-helpers');
+    await using there = await Table.create('memory-helpers', { purpose: 'answer' });
     const seen = await Promise.all(
       [{ netns: there.namespace.pid }, { transport: new MemoryTable().open }].map(async (options) => {
         await using conntrack = await Conntrack.open(options);
@@ -300,7 +300,7 @@ suite('memory table', { skip: SELF_TEST ? 'a part of our own library' : false },
   });
 
   test('makeFlow and a table make again every flow of a table that has one of everything', async () => {
-    await using there = await Table.create('memory-flows');
+    await using there = await Table.create('memory-flows', { purpose: 'answer' });
     await populate(there.namespace, { accounting: true, timestamps: true, traffic: 'all' });
     await using kernel = await Conntrack.open({ netns: there.namespace.pid });
     // Where DCCP is not tracked its flows have no ports; in memory it is.

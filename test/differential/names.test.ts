@@ -44,7 +44,7 @@ suite('names of programs', { skip: SELF_TEST ? 'the reference prints them raw' :
     [Uint8Array.of(0x9b, 0x32, 0x4a, 0xc3), '\\x9b2J\\xc3', '\\x9b2J\\xc3'],
   ] as const)
     test(`a program called ${word} says nothing but its name`, async () => {
-      await using table = await Table.create('names');
+      await using table = await Table.create('names', { purpose: 'answer' });
       const [save, text, json, reference] = await watched(table, name, [
         [UNDER_TEST, '-E', '-o', 'save'],
         [UNDER_TEST, '-E'],
@@ -70,7 +70,7 @@ suite('names of programs', { skip: SELF_TEST ? 'the reference prints them raw' :
     });
 
   test('a harmless name is printed as the C tool prints it', async () => {
-    await using table = await Table.create('names');
+    await using table = await Table.create('names', { purpose: 'answer' });
     for (const [name, format] of [
       ['größe', ['-o', 'save']],
       ['größe', []],
@@ -92,7 +92,7 @@ suite('names in messages', { skip: SELF_TEST ? 'our own words' : false }, () => 
   const SAFE = 'no\\x0a-F\\x1b[2J\\x7f\\u{9b}\\u{202e}\\u{2028}';
   let table: Table;
   before(async () => {
-    table = await Table.create('messages');
+    table = await Table.create('messages', { purpose: 'answer' });
   });
   after(() => table[Symbol.asyncDispose]());
 

@@ -73,7 +73,7 @@ for (const file of readdirSync(join(PROJECT, FOLDER)).filter((name) => name.star
     test(`${file} [${table}]`, async () => {
       const fill = TABLES[table];
       assert.ok(fill, `${file}: no table ${table}`);
-      await using namespace = await Namespace.create(`case-${table}`);
+      await using namespace = await Namespace.create(`case-${table}`, 'answer');
       await fill(namespace);
       await namespace.ask('write', '/etc/xtables/same.conf', LABELS);
       const faults: string[] = [];
@@ -118,7 +118,7 @@ suite('real traffic through a router', () => {
     [true, false],
   ] as const) {
     test(`accounting ${accounting ? 'on' : 'off'}, timestamps ${timestamps ? 'on' : 'off'}`, async () => {
-      await using scene = await makeTraffic({ accounting, timestamps });
+      await using scene = await makeTraffic({ accounting, timestamps, purpose: 'answer' });
       const shown = await scene.router.must([REFERENCE, '-L', '-o', 'labels']);
       for (const part of [
         'zone=5',

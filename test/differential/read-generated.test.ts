@@ -52,7 +52,7 @@ class Lane {
   }
 
   static async #make(name: string, table: TableName): Promise<Namespace> {
-    const namespace = await Namespace.create(name);
+    const namespace = await Namespace.create(name, 'answer');
     await populate(namespace, TABLES[table]);
     if (table === 'dying') await fillDyingList(namespace);
     return namespace;

@@ -17,8 +17,8 @@ before(requirePrerequisites);
 let table: Table;
 let second: Table;
 before(async () => {
-  table = await Table.create('trip');
-  second = await Table.create('trip2');
+  table = await Table.create('trip', { purpose: 'answer' });
+  second = await Table.create('trip2', { purpose: 'answer' });
 });
 after(async () => {
   await table?.[Symbol.asyncDispose]();

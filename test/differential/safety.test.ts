@@ -22,7 +22,7 @@ suite('safety', { skip: SELF_TEST ? 'options of our own' : false }, () => {
   let table: Table;
   let before_: string[];
   before(async () => {
-    table = await Table.create('safety');
+    table = await Table.create('safety', { purpose: 'answer' });
   });
   after(() => table[Symbol.asyncDispose]());
   beforeEach(async () => {

@@ -30,7 +30,7 @@ suite('updates of flows that are named', { skip: SELF_TEST ? 'the reference has 
   let conntrack: Conntrack;
   const requests = new CountedRequests();
   before(async () => {
-    table = await Table.create('named');
+    table = await Table.create('named', { purpose: 'answer' });
     conntrack = await Conntrack.open({ netns: table.namespace.pid, transport: requests.open });
   });
   after(async () => {

@@ -43,7 +43,7 @@ const OURS = { skip: SELF_TEST ? 'the reference is tested' : false } as const;
 before(requirePrerequisites);
 let table: Table;
 before(async () => {
-  table = await Table.create('update');
+  table = await Table.create('update', { purpose: 'answer' });
 });
 after(() => table[Symbol.asyncDispose]());
 

@@ -25,7 +25,7 @@ import {
 } from './libc.js';
 import { dump, flood, netlinkAddress, openRequester, PACKET_QUEUE, request, requestBy, sendBy } from './netlink.js';
 import { SLOWNESS } from './project.js';
-import { isResident, runResident } from './resident.js';
+import { isResident, type Purpose, runResident } from './resident.js';
 
 /** One run of a command. */
 export interface RunRequest {
@@ -37,6 +37,8 @@ export interface RunRequest {
   stdoutFile?: string;
   /** Milliseconds after which the command is killed with SIGKILL. */
   timeLimit: number;
+  /** Whether it has to be a process of its own. */
+  purpose: Purpose;
 }
 
 /** The result. */
@@ -140,7 +142,7 @@ function heard(socket: net.Socket): Promise<string> {
 export const operations = {
   /** Runs a command until it ends. */
   run: (what: RunRequest): Promise<RunResult> =>
-    what.stdoutFile === undefined && isResident(what.argv) ? runHere(what) : finish(start(what)),
+    what.stdoutFile === undefined && isResident(what.argv, what.purpose) ? runHere(what) : finish(start(what)),
   /** Starts a command in the background: `finish` waits for it. */
   start,
   finish,

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Answer, Operations, RunRequest, RunResult } from './agent.js';
 import { COMMAND_ENVIRONMENT, SLOWNESS } from './project.js';
+import type { Purpose } from './resident.js';
 
 const AGENT = fileURLToPath(new URL('./agent.js', import.meta.url));
 
@@ -36,6 +37,8 @@ export interface RunOptions {
   stdoutFile?: string;
   /** Milliseconds; 20 s unless told. */
   timeLimit?: number;
+  /** What the test is after; that of the namespace, unless told. */
+  purpose?: Purpose;
 }
 
 type Result<K extends keyof Operations> = Awaited<ReturnType<Operations[K]>>;
@@ -46,20 +49,23 @@ const open = new Set<Namespace>();
 export class Namespace {
   /** For messages and interface names. */
   readonly name: string;
+  /** What tests here are after, where they do not say so of a run. */
+  readonly #purpose: Purpose;
   readonly #agent: ChildProcess;
   readonly #mountPoint: string;
   readonly #waiting = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>();
   #last = 0;
   #closed = false;
 
-  private constructor(name: string, agent: ChildProcess, mountPoint: string) {
+  private constructor(name: string, purpose: Purpose, agent: ChildProcess, mountPoint: string) {
     this.name = name;
+    this.#purpose = purpose;
     this.#agent = agent;
     this.#mountPoint = mountPoint;
   }
 
   /** @throws Error with the reason when namespaces cannot be made here. */
-  static async create(name: string): Promise<Namespace> {
+  static async create(name: string, purpose: Purpose = 'process'): Promise<Namespace> {
     const mountPoint = mkdtempSync(join(tmpdir(), `conntrack-test-${name}-`));
     // If the compiler is switched off, because an emulator would have to translate its output, switch it off here, too.
     const flags = process.execArgv.filter((word) => word.startsWith('--no-'));
@@ -69,7 +75,7 @@ export class Namespace {
       serialization: 'advanced',
       env: { ...process.env, TZ: COMMAND_ENVIRONMENT['TZ'] }, // for commands that run inside the agent
     });
-    const namespace = new Namespace(name, agent, mountPoint);
+    const namespace = new Namespace(name, purpose, agent, mountPoint);
     open.add(namespace);
     installExitHandlers();
     await new Promise<void>((resolve, reject) => {
@@ -113,7 +119,10 @@ export class Namespace {
 
   /** Runs a command until it ends, with the environment of all compared commands. */
   async run(argv: readonly string[], options: RunOptions = {}): Promise<RunResult> {
-    const result = await this.ask('run', runRequest(argv, options));
+    const request = this.#request(argv, options);
+    // What runs inside the agent cannot be ended without it.
+    const hangs = setTimeout(() => this.#agent.kill('SIGKILL'), request.timeLimit + 10_000 * SLOWNESS);
+    const result = await this.ask('run', request).finally(() => clearTimeout(hangs));
     return { ...result, stdout: Buffer.from(result.stdout), stderr: Buffer.from(result.stderr) };
   }
 
@@ -127,7 +136,19 @@ export class Namespace {
 
   /** Starts a command in the background. @returns a handle for `ask('signal' | 'written' | 'finish', handle)`. */
   start(argv: readonly string[], options: RunOptions = {}): Promise<number> {
-    return this.ask('start', runRequest(argv, options));
+    return this.ask('start', this.#request(argv, options));
+  }
+
+  #request(argv: readonly string[], options: RunOptions): RunRequest {
+    const { input, stdoutFile, purpose = this.#purpose } = options;
+    return {
+      argv,
+      environment: { ...COMMAND_ENVIRONMENT, ...options.environment },
+      timeLimit: (options.timeLimit ?? 20_000) * SLOWNESS,
+      purpose,
+      ...(input === undefined ? {} : { input }),
+      ...(stdoutFile === undefined ? {} : { stdoutFile }),
+    };
   }
 
   /** `net.netfilter.nf_conntrack_acct` and the like: of this namespace. */
@@ -186,17 +207,6 @@ export class Namespace {
       // An empty folder in the temporary folder may stay; nothing else can.
     }
   }
-}
-
-function runRequest(argv: readonly string[], options: RunOptions): RunRequest {
-  const { input, stdoutFile } = options;
-  return {
-    argv,
-    environment: { ...COMMAND_ENVIRONMENT, ...options.environment },
-    timeLimit: (options.timeLimit ?? 20_000) * SLOWNESS,
-    ...(input === undefined ? {} : { input }),
-    ...(stdoutFile === undefined ? {} : { stdoutFile }),
-  };
 }
 
 let installed = false;

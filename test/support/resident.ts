@@ -1,5 +1,6 @@
-// Runs the bundled command inside this process instead of a separate one, for emulated machines on which Node.js takes seconds to start.
-// Every run evaluates the bundle again, with its own `process` and descriptors; everything below, down to the kernel, is the same.
+// Runs the bundled command inside this process instead of a separate one: on emulated machines Node.js takes seconds to start, and
+// elsewhere the start of a process takes twenty times the processor time of the rest of a command. Every run evaluates the bundle again,
+// with its own `process` and descriptors; everything below, down to the kernel, is the same.
 
 import fs from 'node:fs';
 import { createRequire } from 'node:module';
@@ -7,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Script } from 'node:vm';
 import { readCommandLine } from './argv.js';
-import { PROJECT, UNDER_TEST } from './project.js';
+import { EXECUTABLE, PROJECT, UNDER_TEST } from './project.js';
 
 /** The input of a run, and its result. */
 export interface ResidentRun {
@@ -22,18 +23,33 @@ export interface ResidentResult {
 }
 
 const BUNDLE = join(PROJECT, 'dist', 'conntrack.cjs');
-const ENABLED = process.env['CONNTRACK_RESIDENT'] === '1' && UNDER_TEST === join(PROJECT, 'bin', 'conntrack');
+const OWN = UNDER_TEST === join(PROJECT, 'bin', 'conntrack');
+/** The bundle shows a table as the executable that was made of it does. */
+const LOOKS = OWN || EXECUTABLE;
+/** `CONNTRACK_RESIDENT=1`: every command line that can be run this way is. */
+const ALL = process.env['CONNTRACK_RESIDENT'] === '1';
+/** `PROCESS_EVERY=n`: where answers are tested, one command line of n is a process; all of them, unless told. */
+const PROCESS_EVERY = Number(process.env['PROCESS_EVERY'] ?? 1);
 const STDIN = 0;
 
 /**
- * Whether to run a command line this way: if told to, and if it needs no signals, no waiting descriptors, no parent processes, and no other
- * bundle, as words do.
+ * What a test is after. `process`: the command as users run it. `answer`: what it says and does, of which a part may run here (PROCESS_EVERY).
+ * `look`: the state of the table, which it only shows.
  */
-export function isResident(argv: readonly string[]): boolean {
-  if (!ENABLED || argv[0] !== UNDER_TEST) return false;
+export type Purpose = 'process' | 'answer' | 'look';
+
+let answers = 0;
+
+/**
+ * Whether to run a command line this way: if its purpose allows it, and if it needs no signals, no waiting descriptors, no parent
+ * processes, and no other bundle, as words do.
+ */
+export function isResident(argv: readonly string[], purpose: Purpose): boolean {
+  if (!(purpose === 'look' ? LOOKS : OWN) || argv[0] !== UNDER_TEST) return false;
   const words = argv.slice(1);
   if (words[0]?.startsWith('-') !== true) return false;
-  return !readCommandLine(words).commands.includes('E') && !words.some((word) => /^--(netns|protect-ssh)/.test(word));
+  if (readCommandLine(words).commands.includes('E') || words.some((word) => /^--(netns|protect-ssh)/.test(word))) return false;
+  return ALL || purpose === 'look' || (purpose === 'answer' && answers++ % PROCESS_EVERY !== 0);
 }
 
 type Bundle = (process: object) => (exports: object, require: unknown, module: object, filename: string) => void;

@@ -6,6 +6,7 @@ import { FLUSH, type NewFlow, newFlow } from './netlink.js';
 import { type Outcome, toOutcome } from './outcome.js';
 import { LABELS } from './population.js';
 import { UNDER_TEST } from './project.js';
+import type { Purpose } from './resident.js';
 
 /** A namespace with a label file and rules that use labels. `await using table = await Table.create('name')`. */
 export class Table {
@@ -15,8 +16,8 @@ export class Table {
     this.namespace = namespace;
   }
 
-  static async create(name: string, { labels = true }: { labels?: boolean } = {}): Promise<Table> {
-    const namespace = await Namespace.create(name);
+  static async create(name: string, { labels = true, purpose }: { labels?: boolean; purpose?: Purpose } = {}): Promise<Table> {
+    const namespace = await Namespace.create(name, purpose);
     await namespace.labels(LABELS);
     if (labels) await namespace.nft('table inet labels { chain never { ct label set 127; }; }\n');
     return new Table(namespace);
@@ -41,7 +42,7 @@ export class Table {
 
   /** The lines of a listing, sorted; the seconds that tick are `T`. */
   async list(...words: readonly string[]): Promise<string[]> {
-    const { status, stdout, stderr } = await this.run(['-L', ...words]);
+    const { status, stdout, stderr } = await this.run(['-L', ...words], { purpose: 'look' });
     if (status !== '0') throw new Error(`-L ${words.join(' ')}: ${status} ${stderr}`);
     return stdout
       .split('\n')
@@ -56,7 +57,7 @@ export class Table {
   }
 
   async count(): Promise<number> {
-    return Number((await this.run('-C')).stdout);
+    return Number(await this.namespace.ask('read', '/proc/sys/net/netfilter/nf_conntrack_count'));
   }
 
   [Symbol.asyncDispose](): Promise<void> {

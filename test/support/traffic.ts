@@ -3,6 +3,7 @@
 
 import { Namespace } from './namespace.js';
 import { echoRequest, internetChecksum, LABELS, LONG_TIMEOUTS, quiet } from './population.js';
+import type { Purpose } from './resident.js';
 
 export const CLIENT = '10.7.0.2';
 export const SERVER = '10.8.0.2';
@@ -60,6 +61,8 @@ table ip6 nat6 {
 export interface TrafficOptions {
   accounting: boolean;
   timestamps: boolean;
+  /** Of runs of the command there. */
+  purpose?: Purpose;
   /** Called when everything is ready, before the first packet. */
   watch?: (router: Namespace) => Promise<void>;
 }
@@ -72,10 +75,10 @@ export interface Scene extends AsyncDisposable {
 }
 
 /** Builds the scene, sends one of everything, and waits until the router's table rests. */
-export async function makeTraffic({ accounting, timestamps, watch }: TrafficOptions): Promise<Scene> {
+export async function makeTraffic({ accounting, timestamps, purpose, watch }: TrafficOptions): Promise<Scene> {
   const made: Namespace[] = [];
   try {
-    for (const name of ['client', 'router', 'server']) made.push(await Namespace.create(name));
+    for (const name of ['client', 'router', 'server']) made.push(await Namespace.create(name, purpose));
     const [client, router, server] = made as [Namespace, Namespace, Namespace];
     await joinByRouter(client, router, server);
     await router.labels(LABELS);

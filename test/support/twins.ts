@@ -47,7 +47,7 @@ export class Twins {
   }
 
   static async create(name: string): Promise<Twins> {
-    const twins = new Twins(await Namespace.create(`${name}r`), await Namespace.create(`${name}a`));
+    const twins = new Twins(await Namespace.create(`${name}r`, 'answer'), await Namespace.create(`${name}a`, 'answer'));
     for (const namespace of twins.#both) {
       await namespace.labels(LABELS);
       await namespace.nft('table inet labels { chain never { ct label set 127; }; }\n');
