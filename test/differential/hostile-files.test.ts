@@ -21,7 +21,7 @@ suite('hostile files', { skip: SELF_TEST ? 'the reference takes other files' : f
   let table: Table;
   let folder: string;
   before(async () => {
-    table = await Table.create('hostile');
+    table = await Table.create('hostile', { purpose: 'answer' });
     folder = mkdtempSync(join(tmpdir(), 'conntrack-test-hostile-'));
     writeFileSync(join(folder, 'secret'), '7 password-of-somebody\n');
   });
@@ -104,7 +104,16 @@ suite('hostile files', { skip: SELF_TEST ? 'the reference takes other files' : f
       const file = join(folder, 'lines');
       writeFileSync(file, `-A ${FLOW}\n-U -m 4\n-D -o json --dry-run\n-F\n`);
       const trace = join(folder, 'trace');
-      const traced = ['strace', '-f', '-qq', '-e', 'trace=open,openat,openat2,creat,execve,unlink,connect', '-o', trace];
+      const traced = [
+        'strace',
+        '-f',
+        '--seccomp-bpf',
+        '-qq',
+        '-e',
+        'trace=open,openat,openat2,creat,execve,unlink,connect',
+        '-o',
+        trace,
+      ];
       const outcome = toOutcome(await table.namespace.run([...traced, UNDER_TEST, '-R', file]));
       assert.equal(outcome.status, '0', outcome.stderr);
       const text = readFileSync(trace, 'latin1');

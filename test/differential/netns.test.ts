@@ -16,7 +16,7 @@ import { schemaFault } from '../support/json-schema.js';
 import { Namespace } from '../support/namespace.js';
 import { type NewFlow, newFlow } from '../support/netlink.js';
 import { closingLines, toOutcome } from '../support/outcome.js';
-import { AS_NOBODY, PROJECT, requirePrerequisites, SELF_TEST, UNDER_TEST } from '../support/project.js';
+import { AS_NOBODY, PROJECT, REFERENCE, requirePrerequisites, SELF_TEST, UNDER_TEST } from '../support/project.js';
 
 const { schema } = makeJsonSchema();
 
@@ -208,11 +208,11 @@ ip netns exec blue "$1" -I -s 192.0.2.9 -d 192.0.2.8 -p udp --sport 1 --dport 2 
      * process alone in a third, `$third`, with one. `$c` is the command.
      */
     const runAlone = async (script: string) => {
-      const setUp = `set -e; mount -t tmpfs none /run; c="$1"
-add() { "$c" -I -s 192.0.2.1 -d 198.51.100.1 -p udp --sport "$1" --dport 53 -t 9000 --netns "$2" 2>/dev/null; }
+      const setUp = `set -e; mount -t tmpfs none /run; c="$1"; reference="$2"
+add() { nsenter --net="$2" "$reference" -I -s 192.0.2.1 -d 198.51.100.1 -p udp --sport "$1" --dport 53 -t 9000 2>/dev/null; }
 ip netns add a; ip netns add b; unshare --net sleep 1000 & third=$!
 until [ "$(readlink /proc/$third/ns/net)" != "$(readlink /proc/self/ns/net)" ]; do sleep 0.05; done
-add 1 a; add 2 a; add 3 b; add 4 $third; set +e
+cd /run/netns; add 1 a; add 2 a; add 3 b; add 4 /proc/$third/ns/net; set +e
 ${script}`;
       const isolated = [
         'unshare',
@@ -226,6 +226,7 @@ ${script}`;
         setUp,
         'sh',
         UNDER_TEST,
+        REFERENCE,
       ];
       const result = toOutcome(await here.run(isolated));
       return { ...result, closing: closingLines(result.stderr), lines: result.stdout.trimEnd().split('\n') };

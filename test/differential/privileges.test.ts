@@ -148,7 +148,7 @@ suite('privileges', { skip: SELF_TEST ? 'what is tested is not in the reference'
     /** Names of files that a command opens, without those of the package and those that Node.js opens by itself. */
     const opened = async (argv: readonly string[], input?: string): Promise<Set<string>> => {
       const trace = join(folder, 'trace');
-      await run(['strace', '-f', '-qq', '-e', OPEN, '-o', trace, ...argv], input);
+      await run(['strace', '-f', '--seccomp-bpf', '-qq', '-e', OPEN, '-o', trace, ...argv], input);
       return new Set(
         [...readFileSync(trace, 'latin1').matchAll(/ (?:open\w*|creat)\((?:AT_FDCWD, )?"([^"]*)"/g)].map(([, path]) =>
           normalize(path!),

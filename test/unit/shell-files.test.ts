@@ -2,8 +2,10 @@
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { suite, test } from 'node:test';
+import { after, suite, test } from 'node:test';
 import { COMMANDS } from '../../src/cli/command-rows.js';
 import { shellOptions } from '../../src/cli/docs/model.js';
 import { words } from '../../src/words/words.js';
@@ -103,13 +105,16 @@ suite('fish', { skip: without('fish') }, () => {
 });
 
 suite('zsh', { skip: without('zsh') }, () => {
+  // Where compinit keeps what it has found: without it, each of the shells looks at a thousand files of its own.
+  const folder = mkdtempSync(join(tmpdir(), 'completion-'));
+  after(() => rmSync(folder, { recursive: true }));
   test('the syntax is right', () => {
     run('zsh', '-n', file('completions/_conntrack'));
   });
   // A shell of its own on a terminal of its own, where completion is asked for with a key. What it echoes has no DONE in one piece.
   offers((...words) => {
     const script = `zmodload zsh/zpty; zpty inner zsh -f -i
-zpty -w inner 'PS1=; fpath=(${file('completions')} $fpath); autoload -Uz compinit; compinit -D -u; zstyle ":completion:*" list-separator "|"'
+zpty -w inner 'PS1=; fpath=(${file('completions')} $fpath); autoload -Uz compinit; compinit -u -d ${folder}/dump; zstyle ":completion:*" list-separator "|"'
 zpty -w inner 'report() { compadd() { local -a found; builtin compadd -O found "$@"; print -l "OFFER:"$^found; builtin compadd "$@" }; LISTMAX=0; zle complete-word; unfunction compadd; print DO""NE; }; zle -C complete-word list-choices _main_complete; zle -N report; bindkey "^X" report; print REA""DY'
 zpty -r -m inner line '*READY*'
 zpty -w -n inner 'conntrack ${words.join(' ')}'$'\\x18'
