@@ -20,7 +20,7 @@ export const H = {
   inline: 'Ct-Inline',
   /** Chunks that may be sent unasked. */
   credit: 'Ct-Credit',
-  /** What the asker reads besides what version 1 always had: `common`, for COMMON in nl1. */
+  /** What the asker reads besides what version 1 always had: `columns`, for COLUMNS in nl1. */
   reads: 'Ct-Reads',
   /** This start of an agent. */
   instance: 'Ct-I',
@@ -42,7 +42,7 @@ export const H = {
 } as const;
 
 /** What this version reads besides what version 1 always had. */
-export const READS_COMMON = 'common';
+export const READS_COLUMNS = 'columns';
 
 /** Values of `Ct-Enc`. */
 export const ENCODINGS = ['nl1', 'jc1', 'json'] as const;

@@ -105,7 +105,7 @@ export class ChangeAgent {
       op,
       subject: subjects.answer(message.reply!, host),
       instance,
-      terms: { deadline: DEADLINE, inline: 0, credit: 0, common: false },
+      terms: { deadline: DEADLINE, inline: 0, credit: 0, columns: false },
       entries: () => 0,
       waits: () => {},
     });

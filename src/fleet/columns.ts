@@ -144,3 +144,12 @@ export function writeRows(
     for (let k = row < rows ? bytes : 0; k < size; k++)
       to.setUint8(at + row * size + k, places[k]! < 0 ? common.getUint8(k) : columns.getUint8(places[k]! + row));
 }
+
+/** Whether the columns of `count` bytes from `a` and from `b` on are equal. */
+export function isSameColumn(columns: DataView, a: number, b: number, count: number): boolean {
+  const words = count & ~3;
+  for (let row = 0; row < words; row = (row + 4) | 0)
+    if (columns.getInt32((a + row) | 0, true) !== columns.getInt32((b + row) | 0, true)) return false;
+  for (let row = words; row < count; row++) if (columns.getUint8(a + row) !== columns.getUint8(b + row)) return false;
+  return true;
+}

@@ -89,7 +89,7 @@ class WatchedTable {
       const [full, at] = [this.#writing, this.#at];
       this.#writing = this.#spare;
       if (full.rows > 0)
-        for (const { body, rows } of flowPieces(full, query.terms.common)) await query.part(body, rows, this.#netns, at);
+        for (const { body, rows } of flowPieces(full, query.terms.columns)) await query.part(body, rows, this.#netns, at);
       full.reset();
       this.#spare = full;
       for (const loss of losses) query.note(this.#netns === undefined ? loss : { ...loss, netns: this.#netns });

@@ -136,8 +136,11 @@ export function shareCredits(
   for (const answer of answers) {
     if (answer.finished) continue;
     if (left <= 0) break;
-    const share = answer.isOpen ? Math.min(each - answer.credits - answer.queued.length, left) : 0;
-    if (share > 0 && wants(answer)) {
+    const free = answer.isOpen ? each - answer.credits - answer.queued.length : 0;
+    const share = Math.min(free, left);
+    // Each message wakes the servers and the host: while it can go on, half of what it may have is enough to tell it.
+    const isWorth = free >= each / 2 || answer.credits === 0;
+    if (share > 0 && isWorth && wants(answer)) {
       shares.push([answer, share]);
       left -= share;
     }

@@ -19,10 +19,10 @@ function dataOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
-function written(messages: readonly Uint8Array[], common = false): Uint8Array {
+function written(messages: readonly Uint8Array[], columns = false): Uint8Array {
   const writer = new Nl1Writer();
   for (const one of messages) assert.ok(writer.add(dataOf(one), 0, one.length));
-  return writer.body({ common });
+  return writer.body({ columns });
 }
 
 function read(body: Uint8Array, reader = new Nl1Reader()): Uint8Array[] {
@@ -50,8 +50,8 @@ const alike = fc.array(
 test('what was written is read, in its order', () => {
   const reader = new Nl1Reader();
   fc.assert(
-    fc.property(fc.oneof(messages, alike), fc.boolean(), (all, common) => {
-      assert.deepEqual(read(written(all, common), reader), all);
+    fc.property(fc.oneof(messages, alike), fc.boolean(), (all, columns) => {
+      assert.deepEqual(read(written(all, columns), reader), all);
     }),
     { numRuns: 400 },
   );
@@ -60,18 +60,32 @@ test('what was written is read, in its order', () => {
 test('what all messages of a size have in common stands in a body once', () => {
   const all = Array.from({ length: 100 }, (_, n) => message(40, (at) => (at === 20 || at === 23 ? n : at)));
   const body = written(all, true);
-  // Header, one group, the first message, a bit for each byte, two columns.
-  assert.equal(body.length, 8 + 6 + 40 + 5 + 2 * 100);
+  // Header, one group, the first message, a bit for each byte, of two bytes the columns of which they are copies, a column.
+  assert.equal(body.length, 8 + 6 + 40 + 5 + 2 + 100);
   assert.deepEqual(body.subarray(14, 54), all[0]);
-  assert.deepEqual([...body.subarray(54, 59)], [0, 0, 0b1001_0000, 0, 0]);
+  assert.deepEqual([...body.subarray(54, 61)], [0, 0, 0b1001_0000, 0, 0, 0, 1]);
   assert.deepEqual(
-    [...body.subarray(59, 159)],
+    [...body.subarray(61)],
     all.map((_, n) => n),
   );
   assert.deepEqual(read(body), all);
   // What stands in the first message where there is a column does not matter.
   body[14 + 20] = 255;
   assert.deepEqual(read(body), all);
+});
+
+test('columns that are equal stand in a body once, also beyond those that can be told', () => {
+  // Bytes from 20 on: of 300 columns that differ, each is there again later.
+  const all = Array.from({ length: 40 }, (_, n) =>
+    message(640, (at) => (at < 20 ? 0 : (n * n + 7 * n * ((at - 20) % 300)) & 0xff)),
+  );
+  const body = written(all, true);
+  const alone = new Set(
+    Array.from({ length: 620 }, (_, k) => all.map((one) => one[20 + k]).join()).filter((text) => !/^(\d+)(,\1)*$/.test(text)),
+  );
+  assert.ok(alone.size > 200, `${alone.size} columns`);
+  assert.deepEqual(read(body), all);
+  assert.ok(body.length < 640 * 40 * 0.6, `${body.length} bytes`);
 });
 
 test('a part of what was written is a body of its own', () => {
@@ -145,8 +159,8 @@ test('a body of version 1 is what it always was', () => {
 });
 
 test('a body that is cut, at any length, is refused before anything is visited', () => {
-  for (const common of [false, true]) {
-    const body = written([message(20, (at) => at), message(40, (at) => at), message(20, (at) => 2 * at)], common);
+  for (const columns of [false, true]) {
+    const body = written([message(20, (at) => at), message(40, (at) => at), message(20, (at) => 2 * at)], columns);
     for (let length = 0; length < body.length; length++)
       assert.throws(() => new Nl1Reader().read(body.subarray(0, length), () => assert.fail('visited')), DecodeError, `${length}`);
     assert.throws(() => new Nl1Reader().read(new Uint8Array([...body, 0]), () => {}), DecodeError);
@@ -187,6 +201,9 @@ test('numbers that promise more than a body has cost nothing', () => {
     // Bits that promise more columns than there are.
     `01020100 02000000 1400 02000000 ${'14000000'.padEnd(40, '0')} 000010 ff`,
     '0101010001000000140001000000ff',
+    // Columns that are copies of themselves, and of later ones.
+    `01020100 02000000 1400 02000000 ${'14000000'.padEnd(40, '0')} 000030 0002 0102`,
+    `01020100 02000000 1400 02000000 ${'14000000'.padEnd(40, '0')} 000030 0200 0102`,
   ])
     assert.throws(() => read(Uint8Array.from(Buffer.from(hex.replaceAll(' ', ''), 'hex'))), DecodeError, hex);
   assert.throws(() => read(new Uint8Array(5 << 20)), DecodeError);

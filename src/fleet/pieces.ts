@@ -12,7 +12,7 @@ export function piecesOf(bodyOf: (from: number, to: number) => PackedBody, from:
   return [...piecesOf(bodyOf, from, middle), ...piecesOf(bodyOf, middle, to)];
 }
 
-/** Flows or events. `common`: the reader knows COMMON of nl1. */
-export function flowPieces(writer: Nl1Writer, common: boolean): Piece[] {
-  return piecesOf((from, to) => packBody('nl1', writer.body({ from, to, common })), 0, writer.rows);
+/** Flows or events. `columns`: the reader knows COLUMNS of nl1. */
+export function flowPieces(writer: Nl1Writer, columns: boolean): Piece[] {
+  return piecesOf((from, to) => packBody('nl1', writer.body({ from, to, columns })), 0, writer.rows);
 }

@@ -5,12 +5,12 @@ import { ConntrackError } from '../errors.js';
 import { type Conntrack, readFilter, sessionOf, TimeSlice } from '../library/index.js';
 import { checkGrouping, GROUP_SORTS, type GroupSort, usage } from '../meter/index.js';
 import { processorTime } from '../meter/processor-time.js';
-import { H, numberHeader, READS_COMMON, unpackJson } from './bodies.js';
+import { H, numberHeader, READS_COLUMNS, unpackJson } from './bodies.js';
 import type { Bus, BusMessage, BusSubscription } from './bus.js';
 import { DumpBudget } from './dump-budget.js';
 import { sendEvents } from './events-agent.js';
 import { FleetError } from './fleet-error.js';
-import { Nl1Writer } from './nl1.js';
+import { MAX_ROWS, Nl1Writer } from './nl1.js';
 import { COLLECTOR_OPERATIONS, OPERATIONS, type Operation, operationsOf, type QueryBody, readQuestion } from './operations.js';
 import { answerHistory, answerRecords } from './past-agent.js';
 import { readPastQuestion } from './past-question.js';
@@ -31,6 +31,8 @@ const DUMPS: ReadonlySet<string> = new Set<Operation>(['list', 'top', 'whohad', 
 const PAST_PATIENCE = 3_600_000;
 /** Groups of one answer. */
 const MOST_GROUPS = 1000;
+/** Rows of the first message where a second one may follow at once: they are there early, and compile the code that takes the others. */
+const FIRST_ROWS = 256;
 const MOST_DEADLINE = 86_400_000;
 
 /** The tables of this host. */
@@ -160,7 +162,7 @@ export class QueryAgent {
       deadline: op === 'events' ? Number.POSITIVE_INFINITY : numberHeader(message, H.deadline, 5000, 1, MOST_DEADLINE),
       inline: numberHeader(message, H.inline, 16_384, 0, 131_072),
       credit: numberHeader(message, H.credit, 0, 0, 64),
-      common: message.header(H.reads) === READS_COMMON,
+      columns: message.header(H.reads) === READS_COLUMNS,
     };
     this.#asked++;
     const query = new RunningQuery(this.#bus, {
@@ -361,7 +363,8 @@ export class QueryAgent {
   async #list(query: RunningQuery, body: QueryBody, tables: ReadonlyMap<string, Conntrack>): Promise<void> {
     const limit = body.limit ?? Number.POSITIVE_INFINITY;
     const { entries } = await this.#size(tables);
-    const parts = new Parts();
+    // Whoever need not wait for a credit sends its first rows early.
+    const parts = new Parts(entries, query.terms.credit > 0 ? FIRST_ROWS : MAX_ROWS);
     let rows = 0;
     let netns: string | undefined;
     let sending: Promise<void> | undefined;
@@ -369,7 +372,7 @@ export class QueryAgent {
       sending ??= parts
         .send(async (full) => {
           query.head(entries);
-          for (const { body: packed, rows: some } of flowPieces(full, query.terms.common)) await query.part(packed, some, netns);
+          for (const { body: packed, rows: some } of flowPieces(full, query.terms.columns)) await query.part(packed, some, netns);
           this.#rows += full.rows;
         })
         .finally(() => {
@@ -400,7 +403,7 @@ export class QueryAgent {
     }
     this.#rows += parts.writing.rows;
     await query.end(
-      flowPieces(parts.writing, query.terms.common),
+      flowPieces(parts.writing, query.terms.columns),
       visitor.done() ? { complete: true, reason: 'limit' } : { complete: true },
       netns,
     );
@@ -435,13 +438,21 @@ export class QueryAgent {
 
 /** Two writers: one takes flows while the other is sent. */
 class Parts {
-  writing = new Nl1Writer();
+  writing: Nl1Writer;
   /** What has to be sent before more can be taken. */
   full: Nl1Writer | undefined;
-  #spare = new Nl1Writer();
+  #spare: Nl1Writer;
+  #most: number;
+
+  /** `expected`: rows at most, unless there come more; `first`: rows of the first message. */
+  constructor(expected: number, first: number) {
+    this.writing = new Nl1Writer('list', expected);
+    this.#spare = new Nl1Writer('list', expected);
+    this.#most = first;
+  }
 
   add(view: View): void {
-    if (this.writing.add(view.data, view.start, view.size)) return;
+    if (this.writing.rows < this.#most && this.writing.add(view.data, view.start, view.size)) return;
     // A datagram has some hundred flows at most, and after each the visitor waits until `full` is sent.
     if (this.full) throw new Error('more flows came than two messages can have');
     this.turn();
@@ -451,6 +462,7 @@ class Parts {
   turn(): void {
     this.full = this.writing;
     this.writing = this.#spare;
+    this.#most = MAX_ROWS;
   }
 
   async send(how: (full: Nl1Writer) => Promise<void>): Promise<void> {

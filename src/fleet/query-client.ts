@@ -3,7 +3,7 @@
 
 import { ConntrackError } from '../errors.js';
 import { readEnd, readError, takePart } from './answer-messages.js';
-import { H, type PackedBody, packJson, READS_COMMON } from './bodies.js';
+import { H, type PackedBody, packJson, READS_COLUMNS } from './bodies.js';
 import type { Bus, BusMessage, BusSubscription } from './bus.js';
 import { FleetError, OTHER_KEY } from './fleet-error.js';
 import type { FleetQuestion, FleetResult, FleetVisitor, MissingReason } from './fleet-question.js';
@@ -142,7 +142,7 @@ export class FleetQuery {
         [H.query]: qid,
         [H.deadline]: `${Math.ceil(deadline)}`,
         [H.inline]: `${INLINE}`,
-        [H.reads]: READS_COMMON,
+        [H.reads]: READS_COLUMNS,
         [H.credit]: `${this.#unasked}`,
       },
     });

@@ -31,8 +31,8 @@ export interface QueryTerms {
   readonly deadline: number;
   readonly inline: number;
   readonly credit: number;
-  /** Knows COMMON of nl1. */
-  readonly common: boolean;
+  /** Knows COLUMNS of nl1. */
+  readonly columns: boolean;
 }
 
 /** Milliseconds without a word from the asker. */

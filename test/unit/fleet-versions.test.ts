@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { H, packJson, READS_COMMON, unpackBody, unpackJson } from '../../src/fleet/bodies.js';
+import { H, packJson, READS_COLUMNS, unpackBody, unpackJson } from '../../src/fleet/bodies.js';
 import type { BusMessage } from '../../src/fleet/bus.js';
 import { readCollectorValue } from '../../src/fleet/collector-value.js';
 import { Fleet } from '../../src/fleet/fleet.js';
@@ -173,7 +173,7 @@ test('whoever does not say that it reads what flows have in common gets them as 
   };
   const plain = await ask('0000000000000000000001', {});
   const other = await ask('0000000000000000000002', { [H.reads]: 'novelty' });
-  const common = await ask('0000000000000000000003', { [H.reads]: READS_COMMON });
+  const common = await ask('0000000000000000000003', { [H.reads]: READS_COLUMNS });
   assert.deepEqual([plain[1], other[1], common[1]], [0, 0, 2]);
   assert.ok(common.length < plain.length, `${common.length} bytes instead of ${plain.length}`);
   assert.equal(rowsOf(plain).length, 3);
