@@ -54,14 +54,14 @@ async function startServers(work, children) {
 
 async function publish(bus, built, report) {
   const { encodeRecords } = await import(`${built}/fleet/jc1.js`);
-  const { columnsOf } = await import(`${built}/history/record-parts.js`);
+  const { columnTextsOf } = await import(`${built}/history/column-texts.js`);
   const { packBody } = await import(`${built}/fleet/bodies.js`);
   const { shardOf, subjects } = await import(`${built}/fleet/subjects.js`);
   const subject = subjects.record(shardOf(HOST), 'default', HOST);
   let [bytes, took, used] = [0, 0, 0];
   for (let first = 1; first <= ROWS; first += ENOUGH) {
     // As an agent, it has no more records than those of one message; making them does not count.
-    const { head, records } = partFrom(first, columnsOf);
+    const { head, records } = partFrom(first, columnTextsOf);
     const before = process.cpuUsage();
     const begin = performance.now();
     const { data, headers } = packBody('jc1', encodeRecords(head, records));
@@ -128,11 +128,11 @@ async function readToShip(directory, built, report) {
 }
 
 /** Records from a number on: two thirds IPv4, four fifths TCP, all behind one address. */
-function partFrom(first, columnsOf) {
+function partFrom(first, columnTextsOf) {
   const alive = BEGUN + first * 500;
   return {
     head: { recorder: RECORDER, first, since: BEGUN, alive, netns: [], gaps: [], clock: [] },
-    records: columnsOf(Array.from({ length: ENOUGH }, (_, i) => recordOf(first + i))),
+    records: columnTextsOf(Array.from({ length: ENOUGH }, (_, i) => recordOf(first + i))),
   };
 }
 

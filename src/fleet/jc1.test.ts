@@ -3,9 +3,10 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
+import { columnTextsOf } from '../history/column-texts.js';
 import type { SqliteRow, SqliteValue } from '../history/driver/sqlite.js';
 import { type ColumnRow, RECORD_COLUMNS } from '../history/record-columns.js';
-import { columnsOf, type PartHead } from '../history/record-parts.js';
+import type { PartHead } from '../history/record-parts.js';
 import { FleetError } from './fleet-error.js';
 import { decodeRecords, encodeRecords, type ShippedRecords } from './jc1.js';
 
@@ -92,7 +93,7 @@ function expected(sent: SqliteRow): SqliteRow {
 test('what was sent is read, value by value', () => {
   fc.assert(
     fc.property(head, fc.array(row, { maxLength: 20 }), (told, rows) => {
-      const read = decodeRecords(encodeRecords(told, columnsOf(rows)));
+      const read = decodeRecords(encodeRecords(told, columnTextsOf(rows)));
       const { count, columns, unknown, ...rest } = read;
       assert.deepEqual([count, unknown], [rows.length, 0]);
       assert.deepEqual(JSON.parse(JSON.stringify(rest)), JSON.parse(JSON.stringify(told)));
@@ -104,7 +105,7 @@ test('what was sent is read, value by value', () => {
 
 test('columns of which all values are equal cost one, and those without any cost nothing', () => {
   const rows = Array.from({ length: 500 }, (_, n) => ({ start: 1e15 + n * 7, dur: 3, src: n, proto: 17 }));
-  const body = encodeRecords(HEAD, columnsOf(rows));
+  const body = encodeRecords(HEAD, columnTextsOf(rows));
   const { cols } = JSON.parse(new TextDecoder().decode(body));
   assert.deepEqual(Object.keys(cols), ['end', 'dur', 'src', 'proto']);
   assert.deepEqual([cols.dur, cols.proto, cols.end[0], cols.end[1]], [3, 17, 1e15 + 3, 7]);
@@ -114,7 +115,7 @@ test('a row without times, which only a damaged file has, is sent as it is', () 
   const read = decodeRecords(
     encodeRecords(
       HEAD,
-      columnsOf([
+      columnTextsOf([
         { start: null, dur: 1 },
         { start: 5, dur: null },
       ]),
@@ -124,7 +125,7 @@ test('a row without times, which only a damaged file has, is sent as it is', () 
 });
 
 test('columns of a newer version are left out and counted', () => {
-  const told = JSON.parse(new TextDecoder().decode(encodeRecords(HEAD, columnsOf([{ start: 1, dur: 1 }]))));
+  const told = JSON.parse(new TextDecoder().decode(encodeRecords(HEAD, columnTextsOf([{ start: 1, dur: 1 }]))));
   const read = decodeRecords(
     new TextEncoder().encode(JSON.stringify({ ...told, cols: { ...told.cols, country: ['NL'] }, later: 1 })),
   );
@@ -151,7 +152,7 @@ test('hostile bodies are a typed error, or what they say within its bounds', () 
       gaps: [{ id: 1, ns: null, from: 1, to: 2, first: 1, reason: 'overrun', events: 3, note: null }],
       netns: [[1, 'blue']],
     },
-    columnsOf(
+    columnTextsOf(
       Array.from({ length: 5 }, (_, n) => ({ start: 1e15 + n, dur: n, src: n, dst: new Uint8Array(16), ob: '9007199254740993' })),
     ),
   );

@@ -1,9 +1,10 @@
 // jc1: records as they travel from a host to collectors: columns in JSON, which any language reads. A body says whose records these are,
 // where they stand in the order of that recorder, what it knows to lack, and up to when it knows everything.
 
+import { type ColumnTexts, constantText } from '../history/column-texts.js';
 import type { SqliteValue } from '../history/driver/sqlite.js';
 import { type ColumnRow, RECORD_COLUMNS } from '../history/record-columns.js';
-import type { PartGap, PartHead, PartRecords, RecordPart } from '../history/record-parts.js';
+import type { PartGap, PartHead, RecordPart } from '../history/record-parts.js';
 import { FleetError } from './fleet-error.js';
 import { objectOf } from './json-object.js';
 import { MAX_BODY } from './nl1.js';
@@ -24,62 +25,52 @@ const COLUMNS: readonly ColumnRow[] = RECORD_COLUMNS;
 const [START, DUR] = ['start', 'dur'].map((name) => COLUMNS.findIndex((column) => column.name === name)) as [number, number];
 /** Instead of `start`: the first end as it is, then differences, which are small. */
 const END = 'end';
+const encoder = new TextEncoder();
 
-/** A body of records as SQLite has them. */
-export function encodeRecords(head: PartHead, records: PartRecords): Uint8Array {
+/** A body of records. */
+export function encodeRecords(head: PartHead, records: ColumnTexts): Uint8Array {
   const { gaps, clock, netns, ...rest } = head;
-  return new TextEncoder().encode(
-    JSON.stringify({
-      v: 1,
-      ...rest,
-      n: records.count,
-      ...(netns.length > 0 ? { netns } : {}),
-      ...(gaps.length > 0 ? { gaps } : {}),
-      ...(clock.length > 0 ? { clock } : {}),
-      cols: encodeColumns(records),
-    }),
-  );
+  const told = JSON.stringify({
+    v: 1,
+    ...rest,
+    n: records.count,
+    ...(netns.length > 0 ? { netns } : {}),
+    ...(gaps.length > 0 ? { gaps } : {}),
+    ...(clock.length > 0 ? { clock } : {}),
+  });
+  return withColumns(told, records);
 }
 
-/** The columns of records: those of which all values are NULL are left out. */
-export function encodeColumns({ count, columns }: PartRecords): Record<string, unknown> {
-  const cols: Record<string, unknown> = {};
+/** The bytes of an object of JSON, and of its columns: those of which all values are NULL are left out. */
+export function withColumns(object: string, { count, columns }: ColumnTexts): Uint8Array {
   const ends = endsOf(columns[START], columns[DUR]);
+  const cols: string[] = [];
   for (const [place, { name }] of COLUMNS.entries()) {
-    const values = columns[place];
-    if (!values || count === 0) continue;
-    if (place === START && ends) cols[END] = ends;
-    else cols[name] = columnOf(values);
+    const text = columns[place];
+    if (text === undefined || count === 0) continue;
+    cols.push(place === START && ends !== undefined ? `"${END}":${ends}` : `"${name}":${columnOf(text, count)}`);
   }
-  return cols;
+  return encoder.encode(`${object.slice(0, -1)},"cols":{${cols.join()}}}`);
 }
 
 /** The first end, then by how much each is later than the one before; `undefined` unless all times are whole numbers. */
-function endsOf(starts: readonly SqliteValue[] = [], durs: readonly SqliteValue[] = []): number[] | undefined {
-  const steps: number[] = [];
+function endsOf(starts = '[]', durs = '[]'): string | undefined {
+  const steps = JSON.parse(starts) as unknown[];
+  const spans = JSON.parse(durs) as unknown[];
   let before = 0;
-  for (let n = 0; n < starts.length; n++) {
-    const [start, dur] = [starts[n], durs[n]];
+  for (let n = 0; n < steps.length; n++) {
+    const [start, dur] = [steps[n], spans[n]];
     if (!isWhole(start) || !isWhole(dur) || !isWhole(start + dur)) return undefined;
-    steps.push(start + dur - before);
+    steps[n] = start + dur - before;
     before = start + dur;
   }
-  return steps;
+  return JSON.stringify(steps);
 }
 
 /** All values, or one that all are equal to. */
-function columnOf(values: readonly SqliteValue[]): unknown {
-  // Most have nothing but numbers, which are their own JSON.
-  const told = values.every((value) => typeof value === 'number' || value === null) ? values : values.map(jsonValue);
-  const [first] = told;
-  return told.every((value) => value === first) ? first : told;
-}
-
-function jsonValue(value: SqliteValue): number | string | null {
-  if (typeof value === 'bigint') return isWhole(Number(value)) ? Number(value) : String(value);
-  if (Buffer.isBuffer(value)) return value.toString('base64');
-  if (value instanceof Uint8Array) return Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64');
-  return value;
+function columnOf(text: string, count: number): string {
+  const value = text.slice(1, count === 1 ? -1 : text.indexOf(','));
+  return text === constantText(value, count) ? value : text;
 }
 
 /** @throws FleetError `ENCODING` for what is no such body */

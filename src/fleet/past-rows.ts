@@ -1,14 +1,14 @@
 // Flows of records on their way to who asks for them: the columns of jc1, and for each flow whose record and which file it is of. The other
 // side has rows as SQLite has them, so that one set of writers serves both.
 
+import { columnTextsOf } from '../history/column-texts.js';
 import type { SqliteRow } from '../history/driver/sqlite.js';
 import { type FoundRow, nameOf } from '../history/flow-search.js';
 import { type ColumnRow, RECORD_COLUMNS } from '../history/record-columns.js';
 import type { ReadableSegment } from '../history/record-directory.js';
-import { columnsOf } from '../history/record-parts.js';
 import { addressIn } from '../history/row-messages.js';
 import { FleetError } from './fleet-error.js';
-import { decodeColumns, encodeColumns, isRecorder } from './jc1.js';
+import { decodeColumns, isRecorder, withColumns } from './jc1.js';
 import { objectOf } from './json-object.js';
 import { MAX_BODY } from './nl1.js';
 import { isName } from './subjects.js';
@@ -43,19 +43,17 @@ export function encodePastRows(rows: readonly SentRow[]): Uint8Array {
     names.set(name, index);
     return index;
   });
-  return new TextEncoder().encode(
-    JSON.stringify({
-      v: 1,
-      n: rows.length,
-      places: [...places.values()].map((each) => each.place),
-      place,
-      netns: [...names.keys()],
-      ns: netns,
-      seq: rows.map(({ row, open }) => (open ? null : row['seq'])),
-      seen: rows.map(({ row, open }) => (open ? row['seen'] : null)),
-      cols: encodeColumns(columnsOf(rows.map(({ row }) => row))),
-    }),
-  );
+  const told = JSON.stringify({
+    v: 1,
+    n: rows.length,
+    places: [...places.values()].map((each) => each.place),
+    place,
+    netns: [...names.keys()],
+    ns: netns,
+    seq: rows.map(({ row, open }) => (open ? null : row['seq'])),
+    seen: rows.map(({ row, open }) => (open ? row['seen'] : null)),
+  });
+  return withColumns(told, columnTextsOf(rows.map(({ row }) => row)));
 }
 
 /** @throws FleetError `ENCODING` for what is no such body */

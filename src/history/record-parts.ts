@@ -1,7 +1,6 @@
 // A part of a record, as it goes from the host that keeps the record to who keeps a copy. Times are microseconds since the epoch.
 
-import type { SqliteRow, SqliteValue } from './driver/sqlite.js';
-import { RECORD_COLUMNS } from './record-columns.js';
+import type { SqliteValue } from './driver/sqlite.js';
 
 /** A gap, with its number: they grow in the order of the record. */
 export interface PartGap {
@@ -60,23 +59,3 @@ export interface PartRecords {
 
 /** A part, as a copy takes it. */
 export interface RecordPart extends PartHead, PartRecords {}
-
-/** Records by columns, from what each has in them. */
-export function byColumns(count: number, valueAt: (n: number, place: number) => SqliteValue | undefined): PartRecords {
-  const columns = RECORD_COLUMNS.map((_, place) => {
-    let values: SqliteValue[] | undefined;
-    for (let n = 0; n < count; n++) {
-      const value = valueAt(n, place) ?? null;
-      if (value === null) continue;
-      values ??= new Array<SqliteValue>(count).fill(null);
-      values[n] = value;
-    }
-    return values;
-  });
-  return { count, columns };
-}
-
-/** Records by columns. */
-export function columnsOf(rows: readonly SqliteRow[]): PartRecords {
-  return byColumns(rows.length, (n, place) => rows[n]![RECORD_COLUMNS[place]!.name]);
-}

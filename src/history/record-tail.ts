@@ -1,12 +1,12 @@
 // RecordTail: a record in parts, in its order, for who keeps a copy. Each call reads what is behind a position, in one transaction that
 // ends with the call: no reader keeps a recorder from its files.
 
+import { type ColumnTexts, readColumnTexts } from './column-texts.js';
 import { loadDriver } from './driver/load-driver.js';
-import type { SqliteDriver, SqliteFile, SqliteRow, SqliteValue } from './driver/sqlite.js';
-import { FLOW_ROW } from './flow-search.js';
+import type { SqliteDriver, SqliteFile, SqliteRow } from './driver/sqlite.js';
 import { COLUMN } from './record-columns.js';
 import { reading } from './record-directory.js';
-import { byColumns, type PartClock, type PartGap, type PartHead, type PartRecords } from './record-parts.js';
+import type { PartClock, PartGap, PartHead } from './record-parts.js';
 import { numberIn } from './row-messages.js';
 import { type SegmentFile, segmentsIn } from './segment-files.js';
 import { readMeta, type SegmentMeta } from './segment-meta.js';
@@ -32,7 +32,7 @@ export const BEGINNING: TailPosition = { segment: 0, sequence: 0, gap: 0, clock:
 /** What is behind a position. */
 export interface TailPart {
   readonly head: Omit<PartHead, 'offset'>;
-  readonly records: PartRecords;
+  readonly records: ColumnTexts;
   /** Behind it. */
   readonly position: TailPosition;
   /** More is there already. */
@@ -138,14 +138,12 @@ export class RecordTail {
     { most, isLast }: { readonly most: number; readonly isLast: boolean },
   ): TailPart | undefined {
     const meta = readMeta(open, file.name);
-    const found = open.prepare(`SELECT ${FLOW_ROW} FROM flow WHERE seq > ? ORDER BY seq LIMIT ?`).arrays(after.sequence, most);
-    const count = countBeforeHole(found);
-    const records = byColumns(count, (n, place) => found[n]![place + 1]);
-    const first = count > 0 ? (found[0]![SEQ] as number) : nextOf(after, meta);
+    const records = readColumnTexts(open, after.sequence, most);
+    const { count, whole } = records;
+    const first = count > 0 ? records.first : nextOf(after, meta);
     const last = count > 0 ? first + count - 1 : undefined;
     /** When the last one ended. */
-    const end = count > 0 ? endOf(records, count - 1) : undefined;
-    const whole = count === found.length && count < most;
+    const end = count > 0 ? endOfLast(records) : undefined;
     const gaps = gapsOf(open, file, {
       after: after.gap,
       last: whole ? Number.MAX_SAFE_INTEGER : (last ?? after.sequence) + 1,
@@ -197,16 +195,6 @@ export class RecordTail {
   }
 }
 
-/** The number of a row, in FLOW_ROW; the columns are behind it. */
-const SEQ = 0;
-
-/** How many rows have numbers that follow each other: where some were taken out, a part ends. */
-function countBeforeHole(rows: readonly (readonly SqliteValue[])[]): number {
-  const first = rows[0]?.[SEQ] as number | undefined;
-  const end = rows.findIndex((row, n) => row[SEQ] !== first! + n);
-  return end < 0 ? rows.length : end;
-}
-
 /** The number of the next record, where there is none yet. */
 function nextOf(after: TailPosition, meta: SegmentMeta): number {
   return Math.max(after.sequence + 1, meta.firstSeq, meta.closed === undefined ? 0 : (meta.lastSeq ?? 0) + 1);
@@ -222,11 +210,12 @@ function earliestBehind(end: number | undefined, { disorder = DISORDER }: Segmen
   return end === undefined ? 0 : end - disorder;
 }
 
-/** When a record ended. */
-function endOf({ columns }: PartRecords, n: number): number {
-  return (numberIn(columns[COLUMN.start]?.[n]) ?? 0) + (numberIn(columns[COLUMN.dur]?.[n]) ?? 0);
+function endOfLast({ columns }: ColumnTexts): number {
+  const lastOf = (text = '[0]') => Number(text.slice(Math.max(1, text.lastIndexOf(',') + 1), -1)) || 0;
+  return lastOf(columns[COLUMN.start]) + lastOf(columns[COLUMN.dur]);
 }
 
+/** When a record ended; `undefined`: it is not there. */
 function markOf(open: SqliteFile, sequence: number): number | undefined {
   const [row] = open.prepare('SELECT start, dur FROM flow WHERE seq = ?').all(sequence);
   return row && (numberIn(row['start']) ?? 0) + (numberIn(row['dur']) ?? 0);

@@ -14,8 +14,8 @@ import { readRecords } from '../../src/fleet/record-message.js';
 import { Shipper } from '../../src/fleet/shipper.js';
 import { prepareServers } from '../../src/fleet/streams.js';
 import { RECORD_STREAM, shardOf, subjects } from '../../src/fleet/subjects.js';
+import { columnTextsOf } from '../../src/history/column-texts.js';
 import { loadDrivers } from '../../src/history/driver/load-driver.js';
-import { columnsOf } from '../../src/history/record-parts.js';
 import { segmentFiles } from '../../src/history/segment-files.js';
 import { MemoryServers } from '../support/memory-bus.js';
 import { randomRow, SECOND, T0, writeRecord } from '../support/past-record.js';
@@ -66,7 +66,7 @@ async function publish(all: MemoryServers, first: number, count: number): Promis
   const times = { since: T0 + first * SECOND, alive: T0 + (first + count) * SECOND };
   const body = packBody(
     'jc1',
-    encodeRecords({ recorder: RECORDER, first, ...times, netns: [], gaps: [], clock: [] }, columnsOf(rows)),
+    encodeRecords({ recorder: RECORDER, first, ...times, netns: [], gaps: [], clock: [] }, columnTextsOf(rows)),
   );
   await all.connect().append(subjects.record(shardOf('fw1'), 'ams', 'fw1'), body.data, {
     headers: { ...body.headers, [H.recorder]: RECORDER },

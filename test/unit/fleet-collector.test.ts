@@ -14,12 +14,13 @@ import { decodeRecords, encodeRecords } from '../../src/fleet/jc1.js';
 import { Shipper } from '../../src/fleet/shipper.js';
 import { prepareServers } from '../../src/fleet/streams.js';
 import { COLLECTORS_BUCKET, RECORD_STREAM, shardOf, subjects } from '../../src/fleet/subjects.js';
+import { columnTextsOf } from '../../src/history/column-texts.js';
 import { loadDrivers } from '../../src/history/driver/load-driver.js';
 import type { SqliteRow } from '../../src/history/driver/sqlite.js';
 import { openHistory } from '../../src/history/index.js';
 import { addToManifest } from '../../src/history/manifest.js';
 import { RecordCopy } from '../../src/history/record-copy.js';
-import { columnsOf, type PartGap, type RecordPart } from '../../src/history/record-parts.js';
+import type { PartGap, RecordPart } from '../../src/history/record-parts.js';
 import { sealSegment } from '../../src/history/seal-segment.js';
 import { segmentFiles } from '../../src/history/segment-files.js';
 import { verifyRecord } from '../../src/history/verify-record.js';
@@ -54,7 +55,7 @@ function part(first: number, count: number, more: Partial<RecordPart> = {}): Rec
     gaps: [],
     clock: [],
   };
-  return { ...decodeRecords(encodeRecords(head, columnsOf(rows))), ...more };
+  return { ...decodeRecords(encodeRecords(head, columnTextsOf(rows))), ...more };
 }
 
 const copyIn = (directory: string, segmentRows = 1000, at = T0) =>
@@ -341,7 +342,7 @@ async function publish(
   const body =
     told instanceof Uint8Array
       ? { data: told, headers: { 'Ct-V': '1', 'Ct-Enc': 'jc1', 'Ct-Zip': 'none' } }
-      : packBody('jc1', encodeRecords(head, columnsOf(rows)));
+      : packBody('jc1', encodeRecords(head, columnTextsOf(rows)));
   await all.connect().append(subjects.record(shardOf(host), 'ams', host), body.data, {
     headers: { ...body.headers, [H.recorder]: RECORDER, ...headers },
   });

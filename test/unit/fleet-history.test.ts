@@ -16,11 +16,12 @@ import { askRecord } from '../../src/fleet/past-question.js';
 import { decodePastRows, encodePastRows, type SentRow } from '../../src/fleet/past-rows.js';
 import { HostRecord } from '../../src/fleet/past-source.js';
 import { PastStreams } from '../../src/fleet/past-streams.js';
+import { columnTextsOf } from '../../src/history/column-texts.js';
 import { loadDrivers } from '../../src/history/driver/load-driver.js';
 import type { SqliteRow } from '../../src/history/driver/sqlite.js';
 import { openHistory } from '../../src/history/index.js';
 import { CSV_HEADER, lineMaker, PAST_LINES } from '../../src/history/past-lines.js';
-import { columnsOf, type PartGap } from '../../src/history/record-parts.js';
+import type { PartGap } from '../../src/history/record-parts.js';
 import { RowMessages } from '../../src/history/row-messages.js';
 import { segmentFiles } from '../../src/history/segment-files.js';
 import { MemoryTable } from '../../src/testing/index.js';
@@ -119,7 +120,7 @@ async function fleetOf(directory: string, hosts: readonly HostPast[]) {
           clock: [],
         };
         const rows = Array.from({ length: to - from + 1 }, (_, i) => rowOf(n, from + i) as SqliteRow);
-        store.take(host, { ...decodeRecords(encodeRecords(head, columnsOf(rows))) });
+        store.take(host, { ...decodeRecords(encodeRecords(head, columnTextsOf(rows))) });
       }
     }
   }

@@ -12,6 +12,8 @@ interface Database {
   exec(sql: string): unknown;
   prepare(sql: string): Statement;
   close(): void;
+  /** Of those that close late. */
+  readonly inTransaction?: boolean;
 }
 
 interface Statement {
@@ -94,11 +96,12 @@ function isMissing(error: unknown): boolean {
 
 function toDriver(flavour: Flavour, Database: DatabaseClass): SqliteDriver {
   const { name, readOnly: readOnlyOptions, wideByFile, closesLate } = flavour;
+  const idle: Base[] = [];
   return {
     name,
     open: (path, { readOnly = false } = {}) => {
       const wide = wideByFile ? { safeIntegers: true } : {};
-      if (readOnly && closesLate) return attached(Database, path, wide, flavour);
+      if (readOnly && closesLate) return attached(idle.pop() ?? emptyDatabase(Database), path, flavour, idle);
       const file = new Database(path, { ...(readOnly ? readOnlyOptions : {}), ...wide });
       file.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT}`);
       // Not every package keeps what its option promises.
@@ -108,29 +111,39 @@ function toDriver(flavour: Flavour, Database: DatabaseClass): SqliteDriver {
   };
 }
 
-/** A file that is let go of when it is closed. */
-function attached(
-  Database: DatabaseClass,
-  path: string,
-  options: Readonly<Record<string, unknown>>,
-  flavour: Flavour,
-): SqliteFile {
-  const base = new Database(':memory:', options);
-  base.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT}`);
+/** An empty database that one file after the other is attached to: making one takes longer than attaching a file. */
+interface Base {
+  readonly file: Database;
+  /** Files that it has had. */
+  uses: number;
+}
+
+/** Statements are given back only when garbage is collected, and each file takes longer to detach for each of them. */
+const MOST_USES = 16;
+/** A question may have many files open, but most parts of a program have one at a time. */
+const MOST_IDLE = 4;
+
+function emptyDatabase(Database: DatabaseClass): Base {
+  const file = new Database(':memory:');
+  file.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT}`);
+  file.exec('PRAGMA query_only = ON');
+  return { file, uses: 0 };
+}
+
+/** A file that is let go of when it is closed; what it was attached to then waits among the `idle` ones. */
+function attached(base: Base, path: string, flavour: Flavour, idle: Base[]): SqliteFile {
+  const { file } = base;
   const { pathname } = pathToFileURL(path);
-  base.exec(`ATTACH 'file:${pathname.replaceAll("'", "''")}?mode=ro' AS ${ATTACHED}`);
-  base.exec('PRAGMA query_only = ON');
+  file.exec(`ATTACH 'file:${pathname.replaceAll("'", "''")}?mode=ro' AS ${ATTACHED}`);
   let open = true;
-  return toFile(base, flavour, ATTACHED, () => {
+  return toFile(file, flavour, ATTACHED, () => {
     if (!open) return;
     open = false;
-    try {
-      base.exec('ROLLBACK');
-    } catch {
-      // No transaction was begun.
-    }
-    base.exec(`DETACH ${ATTACHED}`);
-    base.close();
+    // Trying to, where there is none, takes longer than closing.
+    if (file.inTransaction) file.exec('ROLLBACK');
+    file.exec(`DETACH ${ATTACHED}`);
+    if (++base.uses < MOST_USES && idle.length < MOST_IDLE) idle.push(base);
+    else file.close();
   });
 }
 
