@@ -68,14 +68,15 @@ const wanted = compileFilter({
 });
 
 /**
- * Name → function that goes over `entries` entries, given what to do besides for each. `entries` comes first, since each way needs
- * its messages or lines made beforehand.
+ * Name → function that makes a function that goes over `entries` entries, given what to do besides for each. It makes the messages or lines
+ * of this way beforehand.
  */
 export function makePaths(entries) {
-  const table = makeTable(DUMPED, entries);
-  const named = makeTable(NAMED, entries);
+  const table = once(() => makeTable(DUMPED, entries));
+  const named = once(() => makeTable(NAMED, entries));
   const some = fieldSet(['original', 'state', 'timeout']);
-  const dumped = (work) => passOver(table, work);
+  const dumped = (work) => (also) => passOver(table(), work)(also);
+  const withNames = (work) => (also) => passOver(named(), work)(also);
   return {
     decode: dumped(() => {}),
     'filter by address, port, mark': dumped(() => void wanted(view)),
@@ -89,22 +90,32 @@ export function makePaths(entries) {
       out.byte(NEWLINE);
       out.endEntry();
     }),
-    'names, text': passOver(named, () => writeFlowText(out, view, plain, clock)),
-    'names, xml': passOver(named, () => writeFlowXml(out, view, plain, clock)),
-    'lines of -R': loadLines(entries),
+    'names, text': withNames(() => writeFlowText(out, view, plain, clock)),
+    'names, xml': withNames(() => writeFlowXml(out, view, plain, clock)),
+    'lines of -R': (also) => loadLines(entries)(also),
     'flow objects': dumped(() => {
       kept = reader.read(view);
     }),
     'flow objects, 3 members': dumped(() => {
       kept = reader.read(view, some);
     }),
-    'events, text': watchEvents(entries, () => writeFlowText(out, view, event, clock)),
-    'events, ndjson': watchEvents(entries, () => {
-      writeFlowJson(out, view, event, clock);
-      out.byte(NEWLINE);
-      out.endEntry();
-    }),
-    'events, tracked': trackEvents(entries),
+    'events, text': (also) => watchEvents(entries, () => writeFlowText(out, view, event, clock))(also),
+    'events, ndjson': (also) =>
+      watchEvents(entries, () => {
+        writeFlowJson(out, view, event, clock);
+        out.byte(NEWLINE);
+        out.endEntry();
+      })(also),
+    'events, tracked': (also) => trackEvents(entries)(also),
+  };
+}
+
+/** Made when it is first asked for. */
+function once(make) {
+  let made;
+  return () => {
+    made ??= make();
+    return made;
   };
 }
 
