@@ -28,7 +28,7 @@ const SUITES = {
     ],
     // The known differences have their own examples; each of them takes a guest seconds.
     pattern: 'generated command lines|random sessions|save,full brings|ndjson|few buckets|without netlink',
-    environment: { LINES: '100', SESSIONS: '8', LANES: '2' },
+    environment: { LINES: '100', SESSIONS: '5', LANES: '2' },
   },
   filters: {
     seconds: 1500,

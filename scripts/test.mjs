@@ -8,7 +8,7 @@ import './help.mjs';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { availableParallelism, tmpdir } from 'node:os';
+import { availableParallelism, setPriority, tmpdir } from 'node:os';
 import { root } from './fresh.mjs';
 import { listen, readReport, reporters } from './test-report.mjs';
 import { BROWSER, EMULATOR, findMissing, hasCommand, installLine, installPackages, TEST_COMMANDS } from './tools.mjs';
@@ -17,11 +17,19 @@ import { BROWSER, EMULATOR, findMissing, hasCommand, installLine, installPackage
 delete process.env.NODE_EXTRA_CA_CERTS;
 delete process.env.NODE_TEST_CONTEXT;
 
+/** The priority of what runs beside other suites, as nice(1) has it. */
+const BESIDE = 5;
+
 const SUITES = {
-  unit: { title: 'unit', take: (path) => !/^test\/(fuzz|differential|kernels|packages?|browser)\//.test(path) },
-  package: { title: 'package', take: (path) => path.startsWith('test/package/') },
+  unit: {
+    title: 'unit',
+    take: (path) => !/^test\/(fuzz|differential|kernels|packages?|browser)\//.test(path),
+    // A few files wait for timers.
+    waiting: 1,
+  },
+  package: { title: 'package', take: (path) => path.startsWith('test/package/'), together: 'unit' },
   /** `npm run test:fuzz` takes 20 seconds for each file. */
-  fuzz: { title: 'fuzz', take: (path) => path.startsWith('test/fuzz/'), shortened: { FUZZ_SECONDS: '10' } },
+  fuzz: { title: 'fuzz', take: (path) => path.startsWith('test/fuzz/'), shortened: { FUZZ_SECONDS: '10' }, together: 'unit' },
   /**
    * `npm test` compares a third of the generated command lines that read, `npm run test:diff` all. Where answers are compared, seven of
    * eight runs of the command are no process of their own in `npm test` (test/support/resident.ts): its start takes twenty times as long
@@ -32,12 +40,14 @@ const SUITES = {
     take: (path) => path.startsWith('test/differential/') && !isSessions(path),
     privileged: true,
     shortened: { EVERY: '3', PROCESS_EVERY: '8', FLOOD: '50000' },
-    // They wait for the kernel for a quarter of their time.
-    waits: true,
+    // They wait for the kernel for a third of their time.
+    waiting: 2,
   },
   /** All 504 take as long as everything else together: `npm run test:sessions` runs them, `npm test` the first 100. */
   sessions: { title: 'sessions', take: isSessions, privileged: true, shortened: { SESSIONS: '100', PROCESS_EVERY: '8' } },
   browser: { title: 'browser', take: (path) => path.startsWith('test/browser/'), privileged: true },
+  /** A part of the differential tests with the standalone executable as the command. `npm run test:exe` runs all of them. */
+  executable: { title: 'executable', command: ['scripts/test-exe.mjs', '--short'], privileged: true },
   /** An older kernel, with protocols that later ones have dropped. `npm run test:kernels` runs more, on all of them. */
   kernels: {
     title: 'kernels',
@@ -46,8 +56,8 @@ const SUITES = {
     architecture: 'x64',
     // The kernels are Debian's packages.
     packager: 'apt-get',
-    // The emulator keeps one processor busy for minutes. It reads what was built, which the packages build anew.
-    beside: 'sessions',
+    // The emulator keeps one processor busy for minutes: it takes what others leave. It reads what was built, which the packages build anew.
+    beside: 'diff',
   },
   /** Debian's package, and that the same sources give the same bytes. `npm run test:packages` does more. */
   packages: {
@@ -57,8 +67,6 @@ const SUITES = {
     // It is Debian's own files that are installed over.
     packager: 'dpkg-deb',
   },
-  /** A part of the differential tests with the standalone executable as the command. `npm run test:exe` runs all of them. */
-  executable: { title: 'executable', command: ['scripts/test-exe.mjs', '--short'], privileged: true },
 };
 
 function isSessions(path) {
@@ -81,9 +89,10 @@ try {
     if (mode === 'all') check();
     const running = new Map();
     for (const name of suites) {
+      if (suites.includes(SUITES[name].together)) continue;
       for (const other of suites) if (SUITES[other].beside === name) running.set(other, startCommand(SUITES[other]));
       if (SUITES[name].command) await endCommand(SUITES[name], running.get(name) ?? startCommand(SUITES[name], 'inherit'));
-      else run(SUITES[name]);
+      else run([name, ...suites.filter((other) => SUITES[other].together === name)].map((each) => SUITES[each]));
     }
   }
 } finally {
@@ -130,11 +139,13 @@ function exists(path) {
 }
 
 /**
- * dist/ for the command, build/ for the tests, both from scratch, so that nothing of a deleted source remains.
+ * dist/ for the command, build/ for the tests, both from scratch, so that nothing of a deleted source remains. Bun, which makes the
+ * executable, stays in build/: it is fetched.
  * @returns whether there is something to test; a type error in a test counts as a failure and does not keep the others from running
  */
 function build() {
-  rmSync(`${root}/build`, { recursive: true, force: true });
+  for (const name of exists(`${root}/build`) ? readdirSync(`${root}/build`) : [])
+    if (!name.startsWith('bun-')) rmSync(`${root}/build/${name}`, { recursive: true, force: true });
   const command = step('build', process.execPath, [`${root}/scripts/build.mjs`]);
   step('build', process.execPath, [`${root}/node_modules/typescript/bin/tsc`, '-p', `${root}/tsconfig.json`]);
   return command && exists(`${root}/build`);
@@ -180,6 +191,7 @@ function startCommand(suite, output) {
   const { environment, failures } = listen(`${work}/${suite.title}.failures`);
   const env = { ...process.env, ...environment };
   const child = spawn(process.execPath, suite.command, { cwd: root, env, stdio: ['ignore', to, to] });
+  if (!output) setPriority(child.pid, BESIDE);
   return { ended: once(child, 'close'), path: output ? undefined : path, failures };
 }
 
@@ -198,17 +210,21 @@ async function endCommand(suite, running) {
   reports.push({ ...newReport(title), passed: Number(status === 0), failed: Number(status !== 0), failures });
 }
 
-function run(suite) {
-  const { title, take } = suite;
+/** Runs the files of suites in one go, so that no processor is idle while the last file of each ends. */
+function run(together) {
+  const title = together.map((suite) => suite.title).join(', ');
   const report = newReport(title);
-  const files = listTests(`${root}/build`).filter(take).sort();
+  const files = listTests(`${root}/build`)
+    .filter((path) => together.some(({ take }) => take(path)))
+    .sort();
+  const [suite] = together;
   const lack = lackOf(suite);
   if (lack !== undefined) {
     console.log(`${title}: skipped, ${files.length} files: needs ${lack}`);
     report.skipped = files.length;
   } else if (files.length > 0) {
     console.log(`\n${title}: ${files.length} files`);
-    runFiles(files, report, suite);
+    runFiles(files, report, { ...suite, shortened: Object.assign({}, ...together.map(({ shortened }) => shortened)) });
   }
   reports.push(report);
 }
@@ -218,11 +234,12 @@ function listTests(folder) {
   return readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith('.test.js'));
 }
 
-function runFiles(files, report, { shortened, waits = false }) {
+/** @param suite `waiting`: how many more files than processors run at once, as some of them only wait */
+function runFiles(files, report, { shortened, waiting = 0 }) {
   const path = `${work}/${report.title}.report`;
   const args = [
     '--test',
-    ...(supports('--test-concurrency') ? [`--test-concurrency=${Math.max(2, availableParallelism()) + Number(waits)}`] : []),
+    ...(supports('--test-concurrency') ? [`--test-concurrency=${Math.max(2, availableParallelism()) + waiting}`] : []),
     ...reporters(path),
     ...files.map((file) => `build/${file}`),
   ];
@@ -249,9 +266,10 @@ function newReport(title) {
 function finish() {
   const sum = { passed: 0, failed: 0, skipped: 0 };
   let tests = 0;
+  const width = Math.max(...reports.map(({ title }) => title.length)) + 2;
   console.log('');
   for (const report of reports) {
-    console.log(`${report.title.padEnd(14)}${report.passed} passed, ${report.failed} failed, ${report.skipped} skipped`);
+    console.log(`${report.title.padEnd(width)}${report.passed} passed, ${report.failed} failed, ${report.skipped} skipped`);
     for (const key of Object.keys(sum)) sum[key] += report[key];
     if (report.title !== 'build' && report.title !== 'check') tests += report.passed + report.failed;
   }
