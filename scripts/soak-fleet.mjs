@@ -49,7 +49,9 @@ const GROWTH = [1.25, 20];
 if (!values.inside) {
   requireCommands(['ip', 'unshare', 'nsenter', 'nats-server', 'nft', 'bash']);
   ensureBuilt();
-  const { status } = spawnSync('unshare', ['--net', process.execPath, SELF, '--inside', ...process.argv.slice(2)], {
+  // However it ends, nothing that it has started goes on: it is the first process of a namespace.
+  const alone = ['--net', '--pid', '--fork', '--kill-child', '--mount-proc'];
+  const { status } = spawnSync('unshare', [...alone, process.execPath, SELF, '--inside', ...process.argv.slice(2)], {
     stdio: 'inherit',
   });
   process.exit(status ?? 1);
@@ -58,6 +60,11 @@ if (!values.inside) {
 const random = randomOf(Number(values.seed));
 const pick = (list) => list[random(list.length)];
 const work = mkdtempSync(`${tmpdir()}/conntrack-soak-fleet-`);
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
+  process.on(signal, () => {
+    rmSync(work, { recursive: true, force: true });
+    process.exit(130);
+  });
 /** By name: `agent h1`. */
 const children = new Map();
 let failed = false;
