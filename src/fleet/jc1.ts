@@ -148,24 +148,25 @@ export function decodeColumns(
 
 /** A column: an array, or one value for all records. */
 function valuesIn(told: unknown, column: ColumnRow, count: number): SqliteValue[] {
-  if (!Array.isArray(told)) return new Array<SqliteValue>(count).fill(valueIn(told, column));
+  const store = new AddressStore(count);
+  if (!Array.isArray(told)) return new Array<SqliteValue>(count).fill(valueIn(told, column, store));
   if (told.length !== count) throw wrong(`${told.length} values of ${column.name} for ${count} records`);
   // In place: it is nobody else's.
   const values = told as SqliteValue[];
   for (let n = 0; n < count; n++) {
     const value = values[n];
-    if (typeof value === 'number' ? !Number.isSafeInteger(value) : value !== null) values[n] = valueIn(value, column);
+    if (typeof value === 'number' ? !Number.isSafeInteger(value) : value !== null) values[n] = valueIn(value, column, store);
   }
   return values;
 }
 
 const INTEGER = /^-?\d{1,19}$/;
 
-function valueIn(value: unknown, { name, kind }: ColumnRow): SqliteValue {
+function valueIn(value: unknown, { name, kind }: ColumnRow, store: AddressStore): SqliteValue {
   if (value === null) return null;
   if (typeof value === 'number' && Number.isSafeInteger(value)) return value;
   if (typeof value === 'string') {
-    const address = kind === 'address' ? addressIn(value) : undefined;
+    const address = kind === 'address' ? store.add(value) : undefined;
     if (address) return address;
     // SQLite has signed numbers of 64 bits.
     if (kind === 'counter' && INTEGER.test(value) && BigInt.asIntN(64, BigInt(value)) === BigInt(value)) return BigInt(value);
@@ -174,23 +175,46 @@ function valueIn(value: unknown, { name, kind }: ColumnRow): SqliteValue {
 }
 
 const ADDRESS_SIZE = 16;
-const IN_BASE64 = /^[A-Za-z0-9+/]{22}==$/;
-/** The six bits of a letter of Base64, by its code; 64: it is none. */
-const SIX_BITS = new Uint8Array(128).fill(64);
+/** Letters of an address in Base64, and what is behind them. */
+const LETTERS = 22;
+const PADDING = '==';
+/** The six bits of a letter of Base64, by its code. */
+const NO_LETTER = 64;
+const SIX_BITS = new Uint8Array(128).fill(NO_LETTER);
 for (const [bits, letter] of [...'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'].entries())
   SIX_BITS[letter.charCodeAt(0)] = bits;
 
-/** 16 bytes in Base64. Most bodies have three in each record. */
-function addressIn(text: string): Uint8Array | undefined {
-  if (!IN_BASE64.test(text)) return undefined;
-  const bytes = new Uint8Array(ADDRESS_SIZE);
-  let bits = 0;
-  for (let n = 0, to = 0; to < ADDRESS_SIZE; n++) {
-    bits = (bits << 6) | SIX_BITS[text.charCodeAt(n)]!;
-    // Of each four letters, all but the first complete a byte.
-    if ((n & 3) !== 0) bytes[to++] = bits >> (6 - 2 * (n & 3));
+/** Addresses of a column, in one piece of memory: SQLite takes a small array that has its own only after giving it another. */
+class AddressStore {
+  readonly #most: number;
+  #bytes: Uint8Array | undefined;
+  #end = 0;
+
+  constructor(most: number) {
+    this.#most = most;
   }
-  return bytes;
+
+  /** 16 bytes in Base64; `undefined` for what is something else. Most bodies have three in each record. */
+  add(text: string): Uint8Array | undefined {
+    if (text.length !== LETTERS + PADDING.length || !text.endsWith(PADDING)) return undefined;
+    this.#bytes ??= new Uint8Array(this.#most * ADDRESS_SIZE);
+    const bytes = this.#bytes;
+    let to = this.#end;
+    let bits = 0;
+    let seen = 0;
+    for (let n = 0; n < LETTERS; n++) {
+      const code = text.charCodeAt(n);
+      const six = code < SIX_BITS.length ? SIX_BITS[code]! : NO_LETTER;
+      seen |= six;
+      bits = (bits << 6) | six;
+      // Of each four letters, all but the first complete a byte.
+      if ((n & 3) !== 0) bytes[to++] = bits >> (6 - 2 * (n & 3));
+    }
+    if (seen >= NO_LETTER) return undefined;
+    const address = new Uint8Array(bytes.buffer, this.#end, ADDRESS_SIZE);
+    this.#end = to;
+    return address;
+  }
 }
 
 function gapsIn(told: unknown): PartGap[] {

@@ -120,6 +120,8 @@ function connectTo(servers: readonly string[], { name, seed, ca, tls, patient }:
     pingInterval: 5000,
     maxPingOut: 2,
     timeout: CONNECT_TIMEOUT,
+    // Each request would make two errors in case that it fails, which takes as long as sending it.
+    noAsyncTraces: true,
   });
 }
 
