@@ -29,7 +29,7 @@ before(requirePrerequisites);
 suite('faults', { skip: SELF_TEST ? 'the words of messages are our own' : false }, () => {
   let table: Table;
   before(async () => {
-    table = await Table.create('faults');
+    table = await Table.create('faults', { purpose: 'answer' });
   });
   after(() => table[Symbol.asyncDispose]());
   /** A message with a hint, and no closing line. */
