@@ -59,9 +59,13 @@ const SUITES = {
     // The emulator keeps one processor busy for minutes: it takes what others leave. It reads what was built, which the packages build anew.
     beside: 'diff',
   },
-  /** Debian's package, and that the same sources give the same bytes. `npm run test:packages` does more. */
+  /**
+   * Debian's package, and that the same sources give the same bytes. `npm run test:packages` does more. In `npm test` the first has the
+   * executable that was tested just before.
+   */
   packages: {
     title: 'packages',
+    shortened: { PACKAGED_EXECUTABLE: `${root}/dist-exe/conntrack` },
     take: (path) => /^test\/packages\/(?!long)/.test(path),
     privileged: true,
     // It is Debian's own files that are installed over.

@@ -24,11 +24,12 @@ export interface BuiltPackages {
   readonly packages: readonly string[];
 }
 
-/** An executable, and so many revisions of its Debian package. */
+/** An executable, or the one that PACKAGED_EXECUTABLE names, and so many revisions of its Debian package. */
 export function buildPackages(revisions: number): BuiltPackages {
   const folder = mkdtempSync(join(tmpdir(), 'conntrack-packages-'));
-  const executable = join(folder, 'conntrack');
-  runScript(PROJECT, 'build-exe.mjs', '--out', executable);
+  const made = process.env['PACKAGED_EXECUTABLE'];
+  const executable = made ?? join(folder, 'conntrack');
+  if (made === undefined) runScript(PROJECT, 'build-exe.mjs', '--out', executable);
   const packages = Array.from({ length: revisions }, (_, n) =>
     runScript(PROJECT, 'packages/deb.mjs', '--quick', '--executable', executable, '--out', folder, '--revision', `${n + 1}`),
   );
