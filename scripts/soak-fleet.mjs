@@ -174,6 +174,10 @@ function memoryNow() {
 function judgeMemory(memory) {
   for (const kind of ['server', 'agent', 'recorder', 'collector']) {
     const sizes = memory.flatMap((look) => look.get(kind) ?? []);
+    if (sizes.length === 0) {
+      console.log(`${kind}: its memory is not judged: none ran for ${WARM} s`);
+      continue;
+    }
     const third = Math.max(1, Math.floor(sizes.length / 3));
     const mean = (some) => some.reduce((sum, size) => sum + size, 0) / some.length;
     const [first, last] = [mean(sizes.slice(0, third)), mean(sizes.slice(-third))];

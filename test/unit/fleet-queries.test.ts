@@ -180,7 +180,7 @@ test('a reader that stops makes hosts wait, in bounded memory, and loses nothing
     },
   };
   const asking = fleet.ask('list', {}, slow, ASK);
-  await until('hosts wait', () => parts === 5);
+  await until('hosts wait', () => parts === 5, 60_000);
   let before = -1;
   await until('nothing more is sent', async () => {
     const now = servers.published;
