@@ -363,8 +363,8 @@ export class QueryAgent {
   async #list(query: RunningQuery, body: QueryBody, tables: ReadonlyMap<string, Conntrack>): Promise<void> {
     const limit = body.limit ?? Number.POSITIVE_INFINITY;
     const { entries } = await this.#size(tables);
-    // Whoever need not wait for a credit sends its first rows early.
-    const parts = new Parts(entries, query.terms.credit > 0 ? FIRST_ROWS : MAX_ROWS);
+    // Of several messages, whoever need not wait for a credit sends the first early.
+    const parts = new Parts(entries, query.terms.credit > 0 && entries > MAX_ROWS ? FIRST_ROWS : MAX_ROWS);
     let rows = 0;
     let netns: string | undefined;
     let sending: Promise<void> | undefined;

@@ -110,7 +110,8 @@ suite('metrics', { skip: SELF_TEST ? 'the reference has none' : false }, () => {
     try {
       const query = async (text: string) => {
         const url = `http://127.0.0.1:${PROMETHEUS}/api/v1/query?query=${encodeURIComponent(text)}`;
-        const { stdout } = await router.run(['curl', '-s', url]);
+        // While it starts, it is unavailable.
+        const { stdout } = await router.run(['curl', '-sf', url]);
         const answer = stdout.length === 0 ? undefined : JSON.parse(stdout.toString());
         return (answer?.data?.result ?? []) as {
           readonly metric: Readonly<Record<string, string>>;
