@@ -40,7 +40,7 @@ const SUITES = {
     take: (path) => path.startsWith('test/differential/') && !isSessions(path),
     privileged: true,
     shortened: { EVERY: '3', PROCESS_EVERY: '8', FLOOD: '50000' },
-    // They wait for the kernel for a third of their time.
+    // They wait for the kernel now and then, and at the end a long one is alone.
     waiting: 2,
   },
   /** All 504 take as long as everything else together: `npm run test:sessions` runs them, `npm test` the first 100. */
