@@ -124,6 +124,12 @@ test('a row without times, which only a damaged file has, is sent as it is', () 
   assert.deepEqual([asRow(read, 0)['start'], asRow(read, 1)['start'], asRow(read, 1)['dur']], [null, 5, null]);
 });
 
+test('a value for all of no records is read', () => {
+  const told = (more: object) => new TextEncoder().encode(JSON.stringify({ v: 1, ...HEAD, n: 0, ...more }));
+  const { count, columns } = decodeRecords(told({ cols: { src: 'AAAAAAAAAAAAAAAAAAAAAA==' } }));
+  assert.deepEqual([count, columns.filter((column) => column !== undefined)], [0, [[]]]);
+});
+
 test('columns of a newer version are left out and counted', () => {
   const told = JSON.parse(new TextDecoder().decode(encodeRecords(HEAD, columnTextsOf([{ start: 1, dur: 1 }]))));
   const read = decodeRecords(

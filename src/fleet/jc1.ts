@@ -148,8 +148,8 @@ export function decodeColumns(
 
 /** A column: an array, or one value for all records. */
 function valuesIn(told: unknown, column: ColumnRow, count: number): SqliteValue[] {
+  if (!Array.isArray(told)) return new Array<SqliteValue>(count).fill(valueIn(told, column, new AddressStore(1)));
   const store = new AddressStore(count);
-  if (!Array.isArray(told)) return new Array<SqliteValue>(count).fill(valueIn(told, column, store));
   if (told.length !== count) throw wrong(`${told.length} values of ${column.name} for ${count} records`);
   // In place: it is nobody else's.
   const values = told as SqliteValue[];

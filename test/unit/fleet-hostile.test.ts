@@ -113,7 +113,7 @@ const TRAPS: readonly unknown[] = [
   { toString: null },
   { toString: {}, valueOf: {} },
   [{ toString: null }],
-  ...[{ toJSON: 1 }, { length: 1e9 }, { constructor: null }, null, true, -1, 0.5, 2 ** 53, 1e300],
+  ...[{ toJSON: 1 }, { length: 1e9 }, { constructor: null }, null, true, -1, 0, 0.5, 2 ** 53, 1e300],
   ...['', '\u0000', '__proto__', 'x'.repeat(1000), [], [[]], {}],
 ];
 
