@@ -4,7 +4,6 @@
 import { type ColumnTexts, readColumnTexts } from './column-texts.js';
 import { loadDriver } from './driver/load-driver.js';
 import type { SqliteDriver, SqliteFile, SqliteRow } from './driver/sqlite.js';
-import { COLUMN } from './record-columns.js';
 import { reading } from './record-directory.js';
 import type { PartClock, PartGap, PartHead } from './record-parts.js';
 import { numberIn } from './row-messages.js';
@@ -143,7 +142,7 @@ export class RecordTail {
     const first = count > 0 ? records.first : nextOf(after, meta);
     const last = count > 0 ? first + count - 1 : undefined;
     /** When the last one ended. */
-    const end = count > 0 ? endOfLast(records) : undefined;
+    const end = last === undefined ? undefined : markOf(open, last);
     const gaps = gapsOf(open, file, {
       after: after.gap,
       last: whole ? Number.MAX_SAFE_INTEGER : (last ?? after.sequence) + 1,
@@ -208,11 +207,6 @@ function aliveOf({ alive, opened }: SegmentMeta): number {
 /** No record behind this one ended before. */
 function earliestBehind(end: number | undefined, { disorder = DISORDER }: SegmentMeta): number {
   return end === undefined ? 0 : end - disorder;
-}
-
-function endOfLast({ columns }: ColumnTexts): number {
-  const lastOf = (text = '[0]') => Number(text.slice(Math.max(1, text.lastIndexOf(',') + 1), -1)) || 0;
-  return lastOf(columns[COLUMN.start]) + lastOf(columns[COLUMN.dur]);
 }
 
 /** When a record ended; `undefined`: it is not there. */
