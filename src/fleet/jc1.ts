@@ -1,7 +1,7 @@
 // jc1: records as they travel from a host to collectors: columns in JSON, which any language reads. A body says whose records these are,
 // where they stand in the order of that recorder, what it knows to lack, and up to when it knows everything.
 
-import { type ColumnTexts, constantText } from '../history/column-texts.js';
+import { type ColumnTexts, constantText, LETTERS, PADDING } from '../history/column-texts.js';
 import type { SqliteValue } from '../history/driver/sqlite.js';
 import { type ColumnRow, RECORD_COLUMNS } from '../history/record-columns.js';
 import type { PartGap, PartHead, RecordPart } from '../history/record-parts.js';
@@ -175,9 +175,6 @@ function valueIn(value: unknown, { name, kind }: ColumnRow, store: AddressStore)
 }
 
 const ADDRESS_SIZE = 16;
-/** Letters of an address in Base64, and what is behind them. */
-const LETTERS = 22;
-const PADDING = '==';
 /** The six bits of a letter of Base64, by its code. */
 const NO_LETTER = 64;
 const SIX_BITS = new Uint8Array(128).fill(NO_LETTER);

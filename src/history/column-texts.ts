@@ -74,11 +74,12 @@ function jsonValue(value: SqliteValue): number | string | null {
   return value;
 }
 
-/** Of an IPv6 address: its digits, two bytes behind them with which Base64 of one ends where that of the next begins, and its letters. */
+/** An IPv6 address in Base64: its letters, and what is behind them. */
+export const LETTERS = 22;
+export const PADDING = '==';
+/** Its hexadecimal digits, and two bytes behind them with which Base64 of one ends where that of the next begins. */
 const DIGITS = 32;
 const FILL = '0000';
-const LETTERS = 22;
-const PADDING = '==';
 
 /** Strings of 32 hexadecimal digits in Base64, all at once. */
 function inBase64(text: string): string {
