@@ -129,7 +129,7 @@ async function count(what) {
   const results = {};
   for (const [name, make] of Object.entries(makePaths(entries))) {
     if (only && !only.includes(name)) continue;
-    const pass = make(name === options.inject ? leak : nothing);
+    const pass = make()(name === options.inject ? leak : nothing);
     for (let n = 0; n < warm; n++) pass();
     results[name] = what === 'collections' ? await collectionsOf(pass) : allocationsOf(pass, entries, counter);
   }

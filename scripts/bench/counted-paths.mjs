@@ -68,15 +68,15 @@ const wanted = compileFilter({
 });
 
 /**
- * Name → function that makes a function that goes over `entries` entries, given what to do besides for each. It makes the messages or lines
- * of this way beforehand.
+ * Name → function that makes the messages or lines of this way. It returns a function that, given what to do besides for each of `entries`
+ * entries, makes one that goes over them.
  */
 export function makePaths(entries) {
   const table = once(() => makeTable(DUMPED, entries));
   const named = once(() => makeTable(NAMED, entries));
   const some = fieldSet(['original', 'state', 'timeout']);
-  const dumped = (work) => (also) => passOver(table(), work)(also);
-  const withNames = (work) => (also) => passOver(named(), work)(also);
+  const dumped = (work) => () => passOver(table(), work);
+  const withNames = (work) => () => passOver(named(), work);
   return {
     decode: dumped(() => {}),
     'filter by address, port, mark': dumped(() => void wanted(view)),
@@ -92,21 +92,21 @@ export function makePaths(entries) {
     }),
     'names, text': withNames(() => writeFlowText(out, view, plain, clock)),
     'names, xml': withNames(() => writeFlowXml(out, view, plain, clock)),
-    'lines of -R': (also) => loadLines(entries)(also),
+    'lines of -R': () => loadLines(entries),
     'flow objects': dumped(() => {
       kept = reader.read(view);
     }),
     'flow objects, 3 members': dumped(() => {
       kept = reader.read(view, some);
     }),
-    'events, text': (also) => watchEvents(entries, () => writeFlowText(out, view, event, clock))(also),
-    'events, ndjson': (also) =>
+    'events, text': () => watchEvents(entries, () => writeFlowText(out, view, event, clock)),
+    'events, ndjson': () =>
       watchEvents(entries, () => {
         writeFlowJson(out, view, event, clock);
         out.byte(NEWLINE);
         out.endEntry();
-      })(also),
-    'events, tracked': (also) => trackEvents(entries)(also),
+      }),
+    'events, tracked': () => trackEvents(entries),
   };
 }
 
