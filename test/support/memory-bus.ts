@@ -50,10 +50,19 @@ export class MemoryServers {
   deliver(subject: string, data: Uint8Array, { reply, headers = {} }: PublishOptions, status = 0): boolean {
     const parts = subject.split('.');
     const found = [...this.listeners].filter((listener) => matches(listener.parts, parts));
-    const message: BusMessage = { subject, reply, data: data.slice(), status, header: (name) => headers[name] };
+    const message = messageOf(headers, data.slice(), { subject, reply, status });
     for (const { take } of found) setImmediate(() => take(message));
     return found.length > 0;
   }
+}
+
+/** A message as it is received. */
+export function messageOf(
+  headers: Readonly<Record<string, string>>,
+  data = new Uint8Array(0),
+  { subject = '', reply, status = 0 }: Partial<Pick<BusMessage, 'subject' | 'reply' | 'status'>> = {},
+): BusMessage {
+  return { subject, reply, data, status, header: (name) => headers[name] };
 }
 
 function matches(pattern: readonly string[], parts: readonly string[]): boolean {

@@ -8,7 +8,6 @@ import { ConntrackError } from '../../src/errors.js';
 import { readEnd, readError } from '../../src/fleet/answer-messages.js';
 import { readAudit } from '../../src/fleet/audit.js';
 import { H, unpackJson } from '../../src/fleet/bodies.js';
-import type { BusMessage } from '../../src/fleet/bus.js';
 import { readRequest } from '../../src/fleet/change-request.js';
 import { readCollectorValue } from '../../src/fleet/collector-value.js';
 import { countsIn, FleetSums } from '../../src/fleet/fleet-groups.js';
@@ -19,6 +18,7 @@ import { objectOf } from '../../src/fleet/json-object.js';
 import { OPERATIONS, readQuestion } from '../../src/fleet/operations.js';
 import { decodePastRows } from '../../src/fleet/past-rows.js';
 import { readAnswerJson } from '../../src/history/who-had-json.js';
+import { messageOf } from '../support/memory-bus.js';
 
 const fixture = (name: string) =>
   JSON.parse(readFileSync(new URL(`../../../test/fixtures/${name}.json`, import.meta.url), 'utf8'));
@@ -59,26 +59,22 @@ const ANSWER = {
   coverage: { from: '2026-03-01T00:00:00Z', to: '2026-03-01T00:00:00Z' },
 };
 
-const headersOf = (headers: Readonly<Record<string, string>>, data = new Uint8Array()): BusMessage => ({
-  ...{ subject: '', reply: V1.question.reply, status: 0, data, header: (name) => headers[name] },
-});
-
 const READERS: Readonly<Record<string, { readonly message: unknown; readonly read: (told: unknown) => unknown }>> = {
   'a host': { message: V1.host, read: (told) => readHostValue({ key: 'fw1', value: bytesOf(told) }) },
   'a collector': { message: V1.collector, read: (told) => readCollectorValue({ key: 'c1', value: bytesOf(told) }) },
   'a question': {
     message: { filter: 'tcp', netns: ['blue'], limit: 5 },
-    read: (told) => readQuestion('list', headersOf(V1.question.headers, bytesOf(told)), OPERATIONS),
+    read: (told) => readQuestion('list', messageOf(V1.question.headers, bytesOf(told), V1.question), OPERATIONS),
   },
   'flows of the past': { message: JSON.parse(V1.past), read: (told) => decodePastRows(bytesOf(told)) },
   records: { message: fixture('records.jc1').body, read: (told) => decodeRecords(bytesOf(told)) },
   'the end of an answer': {
     message: { rows: 1, ms: 2, complete: false, reason: 'limit', warnings: ['x'] },
-    read: (told) => readEnd(headersOf({ [H.end]: encodeURIComponent(JSON.stringify(told)) })),
+    read: (told) => readEnd(messageOf({ [H.end]: encodeURIComponent(JSON.stringify(told)) })),
   },
   'the error of a host': {
     message: { code: 'FILTER', message: 'x', hint: 'y' },
-    read: (told) => readError(headersOf(V1.answers[0].headers, bytesOf(told))),
+    read: (told) => readError(messageOf(V1.answers[0].headers, bytesOf(told))),
   },
   'a change': { message: REQUEST, read: (told) => readRequest(bytesOf(told)) },
   'a line of the audit': { message: AUDIT, read: (told) => readAudit('ct.v1.audit.fw1', bytesOf(told), 1) },
@@ -149,7 +145,7 @@ test('what is nested too deep to be written again is refused', () => {
   assert.deepEqual(objectOf(order(31), 1000), { v: 1, order: JSON.parse(nested(31)) });
   assert.equal(objectOf(order(32), 1000), undefined);
   assert.equal(objectOf(order(7000), 20_000), undefined);
-  const answer = (depth: number) => headersOf(V1.answers[0].headers, new TextEncoder().encode(nested(depth)));
+  const answer = (depth: number) => messageOf(V1.answers[0].headers, new TextEncoder().encode(nested(depth)));
   assert.deepEqual(unpackJson(answer(32)), JSON.parse(nested(32)));
   assert.throws(() => unpackJson(answer(100_000)), { code: 'ENCODING' });
 });

@@ -16,7 +16,7 @@ import { lineMaker } from '../../src/history/past-lines.js';
 import { RowMessages } from '../../src/history/row-messages.js';
 import { MemoryTable, makeFlow } from '../../src/testing/index.js';
 import { startMemoryAgent } from '../support/memory-agent.js';
-import { MemoryServers } from '../support/memory-bus.js';
+import { MemoryServers, messageOf } from '../support/memory-bus.js';
 import { SLOWNESS } from '../support/project.js';
 
 const ASK = { wait: 10_000 * SLOWNESS, deadline: 20_000 * SLOWNESS };
@@ -28,14 +28,6 @@ interface Told {
 }
 
 const bytesOf = (text: string) => new TextEncoder().encode(text);
-const received = ({ headers }: Told, data: Uint8Array, more: Partial<BusMessage> = {}): BusMessage => ({
-  subject: '',
-  reply: undefined,
-  status: 0,
-  data,
-  header: (name) => headers[name],
-  ...more,
-});
 const rowsOf = (body: Uint8Array) => {
   const rows: string[] = [];
   new Nl1Reader().read(body, (bytes, from, to) => rows.push(Buffer.from(bytes.slice(from, to)).toString('base64')));
@@ -44,7 +36,7 @@ const rowsOf = (body: Uint8Array) => {
 
 test('lists and events of version 1 are read, message by message', () => {
   for (const { headers, body, messages } of [V1.list, V1.events])
-    assert.deepEqual(rowsOf(unpackBody(received({ headers, body }, Buffer.from(body, 'base64')), 'nl1')), messages);
+    assert.deepEqual(rowsOf(unpackBody(messageOf(headers, Buffer.from(body, 'base64')), 'nl1')), messages);
   assert.equal(V1.events.messages.length, 6);
 });
 
@@ -77,10 +69,10 @@ test('a question of version 1 is read, and one of another version is refused wit
   const { subject, reply, body } = V1.question;
   assert.equal(subject, subjects.query('_', '_', 'list'));
   assert.deepEqual(readReply(reply), { user: 'alice', qid: '0123456789ABCDEFGHIJKL' });
-  const message = received(V1.question, bytesOf(body));
+  const message = messageOf(V1.question.headers, bytesOf(body));
   const { filter, netns, limit } = readQuestion('list', message, OPERATIONS);
   assert.deepEqual({ filter, netns, limit }, { filter: 'tcp and dst port 22', netns: ['blue'], limit: 5 });
-  const other = received({ ...V1.question, headers: { ...V1.question.headers, [H.version]: '2' } }, bytesOf(body));
+  const other = messageOf({ ...V1.question.headers, [H.version]: '2' }, bytesOf(body));
   const refused = { code: 'VERSION', hint: /^it supports ping, count, .* of version 1$/ };
   assert.throws(() => readQuestion('list', other, OPERATIONS), refused);
   assert.throws(() => readQuestion('novelty', message, OPERATIONS), refused);
@@ -123,7 +115,7 @@ test('an answer of version 1 is taken', async () => {
   );
   assert.deepEqual([asked.complete, rows, place], [true, V1.list.messages, { host: 'fw1', netns: 'blue', at: 1772375541000 }]);
   assert.deepEqual(notes, [{ lost: 17, at: 1772375541000 }]);
-  assert.deepEqual(unpackJson(received(V1.answers[0], bytesOf(V1.answers[0].body))), { entries: 12 });
+  assert.deepEqual(unpackJson(messageOf(V1.answers[0].headers, bytesOf(V1.answers[0].body))), { entries: 12 });
 });
 
 test('an older agent is not asked what it does not know, and is named', async () => {
